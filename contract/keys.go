@@ -1,0 +1,77 @@
+package contract
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Object keys of section 5 of the contract, all relative to BUCKET_NAME.
+
+// DatasetZipKey is the dataset as one archive.
+func DatasetZipKey(dataset string) string { return "datasets/" + dataset + ".zip" }
+
+// DatasetPrefix is the dataset as a folder of objects; it ends in a slash.
+func DatasetPrefix(dataset string) string { return "datasets/" + dataset + "/" }
+
+// SnapshotKey is the frozen annotations of a dataset.
+func SnapshotKey(dataset, snapshot string) string {
+	return "datasets/" + dataset + "/snapshots/" + snapshot + ".json"
+}
+
+// CheckpointPrefix is the folder of a job's checkpoints; it ends in a slash.
+func CheckpointPrefix(job string) string { return "checkpoints/job-" + job + "/" }
+
+// CheckpointKey is one checkpoint file of a job.
+func CheckpointKey(job, name string) string { return CheckpointPrefix(job) + name }
+
+// ManifestKey is the list of a job's complete checkpoints.
+func ManifestKey(job string) string { return CheckpointPrefix(job) + "manifest.json" }
+
+// TrainingLogKey is the child's output.
+func TrainingLogKey(job string) string { return "logs/job-" + job + "/training.log" }
+
+// ImageResultsKey is the per-image result of one validation.
+func ImageResultsKey(job string, epoch int) string {
+	return fmt.Sprintf("validation-results/job-%s/epoch-%d/images.json", job, epoch)
+}
+
+// ResultKey is the job's outcome.
+func ResultKey(job string) string { return "jobs/" + job + "/result.json" }
+
+// UndeliveredKey is the outbox of a job whose backend could not be reached.
+func UndeliveredKey(job string) string { return "jobs/" + job + "/undelivered.jsonl" }
+
+// OutputPrefix is where the output of an inference or export job goes; it ends
+// in a slash and is empty for a training job.
+func OutputPrefix(j Job) string {
+	switch {
+	case j.Type == JobExport:
+		return "export-jobs/" + j.ID + "/"
+	case j.Type == JobInference && j.Inference != nil && j.Inference.Type == InferenceTestRun:
+		return "test-runs/" + j.ID + "/"
+	case j.Type == JobInference:
+		return "inference-jobs/" + j.ID + "/"
+	}
+	return ""
+}
+
+// URI joins a bucket and a key to "s3://bucket/key".
+func URI(bucket, key string) string { return "s3://" + bucket + "/" + key }
+
+// ParseURI splits "s3://bucket/key".
+func ParseURI(uri string) (bucket, key string, err error) {
+	rest, ok := strings.CutPrefix(uri, "s3://")
+	bucket, key, found := strings.Cut(rest, "/")
+	if !ok || !found || bucket == "" || key == "" || path.Clean("/"+key) != "/"+strings.TrimSuffix(key, "/") {
+		return "", "", fmt.Errorf("%q is not an object's address, for example s3://vision-platform/checkpoints/job-1/best.pt", uri)
+	}
+	return bucket, key, nil
+}
+
+// ObjectInfo is what a store says of an object.
+type ObjectInfo struct {
+	Key  string `json:"key"`
+	Size int64  `json:"size"` // bytes
+	ETag string `json:"etag"` // opaque, quotes kept
+}
