@@ -1,0 +1,235 @@
+package split
+
+import (
+	"fmt"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Image is what the splitter sees of an image.
+type Image struct {
+	ID    string         // unique in the dataset; a number as its decimal text
+	File  string         // as the dataset spells it
+	Given contract.Split // the image's own split field; empty for null
+	Field bool           // the image has a split field, even if it is null
+}
+
+// Dataset is what there is to split.
+type Dataset struct {
+	Images []Image                 // in file order, which decides the outcome
+	Config *contract.SplitStrategy // the dataset's split_config, or nil
+	// Classes are the distinct class indexes in image i. Only a stratified
+	// split asks.
+	Classes func(i int) []int
+}
+
+// Source says where a split came from, in the words of the report.
+type Source string
+
+// The sources of a split, in their order of priority.
+const (
+	FromJob     Source = "job"     // SPLIT_STRATEGY
+	FromConfig  Source = "dataset" // split_config of the dataset
+	FromImages  Source = "images"  // the images' own split fields
+	FromDefault Source = "default" // neither said anything
+)
+
+// Assignment is the outcome.
+type Assignment struct {
+	Splits   []contract.Split // one for each image; empty means excluded
+	Source   Source
+	Ratio    []float64 // of the images that were assigned automatically
+	Seed     int64
+	Auto     []int    // images that were assigned automatically, in file order
+	Excluded []int    // images that the job leaves out
+	Moved    []int    // images moved so that neither train nor val is empty
+	Unknown  []string // ids that the split names and the dataset lacks, in key order
+	Unlisted []int    // images that a splits map does not name
+	Ignored  int      // split fields that are not used because other images have none
+}
+
+// Assign applies the three priorities of section 6 of the contract: the job's
+// strategy unless it says use_dataset, the dataset's split_config, the images'
+// own fields if every image has one, and else the default ratio.
+//
+// An error means that the split contradicts itself.
+func Assign(d Dataset, job *contract.SplitStrategy) (*Assignment, error) {
+	a := &Assignment{Splits: make([]contract.Split, len(d.Images))}
+	plan := a.choose(d, job)
+	a.Ratio, a.Seed = plan.Ratio, *plan.Seed
+	out := a.exclude(d, job, plan)
+	if err := a.listed(d, plan, out); err != nil {
+		return nil, err
+	}
+	a.automatic(d, plan, out)
+	a.fillEmpty(out)
+	return a, nil
+}
+
+// choose picks the strategy, with ratio and seed filled in.
+func (a *Assignment) choose(d Dataset, job *contract.SplitStrategy) contract.SplitStrategy {
+	var plan contract.SplitStrategy
+	switch {
+	case job != nil && job.Method != contract.SplitUseDataset:
+		a.Source, plan = FromJob, *job
+		if job.Method != contract.SplitCustom {
+			plan.CustomSplits = nil
+		}
+	case d.Config != nil && (len(d.Config.CustomSplits) > 0 || d.Config.Ratio != nil):
+		a.Source, plan = FromConfig, *d.Config
+	default:
+		a.Source = FromDefault
+		if fields, values := countFields(d.Images); values > 0 && fields == len(d.Images) {
+			a.Source = FromImages
+		} else {
+			a.Ignored = values
+		}
+	}
+	if job != nil {
+		plan.Stratify = job.Stratify
+	}
+	for _, other := range []*contract.SplitStrategy{job, d.Config} {
+		if other == nil {
+			continue
+		}
+		if plan.Ratio == nil {
+			plan.Ratio = other.Ratio
+		}
+		if plan.Seed == nil {
+			plan.Seed = other.Seed
+		}
+	}
+	if plan.Ratio == nil {
+		plan.Ratio = contract.DefaultSplitRatio
+	}
+	if plan.Seed == nil {
+		seed := int64(contract.DefaultSplitSeed)
+		plan.Seed = &seed
+	}
+	return plan
+}
+
+func countFields(images []Image) (fields, values int) {
+	for _, im := range images {
+		if im.Field {
+			fields++
+		}
+		if im.Given != "" {
+			values++
+		}
+	}
+	return fields, values
+}
+
+// exclude returns which images are left out; both the job's and the chosen
+// strategy's lists count.
+func (a *Assignment) exclude(d Dataset, job *contract.SplitStrategy, plan contract.SplitStrategy) []bool {
+	names := make(map[string]bool)
+	for _, s := range []*contract.SplitStrategy{job, &plan} {
+		if s == nil {
+			continue
+		}
+		for _, id := range s.ExcludeImages {
+			names[id] = false
+		}
+	}
+	out := make([]bool, len(d.Images))
+	if len(names) == 0 {
+		return out
+	}
+	for i, im := range d.Images {
+		for _, name := range [...]string{im.ID, im.File} {
+			if _, named := names[name]; named {
+				names[name], out[i] = true, true
+			}
+		}
+		if out[i] {
+			a.Excluded = append(a.Excluded, i)
+		}
+	}
+	a.Unknown = append(a.Unknown, unused(names)...)
+	return out
+}
+
+// listed applies what is given: the images' own fields or a map of splits.
+func (a *Assignment) listed(d Dataset, plan contract.SplitStrategy, out []bool) error {
+	if a.Source == FromImages {
+		for i, im := range d.Images {
+			if !out[i] {
+				a.Splits[i] = im.Given
+			}
+		}
+		return nil
+	}
+	if plan.CustomSplits == nil {
+		return nil
+	}
+	names := make(map[string]bool, len(plan.CustomSplits))
+	for name := range plan.CustomSplits {
+		names[name] = false
+	}
+	for i, im := range d.Images {
+		byID, idNamed := plan.CustomSplits[im.ID]
+		byFile, fileNamed := plan.CustomSplits[im.File]
+		if idNamed && fileNamed && byID != byFile {
+			return fmt.Errorf("image %q is in two splits: %q by its id and %q by its file name %q", im.ID, byID, byFile, im.File)
+		}
+		if idNamed {
+			names[im.ID] = true
+		}
+		if fileNamed {
+			names[im.File] = true
+		}
+		switch {
+		case out[i]:
+		case idNamed:
+			a.Splits[i] = byID
+		case fileNamed:
+			a.Splits[i] = byFile
+		default:
+			a.Unlisted = append(a.Unlisted, i)
+		}
+	}
+	a.Unknown = append(a.Unknown, unused(names)...)
+	return nil
+}
+
+// fillEmpty moves an image into an empty train or val when there are at least
+// two images: the last one, in file order, of the largest split.
+func (a *Assignment) fillEmpty(out []bool) {
+	counts := make(map[contract.Split]int)
+	total := 0
+	for i, s := range a.Splits {
+		if !out[i] {
+			counts[s]++
+			total++
+		}
+	}
+	for _, empty := range []contract.Split{contract.SplitTrain, contract.SplitVal} {
+		if counts[empty] > 0 || total == 0 || (empty == contract.SplitVal && total < 2) {
+			continue
+		}
+		donor := largest(counts)
+		for i := len(a.Splits) - 1; i >= 0; i-- {
+			if a.Splits[i] == donor {
+				a.Splits[i] = empty
+				a.Moved = append(a.Moved, i)
+				counts[donor]--
+				counts[empty]++
+				break
+			}
+		}
+	}
+}
+
+// largest is the split with the most images; on a tie, test gives before train
+// and val, which would be empty in their turn.
+func largest(counts map[contract.Split]int) contract.Split {
+	best := contract.SplitTest
+	for _, s := range contract.Splits {
+		if counts[s] > counts[best] {
+			best = s
+		}
+	}
+	return best
+}

@@ -1,0 +1,112 @@
+package split
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func ptr(v int64) *int64 { return &v }
+
+func TestParseStrategyReadsBothSpellings(t *testing.T) {
+	for text, want := range map[string]contract.SplitStrategy{
+		`{"method": "auto", "ratio": [0.8, 0.2], "seed": 42}`:          {Method: "auto", Ratio: []float64{.8, .2}, Seed: ptr(42)},
+		`{"method": "auto", "default_ratio": [0.7, 0.2, 0.1]}`:         {Method: "auto", Ratio: []float64{.7, .2, .1}},
+		`{"method": "use_dataset"}`:                                    {Method: "use_dataset"},
+		`{}`:                                                           {Method: "auto"},
+		"\xef\xbb\xbf{\"seed\": -42}":                                  {Method: "auto", Seed: ptr(-42)},
+		`{"seed": 42.0, "stratify": true}`:                             {Method: "auto", Seed: ptr(42), Stratify: true},
+		`{"seed": null, "ratio": null}`:                                {Method: "auto"},
+		`{"ratio": [1, 0]}`:                                            {Method: "auto", Ratio: []float64{1, 0}},
+		`{"ratio": [0.8,0.2], "default_ratio": [0.8, 0.2]}`:            {Method: "auto", Ratio: []float64{.8, .2}},
+		`{"method": "custom", "custom_splits": {"1": "train"}}`:        {Method: "custom", CustomSplits: map[string]contract.Split{"1": "train"}},
+		`{"method": "custom", "splits": {"a.jpg": "val", "b": null}}`:  {Method: "custom", CustomSplits: map[string]contract.Split{"a.jpg": "val", "b": ""}},
+		`{"splits": {"train": [1, "x"], "val": [2]}}`:                  {Method: "custom", CustomSplits: map[string]contract.Split{"1": "train", "x": "train", "2": "val"}},
+		`{"exclude_images": [17, "a"]}`:                                {Method: "auto", ExcludeImages: []string{"17", "a"}},
+		`{"splits": {"1": "train", "1": "train"}, "method": "custom"}`: {Method: "custom", CustomSplits: map[string]contract.Split{"1": "train"}},
+	} {
+		got, err := ParseStrategy([]byte(text))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if !reflect.DeepEqual(*got, want) {
+			t.Errorf("%s: %+v, want %+v", text, *got, want)
+		}
+	}
+}
+
+func TestParseStrategySaysWhatIsWrong(t *testing.T) {
+	for text, want := range map[string]string{
+		``:                       "not a JSON object",
+		`[0.8, 0.2]`:             "not a JSON object",
+		`{"ratio": [0.8, 0.2]`:   "not valid JSON",
+		`{"method": "random"}`:   `method is "random", expected "auto", "use_dataset" or "custom"`,
+		`{"ratio": [0.8, 0.1]}`:  "sums to 0.9",
+		`{"ratio": [0.8, 0.3]}`:  "sums to 1.1",
+		`{"ratio": [80, 20]}`:    "sums to 100",
+		`{"ratio": [1.2, -0.2]}`: "negative",
+		`{"ratio": [1]}`:         "expected [train, val]",
+		`{"ratio": 0.8}`:         "expected [train, val]",
+		`{"ratio": [0.5,0.5], "default_ratio": [0.8,0.2]}`: "both given and differ",
+		`{"seed": "abc"}`: "whole number",
+		`{"seed": 1.5}`:   "whole number",
+		`{"seed": 123456789012345678901234567890}`:            "64 bits",
+		`{"method": "custom"}`:                                "needs custom_splits",
+		`{"method": "custom", "custom_splits": {}}`:           "needs custom_splits",
+		`{"splits": {"1": "training"}}`:                       `split "training"`,
+		`{"splits": {"1": 3}}`:                                "has split 3",
+		`{"splits": [1]}`:                                     "custom_splits is [1]",
+		`{"splits": {"1": "train", "1": "val"}}`:              `"1" is in two splits`,
+		`{"splits": {"train": [1], "val": [1]}}`:              `"1" is in two splits`,
+		`{"splits": {"trian": [1]}}`:                          `"trian" holds a list`,
+		`{"exclude_images": "a"}`:                             "expected a list of image ids",
+		`{"exclude_images": [null]}`:                          "expected an image id",
+		`{"stratify": 1}`:                                     "expected true or false",
+		`{"method": "x", "seed": "abc", "ratio": [0.8, 0.1]}`: "seed is",
+	} {
+		_, err := ParseStrategy([]byte(text))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", text, err, want)
+		}
+	}
+	_, err := ParseStrategy([]byte(`{"method": "x", "seed": "abc", "ratio": [0.8, 0.1]}`))
+	if n := strings.Count(err.Error(), "\n") + 1; n != 3 {
+		t.Errorf("%d problems reported, want all 3: %v", n, err)
+	}
+}
+
+func FuzzParseStrategy(f *testing.F) {
+	f.Add([]byte(`{"method": "custom", "splits": {"1": "train", "a": null}, "ratio": [0.7,0.2,0.1], "seed": -1}`))
+	f.Add([]byte(`{"splits": {"train": [1, "x"]}, "exclude_images": [1]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := ParseStrategy(text)
+		if (s == nil) == (err == nil) {
+			t.Fatalf("strategy %v, error %v", s, err)
+		}
+		if err != nil {
+			return
+		}
+		images := []Image{{ID: "1"}, {ID: "a", File: "x"}, {ID: "b"}}
+		a, err := Assign(Dataset{Images: images}, s)
+		if err != nil {
+			return
+		}
+		for i, got := range a.Splits {
+			if !Valid(got) || (got == "") != (len(a.Excluded) > 0 && contains(a.Excluded, i)) {
+				t.Fatalf("image %d is in split %q, excluded %v", i, got, a.Excluded)
+			}
+		}
+	})
+}
+
+func contains(list []int, v int) bool {
+	for _, x := range list {
+		if x == v {
+			return true
+		}
+	}
+	return false
+}
