@@ -1,0 +1,86 @@
+"""Tiny prepared datasets, as the agent's converters write them: drawn shapes on noise, a fixed seed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+SHAPES = ("circle", "square", "triangle")
+SIZE = 96
+COLOURS = {"circle": (230, 40, 40), "square": (40, 200, 60), "triangle": (50, 80, 240)}
+
+
+def _image(rng: np.random.Generator, shape: str) -> tuple[Image.Image, list[tuple[float, float]]]:
+    """An image and the outline of the one shape on it, in pixels."""
+    image = Image.fromarray(rng.integers(90, 150, (SIZE, SIZE, 3), dtype=np.uint8))
+    side = int(rng.integers(34, 56))
+    x, y = (int(v) for v in rng.integers(4, SIZE - side - 4, 2))
+    draw = ImageDraw.Draw(image)
+    if shape == "circle":
+        draw.ellipse((x, y, x + side, y + side), fill=COLOURS[shape])
+        angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+        outline = [(x + side / 2 * (1 + np.cos(a)), y + side / 2 * (1 + np.sin(a))) for a in angles]
+    elif shape == "square":
+        outline = [(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
+        draw.polygon(outline, fill=COLOURS[shape])
+    else:
+        outline = [(x + side / 2, y), (x + side, y + side), (x, y + side)]
+        draw.polygon(outline, fill=COLOURS[shape])
+    return image, outline
+
+
+def _row(task: str, index: int, outline: list[tuple[float, float]]) -> str:
+    points = np.array(outline) / SIZE
+    low, high = points.min(0), points.max(0)
+    box = [*((low + high) / 2), *(high - low)]
+    if task == "instance_segmentation":
+        values = points.flatten().tolist()
+    elif task == "pose_estimation":  # three points of the outline, all visible
+        values = [*box, *(v for i in (0, len(points) // 3, 2 * len(points) // 3) for v in (*points[i], 2))]
+    else:
+        values = box
+    return " ".join([str(index), *(f"{v:.6g}" for v in values)])
+
+
+def write_yolo(root: Path, task: str, train: int = 24, val: int = 8, backgrounds: int = 1) -> Path:
+    """A YOLO dataset; every split ends with `backgrounds` images without objects."""
+    rng = np.random.default_rng(7)
+    for split, count in (("train", train), ("val", val)):
+        images, labels = root / "images" / split / "a", root / "labels" / split / "a"
+        images.mkdir(parents=True), labels.mkdir(parents=True)
+        for i in range(count):
+            index = i % len(SHAPES)
+            image, outline = _image(rng, SHAPES[index])
+            empty = i >= count - backgrounds
+            if empty:
+                image = Image.fromarray(rng.integers(90, 150, (SIZE, SIZE, 3), dtype=np.uint8))
+            image.save(images / f"{i:03}.png")
+            (labels / f"{i:03}.txt").write_text("" if empty else _row(task, index, outline) + "\n")
+    lines = [f"path: {root}", "train: images/train", "val: images/val", f"nc: {len(SHAPES)}", "names:"]
+    lines += [f'  {i}: "{name}"' for i, name in enumerate(SHAPES)]
+    if task == "pose_estimation":
+        lines += ["kpt_shape: [3, 3]", "flip_idx: [0, 2, 1]"]
+    (root / "data.yaml").write_text("\n".join(lines) + "\n")
+    _write_classes(root, task, "yolo", [{"index": i, "id": i, "name": name} for i, name in enumerate(SHAPES)])
+    return root
+
+
+def write_imagefolder(root: Path, train: int = 24, val: int = 9) -> Path:
+    """An ImageFolder dataset whose folders are not the true names: the names come from classes.json."""
+    rng = np.random.default_rng(7)
+    for split, count in (("train", train), ("val", val)):
+        for i in range(count):
+            shape = SHAPES[i % len(SHAPES)]
+            folder = root / split / f"{i % len(SHAPES)}-{shape}"
+            folder.mkdir(parents=True, exist_ok=True)
+            _image(rng, shape)[0].save(folder / f"{i:03}.png")
+    classes = [{"index": i, "id": i + 10, "name": f"a {name}", "folder": f"{i}-{name}"} for i, name in enumerate(SHAPES)]
+    _write_classes(root, "image_classification", "imagefolder", classes)
+    return root
+
+
+def _write_classes(root: Path, task: str, layout: str, classes: list[dict[str, object]]) -> None:
+    (root / "classes.json").write_text(json.dumps({"task_type": task, "format": layout, "classes": classes}))

@@ -1,0 +1,222 @@
+"""Ultralytics' trainers, bent to one job: reports, checkpoints by the contract, a clean stop, a true resume.
+
+`job_trainer(task)` gives the class for a task. Training itself stays Ultralytics'; what is overridden
+here is what the platform defines: the best epoch is that of PRIMARY_METRIC, epoch-N.pt is written
+every CHECKPOINT_FREQUENCY epochs counted from 1, and a stop keeps a checkpoint that can be resumed.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from dataset_check import check_folders, check_labels, check_names
+from results import BoxRecorder, ClassRecorder, NamedSamples, per_class_metrics, platform_metrics, pr_curves
+from trainer_sdk import Job, JobError, Platform
+from ultralytics.models.yolo.classify import ClassificationTrainer
+from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.models.yolo.pose import PoseTrainer
+from ultralytics.models.yolo.segment import SegmentationTrainer
+from ultralytics.nn.tasks import load_checkpoint
+from ultralytics.utils import RANK
+
+_TRAINERS = {
+    "object_detection": DetectionTrainer,
+    "instance_segmentation": SegmentationTrainer,
+    "pose_estimation": PoseTrainer,
+    "image_classification": ClassificationTrainer,
+}
+
+
+class JobTrainerMixin:
+    """Stands before one of Ultralytics' trainers in the method resolution order."""
+
+    def __init__(self, job: Job, platform: Platform, overrides: dict[str, Any]) -> None:
+        self.job, self.platform = job, platform
+        self.history: list[dict[str, float]] = []  # one entry an epoch: epoch and metrics
+        self.cut = False  # the epoch under way ended early because of a stop
+        self._pending = -1  # epoch whose report is due
+        super().__init__(overrides=overrides)
+        self._cpu_processes = int(os.environ.get("WORLD_SIZE", 1)) if self.device.type == "cpu" else 1
+        if self._cpu_processes > 1:
+            torch.distributed.init_process_group("gloo")
+        self.wdir = job.checkpoint_dir
+        self.wdir.mkdir(parents=True, exist_ok=True)
+        self.last, self.best = self.wdir / "last.pt", self.wdir / "best.pt"
+        self.save_period = -1  # save_model does it, on epochs counted from 1
+        if self.resume:
+            self._restore_history(Path(overrides["resume"]))
+        self.add_callback("on_train_epoch_start", lambda _: setattr(self, "_started_at", time.monotonic()))
+        self.add_callback("on_train_batch_end", lambda _: self._stop_within_epoch())
+        self.add_callback("on_train_epoch_end", lambda _: setattr(self, "_pending", self.epoch))
+        self.add_callback("on_fit_epoch_end", lambda _: self._epoch_completed())
+
+    # --- the dataset -------------------------------------------------------------------------
+
+    def get_dataset(self) -> dict[str, Any]:
+        data = super().get_dataset()
+        if self.args.task != "classify":
+            check_names(data["names"], self.job.classes())
+        return data
+
+    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
+        dataset = super().build_dataset(img_path, mode, batch)
+        if self.args.task == "classify":
+            dataset.__class__ = NamedSamples
+            check_folders(dataset, img_path, mode, self.job.classes())
+        else:
+            check_labels(dataset, img_path, mode)
+        return dataset
+
+    def set_model_attributes(self) -> None:
+        super().set_model_attributes()
+        if self.args.task == "classify" and (classes := self.job.classes()):
+            self.model.names = {c.index: c.name for c in classes}  # not the folders' names
+
+    # --- several processes on CPU, which Ultralytics does not do; on GPUs it does ----------------
+
+    def _setup_train(self) -> None:
+        super()._setup_train()
+        if self._cpu_processes > 1:
+            self.model = torch.nn.parallel.DistributedDataParallel(self.model, find_unused_parameters=True)
+
+    def _build_train_pipeline(self) -> None:
+        if self._cpu_processes > 1:
+            self.world_size = self._cpu_processes
+        super()._build_train_pipeline()
+
+    def _agree(self, flag: bool) -> bool:
+        """True on every process when it is true on one."""
+        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            return flag
+        value = torch.tensor(int(flag), device=self.device)
+        torch.distributed.all_reduce(value, op=torch.distributed.ReduceOp.MAX)
+        return bool(value.item())
+
+    # --- validation, checkpoints ---------------------------------------------------------------
+
+    def get_validator(self) -> Any:
+        validator = super().get_validator()
+        self.recorder = ClassRecorder(validator) if self.args.task == "classify" else BoxRecorder(validator)
+        return validator
+
+    def validate(self) -> tuple[Any, Any]:
+        """Validate and take the primary metric for fitness, which decides best.pt and early stopping."""
+        if self.cut:
+            return self.metrics, self.fitness
+        best = self.best_fitness
+        started = time.monotonic()
+        metrics, fitness = super().validate()
+        self.validation_seconds = time.monotonic() - started
+        if metrics is None:
+            return None, None
+        values = platform_metrics(metrics)
+        if self.job.primary_metric not in values:
+            raise JobError(f"PRIMARY_METRIC {self.job.primary_metric!r} is not measured here; there are {', '.join(sorted(values))}")
+        fitness = values[self.job.primary_metric] * (-1 if self.job.primary_metric_mode == "min" else 1)
+        improved = math.isfinite(fitness) and not (best is not None and best >= fitness)
+        self.best_fitness = fitness if improved else best
+        return metrics, fitness
+
+    def save_metrics(self, metrics: dict[str, Any]) -> None:
+        if not self.cut:
+            super().save_metrics(metrics)
+
+    def save_model(self) -> bool:
+        """Write last.pt and best.pt, and epoch-N.pt where it is due; a cut epoch is saved as not yet done."""
+        if self.cut:
+            self.epoch -= 1
+            keep, self.best_fitness = self.best_fitness, math.nan  # equal to nothing: best.pt stays
+            train_results = super().save_model()
+            self.epoch, self.best_fitness = self.epoch + 1, keep
+            return train_results
+        saved = super().save_model()
+        if self.job.checkpoint_frequency and (self.epoch + 1) % self.job.checkpoint_frequency == 0:
+            copy_at_once(self.last, self.wdir / f"epoch-{self.epoch + 1}.pt")
+        return saved
+
+    def final_eval(self) -> None:
+        """Strip the checkpoints and validate the best one; a stopped run keeps its optimiser for the resume."""
+        if self._agree(self.platform.stop_requested):
+            return
+        if self._cpu_processes > 1:
+            return  # Ultralytics would look for the rank's GPU
+        super().final_eval()
+
+    # --- stop and resume -----------------------------------------------------------------------
+
+    def _stop_within_epoch(self) -> None:
+        if self._agree(self.platform.stop_requested):
+            self.cut = self.stop = True
+
+    def check_resume(self, overrides: dict[str, Any]) -> None:
+        """Resume with the number of epochs that the job asks for now, not the checkpoint's."""
+        super().check_resume(overrides)
+        if self.resume:
+            for key in ("epochs", "save_dir", "project", "name"):
+                setattr(self.args, key, overrides[key])
+
+    def _restore_history(self, checkpoint: Path) -> None:
+        """Write results.csv again as it was when the checkpoint was saved."""
+        _, state = load_checkpoint(checkpoint)
+        columns = state.get("train_results") or {}
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        rows = [row for row in rows if row["epoch"] <= state["epoch"] + 1]
+        self.history = [{"epoch": row["epoch"], **platform_metrics({k: v for k, v in row.items() if "/" in k})} for row in rows]
+        if RANK in {-1, 0} and rows:
+            lines = [",".join(columns)] + [",".join(f"{v:.6g}" for v in row.values()) for row in rows]
+            self.csv.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    # --- reports -------------------------------------------------------------------------------
+
+    def _epoch_completed(self) -> None:
+        """Report the epoch; Ultralytics calls this once more after the final validation, which is not an epoch."""
+        if self._pending != self.epoch or self.cut:
+            return
+        self._pending = -1
+        self.stop = self.stop or self.platform.stop_requested
+        if RANK not in {-1, 0}:
+            return
+        epoch = self.epoch + 1
+        metrics = {**self._losses(), **platform_metrics(self.metrics), "learning_rate": self._learning_rate()}
+        self.history.append({"epoch": epoch, **metrics})
+        self.platform.heartbeat(epoch, metrics)
+        self.platform.validation(epoch, metrics, seconds=self.validation_seconds, **self._validation(epoch))
+
+    def _losses(self) -> dict[str, float]:
+        losses = {key: float(value) for key, value in (self.tloss or {}).items()}
+        return losses if "loss" in losses else {**losses, "loss": sum(losses.values())}
+
+    def _learning_rate(self) -> float:
+        groups = self.optimizer.param_groups
+        return next((g["lr"] for g in groups if g.get("param_group") in {"weight", "muon"}), groups[0]["lr"])
+
+    def _validation(self, epoch: int) -> dict[str, Any]:
+        if isinstance(self.recorder, ClassRecorder):
+            results = self.recorder.results()
+            return {**results.validation(), "image_results_path": self.platform.write_image_results(epoch, results.images())}
+        return {
+            "per_class_metrics": per_class_metrics(self.validator),
+            "confusion_matrix": self.recorder.confusion_matrix(),
+            "pr_curves": pr_curves(self.validator),
+            "image_results_path": self.platform.write_image_results(epoch, self.recorder.images),
+            "num_images": len(self.recorder.images),
+        }
+
+
+def copy_at_once(source: Path, target: Path) -> None:
+    """Copy so that whoever watches the folder sees the whole file or none."""
+    partial = target.with_name(f".{target.name}.tmp")
+    shutil.copyfile(source, partial)
+    partial.replace(target)
+
+
+def job_trainer(task: str) -> type:
+    """The trainer class for a task of the platform."""
+    base = _TRAINERS[task]
+    return type(f"Job{base.__name__}", (JobTrainerMixin, base), {})

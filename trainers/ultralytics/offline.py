@@ -1,0 +1,23 @@
+"""Import this before ultralytics: no network, no trackers, no writes outside the run.
+
+The environment is set here because Ultralytics reads it while it is imported. Trackers (MLflow,
+W&B, ClearML, comet, the vendor's platform) are switched off at the one function that adds them.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+os.environ["YOLO_OFFLINE"] = "true"
+os.environ["YOLO_AUTOINSTALL"] = "false"
+# Settings and fonts go to a folder of this process: the home folder may be read-only.
+os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp(prefix="ultralytics-"))
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+from ultralytics.utils import SETTINGS, callbacks, checks  # noqa: E402
+
+SETTINGS.update({"sync": False})
+callbacks.add_integration_callbacks = lambda _instance: None
+# The font is only for plots; the default one stands in where it would be downloaded.
+checks.check_font = lambda _font="Arial.ttf": None

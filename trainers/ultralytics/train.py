@@ -1,0 +1,127 @@
+"""Trains Ultralytics YOLO on a prepared dataset: the training loop and nothing that the agent does.
+
+The job comes from the environment (contract §3) or from the arguments of the command-line convention.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
+
+import offline  # noqa: E402, F401  before ultralytics
+import torch  # noqa: E402
+from config_schema import schema  # noqa: E402
+from job_trainer import job_trainer  # noqa: E402
+from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run  # noqa: E402
+from ultralytics.nn.tasks import load_checkpoint, yaml_model_load  # noqa: E402
+from ultralytics.utils import DEFAULT_CFG_DICT, RANK  # noqa: E402
+
+TASKS = {"object_detection": "detect", "instance_segmentation": "segment", "pose_estimation": "pose", "image_classification": "classify"}
+SUFFIXES = {"detect": "", "segment": "-seg", "pose": "-pose", "classify": "-cls"}
+
+# Arguments of Ultralytics that the job decides, or that have no place in a job's training.
+RESERVED = {
+    "task", "mode", "model", "data", "epochs", "time", "batch", "imgsz", "lr0", "device", "workers", "project", "name", "exist_ok",
+    "pretrained", "resume", "save", "save_period", "val", "split", "fraction", "cfg", "save_json", "save_dir", "tracker", "profile",
+    "source", "show", "format", "distill_model", "verbose",
+}
+PASSED_ON = sorted(set(DEFAULT_CFG_DICT) - RESERVED)
+
+
+def main(job: Job, platform: Platform) -> None:
+    job.check_task(list(TASKS))
+    options = check_options(job.options, schema(), also=PASSED_ON)
+    started = time.monotonic()
+    overrides = build_overrides(job, options)
+    trainer = job_trainer(job.task)(job, platform, overrides)
+    trainer.train()
+    if platform.stop_requested and (trainer.cut or trainer.epoch + 1 < trainer.epochs):
+        platform.event("training_stopped", f"Stopped after epoch {len(trainer.history)} of {job.epochs}", {"epoch": len(trainer.history)})
+        return
+    if RANK in {-1, 0}:
+        platform.done(final_metrics(job, trainer.history, time.monotonic() - started), checkpoint_path=relative_to_output(job, trainer.best))
+
+
+def build_overrides(job: Job, options: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of Ultralytics' trainer for the job."""
+    task = TASKS[job.task]
+    device = ultralytics_device(job.device)
+    overrides = {
+        **{key: value for key, value in options.items() if not (key == "freeze" and value == 0)},
+        "task": task, "mode": "train", "model": model_config(job.model, task), "data": str(job.dataset_config),
+        "epochs": job.epochs, "batch": job.batch_size, "imgsz": job.image_size, "lr0": job.learning_rate, "device": device,
+        "workers": job.workers, "project": str(job.output_dir), "name": "train", "exist_ok": True,
+        "save_dir": str(job.output_dir / "train"), "save": True, "val": True, "pretrained": False, "verbose": True,
+    }
+    if device == "cpu":
+        overrides["amp"] = False
+    if job.resume_checkpoint and resumable(job.resume_checkpoint):
+        overrides["resume"] = str(job.resume_checkpoint)
+    elif weights := job.resume_checkpoint or job.pretrained_weights:
+        overrides["pretrained"] = check_weights(weights)
+    return overrides
+
+
+def model_config(name: str, task: str) -> str:
+    """The model's YAML, which needs no network; its task must be the job's."""
+    stem = name.removesuffix(".pt").removesuffix(".yaml")
+    try:
+        yaml_model_load(f"{stem}.yaml")
+    except (FileNotFoundError, ValueError):
+        raise JobError(f"MODEL_NAME {name!r} is not a model of Ultralytics, for example yolo11n{SUFFIXES[task]}") from None
+    suffix = next((s for s in SUFFIXES.values() if s and stem.endswith(s)), "")
+    if suffix != SUFFIXES[task]:
+        raise JobError(f"MODEL_NAME {name!r} does not fit the task {task}; use {stem.removesuffix(suffix)}{SUFFIXES[task]}")
+    return f"{stem}.yaml"
+
+
+def ultralytics_device(device: str) -> str:
+    """DEVICE in Ultralytics' words: "cuda" is every visible GPU that this process was started for."""
+    if not device.startswith("cuda"):
+        return device
+    if not torch.cuda.is_available():
+        raise JobError(f"DEVICE is {device}, but torch sees no GPU; set DEVICE=cpu or give the container a GPU")
+    if ":" in device:
+        return device.split(":", 1)[1]
+    return ",".join(map(str, range(torch.cuda.device_count() if RANK >= 0 else 1)))
+
+
+def resumable(checkpoint: Path) -> bool:
+    """Whether a checkpoint holds a training under way: its optimiser, and an epoch that was completed."""
+    _, state = load_checkpoint(existing(checkpoint))
+    return state.get("optimizer") is not None and state.get("epoch", -1) >= 0
+
+
+def check_weights(path: Path) -> str:
+    load_checkpoint(existing(path))
+    return str(path)
+
+
+def existing(path: Path) -> Path:
+    if not path.is_file():
+        raise JobError(f"the weights {path} do not exist")
+    if path.suffix != ".pt":
+        raise JobError(f"the weights {path} are not a .pt file, which is what Ultralytics loads")
+    return path
+
+
+def final_metrics(job: Job, history: list[dict[str, float]], seconds: float) -> dict[str, float]:
+    """The metrics of the best epoch by the primary metric."""
+    sign = -1 if job.primary_metric_mode == "min" else 1
+    measured = [row for row in history if row.get(job.primary_metric, float("nan")) == row.get(job.primary_metric)]
+    best = max(measured, key=lambda row: sign * row[job.primary_metric], default={})
+    metrics = {key: value for key, value in best.items() if key != "epoch"}
+    return {**metrics, "best_epoch": best.get("epoch", 0), "epochs": len(history), "total_time_seconds": round(seconds, 3)}
+
+
+def relative_to_output(job: Job, path: Path) -> str | None:
+    return str(path.relative_to(job.output_dir)) if path.is_file() and path.is_relative_to(job.output_dir) else None
+
+
+if __name__ == "__main__":
+    launch_processes(torch.cuda.device_count() if Job.load(sys.argv[1:]).device == "cuda" else 1)
+    run(main)
