@@ -1,0 +1,291 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/environment.md")
+
+var minimal = map[string]string{
+	"JOB_ID": "job-1", "BACKEND_BASE_URL": "http://127.0.0.1:1/", "CALLBACK_TOKEN": "tok-secret", "TASK_TYPE": "object_detection",
+	"MODEL_NAME": "yolo11n", "DATASET_ID": "d1", "EPOCHS": "3",
+	"S3_ENDPOINT": "http://127.0.0.1:2", "AWS_ACCESS_KEY_ID": "ak", "AWS_SECRET_ACCESS_KEY": "sk-secret",
+}
+
+// load reads exactly these variables.
+func load(t *testing.T, sets ...map[string]string) (*Config, []Problem) {
+	t.Helper()
+	for _, pair := range os.Environ() {
+		name, value, _ := strings.Cut(pair, "=")
+		t.Setenv(name, value) // so that it comes back after the test
+		_ = os.Unsetenv(name)
+	}
+	for _, set := range sets {
+		for name, value := range set {
+			t.Setenv(name, value)
+		}
+	}
+	return Load()
+}
+
+func errorsOf(problems []Problem) (names []string) {
+	for _, p := range problems {
+		if !p.Warning {
+			names = append(names, p.Variable)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestMinimalEnvironmentLoadsWithDefaults(t *testing.T) {
+	c, problems := load(t, minimal)
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	tr := c.Job.Training
+	if c.Job.Type != contract.JobTraining || tr.BatchSize != 16 || tr.LearningRate != 0.001 || tr.ImageSize != 640 ||
+		tr.CheckpointFrequency != 5 || tr.PrimaryMetric != "mAP50-95" || tr.PrimaryMetricMode != contract.MetricMax {
+		t.Errorf("defaults: %+v", tr)
+	}
+	if c.BaseURL != "http://127.0.0.1:1" || c.BucketName != "vision-platform" || len(c.TraceID) != 32 {
+		t.Errorf("%q %q %q", c.BaseURL, c.BucketName, c.TraceID)
+	}
+}
+
+// Every variable of the contract: required ones missing, and every one malformed.
+func TestEveryRequiredVariableIsMissed(t *testing.T) {
+	for name := range minimal {
+		without := maps.Clone(minimal)
+		for _, value := range []string{"", "unset"} {
+			without[name] = value
+			if value == "unset" {
+				delete(without, name)
+			}
+			_, problems := load(t, without)
+			got := errorsOf(problems)
+			switch name {
+			case "S3_ENDPOINT": // absent means AWS
+				if got != nil {
+					t.Errorf("%s %q: %v", name, value, got)
+				}
+			case "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY":
+				if !slices.Equal(got, []string{"AWS_SECRET_ACCESS_KEY"}) {
+					t.Errorf("%s %q: %v", name, value, got)
+				}
+			default:
+				if !slices.Equal(got, []string{name}) {
+					t.Errorf("%s %q: reported %v", name, value, got)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryVariableRefusesNonsense(t *testing.T) {
+	bad := map[string]string{"string": "bad value\n\t", "int": "12.5", "float64": "many", "bool": "perhaps", "time.Duration": "soon"}
+	anything := map[string]bool{ // free text: nothing is malformed
+		"DEVICE": true, "WORKSPACE_DIR": true, "AWS_ACCESS_KEY_ID": true, "AWS_REGION": true, "R2_ACCESS_KEY_ID": true, "DATASET_PATH": true,
+		"PRIMARY_METRIC": true, "AGENT_DATASET_CACHE_DIR": true, "AGENT_LOCAL_BUCKET_DIR": true, "AGENT_CA_FILE": true, "AGENT_GPU_PROBE": true,
+	}
+	for _, v := range variables {
+		if v.secret || anything[v.name] {
+			continue
+		}
+		value, ok := bad[v.field.Type.String()]
+		if !ok {
+			value = "{not"
+		}
+		_, problems := load(t, minimal, map[string]string{v.name: value})
+		if !slices.Contains(errorsOf(problems), v.name) {
+			t.Errorf("%s=%q was accepted", v.name, value)
+		}
+	}
+}
+
+func TestRangesAreChecked(t *testing.T) {
+	for name, values := range map[string][]string{
+		"EPOCHS": {"0", "-1"}, "BATCH_SIZE": {"0"}, "LEARNING_RATE": {"0", "-0.1", "NaN", "Inf"}, "IMAGE_SIZE": {"31"},
+		"CHECKPOINT_FREQUENCY": {"-1"}, "MAX_TRAINING_TIME_SECONDS": {"0"}, "OPTIMIZATION_LEVEL": {"4"},
+		"CONFIDENCE_THRESHOLD": {"1.5", "-0.1"}, "INPUT_SIZE": {"[640]", "[0, 640]", "640"}, "AGENT_STOP_GRACE": {"0s", "2h"},
+		"JOB_ID": {"a/b", "..", "a b", strings.Repeat("x", 129)}, "BACKEND_BASE_URL": {"api.example.com", "ftp://x", "http://u:p@x", "http://x?a=1"},
+		"AGENT_RUN_AS": {"root", "1000", "-1:0"}, "AGENT_UPLOAD_BANDWIDTH": {"-1", "fast", "1e300"}, "AGENT_XID_FATAL": {"a,b"},
+		"SPLIT_STRATEGY": {"{}x", `{"method":"weekly"}`}, "IMAGE_PATHS": {"a.jpg", "[1]"}, "CONFIG_JSON": {"[]", "null", "{"},
+		"CHECKPOINT_PATH": {"/tmp/best.pt", "s3://bucket"},
+	} {
+		for _, value := range values {
+			_, problems := load(t, minimal, map[string]string{name: value})
+			if got := errorsOf(problems); !slices.Contains(got, name) {
+				t.Errorf("%s=%q: reported %v", name, value, got)
+			}
+		}
+	}
+}
+
+func TestAllProblemsAreReportedTogether(t *testing.T) {
+	_, problems := load(t, map[string]string{"EPOCHS": "many", "BATCH_SIZE": "0", "TASK_TYPE": "detection"})
+	want := []string{"BACKEND_BASE_URL", "BATCH_SIZE", "CALLBACK_TOKEN", "DATASET_ID", "EPOCHS", "JOB_ID", "MODEL_NAME", "TASK_TYPE"}
+	if got := errorsOf(problems); !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	text := Failure(problems).Line()
+	for _, part := range []string{"8 environment variables are wrong", `EPOCHS="many": expected a whole number of at least 1, for example EPOCHS=50`, "JOB_ID is not set"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q is not in %q", part, text)
+		}
+	}
+}
+
+func TestInferenceAndExportAreInferred(t *testing.T) {
+	base := maps.Clone(minimal)
+	delete(base, "EPOCHS")
+	delete(base, "MODEL_NAME")
+	c, problems := load(t, base, map[string]string{"INFERENCE_TYPE": "test_run", "CHECKPOINT_PATH": "s3://b/k.pt", "DATASET_ID": "d"})
+	if problems != nil || c.Job.Type != contract.JobInference || c.Job.Inference.Type != contract.InferenceTestRun {
+		t.Errorf("%v %+v", problems, c.Job)
+	}
+	c, problems = load(t, base, map[string]string{"EXPORT_FORMAT": "onnx", "CHECKPOINT_PATH": "s3://b/k.pt", "MODEL_NAME": "yolo11n"})
+	if problems != nil || c.Job.Type != contract.JobExport || c.Job.Export.InputSize != [2]int{640, 640} {
+		t.Errorf("%v %+v", problems, c.Job)
+	}
+	_, problems = load(t, base, map[string]string{"INFERENCE_TYPE": "inference_job", "CHECKPOINT_PATH": "s3://b/k.pt", "DATASET_ID": ""})
+	if got := errorsOf(problems); !slices.Equal(got, []string{"IMAGE_PATHS"}) {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestR2NamesWorkAndWinOverNothing(t *testing.T) {
+	base := maps.Clone(minimal)
+	for _, n := range []string{"S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+		delete(base, n)
+	}
+	r2 := map[string]string{"STORAGE_TYPE": "r2", "R2_ENDPOINT": "https://a.r2.example.com/", "R2_ACCESS_KEY_ID": "rk", "R2_SECRET_ACCESS_KEY": "rs-secret"}
+	c, problems := load(t, base, r2)
+	if problems != nil || c.S3Endpoint != "https://a.r2.example.com" || c.AccessKeyID != "rk" || c.SecretAccessKey.Reveal() != "rs-secret" || c.Region != "auto" {
+		t.Errorf("%v %+v", problems, c.Environment)
+	}
+	_, problems = load(t, minimal, r2)
+	if got := errorsOf(problems); !slices.Equal(got, []string{"R2_ACCESS_KEY_ID", "R2_ENDPOINT", "R2_SECRET_ACCESS_KEY"}) {
+		t.Errorf("different values for both names: %v", got)
+	}
+	for _, p := range problems {
+		if strings.Contains(p.String(), "secret\"") {
+			t.Errorf("a secret is shown: %s", p)
+		}
+	}
+}
+
+func TestSecretsComeFromFilesAndNeverShow(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("from-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	base := maps.Clone(minimal)
+	delete(base, "CALLBACK_TOKEN")
+	c, problems := load(t, base, map[string]string{"CALLBACK_TOKEN_FILE": file})
+	if problems != nil || c.CallbackToken.Reveal() != "from-file" || c.TokenFile != file {
+		t.Fatalf("%v %q", problems, c.CallbackToken.Reveal())
+	}
+	_, problems = load(t, base, map[string]string{"CALLBACK_TOKEN_FILE": file + "-gone"})
+	if got := errorsOf(problems); !slices.Equal(got, []string{"CALLBACK_TOKEN_FILE"}) {
+		t.Errorf("%v", got)
+	}
+	var out bytes.Buffer
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "token", c.CallbackToken, "all", c.Environment)
+	b, _ := json.Marshal(c.Environment)
+	out.Write(b)
+	fmt.Fprintf(&out, "%v %+v %#v %s %q", c.Environment, c.Environment, c.Environment, c.CallbackToken, c.CallbackToken)
+	for _, row := range c.Rows(nil) {
+		fmt.Fprintln(&out, row)
+	}
+	fmt.Fprintln(&out, c.Values())
+	for _, secret := range c.Secrets() {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("the secret %q shows", secret)
+		}
+	}
+}
+
+func TestMisspellingsAreWarnedAbout(t *testing.T) {
+	_, problems := load(t, minimal, map[string]string{
+		"BATCHSIZE": "8", "S3_ENDPIONT": "x", "agent_stop_grace": "1s", "PATH": "/bin", "HOME": "/", "S3_PORT": "tcp://1", "WORKERS": "3", "EPOCH": "4", "AWS_PROFILE": "x",
+	})
+	got := map[string]string{}
+	for _, p := range problems {
+		if !p.Warning {
+			t.Errorf("an error: %s", p)
+		}
+		_, near, _ := strings.Cut(p.Expected, "did you mean ")
+		got[p.Variable] = strings.TrimSuffix(near, "?")
+	}
+	want := map[string]string{"BATCHSIZE": "BATCH_SIZE", "S3_ENDPIONT": "S3_ENDPOINT", "agent_stop_grace": "AGENT_STOP_GRACE", "EPOCH": "EPOCHS"}
+	if !maps.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
+
+func TestBytesUnderstandsUnits(t *testing.T) {
+	for text, want := range map[string]Bytes{"0": 0, "1024": 1024, "1KiB": 1024, "1.5 GiB": 3 << 29, "10MB": 10_000_000, "2tb": 2e12, "7b": 7} {
+		var b Bytes
+		if err := b.Decode(text); err != nil || b != want {
+			t.Errorf("%q = %d, %v; want %d", text, b, err, want)
+		}
+	}
+}
+
+func TestValuesSpellEverySettingTheTrainerMayRead(t *testing.T) {
+	c, _ := load(t, minimal, map[string]string{"SPLIT_STRATEGY": `{"method":"auto","ratio":[0.7,0.3],"seed":1}`})
+	v := c.Values()
+	for name, want := range map[string]string{"EPOCHS": "3", "BATCH_SIZE": "16", "LEARNING_RATE": "0.001", "IMAGE_SIZE": "640", "SAVE_VISUALIZATIONS": "true", "PRIMARY_METRIC": "mAP50-95", "INPUT_SIZE": "[640,640]"} {
+		if v[name] != want {
+			t.Errorf("%s=%q, want %q", name, v[name], want)
+		}
+	}
+	if !strings.Contains(v["SPLIT_STRATEGY"], `"ratio":[0.7,0.3]`) {
+		t.Errorf("SPLIT_STRATEGY=%s", v["SPLIT_STRATEGY"])
+	}
+}
+
+// docs/environment.md is the struct, printed.
+func TestReferenceIsUpToDate(t *testing.T) {
+	var b bytes.Buffer
+	if err := WriteReference(&b); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("..", "..", "docs", "environment.md")
+	if *update {
+		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have, err := os.ReadFile(path); err != nil || !bytes.Equal(have, b.Bytes()) {
+		t.Errorf("docs/environment.md is not what the code says (%v): run go test ./agent/config -update", err)
+	}
+}
+
+// A tag is code too.
+func TestTagsAreComplete(t *testing.T) {
+	for _, v := range variables {
+		if v.name == "" || v.group == "" || v.desc == "" || v.example == "" {
+			t.Errorf("%s: a tag is missing", v.field.Name)
+		}
+		if v.pattern != nil && v.expect == "" {
+			t.Errorf("%s: a pattern without words for it", v.name)
+		}
+		if v.fallback != "" && v.example != "" && strings.Contains(v.expected(), "a value") {
+			t.Errorf("%s: says nothing of what it takes", v.name)
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// contradictions reports values that are right one by one and wrong together.
+func (c *Config) contradictions() (problems []Problem) {
+	say := func(name, value, expected string) {
+		problems = append(problems, Problem{Variable: name, Value: value, Expected: expected})
+	}
+	for name, id := range map[string]string{"JOB_ID": c.JobID, "DATASET_ID": c.DatasetID, "SNAPSHOT_ID": c.SnapshotID} {
+		if id != "" && strings.Trim(id, ".") == "" {
+			say(name, id, "an id that is not only dots, because it becomes part of keys and URLs")
+		}
+	}
+	if c.StorageType == "r2" {
+		c.checkR2(say)
+	}
+	if c.set["AWS_ACCESS_KEY_ID"] != c.set["AWS_SECRET_ACCESS_KEY"] && c.StorageType == "s3" {
+		say("AWS_SECRET_ACCESS_KEY", "", "both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither")
+	}
+	if c.StorageType != "local" && c.set["DATASET_PATH"] {
+		say("DATASET_PATH", c.DatasetPath, "STORAGE_TYPE=local beside it, or DATASET_ID in its place")
+	}
+	if c.InferenceType == string(contract.InferenceJob) && len(c.ImagePaths) == 0 && c.DatasetID == "" && c.DatasetPath == "" {
+		say("IMAGE_PATHS", "", "the images of the inference job, or DATASET_ID in its place")
+	}
+	if c.EnableValidation && c.JobType == string(contract.JobExport) && c.ValidationDatasetID == "" {
+		say("VALIDATION_DATASET_ID", "", "a dataset, because ENABLE_VALIDATION is true")
+	}
+	if c.EnableLLMExplanation && !c.OpenAIKey.Set() {
+		say("OPENAI_API_KEY", "", "a key, because ENABLE_LLM_EXPLANATION is true")
+	}
+	return problems
+}
+
+// Both names of an R2 setting may be given only when they agree: neither wins.
+func (c *Config) checkR2(say func(name, value, expected string)) {
+	if c.R2Endpoint != "" && c.S3Endpoint != c.R2Endpoint {
+		say("R2_ENDPOINT", string(c.R2Endpoint), "the same value as S3_ENDPOINT, or only one of the two")
+	}
+	if c.R2AccessKeyID != "" && c.AccessKeyID != c.R2AccessKeyID {
+		say("R2_ACCESS_KEY_ID", c.R2AccessKeyID, "the same value as AWS_ACCESS_KEY_ID, or only one of the two")
+	}
+	if c.R2SecretAccessKey.Set() && c.SecretAccessKey != c.R2SecretAccessKey {
+		say("R2_SECRET_ACCESS_KEY", "***", "the same value as AWS_SECRET_ACCESS_KEY, or only one of the two")
+	}
+	if c.S3Endpoint == "" {
+		say("R2_ENDPOINT", "", "the account's R2 address, because STORAGE_TYPE=r2")
+	}
+	if c.AccessKeyID == "" {
+		say("R2_ACCESS_KEY_ID", "", "an R2 access key, because STORAGE_TYPE=r2")
+	}
+	if !c.SecretAccessKey.Set() {
+		say("R2_SECRET_ACCESS_KEY", "", "the secret of the R2 access key, because STORAGE_TYPE=r2")
+	}
+}

@@ -1,0 +1,148 @@
+package config
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Config is the environment as the agent understands it.
+type Config struct {
+	Environment
+	Job       contract.Job
+	TokenFile string // CALLBACK_TOKEN_FILE, read again on a 401; may be empty
+	set       map[string]bool
+}
+
+// Load reads the process's environment. It returns the configuration as far as
+// it could be understood, with every problem found: errors and warnings. An
+// empty value counts as unset, and is unset.
+func Load() (*Config, []Problem) {
+	c := &Config{set: map[string]bool{}, TokenFile: os.Getenv("CALLBACK_TOKEN_FILE")}
+	var problems []Problem
+	target := reflect.ValueOf(&c.Environment).Elem()
+	for _, v := range variables {
+		if os.Getenv(v.name) == "" {
+			_ = os.Unsetenv(v.name) // so that envconfig applies the default
+		}
+		if p := v.load(c, target.FieldByIndex(v.field.Index)); p != nil {
+			problems = append(problems, *p)
+		}
+	}
+	c.resolve()
+	problems = append(problems, c.missing(problems)...)
+	problems = append(problems, c.contradictions()...)
+	problems = append(problems, misspellings(os.Environ())...)
+	c.Job = c.job()
+	return c, problems
+}
+
+// load fills one field. Going through envconfig field by field, not struct by
+// struct, is what lets every problem be reported: envconfig stops at its first.
+func (v variable) load(c *Config, field reflect.Value) *Problem {
+	raw, isSet := os.LookupEnv(v.name)
+	if path := os.Getenv(v.name + "_FILE"); v.secret && !isSet && path != "" {
+		return v.loadFile(c, path, field)
+	}
+	c.set[v.name] = isSet
+	one := reflect.New(reflect.StructOf([]reflect.StructField{v.field}))
+	if err := envconfig.Process("", one.Interface()); err != nil {
+		return v.problem(raw)
+	}
+	field.Set(one.Elem().Field(0))
+	if !isSet || v.allows(field, raw) {
+		return nil
+	}
+	return v.problem(raw)
+}
+
+// loadFile reads NAME_FILE: at most 64 KiB, without the trailing newline that
+// editors and kubectl leave.
+func (v variable) loadFile(c *Config, path string, field reflect.Value) *Problem {
+	text, err := ReadSecretFile(path)
+	if err != nil {
+		return &Problem{Variable: v.name + "_FILE", Value: path, Expected: "a readable, non-empty file of at most 64 KiB (" + err.Error() + ")", Example: "/var/run/secrets/" + strings.ToLower(v.name)}
+	}
+	c.set[v.name] = true
+	field.Set(reflect.ValueOf(NewSecret(text)))
+	return nil
+}
+
+// ReadSecretFile reads a secret from a file.
+func ReadSecretFile(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimSpace(string(b))
+	if text == "" || len(b) > 64<<10 {
+		return "", fmt.Errorf("%s holds %d bytes", path, len(b))
+	}
+	return text, nil
+}
+
+func (v variable) problem(raw string) *Problem {
+	if v.secret {
+		raw = "***"
+	}
+	return &Problem{Variable: v.name, Value: raw, Expected: v.expected(), Example: v.example}
+}
+
+// allows checks options, pattern and range of a value that parsed.
+func (v variable) allows(field reflect.Value, raw string) bool {
+	if len(v.options) > 0 && !slices.Contains(v.options, raw) {
+		return false
+	}
+	if v.pattern != nil && !v.pattern.MatchString(raw) {
+		return false
+	}
+	if v.min == "" && v.max == "" {
+		return true
+	}
+	n, ok := number(field)
+	return ok && (v.min == "" || aboveMin(n, v.min)) && (v.max == "" || n <= bound(v.max))
+}
+
+func number(field reflect.Value) (float64, bool) {
+	switch {
+	case field.CanInt():
+		return float64(field.Int()), true
+	case field.CanFloat():
+		f := field.Float()
+		return f, f == f && f-f == 0 // neither NaN nor infinite
+	}
+	return 0, false
+}
+
+func aboveMin(n float64, text string) bool {
+	if rest, strict := strings.CutPrefix(text, ">"); strict {
+		return n > bound(rest)
+	}
+	return n >= bound(text)
+}
+
+// bound reads a tag's number, or its duration as nanoseconds.
+func bound(text string) float64 {
+	if d, err := time.ParseDuration(text); err == nil {
+		return float64(d)
+	}
+	f, _ := strconv.ParseFloat(text, 64) // tags are checked by a test
+	return f
+}
+
+// newTraceID is 16 random bytes in hex, the size of a W3C trace id.
+func newTraceID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, by its documentation
+	return hex.EncodeToString(b[:])
+}

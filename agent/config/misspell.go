@@ -1,0 +1,74 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// misspellings warns about variables that look like a known one. Only names
+// close to ours are reported: a container's environment is full of others'.
+func misspellings(environ []string) (problems []Problem) {
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		if value == "" || isKnown(name) {
+			continue
+		}
+		if near := nearest(name); near != "" {
+			problems = append(problems, Problem{
+				Variable: name, Warning: true,
+				Expected: "is not a variable of the agent; did you mean " + near + "?",
+			})
+		}
+	}
+	slices.SortFunc(problems, func(a, b Problem) int { return strings.Compare(a.Variable, b.Variable) })
+	return problems
+}
+
+func isKnown(name string) bool {
+	return slices.ContainsFunc(variables, func(v variable) bool {
+		return name == v.name || v.secret && name == v.name+"_FILE"
+	})
+}
+
+// nearest finds the known name that is equal but for case and underscores, or
+// at most two edits away when the name is long enough for that to be no chance.
+func nearest(name string) string {
+	best, distance := "", 3
+	for _, v := range variables {
+		if squash(name) == squash(v.name) {
+			return v.name
+		}
+		if d := edits(strings.ToUpper(name), v.name); d < distance && d*4 <= len(v.name) {
+			best, distance = v.name, d
+		}
+	}
+	return best
+}
+
+func squash(s string) string { return strings.ToUpper(strings.ReplaceAll(s, "_", "")) }
+
+// edits is the optimal string alignment distance: insertions, deletions,
+// substitutions and swaps of neighbours each count one.
+func edits(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}
