@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Make a virtual environment with the pinned requirements of some trainers.
+
+    python3 trainers/venv.py --venv .venv ultralytics timm huggingface tests
+
+Standard library only. Prints what it does and, while pip is silent, one line
+every ten seconds with the size so far. Done before with the same requirements:
+returns at once. torch comes from the CPU index where one is reachable (a tenth
+of the size of the default build on Linux), else from the default index.
+"""
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TORCH_CPU_INDEX = os.environ.get("TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")
+NEEDED = (3, 10)
+
+
+def requirements(names: list[str]) -> list[Path]:
+    files = [HERE / name / "requirements.txt" for name in names]
+    for file in files:
+        if not file.is_file():
+            sys.exit(f"venv.py: there is no {file}; trainers are {', '.join(sorted(p.parent.name for p in HERE.glob('*/requirements.txt')))}")
+    return files
+
+
+def stamp_of(venv: Path, files: list[Path]) -> Path:
+    """A file whose name says which requirements are installed."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return venv / f".installed-{digest.hexdigest()[:16]}"
+
+
+def size_mb(folder: Path) -> int:
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(root, name)).st_size
+            except OSError:
+                pass  # pip moves files while we look
+    return total >> 20
+
+
+def run(venv: Path, what: str, command: list[str], check: bool = True) -> bool:
+    """Run a command; say every ten seconds that it is still at work."""
+    print(f"== {what}", flush=True)
+    started, finished = time.monotonic(), threading.Event()
+
+    def tick() -> None:
+        while not finished.wait(10):
+            print(f"   ... {time.monotonic() - started:.0f} s, {size_mb(venv)} MB installed", flush=True)
+
+    ticker = threading.Thread(target=tick, daemon=True)
+    ticker.start()
+    code = subprocess.run(command).returncode
+    finished.set()
+    ticker.join()
+    if code != 0 and check:
+        sys.exit(f"venv.py: {what} failed (exit {code}): {' '.join(command)}")
+    return code == 0
+
+
+def pinned_torch(files: list[Path]) -> list[str]:
+    lines = {line.strip() for file in files for line in file.read_text().splitlines()}
+    return sorted(line for line in lines if line.startswith(("torch==", "torchvision==")))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--venv", type=Path, default=Path(".venv"))
+    parser.add_argument("trainers", nargs="+")
+    args = parser.parse_args()
+    if sys.version_info < NEEDED:
+        sys.exit(f"venv.py: Python {'.'.join(map(str, NEEDED))} or newer is needed, this is {sys.version.split()[0]}")
+
+    files = requirements(args.trainers)
+    venv: Path = args.venv.absolute()
+    stamp = stamp_of(venv, files)
+    if stamp.exists():
+        print(f"== {args.venv} is up to date ({', '.join(args.trainers)})")
+        return
+    python = venv / "bin" / "python"
+    if not python.exists():
+        run(venv, f"making {args.venv}", [sys.executable, "-m", "venv", str(venv)])
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--progress-bar", "off"]
+
+    torch = pinned_torch(files)
+    if torch and sysconfig.get_platform().startswith("linux"):
+        have = subprocess.run([str(python), "-c", "import torch"], capture_output=True).returncode == 0
+        cpu_only = [*pip, "--timeout", "10", "--retries", "1", "--index-url", TORCH_CPU_INDEX, *torch]
+        if not have and not run(venv, "looking for a CPU build of torch (about 200 MB)", cpu_only, check=False):
+            print("   no CPU index is reachable: taking the default build (about 3 GB)", flush=True)
+    names = [argument for file in files for argument in ("-r", str(file))]
+    run(venv, f"installing the requirements of {', '.join(args.trainers)}", [*pip, *names])
+    stamp.touch()
+    print(f"== {args.venv} is ready: {size_mb(venv)} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main()
