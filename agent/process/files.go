@@ -1,0 +1,126 @@
+package process
+
+import (
+	"io"
+	"os"
+	"reflect"
+
+	"github.com/creack/pty"
+)
+
+// files are the descriptors of a child that is about to start: its ends, our
+// ends, and the pumps between our ends and the writers.
+type files struct {
+	child [3]*os.File
+	close []*os.File // child ends that we opened
+	pumps []*pump
+	stdin *os.File
+	pty   *os.File // master
+}
+
+func openFiles(s *Supervisor, spec Spec) (f *files, err error) {
+	f = &files{}
+	defer func() {
+		if err != nil {
+			f.closeChildEnds()
+			f.closeOurs()
+		}
+	}()
+	if spec.PTY {
+		return f, f.openPTY(s, spec)
+	}
+	if err := f.openStdin(spec); err != nil {
+		return f, err
+	}
+	if f.child[1], err = f.openOutput(spec.Stdout); err != nil {
+		return f, err
+	}
+	if sameWriter(spec.Stdout, spec.Stderr) {
+		f.child[2] = f.child[1]
+		return f, nil
+	}
+	f.child[2], err = f.openOutput(spec.Stderr)
+	return f, err
+}
+
+func (f *files) openStdin(spec Spec) (err error) {
+	switch {
+	case spec.Stdin != nil:
+		f.child[0] = spec.Stdin
+	case spec.StdinPipe:
+		f.child[0], f.stdin, err = os.Pipe()
+		f.close = append(f.close, f.child[0])
+	default:
+		f.child[0], err = f.open(os.O_RDONLY)
+	}
+	return err
+}
+
+func (f *files) openOutput(w io.Writer) (*os.File, error) {
+	if w == nil {
+		return f.open(os.O_WRONLY)
+	}
+	if file, ok := w.(*os.File); ok {
+		return file, nil
+	}
+	r, end, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	f.close = append(f.close, end)
+	f.pumps = append(f.pumps, newPump(r, w))
+	return end, nil
+}
+
+func (f *files) open(flag int) (*os.File, error) {
+	null, err := os.OpenFile(os.DevNull, flag, 0)
+	if err == nil {
+		f.close = append(f.close, null)
+	}
+	return null, err
+}
+
+func (f *files) openPTY(s *Supervisor, spec Spec) error {
+	master, slave, err := pty.Open()
+	if err != nil {
+		return err
+	}
+	f.pty = master
+	f.child = [3]*os.File{slave, slave, slave}
+	f.close = append(f.close, slave)
+	w := spec.Stdout
+	if w == nil {
+		w = io.Discard
+	}
+	f.pumps = append(f.pumps, newPump(master, w))
+	return s.term.prepare(master, slave)
+}
+
+func (f *files) fds() []uintptr {
+	return []uintptr{f.child[0].Fd(), f.child[1].Fd(), f.child[2].Fd()}
+}
+
+func (f *files) closeChildEnds() {
+	for _, file := range f.close {
+		if file != nil {
+			_ = file.Close()
+		}
+	}
+	f.close = nil
+}
+
+func (f *files) closeOurs() {
+	for _, p := range f.pumps {
+		_ = p.r.Close()
+	}
+	if f.stdin != nil {
+		_ = f.stdin.Close()
+	}
+}
+
+// sameWriter reports whether two writers are one; writers of a type that cannot
+// be compared are not.
+func sameWriter(a, b io.Writer) bool {
+	return a != nil && b != nil &&
+		reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
+}

@@ -1,0 +1,93 @@
+package process
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Identity is whom a child runs as.
+type Identity struct {
+	UID, GID uint32
+	Groups   []uint32 // supplementary; none by default
+}
+
+// ParseIdentity reads AGENT_RUN_AS: "uid:gid" or "uid", in numbers, because the
+// image's passwd file is the child's business and not the agent's.
+func ParseIdentity(s string) (Identity, error) {
+	user, group, both := strings.Cut(s, ":")
+	if !both {
+		group = user
+	}
+	uid, err1 := strconv.ParseUint(user, 10, 32)
+	gid, err2 := strconv.ParseUint(group, 10, 32)
+	// The last number is (uid_t)−1, which means "no change" to the kernel.
+	if err1 != nil || err2 != nil || uid == 1<<32-1 || gid == 1<<32-1 {
+		return Identity{}, fmt.Errorf("%q is not uid:gid in numbers, for example 1000:1000", s)
+	}
+	return Identity{UID: uint32(uid), GID: uint32(gid)}, nil
+}
+
+// String is the form that ParseIdentity reads.
+func (id Identity) String() string { return fmt.Sprintf("%d:%d", id.UID, id.GID) }
+
+// current reports whether the agent already is this, so nothing needs dropping.
+func (id Identity) current() bool {
+	return os.Geteuid() == int(id.UID) && os.Getegid() == int(id.GID)
+}
+
+func (id Identity) credential() *syscall.Credential {
+	return &syscall.Credential{Uid: id.UID, Gid: id.GID, Groups: id.Groups}
+}
+
+// Own makes a folder writable for id: every folder below it, and every file with
+// one name. A file with several names is a link into a dataset cache or a source
+// that others share, so it keeps its owner; so do the names in skip (relative to
+// dir), which is how the agent's own folder stays its own. Symbolic links are not
+// followed. Call it before the child runs.
+func Own(dir string, id Identity, skip ...string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("opening %s to hand it to %s: %w", dir, id, err)
+	}
+	defer root.Close() //nolint:errcheck // read only
+	skipped := make(map[string]bool, len(skip))
+	for _, name := range skip {
+		skipped[filepath.ToSlash(filepath.Clean(name))] = true
+	}
+	return fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("handing %s to %s: %w", dir, id, err)
+		}
+		if skipped[path] {
+			return skipEntry(d)
+		}
+		info, err := d.Info()
+		if err != nil {
+			return fmt.Errorf("handing %s to %s: %w", dir, id, err)
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && owned(st, id, d.IsDir()) {
+			return nil
+		}
+		if err := root.Lchown(path, int(id.UID), int(id.GID)); err != nil {
+			return fmt.Errorf("handing %s to %s: %w", filepath.Join(dir, path), id, err)
+		}
+		return nil
+	})
+}
+
+func skipEntry(d fs.DirEntry) error {
+	if d.IsDir() {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+// owned reports whether a file needs nothing: it is id's already, or shared.
+func owned(st *syscall.Stat_t, id Identity, dir bool) bool {
+	return st.Uid == id.UID && st.Gid == id.GID || !dir && st.Nlink > 1
+}

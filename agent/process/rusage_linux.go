@@ -1,0 +1,3 @@
+package process
+
+const maxRSSUnit = 1024 // getrusage(2): kilobytes

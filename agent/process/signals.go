@@ -1,0 +1,130 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+)
+
+// maxRequests: the first stop request starts a stop, the second shortens its
+// grace, the third ends it. Later ones say nothing new.
+const maxRequests = 3
+
+// Request is a signal that asks the agent to stop: SIGTERM from the kubelet,
+// SIGINT from Ctrl-C, SIGHUP from a closed terminal, SIGQUIT.
+type Request struct {
+	Signal syscall.Signal
+	Count  int // 1 = stop, 2 = hurry, 3 = exit now
+}
+
+// Error makes a Request the cause of a cancelled context.
+func (r Request) Error() string { return fmt.Sprintf("told to stop by %s", signalName(r.Signal)) }
+
+// Requests delivers the first three stop requests, in order, none lost.
+func (s *Supervisor) Requests() <-chan Request { return s.requests }
+
+// Stopping is a context that ends with the first stop request; its cause is that
+// Request. Downloads and other work before the child run under it.
+func (s *Supervisor) Stopping() context.Context { return s.stopping }
+
+// WithStop returns a context that ends when parent ends or a stop is requested,
+// whichever is first, with the cause of that one.
+func (s *Supervisor) WithStop(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(parent)
+	release := context.AfterFunc(s.stopping, func() { cancel(context.Cause(s.stopping)) })
+	return ctx, func() { release(); cancel(context.Canceled) }
+}
+
+var stopSignals = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT}
+
+// caughtSignals are all that a process may catch, less what a crash raises in the
+// agent itself (tini leaves the same ones alone) and what the Go runtime uses.
+//
+// SIGINT, SIGQUIT and SIGHUP that were ignored at start (nohup, a background job
+// of a plain shell) stay ignored, here and in the child.
+func caughtSignals() []os.Signal {
+	var caught []os.Signal
+	for _, sig := range catchable() {
+		optional := sig == syscall.SIGINT || sig == syscall.SIGQUIT || sig == syscall.SIGHUP
+		if optional && signal.Ignored(sig) {
+			continue
+		}
+		caught = append(caught, sig)
+	}
+	return caught
+}
+
+// handle decides what a signal means. It runs on the loop's goroutine only.
+func (s *Supervisor) handle(sig syscall.Signal) {
+	switch {
+	case slices.Contains(stopSignals, sig):
+		s.request(sig)
+	case sig == syscall.SIGPIPE:
+		// Caught so that a closed stdout does not end the agent; it is about the
+		// agent's own write, never for the child.
+	case sig == syscall.SIGTSTP || sig == syscall.SIGTTIN || sig == syscall.SIGTTOU:
+		s.suspend()
+	case sig == syscall.SIGCONT:
+		s.term.resume()
+		s.forward(sig)
+	case sig == syscall.SIGWINCH:
+		s.term.resize()
+		s.forward(sig)
+	default:
+		s.forward(sig)
+	}
+}
+
+func (s *Supervisor) request(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.received++
+	r := Request{Signal: sig, Count: s.received}
+	if r.Count > maxRequests {
+		return
+	}
+	s.requests <- r // never blocks: its buffer holds maxRequests
+	switch r.Count {
+	case 1:
+		s.cancel(r)
+		return
+	case 2:
+		close(s.hurry)
+	case 3:
+		close(s.now)
+	}
+	if s.main != nil && s.main.stopSent {
+		s.main.signalGroupLocked(sig)
+	}
+}
+
+// forward passes a signal on to the main child, or keeps it until there is one.
+// Equal signals that wait are one, as in the kernel.
+func (s *Supervisor) forward(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.main != nil:
+		s.main.forwardLocked(sig)
+	case !s.mainSeen && sig != syscall.SIGCONT && sig != syscall.SIGWINCH && !slices.Contains(s.waiting, sig):
+		s.waiting = append(s.waiting, sig)
+	}
+}
+
+// suspend does by hand what the terminal does to a job: the child's group stops,
+// then the agent. The child is in a session of its own, where the kernel ignores
+// SIGTSTP (its group is orphaned), so it gets SIGSTOP, as in dumb-init.
+func (s *Supervisor) suspend() {
+	s.mu.Lock()
+	if s.main != nil {
+		s.main.signalGroupLocked(syscall.SIGSTOP)
+	}
+	s.mu.Unlock()
+	s.term.release()
+	if err := syscall.Kill(s.self, syscall.SIGSTOP); err != nil {
+		s.opts.Log.Warn("stopping the agent itself", "error", err)
+	}
+}

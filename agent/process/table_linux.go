@@ -1,0 +1,65 @@
+package process
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+var pageSize = int64(os.Getpagesize())
+
+// processTable reads every process that /proc shows. Processes that end
+// meanwhile are left out.
+func processTable() ([]Process, error) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("reading the process table: %w", err)
+	}
+	defer dir.Close() //nolint:errcheck // read only
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("reading the process table: %w", err)
+	}
+	table := make([]Process, 0, len(names))
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if p, err := readProcess(pid); err == nil {
+			table = append(table, p)
+		}
+	}
+	return table, nil
+}
+
+func readProcess(pid int) (Process, error) {
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return Process{}, err
+	}
+	return parseStat(raw, pageSize)
+}
+
+// kill ends exactly this process: the descriptor holds on to it, the start time
+// tells whether it still was the same when the descriptor was made.
+func (p Process) kill() {
+	fd, err := unix.PidfdOpen(p.PID, 0)
+	if err != nil {
+		if err == unix.ENOSYS && p.same() {
+			_ = unix.Kill(p.PID, unix.SIGKILL)
+		}
+		return
+	}
+	defer unix.Close(fd) //nolint:errcheck // nothing to lose
+	if p.same() {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	}
+}
+
+func (p Process) same() bool {
+	now, err := readProcess(p.PID)
+	return err == nil && now.started == p.started
+}

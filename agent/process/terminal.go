@@ -1,0 +1,142 @@
+package process
+
+import (
+	"os"
+	"sync"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// terminal joins the agent's own terminal with the pty of the main child: what is
+// typed goes in, the size follows, and job control keeps its meaning. Ctrl-C,
+// Ctrl-\ and Ctrl-Z are left to the real terminal, which sends them as signals to
+// the agent's group, as with any program. Its output side is left alone too, so
+// the agent's own lines look right beside the child's.
+//
+// The zero value has no terminal and does nothing.
+type terminal struct {
+	mu     sync.Mutex
+	tty    *os.File // opened anew, so that reads can be cancelled and flags are ours
+	master *os.File
+	saved  *unix.Termios // what the terminal was like before input went raw
+	reader chan struct{}
+}
+
+// openTerminal finds the agent's controlling terminal, if it has one.
+func openTerminal() *terminal {
+	t := &terminal{}
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return t
+	}
+	if tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0); err == nil {
+		t.tty = tty
+	}
+	return t
+}
+
+// prepare makes a fresh pty pass bytes as they are and gives it our size.
+func (t *terminal) prepare(master, slave *os.File) error {
+	if err := setOutputRaw(slave); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.tty != nil {
+		_ = pty.InheritSize(t.tty, master)
+	}
+	return nil
+}
+
+// attach connects the terminal with the master of the running child.
+func (t *terminal) attach(master *os.File) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.master = master
+	t.takeLocked()
+}
+
+// takeLocked starts passing input on, if the terminal is ours to read: a
+// background job that reads is stopped by the kernel.
+func (t *terminal) takeLocked() {
+	if t.tty == nil || t.master == nil || t.reader != nil || !inForeground(t.tty) {
+		return
+	}
+	saved, err := setInputRaw(t.tty)
+	if err != nil {
+		return
+	}
+	t.saved = saved
+	t.reader = make(chan struct{})
+	_ = t.tty.SetReadDeadline(time.Time{})
+	_ = t.master.SetWriteDeadline(time.Time{})
+	go t.read(t.reader, t.master)
+}
+
+func (t *terminal) read(done chan struct{}, master *os.File) {
+	defer close(done)
+	buf := make([]byte, 4096)
+	for {
+		n, err := t.tty.Read(buf)
+		if n > 0 {
+			if _, err := master.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// releaseLocked gives the terminal back as it was.
+func (t *terminal) releaseLocked() {
+	if t.reader != nil {
+		_ = t.tty.SetReadDeadline(time.Unix(1, 0))
+		_ = t.master.SetWriteDeadline(time.Unix(1, 0)) // a child that reads nothing
+		<-t.reader
+		t.reader = nil
+	}
+	if t.saved != nil {
+		_ = restoreTermios(t.tty, t.saved)
+		t.saved = nil
+	}
+}
+
+func (t *terminal) release() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.releaseLocked()
+}
+
+// resume takes the terminal again after the agent was stopped and continued.
+func (t *terminal) resume() { t.resize() }
+
+// resize passes the window's size on; only a foreground job hears of it, so it is
+// also the moment to take the input again.
+func (t *terminal) resize() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.tty == nil || t.master == nil {
+		return
+	}
+	_ = pty.InheritSize(t.tty, t.master)
+	t.takeLocked()
+}
+
+// detach ends the connection after the child's exit.
+func (t *terminal) detach() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.releaseLocked()
+	t.master = nil
+}
+
+func (t *terminal) close() {
+	t.detach()
+	if t.tty != nil {
+		_ = t.tty.Close()
+	}
+}

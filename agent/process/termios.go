@@ -1,0 +1,62 @@
+package process
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// setOutputRaw stops the pty from turning \n into \r\n: the log shall have the
+// child's bytes, and the real terminal does it once more anyway.
+func setOutputRaw(tty *os.File) error {
+	_, err := changeTermios(tty, func(t *unix.Termios) { t.Oflag &^= unix.OPOST })
+	return err
+}
+
+// setInputRaw hands every key on as it is typed, without echo; the keys that make
+// signals still do. It returns the settings from before.
+func setInputRaw(tty *os.File) (*unix.Termios, error) {
+	return changeTermios(tty, func(t *unix.Termios) {
+		t.Lflag &^= unix.ICANON | unix.ECHO | unix.IEXTEN
+		t.Iflag &^= unix.ICRNL | unix.INLCR | unix.IGNCR
+		t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
+	})
+}
+
+func restoreTermios(tty *os.File, saved *unix.Termios) error {
+	_, err := changeTermios(tty, func(t *unix.Termios) { *t = *saved })
+	return err
+}
+
+// changeTermios goes through the file's poller, which Fd() would switch off.
+func changeTermios(tty *os.File, change func(*unix.Termios)) (*unix.Termios, error) {
+	raw, err := tty.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var before *unix.Termios
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		if before, failed = unix.IoctlGetTermios(int(fd), getTermios); failed != nil {
+			return
+		}
+		after := *before
+		change(&after)
+		failed = unix.IoctlSetTermios(int(fd), setTermios, &after)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return before, failed
+}
+
+// inForeground reports whether the terminal's foreground group is ours.
+func inForeground(tty *os.File) bool {
+	raw, err := tty.SyscallConn()
+	if err != nil {
+		return false
+	}
+	group := 0
+	_ = raw.Control(func(fd uintptr) { group, _ = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) })
+	return group == unix.Getpgrp()
+}

@@ -1,0 +1,58 @@
+package process
+
+// descendants are the living processes that c answers for; with c nil, all that
+// the agent does. The main child answers for everything below the agent that no
+// other running child accounts for, so also for processes that forked away from it
+// and were re-parented to us. Another child answers for its subtree and its
+// session.
+func (s *Supervisor) descendants(c *Child) []Process {
+	table, err := processTable()
+	if err != nil {
+		s.opts.Log.Warn("descendants cannot be found", "error", err)
+		return nil
+	}
+	var found []Process
+	if c == nil || c.main {
+		found = descent(table, s.self, s.others(c))
+	} else {
+		found = kin(table, c.pid)
+	}
+	living := found[:0]
+	for _, p := range found {
+		if !p.dead() {
+			living = append(living, p)
+		}
+	}
+	return living
+}
+
+// others are the children besides c that still run; none when c is nil.
+func (s *Supervisor) others(c *Child) map[int]bool {
+	others := map[int]bool{}
+	if c == nil {
+		return others
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for pid, other := range s.children {
+		if other != c {
+			others[pid] = true
+		}
+	}
+	return others
+}
+
+// kin are pid, its descendants, and its session.
+func kin(table []Process, pid int) []Process {
+	found := descent(table, pid, nil)
+	seen := map[int]bool{}
+	for _, p := range found {
+		seen[p.PID] = true
+	}
+	for _, p := range table {
+		if !seen[p.PID] && (p.PID == pid || p.Session == pid) {
+			found = append(found, p)
+		}
+	}
+	return found
+}
