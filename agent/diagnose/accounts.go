@@ -1,0 +1,110 @@
+package diagnose
+
+import (
+	"regexp"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// A file system counts as full when less than this was free in some sample. The
+// samples are 10 s apart, so a little is allowed for; ours.
+const (
+	shmFull  = 0.95     // of /dev/shm
+	diskFull = 64 << 20 // bytes, or 1 % of a smaller file system
+)
+
+// accounts: what the kernel counted outranks what the child printed.
+func accounts(c *inquest) (*contract.Failure, bool) {
+	if k := c.System.OOMKills; k != nil && *k > 0 {
+		return found(c.hostOOM(*k))
+	}
+	if c.shmWasFull() && c.says(shmSymptom) {
+		return found(c.shmFailure())
+	}
+	for _, disk := range []contract.VolumeEvidence{c.System.Disk, c.System.Tmp} {
+		if wasFull(disk) && c.says(diskSymptom) {
+			return found(c.diskFailure(disk))
+		}
+	}
+	return nil, false
+}
+
+func (c *inquest) hostOOM(kills int64) *contract.Failure {
+	processes := "a process"
+	if kills > 1 {
+		processes = sprintf("%d processes", kills)
+	}
+	f := contract.Failf(contract.CodeHostOOM, "The container ran out of memory: the kernel killed %s.", processes)
+	f.WithHint("%s", c.Settings.fill("Use fewer workers{num_workers} or ask for more memory."))
+	f.WithEvidence(sprintf("oom_kill +%d", kills))
+	if c.System.MemoryLimit > 0 {
+		f.WithEvidence(sprintf("memory peak %s of %s", contract.Bytes(c.System.MemoryPeak), contract.Bytes(c.System.MemoryLimit)))
+	}
+	return f.WithEvidence(c.quote()...)
+}
+
+// shmSymptom and diskSymptom are facts that go with a full file system; without
+// one of them a full disk is not why the child ended.
+var (
+	shmSymptom  = regexp.MustCompile(`(?i)bus error|SIGBUS|No space left on device|shared memory|torch_shm|/torch_\d|nccl-`)
+	diskSymptom = regexp.MustCompile(`(?i)No space left on device|Errno 28|ENOSPC|quota exceeded|PytorchStreamWriter failed writing|unexpected pos \d+ vs \d+|write failed|database or disk is full|SIGBUS|bus error`)
+)
+
+// says looks for a fact in the log, in the exceptions and in how the child ended.
+func (c *inquest) says(fact *regexp.Regexp) bool {
+	if c.Signal != 0 && fact.MatchString(signalName(c.Signal)) {
+		return true
+	}
+	for _, x := range c.exceptions {
+		if fact.MatchString(x.text()) {
+			return true
+		}
+	}
+	_, ok := c.lineLike(fact)
+	return ok
+}
+
+func (c *inquest) shmWasFull() bool {
+	shm := c.System.Shm
+	return shm.Known() && float64(shm.PeakBytes) >= shmFull*float64(shm.TotalBytes)
+}
+
+func wasFull(v contract.VolumeEvidence) bool {
+	if !v.Known() {
+		return false
+	}
+	if v.MinFreeInodes != nil && *v.MinFreeInodes == 0 {
+		return true
+	}
+	return v.MinFreeBytes <= min(diskFull, v.TotalBytes/100)
+}
+
+func (c *inquest) shmFailure() *contract.Failure {
+	shm := c.System.Shm
+	size := ""
+	if shm.Known() {
+		size = sprintf(" (%s)", contract.Bytes(shm.TotalBytes))
+	}
+	f := contract.Failf(contract.CodeShmTooSmall, "Shared memory (/dev/shm)%s is too small for the data loader's workers.", size)
+	f.WithHint("%s", c.Settings.fill("Use fewer workers{num_workers}, a smaller batch_size{batch_size}, or mount a larger /dev/shm."))
+	if shm.Known() {
+		f.WithEvidence(sprintf("/dev/shm peak %s of %s", contract.Bytes(shm.PeakBytes), contract.Bytes(shm.TotalBytes)))
+	}
+	return f.WithEvidence(c.quote()...)
+}
+
+func (c *inquest) diskFailure(v contract.VolumeEvidence) *contract.Failure {
+	where := ""
+	if v.Path != "" {
+		where = " of " + v.Path
+	}
+	f := contract.Failf(contract.CodeDiskFull, "The disk%s is full.", where).
+		WithHint("Ask for a larger disk, or keep fewer checkpoints (CHECKPOINT_FREQUENCY).")
+	if v.Known() {
+		f.WithEvidence(sprintf("%s: at least %s of %s were free", v.Path, contract.Bytes(v.MinFreeBytes), contract.Bytes(v.TotalBytes)))
+		if v.MinFreeInodes != nil && *v.MinFreeInodes == 0 {
+			f.WithEvidence(v.Path + ": no free inodes (too many files)")
+		}
+	}
+	return f.WithEvidence(c.quote()...)
+}

@@ -1,0 +1,63 @@
+package diagnose
+
+import "github.com/vision-platform/trainer-agent/contract"
+
+// maxEvidence bounds the lines quoted in a failure, and maxLine each of them.
+const (
+	maxEvidence = 40
+	maxLine     = 500 // bytes
+)
+
+// rule is one step of the order. done without a failure means success.
+type rule struct {
+	name string
+	try  func(c *inquest) (f *contract.Failure, done bool)
+}
+
+// order is the diagnosis order of the GPU specification: the first rule that
+// finds something ends it.
+var order = []rule{
+	{"no child was started", preparation},
+	{"our own stop", ownStop},
+	{"exit 0", exitZero},
+	{"hardware", hardware},
+	{"kernel accounts", accounts},
+	{"causes in the log", causesInLog},
+	{"symptoms", symptoms},
+	{"the trainer's own report", ownReport},
+	{"bare signal or code", bareEnding},
+}
+
+// Diagnose finds the one cause of a run's end. It returns nil when the job
+// succeeded.
+func Diagnose(e Evidence) *contract.Failure {
+	c := open(e)
+	for _, r := range order {
+		f, done := r.try(c)
+		if f != nil {
+			return c.seal(f)
+		}
+		if done {
+			return nil
+		}
+	}
+	return nil // not reached: the last rule always answers
+}
+
+// found is a rule's answer when it found the cause.
+func found(f *contract.Failure) (*contract.Failure, bool) { return f, f != nil }
+
+// seal bounds the evidence and makes sure that it is a list.
+func (c *inquest) seal(f *contract.Failure) *contract.Failure {
+	if f.Evidence == nil {
+		f.Evidence = []string{}
+	}
+	if len(f.Evidence) > maxEvidence {
+		f.Evidence = f.Evidence[:maxEvidence]
+	}
+	for i, line := range f.Evidence {
+		f.Evidence[i] = clip(line, maxLine)
+	}
+	f.Message, f.Hint = clip(f.Message, maxLine), clip(f.Hint, maxLine)
+	return f
+}

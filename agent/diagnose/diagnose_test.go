@@ -1,0 +1,169 @@
+package diagnose
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	ended   = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	zero    = int64(0)
+	kills   = int64(2)
+	noInode = int64(0)
+)
+
+// keyError is a real traceback of a script that reads a wrong key in a worker.
+const keyError = `Traceback (most recent call last):
+  File "/workspace/train.py", line 88, in <module>
+    main()
+  File "/workspace/train.py", line 71, in main
+    for batch in loader:
+  File "/usr/local/lib/python3.11/site-packages/torch/utils/data/dataloader.py", line 708, in __next__
+    data = self._next_data()
+  File "/usr/local/lib/python3.11/site-packages/torch/_utils.py", line 733, in reraise
+    raise exception
+KeyError: Caught KeyError in DataLoader worker process 0.
+Original Traceback (most recent call last):
+  File "/usr/local/lib/python3.11/site-packages/torch/utils/data/_utils/worker.py", line 349, in _worker_loop
+    data = fetcher.fetch(index)
+  File "/workspace/data.py", line 31, in __getitem__
+    return image, row["labels"]
+KeyError: 'labels'
+`
+
+const oom = `Traceback (most recent call last):
+  File "/workspace/train.py", line 12, in <module>
+    loss.backward()
+torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 23.65 GiB of which 12.00 MiB is free.
+`
+
+func log(s string) []string { return strings.Split(strings.TrimSuffix(s, "\n"), "\n") }
+
+func lostGPU(at time.Duration) contract.GPUEvidence {
+	return contract.GPUEvidence{Watched: true, Faults: []contract.GPUFault{{
+		Kind: contract.GPULost, Index: 5, XID: 79, Fatal: true, Time: ended.Add(-at), Message: "GPU 5 dropped off the PCIe bus (XID 79)",
+	}}}
+}
+
+// Each case is one promise of the order: what is found, and what it says.
+func TestDiagnose(t *testing.T) {
+	cases := map[string]struct {
+		e       Evidence
+		code    contract.Code // "" means success
+		says    string
+		retries bool
+	}{
+		"success": {e: Evidence{Checkpoints: 2}},
+		"success where checkpoints are not counted": {e: Evidence{Checkpoints: -1}},
+		"an export needs no checkpoint":             {e: Evidence{JobType: contract.JobExport}},
+		"exit 0 without any checkpoint": {
+			e: Evidence{JobType: contract.JobTraining, LastEpoch: 3}, code: contract.CodeTrainingFailed, says: "left no complete checkpoint after epoch 3"},
+		"exit 0 but every epoch NaN": {
+			e: Evidence{Checkpoints: 2, LastEpoch: 2, NaNEpochs: []int{1, 2}}, code: contract.CodeNaNLoss, says: "NaN or infinite in epoch 1"},
+		"exit 0 and NaN late is a warning": {e: Evidence{Checkpoints: 2, LastEpoch: 5, NaNEpochs: []int{5}}},
+		"exit 0 but the trainer reported a failure": {
+			e:    Evidence{Checkpoints: 1, ChildDone: &Report{contract.StatusFailed, "the validation set is empty"}},
+			code: contract.CodeTrainingFailed, says: "the validation set is empty."},
+		"the trainer's own report names a known cause": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{contract.StatusFailed, "CUDA out of memory. Tried to allocate 2 GiB"}, Settings: Settings{BatchSize: 64}},
+			code: contract.CodeCUDAOOM, says: "Out of GPU memory. Try reducing batch_size (now 64)."},
+		"a preparation error keeps its code": {
+			e: Evidence{Err: contract.Failf(contract.CodeDatasetInvalid, "no polygons")}, code: contract.CodeDatasetInvalid, says: "no polygons"},
+		"a storage error keeps its code and is retried": {
+			e: Evidence{Err: contract.Failf(contract.CodeStorageError, "the bucket does not answer")}, code: contract.CodeStorageError, says: "the bucket does not answer", retries: true},
+		"a preparation error without a code is ours": {
+			e: Evidence{Err: errors.New("boom")}, code: contract.CodeInternal, says: "boom"},
+		"our own stop outranks how the child ended": {
+			e: Evidence{Stop: StopTold, ExitCode: 137, Signal: 9, LogTail: log(oom), LastEpoch: 4}, code: contract.CodeStopped, says: "after epoch 4", retries: true},
+		"told to stop after the trainer had finished": {
+			e: Evidence{Stop: StopTold, Checkpoints: 1, ChildDone: &Report{Status: contract.StatusSucceeded}}},
+		"time limit": {
+			e: Evidence{Stop: StopTimeLimit, ExitCode: 143, Signal: 15, Settings: Settings{MaxTrainingTime: time.Hour}}, code: contract.CodeTrainingTimeout, says: "Training exceeded maximum time limit (1h0m0s)"},
+		"hang": {
+			e: Evidence{Stop: StopHang, ExitCode: 137, Settings: Settings{HangTimeout: 10 * time.Minute, NumWorkers: 8}}, code: contract.CodeHung, says: "no progress for 10m0s"},
+		"a hang with a lost GPU is the GPU's": {
+			e: Evidence{Stop: StopHang, Ended: ended, GPU: lostGPU(600 * time.Second)}, code: contract.CodeGPULost, says: "XID 79", retries: true},
+		"stopped for a GPU error": {
+			e: Evidence{Stop: StopGPU, Ended: ended, GPU: lostGPU(5 * time.Second)}, code: contract.CodeGPULost, says: "5 s before training failed", retries: true},
+		"GPU lost long before NCCL gave up": {
+			e: Evidence{ExitCode: 134, Signal: 6, Ended: ended, GPU: lostGPU(603 * time.Second),
+				LogTail: log("[rank3]:[E] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=12, OpType=ALLREDUCE)")},
+			code: contract.CodeGPULost, says: "GPU 5 dropped off the PCIe bus (XID 79) 603 s before training failed. Run again on another machine.", retries: true},
+		"a GPU fault an hour ago is not the cause": {
+			e: Evidence{ExitCode: 1, Ended: ended, GPU: lostGPU(time.Hour), LogTail: log(keyError)}, code: contract.CodeTrainingFailed, says: "KeyError: 'labels'"},
+		"host OOM outranks the shm advice in the log": {
+			e: Evidence{ExitCode: 1, System: contract.SystemEvidence{OOMKills: &kills}, Settings: Settings{NumWorkers: 16},
+				LogTail: log("ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm).")},
+			code: contract.CodeHostOOM, says: "The container ran out of memory: the kernel killed 2 processes. Use fewer workers (now 16) or ask for more memory."},
+		"shm full": {
+			e: Evidence{ExitCode: 1, System: contract.SystemEvidence{OOMKills: &zero, Shm: contract.VolumeEvidence{TotalBytes: 64 << 20, PeakBytes: 64 << 20}},
+				LogTail: log("ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm).")},
+			code: contract.CodeShmTooSmall, says: "Shared memory (/dev/shm) (64 MiB) is too small"},
+		"a bus error with shm empty is not shm": {
+			e: Evidence{ExitCode: 1, System: contract.SystemEvidence{OOMKills: &zero, Shm: contract.VolumeEvidence{TotalBytes: 64 << 20, PeakBytes: 1 << 20}},
+				LogTail: log("ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm).")},
+			code: contract.CodeTrainingFailed, says: "/dev/shm was not full"},
+		"disk full by the account": {
+			e: Evidence{ExitCode: 1, System: contract.SystemEvidence{Disk: contract.VolumeEvidence{Path: "/workspace", TotalBytes: 10 << 30}},
+				LogTail: log("RuntimeError: [enforce fail at inline_container.cc:626] . unexpected pos 512 vs 480")},
+			code: contract.CodeDiskFull, says: "The disk of /workspace is full.", retries: true},
+		"out of inodes": {
+			e: Evidence{ExitCode: 1, System: contract.SystemEvidence{Disk: contract.VolumeEvidence{Path: "/workspace", TotalBytes: 10 << 30, MinFreeBytes: 5 << 30, MinFreeInodes: &noInode}},
+				LogTail: log("OSError: [Errno 28] No space left on device: '/workspace/runs/x'")},
+			code: contract.CodeDiskFull, says: "/workspace", retries: true},
+		"CUDA OOM with the setting to change": {
+			e:    Evidence{ExitCode: 1, LogTail: log(oom), Settings: Settings{BatchSize: 64, ImageSize: 640}},
+			code: contract.CodeCUDAOOM, says: "Out of GPU memory. Try reducing batch_size (now 64)."},
+		"a survived OOM warning is not the cause": {
+			e:    Evidence{ExitCode: 1, LogTail: append(log("WARNING ⚠️ CUDA out of memory with batch=64. Reducing to batch=32 and retrying (1/3)."), log(keyError)...)},
+			code: contract.CodeTrainingFailed, says: "KeyError: 'labels' (data.py, line 31 in __getitem__)"},
+		"a Python exception in the user's own file": {
+			e: Evidence{ExitCode: 1, LogTail: log(keyError)}, code: contract.CodeTrainingFailed, says: "KeyError: 'labels' (data.py, line 31 in __getitem__)."},
+		"torch elastic's error file outranks the log": {
+			e:    Evidence{ExitCode: 1, LogTail: log("nothing"), TorchElasticError: `{"message": {"message": "RuntimeError: CUDA out of memory. Tried", "extraInfo": {"py_callstack": "Traceback (most recent call last):\n  File \"/w/train.py\", line 3, in f\n    x()\ntorch.OutOfMemoryError: CUDA out of memory. Tried\n", "timestamp": "1"}}}`},
+			code: contract.CodeCUDAOOM, says: "Out of GPU memory."},
+		"NCCL timeout without a cause": {
+			e:    Evidence{ExitCode: 134, Signal: 6, LogTail: log("[rank3]:[E ProcessGroupNCCL.cpp:616] [Rank 3] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=12, OpType=ALLREDUCE) ran for 600000 milliseconds before timing out.")},
+			code: contract.CodeNCCLTimeout, says: "waited for each other", retries: true},
+		"a dead worker is not called OOM without an account": {
+			e:    Evidence{ExitCode: 1, LogTail: log("RuntimeError: DataLoader worker (pid 3252) is killed by signal: Killed.")},
+			code: contract.CodeTrainingFailed, says: "ended by a signal (Killed)"},
+		"segfault": {
+			e:    Evidence{ExitCode: 139, Signal: 11, LogTail: log("Fatal Python error: Segmentation fault\n\nCurrent thread 0x00007f (most recent call first):\n  File \"/usr/lib/python3/dist-packages/cv2/x.py\", line 4 in imread\n  File \"/workspace/data.py\", line 9 in load")},
+			code: contract.CodeTrainingFailed, says: "crashed (SIGSEGV) at data.py, line 9 in load"},
+		"killed from outside": {
+			e: Evidence{ExitCode: 137, Signal: 9, System: contract.SystemEvidence{OOMKills: &zero}}, code: contract.CodeTrainingFailed, says: "killed from outside (SIGKILL)", retries: true},
+		"NaN in the last epoch and a bare exit": {
+			e: Evidence{ExitCode: 1, LastEpoch: 7, NaNEpochs: []int{6, 7}}, code: contract.CodeNaNLoss, says: "epoch 6"},
+		"command not found": {e: Evidence{ExitCode: 127}, code: contract.CodeConfigInvalid, says: "not found"},
+		"bare code":         {e: Evidence{ExitCode: 3}, code: contract.CodeTrainingFailed, says: "ended with code 3"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			f := Diagnose(tc.e)
+			if tc.code == "" {
+				if f != nil {
+					t.Fatalf("got %v, want success", f)
+				}
+				return
+			}
+			if f == nil {
+				t.Fatalf("got success, want %s", tc.code)
+			}
+			if f.Code != tc.code || !strings.Contains(f.Line(), tc.says) || f.Retryable != tc.retries {
+				t.Errorf("got %s %q (retryable %v), want %s with %q (retryable %v)", f.Code, f.Line(), f.Retryable, tc.code, tc.says, tc.retries)
+			}
+			if f.Evidence == nil {
+				t.Error("evidence is null; it must be a list")
+			}
+		})
+	}
+}

@@ -1,0 +1,61 @@
+package diagnose
+
+import (
+	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Stop says why the agent itself ended the child, if it did.
+type Stop string
+
+// The reasons to stop a child.
+const (
+	StopNone      Stop = ""
+	StopTold      Stop = "told"       // the agent got SIGTERM or SIGINT
+	StopTimeLimit Stop = "time_limit" // MAX_TRAINING_TIME_SECONDS
+	StopHang      Stop = "hang"       // AGENT_HANG_TIMEOUT
+	StopGPU       Stop = "gpu"        // AGENT_ON_GPU_ERROR=stop
+)
+
+// Evidence is everything that is known about a run that ended.
+type Evidence struct {
+	JobType  contract.JobType
+	Settings Settings
+
+	Err  error // why no child was started, or nil
+	Stop Stop
+
+	ExitCode int // of the child; 128+n when signal n ended it
+	Signal   int // the signal that ended the child, or 0
+
+	Started, Ended time.Time // of the child
+	LastOutput     time.Time // last line or heartbeat of the child; zero = none
+
+	LogTail           []string // the child's last lines, up to 200, oldest first
+	TorchElasticError string   // content of TORCHELASTIC_ERROR_FILE, "" when there is none
+	ChildDone         *Report  // what the trainer said of itself, nil when it said nothing
+
+	LastEpoch   int   // completed epochs, 0 before the first
+	NaNEpochs   []int // epochs whose loss was NaN or infinite
+	Checkpoints int   // complete checkpoint files seen; -1 = not known
+
+	GPU    contract.GPUEvidence
+	System contract.SystemEvidence
+}
+
+// Report is the child's own final callback.
+type Report struct {
+	Status contract.Status
+	Error  string // its error_message, "" when it gave none
+}
+
+// Settings are the values that a hint may name. Zero is not set.
+type Settings struct {
+	BatchSize       int
+	NumWorkers      int
+	ImageSize       int
+	LearningRate    float64
+	MaxTrainingTime time.Duration
+	HangTimeout     time.Duration
+}

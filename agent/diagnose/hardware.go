@@ -1,0 +1,55 @@
+package diagnose
+
+import (
+	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// lookBack is how far before the end a GPU fault may be the cause: an NCCL
+// timeout names its victim up to half an hour later.
+const lookBack = 35 * time.Minute
+
+// hardware: the probe saw a GPU fail while the child ran.
+func hardware(c *inquest) (*contract.Failure, bool) { return found(c.gpuFailure()) }
+
+// gpuFailure makes a failure of the first fatal fault within the look-back.
+func (c *inquest) gpuFailure() *contract.Failure {
+	for _, fault := range c.GPU.Faults {
+		if !fault.Fatal || c.tooEarly(fault) {
+			continue
+		}
+		return c.gpuFault(fault)
+	}
+	return nil
+}
+
+// tooEarly: XIDs after the child's exit are left out by agent/gpu already.
+func (c *inquest) tooEarly(fault contract.GPUFault) bool {
+	return !c.Ended.IsZero() && c.Ended.Sub(fault.Time) > lookBack
+}
+
+func (c *inquest) gpuFault(fault contract.GPUFault) *contract.Failure {
+	code := contract.CodeGPUError
+	if fault.Kind == contract.GPULost || fault.Kind == contract.GPUMissing {
+		code = contract.CodeGPULost
+	}
+	f := contract.Failf(code, "%s %s.", trimStop(fault.Message), c.ago(fault.Time)).
+		WithHint("Run again on another machine.")
+	for _, x := range c.GPU.Faults {
+		f.WithEvidence(sprintf("%s %s", x.Time.UTC().Format(time.RFC3339), x.Message))
+	}
+	return f.WithEvidence(c.quote()...)
+}
+
+// gpuNotes quotes the XIDs that are no fault of the machine but tell the same
+// story as an exception, such as XID 31 beside an illegal memory access.
+func (c *inquest) gpuNotes() []string {
+	var notes []string
+	for _, fault := range c.GPU.Faults {
+		if fault.XID > 0 && !c.tooEarly(fault) {
+			notes = append(notes, sprintf("%s %s", fault.Time.UTC().Format(time.RFC3339), fault.Message))
+		}
+	}
+	return notes
+}

@@ -1,0 +1,92 @@
+package diagnose
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+var (
+	ansi = regexp.MustCompile(`\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07`)
+	// torch's own prefix, torchrun's tee prefix, and accelerate's.
+	rankPrefix = regexp.MustCompile(`^\s*\[(?:rank|default)(\d+)\]:\s?`)
+	// Wording by which a program guesses or advises; never a fact.
+	advice = regexp.MustCompile(`(?i)might be|may be caused|could be (due|caused)|please try|please check|consider |you can try|try (to )?(reduc|set|increas)|if reserved (but unallocated )?memory is`)
+	// A line at this level tells of something that was survived.
+	survived = regexp.MustCompile(`(?i)^\W*(\S+\s+){0,3}(warn(ing)?|info|debug|userwarning|futurewarning)\b|warning ⚠`)
+)
+
+// line is one line of the log without terminal codes and rank prefix.
+type line struct {
+	text string
+	rank int // -1 without a prefix
+}
+
+// cleanLines strips colours, keeps what a progress bar showed last, and takes the
+// rank prefix off.
+func cleanLines(raw []string) []string {
+	out := make([]string, 0, len(raw))
+	for _, l := range raw {
+		l = strings.TrimRight(ansi.ReplaceAllString(l, ""), "\r\n \t")
+		if i := strings.LastIndexByte(l, '\r'); i >= 0 {
+			l = l[i+1:]
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+func ranked(l string) line {
+	m := rankPrefix.FindStringSubmatch(l)
+	if m == nil {
+		return line{l, -1}
+	}
+	rank, err := strconv.Atoi(m[1])
+	if err != nil {
+		rank = -1
+	}
+	return line{l[len(m[0]):], rank}
+}
+
+// lineLike finds the last line that states a fact: advice and survived warnings
+// are passed over.
+func (c *inquest) lineLike(fact *regexp.Regexp) (string, bool) {
+	for i := len(c.lines) - 1; i >= 0; i-- {
+		l := c.lines[i]
+		where := fact.FindStringIndex(l)
+		if where == nil || survived.MatchString(l) {
+			continue
+		}
+		if a := advice.FindStringIndex(l); a != nil && a[0] <= where[0] {
+			continue
+		}
+		return ranked(l).text, true
+	}
+	return "", false
+}
+
+// quote is what the child printed about its end: the likeliest exception with
+// its traceback, or the last lines.
+func (c *inquest) quote() []string {
+	if len(c.exceptions) > 0 {
+		return c.exceptions[0].quote()
+	}
+	return last(c.lines, 10)
+}
+
+// last returns the last n lines that are not empty.
+func last(lines []string, n int) []string {
+	var out []string
+	for i := len(lines) - 1; i >= 0 && len(out) < n; i-- {
+		if strings.TrimSpace(lines[i]) != "" {
+			out = append([]string{lines[i]}, out...)
+		}
+	}
+	return out
+}
+
+func sprintf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
+
+// trimStop takes a full stop off, where the sentence goes on.
+func trimStop(s string) string { return strings.TrimSuffix(strings.TrimSpace(s), ".") }

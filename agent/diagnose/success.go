@@ -1,0 +1,55 @@
+package diagnose
+
+import (
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// exitZero: the child left with 0. It still failed when it said so itself, when
+// a training job left no checkpoint, or when every epoch's loss was NaN.
+func exitZero(c *inquest) (*contract.Failure, bool) {
+	if c.ExitCode != 0 || c.Signal != 0 {
+		return nil, false
+	}
+	if c.ChildDone != nil && c.ChildDone.Status == contract.StatusFailed {
+		return nil, false // the later rules look for the cause
+	}
+	if c.JobType != contract.JobTraining && c.JobType != "" {
+		return nil, true
+	}
+	if c.LastEpoch > 0 && len(c.NaNEpochs) >= c.LastEpoch {
+		return found(c.nanFailure())
+	}
+	if c.Checkpoints == 0 {
+		return found(contract.Failf(contract.CodeTrainingFailed,
+			"The training script ended without an error but left no complete checkpoint%s.", c.afterEpoch()).
+			WithHint("Save checkpoints below OUTPUT_DIR or CHECKPOINT_DIR, and check that the script trains at all.").
+			WithEvidence(last(c.lines, 10)...))
+	}
+	return nil, true
+}
+
+// Warnings are what a success should still say.
+func Warnings(e Evidence) []string {
+	var w []string
+	if n := len(e.NaNEpochs); n > 0 {
+		w = append(w, sprintf("The loss was NaN or infinite in %d epochs, first in epoch %d.", n, e.NaNEpochs[0]))
+	}
+	if k := e.System.OOMKills; k != nil && *k > 0 {
+		w = append(w, sprintf("The kernel killed %d processes of the container for memory.", *k))
+	}
+	for _, fault := range e.GPU.Faults {
+		if fault.Fatal {
+			w = append(w, fault.Message)
+		}
+	}
+	return w
+}
+
+func (c *inquest) nanFailure() *contract.Failure {
+	message := "The loss became NaN or infinite."
+	if len(c.NaNEpochs) > 0 {
+		message = sprintf("The loss became NaN or infinite in epoch %d.", c.NaNEpochs[0])
+	}
+	f := contract.Failf(contract.CodeNaNLoss, "%s", message)
+	return f.WithHint("%s", c.Settings.fill("Try a lower learning_rate{learning_rate}, warm-up epochs or full precision, and check the labels."))
+}

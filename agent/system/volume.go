@@ -1,0 +1,54 @@
+package system
+
+import (
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// volume is one look at a file system, in bytes. free is what an unprivileged
+// process may still write.
+type volume struct {
+	dev         uint64
+	total, free int64
+	inodes      int64 // free ones
+	hasInodes   bool  // some file systems count none
+}
+
+func statVolume(path string) (volume, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(path, &fs); err != nil {
+		return volume{}, err
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return volume{}, err
+	}
+	block := int64(fs.Bsize)
+	return volume{
+		dev:   uint64(st.Dev),
+		total: int64(fs.Blocks) * block, free: int64(fs.Bavail) * block,
+		inodes: int64(fs.Ffree), hasInodes: fs.Files > 0,
+	}, nil
+}
+
+func (v volume) used() int64 { return v.total - v.free }
+
+// add folds one look into the account of the run.
+func (v volume) add(to *contract.VolumeEvidence, path string) {
+	first := !to.Known()
+	to.Path, to.TotalBytes = path, v.total
+	to.PeakBytes = max(to.PeakBytes, v.used())
+	if first || v.free < to.MinFreeBytes {
+		to.MinFreeBytes = v.free
+	}
+	if v.hasInodes && (to.MinFreeInodes == nil || v.inodes < *to.MinFreeInodes) {
+		n := v.inodes
+		to.MinFreeInodes = &n
+	}
+}
+
+// shmPath is where Linux keeps POSIX shared memory.
+func shmPath(root string) string { return filepath.Join(root, "dev/shm") }
