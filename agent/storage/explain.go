@@ -208,7 +208,7 @@ func (s *s3Store) explainSkew(code string, err error) *contract.Failure {
 		WithHint("Synchronise the node's clock (NTP, chrony).")
 }
 
-var expectingRegion = regexp.MustCompile(`expecting '([a-z0-9-]+)'`)
+var expectingRegion = regexp.MustCompile(`expecting ['"]([a-z0-9-]+)['"]`)
 
 func (s *s3Store) otherRegion(code string, err error) string {
 	if resp, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && resp.Response != nil {

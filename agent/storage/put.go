@@ -106,22 +106,19 @@ type upload struct {
 func (u *upload) sendAll(ctx context.Context) ([]types.CompletedPart, error) {
 	step := partSize(u.size)
 	parts := make([]types.CompletedPart, (u.size+step-1)/step)
-	g, ctx := errgroup.WithContext(ctx)
+	g, sending := errgroup.WithContext(ctx)
 	g.SetLimit(u.store.cfg.Concurrency)
 	for i := range parts {
-		if ctx.Err() != nil {
-			break
-		}
 		g.Go(func() (err error) {
+			if err := sending.Err(); err != nil {
+				return err
+			}
 			offset := int64(i) * step
-			parts[i], err = u.send(ctx, int32(i+1), offset, min(step, u.size-offset))
+			parts[i], err = u.send(sending, int32(i+1), offset, min(step, u.size-offset))
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	return parts, context.Cause(ctx)
+	return parts, g.Wait()
 }
 
 func (u *upload) send(ctx context.Context, number int32, offset, length int64) (types.CompletedPart, error) {
