@@ -1,0 +1,54 @@
+// Package outbox makes "accepted" mean "delivered": a queue of callbacks on disk
+// and the one sender that carries them to the backend (section 4 of the contract).
+//
+// It promises that a message whose Append returned nil survives a kill of the
+// agent, reaches the backend in the order of acceptance, one at a time, with an
+// Idempotency-Key that never changes, and that the final message comes last; it
+// never makes its caller wait for the backend, except for AppendAndWait, which
+// is asked to. It leaves to others what a payload means: the relay checks what
+// the child says, agent.go decides when a job has ended and what exit code that is.
+//
+// # The merging law
+//
+// Two waiting messages are merged only where that has the same effect on the
+// backend as sending one after the other.
+//
+//  1. AppendLatest(slot): a message that states how things are now (the agent's
+//     own heartbeat) takes the place of the one that waits under the same slot:
+//     the older is dropped, the newer stands at the end of the queue. So at most
+//     one message a slot waits, however long the outage.
+//  2. Heartbeats of one epoch: when more than mergeAfter messages wait and the
+//     newest of them is a heartbeat of the same epoch, the two become one: the
+//     metrics of both, the later value where both have it, everything else of
+//     the later. No epoch loses a metric, and heartbeats of different epochs are
+//     never merged.
+//  3. callback_rejected events: while one waits, later refusals are counted into it.
+//
+// A message that has been tried once is never changed, since the backend may
+// have it already.
+//
+// # Keys
+//
+// The key is "{job}:{sequence}". A store begins its sequence at the time of its
+// making in milliseconds, so a job that is started again on an empty workspace
+// (a new pod after a preemption) cannot repeat the keys of its earlier life and
+// have its messages taken for duplicates.
+//
+// # Bounds
+//
+// The queue holds at most Options.MaxBytes of bodies. Above three quarters of
+// that, or when the disk is nearly full, messages that a later one replaces
+// (heartbeats, progress) are refused with ErrFull; events and validations are
+// taken up to the bound itself. The final message has its place reserved: the
+// file final.slot is written at full size when the store is made, and the final
+// message is written into it in place, which needs no new block on a file
+// system that overwrites in place (ext4, xfs, tmpfs; not btrfs or zfs).
+// The database file does not shrink; it is as large as the longest backlog was.
+//
+// # Weaknesses, known
+//
+// A delivery that the agent is killed in may be repeated after the restart: the
+// backend tells the two apart by the key alone. A 2xx status counts as delivered
+// even if its body stalls. When a store is damaged, what can be read of it is
+// carried over; the rest is only in the file that was set aside.
+package outbox

@@ -1,0 +1,124 @@
+package outbox
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Line is one message in jobs/{job}/undelivered.jsonl and rejected.jsonl: all
+// that is needed to send it again, and no secret.
+type Line struct {
+	Key      string          `json:"idempotency_key"`
+	Kind     contract.Kind   `json:"kind"`
+	Path     string          `json:"path"`
+	TraceID  string          `json:"trace_id,omitempty"`
+	Time     time.Time       `json:"time"`
+	Body     json.RawMessage `json:"body"`
+	Rejected *Rejection      `json:"rejected,omitempty"` // set when the backend refused it
+}
+
+// Rejection is a backend's refusal.
+type Rejection struct {
+	Status int    `json:"status"`
+	Answer string `json:"answer"`
+}
+
+func (o *Outbox) line(r record, refusal *outcome) Line {
+	l := Line{
+		Key: o.key(r.seq), Kind: r.kind, Path: r.kind.Path(o.opts.JobID),
+		TraceID: o.opts.TraceID, Time: r.at.UTC(), Body: r.body,
+	}
+	if refusal != nil {
+		l.Rejected = &Rejection{refusal.status, excerpt(refusal.reply)}
+	}
+	return l
+}
+
+// Export writes everything that the backend does not have as JSON lines: what it
+// refused, then what waits, in order, the final message last. It returns how
+// many lines it wrote. It may be called while messages are accepted and
+// delivered; messages accepted meanwhile may be missing.
+func (o *Outbox) Export(w io.Writer) (lines int, err error) {
+	out := bufio.NewWriter(w)
+	seen := map[string]bool{}
+	write := func(l Line) error {
+		if seen[l.Key] {
+			return nil
+		}
+		seen[l.Key] = true
+		b, err := json.Marshal(l)
+		if err != nil {
+			return fmt.Errorf("exporting %s: %w", l.Key, err)
+		}
+		lines++
+		_, err = out.Write(append(b, '\n'))
+		return err
+	}
+	if err := o.eachRejected(write); err != nil {
+		return lines, err
+	}
+	if err := o.eachWaiting(func(r record) error { return write(o.line(r, nil)) }); err != nil {
+		return lines, err
+	}
+	return lines, out.Flush()
+}
+
+// eachRejected reads rejected.jsonl. A line that cannot be read is left out.
+func (o *Outbox) eachRejected(fn func(Line) error) error {
+	f, err := os.Open(filepath.Join(o.dir, rejectedName))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("exporting refused messages: %w", err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		var l Line
+		if json.Unmarshal(lines.Bytes(), &l) != nil {
+			continue
+		}
+		if err := fn(l); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+// eachWaiting reads one record at a time, so that no backlog is held in memory
+// and nobody who appends is kept waiting.
+func (o *Outbox) eachWaiting(fn func(record) error) error {
+	for seq := uint64(0); ; {
+		o.mu.Lock()
+		if o.closed {
+			o.mu.Unlock()
+			return ErrClosed
+		}
+		r, found, err := o.store.first(max(seq, o.done))
+		final := o.final.rec
+		last := !found && o.final.state == finalStored
+		o.mu.Unlock()
+		switch {
+		case err != nil:
+			return err
+		case last:
+			return fn(final)
+		case !found:
+			return nil
+		}
+		if err := fn(r); err != nil {
+			return err
+		}
+		seq = r.seq + 1
+	}
+}

@@ -1,0 +1,104 @@
+package outbox
+
+import (
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Bounds of the outbox and of one delivery (section 4 of the contract).
+const (
+	DefaultMaxBytes = 256 << 20        // bodies waiting
+	MaxMessageBytes = 9 << 20          // one body: what the relay takes, and the agent's additions
+	TryTimeout      = 10 * time.Second // one try, its body included
+	BackoffMin      = time.Second      // ceiling of the first wait
+	BackoffMax      = 60 * time.Second // ceiling of every later one
+	RetryAfterMax   = 5 * time.Minute  // the longest Retry-After that is honoured
+
+	mergeAfter     = 256     // messages waiting before heartbeats of one epoch are merged
+	diskReserve    = 8 << 20 // bytes free below which replaceable messages are refused
+	drainPerSecond = 50      // messages a second after an outage, unless flushing
+	drainBurst     = 100
+)
+
+// Reasons for which a message is not accepted.
+var (
+	// ErrFull: the queue has reached its bound or the disk is full.
+	ErrFull = errors.New("the outbox is full")
+	// ErrFinal: the final message is stored, so nothing may follow it.
+	ErrFinal = errors.New("the final message is stored, nothing may follow it")
+	// ErrTooLarge: the body is over MaxMessageBytes.
+	ErrTooLarge = errors.New("the message is too large")
+	// ErrClosed: the outbox is closed.
+	ErrClosed = errors.New("the outbox is closed")
+)
+
+// Options configures an outbox. JobID, BaseURL and Token are required.
+type Options struct {
+	JobID   string
+	TraceID string
+	BaseURL string // http or https, no trailing slash needed
+
+	// Token returns the bearer token. It is called before the first try and again
+	// after a 401 or 403, so a token that a file supplies may change under way.
+	Token func() (string, error)
+
+	// Transport replaces the transport that CAFile and Getenv describe.
+	Transport http.RoundTripper
+	CAFile    string              // PEM, added to the system's (AGENT_CA_FILE)
+	Getenv    func(string) string // HTTPS_PROXY, HTTP_PROXY, NO_PROXY; nil means no proxy
+
+	MaxBytes int64 // bodies waiting; 0 means DefaultMaxBytes
+	Logger   *slog.Logger
+
+	// OnRejected is told of each message that the backend refused, once, after it
+	// was put aside. body is the beginning of the backend's answer.
+	OnRejected func(msg contract.Message, status int, body string)
+	// OnDelivered is told of each delivery with the backend's answer, at most
+	// maxReply bytes. Both callbacks run on the sender and must be quick.
+	OnDelivered func(msg contract.Message, reply []byte)
+
+	Now      func() time.Time                 // nil means time.Now
+	Rand     func() float64                   // [0, 1); nil means math/rand/v2
+	DiskFree func(dir string) (uint64, error) // bytes; nil asks the file system
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.JobID == "" {
+		return o, errors.New("outbox: Options.JobID is empty")
+	}
+	if o.Token == nil {
+		return o, errors.New("outbox: Options.Token is nil")
+	}
+	if u, err := url.Parse(o.BaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return o, contract.Failf(contract.CodeConfigInvalid, "BACKEND_BASE_URL %q is no http or https address.", o.BaseURL).
+			WithHint("Give it as https://backend.example.com.")
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.OnRejected == nil {
+		o.OnRejected = func(contract.Message, int, string) {}
+	}
+	if o.OnDelivered == nil {
+		o.OnDelivered = func(contract.Message, []byte) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64
+	}
+	if o.DiskFree == nil {
+		o.DiskFree = diskFree
+	}
+	return o, nil
+}

@@ -1,0 +1,311 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Outbox is the queue and its sender. Its methods may be called from any
+// goroutine; Run is called once.
+type Outbox struct {
+	dir    string
+	opts   Options
+	log    *slog.Logger
+	client *client
+
+	changed chan struct{} // a token: something was stored, or flushing began
+	waiters map[uint64]chan reply
+
+	mu       sync.Mutex // one writer of the store at a time; guards all below
+	store    *store
+	final    *finalSlot
+	rejected *rejectedFile
+	closed   bool
+	next     uint64            // the next sequence
+	done     uint64            // every sequence below is delivered or aside, even if the store still has it
+	trying   uint64            // the sequence that has been tried, 0 when none has
+	slots    map[string]uint64 // where each slot's message waits
+	depth    int
+	bytes    int64
+	flushing int           // calls of Flush under way
+	moved    chan struct{} // closed and replaced when a message leaves the queue
+	running  bool
+	counts   counts
+	setAside []string
+}
+
+// reply is what became of a message whose caller waits.
+type reply struct {
+	body      []byte
+	delivered bool
+}
+
+func newOutbox(dir string, opts Options) *Outbox {
+	return &Outbox{
+		dir: dir, opts: opts, log: opts.Logger,
+		changed: make(chan struct{}, 1),
+		moved:   make(chan struct{}),
+		waiters: map[uint64]chan reply{},
+		slots:   map[string]uint64{},
+	}
+}
+
+// Append accepts a message: when it returns nil, the message is on disk and will
+// be delivered. The error is ErrFull, ErrFinal, ErrTooLarge, ErrClosed, or the disk's.
+func (o *Outbox) Append(msg contract.Message) error {
+	_, err := o.accept(msg, "", nil)
+	return err
+}
+
+// AppendLatest is Append for a message that says how things are now: it takes
+// the place of the one that waits under the same slot (the merging law, 1).
+func (o *Outbox) AppendLatest(slot string, msg contract.Message) error {
+	_, err := o.accept(msg, slot, nil)
+	return err
+}
+
+// AppendAndWait is Append, and then waits for the backend's answer until ctx
+// ends. delivered is false when the answer did not come in time, in which case
+// the message is delivered later, or when the backend refused it. err is an
+// error of Append: the message was not accepted.
+func (o *Outbox) AppendAndWait(ctx context.Context, msg contract.Message) (answer []byte, delivered bool, err error) {
+	ch := make(chan reply, 1)
+	seq, err := o.accept(msg, "", ch)
+	if err != nil {
+		return nil, false, err
+	}
+	select {
+	case r := <-ch:
+		return r.body, r.delivered, nil
+	case <-ctx.Done():
+		o.mu.Lock()
+		delete(o.waiters, seq)
+		o.mu.Unlock()
+		return nil, false, nil
+	}
+}
+
+func (o *Outbox) accept(msg contract.Message, slot string, wait chan reply) (uint64, error) {
+	if len(msg.Body) > MaxMessageBytes {
+		return 0, ErrTooLarge
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.closed:
+		return 0, ErrClosed
+	case o.final.state != finalNone:
+		return 0, ErrFinal
+	}
+	if err := o.room(msg); err != nil {
+		o.counts.refused++
+		return 0, err
+	}
+	seq, err := o.put(record{kind: msg.Kind, at: msg.Time, slot: slot, body: msg.Body})
+	if err != nil {
+		o.counts.refused++
+		return 0, err
+	}
+	if wait != nil {
+		o.waiters[seq] = wait
+	}
+	o.wake()
+	return seq, nil
+}
+
+// room decides whether the queue takes the message.
+func (o *Outbox) room(msg contract.Message) error {
+	size := int64(len(msg.Body))
+	if !replaceable(msg.Kind) {
+		if o.bytes+size > o.opts.MaxBytes {
+			return fmt.Errorf("%w: %d bytes wait for the backend", ErrFull, o.bytes)
+		}
+		return nil
+	}
+	if o.bytes+size > o.opts.MaxBytes/4*3 {
+		return fmt.Errorf("%w for %s messages: %d bytes wait for the backend", ErrFull, msg.Kind, o.bytes)
+	}
+	if free, err := o.opts.DiskFree(o.dir); err == nil && free < diskReserve {
+		return fmt.Errorf("%w for %s messages: %d bytes are free on the disk of %s", ErrFull, msg.Kind, free, o.dir)
+	}
+	return nil
+}
+
+// put stores a record under the next sequence, merging it with a waiting one
+// where the law says so.
+func (o *Outbox) put(r record) (uint64, error) {
+	r.seq = o.next
+	drop, dropped, err := o.merge(&r)
+	if err != nil {
+		return 0, err
+	}
+	err = o.store.put(r, drop...)
+	if errors.Is(err, errDamaged) {
+		if err = o.replaceStore(o.store, err); err == nil {
+			r.seq, drop, dropped = max(r.seq, o.next), nil, 0
+			err = o.store.put(r)
+		}
+	}
+	if err != nil {
+		return 0, refusal(err)
+	}
+	o.next = r.seq + 1
+	o.depth += 1 - len(drop)
+	o.bytes += int64(len(r.body)) - dropped
+	o.counts.accepted++
+	o.counts.merged += len(drop)
+	if r.slot != "" {
+		o.slots[r.slot] = r.seq
+	}
+	return r.seq, nil
+}
+
+// AppendFinal accepts the message that ends the job, in the place that is
+// reserved for it. It is delivered after everything else, and nothing is
+// accepted after it. When a final message is stored already, of this life or an
+// earlier one, that one stays and nothing is added.
+func (o *Outbox) AppendFinal(msg contract.Message) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return ErrClosed
+	}
+	if o.final.state != finalNone {
+		o.log.Info("a final message is stored already, the new one is dropped", "key", o.key(o.final.rec.seq))
+		return nil
+	}
+	if len(msg.Body) > MaxMessageBytes {
+		return ErrTooLarge
+	}
+	if err := o.final.write(record{seq: o.next, kind: msg.Kind, at: msg.Time, body: msg.Body}); err != nil {
+		return err
+	}
+	o.next++
+	o.counts.accepted++
+	o.wake()
+	return nil
+}
+
+// Final is the stored final message and what became of it.
+type Final struct {
+	Message   contract.Message
+	Delivered bool
+	Rejected  bool // refused by the backend
+}
+
+// Final returns the final message, of this life or an earlier one. An agent
+// that finds one which is not delivered was killed while flushing: its job has
+// ended, and only Run and Flush are left to do.
+func (o *Outbox) Final() (f Final, stored bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.final.state == finalNone {
+		return Final{}, false
+	}
+	return Final{
+		Message:   o.final.rec.message(),
+		Delivered: o.final.state == finalDelivered,
+		Rejected:  o.final.state == finalRejected,
+	}, true
+}
+
+// Reopen forgets the final message of an earlier life, because the job runs
+// again and will end with one of its own. Messages that wait stay.
+func (o *Outbox) Reopen() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.final.state == finalNone {
+		return nil
+	}
+	if o.final.state == finalStored {
+		o.log.Warn("the final message of an earlier run was never delivered, this run's will take its place",
+			"key", o.key(o.final.rec.seq))
+	}
+	return o.final.clear()
+}
+
+// Keep stores a message that is not sent, one a kind, the newest wins: the
+// child's own final message, from which agent.go makes the one that is sent.
+func (o *Outbox) Keep(msg contract.Message) error {
+	if len(msg.Body) > MaxMessageBytes {
+		return ErrTooLarge
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return ErrClosed
+	}
+	return refusal(o.store.keep(record{kind: msg.Kind, at: msg.Time, body: msg.Body}))
+}
+
+// Kept returns what Keep stored, in this life or an earlier one.
+func (o *Outbox) Kept(kind contract.Kind) (msg contract.Message, found bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return contract.Message{}, false
+	}
+	r, found, err := o.store.kept(kind)
+	if err != nil {
+		o.log.Warn("the kept message is unreadable", "kind", kind, "error", err)
+		return contract.Message{}, false
+	}
+	return r.message(), found
+}
+
+// Close gives the files back. Run must have returned.
+func (o *Outbox) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return nil
+	}
+	o.closed = true
+	o.client.close()
+	o.store.close()
+	var err error
+	if o.rejected != nil {
+		err = o.rejected.close()
+	}
+	return errors.Join(o.final.close(), err)
+}
+
+// wake tells the sender and Flush that something has changed.
+func (o *Outbox) wake() {
+	select {
+	case o.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (o *Outbox) key(seq uint64) string { return fmt.Sprintf("%s:%d", o.opts.JobID, seq) }
+
+// reportDamage tells the log, Stats and the backend that a file was set aside.
+// The event is best effort: the outbox that reports is the one that was damaged.
+func (o *Outbox) reportDamage(aside, cause string, saved int) {
+	o.setAside = append(o.setAside, aside)
+	o.log.Error("the outbox store was damaged and is set aside", "file", aside, "cause", cause, "messages_saved", saved)
+	data, _ := json.Marshal(map[string]any{"file": aside, "cause": cause, "messages_saved": saved})
+	now := o.opts.Now()
+	msg, err := contract.NewMessage(contract.KindEvent, contract.Event{
+		EventType: contract.EventResourceWarning,
+		Message:   "The agent's store of unsent callbacks was damaged; some may be lost.",
+		Data:      data, Timestamp: contract.At(now),
+	}, now)
+	if err != nil || o.store == nil || (o.final != nil && o.final.state != finalNone) {
+		return
+	}
+	if _, err := o.put(record{kind: msg.Kind, at: now, body: msg.Body}); err != nil {
+		o.log.Warn("the damage could not be reported to the backend", "error", err)
+	}
+}
+
+// age is how long ago t was, never negative.
+func age(now, t time.Time) time.Duration { return max(0, now.Sub(t)) }

@@ -1,0 +1,262 @@
+package relay
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// A refusal is an answer other than 200.
+type refusal struct {
+	status     int
+	Status     string `json:"status"` // "rejected"
+	Detail     string `json:"detail"`
+	Field      string `json:"field,omitempty"`
+	retryAfter int    // seconds
+}
+
+func refuse(status int, format string, args ...any) *refusal {
+	return &refusal{status: status, Status: "rejected", Detail: fmt.Sprintf(format, args...)}
+}
+
+func (r *Relay) handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, kind := range contract.Kinds {
+		mux.HandleFunc(kind.Pattern(), func(w http.ResponseWriter, req *http.Request) {
+			answer, refused := r.callback(kind, w, req)
+			r.reply(w, answer, refused)
+		})
+	}
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, req *http.Request) {
+		if req.Method != http.MethodGet && req.Method != http.MethodHead {
+			r.reply(w, nil, refuse(http.StatusMethodNotAllowed, "ask with GET"))
+			return
+		}
+		r.reply(w, map[string]any{"status": "ok", "job_id": r.opts.JobID}, nil)
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
+		r.reply(w, nil, refuse(http.StatusNotFound, "%s is no callback path, for example %s",
+			shown(req.URL.Path), contract.KindHeartbeat.Path(r.opts.JobID)))
+	})
+	return mux
+}
+
+func (r *Relay) reply(w http.ResponseWriter, answer any, refused *refusal) {
+	status := http.StatusOK
+	if refused != nil {
+		answer, status = refused, refused.status
+		r.count(func(s *Stats) { s.Refused++ })
+		if refused.retryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(refused.retryAfter))
+		}
+		if status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+		}
+		r.log.Debug("the relay refused a request", "status", status, "detail", refused.Detail, "field", refused.Field)
+	}
+	b, err := json.Marshal(answer)
+	if err != nil { // our own types only
+		status, b = http.StatusInternalServerError, []byte(`{"status":"rejected"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)+1))
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n')) // the child may be gone
+}
+
+// callback is the way of one message: admit, read, check, accept, answer.
+func (r *Relay) callback(kind contract.Kind, w http.ResponseWriter, req *http.Request) (any, *refusal) {
+	if refused := r.admit(kind, req); refused != nil {
+		return nil, refused
+	}
+	size, refused := r.size(req)
+	if refused != nil {
+		return nil, refused
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), roomTimeout)
+	defer cancel()
+	if r.bodies.Acquire(ctx, size) != nil {
+		full := refuse(http.StatusServiceUnavailable, "too many large messages at once")
+		full.retryAfter = 1
+		return nil, full
+	}
+	defer r.bodies.Release(size)
+	raw, refused := read(w, req)
+	if refused != nil {
+		return nil, refused
+	}
+	d, err := decode(kind, raw)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	if d.nulled > 0 {
+		r.count(func(s *Stats) { s.Nulled += d.nulled })
+	}
+	return r.accept(req, kind, d)
+}
+
+// admit checks everything that needs no body.
+func (r *Relay) admit(kind contract.Kind, req *http.Request) *refusal {
+	token, _ := strings.CutPrefix(req.Header.Get(contract.HeaderAuthorization), "Bearer ")
+	switch {
+	case subtle.ConstantTimeCompare([]byte(token), []byte(r.token)) != 1:
+		return refuse(http.StatusUnauthorized, "the token is not this run's CALLBACK_TOKEN")
+	case req.Method != http.MethodPost:
+		return refuse(http.StatusMethodNotAllowed, "send it with POST")
+	case req.PathValue("id") != r.opts.JobID:
+		return refuse(http.StatusNotFound, "job %q is not run here, only %q", shown(req.PathValue("id")), r.opts.JobID)
+	case !r.serves(kind):
+		return refuse(http.StatusNotFound, "a job of this type sends no %s", kind)
+	case req.Header.Get("Content-Encoding") != "":
+		return refuse(http.StatusUnsupportedMediaType, "send the body without Content-Encoding")
+	case !r.rate.AllowN(r.opts.Now(), 1):
+		slow := refuse(http.StatusTooManyRequests, "more than %d messages a second", perSecond)
+		slow.retryAfter = 1
+		return slow
+	}
+	return nil
+}
+
+// size is what a request counts against maxBodies.
+func (r *Relay) size(req *http.Request) (int64, *refusal) {
+	if req.ContentLength > MaxBody {
+		return 0, tooLarge()
+	}
+	if req.ContentLength < 0 { // chunked: it may become as large as any
+		return MaxBody, nil
+	}
+	return req.ContentLength, nil
+}
+
+func tooLarge() *refusal {
+	return refuse(http.StatusRequestEntityTooLarge, "the body is over %d bytes", MaxBody)
+}
+
+func read(w http.ResponseWriter, req *http.Request) ([]byte, *refusal) {
+	limited := http.MaxBytesReader(w, req.Body, MaxBody)
+	var raw []byte
+	var err error
+	if req.ContentLength >= 0 {
+		raw = make([]byte, req.ContentLength)
+		_, err = io.ReadFull(limited, raw)
+	} else {
+		raw, err = io.ReadAll(limited)
+	}
+	if err == nil {
+		return raw, nil
+	}
+	if _, big := errors.AsType[*http.MaxBytesError](err); big {
+		return nil, tooLarge()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, refuse(http.StatusRequestTimeout, "the body did not arrive within %v", bodyTimeout)
+	}
+	return nil, refuse(http.StatusBadRequest, "the body did not arrive: %v", err)
+}
+
+func invalid(err error) *refusal {
+	if f, ok := errors.AsType[*fieldError](err); ok {
+		refused := refuse(http.StatusUnprocessableEntity, "%s", f.Error())
+		refused.Field = f.path
+		return refused
+	}
+	return refuse(http.StatusBadRequest, "the body is not JSON: %v", err)
+}
+
+// accept completes a checked body, hands it to the outbox and answers.
+func (r *Relay) accept(req *http.Request, kind contract.Kind, d *body) (any, *refusal) {
+	key := req.Header.Get(contract.HeaderIdempotencyKey)
+	if answer, known := r.repeated.get(key); known {
+		r.count(func(s *Stats) { s.Repeated++ })
+		return answer, nil
+	}
+	r.enrich(kind, d)
+	at := d.complete(kind, r.opts.Now())
+	msg := contract.Message{Kind: kind, Body: d.bytes(), Time: at}
+	answer, err := r.pass(req.Context(), msg, d)
+	if err != nil {
+		return nil, r.unaccepted(err)
+	}
+	r.repeated.add(key, answer)
+	r.count(func(s *Stats) { s.Accepted++ })
+	return answer, nil
+}
+
+// pass gives a message to the outbox and shows it to Observe.
+func (r *Relay) pass(ctx context.Context, msg contract.Message, d *body) (any, error) {
+	ok := map[string]string{"status": "ok"}
+	switch {
+	case msg.Kind == contract.KindValidation:
+		return r.validation(ctx, msg, d)
+	case msg.Kind.Final():
+		if err := r.opts.Outbox.Keep(msg); err != nil {
+			return nil, err
+		}
+	default:
+		if err := r.opts.Outbox.Append(msg); err != nil {
+			return nil, err
+		}
+	}
+	r.opts.Observe(msg)
+	return ok, nil
+}
+
+// enrich adds what the agent knows better than the child.
+func (r *Relay) enrich(kind contract.Kind, d *body) {
+	switch kind {
+	case contract.KindHeartbeat:
+		if epoch := d.number("epoch"); d.get("progress") == nil && r.opts.Epochs > 0 {
+			d.set("progress", jsonNumber(100*epoch/float64(r.opts.Epochs)))
+		}
+		if p := d.number("progress"); p < 0 || p > 100 {
+			d.set("progress", jsonNumber(min(max(p, 0), 100)))
+		}
+		if sys := r.opts.System(); sys != nil {
+			if raw, err := json.Marshal(sys); err == nil {
+				d.set("system", raw)
+			}
+		}
+	case contract.KindValidation:
+		task, _ := json.Marshal(r.opts.TaskType)
+		d.fill("task_type", task)
+		if d.get("primary_metric_name") == nil {
+			name, _ := json.Marshal(r.opts.PrimaryMetric)
+			d.set("primary_metric_name", name)
+			if d.get("primary_metric_value") == nil {
+				d.set("primary_metric_value", jsonNumber(metricOf(d, r.opts.PrimaryMetric)))
+			}
+		}
+		d.fill("primary_metric_value", []byte("null"))
+	}
+}
+
+func jsonNumber(v float64) []byte {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return []byte("null")
+	}
+	return strconv.AppendFloat(nil, v, 'g', -1, 64)
+}
+
+// unaccepted answers for a message that the outbox did not take.
+func (r *Relay) unaccepted(err error) *refusal {
+	switch {
+	case r.opts.Full != nil && errors.Is(err, r.opts.Full):
+		full := refuse(http.StatusInsufficientStorage, "%v", err)
+		full.retryAfter = 30
+		return full
+	case r.opts.Ended != nil && errors.Is(err, r.opts.Ended):
+		return refuse(http.StatusConflict, "the job has ended: %v", err)
+	}
+	r.log.Error("the relay could not store a message", "error", err)
+	return refuse(http.StatusInternalServerError, "the message could not be stored: %v", err)
+}

@@ -1,0 +1,389 @@
+package relay
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"unicode/utf8"
+)
+
+// maxDepth bounds the nesting of a body. Validation results nest four deep.
+const maxDepth = 64
+
+// A syntaxError is a body that is not JSON, not even as Python writes it.
+type syntaxError struct {
+	offset int
+	what   string
+}
+
+func (e *syntaxError) Error() string { return fmt.Sprintf("at byte %d: %s", e.offset, e.what) }
+
+// A fieldError is JSON that is not what its field takes.
+type fieldError struct {
+	path string // "metrics.loss", "confusion_matrix[0][2]"
+	what string
+}
+
+func (e *fieldError) Error() string { return e.path + ": " + e.what }
+
+// in puts a name or an index in front of the path of a fieldError.
+func in(name string, err error) error {
+	if f, ok := errors.AsType[*fieldError](err); ok {
+		if f.path == "" || f.path[0] == '[' {
+			f.path = name + f.path
+		} else {
+			f.path = name + "." + f.path
+		}
+	}
+	return err
+}
+
+// A scanner reads one JSON value as Python's json module writes it, checks it
+// against a shape and copies it to out without white space, with NaN, ±Infinity
+// and numbers beyond float64 as null. It builds nothing in memory beside out, so
+// a body costs twice its size however it is nested.
+type scanner struct {
+	in     []byte
+	pos    int
+	out    []byte
+	depth  int
+	nulled int // numbers that became null
+}
+
+// Clean turns JSON as Python writes it into JSON as everybody reads it: NaN,
+// ±Infinity and numbers beyond float64 become null, and are counted. The error
+// says what is wrong where.
+func Clean(b []byte) (clean []byte, nulled int, err error) {
+	s := &scanner{in: b, out: make([]byte, 0, len(b))}
+	if !utf8.Valid(b) {
+		return nil, 0, &syntaxError{0, "the text is not UTF-8"}
+	}
+	if err := s.value(anything); err != nil {
+		return nil, 0, err
+	}
+	return s.out, s.nulled, s.end()
+}
+
+func (s *scanner) end() error {
+	if s.space(); s.pos < len(s.in) {
+		return s.bad("something follows the value")
+	}
+	return nil
+}
+
+func (s *scanner) bad(what string) error { return &syntaxError{s.pos, what} }
+
+func (s *scanner) space() {
+	for s.pos < len(s.in) {
+		switch s.in[s.pos] {
+		case ' ', '\t', '\r', '\n':
+			s.pos++
+		default:
+			return
+		}
+	}
+}
+
+// peek skips white space and returns the next byte, 0 at the end.
+func (s *scanner) peek() byte {
+	s.space()
+	if s.pos == len(s.in) {
+		return 0
+	}
+	return s.in[s.pos]
+}
+
+func (s *scanner) value(sh *shape) error {
+	switch c := s.peek(); {
+	case c == '{':
+		return s.nested(func() error { return s.object(sh) })
+	case c == '[':
+		return s.nested(func() error { return s.list(sh) })
+	case c == '"':
+		return s.text(sh)
+	case c == '-' || c == 'N' || c == 'I' || (c >= '0' && c <= '9'):
+		return s.number(sh)
+	case s.word("null"):
+		if !sh.nullable() {
+			return sh.unlike("null")
+		}
+		s.out = append(s.out, "null"...)
+		return nil
+	case s.word("true"):
+		return s.literal(sh, "true")
+	case s.word("false"):
+		return s.literal(sh, "false")
+	case c == 0:
+		return s.bad("the text ends early")
+	}
+	return s.bad("no value begins like this")
+}
+
+func (s *scanner) nested(read func() error) error {
+	if s.depth++; s.depth > maxDepth {
+		return s.bad(fmt.Sprintf("nested deeper than %d", maxDepth))
+	}
+	defer func() { s.depth-- }()
+	s.out = append(s.out, s.in[s.pos])
+	s.pos++
+	return read()
+}
+
+func (s *scanner) literal(sh *shape, word string) error {
+	if sh.kind != kindAny && sh.kind != kindBool {
+		return sh.unlike(word)
+	}
+	s.out = append(s.out, word...)
+	return nil
+}
+
+// word consumes the word if it is next.
+func (s *scanner) word(w string) bool {
+	if len(s.in)-s.pos < len(w) || string(s.in[s.pos:s.pos+len(w)]) != w {
+		return false
+	}
+	s.pos += len(w)
+	return true
+}
+
+func (s *scanner) object(sh *shape) error {
+	if sh.kind != kindAny && sh.kind != kindObject && sh.kind != kindMap {
+		return sh.unlike("an object")
+	}
+	for n := 0; ; n++ {
+		name, last, err := s.nextName(n)
+		if err != nil || last {
+			return err
+		}
+		if sh.max > 0 && n >= sh.max {
+			return &fieldError{"", fmt.Sprintf("more than %d entries", sh.max)}
+		}
+		if err := s.value(sh.field(name)); err != nil {
+			return in(shown(name), err)
+		}
+	}
+}
+
+// nextName reads the comma, the name and the colon before entry n of an object,
+// or the object's end.
+func (s *scanner) nextName(n int) (name string, last bool, err error) {
+	c := s.peek()
+	if c == '}' {
+		s.out = append(s.out, '}')
+		s.pos++
+		return "", true, nil
+	}
+	if n > 0 {
+		if c != ',' {
+			return "", false, s.bad("a comma or } is missing")
+		}
+		s.out = append(s.out, ',')
+		s.pos++
+		c = s.peek()
+	}
+	if c != '"' {
+		return "", false, s.bad("a name in quotes is missing")
+	}
+	raw, err := s.quoted()
+	if err != nil {
+		return "", false, err
+	}
+	if s.peek() != ':' {
+		return "", false, s.bad("a colon is missing")
+	}
+	s.pos++
+	s.out = append(append(s.out, raw...), ':')
+	return unquote(raw), false, nil
+}
+
+func (s *scanner) list(sh *shape) error {
+	if sh.kind != kindAny && sh.kind != kindList {
+		return sh.unlike("a list")
+	}
+	for n := 0; ; n++ {
+		c := s.peek()
+		if c == ']' {
+			s.out = append(s.out, ']')
+			s.pos++
+			return nil
+		}
+		if n > 0 {
+			if c != ',' {
+				return s.bad("a comma or ] is missing")
+			}
+			s.out = append(s.out, ',')
+			s.pos++
+		}
+		if sh.max > 0 && n >= sh.max {
+			return &fieldError{"", fmt.Sprintf("more than %d entries", sh.max)}
+		}
+		if err := s.value(sh.element()); err != nil {
+			return in("["+strconv.Itoa(n)+"]", err)
+		}
+	}
+}
+
+func (s *scanner) text(sh *shape) error {
+	raw, err := s.quoted()
+	if err != nil {
+		return err
+	}
+	if sh.kind != kindAny && sh.kind != kindText {
+		return sh.unlike("the text " + shown(string(raw)))
+	}
+	if err := sh.allowed(raw); err != nil {
+		return err
+	}
+	s.out = append(s.out, raw...)
+	return nil
+}
+
+// quoted consumes a string and returns it with its quotes.
+func (s *scanner) quoted() ([]byte, error) {
+	start := s.pos
+	for s.pos++; s.pos < len(s.in); s.pos++ {
+		switch c := s.in[s.pos]; {
+		case c == '"':
+			s.pos++
+			return s.in[start:s.pos], nil
+		case c < 0x20:
+			return nil, s.bad("a control character in a string")
+		case c == '\\':
+			if err := s.escape(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, s.bad("a string does not end")
+}
+
+// escape consumes an escape up to its last byte.
+func (s *scanner) escape() error {
+	s.pos++
+	if s.pos == len(s.in) {
+		return s.bad("a string does not end")
+	}
+	switch s.in[s.pos] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return nil
+	case 'u':
+		for range 4 {
+			if s.pos++; s.pos == len(s.in) || !isHex(s.in[s.pos]) {
+				return s.bad("\\u needs four hex digits")
+			}
+		}
+		return nil
+	}
+	return s.bad("no such escape")
+}
+
+func isHex(c byte) bool {
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')
+}
+
+func (s *scanner) number(sh *shape) error {
+	finite, token, err := s.numberToken()
+	if err != nil {
+		return err
+	}
+	switch {
+	case sh.kind == kindInteger:
+		n, ok := integral(token)
+		if !finite || !ok {
+			return sh.unlike("the number " + shown(string(token)))
+		}
+		s.out = strconv.AppendInt(s.out, n, 10)
+	case sh.kind != kindAny && sh.kind != kindNumber:
+		return sh.unlike("the number " + shown(string(token)))
+	case !finite:
+		s.nulled++
+		s.out = append(s.out, "null"...)
+	default:
+		s.out = append(s.out, token...)
+	}
+	return nil
+}
+
+// numberToken consumes a number; finite is false for Python's words and for
+// what is beyond float64.
+func (s *scanner) numberToken() (finite bool, token []byte, err error) {
+	start := s.pos
+	for _, w := range []string{"NaN", "Infinity", "-Infinity"} {
+		if s.word(w) {
+			return false, s.in[start:s.pos], nil
+		}
+	}
+	if s.at('-') {
+		s.pos++
+	}
+	if s.at('0') {
+		s.pos++
+	} else if !s.digits() {
+		return false, nil, s.bad("a number needs digits")
+	}
+	if s.at('.') {
+		s.pos++
+		if !s.digits() {
+			return false, nil, s.bad("a number needs digits after its point")
+		}
+	}
+	if s.at('e') || s.at('E') {
+		s.pos++
+		if s.at('+') || s.at('-') {
+			s.pos++
+		}
+		if !s.digits() {
+			return false, nil, s.bad("a number needs digits in its exponent")
+		}
+	}
+	token = s.in[start:s.pos]
+	if len(token) < 5 { // 1e99 is the largest that fits
+		return true, token, nil
+	}
+	v, _ := strconv.ParseFloat(string(token), 64)
+	return !math.IsInf(v, 0), token, nil
+}
+
+func (s *scanner) at(c byte) bool { return s.pos < len(s.in) && s.in[s.pos] == c }
+
+// digits consumes digits and reports whether there were any.
+func (s *scanner) digits() bool {
+	start := s.pos
+	for s.pos < len(s.in) && s.in[s.pos] >= '0' && s.in[s.pos] <= '9' {
+		s.pos++
+	}
+	return s.pos > start
+}
+
+// integral reads a whole number, also one written as 5.0, which is how Python
+// writes an epoch that went through a division.
+func integral(token []byte) (int64, bool) {
+	if n, err := strconv.ParseInt(string(token), 10, 64); err == nil {
+		return n, true
+	}
+	v, err := strconv.ParseFloat(string(token), 64)
+	if err != nil || v != math.Trunc(v) || math.Abs(v) > 1<<53 {
+		return 0, false
+	}
+	return int64(v), true
+}
+
+// unquote decodes a string that quoted has checked.
+func unquote(raw []byte) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return string(raw)
+	}
+	return s
+}
+
+// shown is a piece of the body fit for an answer.
+func shown(s string) string {
+	const most = 60
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "…"
+}

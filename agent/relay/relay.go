@@ -1,0 +1,191 @@
+package relay
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/net/netutil"
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Bounds of what one child can ask for.
+const (
+	MaxBody            = 8 << 20         // bytes of one body
+	ValidationDeadline = 2 * time.Second // for the backend's is_best
+
+	maxBodies      = 2 * MaxBody // bytes of bodies in work at once
+	maxConnections = 128
+	maxHeader      = 16 << 10
+	perSecond      = 500 // messages a second
+	burst          = 1000
+	headerTimeout  = 5 * time.Second
+	bodyTimeout    = 15 * time.Second
+	idleTimeout    = 2 * time.Minute
+	roomTimeout    = 5 * time.Second // for a place among maxBodies
+)
+
+// outbox is what the relay needs of the durable queue.
+type outbox interface {
+	Append(contract.Message) error
+	AppendAndWait(context.Context, contract.Message) (answer []byte, delivered bool, err error)
+	Keep(contract.Message) error
+}
+
+// Options configures a relay. JobID and Outbox are required.
+type Options struct {
+	JobID  string
+	Kinds  []contract.Kind // served; nil means all
+	Outbox outbox
+
+	Full  error // what the outbox's errors wrap when it has no room: answered with 507
+	Ended error // what they wrap when the job has ended: answered with 409
+
+	// Observe sees every accepted message, the child's final ones included. It
+	// runs before the child has its answer and must be quick.
+	Observe func(contract.Message)
+	// System returns what is added to heartbeats as "system"; nil adds nothing.
+	System func() *contract.System
+
+	Epochs        int // of the job, to fill in a heartbeat's progress; 0 when unknown
+	TaskType      contract.TaskType
+	PrimaryMetric string
+	MetricMode    contract.MetricMode // empty means max
+	// Best, when set, is the best epoch of an earlier life of the job.
+	Best *Best
+
+	ValidationDeadline time.Duration // 0 means ValidationDeadline
+	Logger             *slog.Logger
+	Now                func() time.Time
+}
+
+// Relay is the server on loopback. It serves from New until Close.
+type Relay struct {
+	opts     Options
+	log      *slog.Logger
+	token    string
+	url      string
+	server   *http.Server
+	served   sync.WaitGroup
+	rate     *rate.Limiter
+	bodies   *semaphore.Weighted
+	best     *record
+	repeated *recent
+
+	mu     sync.Mutex
+	counts Stats
+}
+
+// Stats counts what the child sent in this life of the agent.
+type Stats struct {
+	Accepted int
+	Refused  int // answered with 4xx or 5xx, for whatever reason
+	Nulled   int // numbers that were NaN, ±Inf or beyond float64
+	Repeated int // requests with an Idempotency-Key that was accepted before
+}
+
+// New starts a relay on a free port of 127.0.0.1 with a token of its own.
+func New(opts Options) (*Relay, error) {
+	if opts.JobID == "" || opts.Outbox == nil {
+		return nil, errors.New("relay: Options.JobID and Options.Outbox are required")
+	}
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("opening the relay's port: %w", err)
+	}
+	r := newRelay(opts)
+	r.url = "http://" + listener.Addr().String()
+	r.served.Go(func() {
+		if err := r.server.Serve(netutil.LimitListener(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+			r.log.Error("the relay has stopped", "error", err)
+		}
+	})
+	return r, nil
+}
+
+func newRelay(opts Options) *Relay {
+	if opts.Kinds == nil {
+		opts.Kinds = contract.Kinds
+	}
+	if opts.Observe == nil {
+		opts.Observe = func(contract.Message) {}
+	}
+	if opts.System == nil {
+		opts.System = func() *contract.System { return nil }
+	}
+	if opts.ValidationDeadline == 0 {
+		opts.ValidationDeadline = ValidationDeadline
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	r := &Relay{
+		opts: opts, log: opts.Logger, token: newToken(),
+		rate: rate.NewLimiter(perSecond, burst), bodies: semaphore.NewWeighted(maxBodies),
+		best: newRecord(opts), repeated: newRecent(),
+	}
+	r.server = &http.Server{
+		Handler:           r.handler(),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       bodyTimeout,
+		WriteTimeout:      bodyTimeout + opts.ValidationDeadline + roomTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
+	}
+	return r
+}
+
+func newToken() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails, see crypto/rand
+	return hex.EncodeToString(b)
+}
+
+// URL is the child's BACKEND_BASE_URL.
+func (r *Relay) URL() string { return r.url }
+
+// Token is the child's CALLBACK_TOKEN: good only here, only for this run.
+func (r *Relay) Token() string { return r.token }
+
+// Best is the best epoch by the relay's own record; false when there is none yet.
+func (r *Relay) Best() (Best, bool) { return r.best.get() }
+
+// Stats returns the counters.
+func (r *Relay) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.counts
+}
+
+func (r *Relay) count(fn func(*Stats)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fn(&r.counts)
+}
+
+// Close stops the relay: requests in work get their answers until ctx ends.
+func (r *Relay) Close(ctx context.Context) error {
+	err := r.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("closing the relay: %w", err), r.server.Close())
+	}
+	r.served.Wait()
+	return err
+}
+
+func (r *Relay) serves(k contract.Kind) bool { return slices.Contains(r.opts.Kinds, k) }
