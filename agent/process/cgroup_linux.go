@@ -1,13 +1,10 @@
 package process
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +22,7 @@ type cgroup struct {
 // newCgroup makes the group, or returns nil where that is not permitted, as in
 // most containers, whose /sys/fs/cgroup is read-only.
 func newCgroup(log *slog.Logger) *cgroup {
-	own, err := ownCgroup("/proc/self")
+	own, err := ownCgroup("")
 	if err != nil {
 		log.Debug("no cgroup of the child's own", "error", err)
 		return nil
@@ -77,44 +74,4 @@ func (g *cgroup) remove() {
 	if err := os.Remove(g.path); err != nil {
 		g.log.Warn("removing the child's cgroup", "error", err)
 	}
-}
-
-// ownCgroup is the folder of the calling process in the cgroup v2 tree.
-func ownCgroup(proc string) (string, error) {
-	membership, err := os.ReadFile(filepath.Join(proc, "cgroup"))
-	if err != nil {
-		return "", fmt.Errorf("finding the own cgroup: %w", err)
-	}
-	mounts, err := os.ReadFile(filepath.Join(proc, "mountinfo"))
-	if err != nil {
-		return "", fmt.Errorf("finding the own cgroup: %w", err)
-	}
-	return cgroupFolder(membership, mounts)
-}
-
-// cgroupFolder joins "0::/path" of /proc/PID/cgroup with the mount point of type
-// cgroup2 in /proc/PID/mountinfo, less the part of the tree above that mount.
-func cgroupFolder(membership, mounts []byte) (string, error) {
-	path, found := "", false
-	for line := range strings.Lines(string(membership)) {
-		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			path, found = rest, true
-		}
-	}
-	if !found {
-		return "", fmt.Errorf("finding the own cgroup: no cgroup v2 here")
-	}
-	scanner := bufio.NewScanner(bytes.NewReader(mounts))
-	for scanner.Scan() {
-		before, after, ok := strings.Cut(scanner.Text(), " - ")
-		fields := strings.Fields(before)
-		if !ok || len(fields) < 5 || !strings.HasPrefix(after, "cgroup2 ") {
-			continue
-		}
-		root, point := fields[3], fields[4]
-		if below, err := filepath.Rel(root, path); err == nil && filepath.IsLocal(below) {
-			return filepath.Join(point, below), nil
-		}
-	}
-	return "", fmt.Errorf("finding the own cgroup: cgroup v2 is not mounted")
 }

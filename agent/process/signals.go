@@ -60,13 +60,19 @@ func caughtSignals() []os.Signal {
 // handle decides what a signal means. It runs on the loop's goroutine only.
 func (s *Supervisor) handle(sig syscall.Signal) {
 	switch {
+	case s.opts.PassInterrupts && (sig == syscall.SIGINT || sig == syscall.SIGQUIT):
+		if !s.term.pass(sig) {
+			s.forward(sig)
+		}
 	case slices.Contains(stopSignals, sig):
 		s.request(sig)
 	case sig == syscall.SIGPIPE:
 		// Caught so that a closed stdout does not end the agent; it is about the
 		// agent's own write, never for the child.
 	case sig == syscall.SIGTSTP || sig == syscall.SIGTTIN || sig == syscall.SIGTTOU:
-		s.suspend()
+		if !s.term.passJobControl(sig) {
+			s.suspend()
+		}
 	case sig == syscall.SIGCONT:
 		s.term.resume()
 		s.forward(sig)

@@ -96,7 +96,7 @@ func (s *Supervisor) launch(c *Child, path string, spec Spec, files *files) erro
 	}
 	if spec.Main {
 		s.main, s.mainSeen = c, true
-		s.term.attach(files.pty)
+		s.term.attach(files.pty, pid)
 		for _, sig := range s.waiting {
 			c.forwardLocked(sig)
 		}

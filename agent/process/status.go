@@ -44,3 +44,7 @@ func newStatus(ws syscall.WaitStatus, ru syscall.Rusage) Status {
 	}
 	return st
 }
+
+func cpuTime(ru syscall.Rusage) time.Duration {
+	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
+}

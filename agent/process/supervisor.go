@@ -37,6 +37,9 @@ type Options struct {
 	// NoCgroup keeps children in the agent's own cgroup, also where a group
 	// of their own could be made.
 	NoCgroup bool
+	// PassInterrupts leaves SIGINT and SIGQUIT to the child, as an init does,
+	// instead of taking them for a stop request.
+	PassInterrupts bool
 	// Log takes what an operator may want to know. Default: discarded.
 	Log *slog.Logger
 }
@@ -75,15 +78,16 @@ type Supervisor struct {
 	group    *cgroup // nil where the agent cannot make one
 	term     *terminal
 
-	mu       sync.Mutex // held over fork+register and over reap+dispatch
-	children map[int]*Child
-	main     *Child
-	mainSeen bool
-	waiting  []syscall.Signal // came before the main child, each number once
-	received int              // stop requests so far
-	changed  chan struct{}    // closed and replaced whenever something was reaped
-	orphans  int
-	closed   bool
+	mu        sync.Mutex // held over fork+register and over reap+dispatch
+	children  map[int]*Child
+	main      *Child
+	mainSeen  bool
+	waiting   []syscall.Signal // came before the main child, each number once
+	received  int              // stop requests so far
+	changed   chan struct{}    // closed and replaced whenever something was reaped
+	orphans   int
+	orphanCPU time.Duration
+	closed    bool
 }
 
 // There is one wait(-1) in a process, so there is one Supervisor.
@@ -158,6 +162,7 @@ func (s *Supervisor) reap() {
 		child, ours := s.children[pid]
 		if !ours {
 			s.orphans++
+			s.orphanCPU += cpuTime(ru)
 			continue
 		}
 		delete(s.children, pid)

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -43,20 +44,20 @@ func readProcess(pid int) (Process, error) {
 	return parseStat(raw, pageSize)
 }
 
-// kill ends exactly this process: the descriptor holds on to it, the start time
-// tells whether it still was the same when the descriptor was made.
-func (p Process) kill() {
+func (p Process) kill() { p.signal(unix.SIGKILL) }
+
+// signal reaches exactly this process or none: the descriptor holds on to it, the
+// start time tells whether it was still the same when the descriptor was made.
+func (p Process) signal(sig unix.Signal) bool {
 	fd, err := unix.PidfdOpen(p.PID, 0)
+	if errors.Is(err, unix.ENOSYS) { // before Linux 5.3, and in gVisor
+		return p.same() && unix.Kill(p.PID, sig) == nil
+	}
 	if err != nil {
-		if err == unix.ENOSYS && p.same() {
-			_ = unix.Kill(p.PID, unix.SIGKILL)
-		}
-		return
+		return false
 	}
 	defer unix.Close(fd) //nolint:errcheck // nothing to lose
-	if p.same() {
-		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
-	}
+	return p.same() && unix.PidfdSendSignal(fd, sig, nil, 0) == nil
 }
 
 func (p Process) same() bool {

@@ -3,6 +3,7 @@ package process
 import (
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/creack/pty"
@@ -21,6 +22,7 @@ type terminal struct {
 	mu     sync.Mutex
 	tty    *os.File // opened anew, so that reads can be cancelled and flags are ours
 	master *os.File
+	child  int           // its group, which is the pty's first foreground group
 	saved  *unix.Termios // what the terminal was like before input went raw
 	reader chan struct{}
 }
@@ -51,10 +53,10 @@ func (t *terminal) prepare(master, slave *os.File) error {
 }
 
 // attach connects the terminal with the master of the running child.
-func (t *terminal) attach(master *os.File) {
+func (t *terminal) attach(master *os.File, child int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.master = master
+	t.master, t.child = master, child
 	t.takeLocked()
 }
 
@@ -109,6 +111,25 @@ func (t *terminal) release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.releaseLocked()
+}
+
+// pass hands a key's signal to the pty's foreground group, as if the key had been
+// pressed there: an interactive shell gives that group to its jobs.
+func (t *terminal) pass(sig syscall.Signal) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.master != nil && signalForeground(t.master, sig)
+}
+
+// passJobControl does so when the child has jobs of its own. Without, Ctrl-Z means
+// the whole: the agent and the child.
+func (t *terminal) passJobControl(sig syscall.Signal) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.master == nil || foregroundOf(t.master) == t.child {
+		return false
+	}
+	return signalForeground(t.master, sig)
 }
 
 // resume takes the terminal again after the agent was stopped and continued.

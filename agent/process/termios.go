@@ -2,6 +2,7 @@ package process
 
 import (
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,12 +52,25 @@ func changeTermios(tty *os.File, change func(*unix.Termios)) (*unix.Termios, err
 }
 
 // inForeground reports whether the terminal's foreground group is ours.
-func inForeground(tty *os.File) bool {
-	raw, err := tty.SyscallConn()
+func inForeground(tty *os.File) bool { return foregroundOf(tty) == unix.Getpgrp() }
+
+// foregroundOf is the foreground group of a terminal, or of the pty behind a
+// master; 0 when there is none.
+func foregroundOf(tty *os.File) int {
+	group := 0
+	if raw, err := tty.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { group, _ = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) })
+	}
+	return group
+}
+
+// signalForeground sends a signal to the foreground group behind a master.
+func signalForeground(master *os.File, sig syscall.Signal) bool {
+	raw, err := master.SyscallConn()
 	if err != nil {
 		return false
 	}
-	group := 0
-	_ = raw.Control(func(fd uintptr) { group, _ = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) })
-	return group == unix.Getpgrp()
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = unix.IoctlSetInt(int(fd), unix.TIOCSIG, int(sig)) })
+	return err == nil && failed == nil
 }

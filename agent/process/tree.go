@@ -6,16 +6,10 @@ package process
 // and were re-parented to us. Another child answers for its subtree and its
 // session.
 func (s *Supervisor) descendants(c *Child) []Process {
-	table, err := processTable()
+	found, err := s.tree(c)
 	if err != nil {
 		s.opts.Log.Warn("descendants cannot be found", "error", err)
 		return nil
-	}
-	var found []Process
-	if c == nil || c.main {
-		found = descent(table, s.self, s.others(c))
-	} else {
-		found = kin(table, c.pid)
 	}
 	living := found[:0]
 	for _, p := range found {
@@ -24,6 +18,20 @@ func (s *Supervisor) descendants(c *Child) []Process {
 		}
 	}
 	return living
+}
+
+// processes are the child itself and its descendants, the dead included.
+func (c *Child) processes() ([]Process, error) { return c.sup.tree(c) }
+
+func (s *Supervisor) tree(c *Child) ([]Process, error) {
+	table, err := processTable()
+	if err != nil {
+		return nil, err
+	}
+	if c == nil || c.main {
+		return descent(table, s.self, s.others(c)), nil
+	}
+	return kin(table, c.pid), nil
 }
 
 // others are the children besides c that still run; none when c is nil.
