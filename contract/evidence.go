@@ -61,6 +61,8 @@ type GPUFault struct {
 	Message string       `json:"message"`
 	Time    time.Time    `json:"time"`
 	Count   int          `json:"count"` // times seen since the last event of this kind
+	// Processes of this job that held the GPU open when that was last looked at.
+	Processes []int `json:"processes,omitempty"`
 }
 
 // GPUEvidence is what the probe saw during one run of the child.

@@ -1,0 +1,133 @@
+package gpu
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Monitor watches the GPUs of one job. Its methods may be called from any
+// goroutine; Run once.
+type Monitor struct {
+	opts  Options
+	table xidTable
+
+	mu      sync.Mutex
+	devices []*device // by index, from the first hello on
+	count   int       // devices at start; 0 = no hello yet
+	driver  string
+	reason  string // why nothing is watched, "" while something is
+	watched bool   // a hello came
+	child   childState
+	ledger  ledger
+}
+
+// childState is the training's life as far as the judgement needs it.
+type childState struct {
+	started, ended time.Time // zero = not yet
+}
+
+// New checks the options. It starts nothing.
+func New(opts Options) (*Monitor, error) {
+	if opts.Start == nil || opts.ProbePath == "" {
+		return nil, errors.New("watching GPUs: no starter or no path of the probe given")
+	}
+	m := &Monitor{opts: opts.withDefaults(), table: xidTable{opts.XIDFatal, opts.XIDIgnore}}
+	m.reason = "the probe was not started yet"
+	return m, nil
+}
+
+// ChildStarted tells that the training runs from now on.
+func (m *Monitor) ChildStarted() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.child = childState{started: time.Now()}
+}
+
+// ChildEnded tells that the training is over: XIDs from now on are not its own.
+func (m *Monitor) ChildEnded() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.child.ended = time.Now()
+}
+
+// Snapshot returns the GPUs for one heartbeat: means and maxima since the call
+// before. It is nil when nothing is known, also while the probe is silent.
+func (m *Monitor) Snapshot() []contract.GPU {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []contract.GPU
+	for _, d := range m.devices {
+		if m.fresh(d) {
+			out = append(out, d.snapshot())
+		}
+	}
+	return out
+}
+
+// fresh: the last sample of the device is not older than a probe may be silent.
+func (m *Monitor) fresh(d *device) bool {
+	return !d.lastAt.IsZero() && time.Since(d.lastAt) <= m.opts.Period+patience
+}
+
+// Idle reports whether no GPU computed in the last sample. known is false
+// without a fresh sample of every GPU and for MIG instances, which count no
+// utilisation.
+func (m *Monitor) Idle() (idle, known bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.devices {
+		if !m.fresh(d) || d.last.Util == nil {
+			return false, false
+		}
+		if *d.last.Util > 0 {
+			return false, true
+		}
+	}
+	return len(m.devices) > 0, len(m.devices) > 0
+}
+
+// Evidence returns what was seen so far, for the diagnosis.
+func (m *Monitor) Evidence() contract.GPUEvidence {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ev := contract.GPUEvidence{Watched: m.watched, Reason: m.reason, Faults: append([]contract.GPUFault(nil), m.ledger.faults...)}
+	for _, d := range m.devices {
+		ev.MemoryPeak = max(ev.MemoryPeak, 100*d.memoryPeak)
+	}
+	return ev
+}
+
+// raise books faults under the lock and tells of them after it.
+func (m *Monitor) raise(faults []contract.GPUFault) {
+	for _, f := range faults {
+		m.mu.Lock()
+		f, tell := m.ledger.book(f)
+		m.mu.Unlock()
+		if !tell {
+			continue
+		}
+		kind := contract.EventGPUWarning
+		if f.Fatal {
+			kind = contract.EventGPUError
+		}
+		m.opts.Logger.Warn(f.Message, "event", kind, "gpu", f.UUID, "xid", f.XID)
+		m.opts.OnEvent(kind, f.Message+".", f)
+		if f.Fatal && endsTraining(f.Kind) {
+			m.opts.OnFatal(f)
+		}
+	}
+}
+
+// endsTraining: the kinds after which the GPU can't be used without a reset. A
+// silent driver, a contained error or a counter leaves training alone: CUDA
+// itself ends it when it must.
+func endsTraining(kind contract.GPUFaultKind) bool {
+	switch kind {
+	case contract.GPULost, contract.GPUMissing, contract.GPUNeedsReset, contract.GPUMachine:
+		return true
+	}
+	return false
+}
