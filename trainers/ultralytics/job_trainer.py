@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from dataset_check import check_folders, check_labels, check_names
 from results import BoxRecorder, ClassRecorder, NamedSamples, per_class_metrics, platform_metrics, pr_curves
+from trainer_processes import agree
 from trainer_sdk import Job, JobError, Platform
 from ultralytics.models.yolo.classify import ClassificationTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
@@ -90,14 +91,6 @@ class JobTrainerMixin:
             self.world_size = self._cpu_processes
         super()._build_train_pipeline()
 
-    def _agree(self, flag: bool) -> bool:
-        """True on every process when it is true on one."""
-        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-            return flag
-        value = torch.tensor(int(flag), device=self.device)
-        torch.distributed.all_reduce(value, op=torch.distributed.ReduceOp.MAX)
-        return bool(value.item())
-
     # --- validation, checkpoints ---------------------------------------------------------------
 
     def get_validator(self) -> Any:
@@ -142,7 +135,7 @@ class JobTrainerMixin:
 
     def final_eval(self) -> None:
         """Strip the checkpoints and validate the best one; a stopped run keeps its optimiser for the resume."""
-        if self._agree(self.platform.stop_requested):
+        if agree(self.platform.stop_requested, self.device):
             return
         if self._cpu_processes > 1:
             return  # Ultralytics would look for the rank's GPU
@@ -151,7 +144,7 @@ class JobTrainerMixin:
     # --- stop and resume -----------------------------------------------------------------------
 
     def _stop_within_epoch(self) -> None:
-        if self._agree(self.platform.stop_requested):
+        if agree(self.platform.stop_requested, self.device):
             self.cut = self.stop = True
 
     def check_resume(self, overrides: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from trainer_classification import ClassifierResults, results
+from trainer_processes import gather
 from ultralytics.data.dataset import ClassificationDataset
 from ultralytics.models.yolo.detect import DetectionValidator
 from ultralytics.utils import ops
@@ -155,12 +156,3 @@ class NamedSamples(ClassificationDataset):
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         return {**super().__getitem__(i), "im_file": self.samples[i][0]}
-
-
-def gather(value: Any) -> list[Any]:
-    """The value of every process, in rank order."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return [value]
-    values: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(values, value)
-    return values

@@ -16,6 +16,7 @@ import offline  # noqa: E402, F401  before ultralytics
 import torch  # noqa: E402
 from config_schema import schema  # noqa: E402
 from job_trainer import job_trainer  # noqa: E402
+from trainer_processes import gpu_count  # noqa: E402
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run  # noqa: E402
 from ultralytics.nn.tasks import load_checkpoint, yaml_model_load  # noqa: E402
 from ultralytics.utils import DEFAULT_CFG_DICT, RANK  # noqa: E402
@@ -123,5 +124,5 @@ def relative_to_output(job: Job, path: Path) -> str | None:
 
 
 if __name__ == "__main__":
-    launch_processes(torch.cuda.device_count() if Job.load(sys.argv[1:]).device == "cuda" else 1)
+    launch_processes(gpu_count(Job.load(sys.argv[1:]).device))
     run(main)

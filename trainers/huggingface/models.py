@@ -1,0 +1,143 @@
+"""The models of the trainer: built from a configuration, or loaded from local weights. Never the hub.
+
+Local weights are a folder as `save_pretrained` writes it, a zip of one, or a single file with the
+tensors (.safetensors, .bin, .pt) for a model that is known by name.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from clip import ZeroShotCLIP, byte_tokenizer
+from safetensors.torch import load_file
+from trainer_sdk import JobError
+from transformers import AutoConfig, AutoModelForImageClassification, AutoTokenizer, CLIPConfig, PretrainedConfig, PreTrainedModel, ViTConfig
+
+
+def _vit(hidden: int, heads: int, layers: int = 12, patch: int = 16) -> Callable[[int], PretrainedConfig]:
+    def config(image_size: int) -> PretrainedConfig:
+        return ViTConfig(hidden_size=hidden, num_attention_heads=heads, num_hidden_layers=layers, intermediate_size=4 * hidden, patch_size=patch, image_size=image_size)
+
+    return config
+
+
+def _clip(patch: int, vision: dict[str, int] | None = None, text: dict[str, int] | None = None, projection: int = 512) -> Callable[[int], PretrainedConfig]:
+    def config(image_size: int) -> PretrainedConfig:
+        return CLIPConfig(vision_config={"patch_size": patch, "image_size": image_size, **(vision or {})}, text_config=text or {}, projection_dim=projection)
+
+    return config
+
+
+_TINY = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+# Name → configuration for an image size in pixels. The names are the hub's, without the owner.
+CONFIGS: dict[str, Callable[[int], PretrainedConfig]] = {
+    "vit-tiny-patch16-224": _vit(192, 3),
+    "vit-base-patch16-224": _vit(768, 12),
+    "vit-large-patch16-224": _vit(1024, 16, layers=24),
+    "dino-vits16": _vit(384, 6),
+    "dino-vits8": _vit(384, 6, patch=8),
+    "dino-vitb16": _vit(768, 12),
+    "clip-vit-base-patch32": _clip(32),
+    "clip-vit-base-patch16": _clip(16),
+    "clip-vit-tiny-patch16": _clip(16, _TINY, _TINY, projection=64),
+}
+
+
+def build(task: str, name: str, names: Sequence[str], image_size: int, weights: Path | None, prompt: str = "{}") -> PreTrainedModel:
+    """The model for the classes, in index order; with weights their tensors, else fresh ones."""
+    folder = model_folder(weights) if weights else None
+    config = _config(name, image_size, folder)
+    if task == "zero_shot_classification":
+        if config.model_type != "clip":
+            raise JobError(f"zero_shot_classification needs a CLIP model; {name or folder} is a {config.model_type}. Use clip-vit-base-patch32")
+        tokenizer = _tokenizer(folder, config)  # first: it may set the token ids that the model is built with
+        model = _load(ZeroShotCLIP, config, folder, weights)
+        model.set_classes(names, prompt, tokenizer)
+        return model
+    config.num_labels = len(names)
+    config.id2label, config.label2id = dict(enumerate(names)), {n: i for i, n in enumerate(names)}
+    return _load(AutoModelForImageClassification, config, folder, weights)
+
+
+def _config(name: str, image_size: int, folder: Path | None) -> PretrainedConfig:
+    if folder is not None:
+        return AutoConfig.from_pretrained(folder)
+    stem = name.rsplit("/", 1)[-1]
+    if stem not in CONFIGS:
+        raise JobError(f"MODEL_NAME {name!r} is not known without weights: use one of {', '.join(CONFIGS)}, or give PRETRAINED_WEIGHT_URL of a zip with config.json")
+    config = CONFIGS[stem](image_size)
+    patch = getattr(config, "vision_config", config).patch_size
+    if image_size % patch:
+        raise JobError(f"IMAGE_SIZE {image_size} is not a multiple of the model's patch of {patch}; use {max(image_size // patch, 1) * patch}")
+    return config
+
+
+def _load(cls: Any, config: PretrainedConfig, folder: Path | None, weights: Path | None) -> PreTrainedModel:
+    build_empty = cls._from_config if issubclass(cls, PreTrainedModel) else cls.from_config
+    if weights is None:
+        return build_empty(config)
+    try:
+        if folder is not None:
+            model, report = cls.from_pretrained(folder, config=config, ignore_mismatched_sizes=True, output_loading_info=True)
+        else:
+            model, report = _empty_class(cls, config).from_pretrained(None, config=config, state_dict=_tensors(weights), ignore_mismatched_sizes=True, output_loading_info=True)
+    except JobError:
+        raise
+    except Exception as error:
+        raise JobError(f"cannot load the weights {weights}: {error}") from error
+    total, missing = len(model.state_dict()), len(report["missing_keys"])
+    if missing > total // 2:
+        raise JobError(f"the weights {weights} lack {missing} of the model's {total} tensors; they belong to another model")
+    print(f"[trainer] weights: {total - missing} of {total} tensors from {weights.name}", flush=True)
+    return model
+
+
+def _empty_class(cls: Any, config: PretrainedConfig) -> Any:
+    """The class that an Auto class stands for: only that takes tensors without a folder."""
+    return cls if issubclass(cls, PreTrainedModel) else cls._model_mapping[type(config)]
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return state.get("state_dict", state)
+
+
+def _tokenizer(folder: Path | None, config: PretrainedConfig) -> Any:
+    """CLIP's own tokenizer where the weights bring it; bytes where the text tower is fresh anyway."""
+    if folder is not None and any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
+        return AutoTokenizer.from_pretrained(folder)
+    if folder is not None:
+        raise JobError(f"{folder} has no tokenizer.json: a pretrained CLIP needs its own tokenizer")
+    return byte_tokenizer(config)
+
+
+def model_folder(weights: Path) -> Path | None:
+    """The folder with config.json, unpacked from a zip where need be; None for a single file of tensors."""
+    if not weights.exists():
+        raise JobError(f"the weights {weights} do not exist")
+    if weights.is_dir():
+        root = weights
+    elif zipfile.is_zipfile(weights) and _holds_config(weights):
+        root = Path(tempfile.mkdtemp(prefix="weights-"))
+        with zipfile.ZipFile(weights) as archive:
+            archive.extractall(root)  # noqa: S202  zipfile keeps members inside the folder
+    else:
+        return None
+    found = sorted(root.rglob("config.json"), key=lambda p: len(p.parts))
+    if not found:
+        raise JobError(f"{weights} has no config.json")
+    return found[0].parent
+
+
+def _holds_config(path: Path) -> bool:
+    """A torch file is a zip too, but holds no config.json."""
+    with zipfile.ZipFile(path) as archive:
+        return any(Path(name).name == "config.json" for name in archive.namelist())

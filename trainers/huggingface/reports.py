@@ -1,0 +1,82 @@
+"""The callback that ties transformers' Trainer to the platform: heartbeats, validations, a clean stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from trainer_classification import ClassifierResults
+from trainer_processes import agree
+from trainer_sdk import Job, JobError, Platform
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+
+class JobCallback(TrainerCallback):
+    """Reports every epoch; on a stop it saves a checkpoint in the middle of the epoch, which Trainer can resume."""
+
+    def __init__(self, job: Job, platform: Platform, patience: int) -> None:
+        self.job, self.platform, self.patience = job, platform, patience
+        self.results: ClassifierResults | None = None  # of the last evaluation
+        self.history: list[dict[str, float]] = []
+        self.epoch = 0  # epochs completed
+        self.cut = False  # stopped in the middle of an epoch
+        self.quiet = False  # an evaluation that is not an epoch's
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """After a resume the history of earlier epochs is in the state."""
+        self.epoch = int(state.epoch or 0)
+        losses = {round(e["epoch"]): e for e in state.log_history if "loss" in e}
+        for entry in (e for e in state.log_history if "eval_loss" in e):
+            epoch = round(entry["epoch"])
+            self.history.append({"epoch": epoch, **_metrics(losses.get(epoch, {}), entry)})
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._evaluation_started = time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if agree(self.platform.stop_requested, args.device):
+            control.should_training_stop = control.should_save = self.cut = True
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._evaluation_started = time.monotonic()
+        if self.cut:  # the checkpoint of the step is saved; the epoch is not complete
+            control.should_log = control.should_evaluate = control.should_save = False
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: dict[str, float], **_: Any) -> None:
+        if self.quiet or self.results is None:
+            return
+        self.epoch = round(state.epoch or 0)
+        log = next((e for e in reversed(state.log_history) if "loss" in e), {})
+        values = _metrics(log, metrics)
+        if self.job.primary_metric not in values:
+            raise JobError(f"PRIMARY_METRIC {self.job.primary_metric!r} is not measured here; there are {', '.join(sorted(values))}")
+        self.history.append({"epoch": self.epoch, **values})
+        self.platform.heartbeat(self.epoch, values)
+        path = self.platform.write_image_results(self.epoch, self.results.images())
+        own = {k: v for k, v in values.items() if k not in {"loss", "learning_rate", "grad_norm"}}
+        self.platform.validation(self.epoch, own, seconds=time.monotonic() - self._evaluation_started, image_results_path=path, **self.results.validation())
+        if self.patience and self.epoch - self.best()["epoch"] >= self.patience:
+            control.should_training_stop = True
+        if agree(self.platform.stop_requested, args.device):
+            control.should_training_stop = True
+
+    def best(self) -> dict[str, float]:
+        """The best epoch so far; of equals the first. An epoch with NaN is never better."""
+        sign = -1 if self.job.primary_metric_mode == "min" else 1
+        measured = [row for row in self.history if math.isfinite(row[self.job.primary_metric])]
+        return max(measured, key=lambda row: sign * row[self.job.primary_metric], default=self.history[0])
+
+    def final_metrics(self) -> dict[str, float]:
+        best = self.best() if self.history else {"epoch": 0}
+        return {**{k: v for k, v in best.items() if k != "epoch"}, "best_epoch": best["epoch"], "epochs": self.epoch}
+
+
+def _metrics(log: dict[str, float], evaluated: dict[str, float]) -> dict[str, float]:
+    """The metrics of an epoch from Trainer's two log entries: eval_loss becomes val_loss, its timings go."""
+    found = {key: value for key, value in log.items() if key in {"loss", "learning_rate", "grad_norm"}}
+    timings = ("eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "eval_model_preparation_time")
+    for key, value in evaluated.items():
+        if key.startswith("eval_") and key not in timings:
+            found["val_loss" if key == "eval_loss" else key.removeprefix("eval_")] = value
+    return found

@@ -1,0 +1,52 @@
+"""Several processes that train one model: what one knows, all know. Needs torch.
+
+Every function is right for a single process too, so that a training loop has one form.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from trainer_sdk import JobError
+
+RANK = int(os.environ.get("RANK", 0))
+PROCESSES = int(os.environ.get("WORLD_SIZE", 1))
+
+
+def torch_device(name: str) -> torch.device:
+    """DEVICE for this process: "cuda" is the GPU of its local rank."""
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise JobError(f"DEVICE is {name}, but torch sees no GPU; set DEVICE=cpu or give the container a GPU")
+    if name == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device(name)
+
+
+def gpu_count(device: str) -> int:
+    """How many processes a job on this device starts on one machine."""
+    return torch.cuda.device_count() if device == "cuda" else 1
+
+
+def joined() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def gather(value: Any) -> list[Any]:
+    """The value of every process, in rank order."""
+    if not joined():
+        return [value]
+    values: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values
+
+
+def agree(flag: bool, device: torch.device) -> bool:
+    """True on every process when it is true on one. Cheap enough for every step."""
+    if not joined():
+        return flag
+    value = torch.tensor(int(flag), device=device)
+    torch.distributed.all_reduce(value, op=torch.distributed.ReduceOp.MAX)
+    return bool(value.item())
