@@ -3,6 +3,7 @@ package contract
 import (
 	"encoding/json"
 	"math"
+	"reflect"
 	"strconv"
 )
 
@@ -29,7 +30,7 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 	}
 	v, err := strconv.ParseFloat(string(b), 64)
 	if err != nil {
-		return &json.UnmarshalTypeError{Value: "number " + string(b), Type: nil}
+		return &json.UnmarshalTypeError{Value: "number " + string(b), Type: reflect.TypeFor[float64]()}
 	}
 	*n = Number(v)
 	return nil
