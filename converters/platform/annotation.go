@@ -1,0 +1,245 @@
+package platform
+
+import (
+	"fmt"
+
+	"github.com/vision-platform/trainer-agent/converters/catalog"
+)
+
+// Known keys of an annotation, for telling duplicates.
+var annotationKeys = map[string]uint{
+	"id": 1, "image_id": 2, "class_id": 3, "category_id": 4, "class_name": 5, "bbox": 6,
+	"bbox_format": 7, "segmentation": 8, "keypoints": 9, "iscrowd": 10, "is_background": 11,
+}
+
+var boxFormats = map[string]catalog.BoxFormat{
+	"": catalog.XYWH, "xywh": catalog.XYWH, "xyxy": catalog.XYXY, "cxcywh": catalog.CXCYWH,
+	"xywh_normalized": catalog.XYWHNormalized, "xyxy_normalized": catalog.XYXYNormalized,
+	"cxcywh_normalized": catalog.CXCYWHNormalized,
+}
+
+// draft is an annotation while it is read: its keys come in any order.
+type draft struct {
+	object     catalog.Object
+	id         string
+	image      int32 // index into reader.images, nested, or -1 when absent
+	class      use
+	background bool
+	badNumber  string // what is wrong, naming the field
+	badShape   string
+	badFormat  string
+	duplicate  string
+	keys       int
+}
+
+// annotation reads one entry of an annotations list. Image is nested, or
+// -1 at the top level.
+func (d *reader) annotation(image int32) error {
+	c, err := d.s.peek()
+	if err != nil {
+		return err
+	}
+	d.entries++
+	if c != '{' {
+		d.problems.Add(NullEntry, d.entries, "annotation %d", d.entries)
+		return d.s.skip()
+	}
+	a := draft{image: image, class: use{-1, -1}}
+	a.object.ID = catalog.NoID
+	var seen seenKeys
+	err = d.s.object(func(key []byte) error {
+		a.keys++
+		n := annotationKeys[string(key)]
+		if seen.again(n) {
+			a.duplicate = string(key)
+		}
+		return d.annotationField(&a, n)
+	})
+	if err != nil {
+		return err
+	}
+	d.add(&a)
+	if d.c.Objects.Len() > d.limits.Objects {
+		return fmt.Errorf("more than %d annotations: %w", d.limits.Objects, errTooLarge)
+	}
+	return nil
+}
+
+func (d *reader) annotationField(a *draft, key uint) (err error) {
+	o := &a.object
+	switch key {
+	case 1:
+		var b []byte
+		if b, err = d.key(); err == nil {
+			a.id = string(b)
+			if v, ok := wholeNumber(b); ok {
+				o.ID = v
+			}
+		}
+	case 2:
+		err = d.imageRef(a)
+	case 3, 4:
+		var b []byte
+		if b, err = d.key(); err == nil && len(b) > 0 {
+			a.class.id = d.classes.intern(b)
+		}
+	case 5:
+		var b []byte
+		if b, err = d.key(); err == nil && len(b) > 0 {
+			a.class.name = d.byName.intern(b)
+		}
+	case 6:
+		err = d.box(a)
+	case 7:
+		var b []byte
+		if b, err = d.key(); err == nil {
+			format, known := boxFormats[string(b)]
+			if o.Format = format; !known {
+				a.badFormat = string(b)
+			}
+		}
+	case 8:
+		err = d.segmentation(a)
+	case 9:
+		err = d.keypoints(a)
+	case 10:
+		o.Crowd, err = d.truth()
+	case 11:
+		a.background, err = d.truth()
+	default:
+		err = d.s.skip()
+	}
+	return err
+}
+
+// imageRef reads image_id; inside an image it is redundant.
+func (d *reader) imageRef(a *draft) error {
+	b, err := d.key()
+	if err != nil || a.image == nested || len(b) == 0 {
+		return err
+	}
+	a.image = d.imageIndex(b)
+	return nil
+}
+
+func (d *reader) box(a *draft) error {
+	if c, err := d.s.peek(); err != nil || c == 'n' {
+		return orSkip(err, d.s)
+	}
+	dims, wrong, err := d.numberList()
+	switch {
+	case err != nil:
+		return err
+	case wrong != "":
+		a.badNumber = "bbox " + wrong
+	case len(d.flat) == 0:
+	case len(d.flat) != 4 || dims != 0:
+		a.badShape = fmt.Sprintf("bbox has %d numbers", len(d.flat))
+	default:
+		a.object.HasBox = true
+		copy(a.object.Box[:], d.flat)
+	}
+	return nil
+}
+
+func orSkip(err error, s *scanner) error {
+	if err != nil {
+		return err
+	}
+	return s.skip()
+}
+
+func (d *reader) keypoints(a *draft) error {
+	if c, err := d.s.peek(); err != nil || c != '[' {
+		return orSkip(err, d.s)
+	}
+	dims, wrong, err := d.numberList()
+	switch {
+	case err != nil:
+		return err
+	case wrong == "has points of different lengths":
+		a.badShape = "keypoints " + wrong
+	case wrong != "":
+		a.badNumber = "keypoints " + wrong
+	case len(d.flat) > 3*maxKeypoints || dims > 3 || dims == 1:
+		a.badShape = fmt.Sprintf("keypoints have %d numbers, %d a point", len(d.flat), dims)
+	case len(d.flat) > 0:
+		a.object.Dims = uint8(dims)
+		a.object.Keypoints = d.numbers.Copy(d.flat)
+	}
+	return nil
+}
+
+// counted bounds the coordinates of the whole file.
+func (d *reader) counted() error {
+	if d.count++; d.count > d.limits.Numbers {
+		return fmt.Errorf("more than %d coordinates: %w", d.limits.Numbers, errTooLarge)
+	}
+	return nil
+}
+
+// name is how problems call an annotation.
+func (d *reader) name(a *draft) string {
+	where := ""
+	switch {
+	case a.image == nested:
+		where = " of image " + d.imageName()
+	case a.image >= 0:
+		where = " of image " + d.images.list[a.image]
+	}
+	if a.id == "" {
+		return fmt.Sprintf("annotation %d of the file%s", d.entries, where)
+	}
+	return "annotation " + a.id + where
+}
+
+// add judges a complete annotation and keeps it.
+func (d *reader) add(a *draft) {
+	if a.duplicate != "" {
+		d.problems.Add(DuplicateKey, d.entries, "%s: %q", d.name(a), a.duplicate)
+		return
+	}
+	if a.badNumber != "" {
+		d.problems.Add(BadNumber, d.entries, "%s: %s", d.name(a), a.badNumber)
+		return
+	}
+	if a.badShape != "" {
+		d.problems.Add(BadShape, d.entries, "%s: %s", d.name(a), a.badShape)
+		return
+	}
+	if a.badFormat != "" {
+		d.problems.Add(BadFormat, d.entries, "%s: %q", d.name(a), a.badFormat)
+		return
+	}
+	if a.keys == 0 {
+		d.problems.Add(NullEntry, d.entries, "%s", d.name(a))
+		return
+	}
+	if a.image == -1 {
+		d.problems.Add(UnknownImage, d.entries, "%s has no image_id", d.name(a))
+		return
+	}
+	if a.class == (use{-1, -1}) && !a.background {
+		d.problems.Add(NoClass, d.entries, "%s", d.name(a))
+		return
+	}
+	a.object.Image = a.image
+	a.object.Class = d.useIndex(a.class, a.background)
+	if a.image == nested && !a.object.HasGeometry() && !a.object.Crowd {
+		d.label(a.object.Class)
+		return
+	}
+	d.c.Objects.Append(a.object)
+}
+
+// label keeps the class of a whole image. A use of the same class in other words
+// counts as another class here; resolve tells them apart.
+func (d *reader) label(class int32) {
+	switch im := d.current; im.Label {
+	case catalog.NoLabel:
+		im.Label = class
+	case class:
+	default:
+		im.Label = catalog.ManyLabels
+	}
+}

@@ -1,0 +1,318 @@
+package platform
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/catalog"
+	"github.com/vision-platform/trainer-agent/converters/problem"
+	"github.com/vision-platform/trainer-agent/converters/split"
+)
+
+// Limits bound what a file may ask for; zero means the default.
+type Limits struct {
+	Bytes   int64 // of the file
+	Images  int
+	Objects int
+	Numbers int // coordinates of polygons and keypoints
+}
+
+// DefaultLimits hold a data set twenty times the size of COCO.
+var DefaultLimits = Limits{Bytes: 8 << 30, Images: 5_000_000, Objects: 20_000_000, Numbers: 300_000_000}
+
+// errTooLarge wraps every exceeded limit.
+var errTooLarge = errors.New("more than this agent reads")
+
+// Read reads one annotations file. Problems of the content go to the list; the
+// error, a *contract.Failure, is for what cannot be read on from: broken JSON,
+// a limit, a read error.
+func Read(r io.Reader, name string, problems *problem.List, limits Limits) (*catalog.Catalog, error) {
+	d := newReader(&limitedReader{r: r, left: limits.Bytes}, problems, limits)
+	err := d.top()
+	if err == nil && !d.s.atEnd() {
+		err = d.s.fail("more text after the end of the object")
+	}
+	if err == nil && d.s.readErr != nil {
+		err = d.s.readErr
+	}
+	if err != nil {
+		return nil, failure(name, err)
+	}
+	d.resolve()
+	return d.c, nil
+}
+
+func failure(name string, err error) *contract.Failure {
+	if errors.Is(err, errTooLarge) {
+		return contract.Failf(contract.CodeDatasetTooLarge, "%s cannot be read: %w.", name, err).
+			WithHint("Split the dataset into smaller ones.")
+	}
+	var syntax *syntaxError
+	if errors.As(err, &syntax) {
+		return contract.Failf(contract.CodeDatasetInvalid, "%s is not valid JSON: %w.", name, err).
+			WithHint("Write the file again with a JSON library and check it before uploading.")
+	}
+	return contract.Failf(contract.CodeDatasetInvalid, "Reading %s failed: %w.", name, err)
+}
+
+// limitedReader fails, instead of ending, past its limit.
+type limitedReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, fmt.Errorf("the file is too long: %w", errTooLarge)
+	}
+	return n, err
+}
+
+// reader is the state of one Read.
+type reader struct {
+	s        *scanner
+	c        *catalog.Catalog
+	problems *problem.List
+	limits   Limits
+
+	images   names   // by id, in order of appearance in images or annotations
+	listed   []int32 // images.index -> index into c.Images, -1 while only annotations named it
+	files    map[string]struct{}
+	classes  names // by id text, as annotations use them
+	byName   names // class names, as annotations use them
+	uses     map[use]useCount
+	useList  []use
+	declared []declared
+	current  *catalog.Image // being read, for the names of problems
+	wrapped  bool           // inside the "annotations" of a snapshot
+
+	numbers catalog.Slab[float64]
+	rings   catalog.Slab[[]float64]
+	count   int // coordinates so far
+	flat    []float64
+	ringBuf [][]float64
+	entries int // annotations so far, of every kind
+}
+
+// use is a pair of class id and class name as an annotation has them; -1 when
+// one is absent.
+type use struct{ id, name int32 }
+
+type useCount struct {
+	index int32 // into reader.useList
+	n     int
+	first int // annotation
+}
+
+// names interns strings: each gets the next index.
+type names struct {
+	index map[string]int32
+	list  []string
+}
+
+func (n *names) intern(text []byte) int32 {
+	if i, ok := n.index[string(text)]; ok {
+		return i
+	}
+	if n.index == nil {
+		n.index = make(map[string]int32)
+	}
+	i, s := int32(len(n.list)), string(text)
+	n.index[s] = i
+	n.list = append(n.list, s)
+	return i
+}
+
+func newReader(r io.Reader, problems *problem.List, limits Limits) *reader {
+	return &reader{
+		s: newScanner(r), c: &catalog.Catalog{}, problems: problems, limits: limits,
+		files: make(map[string]struct{}), uses: make(map[use]useCount),
+	}
+}
+
+// top reads the outermost object, or the one that a snapshot wraps as
+// "annotations".
+func (d *reader) top() error {
+	if c, err := d.s.peek(); err != nil {
+		return err
+	} else if c != '{' {
+		return d.s.fail("expected an object, found %q", c)
+	}
+	var seen seenKeys
+	return d.s.object(func(key []byte) error {
+		name := string(key)
+		if seen.again(topKeys[name]) {
+			d.problems.Add(DuplicateKey, 0, "top level: %q", name)
+		}
+		switch name {
+		case "dataset_id":
+			text, err := d.text()
+			d.c.ID = text
+			return err
+		case "classes", "categories":
+			return d.list(name, d.class)
+		case "images":
+			return d.list(name, d.image)
+		case "annotations":
+			if c, err := d.s.peek(); err == nil && c == '{' && !d.wrapped {
+				d.wrapped = true
+				return d.top()
+			}
+			return d.list(name, func() error { return d.annotation(-1) })
+		case "split_config":
+			return d.splitConfig()
+		case "storage_info":
+			return d.storageInfo()
+		case "keypoint_names":
+			return d.keypointNames()
+		}
+		return d.s.skip()
+	})
+}
+
+var topKeys = map[string]uint{"images": 1, "annotations": 2, "classes": 3, "categories": 3, "split_config": 4}
+
+// seenKeys tells when a known key of one object comes again. Key 0 is unknown.
+type seenKeys uint64
+
+func (s *seenKeys) again(key uint) bool {
+	bit := seenKeys(1) << key
+	twice := key != 0 && *s&bit != 0
+	*s |= bit
+	return twice
+}
+
+// list reads an array or null.
+func (d *reader) list(name string, element func() error) error {
+	c, err := d.s.peek()
+	if err != nil {
+		return err
+	}
+	if c == 'n' {
+		return d.s.skip()
+	}
+	if c != '[' {
+		return d.s.fail("%q is not a list", name)
+	}
+	return d.s.array(element)
+}
+
+func (d *reader) storageInfo() error {
+	return d.record(func(key []byte) error {
+		if string(key) != "image_root" {
+			return d.s.skip()
+		}
+		text, err := d.text()
+		d.c.ImageRoot = text
+		return err
+	})
+}
+
+// record reads an object; null and values of another kind are read over.
+func (d *reader) record(member func(key []byte) error) error {
+	c, err := d.s.peek()
+	if err != nil {
+		return err
+	}
+	if c != '{' {
+		return d.s.skip()
+	}
+	return d.s.object(member)
+}
+
+func (d *reader) keypointNames() error {
+	if c, err := d.s.peek(); err != nil || c != '[' {
+		return errors.Join(err, d.s.skip())
+	}
+	var list []string
+	err := d.s.array(func() error {
+		text, err := d.text()
+		list = append(list, text)
+		if len(list) > maxKeypoints {
+			return fmt.Errorf("%d keypoints: %w", len(list), errTooLarge)
+		}
+		return err
+	})
+	if d.c.KeypointNames == nil {
+		d.c.KeypointNames = list
+	}
+	return err
+}
+
+// maxKeypoints is more than any skeleton has; a face mesh has 478.
+const maxKeypoints = 4096
+
+// splitConfig is captured as text, since its parser is the one of SPLIT_STRATEGY.
+func (d *reader) splitConfig() error {
+	var text bytes.Buffer
+	if err := d.capture(&text, 0); err != nil {
+		return err
+	}
+	if text.String() == "null" {
+		return nil
+	}
+	config, err := split.ParseConfig(text.Bytes())
+	if err != nil {
+		d.problems.Add(BadSplitConfig, 0, "%v", err)
+		return nil
+	}
+	d.c.Split = config
+	return nil
+}
+
+// capture copies one value as compact JSON.
+func (d *reader) capture(out *bytes.Buffer, depth int) error {
+	c, err := d.s.peek()
+	if err != nil {
+		return err
+	}
+	if depth > maxDepth || out.Len() > split.MaxStrategyBytes {
+		return fmt.Errorf("split_config: %w", errTooLarge)
+	}
+	separate := func(first byte) {
+		if last := out.Bytes()[out.Len()-1]; last != first && last != ':' {
+			out.WriteByte(',')
+		}
+	}
+	switch c {
+	case '{':
+		out.WriteByte('{')
+		err = d.s.object(func(key []byte) error {
+			separate('{')
+			quote(out, key)
+			out.WriteByte(':')
+			return d.capture(out, depth+1)
+		})
+		out.WriteByte('}')
+	case '[':
+		out.WriteByte('[')
+		err = d.s.array(func() error {
+			separate('[')
+			return d.capture(out, depth+1)
+		})
+		out.WriteByte(']')
+	case '"':
+		var b []byte
+		b, err = d.s.str()
+		quote(out, b)
+	case 't', 'f', 'n':
+		var b byte
+		b, err = d.s.literal()
+		out.WriteString(map[byte]string{'t': "true", 'f': "false", 'n': "null"}[b])
+	default:
+		var b []byte
+		_, b, err = d.s.number()
+		out.Write(b)
+	}
+	return err
+}
+
+func quote(out *bytes.Buffer, b []byte) {
+	text, _ := json.Marshal(string(b)) // a string never fails
+	out.Write(text)
+}
