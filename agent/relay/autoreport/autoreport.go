@@ -1,0 +1,233 @@
+package autoreport
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Times of the search for result files.
+const (
+	Every = 2 * time.Second  // between two looks at known files
+	Grace = 10 * time.Second // for the child to report the epoch itself
+
+	searchEvery = 5 // looks between two searches of the folder
+)
+
+// Options configures a Reporter. Dir and Emit are required.
+type Options struct {
+	Dir    string                       // OUTPUT_DIR
+	Emit   func(contract.Message) error // accepts a heartbeat: the outbox
+	Epochs int                          // of the job, for the progress; 0 when unknown
+
+	After int // epochs up to this one were reported: where the job resumes
+
+	// StateFile remembers what was reported across restarts of the agent; empty
+	// means that everything that is there at the start was reported before.
+	StateFile string
+	System    func() *contract.System // added to the heartbeats; nil adds nothing
+
+	Every, Grace time.Duration // 0 means the constants
+	Now          func() time.Time
+	Logger       *slog.Logger
+}
+
+// Reporter follows the result files of one run.
+type Reporter struct {
+	opts Options
+
+	mu       sync.Mutex
+	sources  map[string]*source // by path
+	looks    int
+	due      []pending
+	state    state
+	silenced bool
+}
+
+// A pending epoch waits for its grace to pass.
+type pending struct {
+	row   row
+	group string
+	seen  time.Time
+}
+
+// New makes a Reporter and takes note of the result files that are there
+// already: they tell of an earlier run.
+func New(opts Options) (*Reporter, error) {
+	if opts.Dir == "" || opts.Emit == nil {
+		return nil, errors.New("autoreport: Options.Dir and Options.Emit are required")
+	}
+	opts.Every, opts.Grace = cmp.Or(opts.Every, Every), cmp.Or(opts.Grace, Grace)
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Reporter{opts: opts, sources: map[string]*source{}, state: loadState(opts.StateFile)}
+	r.baseline()
+	return r, nil
+}
+
+// baseline marks the epochs of files that the state does not know as reported.
+func (r *Reporter) baseline() {
+	r.search()
+	for _, s := range r.sources {
+		if _, known := r.state.Reported[s.group]; known {
+			continue
+		}
+		rows, _, _ := s.read(r.opts.Dir) // an unreadable one has nothing to skip
+		if len(rows) > 0 {
+			r.state.report(s.group, rows[len(rows)-1].epoch)
+		}
+	}
+}
+
+// Observe takes note of the child's messages: its first heartbeat silences the
+// reporter for the rest of the run. It must not be told of the reporter's own.
+func (r *Reporter) Observe(msg contract.Message) {
+	if msg.Kind != contract.KindHeartbeat {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.silenced {
+		r.silenced, r.due = true, nil
+		r.opts.Logger.Info("the trainer reports its epochs itself, result files are not read")
+	}
+}
+
+// Run looks again and again until ctx ends or the child reports itself.
+func (r *Reporter) Run(ctx context.Context) error {
+	ticker := time.NewTicker(r.opts.Every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+			if r.look(r.opts.Grace) {
+				return nil
+			}
+		}
+	}
+}
+
+// Finish reports what is left at once: the child has ended and cannot report it.
+func (r *Reporter) Finish() {
+	r.mu.Lock()
+	r.looks = 0
+	r.mu.Unlock()
+	r.look(0)
+}
+
+// look reads what has grown and emits what has waited for the grace. It reports
+// whether the reporter has been silenced.
+func (r *Reporter) look(grace time.Duration) (silenced bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.silenced {
+		return true
+	}
+	if r.looks%searchEvery == 0 {
+		r.search()
+	}
+	r.looks++
+	for _, path := range sorted(r.sources) {
+		r.collect(r.sources[path])
+	}
+	return r.emit(grace)
+}
+
+func sorted(sources map[string]*source) []string {
+	paths := make([]string, 0, len(sources))
+	for p := range sources {
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+func (r *Reporter) search() {
+	for _, s := range find(r.opts.Dir) {
+		if r.sources[s.path] == nil && len(r.sources) < maxSources {
+			r.sources[s.path] = s
+		}
+	}
+}
+
+// collect puts a file's new epochs in line. The first run that shows a new epoch
+// is the job's; a second results.csv (a validation, a second training in one
+// script) would report its epochs over again.
+func (r *Reporter) collect(s *source) {
+	if r.state.Group != "" && s.group != r.state.Group {
+		return
+	}
+	rows, changed, err := s.read(r.opts.Dir)
+	if err != nil && !s.skipped {
+		s.skipped = true
+		r.opts.Logger.Warn("a result file cannot be read", "file", s.path, "error", err)
+	}
+	if !changed {
+		return
+	}
+	for _, row := range rows {
+		if row.epoch <= max(r.state.Reported[s.group], r.opts.After) || r.waits(row.epoch) {
+			continue
+		}
+		r.state.Group = s.group
+		r.due = append(r.due, pending{row, s.group, r.opts.Now()})
+	}
+}
+
+func (r *Reporter) waits(epoch int) bool {
+	return slices.ContainsFunc(r.due, func(p pending) bool { return p.row.epoch == epoch })
+}
+
+func (r *Reporter) emit(grace time.Duration) (silenced bool) {
+	now := r.opts.Now()
+	for len(r.due) > 0 && now.Sub(r.due[0].seen) >= grace {
+		p := r.due[0]
+		r.due = r.due[1:]
+		if err := r.emitOne(p); err != nil {
+			r.opts.Logger.Warn("an epoch of a result file could not be reported yet", "epoch", p.row.epoch, "error", err)
+			if !r.silenced {
+				r.due = slices.Insert(r.due, 0, p)
+			}
+			break
+		}
+		r.state.report(p.group, p.row.epoch)
+		if err := r.state.save(r.opts.StateFile); err != nil {
+			r.opts.Logger.Warn("the reported epochs could not be remembered", "error", err)
+		}
+	}
+	return r.silenced
+}
+
+// emitOne calls Emit without the lock, since it may lead back to Observe.
+func (r *Reporter) emitOne(p pending) error {
+	msg, err := r.heartbeat(p)
+	if err != nil {
+		return err
+	}
+	r.mu.Unlock()
+	defer r.mu.Lock()
+	return r.opts.Emit(msg)
+}
+
+func (r *Reporter) heartbeat(p pending) (contract.Message, error) {
+	beat := contract.Heartbeat{Epoch: p.row.epoch, Metrics: p.row.metrics, Timestamp: contract.At(p.seen)}
+	if r.opts.Epochs > 0 {
+		beat.Progress = contract.Number(min(100, 100*float64(p.row.epoch)/float64(r.opts.Epochs)))
+	}
+	if r.opts.System != nil {
+		beat.System = r.opts.System()
+	}
+	return contract.NewMessage(contract.KindHeartbeat, beat, p.seen)
+}

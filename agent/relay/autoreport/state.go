@@ -1,0 +1,46 @@
+package autoreport
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+)
+
+// state is what was reported, kept across restarts of the agent.
+type state struct {
+	Group    string         `json:"group,omitempty"` // the run that is reported
+	Reported map[string]int `json:"reported"`        // group → its last reported epoch
+}
+
+// loadState reads the state; a file that is not there or not readable means
+// that nothing is known.
+func loadState(path string) state {
+	var s state
+	if b, err := os.ReadFile(path); err == nil {
+		_ = json.Unmarshal(b, &s)
+	}
+	if s.Reported == nil {
+		s.Reported = map[string]int{}
+	}
+	return s
+}
+
+func (s *state) report(group string, epoch int) {
+	s.Reported[group] = max(s.Reported[group], epoch)
+}
+
+// save replaces the file in one step. It is not synced: losing it repeats an
+// epoch at worst, in a machine that lost its power.
+func (s *state) save(path string) error {
+	if path == "" {
+		return nil
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".tmp", b, 0o600); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return os.Rename(path+".tmp", path)
+}
