@@ -10,6 +10,14 @@ type Manifest struct {
 	Failed    []ManifestFailed `json:"failed,omitempty"` // seen on disk, not in the bucket
 	BestEpoch int              `json:"best_epoch,omitempty"`
 	LastEpoch int              `json:"last_epoch,omitempty"`
+	History   []EpochMetrics   `json:"history,omitempty"` // by epoch, ascending; what a resumed run continues
+}
+
+// EpochMetrics are the metrics that were reported for one completed epoch.
+type EpochMetrics struct {
+	Epoch   int       `json:"epoch"` // 1-based
+	Metrics Metrics   `json:"metrics"`
+	Time    Timestamp `json:"time"` // of the first report of the epoch
 }
 
 // ManifestFile is one object below the checkpoint prefix.

@@ -1,0 +1,238 @@
+package checkpoints
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// trainerStateName is written last into a Hugging Face checkpoint folder, so
+// its presence says that the rest is there (transformers, Trainer._save_checkpoint).
+const trainerStateName = "trainer_state.json"
+
+var stepFolder = regexp.MustCompile(`^checkpoint-(\d{1,12})$`)
+
+// trainerState is the part of trainer_state.json that says what a folder holds.
+type trainerState struct {
+	Epoch    float64 `json:"epoch"` // completed, fractional in the middle of one
+	Step     int64   `json:"global_step"`
+	BestStep int64   `json:"best_global_step"`
+	BestDir  string  `json:"best_model_checkpoint"`
+}
+
+// completedEpoch is the epoch that a folder closes, or 0 in the middle of one.
+// Trainer's last step of an epoch may count as 0.99… when batches are dropped.
+func (t trainerState) completedEpoch() int {
+	n := math.Round(t.Epoch)
+	if math.IsNaN(n) || n < 1 || n > 1e6 || math.Abs(t.Epoch-n) > 0.02 {
+		return 0
+	}
+	return int(n)
+}
+
+// isBest reports whether the state names the checkpoint of this step as best.
+func (t trainerState) isBest(step int64) bool {
+	return t.BestStep == step && step > 0 || path.Base(filepath.ToSlash(t.BestDir)) == fmt.Sprintf("checkpoint-%d", step)
+}
+
+// folderMark reports whether a file makes its directory a model folder.
+func folderMark(name string) bool {
+	switch name {
+	case trainerStateName, "config.json", "adapter_config.json", "saved_model.pb":
+		return true
+	}
+	return strings.HasSuffix(name, ".index.json")
+}
+
+// takeFolder takes dir as one checkpoint when it is one. It returns true when
+// nothing in it is to be looked at as a file of its own.
+func (s *scanner) takeFolder(dir string, l listing, depth int) bool {
+	base := path.Base(dir)
+	switch {
+	case stepFolder.MatchString(base):
+		if slices.Contains(l.marks, trainerStateName) {
+			s.takeStep(dir)
+			return true
+		}
+		return !s.final // still being written; at the end: whatever is whole in it
+	case slices.Contains(l.marks, "saved_model.pb"), strings.HasSuffix(base, ".mlpackage"),
+		strings.HasSuffix(base, "_openvino_model"):
+		s.addFolder(dir, identifyFolder(dir), s.tree(dir), nil)
+		return true
+	case slices.ContainsFunc(l.models, huggingFaceWeights) && len(l.marks) > 0:
+		s.takeModelFolder(dir)
+		s.walkBeside(dir, l, depth)
+		return true
+	}
+	return false
+}
+
+// huggingFaceWeights are the weights that save_pretrained writes beside config.json.
+func huggingFaceWeights(name string) bool {
+	for _, prefix := range []string{"model", "pytorch_model", "adapter_model", "diffusion_pytorch_model"} {
+		if rest, ok := strings.CutPrefix(name, prefix); ok && (rest[0] == '.' || rest[0] == '-') {
+			return strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, ".bin")
+		}
+	}
+	return false
+}
+
+// takeStep takes a checkpoint-STEP folder of Hugging Face's Trainer.
+func (s *scanner) takeStep(dir string) {
+	state, err := s.readState(path.Join(dir, trainerStateName))
+	if err != nil {
+		return // half written: the next look sees it
+	}
+	id := identity{name: path.Base(dir)}
+	if n := state.completedEpoch(); n > 0 {
+		id = epochIdentity(n, "")
+	}
+	s.addFolder(dir, id, s.tree(dir), &state)
+}
+
+// takeModelFolder takes the files that lie directly in a save_pretrained folder.
+// A sharded model waits until every shard that its index names is there.
+func (s *scanner) takeModelFolder(dir string) {
+	entries, err := s.entries(dir)
+	if err != nil {
+		return
+	}
+	var files []string
+	for _, e := range entries {
+		if companion(e) {
+			files = append(files, path.Join(dir, e))
+		}
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e, ".index.json") && !s.shardsPresent(dir, e, entries) {
+			return
+		}
+	}
+	s.addFolder(dir, identifyFolder(dir), files, nil)
+}
+
+// companion reports whether a file belongs to a saved model: weights, settings
+// and vocabularies, but not logs, plots or tables.
+func companion(name string) bool {
+	if temporary(name) {
+		return false
+	}
+	if huggingFaceWeights(name) {
+		return true
+	}
+	switch path.Ext(name) {
+	case ".json", ".txt", ".model", ".jinja":
+		return !strings.HasSuffix(name, "_results.json") && name != trainerStateName
+	}
+	return name == "training_args.bin"
+}
+
+// walkBeside goes on with what a model folder holds beside the model.
+func (s *scanner) walkBeside(dir string, l listing, depth int) {
+	for _, name := range l.models {
+		if !companion(name) {
+			s.takeFile(path.Join(dir, name))
+		}
+	}
+	for _, name := range l.dirs {
+		s.walk(path.Join(dir, name), depth+1)
+	}
+}
+
+func (s *scanner) entries(dir string) ([]string, error) {
+	d, err := s.root.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = d.Close() }()
+	all, err := d.ReadDir(maxFolderFiles)
+	names := make([]string, 0, len(all))
+	for _, e := range all {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+// tree lists every regular file below dir.
+func (s *scanner) tree(dir string) []string {
+	var files []string
+	_ = fs.WalkDir(s.root.FS(), dir, func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return nil //nolint:nilerr // vanished: not part of the folder any more
+		case len(files) >= maxFolderFiles:
+			s.view.partial = true
+			return fs.SkipAll
+		case !d.IsDir() && !temporary(d.Name()):
+			files = append(files, p)
+		case d.IsDir():
+			s.view.dirs = append(s.view.dirs, p)
+		}
+		return nil
+	})
+	return files
+}
+
+func (s *scanner) addFolder(dir string, id identity, files []string, state *trainerState) {
+	src := source{identity: id, rel: dir, folder: true, state: state}
+	for _, rel := range files {
+		v, ok := s.stat(rel)
+		if !ok {
+			continue
+		}
+		sub := clean(strings.TrimPrefix(strings.TrimPrefix(rel, dir), "/"))
+		src.files = append(src.files, file{rel: rel, sub: sub, version: v})
+		src.size += v.size
+	}
+	if len(src.files) > 0 {
+		s.view.sources = append(s.view.sources, src)
+	}
+}
+
+func (s *scanner) readState(rel string) (trainerState, error) {
+	var state trainerState
+	return state, s.readJSON(rel, &state)
+}
+
+func (s *scanner) shardsPresent(dir, index string, entries []string) bool {
+	var content struct {
+		WeightMap map[string]string `json:"weight_map"`
+	}
+	if s.readJSON(path.Join(dir, index), &content) != nil {
+		return false
+	}
+	for _, shard := range content.WeightMap {
+		if !slices.Contains(entries, shard) {
+			return false
+		}
+	}
+	return true
+}
+
+// readJSON reads a file of the child: bounded, and only a regular one.
+func (s *scanner) readJSON(rel string, into any) error {
+	const limit = 32 << 20 // trainer_state.json holds the log of a whole training
+	f, err := openRegular(s.root, rel)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, limit))
+	if err != nil {
+		return err
+	}
+	// Python writes NaN and Infinity, which JSON does not have.
+	return json.Unmarshal(notJSON.ReplaceAll(data, []byte("$1 null")), into)
+}
+
+var notJSON = regexp.MustCompile(`([:\[,])\s*(?:NaN|-?Infinity)\b`)
