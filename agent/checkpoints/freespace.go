@@ -8,5 +8,8 @@ func freeBytes(path string) (int64, error) {
 	if err := unix.Statfs(path, &st); err != nil {
 		return 0, err
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil
+	return product(st.Bavail, st.Bsize), nil
 }
+
+// product multiplies what is of another type on every system.
+func product[A, B int32 | int64 | uint32 | uint64](a A, b B) int64 { return int64(a) * int64(b) }

@@ -95,30 +95,6 @@ func (l *ledger) twin(sha string, size int64, except string) (contract.ManifestF
 	return contract.ManifestFile{}, false
 }
 
-// sized reports whether any object has this size, so that a twin is possible.
-func (l *ledger) sized(size int64) bool {
-	for _, e := range l.entries {
-		for _, f := range e.files {
-			if f.SizeBytes == size {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// at returns what the bucket holds under a name below the prefix.
-func (l *ledger) at(name string) (contract.ManifestFile, bool) {
-	for _, e := range l.entries {
-		for _, f := range e.files {
-			if f.Name == name {
-				return f, true
-			}
-		}
-	}
-	return contract.ManifestFile{}, false
-}
-
 // admitted are the epochs that are kept by frequency.
 func (l *ledger) admitted() []int {
 	var epochs []int

@@ -1,11 +1,15 @@
 package checkpoints
 
 import (
+	"context"
+	"io"
 	"sync"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// meter counts the bytes of one upload, and of all uploads together.
+// meter counts how much of one upload has been read for sending.
 type meter struct {
 	all   *totals
 	name  string
@@ -15,10 +19,6 @@ type meter struct {
 	done int64
 }
 
-// count takes what was read for sending. A part that is sent again is not
-// counted above the total.
-func (m *meter) count(n int) { m.add(int64(n)) }
-
 func (m *meter) add(n int64) {
 	m.mu.Lock()
 	n = max(0, min(n, m.total-m.done))
@@ -27,13 +27,60 @@ func (m *meter) add(n int64) {
 	m.all.sent(n)
 }
 
-func (m *meter) read() int64 {
+func (m *meter) transfer() contract.Transfer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.done
+	return contract.Transfer{What: m.name, BytesDone: m.done, BytesTotal: m.total}
 }
 
-// totals measure throughput over the last seconds.
+// body is what a store reads of one file. It dies with its context, so that an
+// upload which is given up stops reading, and it counts every block once: a
+// store reads a part twice, for its hash and for the wire, and again on a retry.
+// It is safe for concurrent reads.
+type body struct {
+	ctx   context.Context
+	r     io.ReaderAt
+	size  int64
+	meter *meter
+
+	mu   sync.Mutex
+	seen []bool // by block
+}
+
+// blockBytes is the step in which progress is counted.
+const blockBytes = 1 << 20
+
+func newBody(ctx context.Context, r io.ReaderAt, size int64, m *meter) *body {
+	return &body{ctx: ctx, r: r, size: size, meter: m, seen: make([]bool, (size+blockBytes-1)/blockBytes)}
+}
+
+// ReadAt implements io.ReaderAt.
+func (b *body) ReadAt(p []byte, at int64) (int, error) {
+	if err := b.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := b.r.ReadAt(p, at)
+	b.count(at, int64(n))
+	return n, err
+}
+
+// count marks the blocks that begin in the bytes read.
+func (b *body) count(at, n int64) {
+	var fresh int64
+	b.mu.Lock()
+	for i := (at + blockBytes - 1) / blockBytes; i*blockBytes < at+n && i < int64(len(b.seen)); i++ {
+		if !b.seen[i] {
+			b.seen[i] = true
+			fresh += min(blockBytes, b.size-i*blockBytes)
+		}
+	}
+	b.mu.Unlock()
+	if fresh > 0 {
+		b.meter.add(fresh)
+	}
+}
+
+// totals measure the throughput of all uploads over the last seconds.
 type totals struct {
 	now func() time.Time
 
@@ -60,7 +107,6 @@ func (t *totals) roll() {
 		t.slots[t.last%rateWindow] = 0
 	}
 	t.last = max(t.last, now)
-	t.slots[t.last%rateWindow] += 0
 }
 
 // rate is the mean of the last rateWindow seconds in bytes a second.

@@ -16,7 +16,8 @@ const maxPickle = 4 << 20
 // the two frameworks that number their epochs from 0 under the key "epoch":
 // Ultralytics (recognised by "train_args") and timm ("arch" and "version").
 // Other scripts use the same key with either base, so they are not guessed at.
-// It returns 0 when the file does not say; a stripped Ultralytics model does not.
+// It returns 0 when the file does not say, and stripped for an Ultralytics model
+// that lost its optimiser and its epoch at the end of the training.
 func epochInside(r io.ReaderAt, size int64) int {
 	data := dataPickle(r, size)
 	if data == nil {
@@ -28,11 +29,17 @@ func epochInside(r io.ReaderAt, size int64) int {
 		return 0
 	}
 	n, ok := firstInt(data, "epoch")
+	if ok && n == -1 && ultralytics {
+		return stripped
+	}
 	if !ok || n < 0 || n > 1_000_000 {
 		return 0
 	}
 	return n + 1
 }
+
+// stripped is the epoch of a model that was trained to its end.
+const stripped = -1
 
 // dataPickle returns the pickled object of a torch archive, without its tensors.
 func dataPickle(r io.ReaderAt, size int64) []byte {
@@ -82,7 +89,7 @@ func hasKey(data []byte, key string) bool { return bytes.Contains(data, unicodeK
 // firstInt finds the int that follows key in a pickle, when key is among the
 // first things pickled: both frameworks put "epoch" first.
 func firstInt(data []byte, key string) (int, bool) {
-	const near = 128
+	const near = 1024
 	i := bytes.Index(data[:min(near, len(data))], unicodeKey(key))
 	if i < 0 {
 		return 0, false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 )
 
 // want is one place in the bucket and the source that should be there.
@@ -30,8 +31,21 @@ const (
 // function of its input but for the owners: which folder a name belongs to.
 type planner struct {
 	frequency int
+	keep      int
 	owners    map[string]owner  // by name in the bucket
 	before    map[string]string // path → stamp of what lay there when the watch began
+
+	// Once the framework has written a best or last of its own, none is made for
+	// it: the file may be absent for an instant, or incomplete for a while.
+	writesBest, writesLast bool
+}
+
+// meet takes note of a view, with what is not complete yet.
+func (p *planner) meet(v view) {
+	for _, src := range v.sources {
+		p.writesBest = p.writesBest || src.role == roleBest
+		p.writesLast = p.writesLast || src.role == roleLast
+	}
 }
 
 // owner is the folder on disk whose files a name belongs to.
@@ -56,14 +70,11 @@ type situation struct {
 func (p *planner) plan(sources []source, s situation) []want {
 	var wants []want
 	var epochs []source
-	hasBest, hasLast := false, false
 	for _, src := range sources {
 		switch src.role {
 		case roleBest:
-			hasBest = true
 			wants = p.add(wants, src.name, src, priorityBest)
 		case roleLast:
-			hasLast = true
 			wants = p.add(wants, src.name, src, priorityLast)
 		case roleResult:
 			wants = append(wants, makeWant(resultName(src), src, priorityResult))
@@ -74,22 +85,25 @@ func (p *planner) plan(sources []source, s situation) []want {
 		}
 	}
 	slices.SortStableFunc(epochs, func(a, b source) int { return cmp.Compare(a.epoch, b.epoch) })
-	wants = p.addEpochs(wants, epochs, s, hasBest, hasLast)
+	wants = p.addEpochs(wants, epochs, s)
 	slices.SortStableFunc(wants, func(a, b want) int {
 		return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(b.source.epoch, a.source.epoch))
 	})
 	return wants
 }
 
-func (p *planner) addEpochs(wants []want, epochs []source, s situation, hasBest, hasLast bool) []want {
+func (p *planner) addEpochs(wants []want, epochs []source, s situation) []want {
 	admitted := slices.Clone(s.admitted)
-	for i, src := range epochs {
-		newest := i == len(epochs)-1 && !hasLast
-		best := !hasBest && (src.epoch == s.bestEpoch || bestByState(src, epochs))
-		admit := admits(p.frequency, src.epoch, admitted)
-		if admit {
+	for _, src := range epochs {
+		if admits(p.frequency, src.epoch, admitted) {
 			admitted = append(admitted, src.epoch)
 		}
+	}
+	oldest := oldestKept(p.keep, admitted)
+	for i, src := range epochs {
+		newest := i == len(epochs)-1 && !p.writesLast
+		best := !p.writesBest && (src.epoch == s.bestEpoch || bestByState(src, epochs))
+		admit := src.epoch >= oldest && slices.Contains(admitted, src.epoch)
 		// A folder is not replaced in one step as an object is. So it goes up
 		// under its epoch first, and last and best are copied from there: until
 		// the manifest names the new one, the one before is untouched.
@@ -127,6 +141,15 @@ func admits(frequency, epoch int, admitted []int) bool {
 		}
 	}
 	return frequency > 0 && (epoch%frequency == 0 || epoch-before >= frequency)
+}
+
+// oldestKept is the epoch below which AGENT_KEEP_CHECKPOINTS keeps none.
+func oldestKept(keep int, admitted []int) int {
+	epochs := slices.Compact(slices.Sorted(slices.Values(admitted)))
+	if keep <= 0 || len(epochs) <= keep {
+		return 0
+	}
+	return epochs[len(epochs)-keep]
 }
 
 // bestByState asks the newest trainer_state.json, which knows metric_for_best_model.
@@ -181,6 +204,12 @@ func (p *planner) add(wants []want, name string, src source, priority int) []wan
 	return append(wants, makeWant(name, src, priority))
 }
 
-// resultName keeps the validation results apart from checkpoints by a name that
-// no file below the prefix can have.
-func resultName(src source) string { return fmt.Sprintf("//epoch-%d/%s", src.epoch, src.name) }
+// resultMark begins the names of validation results. No name below the
+// checkpoint prefix can begin so.
+const resultMark = "//"
+
+func resultName(src source) string {
+	return fmt.Sprintf("%sepoch-%d/%s", resultMark, src.epoch, src.name)
+}
+
+func cutResult(name string) (string, bool) { return strings.CutPrefix(name, resultMark) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -36,6 +37,9 @@ func take(ctx context.Context, dir, scratch string, f file, private bool) (*snap
 	}
 	defer func() { _ = root.Close() }()
 	src, err := openRegular(root, f.rel)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: it is gone", errChanged)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -2,12 +2,10 @@ package checkpoints
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -21,6 +19,8 @@ type task struct {
 	twins   []contract.ManifestFile // objects that may have the same content
 	held    map[string]heldObject   // what the bucket holds under the names of this want
 	meter   *meter
+	own     atomic.Bool // it reads a private snapshot, which nobody can change
+	cancel  context.CancelCauseFunc
 }
 
 type heldObject struct {
@@ -30,13 +30,12 @@ type heldObject struct {
 
 // uploader carries tasks out. It is used by several workers at once.
 type uploader struct {
-	store    store
-	dir      string
-	scratch  string
-	throttle throttle
-	key      func(name string) string
-	now      func() time.Time
-	hashes   *hashCache
+	store   store
+	dir     string
+	scratch string
+	key     func(name string) string
+	now     func() time.Time
+	hashes  hashCache
 }
 
 // upload brings every file of the task up and returns what the manifest says of
@@ -78,26 +77,30 @@ func (u *uploader) unchanged(src source) error {
 	return nil
 }
 
-func (u *uploader) file(ctx context.Context, t *task, f file, name string) (contract.ManifestFile, error) {
-	m := contract.ManifestFile{
-		Name: name, SizeBytes: f.version.size, Time: contract.At(u.now()), Source: f.rel,
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+func (u *uploader) file(ctx context.Context, t *task, f file, name string) (m contract.ManifestFile, err error) {
+	m = contract.ManifestFile{Name: name, SizeBytes: f.version.size, Time: contract.At(u.now()), Source: f.rel}
 	snap, err := take(ctx, u.dir, u.scratch, f, t.private)
 	if err != nil {
 		return m, err
 	}
-	defer snap.close()
+	t.own.Store(snap.source == nil)
 	m.Epoch = epochInside(snap.file, m.SizeBytes)
 
-	hash := u.hashes.start(ctx, snap, f.version)
-	defer hash.wait()
+	ctx, cancel := context.WithCancel(ctx)
+	hash := u.hashes.start(ctx, snap)
+	defer func() {
+		cancel()
+		_, _ = hash.wait()
+		if err != nil { // the file's own change explains any other error
+			err = errors.Join(snap.second(), err)
+		}
+		snap.close()
+	}()
 	if t.mayHaveTwin(name, m.SizeBytes) {
 		if m.SHA256, err = hash.wait(); err != nil {
 			return m, err
 		}
-		if held := t.held[name]; held.sha == m.SHA256 && held.size == m.SizeBytes {
+		if t.held[name] == (heldObject{m.SizeBytes, m.SHA256}) && u.present(ctx, m) {
 			t.meter.add(m.SizeBytes)
 			return m, snap.second()
 		}
@@ -105,17 +108,23 @@ func (u *uploader) file(ctx context.Context, t *task, f file, name string) (cont
 			return m, nil
 		}
 	}
-	body := &meteredReader{ctx: ctx, r: snap.file, throttle: u.throttle, count: t.meter.count}
-	info, err := u.store.Put(ctx, u.key(name), body, m.SizeBytes, func() (err error) {
+	return m, u.put(ctx, t, &m, snap, hash)
+}
+
+// put uploads the bytes. The commit hook runs between the last byte and the
+// object's visibility.
+func (u *uploader) put(ctx context.Context, t *task, m *contract.ManifestFile, snap *snapshot, hash *hashing) error {
+	commit := func() (err error) {
 		if m.SHA256, err = hash.wait(); err != nil {
 			return err
 		}
 		return snap.second()
-	})
+	}
+	info, err := u.store.Put(ctx, u.key(m.Name), newBody(ctx, snap.file, m.SizeBytes, t.meter), m.SizeBytes, commit)
 	if err == nil && info.Size != m.SizeBytes {
 		err = fmt.Errorf("the store holds %d bytes in place of %d", info.Size, m.SizeBytes)
 	}
-	return m, err
+	return err
 }
 
 // mayHaveTwin tells whether it is worth hashing before the upload, in place of
@@ -130,6 +139,12 @@ func (t *task) mayHaveTwin(name string, size int64) bool {
 		}
 	}
 	return false
+}
+
+// present makes sure that an object which the manifest names is really there.
+func (u *uploader) present(ctx context.Context, m contract.ManifestFile) bool {
+	info, err := u.store.Stat(ctx, u.key(m.Name))
+	return err == nil && info.Size == m.SizeBytes
 }
 
 // copied has the store copy an equal object, when there is one. Any failure of
@@ -151,85 +166,6 @@ func (u *uploader) copied(ctx context.Context, t *task, m contract.ManifestFile,
 	return false
 }
 
-// hashing is a SHA-256 on its way.
-type hashing struct {
-	done chan struct{}
-	sum  string
-	err  error
-}
-
-func (h *hashing) wait() (string, error) {
-	<-h.done
-	return h.sum, h.err
-}
-
-// hashCache remembers the last few digests: timm gives one file three names.
-type hashCache struct{ recent chan hashed }
-
-type hashed struct {
-	version version
-	sum     string
-}
-
-func newHashCache() *hashCache {
-	const remembered = 8
-	return &hashCache{recent: make(chan hashed, remembered)}
-}
-
-func (c *hashCache) get(v version) (string, bool) {
-	for range len(c.recent) {
-		select {
-		case h := <-c.recent:
-			c.put(h)
-			if h.version == v && v.inode != 0 {
-				return h.sum, true
-			}
-		default:
-		}
-	}
-	return "", false
-}
-
-func (c *hashCache) put(h hashed) {
-	for {
-		select {
-		case c.recent <- h:
-			return
-		default:
-		}
-		select {
-		case <-c.recent:
-		default:
-		}
-	}
-}
-
-// start hashes the snapshot beside its upload. The caller must wait for it
-// before it closes the snapshot.
-func (c *hashCache) start(ctx context.Context, snap *snapshot, v version) *hashing {
-	h := &hashing{done: make(chan struct{})}
-	go func() {
-		defer close(h.done)
-		if sum, ok := c.get(v); ok {
-			h.sum = sum
-			return
-		}
-		digest := sha256.New()
-		buf := make([]byte, 256<<10)
-		_, err := io.CopyBuffer(struct{ io.Writer }{digest}, &readerAt{ctx: ctx, r: snap.file, size: v.size}, buf)
-		if err == nil {
-			err = snap.second()
-		}
-		if err != nil {
-			h.err = err
-			return
-		}
-		h.sum = hex.EncodeToString(digest.Sum(nil))
-		c.put(hashed{v, h.sum})
-	}()
-	return h
-}
-
 // changed reports whether an upload was given up because the file moved on; it
 // is then simply done again with the next look.
-func changed(err error) bool { return errors.Is(err, errChanged) || errors.Is(err, os.ErrNotExist) }
+func changed(err error) bool { return errors.Is(err, errChanged) }
