@@ -11,8 +11,9 @@ import (
 // Monitor watches the GPUs of one job. Its methods may be called from any
 // goroutine; Run once.
 type Monitor struct {
-	opts  Options
-	table xidTable
+	opts     Options
+	table    xidTable
+	patience time.Duration // tests of a real hung driver wait less
 
 	mu      sync.Mutex
 	devices []*device // by index, from the first hello on
@@ -34,7 +35,7 @@ func New(opts Options) (*Monitor, error) {
 	if opts.Start == nil || opts.ProbePath == "" {
 		return nil, errors.New("watching GPUs: no starter or no path of the probe given")
 	}
-	m := &Monitor{opts: opts.withDefaults(), table: xidTable{opts.XIDFatal, opts.XIDIgnore}}
+	m := &Monitor{opts: opts.withDefaults(), table: xidTable{opts.XIDFatal, opts.XIDIgnore}, patience: patience}
 	m.reason = "the probe was not started yet"
 	return m, nil
 }
@@ -69,7 +70,7 @@ func (m *Monitor) Snapshot() []contract.GPU {
 
 // fresh: the last sample of the device is not older than a probe may be silent.
 func (m *Monitor) fresh(d *device) bool {
-	return !d.lastAt.IsZero() && time.Since(d.lastAt) <= m.opts.Period+patience
+	return !d.lastAt.IsZero() && time.Since(d.lastAt) <= m.opts.Period+m.patience
 }
 
 // Idle reports whether no GPU computed in the last sample. known is false

@@ -64,9 +64,10 @@ func decode(b []byte) (contract.ProbeLine, bool) {
 }
 
 func (s *session) follow(ctx context.Context, lines <-chan contract.ProbeLine) ending {
-	limit := s.m.opts.Period + patience
-	deadline := time.NewTimer(limit)
+	limit := s.m.opts.Period + s.m.patience
+	deadline := time.NewTimer(limit + initExtra)
 	defer deadline.Stop()
+	since := time.Now()
 	attribute := time.NewTimer(attributeFirst)
 	defer attribute.Stop()
 	for {
@@ -75,7 +76,7 @@ func (s *session) follow(ctx context.Context, lines <-chan contract.ProbeLine) e
 			s.end()
 			return ending{reason: "the agent ends"}
 		case <-deadline.C:
-			return s.silent(limit)
+			return s.silent(time.Since(since))
 		case <-attribute.C:
 			s.m.attribute()
 			attribute.Reset(attributeEvery)
@@ -84,6 +85,7 @@ func (s *session) follow(ctx context.Context, lines <-chan contract.ProbeLine) e
 				return s.ended()
 			}
 			if s.take(line) {
+				since = time.Now()
 				deadline.Reset(limit)
 			}
 		}

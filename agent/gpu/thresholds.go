@@ -21,6 +21,7 @@ const (
 	maxFaults        = 64               // kept as evidence
 
 	patience    = 10 * time.Second // a line is late after period + patience
+	initExtra   = 40 * time.Second // a driver without persistence mode wakes every GPU first
 	stopWait    = 2 * time.Second  // after each of end of input, SIGTERM, SIGKILL
 	backoffMax  = 60 * time.Second
 	failuresMax = 5 // within failureSpan
