@@ -35,10 +35,10 @@ func (c *inquest) hostOOM(kills int64) *contract.Failure {
 		processes = sprintf("%d processes", kills)
 	}
 	f := contract.Failf(contract.CodeHostOOM, "The container ran out of memory: the kernel killed %s.", processes)
-	f.WithHint("%s", c.Settings.fill("Use fewer workers{num_workers} or ask for more memory."))
-	f.WithEvidence(sprintf("oom_kill +%d", kills))
+	f = f.WithHint("%s", c.Settings.fill("Use fewer workers{num_workers} or ask for more memory."))
+	f = f.WithEvidence(sprintf("oom_kill +%d", kills))
 	if c.System.MemoryLimit > 0 {
-		f.WithEvidence(sprintf("memory peak %s of %s", contract.Bytes(c.System.MemoryPeak), contract.Bytes(c.System.MemoryLimit)))
+		f = f.WithEvidence(sprintf("memory peak %s of %s", contract.Bytes(c.System.MemoryPeak), contract.Bytes(c.System.MemoryLimit)))
 	}
 	return f.WithEvidence(c.quote()...)
 }
@@ -86,9 +86,9 @@ func (c *inquest) shmFailure() *contract.Failure {
 		size = sprintf(" (%s)", contract.Bytes(shm.TotalBytes))
 	}
 	f := contract.Failf(contract.CodeShmTooSmall, "Shared memory (/dev/shm)%s is too small for the data loader's workers.", size)
-	f.WithHint("%s", c.Settings.fill("Use fewer workers{num_workers}, a smaller batch_size{batch_size}, or mount a larger /dev/shm."))
+	f = f.WithHint("%s", c.Settings.fill("Use fewer workers{num_workers}, a smaller batch_size{batch_size}, or mount a larger /dev/shm."))
 	if shm.Known() {
-		f.WithEvidence(sprintf("/dev/shm peak %s of %s", contract.Bytes(shm.PeakBytes), contract.Bytes(shm.TotalBytes)))
+		f = f.WithEvidence(sprintf("/dev/shm peak %s of %s", contract.Bytes(shm.PeakBytes), contract.Bytes(shm.TotalBytes)))
 	}
 	return f.WithEvidence(c.quote()...)
 }
@@ -101,9 +101,9 @@ func (c *inquest) diskFailure(v contract.VolumeEvidence) *contract.Failure {
 	f := contract.Failf(contract.CodeDiskFull, "The disk%s is full.", where).
 		WithHint("Ask for a larger disk, or keep fewer checkpoints (CHECKPOINT_FREQUENCY).")
 	if v.Known() {
-		f.WithEvidence(sprintf("%s: at least %s of %s were free", v.Path, contract.Bytes(v.MinFreeBytes), contract.Bytes(v.TotalBytes)))
+		f = f.WithEvidence(sprintf("%s: at least %s of %s were free", v.Path, contract.Bytes(v.MinFreeBytes), contract.Bytes(v.TotalBytes)))
 		if v.MinFreeInodes != nil && *v.MinFreeInodes == 0 {
-			f.WithEvidence(v.Path + ": no free inodes (too many files)")
+			f = f.WithEvidence(v.Path + ": no free inodes (too many files)")
 		}
 	}
 	return f.WithEvidence(c.quote()...)

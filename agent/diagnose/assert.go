@@ -41,7 +41,7 @@ func (c *inquest) deviceAssert() *contract.Failure {
 	}
 	f := contract.Failf(contract.CodeTrainingFailed, "CUDA device-side assert: %s.", what).WithHint("%s", c.Settings.fill(hint))
 	if where != "" {
-		f.WithEvidence(where)
+		f = f.WithEvidence(where)
 	}
 	return f.WithEvidence(c.quote()...).WithEvidence(c.gpuNotes()...)
 }

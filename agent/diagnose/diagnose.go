@@ -56,8 +56,8 @@ func (c *inquest) seal(f *contract.Failure) *contract.Failure {
 		f.Evidence = f.Evidence[:maxEvidence]
 	}
 	for i, line := range f.Evidence {
-		f.Evidence[i] = clip(line, maxLine)
+		f.Evidence[i] = clip(line)
 	}
-	f.Message, f.Hint = clip(f.Message, maxLine), clip(f.Hint, maxLine)
+	f.Message, f.Hint = clip(f.Message), clip(f.Hint)
 	return f
 }

@@ -37,7 +37,7 @@ func (c *inquest) gpuFault(fault contract.GPUFault) *contract.Failure {
 	f := contract.Failf(code, "%s %s.", trimStop(fault.Message), c.ago(fault.Time)).
 		WithHint("Run again on another machine.")
 	for _, x := range c.GPU.Faults {
-		f.WithEvidence(sprintf("%s %s", x.Time.UTC().Format(time.RFC3339), x.Message))
+		f = f.WithEvidence(sprintf("%s %s", x.Time.UTC().Format(time.RFC3339), x.Message))
 	}
 	return f.WithEvidence(c.quote()...)
 }

@@ -48,12 +48,12 @@ func (s Settings) fill(hint string) string {
 	).Replace(hint)
 }
 
-// clip shortens to at most n bytes without cutting a character in two.
-func clip(s string, n int) string {
-	if len(s) <= n {
+// clip shortens to at most maxLine bytes without cutting a character in two.
+func clip(s string) string {
+	if len(s) <= maxLine {
 		return s
 	}
-	cut := n - len("…")
+	cut := maxLine - len("…")
 	for cut > 0 && !utf8.RuneStart(s[cut]) {
 		cut--
 	}

@@ -71,7 +71,7 @@ func (x exception) where() (frame, bool) {
 
 // quote is the block with its end first, since the end tells most.
 func (x exception) quote() []string {
-	end := strings.Split(clip(x.text(), maxLine), "\n")
+	end := strings.Split(clip(x.text()), "\n")
 	return append(end[:min(len(end), 4)], last(x.lines, maxEvidence-8)...)
 }
 

@@ -131,7 +131,7 @@ func watch(t *testing.T, m *fake.Machine, period time.Duration) (*Monitor, *told
 	if err != nil {
 		t.Fatal(err)
 	}
-	mon.patience = time.Second
+	mon.patience = 3 * time.Second // longer than it takes the probe to name a hanging call
 	run(t, mon)
 	return mon, r
 }

@@ -11,7 +11,7 @@ import (
 // volume is one look at a file system, in bytes. free is what an unprivileged
 // process may still write.
 type volume struct {
-	dev         uint64
+	dev         int64
 	total, free int64
 	inodes      int64 // free ones
 	hasInodes   bool  // some file systems count none
@@ -26,13 +26,16 @@ func statVolume(path string) (volume, error) {
 	if err := unix.Stat(path, &st); err != nil {
 		return volume{}, err
 	}
-	block := int64(fs.Bsize)
+	block := whole(fs.Bsize)
 	return volume{
-		dev:   uint64(st.Dev),
+		dev:   whole(st.Dev),
 		total: int64(fs.Blocks) * block, free: int64(fs.Bavail) * block,
 		inodes: int64(fs.Ffree), hasInodes: fs.Files > 0,
 	}, nil
 }
+
+// whole takes a number that is of another type on every system.
+func whole[T int32 | uint32 | int64 | uint64](n T) int64 { return int64(n) }
 
 func (v volume) used() int64 { return v.total - v.free }
 

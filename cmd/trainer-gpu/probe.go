@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
@@ -51,8 +52,8 @@ func (p *probe) hello() *contract.ProbeLine {
 		return &contract.ProbeLine{Type: contract.ProbeFatal, Call: "nvmlDeviceGetCount_v2", Reason: "the NVIDIA driver lists no GPU that can be used"}
 	}
 	line := contract.ProbeLine{Type: contract.ProbeHello, Count: &count}
-	p.calls.do("nvmlSystemGetDriverVersion", nil, func() (r nvml.Return) { line.Driver, r = p.lib.SystemGetDriverVersion(); return })
-	p.calls.do("nvmlSystemGetNVMLVersion", nil, func() (r nvml.Return) { line.NVML, r = p.lib.SystemGetNVMLVersion(); return })
+	_ = p.calls.do("nvmlSystemGetDriverVersion", nil, func() (r nvml.Return) { line.Driver, r = p.lib.SystemGetDriverVersion(); return })
+	_ = p.calls.do("nvmlSystemGetNVMLVersion", nil, func() (r nvml.Return) { line.NVML, r = p.lib.SystemGetNVMLVersion(); return })
 	for _, d := range p.devices {
 		line.GPUs = append(line.GPUs, d.info)
 	}
@@ -64,8 +65,10 @@ func (p *probe) hello() *contract.ProbeLine {
 func (p *probe) identify(index int, handle nvml.Device) []*device {
 	gpu := &device{handle: handle, parent: handle, info: contract.ProbeGPU{Index: index}}
 	i := &gpu.info
-	p.calls.do("nvmlDeviceGetUUID", &index, func() (r nvml.Return) { i.UUID, r = handle.GetUUID(); return })
-	p.calls.do("nvmlDeviceGetName", &index, func() (r nvml.Return) { i.Name, r = handle.GetName(); return })
+	if p.calls.do("nvmlDeviceGetUUID", &index, func() (r nvml.Return) { i.UUID, r = handle.GetUUID(); return }) != nvml.SUCCESS {
+		i.UUID = fmt.Sprintf("GPU-index-%d", index) // lost already; it still needs a name of its own
+	}
+	_ = p.calls.do("nvmlDeviceGetName", &index, func() (r nvml.Return) { i.Name, r = handle.GetName(); return })
 	var minor int
 	if p.calls.do("nvmlDeviceGetMinorNumber", &index, func() (r nvml.Return) { minor, r = handle.GetMinorNumber(); return }) == nvml.SUCCESS {
 		i.Minor = &minor
@@ -98,7 +101,7 @@ func (p *probe) instances(gpu *device) ([]*device, bool) {
 		mode != nvml.DEVICE_MIG_ENABLE {
 		return nil, false
 	}
-	p.calls.do("nvmlDeviceGetMaxMigDeviceCount", &index, func() (r nvml.Return) { most, r = gpu.handle.GetMaxMigDeviceCount(); return })
+	_ = p.calls.do("nvmlDeviceGetMaxMigDeviceCount", &index, func() (r nvml.Return) { most, r = gpu.handle.GetMaxMigDeviceCount(); return })
 	var out []*device
 	for n := range most {
 		var handle nvml.Device
@@ -110,8 +113,8 @@ func (p *probe) instances(gpu *device) ([]*device, bool) {
 		}
 		d := &device{handle: handle, parent: gpu.handle, info: gpu.info}
 		d.info.MIG = true
-		p.calls.do("nvmlDeviceGetUUID", &index, func() (r nvml.Return) { d.info.UUID, r = handle.GetUUID(); return })
-		p.calls.do("nvmlDeviceGetName", &index, func() (r nvml.Return) { d.info.Name, r = handle.GetName(); return })
+		_ = p.calls.do("nvmlDeviceGetUUID", &index, func() (r nvml.Return) { d.info.UUID, r = handle.GetUUID(); return })
+		_ = p.calls.do("nvmlDeviceGetName", &index, func() (r nvml.Return) { d.info.Name, r = handle.GetName(); return })
 		id := 0
 		if p.calls.do("nvmlDeviceGetGpuInstanceId", &index, func() (r nvml.Return) { id, r = handle.GetGpuInstanceId(); return }) == nvml.SUCCESS {
 			instance := uint32(id)

@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -310,7 +311,7 @@ func TestStubWithoutCgo(t *testing.T) {
 	if jsonErr := json.Unmarshal(out, &line); jsonErr != nil || line.Type != contract.ProbeFatal {
 		t.Errorf("printed %q", out)
 	}
-	if err == nil || err.(*exec.ExitError).ExitCode() != contract.ProbeExitFatal {
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != contract.ProbeExitFatal {
 		t.Errorf("ended with %v", err)
 	}
 }

@@ -107,14 +107,12 @@ func signed(v uint64) *int64 {
 }
 
 func (p *probe) throttle(d *device) *uint64 {
-	var bits uint64
-	ok := false
-	if p.calls.known("nvmlDeviceGetCurrentClocksEventReasons") {
-		ok = p.ask(d, "nvmlDeviceGetCurrentClocksEventReasons", func() (r nvml.Return) { bits, r = d.parent.GetCurrentClocksEventReasons(); return })
-	} else {
-		ok = p.ask(d, "nvmlDeviceGetCurrentClocksThrottleReasons", func() (r nvml.Return) { bits, r = d.parent.GetCurrentClocksThrottleReasons(); return })
+	symbol, get := "nvmlDeviceGetCurrentClocksEventReasons", d.parent.GetCurrentClocksEventReasons
+	if !p.calls.known(symbol) { // its name before driver 535
+		symbol, get = "nvmlDeviceGetCurrentClocksThrottleReasons", d.parent.GetCurrentClocksThrottleReasons
 	}
-	if !ok {
+	var bits uint64
+	if !p.ask(d, symbol, func() (r nvml.Return) { bits, r = get(); return }) {
 		return nil
 	}
 	return &bits
