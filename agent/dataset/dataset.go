@@ -1,0 +1,249 @@
+// Package dataset makes a dataset in the bucket (a zip object or a prefix of
+// objects) or on disk into one unpacked, checked folder, and fetches pretrained
+// weights.
+//
+// It promises that the folder is complete, that every byte was checked against
+// the archive's CRC-32 or the store's ETag, that an interrupted fetch goes on at
+// the file where it stopped, and that a failure says what is wrong with the
+// dataset in one sentence. It leaves the meaning of the annotations to
+// converters, and moving bytes to the store.
+package dataset
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
+	"github.com/vision-platform/trainer-agent/agent/dataset/ziptree"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// objects is what a dataset needs of a bucket.
+type objects interface {
+	Stat(ctx context.Context, key string) (contract.ObjectInfo, error)
+	Get(ctx context.Context, key string, offset, length int64, etag string) (io.ReadCloser, contract.ObjectInfo, error)
+	List(ctx context.Context, prefix string) iter.Seq2[contract.ObjectInfo, error]
+	URI(key string) string
+}
+
+// Request says which dataset to fetch, and to where.
+type Request struct {
+	ID         string // DATASET_ID
+	SnapshotID string // SNAPSHOT_ID, or empty
+	LocalPath  string // DATASET_PATH: a folder or zip in place of the bucket's object
+
+	Dir           string // folder of this job for what is fetched, for example $WORKSPACE_DIR/dataset
+	CacheDir      string // shared by the jobs of a node; empty = keep it in Dir
+	CacheMaxBytes int64  // of the shared cache; 0 = no limit
+
+	Limits        ziptree.Limits
+	AnnotatedOnly bool // of a prefix, fetch only the images that the annotations name
+	Workers       int  // transfers at once; 0 = by cores and latency
+
+	Progress func(contract.Transfer) // called about twice a second; may be nil
+	Log      *slog.Logger            // nil discards
+
+	// Replaceable for tests; the zero values are the machine's own.
+	Now    func() time.Time
+	Space  func(dir string) (Space, error)
+	BootID func() string
+}
+
+// DefaultLimits are generous for datasets and tight for bombs.
+var DefaultLimits = ziptree.Limits{MaxBytes: 2 << 40, MaxFiles: 10_000_000, MaxRatio: 200}
+
+// Dataset is a fetched dataset in use. Close it when the job ends: only then may
+// a shared cache remove it.
+type Dataset struct {
+	Dir    string // holds annotations.json and images/; read-only
+	Source string // address, for people
+	Key    string // of the zip, or the prefix
+	ETag   string // version of the zip; of a prefix the hash of its listing
+
+	Files  int64
+	Bytes  int64
+	Junk   int  // left out: __MACOSX, Thumbs.db, folder markers
+	Cached bool // nothing had to be fetched
+	Local  bool // a folder of the user's, used in place
+
+	AnnotationsPath   string   // of the snapshot; empty = the dataset's own
+	AnnotationsSHA256 string   // of that file, hex
+	Missing           []string // images that the snapshot names and the dataset lacks; at most maxMissing
+	MissingCount      int
+
+	entry *cache.Entry
+}
+
+// Close ends the use of a cached dataset.
+func (d *Dataset) Close() error { return d.entry.Close() }
+
+// Fetch makes the dataset available below Dir or CacheDir.
+func Fetch(ctx context.Context, store objects, req Request) (Dataset, error) {
+	f := newFetcher(store, req)
+	data, err := f.fetch(ctx)
+	if err != nil {
+		return Dataset{}, err
+	}
+	if err := f.snapshot(ctx, &data); err != nil {
+		return Dataset{}, errors.Join(err, data.Close())
+	}
+	return data, nil
+}
+
+// fetcher is one call of Fetch.
+type fetcher struct {
+	Request
+	store   objects
+	latency time.Duration // of one small request
+	meter   *meter
+}
+
+func newFetcher(store objects, req Request) *fetcher {
+	if req.Log == nil {
+		req.Log = slog.New(slog.DiscardHandler)
+	}
+	if req.Now == nil {
+		req.Now = time.Now
+	}
+	if req.Space == nil {
+		req.Space = freeSpace
+	}
+	if req.BootID == nil {
+		req.BootID = bootID
+	}
+	if req.Limits == (ziptree.Limits{}) {
+		req.Limits = DefaultLimits
+	}
+	return &fetcher{Request: req, store: store, meter: newMeter("dataset", req.Progress, req.Now)}
+}
+
+// maxRestarts is how often a fetch begins anew because the object was replaced
+// while it was read.
+const maxRestarts = 3
+
+func (f *fetcher) fetch(ctx context.Context) (Dataset, error) {
+	if f.LocalPath != "" {
+		return f.local(ctx)
+	}
+	for restart := 0; ; restart++ {
+		data, err := f.remote(ctx)
+		if !errors.Is(err, contract.ErrObjectChanged) || restart == maxRestarts {
+			return data, err
+		}
+		f.Log.Warn("the dataset was replaced while it was read; beginning again", "dataset", f.ID)
+	}
+}
+
+func (f *fetcher) remote(ctx context.Context) (Dataset, error) {
+	key := contract.DatasetZipKey(f.ID)
+	begin := f.Now()
+	info, err := f.store.Stat(ctx, key)
+	f.latency = f.Now().Sub(begin)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return f.prefix(ctx)
+	case err != nil:
+		return Dataset{}, err
+	}
+	return f.zip(ctx, info)
+}
+
+// local uses a folder in place, and unpacks a zip like one from the bucket.
+func (f *fetcher) local(ctx context.Context) (Dataset, error) {
+	path, err := filepath.Abs(f.LocalPath)
+	if err != nil {
+		return Dataset{}, err
+	}
+	fi, err := os.Stat(path)
+	if err != nil {
+		return Dataset{}, contract.Failf(contract.CodeDatasetNotFound, "opening the dataset on disk: %w", err).
+			WithHint("DATASET_PATH must be a folder or a zip that this machine can read.")
+	}
+	if fi.IsDir() {
+		return Dataset{Dir: unwrap(path), Source: "file://" + path, Local: true}, nil
+	}
+	return f.localZip(ctx, path, fi)
+}
+
+// keep returns the cache to use: the node's, or the job's own folder as one.
+func (f *fetcher) keep() (shared, own *cache.Cache) {
+	boot := f.BootID()
+	own = &cache.Cache{Dir: f.Dir, BootID: boot, Log: f.Log}
+	if f.CacheDir == "" {
+		return nil, own
+	}
+	return &cache.Cache{Dir: f.CacheDir, MaxBytes: f.CacheMaxBytes, Sealed: true, BootID: boot, Log: f.Log}, own
+}
+
+// filler fetches into the folder data of the cache that called it.
+type filler func(ctx context.Context, c *cache.Cache, data string) (cache.Contents, error)
+
+// acquire gets the entry out of the cache, or fills it.
+func (f *fetcher) acquire(ctx context.Context, id string, fill filler) (*cache.Entry, error) {
+	shared, own := f.keep()
+	if shared != nil {
+		entry, err := f.acquireIn(ctx, shared, id, fill)
+		if !errors.Is(err, cache.ErrDamagedInUse) {
+			return entry, err
+		}
+		f.Log.Warn("fetching a copy of its own for this job", "reason", err)
+	}
+	entry, err := f.acquireIn(ctx, own, id, fill)
+	if err == nil {
+		err = own.Only(id)
+	}
+	return entry, err
+}
+
+func (f *fetcher) acquireIn(ctx context.Context, c *cache.Cache, id string, fill filler) (*cache.Entry, error) {
+	inside := func(ctx context.Context, data string) (cache.Contents, error) {
+		stop := f.meter.start(c.ProgressFile(id))
+		defer stop()
+		return fill(ctx, c, data)
+	}
+	return c.Acquire(ctx, id, inside, func() { f.meter.relay(c.ProgressFile(id)) })
+}
+
+// workers is how many transfers run at once: a few a core while inflating and
+// creating files is the work, more when a request mostly waits for the network.
+func (f *fetcher) workers(perTransfer int) int {
+	if f.Workers > 0 {
+		return f.Workers
+	}
+	n := min(16, max(4, 2*runtime.GOMAXPROCS(0)))
+	if f.latency > 10*time.Millisecond {
+		n *= 2
+	}
+	return n * perTransfer
+}
+
+// maxWrap is how many folders around a dataset are looked through.
+const maxWrap = 3
+
+// unwrap finds the dataset's top: archives are often made of the folder instead
+// of its content.
+func unwrap(dir string) string {
+	top := dir
+	for range maxWrap {
+		entries, err := os.ReadDir(top)
+		if err != nil || len(entries) != 1 || !entries[0].IsDir() || entries[0].Name() == "images" {
+			break
+		}
+		top = filepath.Join(top, entries[0].Name())
+	}
+	return top
+}
+
+func (f *fetcher) notFound(prefix string) error {
+	return contract.Failf(contract.CodeDatasetNotFound, "there is no dataset %q: neither %s nor anything below %s exists",
+		f.ID, f.store.URI(contract.DatasetZipKey(f.ID)), f.store.URI(prefix)).
+		WithHint("Check DATASET_ID and BUCKET_NAME, and that the upload of the dataset has finished.")
+}

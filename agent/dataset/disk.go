@@ -1,0 +1,90 @@
+package dataset
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Space is what a file system has left.
+type Space struct {
+	Bytes int64
+	Files int64 // inodes; -1 where they are not counted
+}
+
+func freeSpace(dir string) (Space, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return Space{}, fmt.Errorf("asking for the free space of %s: %w", dir, err)
+	}
+	s := Space{Bytes: int64(st.Bavail) * int64(st.Bsize), Files: int64(st.Ffree)} //nolint:unconvert // the types differ between platforms
+	if st.Files == 0 {
+		s.Files = -1
+	}
+	return s, nil
+}
+
+// halfBlock is what a file wastes in its last block of 4 KiB on average.
+const halfBlock = 2048
+
+// makeRoom compares what will be written into data with what is free, after the
+// cache has given up what it can, and fails before the first byte.
+func (f *fetcher) makeRoom(c *cache.Cache, id, data string, size, files int64) error {
+	present, presentFiles := written(data)
+	need := max(0, size+files*halfBlock-present)
+	if err := c.MakeRoom(id, need); err != nil {
+		return fmt.Errorf("making room in the cache: %w", err)
+	}
+	free, err := f.Space(data)
+	if err != nil {
+		return err
+	}
+	if free.Bytes < need && c.Sealed {
+		c.Free(id, need-free.Bytes)
+		if free, err = f.Space(data); err != nil {
+			return err
+		}
+	}
+	switch {
+	case free.Bytes < need:
+		return contract.Failf(contract.CodeDiskFull, "the dataset needs %s in %s, and %s is free", human(need), filepath.Dir(data), human(free.Bytes)).
+			WithHint("Give the workspace a larger volume.")
+	case free.Files >= 0 && free.Files < files-presentFiles:
+		return contract.Failf(contract.CodeDiskFull, "the dataset has %d files, and the file system of %s has room for %d more (inodes)", files, filepath.Dir(data), free.Files).
+			WithHint("Use a volume that was formatted with more inodes.")
+	}
+	return nil
+}
+
+// written is what an interrupted fetch has left to go on with.
+func written(data string) (size, files int64) {
+	_ = filepath.WalkDir(data, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil //nolint:nilerr // an estimate
+		}
+		if fi, err := d.Info(); err == nil {
+			size += fi.Size() + halfBlock
+			files++
+		}
+		return nil
+	})
+	return size, files
+}
+
+func human(n int64) string {
+	const unit = 1024.0
+	v, i := float64(n), 0
+	for v >= unit && i < 5 {
+		v /= unit
+		i++
+	}
+	if i == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %ciB", v, " KMGTP"[i])
+}

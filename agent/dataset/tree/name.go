@@ -1,0 +1,66 @@
+package tree
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxComponent = 255  // bytes; NAME_MAX of every Linux file system
+	maxPath      = 3072 // bytes; leaves room for the workspace before PATH_MAX
+)
+
+// Clean makes a relative path with slashes of a name in an archive or of a key.
+// It refuses what leads outside or cannot be a file's name. Backslashes are
+// separators: archives made on Windows have them, images with a backslash in
+// their name have not been seen.
+func Clean(name string) (string, error) {
+	slashed := strings.ReplaceAll(name, `\`, "/")
+	switch {
+	case !utf8.ValidString(slashed):
+		return "", fmt.Errorf("the name %q is not UTF-8", name)
+	case strings.IndexByte(slashed, 0) >= 0:
+		return "", fmt.Errorf("the name %q has a zero byte", name)
+	case strings.HasPrefix(slashed, "/"), len(slashed) >= 2 && slashed[1] == ':' && isLetter(slashed[0]):
+		return "", fmt.Errorf("the name %q is an absolute path", name)
+	case len(slashed) > maxPath:
+		return "", fmt.Errorf("the name %.60q… is longer than %d bytes", name, maxPath)
+	}
+	for part := range strings.SplitSeq(slashed, "/") {
+		if part == ".." {
+			return "", fmt.Errorf("the name %q leads out of the dataset", name)
+		}
+		if len(part) > maxComponent {
+			return "", fmt.Errorf("a part of the name %.60q… is longer than %d bytes", name, maxComponent)
+		}
+	}
+	clean := path.Clean(slashed)
+	if clean == "." {
+		return "", fmt.Errorf("the name %q is empty", name)
+	}
+	return clean, nil
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// Junk reports what file managers leave behind and no dataset means: it is left
+// out and counted.
+func Junk(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		switch part {
+		case "__MACOSX", ".DS_Store", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems",
+			"@eaDir", "$RECYCLE.BIN", "System Volume Information":
+			return true
+		}
+		switch strings.ToLower(part) {
+		case "thumbs.db", "ehthumbs.db", "desktop.ini":
+			return true
+		}
+		if strings.HasPrefix(part, "._") {
+			return true
+		}
+	}
+	return false
+}

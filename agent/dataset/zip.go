@@ -1,0 +1,127 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
+	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
+	"github.com/vision-platform/trainer-agent/agent/dataset/ziptree"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// object is an archive in the bucket, pinned to one version.
+type object struct {
+	store objects
+	info  contract.ObjectInfo
+}
+
+func (o object) Size() int64    { return o.info.Size }
+func (o object) String() string { return o.store.URI(o.info.Key) }
+
+func (o object) Range(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+	r, _, err := o.store.Get(ctx, o.info.Key, offset, length, o.info.ETag)
+	return r, err
+}
+
+func (f *fetcher) zip(ctx context.Context, info contract.ObjectInfo) (Dataset, error) {
+	uri := f.store.URI(info.Key)
+	data, err := f.unpack(ctx, cache.ID(uri, info.ETag, fmt.Sprint(info.Size)), object{f.store, info})
+	data.Source, data.Key, data.ETag = uri, info.Key, info.ETag
+	return data, err
+}
+
+func (f *fetcher) localZip(ctx context.Context, path string, fi fs.FileInfo) (Dataset, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return Dataset{}, contract.Failf(contract.CodeDatasetNotFound, "opening the dataset on disk: %w", err).
+			WithHint("DATASET_PATH must be a folder or a zip that this machine can read.")
+	}
+	defer func() { _ = file.Close() }()
+	etag := fmt.Sprintf("%x-%x", fi.Size(), fi.ModTime().UnixNano())
+	data, err := f.unpack(ctx, cache.ID(path, etag), ziptree.FromReaderAt(file, fi.Size(), path))
+	data.Source, data.ETag = "file://"+path, etag
+	return data, err
+}
+
+func (f *fetcher) unpack(ctx context.Context, id string, src ziptree.Source) (Dataset, error) {
+	junk := 0
+	entry, err := f.acquire(ctx, id, func(ctx context.Context, c *cache.Cache, data string) (cache.Contents, error) {
+		d, err := f.extract(ctx, c, id, data, src)
+		if errors.Is(err, contract.ErrNoRanges) {
+			f.Log.Warn("the store does not serve ranges; the archive is stored first", "archive", src.String())
+			d, err = f.extractStored(ctx, c, id, data, src)
+		}
+		if err != nil {
+			return cache.Contents{}, err
+		}
+		junk = d.Junk
+		return cache.Contents{Source: src.String(), Bytes: d.Bytes, Files: int64(d.Files()), Each: d.Each}, nil
+	})
+	if err != nil {
+		return Dataset{}, err
+	}
+	return Dataset{
+		Dir: unwrap(entry.Dir), Files: entry.Files, Bytes: entry.Bytes,
+		Junk: junk, Cached: !entry.Fresh, entry: entry,
+	}, nil
+}
+
+func (f *fetcher) extract(ctx context.Context, c *cache.Cache, id, data string, src ziptree.Source) (*ziptree.Directory, error) {
+	d, err := ziptree.ReadDirectory(ctx, src, f.Limits)
+	if err != nil {
+		return nil, err
+	}
+	dest, resumed, err := tree.Create(data)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = dest.Close() }()
+	if err := f.makeRoom(c, id, data, d.Bytes, int64(d.Files())); err != nil {
+		return nil, err
+	}
+	if err := dest.MakeDirs(d.Dirs()); err != nil {
+		return nil, err
+	}
+	progress := f.meter.begin(d.Packed, int64(d.Files()))
+	return d, d.Extract(ctx, dest, ziptree.Options{Workers: f.workers(1), Resumed: resumed, Progress: progress})
+}
+
+// extractStored is for servers without ranges: the archive is stored beside the
+// folder, unpacked and removed.
+func (f *fetcher) extractStored(ctx context.Context, c *cache.Cache, id, data string, src ziptree.Source) (*ziptree.Directory, error) {
+	if err := f.makeRoom(c, id, data, src.Size(), 1); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(filepath.Dir(data), "object.zip")
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, tree.Explain(path, err)
+	}
+	defer func() {
+		_ = file.Close()
+		_ = os.Remove(path)
+	}()
+	r, err := src.Range(ctx, 0, src.Size())
+	if err != nil {
+		return nil, err
+	}
+	progress := f.meter.begin(src.Size(), 0)
+	_, err = io.Copy(file, io.TeeReader(r, progressWriter{progress}))
+	if err := errors.Join(err, r.Close()); err != nil {
+		return nil, tree.Explain(path, err)
+	}
+	return f.extract(ctx, c, id, data, ziptree.FromReaderAt(file, src.Size(), src.String()))
+}
+
+type progressWriter struct{ p *tree.Progress }
+
+func (w progressWriter) Write(b []byte) (int, error) {
+	w.p.Bytes.Add(int64(len(b)))
+	return len(b), nil
+}
