@@ -77,7 +77,10 @@ def build_trainer(job: Job, platform: Platform, options: dict[str, Any]) -> tupl
         model=model, args=training_arguments(job, options), train_dataset=train, eval_dataset=val,
         data_collator=collate, compute_metrics=compute_metrics, callbacks=[callback],
     )
-    trainer.extra_files = {"preprocessor_config.json": images.describe(job.image_size, norm), "class_names.json": names}
+    trainer.extra_files = {
+        "preprocessor_config.json": images.describe(job.image_size, norm),
+        "trainer.json": {"task": job.task, "model": job.model, "class_names": names, "prompt": options["prompt"], "image_size": job.image_size},
+    }
     return trainer, callback
 
 

@@ -15,9 +15,10 @@ os.environ["YOLO_AUTOINSTALL"] = "false"
 os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp(prefix="ultralytics-"))
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from ultralytics.utils import SETTINGS, callbacks, checks  # noqa: E402
+from ultralytics.data import utils as data_utils  # noqa: E402
+from ultralytics.utils import SETTINGS, callbacks, checks, plotting  # noqa: E402
 
 SETTINGS.update({"sync": False})
 callbacks.add_integration_callbacks = lambda _instance: None
 # The font is only for plots; the default one stands in where it would be downloaded.
-checks.check_font = lambda _font="Arial.ttf": None
+checks.check_font = plotting.check_font = data_utils.check_font = lambda _font="Arial.ttf": None

@@ -1,0 +1,35 @@
+"""Builds every model of capabilities.json and prints {passed, duration, issues}; exit code 1 when one fails."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
+
+import offline  # noqa: E402, F401  before transformers
+import models  # noqa: E402
+import torch  # noqa: E402
+from clip import ZeroShotCLIP  # noqa: E402
+from torch import nn  # noqa: E402
+from trainer_capabilities import main  # noqa: E402
+from transformers import AutoModelForImageClassification  # noqa: E402
+
+CLASSES = 1000
+SIZE = 224
+
+
+def build(name: str, task: str) -> tuple[nn.Module, tuple[int, ...]]:
+    config = models.CONFIGS[name](SIZE)
+    with torch.device("meta"):
+        if task == "zero_shot_classification":
+            model = ZeroShotCLIP(config)
+            model.class_features = torch.zeros(CLASSES, config.projection_dim)
+        else:
+            config.num_labels = CLASSES
+            model = AutoModelForImageClassification.from_config(config)
+    return model.eval(), (1, 3, SIZE, SIZE)
+
+
+if __name__ == "__main__":
+    main(Path(__file__).resolve().parent, build)

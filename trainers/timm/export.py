@@ -1,0 +1,15 @@
+"""Converts a timm checkpoint to onnx or torchscript.
+
+From the environment (contract §2), or `export.py --checkpoint best.pt --format onnx --output out`.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
+
+from load import load  # noqa: E402
+from trainer_classifier import export  # noqa: E402
+
+if __name__ == "__main__":
+    export(load, "timm")

@@ -1,0 +1,15 @@
+"""Predictions of a timm checkpoint: a test run on a labelled split, or an inference job on images.
+
+From the environment (contract §2), or `predict.py --checkpoint best.pt --image photo.jpg --output out`.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
+
+from load import load  # noqa: E402
+from trainer_classifier import predict  # noqa: E402
+
+if __name__ == "__main__":
+    predict(load)

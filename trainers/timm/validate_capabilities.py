@@ -1,0 +1,28 @@
+"""Builds every model of capabilities.json and prints {passed, duration, issues}; exit code 1 when one fails."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
+
+import recipe  # noqa: E402
+import torch  # noqa: E402
+from config_schema import schema  # noqa: E402
+from torch import nn  # noqa: E402
+from trainer_capabilities import main  # noqa: E402
+from trainer_sdk import check_options  # noqa: E402
+
+CLASSES = 1000
+SIZE = 224
+
+
+def build(name: str, _task: str) -> tuple[nn.Module, tuple[int, ...]]:
+    with torch.device("meta"):
+        model = recipe.build_model(name, CLASSES, SIZE, check_options({}, schema()))
+    return model.eval(), (1, 3, SIZE, SIZE)
+
+
+if __name__ == "__main__":
+    main(Path(__file__).resolve().parent, build)
