@@ -31,7 +31,7 @@ func TestStatusFaultStrikesTheCallsItNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "2" {
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "2" {
 		t.Errorf("got %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
 	}
 	var statuses []int
@@ -90,7 +90,7 @@ func TestHangSendsTheHeaderOnly(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := request(ctx, f.url, contract.KindEvent, "job-1", "job-1:1", encode(t, valid(contract.KindEvent)))
 	resp, err := f.client.Do(r)
-	if err != nil || resp.StatusCode != 200 {
+	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("got %v, %v", resp, err)
 	}
 	cancel()
