@@ -108,6 +108,12 @@ func (b *Backend) routes() *http.ServeMux {
 	return mux
 }
 
+// Paths are the patterns below which a Backend answers, for a ServeMux that
+// serves more than this. The page has a few paths of its own below /_sandbox/.
+func Paths() []string {
+	return []string{"/api/", "/healthz", "/_sandbox/jobs", "/_sandbox/jobs/", "/_sandbox/stream", "/_sandbox/faults", "/_sandbox/faults/"}
+}
+
 // ServeHTTP answers callbacks and the /_sandbox paths.
 func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.mux.ServeHTTP(w, r) }
 

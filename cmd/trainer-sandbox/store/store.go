@@ -163,6 +163,9 @@ func (s *Server) awaitReady(ctx context.Context, ready <-chan string) error {
 	}
 }
 
+// Done is closed when the store has ended, by Close or by itself.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
 // Close stops the store and waits for it. The data stays. A second call does
 // nothing more.
 func (s *Server) Close() error {
