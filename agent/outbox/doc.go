@@ -16,7 +16,8 @@
 //  1. AppendLatest(slot): a message that states how things are now (the agent's
 //     own heartbeat) takes the place of the one that waits under the same slot:
 //     the older is dropped, the newer stands at the end of the queue. So at most
-//     one message a slot waits, however long the outage.
+//     one message a slot waits, beside one that has been tried, however long the
+//     outage.
 //  2. Heartbeats of one epoch: when more than mergeAfter messages wait and the
 //     newest of them is a heartbeat of the same epoch, the two become one: the
 //     metrics of both, the later value where both have it, everything else of

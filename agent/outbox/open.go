@@ -77,34 +77,35 @@ var errOtherJob = errors.New("the store belongs to another job")
 
 // take makes s the store and counts it. It fails if any record is damaged.
 func (o *Outbox) take(s *store) error {
-	job, err := s.job()
+	meta, err := s.meta()
 	if err != nil {
 		return err
 	}
-	if job != o.opts.JobID {
-		return fmt.Errorf("%w: %q", errOtherJob, job)
+	if meta.job != o.opts.JobID {
+		return fmt.Errorf("%w: %q", errOtherJob, meta.job)
 	}
 	depth, bytes, slots := 0, int64(0), map[string]uint64{}
-	var newest uint64
 	err = s.scan(func(r record) error {
-		depth, bytes, newest = depth+1, bytes+int64(len(r.body)), r.seq
+		depth, bytes = depth+1, bytes+int64(len(r.body))
 		if r.slot != "" {
 			slots[r.slot] = r.seq
+		}
+		if r.seq >= meta.next {
+			return fmt.Errorf("%w: message %d is newer than the newest, %d", errDamaged, r.seq, meta.next-1)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	next, err := s.next()
-	if err != nil {
-		return err
+	if uint64(depth) != meta.count {
+		return fmt.Errorf("%w: it has %d messages where %d were stored", errDamaged, depth, meta.count)
 	}
-	if next == 0 { // a new store: see the package comment on keys
-		next = uint64(o.opts.Now().UnixMilli())
+	if meta.next == 0 { // a new store: see the package comment on keys
+		meta.next = uint64(o.opts.Now().UnixMilli())
 	}
 	o.store, o.depth, o.bytes, o.slots = s, depth, bytes, slots
-	o.next = max(o.next, next, newest+1)
+	o.next = max(o.next, meta.next)
 	return nil
 }
 

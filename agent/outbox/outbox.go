@@ -96,6 +96,9 @@ func (o *Outbox) accept(msg contract.Message, slot string, wait chan reply) (uin
 	if len(msg.Body) > MaxMessageBytes {
 		return 0, ErrTooLarge
 	}
+	if !json.Valid(msg.Body) { // it could not be exported
+		return 0, fmt.Errorf("the body of a %s message is not JSON", msg.Kind)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
@@ -216,19 +219,19 @@ func (o *Outbox) Final() (f Final, stored bool) {
 	}, true
 }
 
-// Reopen forgets the final message of an earlier life, because the job runs
-// again and will end with one of its own. Messages that wait stay.
+// Reopen forgets the final message of an earlier life and what was kept, because
+// the job runs again and will end with a message of its own. Messages that wait stay.
 func (o *Outbox) Reopen() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.final.state == finalNone {
-		return nil
+	if o.closed {
+		return ErrClosed
 	}
 	if o.final.state == finalStored {
 		o.log.Warn("the final message of an earlier run was never delivered, this run's will take its place",
 			"key", o.key(o.final.rec.seq))
 	}
-	return o.final.clear()
+	return errors.Join(o.store.forget(), o.final.clear())
 }
 
 // Keep stores a message that is not sent, one a kind, the newest wins: the

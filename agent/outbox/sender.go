@@ -144,8 +144,9 @@ func (o *Outbox) settle(r record, final finalState, answer reply) {
 			o.final.state = final
 		}
 	} else {
-		o.depth--
-		o.bytes -= int64(len(r.body))
+		// A store that was replaced meanwhile may have come without the message.
+		o.depth = max(0, o.depth-1)
+		o.bytes = max(0, o.bytes-int64(len(r.body)))
 		o.done = r.seq + 1
 		if o.slots[r.slot] == r.seq {
 			delete(o.slots, r.slot)

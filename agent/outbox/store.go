@@ -19,7 +19,8 @@ var (
 	bucketQueue = []byte("queue") // sequence+chunk → part of a record
 	bucketKept  = []byte("kept")  // kind → record
 	bucketMeta  = []byte("meta")
-	keyNext     = []byte("next") // the next sequence
+	keyNext     = []byte("next")  // the next sequence
+	keyCount    = []byte("count") // records in the queue, to notice a part of the tree that is gone
 	keyJob      = []byte("job")
 )
 
@@ -46,7 +47,7 @@ func openStore(path, jobID string) (*store, error) {
 			return err
 		}
 		s.db.AllocSize = 1 << 20
-		return s.db.Update(func(tx *bolt.Tx) error { return makeBuckets(tx, jobID) })
+		return s.makeBuckets(jobID)
 	})
 	if err == nil {
 		return s, syncDir(filepath.Dir(path))
@@ -62,16 +63,29 @@ func openStore(path, jobID string) (*store, error) {
 	return nil, fmt.Errorf("opening the outbox: %w", err)
 }
 
-func makeBuckets(tx *bolt.Tx, jobID string) error {
-	for _, name := range [][]byte{bucketQueue, bucketKept, bucketMeta} {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
+// makeBuckets completes a new store; one that is complete is not written to.
+func (s *store) makeBuckets(jobID string) error {
+	complete := false
+	err := s.db.View(func(tx *bolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		complete = meta != nil && meta.Get(keyJob) != nil && tx.Bucket(bucketQueue) != nil && tx.Bucket(bucketKept) != nil
+		return nil
+	})
+	if err != nil || complete {
+		return err
+	}
+	return s.db.Update(func(tx *bolt.Tx) error {
+		for _, name := range [][]byte{bucketQueue, bucketKept, bucketMeta} {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
 		}
-	}
-	if meta := tx.Bucket(bucketMeta); meta.Get(keyJob) == nil {
+		meta := tx.Bucket(bucketMeta)
+		if meta.Get(keyJob) != nil {
+			return nil
+		}
 		return meta.Put(keyJob, []byte(jobID))
-	}
-	return nil
+	})
 }
 
 // guard turns a panic of bbolt, and a fault of its memory map on a file that was
@@ -116,28 +130,49 @@ func (s *store) put(r record, drop ...uint64) error {
 			}
 			b = b[n:]
 		}
-		return tx.Bucket(bucketMeta).Put(keyNext, binary.BigEndian.AppendUint64(nil, r.seq+1))
+		meta := tx.Bucket(bucketMeta)
+		if err := meta.Put(keyCount, number(count(meta)+1-uint64(len(drop)))); err != nil {
+			return err
+		}
+		return meta.Put(keyNext, number(r.seq+1))
 	})
+}
+
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// count reads how many records the queue should have.
+func count(meta *bolt.Bucket) uint64 {
+	if v := meta.Get(keyCount); len(v) == 8 {
+		return binary.BigEndian.Uint64(v)
+	}
+	return 0
 }
 
 // removeThrough forgets every record up to the sequence: what is delivered, and
 // what a full disk kept an earlier call from forgetting.
 func (s *store) removeThrough(seq uint64) error {
 	return s.update(func(tx *bolt.Tx) error {
-		q := tx.Bucket(bucketQueue)
+		q, meta, removed := tx.Bucket(bucketQueue), tx.Bucket(bucketMeta), uint64(0)
 		for {
 			k, _ := q.Cursor().First()
 			if k == nil {
-				return nil
+				break
 			}
-			at, _, err := splitKey(k)
-			if err != nil || at > seq {
+			at, chunk, err := splitKey(k)
+			if err != nil {
 				return err
+			}
+			if at > seq {
+				break
+			}
+			if chunk == 0 {
+				removed++
 			}
 			if err := q.Delete(k); err != nil {
 				return err
 			}
 		}
+		return meta.Put(keyCount, number(count(meta)-removed))
 	})
 }
 
@@ -172,6 +207,9 @@ func recordAt(c *bolt.Cursor, from uint64) (record, bool, error) {
 	if err != nil {
 		return record{}, false, err
 	}
+	if seq < from {
+		return record{}, false, fmt.Errorf("%w: message %d stands after %d", errDamaged, seq, from)
+	}
 	var b []byte
 	for want := 0; k != nil; k, v = c.Next() {
 		at, chunk, err := splitKey(k)
@@ -204,20 +242,23 @@ func (s *store) last() (seq uint64, err error) {
 	return seq, err
 }
 
-// next returns the sequence after the newest that was ever stored, 0 if none was.
-func (s *store) next() (seq uint64, err error) {
+// A storeMeta is what the store says of itself.
+type storeMeta struct {
+	job   string
+	next  uint64 // the sequence after the newest that was ever stored, 0 if none was
+	count uint64 // records in the queue
+}
+
+func (s *store) meta() (m storeMeta, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		if v := tx.Bucket(bucketMeta).Get(keyNext); len(v) == 8 {
-			seq = binary.BigEndian.Uint64(v)
+		meta := tx.Bucket(bucketMeta)
+		m.job, m.count = string(meta.Get(keyJob)), count(meta)
+		if v := meta.Get(keyNext); len(v) == 8 {
+			m.next = binary.BigEndian.Uint64(v)
 		}
 		return nil
 	})
-	return seq, err
-}
-
-func (s *store) job() (id string, err error) {
-	err = s.view(func(tx *bolt.Tx) error { id = string(tx.Bucket(bucketMeta).Get(keyJob)); return nil })
-	return id, err
+	return m, err
 }
 
 // keep stores a record beside the queue, one a kind.
@@ -242,8 +283,19 @@ func (s *store) kept(kind contract.Kind) (r record, found bool, err error) {
 	return r, found, err
 }
 
+// forget removes every kept record.
+func (s *store) forget() error {
+	return s.update(func(tx *bolt.Tx) error {
+		if err := tx.DeleteBucket(bucketKept); err != nil {
+			return err
+		}
+		_, err := tx.CreateBucket(bucketKept)
+		return err
+	})
+}
+
 // close gives the file back. A database that panicked may hold its own locks
-// for ever, so such a one is only abandoned: see damaged.
+// for ever, so such a one is abandoned instead: see replaceStore.
 func (s *store) close() {
 	if s.db != nil {
 		_ = guard(s.db.Close)

@@ -1,0 +1,144 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func init() { roles["full disk"] = fullDisk }
+
+// fullDisk is the agent on a disk of 12 MiB, in a mount namespace of its own.
+func fullDisk() error {
+	dir := os.Getenv("OUTBOX_TEST_DIR")
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=12m"); err != nil {
+		return fmt.Errorf("mounting a small disk: %w", err)
+	}
+	o, err := Open(filepath.Join(dir, "outbox"), options(os.Getenv("OUTBOX_TEST_URL")))
+	if err != nil {
+		return err
+	}
+	accepted := 0
+	for ; accepted < 5; accepted++ {
+		if err := o.Append(heartbeat(accepted)); err != nil {
+			return fmt.Errorf("appending with room: %w", err)
+		}
+	}
+	filler, err := fill(filepath.Join(dir, "filler"))
+	if err != nil {
+		return err
+	}
+	if err := o.Append(heartbeat(9)); !errors.Is(err, ErrFull) {
+		return fmt.Errorf("a heartbeat on a full disk: %w, want ErrFull", err)
+	}
+	for n := 0; ; n++ { // events go on until there is really no block left
+		err := o.Append(message(contract.KindEvent, map[string]any{"event_type": "e", "data": strings.Repeat("x", 4000)}))
+		if err == nil && n < 1000 {
+			accepted++
+			continue
+		}
+		if !errors.Is(err, ErrFull) {
+			return fmt.Errorf("event %d on a full disk: %w, want ErrFull", n, err)
+		}
+		break
+	}
+	if err := roomAgain(o, filler); err != nil {
+		return err
+	}
+	accepted++
+	if _, err := fill(filler); err != nil {
+		return err
+	}
+	if err := o.AppendFinal(message(contract.KindDone, map[string]any{"status": "failed", "error_message": strings.Repeat("x", 500_000)})); err != nil {
+		return fmt.Errorf("the final message on a full disk: %w", err)
+	}
+	go func() { _ = o.Run(context.Background()) }()
+	if err := o.Flush(context.Background()); err != nil {
+		return err
+	}
+	fmt.Println("accepted", accepted+1)
+	return nil
+}
+
+// roomAgain frees the disk: messages are taken again.
+func roomAgain(o *Outbox, filler string) error {
+	if err := os.Remove(filler); err != nil {
+		return err
+	}
+	if err := o.Append(heartbeat(10)); err != nil {
+		return fmt.Errorf("a heartbeat after the disk was freed: %w", err)
+	}
+	return nil
+}
+
+// fill writes until the disk takes no more.
+func fill(path string) (string, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	for size := 1 << 20; size > 0; size /= 2 {
+		for {
+			if _, err := f.Write(make([]byte, size)); err != nil {
+				if !errors.Is(err, syscall.ENOSPC) {
+					return "", err
+				}
+				break
+			}
+		}
+	}
+	return path, nil
+}
+
+func TestAFullDiskRefusesTheNewestAndStillTakesTheFinalMessage(t *testing.T) {
+	b := newBackend(t, nil)
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), "OUTBOX_TEST_ROLE=full disk", "OUTBOX_TEST_DIR="+t.TempDir(), "OUTBOX_TEST_URL="+b.URL)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		noSmallDisk(t, err)
+	}
+	said, err := io.ReadAll(out)
+	if err := errors.Join(err, cmd.Wait()); err != nil {
+		if strings.Contains(errs.String(), "mounting a small disk") {
+			noSmallDisk(t, errors.New(errs.String()))
+		}
+		t.Fatalf("%v: %s", err, errs.String())
+	}
+	got := b.got()
+	if want := fmt.Sprintf("accepted %d\n", len(got)); string(said) != want {
+		t.Errorf("the agent says %q, the backend got %d messages", said, len(got))
+	}
+	if last := got[len(got)-1]; !strings.HasSuffix(last.path, "/done") || len(last.body) < 500_000 {
+		t.Errorf("the last message is %s with %d bytes", last.path, len(last.body))
+	}
+}
+
+// noSmallDisk ends a test on a machine that gives no user namespaces.
+func noSmallDisk(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("a small disk is needed: %v", err)
+	}
+	t.Skipf("no small disk to fill: %v", err)
+}
