@@ -73,8 +73,12 @@ func (d *reader) ring(a *draft) error {
 	return nil
 }
 
-// maxMaskSide bounds the sides of an RLE mask.
-const maxMaskSide = 1 << 16
+// maxMaskSide and maxMaskPixels bound an RLE mask, which is unpacked to a byte a
+// pixel.
+const (
+	maxMaskSide   = 1 << 16
+	maxMaskPixels = 1 << 26
+)
 
 // rle reads {"size": [height, width], "counts": [...] or "..."}.
 func (d *reader) rle(a *draft) error {
@@ -105,6 +109,9 @@ func (d *reader) rle(a *draft) error {
 	}
 	if bad == "" && (len(size) != 2 || size[0] < 1 || size[1] < 1 || size[0] > maxMaskSide || size[1] > maxMaskSide) {
 		bad = "size is not [height, width]"
+	}
+	if bad == "" && size[0]*size[1] > maxMaskPixels {
+		bad = "size is more than 64 million pixels"
 	}
 	if bad != "" {
 		a.badShape = "segmentation's " + bad

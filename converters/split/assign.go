@@ -21,6 +21,9 @@ type Dataset struct {
 	// Classes are the distinct class indexes in image i. Only a stratified
 	// split asks.
 	Classes func(i int) []int
+	// Unusable images take their part in the draw, so that a missing file does
+	// not change an old job's split, but do not fill a split. It may be nil.
+	Unusable func(i int) bool
 }
 
 // Source says where a split came from, in the words of the report.
@@ -62,7 +65,7 @@ func Assign(d Dataset, job *contract.SplitStrategy) (*Assignment, error) {
 		return nil, err
 	}
 	a.automatic(d, plan, out)
-	a.fillEmpty(out)
+	a.fillEmpty(d, out)
 	return a, nil
 }
 
@@ -196,11 +199,12 @@ func (a *Assignment) listed(d Dataset, plan contract.SplitStrategy, out []bool) 
 
 // fillEmpty moves an image into an empty train or val when there are at least
 // two images: the last one, in file order, of the largest split.
-func (a *Assignment) fillEmpty(out []bool) {
+func (a *Assignment) fillEmpty(d Dataset, out []bool) {
 	counts := make(map[contract.Split]int)
 	total := 0
+	usable := func(i int) bool { return !out[i] && (d.Unusable == nil || !d.Unusable(i)) }
 	for i, s := range a.Splits {
-		if !out[i] {
+		if usable(i) {
 			counts[s]++
 			total++
 		}
@@ -211,7 +215,7 @@ func (a *Assignment) fillEmpty(out []bool) {
 		}
 		donor := largest(counts)
 		for i := len(a.Splits) - 1; i >= 0; i-- {
-			if a.Splits[i] == donor {
+			if a.Splits[i] == donor && usable(i) {
 				a.Splits[i] = empty
 				a.Moved = append(a.Moved, i)
 				counts[donor]--

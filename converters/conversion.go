@@ -1,0 +1,121 @@
+package converters
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/catalog"
+	"github.com/vision-platform/trainer-agent/converters/imagefolder"
+	"github.com/vision-platform/trainer-agent/converters/objects"
+	"github.com/vision-platform/trainer-agent/converters/plan"
+	"github.com/vision-platform/trainer-agent/converters/problem"
+	"github.com/vision-platform/trainer-agent/converters/source"
+	"github.com/vision-platform/trainer-agent/converters/split"
+	"github.com/vision-platform/trainer-agent/converters/staging"
+	"github.com/vision-platform/trainer-agent/converters/yolo"
+)
+
+// conversion is the state of one Prepare.
+type conversion struct {
+	Request
+	catalog  *catalog.Catalog
+	problems *problem.List
+	split    *split.Assignment
+}
+
+// writer is one format: what its reader takes, and how it is written.
+type writer struct {
+	format    contract.DatasetFormat // as it is reported
+	reader    plan.Reader
+	keepCrowd bool
+	config    string // the file to point the framework at; empty for the folder
+	write     func(context.Context, *plan.Plan, *staging.Dir, func(done, total int)) ([]plan.Count, contract.ClassMap, error)
+}
+
+// writerFor picks the writer. Ultralytics classification reads class folders
+// too, so yolo means imagefolder there.
+func writerFor(task contract.TaskType, format contract.DatasetFormat) writer {
+	classification := task == contract.TaskImageClassification || task == contract.TaskZeroShotClassification
+	switch {
+	case format == contract.FormatImageFolder || classification:
+		return writer{contract.FormatImageFolder, imagefolder.Reader, false, "", imagefolder.Write}
+	default:
+		return writer{contract.FormatYOLO, yolo.Reader, false, yolo.ConfigName, yolo.Write}
+	}
+}
+
+// run takes the catalog to a prepared folder.
+func (j *conversion) run(ctx context.Context) (*Prepared, error) {
+	w := writerFor(j.Task, j.Format)
+	files, err := source.Find(ctx, j.Root, j.catalog, j.problems, j.Progress)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan.Plan{Catalog: j.catalog, Problems: j.problems}
+	p.Select(files, w.reader)
+	p.Rules = objects.NewRules(j.catalog, j.Task, w.keepCrowd, j.problems)
+	j.assign(p)
+	if j.DryRun || j.refused() != nil {
+		return j.report(ctx, w, p)
+	}
+	return j.write(ctx, w, p)
+}
+
+// refused is the failure of what was found so far.
+func (j *conversion) refused() error {
+	if f := j.problems.Failure(j.Strict); f != nil {
+		return f
+	}
+	return nil
+}
+
+// report counts without writing.
+func (j *conversion) report(ctx context.Context, w writer, p *plan.Plan) (*Prepared, error) {
+	counts, classes, err := w.write(ctx, p, nil, j.Progress)
+	if err != nil {
+		return nil, err
+	}
+	j.balance(counts, classes)
+	return j.prepared(w, counts, classes), j.refused()
+}
+
+func (j *conversion) write(ctx context.Context, w writer, p *plan.Plan) (*Prepared, error) {
+	dir, err := staging.New(j.Out)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Abort()
+	counts, classes, err := w.write(ctx, p, dir, j.Progress)
+	if err != nil {
+		return nil, err
+	}
+	j.balance(counts, classes)
+	out := j.prepared(w, counts, classes)
+	if err := j.refused(); err != nil {
+		return out, err // found while the objects were written
+	}
+	text, err := json.MarshalIndent(classes, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encoding the class map: %w", err)
+	}
+	if err := dir.Write(staging.Marker, append(text, '\n')); err != nil {
+		return nil, err
+	}
+	if err := dir.Commit(); err != nil {
+		return nil, err
+	}
+	out.Dir = dir.Final
+	out.Config = filepath.Join(dir.Final, w.config)
+	return out, nil
+}
+
+func (j *conversion) prepared(w writer, counts []plan.Count, classes contract.ClassMap) *Prepared {
+	out := &Prepared{Format: w.format, Classes: classes, Splits: counts}
+	if j.split != nil {
+		out.SplitSource = string(j.split.Source)
+	}
+	return out
+}

@@ -1,0 +1,147 @@
+// Package imagefolder writes classification datasets as folders of classes, for
+// torchvision, timm, Hugging Face datasets and Ultralytics.
+//
+// It promises that all four derive the class index that classes.json says, in
+// every split, and that no folder or file name hides an image from one of them.
+// It leaves finding the images and splitting them to others.
+package imagefolder
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/imagefile"
+	"github.com/vision-platform/trainer-agent/converters/plan"
+	"github.com/vision-platform/trainer-agent/converters/source"
+	"github.com/vision-platform/trainer-agent/converters/staging"
+)
+
+// Reader is what all the readers take: timm looks for JPEG and PNG only, and
+// Ultralytics drops images with a side below 10 pixels.
+var Reader = plan.Reader{
+	Formats: map[string]bool{imagefile.JPEG: true, imagefile.PNG: true},
+	MinSide: 10,
+}
+
+// Write writes the plan's images to dir. A nil dir counts only.
+func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(done, total int)) ([]plan.Count, contract.ClassMap, error) {
+	labels := classify(p)
+	classes, index := classMap(p, labels)
+	tally := plan.NewTally(len(classes.Classes))
+	perClass := make(map[contract.Split][]int)
+	for i := range p.Images {
+		class := index[labels[i]]
+		tally.Add(p.Images[i].Split, []int{class})
+	}
+	for _, c := range tally.Counts() {
+		perClass[c.Split] = c.PerClass
+	}
+	checkSplits(perClass, classes.Classes, p.Problems)
+	folder := func(i int) string { return classes.Classes[index[labels[i]]].Folder }
+	p.Flatten(func(i int) string { return string(p.Images[i].Split) + "/" + folder(i) })
+	if dir == nil || p.Problems.Failure(false) != nil {
+		return tally.Counts(), classes, nil
+	}
+	err := source.Each(ctx, len(p.Images), progress, func(i int) error {
+		im := &p.Images[i]
+		return im.Put(dir, string(im.Split)+"/"+folder(i)+"/"+im.Rel)
+	})
+	if err != nil {
+		return nil, classes, err
+	}
+	return tally.Counts(), classes, describe(p, dir, classes, tally.Counts())
+}
+
+// classify drops the images without a usable class and returns the class of the
+// others, by index into p.Images.
+func classify(p *plan.Plan) []int {
+	var labels []int
+	kept := p.Images[:0]
+	for _, im := range p.Images {
+		if class := label(p.Catalog, im.Index, p.Problems); class >= 0 {
+			kept = append(kept, im)
+			labels = append(labels, class)
+		}
+	}
+	if len(kept) == 0 && len(p.Images) > 0 && p.Problems.Count(MultiLabel)+p.Problems.Count(OnlyObjects) == 0 {
+		p.Problems.AddN(NothingLabelled, len(p.Images), 0, "none of %d", len(p.Images))
+	}
+	p.Images = kept
+	return labels
+}
+
+// classMap is classes.json: the classes that have an image, in id order, since a
+// reader numbers the folders that it sees. Index maps the catalog's classes to
+// it.
+func classMap(p *plan.Plan, labels []int) (contract.ClassMap, map[int]int) {
+	used := make(map[int]bool)
+	for _, class := range labels {
+		used[class] = true
+	}
+	m := contract.ClassMap{Task: p.Rules.Task, Format: contract.FormatImageFolder, Classes: []contract.ClassEntry{}}
+	index := make(map[int]int)
+	var names []string
+	for i, c := range p.Catalog.Classes {
+		if !used[i] {
+			p.Problems.Add(UnusedClass, i, "%q", c.Name)
+			continue
+		}
+		index[i] = len(names)
+		names = append(names, c.Name)
+		m.Classes = append(m.Classes, contract.ClassEntry{Index: index[i], ID: c.ID, Name: c.Name})
+	}
+	for i, folder := range Folders(names) {
+		m.Classes[i].Folder = folder
+	}
+	if len(names) == 1 {
+		p.Problems.Add(OneClass, 0, "%q", names[0])
+	}
+	return m, index
+}
+
+// describe writes what stands beside the folders: timm's class map, the splits
+// for Hugging Face, and which names were changed.
+func describe(p *plan.Plan, dir *staging.Dir, classes contract.ClassMap, counts []plan.Count) error {
+	var lines strings.Builder
+	for _, c := range classes.Classes {
+		lines.WriteString(c.Folder + "\n")
+	}
+	if err := dir.Write("class_map.txt", []byte(lines.String())); err != nil {
+		return err
+	}
+	if err := dir.Write("README.md", readme(classes, counts)); err != nil {
+		return err
+	}
+	if len(p.Renamed) == 0 {
+		return nil
+	}
+	text, err := json.MarshalIndent(p.Renamed, "", "  ")
+	if err != nil {
+		return err
+	}
+	return dir.Write("renamed.json", append(text, '\n'))
+}
+
+// readme names the splits for load_dataset, which would guess them from folder
+// names otherwise.
+func readme(classes contract.ClassMap, counts []plan.Count) []byte {
+	var out bytes.Buffer
+	out.WriteString("---\nconfigs:\n- config_name: default\n  data_files:\n")
+	for _, c := range counts {
+		name := string(c.Split)
+		if c.Split == contract.SplitVal {
+			name = "validation"
+		}
+		fmt.Fprintf(&out, "  - split: %s\n    path: \"%s/**\"\n", name, c.Split)
+	}
+	out.WriteString("---\n\nPrepared by trainer-agent. The class of an image is its folder; classes.json has\nthe true names and the platform's ids.\n\n| split | images |\n|---|---|\n")
+	for _, c := range counts {
+		fmt.Fprintf(&out, "| %s | %d |\n", c.Split, c.Images)
+	}
+	fmt.Fprintf(&out, "\n%d classes.\n", len(classes.Classes))
+	return out.Bytes()
+}

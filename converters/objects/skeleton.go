@@ -1,0 +1,162 @@
+package objects
+
+import (
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/converters/catalog"
+	"github.com/vision-platform/trainer-agent/converters/problem"
+)
+
+// Skeleton is what all poses of a dataset share.
+type Skeleton struct {
+	Points int   // 0 when there are no keypoints
+	Dims   int   // numbers a point in the file: 2 or 3
+	Flip   []int // index of each point's mirror image; nil when it is not known
+}
+
+// newSkeleton decides once for the dataset how its keypoints are meant.
+func newSkeleton(c *catalog.Catalog, problems *problem.List) Skeleton {
+	s := Skeleton{Dims: dims(c)}
+	counts := make(map[int]int)
+	for i := range c.Objects.Len() {
+		if o := c.Objects.At(i); o.Keypoints != nil {
+			counts[pointsOf(o, s.Dims)]++
+		}
+	}
+	if n := len(c.KeypointNames); n > 0 && counts[n] > 0 {
+		s.Points = n
+	} else {
+		for n, times := range counts {
+			if times > counts[s.Points] || (times == counts[s.Points] && n > s.Points) {
+				s.Points = n
+			}
+		}
+	}
+	if len(c.KeypointNames) == s.Points {
+		s.Flip = mirror(c.KeypointNames)
+	}
+	return s
+}
+
+// dims is 3 when flat lists are triples everywhere: their length divides by
+// three and every third number is a visibility.
+func dims(c *catalog.Catalog) int {
+	triples := true
+	for i := range c.Objects.Len() {
+		o := c.Objects.At(i)
+		switch {
+		case o.Keypoints == nil:
+		case o.Dims != 0:
+			return int(o.Dims)
+		case len(o.Keypoints)%3 != 0:
+			return 2
+		default:
+			for k := 2; k < len(o.Keypoints); k += 3 {
+				v := o.Keypoints[k]
+				triples = triples && (v == 0 || v == 1 || v == 2)
+			}
+		}
+	}
+	if triples {
+		return 3
+	}
+	return 2
+}
+
+func pointsOf(o *catalog.Object, dims int) int {
+	if o.Dims != 0 {
+		dims = int(o.Dims)
+	}
+	if len(o.Keypoints)%dims != 0 {
+		return -1
+	}
+	return len(o.Keypoints) / dims
+}
+
+// mirror pairs names that differ in left and right only. A point without a
+// partner is its own mirror image.
+func mirror(names []string) []int {
+	index := make(map[string]int, len(names))
+	for i, n := range names {
+		index[strings.ToLower(n)] = i
+	}
+	swap := strings.NewReplacer("left", "right", "right", "left")
+	flip := make([]int, len(names))
+	for i, n := range names {
+		flip[i] = i
+		n = strings.ToLower(n)
+		for _, other := range []string{swap.Replace(n), swapSide(n)} {
+			if j, ok := index[other]; ok && other != n {
+				flip[i] = j
+				break
+			}
+		}
+	}
+	for i, j := range flip {
+		if flip[j] != i {
+			return nil // two points claim one partner: not a permutation
+		}
+	}
+	return flip
+}
+
+// swapSide turns l_ankle to r_ankle and ankle_l to ankle_r.
+func swapSide(n string) string {
+	for _, pair := range [][2]string{{"l", "r"}, {"r", "l"}} {
+		for _, sep := range []string{"_", "-", " "} {
+			if rest, ok := strings.CutPrefix(n, pair[0]+sep); ok {
+				return pair[1] + sep + rest
+			}
+			if rest, ok := strings.CutSuffix(n, sep+pair[0]); ok {
+				return rest + sep + pair[1]
+			}
+		}
+	}
+	return n
+}
+
+// keypoints returns x, y, v for every point of the skeleton. A point that is not
+// labelled is 0, 0, 0: some readers drop the image for coordinates out of range,
+// whatever the visibility.
+func (c cleaner) keypoints() ([]float64, bool) {
+	n := c.Skeleton.Points
+	if n == 0 {
+		return nil, false // counted once for the dataset
+	}
+	out := make([]float64, 3*n)
+	if c.o.Keypoints == nil {
+		c.report(BoxWithoutKeypoints)
+		return out, true
+	}
+	dims := c.Skeleton.Dims
+	if c.o.Dims != 0 {
+		dims = int(c.o.Dims)
+	}
+	if pointsOf(c.o, dims) != n {
+		c.report(KeypointCount)
+		return nil, false
+	}
+	for p := range n {
+		at := c.o.Keypoints[p*dims:]
+		x, y, v := at[0], at[1], 2.0
+		if dims == 3 {
+			v = at[2]
+		}
+		if v != 0 && v != 1 && v != 2 {
+			c.report(Visibility)
+			return nil, false
+		}
+		if v == 0 {
+			continue
+		}
+		if c.o.Format >= catalog.XYWHNormalized {
+			x, y = x*c.width, y*c.height
+		}
+		if x < 0 || y < 0 || x > c.width || y > c.height {
+			c.report(KeypointOutside)
+			continue
+		}
+		out[3*p], out[3*p+1], out[3*p+2] = x, y, v
+	}
+	return out, true
+}

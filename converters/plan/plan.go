@@ -1,0 +1,114 @@
+// Package plan is what a writer is asked to write: the images of every split
+// with their files, and the rules for their objects.
+//
+// It promises names that no reader misreads and that never meet, the same for
+// the same dataset. It leaves the layout of folders and labels to the writers.
+package plan
+
+import (
+	"io"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/catalog"
+	"github.com/vision-platform/trainer-agent/converters/imagefile"
+	"github.com/vision-platform/trainer-agent/converters/objects"
+	"github.com/vision-platform/trainer-agent/converters/problem"
+	"github.com/vision-platform/trainer-agent/converters/source"
+	"github.com/vision-platform/trainer-agent/converters/staging"
+)
+
+// Mode is how an image gets into the prepared folder.
+type Mode uint8
+
+// The modes. Converted images are written as PNG, pixels as displayed.
+const (
+	Link Mode = iota
+	Copy
+	Convert
+)
+
+// Image is one image to be written.
+type Image struct {
+	Index  int // in the catalog
+	Path   string
+	Rel    string // below the split's folder, with slashes; unique when its suffix is taken off
+	Width  int    // displayed frame
+	Height int
+	Split  contract.Split
+	Mode   Mode
+}
+
+// Plan is one conversion.
+type Plan struct {
+	Catalog  *catalog.Catalog
+	Rules    objects.Rules
+	Images   []Image // in catalog order
+	Problems *problem.List
+	Renamed  map[string]string // new path below the split -> the dataset's file name
+}
+
+// Put places the image's file at rel of the folder.
+func (im *Image) Put(dir *staging.Dir, rel string) error {
+	switch im.Mode {
+	case Copy:
+		return dir.Copy(im.Path, rel)
+	case Convert:
+		return dir.Fill(rel, func(out io.Writer) error { return imagefile.WritePNG(out, im.Path) })
+	}
+	return dir.Link(im.Path, rel)
+}
+
+// Reader is what is known of the program that will read the images.
+type Reader struct {
+	Formats map[string]bool // of content, that it reads
+	MinSide int             // smaller images are dropped by it; 0 for none
+	EXIF57  bool            // it disagrees with itself on orientations 5 and 7
+}
+
+// The problems of images that a reader does not take.
+var (
+	TooSmall = problem.Kind{Code: "image_too_small", Severity: problem.Warning,
+		Message: "images have a side of less than 10 pixels, which Ultralytics drops; they are left out"}
+	Converted = problem.Kind{Code: "image_converted", Severity: problem.Info,
+		Message: "images are in a format that not every reader takes and are written as PNG"}
+	Unreadable = problem.Kind{Code: "unreadable_format", Severity: problem.Warning,
+		Message: "images are in a format that the reader does not take and that cannot be converted here; they are left out",
+		Hint:    "Convert them to JPEG or PNG."}
+	Turned = problem.Kind{Code: "orientation_baked", Severity: problem.Info,
+		Message: "images have EXIF orientation 5 or 7, on which readers disagree; they are written upright as PNG"}
+)
+
+// decodable are the formats that WritePNG reads.
+var decodable = map[string]bool{
+	imagefile.JPEG: true, imagefile.PNG: true, imagefile.GIF: true,
+	imagefile.BMP: true, imagefile.TIFF: true, imagefile.WebP: true,
+}
+
+// Select decides for every image whether and how it is handed to the reader.
+// The images it leaves out are reported.
+func (p *Plan) Select(files []source.File, r Reader) {
+	for i, f := range files {
+		if f.Path == "" {
+			continue
+		}
+		im := Image{Index: i, Path: f.Path, Rel: f.Rel, Width: f.Width, Height: f.Height}
+		switch {
+		case min(f.Width, f.Height) < r.MinSide:
+			p.Problems.Add(TooSmall, i, "%q is %dx%d", f.Rel, f.Width, f.Height)
+			continue
+		case !r.Formats[f.Format] && !decodable[f.Format]:
+			p.Problems.Add(Unreadable, i, "%q is %s", f.Rel, f.Format)
+			continue
+		case !r.Formats[f.Format]:
+			p.Problems.Add(Converted, i, "%q is %s", f.Rel, f.Format)
+			im.Mode = Convert
+		case r.EXIF57 && (f.Orientation == 5 || f.Orientation == 7) && decodable[f.Format]:
+			p.Problems.Add(Turned, i, "%q", f.Rel)
+			im.Mode = Convert
+		case f.Format == imagefile.JPEG && !f.Ends:
+			im.Mode = Copy
+		}
+		im.Rel = withSuffix(f.Rel, f.Format, im.Mode)
+		p.Images = append(p.Images, im)
+	}
+}

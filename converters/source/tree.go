@@ -1,0 +1,111 @@
+package source
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// maxFiles and maxLevels bound the walk over a dataset's folder.
+const (
+	maxFiles  = 10_000_000
+	maxLevels = 64
+)
+
+// tree is every file below a folder, by path with slashes. A symbolic link is
+// followed only when it stays inside the folder.
+type tree struct {
+	root  string // absolute, links resolved
+	files map[string]string
+	seen  map[string]bool // folders behind links, by real path: a loop ends here
+	// Escapes are links that lead out of the folder.
+	escapes []string
+}
+
+// readTree walks the folder. The value of files is the real path of what is
+// behind a link, and empty for a file that is where its name says.
+func readTree(root string) (*tree, error) {
+	real, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return nil, fmt.Errorf("reading the dataset's folder: %w", err)
+	}
+	if real, err = filepath.Abs(real); err != nil {
+		return nil, fmt.Errorf("reading the dataset's folder: %w", err)
+	}
+	t := &tree{root: real, files: make(map[string]string), seen: make(map[string]bool)}
+	if err := t.walk(real, "", "", 0); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// walk reads one folder. Through is set below a link: files there have another
+// real path than their name.
+func (t *tree) walk(dir, name, through string, level int) error {
+	if level > maxLevels {
+		return contract.Failf(contract.CodeDatasetInvalid, "The dataset's folders are nested more than %d levels deep at %s.", maxLevels, name)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("reading a folder of the dataset: %w", err)
+	}
+	for _, e := range entries {
+		child := path.Join(name, e.Name())
+		real := filepath.Join(dir, e.Name())
+		switch {
+		case e.Type()&fs.ModeSymlink != 0:
+			err = t.follow(real, child, level)
+		case e.IsDir():
+			err = t.walk(real, child, through, level+1)
+		case e.Type().IsRegular():
+			t.files[child] = ""
+			if through != "" {
+				t.files[child] = real
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if len(t.files) > maxFiles {
+			return contract.Failf(contract.CodeDatasetTooLarge, "The dataset has more than %d files.", maxFiles)
+		}
+	}
+	return nil
+}
+
+func (t *tree) follow(link, name string, level int) error {
+	real, err := filepath.EvalSymlinks(link)
+	if err != nil {
+		return nil // a link to nothing or to itself: as good as no file
+	}
+	if real != t.root && !strings.HasPrefix(real, t.root+string(filepath.Separator)) {
+		t.escapes = append(t.escapes, name)
+		return nil
+	}
+	info, err := os.Stat(real)
+	if err != nil {
+		return nil
+	}
+	if info.Mode().IsRegular() {
+		t.files[name] = real
+		return nil
+	}
+	if !info.IsDir() || t.seen[real] {
+		return nil
+	}
+	t.seen[real] = true
+	return t.walk(real, name, real, level+1)
+}
+
+// path is the absolute path of a listed file.
+func (t *tree) path(name string) string {
+	if real := t.files[name]; real != "" {
+		return real
+	}
+	return filepath.Join(t.root, filepath.FromSlash(name))
+}

@@ -1,0 +1,116 @@
+// Package yolo writes datasets in the layout that Ultralytics reads for
+// detection, segmentation and pose: images/{split}/…, the mirror path under
+// labels/ with one text file an image, and data.yaml.
+//
+// It promises that the reader's own rule leads from every image to its label
+// file (section 1.1 of Ultralytics' reader: the last /images/ of the path
+// becomes /labels/), that no row makes the reader drop an image, and the same
+// bytes for the same dataset. It leaves which objects are fit for training to
+// package objects.
+package yolo
+
+import (
+	"context"
+	"encoding/json"
+	"path"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/imagefile"
+	"github.com/vision-platform/trainer-agent/converters/objects"
+	"github.com/vision-platform/trainer-agent/converters/plan"
+	"github.com/vision-platform/trainer-agent/converters/problem"
+	"github.com/vision-platform/trainer-agent/converters/source"
+	"github.com/vision-platform/trainer-agent/converters/staging"
+)
+
+// ConfigName is the file that Ultralytics is pointed at.
+const ConfigName = "data.yaml"
+
+// Reader is what Ultralytics reads: it drops images with a side below 10 pixels
+// and disagrees with itself on EXIF orientations 5 and 7.
+var Reader = plan.Reader{
+	Formats: map[string]bool{
+		imagefile.JPEG: true, imagefile.PNG: true, imagefile.BMP: true, imagefile.TIFF: true,
+		imagefile.WebP: true, imagefile.HEIC: true, imagefile.AVIF: true, imagefile.JP2: true,
+	},
+	MinSide: 10,
+	EXIF57:  true,
+}
+
+// The problems of YOLO labels.
+var (
+	Duplicate = problem.Kind{Code: "duplicate_object", Severity: problem.Info,
+		Message: "objects are the same as another of their image and are left out, as the reader would"}
+	CodeName = problem.Kind{Code: "imagenet_code_name", Severity: problem.Info,
+		Message: "first class names look like ImageNet codes to Ultralytics and are renamed for it"}
+	NoFlip = problem.Kind{Code: "no_flip_idx", Severity: problem.Info,
+		Message: "pose datasets do not name their keypoints, so which points mirror each other is not known; Ultralytics then trains without horizontal flips"}
+)
+
+type writer struct {
+	*plan.Plan
+	dir   *staging.Dir
+	tally *plan.Tally
+}
+
+// Write writes the plan's images and labels to dir. A nil dir counts only.
+func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(done, total int)) ([]plan.Count, contract.ClassMap, error) {
+	w := &writer{p, dir, plan.NewTally(len(p.Catalog.Classes))}
+	p.Mirror()
+	if p.Rules.Skeleton.Points > 0 && p.Rules.Skeleton.Flip == nil {
+		p.Problems.Add(NoFlip, 0, "%d points", p.Rules.Skeleton.Points)
+	}
+	err := source.EachWorker(ctx, len(p.Images), progress, func() func(int) error {
+		var l labeler
+		var clean []objects.Object
+		return func(i int) error {
+			im := &p.Images[i]
+			clean = p.Rules.Clean(clean[:0], p.Catalog, im.Index, im.Width, im.Height, p.Problems)
+			l.start(im.Width, im.Height)
+			for k := range clean {
+				if !l.add(&clean[k]) {
+					p.Problems.Add(Duplicate, clean[k].Index, "image %s", p.Catalog.Images[im.Index].ID)
+				}
+			}
+			w.tally.Add(im.Split, l.classes)
+			return w.image(im, l.text)
+		}
+	})
+	if err != nil {
+		return nil, contract.ClassMap{}, err
+	}
+	counts, classes := w.tally.Counts(), w.classMap()
+	return counts, classes, w.finish(counts)
+}
+
+// image writes one label and places its image.
+func (w *writer) image(im *plan.Image, label []byte) error {
+	if w.dir == nil {
+		return nil
+	}
+	rel := string(im.Split) + "/" + im.Rel
+	stem := strings.TrimSuffix(rel, path.Ext(rel))
+	if err := w.dir.Write("labels/"+stem+".txt", label); err != nil {
+		return err
+	}
+	return im.Put(w.dir, "images/"+rel)
+}
+
+func (w *writer) finish(counts []plan.Count) error {
+	names := w.classNames()
+	if w.dir == nil {
+		return nil
+	}
+	if err := w.dir.Write(ConfigName, config(w.dir.Final, names, counts, w.Rules.Skeleton)); err != nil {
+		return err
+	}
+	if len(w.Renamed) > 0 {
+		text, err := json.MarshalIndent(w.Renamed, "", "  ")
+		if err != nil {
+			return err
+		}
+		return w.dir.Write("renamed.json", append(text, '\n'))
+	}
+	return nil
+}
