@@ -117,7 +117,7 @@ func (s *s3Store) explainTLS(err error) *contract.Failure {
 		record  tls.RecordHeaderError
 	)
 	switch {
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return contract.Failf(contract.CodeStorageError, "%s does not speak TLS on this port", s.where()).
 			WithHint("Use http:// in S3_ENDPOINT, or the port that serves https.")
 	case errors.As(err, &unknown):

@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,9 +26,10 @@ func newRetryer(cfg Config) aws.Retryer {
 		o.MaxAttempts = cfg.MaxAttempts
 		o.MaxBackoff = cfg.MaxBackoff
 		o.RateLimiter = ratelimit.None
-		o.Retryables = append(o.Retryables, retry.RetryableHTTPStatusCode{
-			Codes: map[int]struct{}{http.StatusRequestTimeout: {}, http.StatusTooManyRequests: {}},
-		})
+		o.Retryables = slices.Concat([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(notTrusted)}, o.Retryables,
+			[]retry.IsErrorRetryable{retry.RetryableHTTPStatusCode{
+				Codes: map[int]struct{}{http.StatusRequestTimeout: {}, http.StatusTooManyRequests: {}},
+			}})
 		o.Backoff = retry.BackoffDelayerFunc(func(attempt int, err error) (time.Duration, error) {
 			if d, ok := retryAfter(err, cfg.Now()); ok {
 				return d, nil
@@ -34,6 +37,14 @@ func newRetryer(cfg Config) aws.Retryer {
 			return backoff(attempt, cfg.MaxBackoff), nil
 		})
 	})
+}
+
+// notTrusted ends the tries at a certificate: it will be the same one next time.
+func notTrusted(err error) aws.Ternary {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
+		return aws.FalseTernary
+	}
+	return aws.UnknownTernary
 }
 
 // backoff is exponential from one second with jitter in the upper half, so that
