@@ -67,14 +67,6 @@ func zipOf(t testing.TB, f files) []byte {
 	return b.Bytes()
 }
 
-func (f files) without(names ...string) files {
-	out := maps.Clone(f)
-	for _, name := range names {
-		delete(out, name)
-	}
-	return out
-}
-
 // readTree reads a folder back, and refuses links and writable files.
 func readTree(t *testing.T, dir string) files {
 	t.Helper()

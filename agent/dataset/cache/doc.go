@@ -40,8 +40,8 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
 )
 
-// ErrDamagedInUse: an entry is damaged, and cannot be mended because other jobs
-// are using it. The caller fetches into a folder of its own.
+// ErrDamagedInUse means that an entry is damaged, and cannot be mended because
+// other jobs are using it. The caller fetches into a folder of its own.
 var ErrDamagedInUse = errors.New("the cached dataset is damaged and in use by another job")
 
 // Cache is a folder of entries.

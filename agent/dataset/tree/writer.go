@@ -16,7 +16,7 @@ const (
 	chunkSize = 256 << 10 // bytes of one write; a smaller file is one write
 )
 
-// ErrTooLong: the source had more bytes than the file's declared size.
+// ErrTooLong means that the source had more bytes than the file's declared size.
 var ErrTooLong = errors.New("more bytes than declared")
 
 // Writer creates files in a tree. It belongs to one goroutine.
