@@ -25,6 +25,9 @@ func causesInLog(c *inquest) (*contract.Failure, bool) {
 	if f := c.deviceAssert(); f != nil {
 		return found(f)
 	}
+	if f := c.knownPair(); f != nil {
+		return found(f)
+	}
 	if f := c.knownException(); f != nil {
 		return found(f)
 	}

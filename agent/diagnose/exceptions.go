@@ -20,6 +20,9 @@ func exceptionsOf(lines []string) []exception {
 	var causes, losses, asides []exception
 	for _, stream := range streams(lines) {
 		all := (&parser{lines: stream}).parse()
+		if len(all) == 0 {
+			all = bareExceptions(stream)
+		}
 		for i := len(all) - 1; i >= 0; i-- {
 			x := all[i]
 			switch {
@@ -37,6 +40,29 @@ func exceptionsOf(lines []string) []exception {
 		}
 	}
 	return append(append(causes, losses...), asides...)
+}
+
+// bareException is an exception's own line without its traceback: the log's tail
+// begins after the header, or the traceback was drawn in boxes (rich).
+var bareException = regexp.MustCompile(`^[A-Za-z_][\w.]*(?:Error|Exception)(?::\s.*|:)?$`)
+
+func bareExceptions(lines []string) []exception {
+	var out []exception
+	for i, l := range lines {
+		if !bareException.MatchString(l) {
+			continue
+		}
+		p := &parser{lines: lines, at: i + 1}
+		m := exceptionLine.FindStringSubmatch(l)
+		if m == nil {
+			continue
+		}
+		x := exception{kind: m[1], message: m[2]}
+		p.message(&x)
+		x.lines = lines[i:p.at]
+		out = append(out, x)
+	}
+	return out
 }
 
 // streams splits the log by rank prefix, in order of appearance.

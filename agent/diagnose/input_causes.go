@@ -6,10 +6,13 @@ import "github.com/vision-platform/trainer-agent/contract"
 // script and image.
 var inputCauses = []cause{
 	{
-		code: contract.CodeNaNLoss, like: re(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix (?:is infeasible|contains invalid numeric entries)|Function '\w+' returned nan values|returned nan values in its|non-finite loss|loss is not finite`),
+		code: contract.CodeNaNLoss, like: re(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|non-finite loss|loss is not finite`),
 		message: "The loss became NaN or infinite.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: re(`(?s)Dataset '?([^']{0,200})'? (?:error|images not found)|Error loading data from|No (?:valid )?(?:images|labels) found in|No labels in |images not found, missing path|cannot train without labels|all labels empty|no training images`),
+		code: contract.CodeDatasetInvalid, like: re(`(?:images )?not found .{0,8}missing paths? ([^\n]{0,200})`),
+		message: "The trainer found no images at ${1}.", hint: "Check the dataset's images, annotations and splits.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: re(`Dataset '?[^'\n]{0,200}'? error[^\n]{0,200}|Error loading data from[^\n]{0,200}|No (?:valid )?(?:images|labels) found in[^\n]{0,200}|No labels in [^\n]{0,200}|Found 0 (?:files|images) in subfolders of[^\n]{0,200}|Found no images? in sub[^\n]{0,200}|(?i:all labels empty)[^\n]{0,200}`),
 		message: "The dataset can't be read by the trainer: ${0}.", hint: "Check the dataset's images, annotations and splits.",
 	}, {
 		code: contract.CodeDatasetInvalid, like: re(`Label class (\d+) exceeds (?:nc=|dataset class count )(\d+)[^\n]*`),
@@ -42,11 +45,17 @@ var inputCauses = []cause{
 		code: contract.CodeStorageError, like: re(`(?i)botocore\.exceptions\.(?:EndpointConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionClosedError)|Could not connect to the endpoint URL`),
 		message: "The training script could not reach its object store.", hint: "Let the agent fetch data and weights, or check the endpoint.",
 	}, {
-		code: contract.CodeConfigInvalid, like: re(`is not a valid (?:YOLO )?(?:argument|task|mode)|Unknown model \(([^)]*)\)|Invalid pretrained tag|Invalid CUDA 'device=[^']*' requested`),
+		code: contract.CodeConfigInvalid, like: re(`is not a valid (?:YOLO )?(?:argument|task|mode)|Unknown model \(([^)]*)\)|Invalid pretrained tag`),
 		message: "A setting of the job is not valid: ${0}.", hint: "Check the job's settings.",
 	}, {
 		code: contract.CodeTrainingFailed, like: re(`(\S*\.so[.\d]*): cannot open shared object file`),
 		message: "The image lacks the system library ${1}.", hint: "Install it in the trainer's Dockerfile (libGL.so.1: use opencv-python-headless).", kind: contract.FailureUser,
+	}, {
+		code: contract.CodeTrainingFailed, like: re(`Unable to find a valid cuDNN algorithm|CUDNN_STATUS_\w+|CUBLAS_STATUS_\w+`),
+		message: "A GPU library call failed (cuDNN or cuBLAS): ${0}.", hint: "Too little GPU memory is the usual reason: try reducing batch_size{batch_size}.",
+	}, {
+		code: contract.CodeTrainingFailed, like: re(`PytorchStreamWriter failed writing file \S+ file write failed|unexpected pos \d+ vs \d+`),
+		message: "A checkpoint could not be written: ${0}.", hint: "A full disk or a quota is the usual reason.",
 	}, {
 		code: contract.CodeTrainingFailed, like: re(`ModuleNotFoundError: No module named '([^']+)'`),
 		message: "The Python module ${1} is missing from the image.", hint: "Add it to the trainer's requirements.txt.",

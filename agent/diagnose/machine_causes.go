@@ -19,7 +19,7 @@ var machineCauses = []cause{
 		message: "Shared memory (/dev/shm) is too small for the data loader's workers.",
 		hint:    "Use fewer workers{num_workers}, a smaller batch_size{batch_size}, or mount a larger /dev/shm.",
 	}, {
-		code: contract.CodeTrainingFailed, like: re(`(?i)Too many open files`),
+		code: contract.CodeTrainingFailed, like: re(`(?i)Too many open files|received 0 items of ancdata`),
 		message: "The training opened more files than the container allows (too many open files).",
 		hint:    "Use fewer workers{num_workers} or raise the container's nofile limit.", kind: contract.FailureSystem,
 	}, {
@@ -29,7 +29,7 @@ var machineCauses = []cause{
 		code: contract.CodeHostOOM, like: re(`DefaultCPUAllocator: (?:can't allocate memory|not enough memory)|(?:^|\.)_?(?:Array)?MemoryError\b|Unable to allocate [\d.]+ [KMGTP]iB for an array|Cannot allocate memory|std::bad_alloc|Out of memory: Kill(?:ed)? process|oom-kill event|Memory cgroup out of memory`),
 		message: "The container ran out of memory.", hint: "Use fewer workers{num_workers}, do not cache the dataset in memory, or ask for more memory.",
 	}, {
-		code: contract.CodeGPUError, like: re(`No CUDA GPUs are available|Found no NVIDIA driver|no CUDA-capable device is detected|Torch not compiled with CUDA enabled|cuda.is_available\(\)(?: is|:) False|torch\.cuda\.is_available\(\): False`),
+		code: contract.CodeGPUError, like: re(`No CUDA GPUs are available|Found no NVIDIA driver|no CUDA-capable device is detected|Torch not compiled with CUDA enabled|torch\.cuda\.is_available\(\): False|Invalid CUDA '--device`),
 		message: "The training asked for a GPU, but the container has none that works.",
 		hint:    "Give the job a GPU, check the node's driver, or set DEVICE=cpu.", kind: contract.FailureSystem, final: true,
 	}, {

@@ -17,7 +17,7 @@ func exitZero(c *inquest) (*contract.Failure, bool) {
 		return nil, true
 	}
 	if c.LastEpoch > 0 && len(c.NaNEpochs) >= c.LastEpoch {
-		return found(c.nanFailure())
+		return found(c.nanFailure().WithEvidence(last(c.lines, 10)...))
 	}
 	if c.Checkpoints == 0 {
 		return found(contract.Failf(contract.CodeTrainingFailed,
