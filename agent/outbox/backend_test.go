@@ -20,7 +20,6 @@ type backend struct {
 	mu       sync.Mutex
 	requests []request
 	answer   func(n int, w http.ResponseWriter, r *http.Request) // nil answers 200
-	arrived  chan struct{}
 }
 
 type request struct {
@@ -29,7 +28,7 @@ type request struct {
 }
 
 func newBackend(t testing.TB, answer func(n int, w http.ResponseWriter, r *http.Request)) *backend {
-	b := &backend{answer: answer, arrived: make(chan struct{}, 1<<16)}
+	b := &backend{answer: answer}
 	b.Server = httptest.NewServer(b)
 	t.Cleanup(b.Close)
 	return b
@@ -47,7 +46,6 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		trace: r.Header.Get(contract.HeaderTraceID), body: string(body),
 	})
 	b.mu.Unlock()
-	b.arrived <- struct{}{}
 	if b.answer != nil {
 		b.answer(n, w, r)
 		return
@@ -59,17 +57,6 @@ func (b *backend) got() []request {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]request(nil), b.requests...)
-}
-
-func (b *backend) waitFor(t testing.TB, n int) {
-	t.Helper()
-	for range n {
-		select {
-		case <-b.arrived:
-		case <-t.Context().Done():
-			t.Fatal("the backend was not called often enough")
-		}
-	}
 }
 
 func options(url string) Options {

@@ -214,7 +214,7 @@ func (d *delivery) check(ctx context.Context, resp *http.Response, err error) (b
 		return false, ctx.Err()
 	case err != nil:
 		d.lastErr = err
-		return true, nil
+		return true, nil //nolint:nilerr // the answer is: try again
 	}
 	d.lastErr = fmt.Errorf("the backend answered %s", resp.Status)
 	switch status := resp.StatusCode; {

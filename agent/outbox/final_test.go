@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -219,11 +220,11 @@ func TestABackendThatRefusesEverythingIsNotFloodedWithReports(t *testing.T) {
 	for _, r := range b.got() {
 		if strings.Contains(r.body, string(contract.EventCallbackRejected)) {
 			reports++
-			var n int
-			if _, err := fmt.Sscanf(r.body[strings.Index(r.body, `"count":`):], `"count":%d`, &n); err != nil {
+			var e struct{ Data rejectedData }
+			if err := json.Unmarshal([]byte(r.body), &e); err != nil {
 				t.Fatal(err)
 			}
-			counted += n
+			counted += e.Data.Count
 		}
 	}
 	if reports != 1 || counted != 50 {

@@ -93,11 +93,8 @@ func (o *Outbox) AppendAndWait(ctx context.Context, msg contract.Message) (answe
 }
 
 func (o *Outbox) accept(msg contract.Message, slot string, wait chan reply) (uint64, error) {
-	if len(msg.Body) > MaxMessageBytes {
-		return 0, ErrTooLarge
-	}
-	if !json.Valid(msg.Body) { // it could not be exported
-		return 0, fmt.Errorf("the body of a %s message is not JSON", msg.Kind)
+	if err := sendable(msg); err != nil {
+		return 0, err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -121,6 +118,17 @@ func (o *Outbox) accept(msg contract.Message, slot string, wait chan reply) (uin
 	}
 	o.wake()
 	return seq, nil
+}
+
+// sendable checks what no later step could mend.
+func sendable(msg contract.Message) error {
+	if len(msg.Body) > MaxMessageBytes {
+		return ErrTooLarge
+	}
+	if msg.Kind.Pattern() == "" || !json.Valid(msg.Body) {
+		return fmt.Errorf("the %q message is of no known kind or its body is not JSON", msg.Kind)
+	}
+	return nil
 }
 
 // room decides whether the queue takes the message.
@@ -175,6 +183,9 @@ func (o *Outbox) put(r record) (uint64, error) {
 // accepted after it. When a final message is stored already, of this life or an
 // earlier one, that one stays and nothing is added.
 func (o *Outbox) AppendFinal(msg contract.Message) error {
+	if err := sendable(msg); err != nil {
+		return err
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
@@ -183,9 +194,6 @@ func (o *Outbox) AppendFinal(msg contract.Message) error {
 	if o.final.state != finalNone {
 		o.log.Info("a final message is stored already, the new one is dropped", "key", o.key(o.final.rec.seq))
 		return nil
-	}
-	if len(msg.Body) > MaxMessageBytes {
-		return ErrTooLarge
 	}
 	if err := o.final.write(record{seq: o.next, kind: msg.Kind, at: msg.Time, body: msg.Body}); err != nil {
 		return err
@@ -237,8 +245,8 @@ func (o *Outbox) Reopen() error {
 // Keep stores a message that is not sent, one a kind, the newest wins: the
 // child's own final message, from which agent.go makes the one that is sent.
 func (o *Outbox) Keep(msg contract.Message) error {
-	if len(msg.Body) > MaxMessageBytes {
-		return ErrTooLarge
+	if err := sendable(msg); err != nil {
+		return err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -100,7 +100,7 @@ func New(opts Options) (*Relay, error) {
 	if opts.JobID == "" || opts.Outbox == nil {
 		return nil, errors.New("relay: Options.JobID and Options.Outbox are required")
 	}
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("opening the relay's port: %w", err)
 	}

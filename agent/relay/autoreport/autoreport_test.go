@@ -125,7 +125,7 @@ func TestSilentUltralyticsScriptReportsEveryEpochOnce(t *testing.T) {
 func TestTheNextCheckpointOfHuggingFaceRepeatsNoEpoch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		whole := strings.Join(fixture(t, "transformers_5.23_trainer_state.json"), "")
-		firstEpoch := whole[:strings.Index(whole, `"epoch": 1.3333`)]
+		firstEpoch, _, _ := strings.Cut(whole, `"epoch": 1.3333`)
 		firstEpoch = firstEpoch[:strings.LastIndex(firstEpoch, ",")] + "]}"
 		b := newBench(t, t.TempDir(), nil)
 		b.write("out/checkpoint-3/trainer_state.json", firstEpoch)

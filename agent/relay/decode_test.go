@@ -1,0 +1,285 @@
+package relay
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func TestPythonsNumbersBecomeNull(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"a":NaN}`:                              `{"a":null}`,
+		`{"a":Infinity,"b":-Infinity}`:           `{"a":null,"b":null}`,
+		`{"a":[NaN, [NaN], {"b": NaN}]}`:         `{"a":[null,[null],{"b":null}]}`,
+		`{"a":"NaN"}`:                            `{"a":"NaN"}`,
+		`{"NaN":1}`:                              `{"NaN":1}`,
+		`{"a":1e999,"b":-1e999,"c":1e-999}`:      `{"a":null,"b":null,"c":1e-999}`,
+		`{"a":` + strings.Repeat("9", 400) + `}`: `{"a":null}`,
+		`{"a":0.1000,"b":1E5,"c":-0}`:            `{"a":0.1000,"b":1E5,"c":-0}`,
+		" {\n\t\"a\" : [ ] , \"b\" : { } }\r\n":  `{"a":[],"b":{}}`,
+	} {
+		clean, _, err := Clean([]byte(body))
+		if err != nil || string(clean) != want {
+			t.Errorf("%s became %s (%v), want %s", body, clean, err, want)
+		}
+	}
+	if _, nulled, _ := Clean([]byte(`[NaN,Infinity,-Infinity,1e999,1,null,"NaN"]`)); nulled != 4 {
+		t.Errorf("counted %d numbers, want 4", nulled)
+	}
+}
+
+func TestWhatIsNotJSONIsRefusedWithItsPlace(t *testing.T) {
+	for body, want := range map[string]string{
+		``:                          "at byte 0",
+		`{`:                         "at byte 1",
+		`{"a"`:                      "colon",
+		`{"a":}`:                    "at byte 5",
+		`{"a":1,}`:                  "name in quotes",
+		`{"a":1 "b":2}`:             "comma",
+		`{a:1}`:                     "name in quotes",
+		`[1,]`:                      "at byte 3",
+		`[1 2]`:                     "comma",
+		`01`:                        "something follows",
+		`1.`:                        "digits",
+		`1e`:                        "digits",
+		`-`:                         "digits",
+		`--1`:                       "digits",
+		`Nan`:                       "digits",
+		`-NaN`:                      "digits",
+		`nul`:                       "no value",
+		`"a`:                        "does not end",
+		`"\x"`:                      "no such escape",
+		`"\u12g4"`:                  "hex",
+		"\"\n\"":                    "control character",
+		"\"\xff\"":                  "UTF-8",
+		`1 2`:                       "something follows",
+		strings.Repeat("[", 65):     "nested deeper",
+		strings.Repeat(`{"a":`, 65): "nested deeper",
+		strings.Repeat("[", 4<<20):  "nested deeper",
+	} {
+		_, _, err := Clean([]byte(body))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20q: %v, want an error with %q", body, err, want)
+		}
+	}
+}
+
+func TestAFieldOfTheWrongTypeIsNamed(t *testing.T) {
+	for _, c := range []struct {
+		kind        contract.Kind
+		body, field string
+	}{
+		{contract.KindHeartbeat, `{}`, "epoch"},
+		{contract.KindHeartbeat, `{"epoch":"5"}`, "epoch"},
+		{contract.KindHeartbeat, `{"epoch":0.5}`, "epoch"},
+		{contract.KindHeartbeat, `{"epoch":NaN}`, "epoch"},
+		{contract.KindHeartbeat, `{"epoch":null}`, "epoch"},
+		{contract.KindHeartbeat, `{"epoch":true}`, "epoch"},
+		{contract.KindHeartbeat, `{"epoch":[1]}`, "epoch"},
+		{contract.KindHeartbeat, `{"epoch":1e300}`, "epoch"},
+		{contract.KindHeartbeat, `{"epoch":1,"progress":"10%"}`, "progress"},
+		{contract.KindHeartbeat, `{"epoch":1,"metrics":{"loss":"0.5"}}`, "metrics.loss"},
+		{contract.KindHeartbeat, `{"epoch":1,"metrics":{"loss":[0.5]}}`, "metrics.loss"},
+		{contract.KindHeartbeat, `{"epoch":1,"metrics":[]}`, "metrics"},
+		{contract.KindHeartbeat, `{"epoch":1,"metrics":{` + strings.Repeat(`"a":1,`, maxMetrics) + `"b":1}}`, "metrics"},
+		{contract.KindEvent, `{"message":"x"}`, "event_type"},
+		{contract.KindEvent, `{"event_type":7}`, "event_type"},
+		{contract.KindEvent, `{"event_type":"x","data":[1]}`, "data"},
+		{contract.KindValidation, `{"epoch":1,"confusion_matrix":[[1,2],[3,"4"]]}`, "confusion_matrix[1][1]"},
+		{contract.KindValidation, `{"epoch":1,"per_class_metrics":[{"class_id":"cat"}]}`, "per_class_metrics[0].class_id"},
+		{contract.KindValidation, `{"epoch":1,"pr_curves":{"cat":{"recall":[0,{}]}}}`, "pr_curves.cat.recall[1]"},
+		{contract.KindDone, `{"status":"ok"}`, "status"},
+		{contract.KindDone, `{"status":"succeeded","checkpoint_path":7}`, "checkpoint_path"},
+		{contract.KindInferenceProgress, `{"processed_images":1.5}`, "processed_images"},
+		{contract.KindExportProgress, `{"progress_percent":5,"stage":"cooking"}`, "stage"},
+		{contract.KindExportDone, `{"status":"failed","model_info":{"input_shape":["a"]}}`, "model_info.input_shape[0]"},
+	} {
+		_, err := decode(c.kind, []byte(c.body))
+		f, ok := errors.AsType[*fieldError](err)
+		if !ok || f.path != c.field {
+			t.Errorf("%s %.60s: %v, want the field %s named", c.kind, c.body, err, c.field)
+		}
+	}
+}
+
+func TestWholeNumbersWrittenAsFloatsAreWhole(t *testing.T) {
+	d, err := decode(contract.KindHeartbeat, []byte(`{"epoch":5.0,"metrics":{"a":5.0}}`))
+	if err != nil || string(d.bytes()) != `{"epoch":5,"metrics":{"a":5.0}}` {
+		t.Errorf("became %s (%v)", d.bytes(), err)
+	}
+}
+
+func TestTheLastOfTwoEqualNamesCountsAndUnknownFieldsStay(t *testing.T) {
+	d, err := decode(contract.KindHeartbeat, []byte(`{"epoch":1,"Epoch":"mine","ep\u006fch":2,"x":{"y":[1.50,"\u00e9"]}}`))
+	if err != nil || string(d.bytes()) != `{"epoch":2,"Epoch":"mine","x":{"y":[1.50,"\u00e9"]}}` {
+		t.Errorf("became %s (%v)", d.bytes(), err)
+	}
+}
+
+// contractTypes are the payloads of the contract, from which the shapes must
+// not drift.
+var contractTypes = map[contract.Kind]any{
+	contract.KindHeartbeat:         contract.Heartbeat{},
+	contract.KindEvent:             contract.Event{},
+	contract.KindValidation:        contract.Validation{},
+	contract.KindDone:              contract.Done{},
+	contract.KindInferenceProgress: contract.InferenceProgress{},
+	contract.KindTestRunDone:       contract.TestRunDone{},
+	contract.KindInferenceDone:     contract.InferenceDone{},
+	contract.KindExportProgress:    contract.ExportProgress{},
+	contract.KindExportDone:        contract.ExportDone{},
+}
+
+func TestTheShapesAreThoseOfTheContract(t *testing.T) {
+	for _, kind := range contract.Kinds {
+		typ := reflect.TypeOf(contractTypes[kind])
+		var names []string
+		for i := range typ.NumField() {
+			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+			// What the agent adds, not the child.
+			if !slices.Contains([]string{"error", "exit_code", "artifacts"}, name) {
+				names = append(names, name)
+			}
+		}
+		for _, name := range names {
+			if payloads[kind].shape.fields[name] == nil {
+				t.Errorf("%s has no shape for %s", kind, name)
+			}
+		}
+		for name := range payloads[kind].shape.fields {
+			if !slices.Contains(names, name) {
+				t.Errorf("%s has a shape for %s, which is not in the contract", kind, name)
+			}
+		}
+	}
+}
+
+func TestACompletedBodyIsReadableAsTheContractsType(t *testing.T) {
+	for kind, minimal := range map[contract.Kind]string{
+		contract.KindHeartbeat:         `{"epoch":1}`,
+		contract.KindEvent:             `{"event_type":"x"}`,
+		contract.KindValidation:        `{"epoch":1,"primary_metric_value":null}`,
+		contract.KindDone:              `{"status":"succeeded"}`,
+		contract.KindInferenceProgress: `{"processed_images":1,"total_images":2,"progress_percent":50}`,
+		contract.KindTestRunDone:       `{"status":"failed"}`,
+		contract.KindInferenceDone:     `{"status":"failed"}`,
+		contract.KindExportProgress:    `{"progress_percent":1,"stage":"converting"}`,
+		contract.KindExportDone:        `{"status":"failed"}`,
+	} {
+		d, err := decode(kind, []byte(minimal))
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		at := d.complete(kind, noon)
+		value := reflect.New(reflect.TypeOf(contractTypes[kind]))
+		if err := json.Unmarshal(d.bytes(), value.Interface()); err != nil || !at.Equal(noon) {
+			t.Errorf("%s: %s: %v", kind, d.bytes(), err)
+		}
+	}
+}
+
+func TestTheChildsTimestampIsKeptWhenItIsOne(t *testing.T) {
+	for given, want := range map[string]string{
+		`"2025-01-10T12:34:56Z"`:           `"2025-01-10T12:34:56Z"`,
+		`"2025-01-10T12:34:56.123456Z"`:    `"2025-01-10T12:34:56.123456Z"`,
+		`"2025-01-10T12:34:56.123456"`:     `"2025-01-10T12:34:56.123456Z"`,
+		`"2025-01-10T12:34:56+02:00"`:      `"2025-01-10T10:34:56Z"`,
+		`"2025-01-10T12:34:56.123456789Z"`: `"2025-01-10T12:34:56.123456Z"`,
+		`"yesterday"`:                      `"2026-01-02T12:00:00Z"`,
+		`1736512496`:                       `"2026-01-02T12:00:00Z"`,
+		`null`:                             `"2026-01-02T12:00:00Z"`,
+		`""`:                               `"2026-01-02T12:00:00Z"`,
+		`"0001-01-01T00:00:00Z"`:           `"2026-01-02T12:00:00Z"`,
+		`{"a":1}`:                          `"2026-01-02T12:00:00Z"`,
+	} {
+		d, err := decode(contract.KindHeartbeat, []byte(`{"epoch":1,"timestamp":`+given+`}`))
+		if err != nil {
+			t.Fatalf("%s: %v", given, err)
+		}
+		d.complete(contract.KindHeartbeat, noon)
+		if got := string(d.get("timestamp")); got != want {
+			t.Errorf("the timestamp %s became %s, want %s", given, got, want)
+		}
+	}
+}
+
+func TestEightMebibytesOfBracketsCostNoMoreThanTheirSize(t *testing.T) {
+	for name, body := range map[string]string{
+		"empty rows":    `{"epoch":1,"confusion_matrix":[` + strings.Repeat("[],", 1<<21) + `[]]}`,
+		"empty classes": `{"epoch":1,"per_class_metrics":[` + strings.Repeat("{},", 1<<21) + `{}]}`,
+		"unknown":       `{"epoch":1,"x":[` + strings.Repeat("[],", 1<<21) + `[]]}`,
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := decode(contract.KindValidation, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		allocs := after.TotalAlloc - before.TotalAlloc
+		if allocs > uint64(4*len(body)) {
+			t.Errorf("%s: %d bytes became %d in memory", name, len(body), allocs)
+		}
+	}
+}
+
+// FuzzClean holds the scanner against encoding/json: what one accepts the other
+// accepts too, and the values are equal.
+func FuzzClean(f *testing.F) {
+	for _, s := range []string{`{"a":[1,NaN,-Infinity,"é\u00e9\n"],"b":{}}`, `[1e999]`, `-0.0e-0`, `"\ud800"`, `[[[[]]]]`, `{"a":1,"a":2}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		clean, nulled, err := Clean(b)
+		var theirs any
+		valid := json.Unmarshal(b, &theirs) == nil
+		if err != nil {
+			if valid && !strings.Contains(err.Error(), "nested deeper") && !strings.Contains(err.Error(), "UTF-8") {
+				t.Fatalf("%q is JSON, refused with %v", b, err)
+			}
+			return
+		}
+		var ours any
+		if err := json.Unmarshal(clean, &ours); err != nil {
+			t.Fatalf("%q became %q, which is no JSON: %v", b, clean, err)
+		}
+		if valid && (nulled > 0 || !reflect.DeepEqual(ours, theirs)) {
+			t.Fatalf("%q became %q", b, clean)
+		}
+		again, n, err := Clean(clean)
+		if err != nil || n != 0 || !bytes.Equal(again, clean) {
+			t.Fatalf("%q is not clean: %q %d %v", clean, again, n, err)
+		}
+	})
+}
+
+// FuzzDecode wants every accepted body to be readable as the contract's type.
+func FuzzDecode(f *testing.F) {
+	f.Add(0, []byte(`{"epoch":1,"metrics":{"loss":NaN},"system":{}}`))
+	f.Add(1, []byte(`{"event_type":"x","data":null}`))
+	f.Add(2, []byte(`{"epoch":1,"confusion_matrix":[[1]],"per_class_metrics":[{"class_id":1}],"pr_curves":{"a":{"recall":[1]}}}`))
+	f.Add(8, []byte(`{"status":"failed","model_info":{"input_shape":[1.0]}}`))
+	f.Fuzz(func(t *testing.T, n int, b []byte) {
+		kind := contract.Kinds[int(math.Abs(float64(n%len(contract.Kinds))))]
+		d, err := decode(kind, b)
+		if err != nil {
+			return
+		}
+		d.complete(kind, noon)
+		value := reflect.New(reflect.TypeOf(contractTypes[kind]))
+		if err := json.Unmarshal(d.bytes(), value.Interface()); err != nil && !caseFolded(b) {
+			t.Fatalf("%s: %q was accepted as %q: %v", kind, b, d.bytes(), err)
+		}
+	})
+}
+
+// caseFolded reports whether a body has names that encoding/json would match
+// although they are not the contract's: it ignores case, the relay does not.
+func caseFolded(b []byte) bool { return bytes.ContainsAny(b, "ABCDEFGHIJKLMNOPQRSTUVWXYZ\\ſK") }

@@ -1,0 +1,49 @@
+package relay
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// python is the interpreter of the project's environment.
+func python(t *testing.T) string {
+	t.Helper()
+	venv := os.Getenv("TRAINER_VENV")
+	if venv == "" {
+		venv = filepath.Join("..", "..", ".venv")
+	}
+	path, err := filepath.Abs(filepath.Join(venv, "bin", "python"))
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("no Python environment: %v", err)
+		}
+		t.Skipf("no Python environment: %v", err)
+	}
+	return path
+}
+
+func TestThePlatformsOwnClientRunsUnchanged(t *testing.T) {
+	q := &queue{}
+	r := start(t, q, nil)
+	cmd := exec.CommandContext(t.Context(), python(t), "-W", "ignore", filepath.Join("testdata", "platform_client.py"))
+	cmd.Env = []string{"BACKEND_BASE_URL=" + r.URL(), "CALLBACK_TOKEN=" + r.Token(), "JOB_ID=job-1", "PATH=" + os.Getenv("PATH")}
+	out, err := cmd.CombinedOutput()
+	if err != nil || string(out) != "True\nok\n422 epoch\n" {
+		t.Fatalf("the client says %s (%v)", out, err)
+	}
+	got := q.messages()
+	if len(got) != 3 || len(q.kept) != 1 {
+		t.Fatalf("%d messages passed on, %d kept", len(got), len(q.kept))
+	}
+	for i, want := range []string{`"metrics":{"loss":null,"\u00e9":1e-07}`, `"data":{"a":[null]}`, `"confusion_matrix":[[1,2],[3,4]]`} {
+		if !strings.Contains(string(got[i].Body), want) {
+			t.Errorf("passed on %s, want %s", got[i].Body, want)
+		}
+	}
+}
