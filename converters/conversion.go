@@ -8,6 +8,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/catalog"
+	"github.com/vision-platform/trainer-agent/converters/coco"
 	"github.com/vision-platform/trainer-agent/converters/imagefolder"
 	"github.com/vision-platform/trainer-agent/converters/objects"
 	"github.com/vision-platform/trainer-agent/converters/plan"
@@ -42,6 +43,8 @@ func writerFor(task contract.TaskType, format contract.DatasetFormat) writer {
 	switch {
 	case format == contract.FormatImageFolder || classification:
 		return writer{contract.FormatImageFolder, imagefolder.Reader, false, "", imagefolder.Write}
+	case format == contract.FormatCOCO:
+		return writer{contract.FormatCOCO, coco.Reader, true, "", coco.Write}
 	default:
 		return writer{contract.FormatYOLO, yolo.Reader, false, yolo.ConfigName, yolo.Write}
 	}

@@ -11,10 +11,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"path/filepath"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/catalog"
+	"github.com/vision-platform/trainer-agent/converters/foreign"
 	"github.com/vision-platform/trainer-agent/converters/plan"
 	"github.com/vision-platform/trainer-agent/converters/platform"
 	"github.com/vision-platform/trainer-agent/converters/problem"
@@ -118,9 +118,17 @@ func recognise(r Request) (*recognised, error) {
 			return platform.ReadFile(path, problems)
 		}}, nil
 	}
+	layout, err := foreign.Recognise(r.Root, r.Task)
+	if err != nil {
+		return nil, err
+	}
+	if layout != nil {
+		return &recognised{layout.Name, layout.Annotations, layout.Read}, nil
+	}
 	if r.Format == contract.FormatNone {
 		return &recognised{layout: "unknown"}, nil
 	}
-	return nil, contract.Failf(contract.CodeDatasetInvalid, "The dataset %s has no annotations.json.", filepath.Base(r.Root)).
+	return nil, contract.Failf(contract.CodeDatasetInvalid,
+		"The dataset is in no layout that is known here for %s: it has no annotations.json, no data.yaml, no COCO file and no folders of classes.", r.Task).
 		WithHint("Put annotations.json beside images/.")
 }

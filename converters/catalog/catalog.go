@@ -25,6 +25,8 @@ type Catalog struct {
 	ImageRoot string
 	// KeypointNames are the names of the skeleton's points; nil when unknown.
 	KeypointNames []string
+	// Flip is the index of each keypoint's mirror image; nil when unknown.
+	Flip []int
 
 	order  []int32 // object indexes grouped by image
 	starts []int32 // starts[i]:starts[i+1] of order are the objects of image i

@@ -32,7 +32,10 @@ func newSkeleton(c *catalog.Catalog, problems *problem.List) Skeleton {
 			}
 		}
 	}
-	if len(c.KeypointNames) == s.Points {
+	switch {
+	case len(c.Flip) == s.Points && isInvolution(c.Flip):
+		s.Flip = c.Flip
+	case len(c.KeypointNames) == s.Points:
 		s.Flip = mirror(c.KeypointNames)
 	}
 	return s
@@ -92,12 +95,21 @@ func mirror(names []string) []int {
 			}
 		}
 	}
-	for i, j := range flip {
-		if flip[j] != i {
-			return nil // two points claim one partner: not a permutation
-		}
+	if !isInvolution(flip) {
+		return nil // two points claim one partner
 	}
 	return flip
+}
+
+// isInvolution reports whether every point's mirror image has the point as its
+// own.
+func isInvolution(flip []int) bool {
+	for i, j := range flip {
+		if j < 0 || j >= len(flip) || flip[j] != i {
+			return false
+		}
+	}
+	return true
 }
 
 // swapSide turns l_ankle to r_ankle and ankle_l to ankle_r.

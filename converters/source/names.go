@@ -60,7 +60,7 @@ func spellings(c *catalog.Catalog) []spelling {
 }
 
 // decide picks the spelling that finds the most images; the earlier on a tie.
-func decide(c *catalog.Catalog, t *tree, names []string) spelling {
+func decide(c *catalog.Catalog, t *Tree, names []string) spelling {
 	windows := slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, `\`) })
 	var best spelling
 	bestHits := -1
@@ -88,7 +88,7 @@ func decide(c *catalog.Catalog, t *tree, names []string) spelling {
 // Unicode form only (macOS decomposes names) or in case.
 type variants struct{ composed, folded map[string]string }
 
-func newVariants(t *tree) *variants {
+func newVariants(t *Tree) *variants {
 	v := &variants{make(map[string]string), make(map[string]string)}
 	for name := range t.files {
 		v.put(v.composed, norm.NFC.String(name), name)

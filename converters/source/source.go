@@ -62,7 +62,7 @@ type File struct {
 // Find finds and looks at the file of every image of c. The result has one File
 // for each image. Progress is told after each image.
 func Find(ctx context.Context, root string, c *catalog.Catalog, problems *problem.List, progress func(done, total int)) ([]File, error) {
-	t, err := readTree(root)
+	t, err := ReadTree(root)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func Find(ctx context.Context, root string, c *catalog.Catalog, problems *proble
 }
 
 // locate fills in Path and Rel.
-func locate(c *catalog.Catalog, t *tree, files []File, problems *problem.List) {
+func locate(c *catalog.Catalog, t *Tree, files []File, problems *problem.List) {
 	names := make([]string, len(c.Images))
 	for i, im := range c.Images {
 		if im.File == "" {
@@ -117,7 +117,7 @@ func locate(c *catalog.Catalog, t *tree, files []File, problems *problem.List) {
 			continue
 		}
 		used[found] = i
-		files[i] = File{Path: t.path(found), Rel: found}
+		files[i] = File{Path: t.Path(found), Rel: found}
 	}
 	reportMissing(c, names, missing, rule, others, problems)
 	trimBase(files)
@@ -152,16 +152,18 @@ func trimBase(files []File) {
 	}
 }
 
-// imageSuffixes are what counts as an image that was forgotten in the list.
+// IsImage reports whether a file's suffix is one of an image.
+func IsImage(name string) bool { return imageSuffixes[strings.ToLower(path.Ext(name))] }
+
 var imageSuffixes = map[string]bool{
 	".jpg": true, ".jpeg": true, ".png": true, ".bmp": true, ".gif": true, ".tif": true,
 	".tiff": true, ".webp": true, ".heic": true, ".avif": true, ".jp2": true,
 }
 
-func reportUnlisted(t *tree, used map[string]int, base string, problems *problem.List) {
+func reportUnlisted(t *Tree, used map[string]int, base string, problems *problem.List) {
 	n, example := 0, ""
 	for name := range t.files {
-		if _, listed := used[name]; listed || !strings.HasPrefix(name, base) || !imageSuffixes[strings.ToLower(path.Ext(name))] {
+		if _, listed := used[name]; listed || !strings.HasPrefix(name, base) || !IsImage(name) {
 			continue
 		}
 		if n++; example == "" || name < example {

@@ -3,9 +3,11 @@ package source
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -17,9 +19,9 @@ const (
 	maxLevels = 64
 )
 
-// tree is every file below a folder, by path with slashes. A symbolic link is
+// Tree is every file below a folder, by path with slashes. A symbolic link is
 // followed only when it stays inside the folder.
-type tree struct {
+type Tree struct {
 	root  string // absolute, links resolved
 	files map[string]string
 	seen  map[string]bool // folders behind links, by real path: a loop ends here
@@ -27,9 +29,9 @@ type tree struct {
 	escapes []string
 }
 
-// readTree walks the folder. The value of files is the real path of what is
+// ReadTree walks the folder. The value of files is the real path of what is
 // behind a link, and empty for a file that is where its name says.
-func readTree(root string) (*tree, error) {
+func ReadTree(root string) (*Tree, error) {
 	real, err := filepath.EvalSymlinks(root)
 	if err != nil {
 		return nil, fmt.Errorf("reading the dataset's folder: %w", err)
@@ -37,7 +39,7 @@ func readTree(root string) (*tree, error) {
 	if real, err = filepath.Abs(real); err != nil {
 		return nil, fmt.Errorf("reading the dataset's folder: %w", err)
 	}
-	t := &tree{root: real, files: make(map[string]string), seen: make(map[string]bool)}
+	t := &Tree{root: real, files: make(map[string]string), seen: make(map[string]bool)}
 	if err := t.walk(real, "", "", 0); err != nil {
 		return nil, err
 	}
@@ -46,7 +48,7 @@ func readTree(root string) (*tree, error) {
 
 // walk reads one folder. Through is set below a link: files there have another
 // real path than their name.
-func (t *tree) walk(dir, name, through string, level int) error {
+func (t *Tree) walk(dir, name, through string, level int) error {
 	if level > maxLevels {
 		return contract.Failf(contract.CodeDatasetInvalid, "The dataset's folders are nested more than %d levels deep at %s.", maxLevels, name)
 	}
@@ -78,7 +80,7 @@ func (t *tree) walk(dir, name, through string, level int) error {
 	return nil
 }
 
-func (t *tree) follow(link, name string, level int) error {
+func (t *Tree) follow(link, name string, level int) error {
 	real, err := filepath.EvalSymlinks(link)
 	if err != nil {
 		return nil // a link to nothing or to itself: as good as no file
@@ -102,8 +104,14 @@ func (t *tree) follow(link, name string, level int) error {
 	return t.walk(real, name, real, level+1)
 }
 
-// path is the absolute path of a listed file.
-func (t *tree) path(name string) string {
+// Has reports whether there is a file of this name, relative to the folder.
+func (t *Tree) Has(name string) bool { _, ok := t.files[name]; return ok }
+
+// Names are all files, sorted.
+func (t *Tree) Names() []string { return slices.Sorted(maps.Keys(t.files)) }
+
+// Path is the absolute path of a listed file.
+func (t *Tree) Path(name string) string {
 	if real := t.files[name]; real != "" {
 		return real
 	}

@@ -1,0 +1,106 @@
+// Package foreign reads datasets that come in a framework's own layout: YOLO,
+// COCO or folders of classes.
+//
+// It promises to read them as their framework would, with the split that they
+// have, and to report what the framework would drop without a word. It leaves
+// the writing to the writers: such a dataset goes the same way as the
+// platform's own, through a catalog, so that every check applies to it.
+package foreign
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/catalog"
+	"github.com/vision-platform/trainer-agent/converters/problem"
+	"github.com/vision-platform/trainer-agent/converters/source"
+)
+
+// Layout is a recognised dataset.
+type Layout struct {
+	Name        string // "yolo", "coco" or "imagefolder"
+	Annotations string // absolute path of data.yaml or of the COCO file; empty for folders
+	read        func(*problem.List) (*catalog.Catalog, error)
+}
+
+// Read reads the dataset. Names of image files are relative to its root.
+func (l *Layout) Read(problems *problem.List) (*catalog.Catalog, error) { return l.read(problems) }
+
+// Recognise tells the layout of the folder root, or returns nil.
+func Recognise(root string, task contract.TaskType) (*Layout, error) {
+	t, err := source.ReadTree(root)
+	if err != nil {
+		return nil, err
+	}
+	names := t.Names()
+	for _, try := range []func(*source.Tree, []string, contract.TaskType) *Layout{recogniseYOLO, recogniseCOCO, recogniseFolders} {
+		if l := try(t, names, task); l != nil {
+			return l, nil
+		}
+	}
+	return nil, nil
+}
+
+// The problems of foreign datasets.
+var (
+	TwoSplits = problem.Kind{Code: "image_in_two_splits", Severity: problem.Error,
+		Message: "images are in two splits", Hint: "What is trained on cannot be validated on; give each split images of its own."}
+	NoLabels = problem.Kind{Code: "no_label_files", Severity: problem.Error,
+		Message: "images have no label file where the reader looks for it",
+		Hint:    "For images/.../x.jpg the label is labels/.../x.txt: the last /images/ of the path becomes /labels/."}
+	NoLabel = problem.Kind{Code: "no_label_file", Severity: problem.Warning,
+		Message: "images have no label file and count as backgrounds"}
+	BadRow = problem.Kind{Code: "bad_label_row", Severity: problem.Error,
+		Message: "label rows are such that Ultralytics drops the whole image", Hint: "Correct or remove these rows."}
+	BadList = problem.Kind{Code: "listed_image_missing", Severity: problem.Warning,
+		Message: "lines of image lists name a file that is not in the dataset"}
+	UnnamedClass = problem.Kind{Code: "class_without_name", Severity: problem.Info,
+		Message: "classes have no name and are called after their number"}
+	ClassesDiffer = problem.Kind{Code: "categories_differ", Severity: problem.Error,
+		Message: "categories differ between the splits' files", Hint: "Write the same categories to every file."}
+)
+
+// splitNames are the folder names that the frameworks take for a split.
+var splitNames = map[string]contract.Split{
+	"train": contract.SplitTrain, "training": contract.SplitTrain,
+	"val": contract.SplitVal, "valid": contract.SplitVal, "validation": contract.SplitVal,
+	"test": contract.SplitTest, "testing": contract.SplitTest,
+}
+
+// splitOf finds the split in a name like instances_train2017 or valid.
+func splitOf(name string) contract.Split {
+	name = strings.TrimRight(strings.ToLower(name), "0123456789")
+	for _, word := range strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("_-. ", r) }) {
+		if s, ok := splitNames[word]; ok {
+			return s
+		}
+	}
+	return ""
+}
+
+// settle gives the images their split fields. Without a validation split there
+// is nothing to keep: the dataset is split as if it had said nothing.
+func settle(c *catalog.Catalog) {
+	split := slices.ContainsFunc(c.Images, func(im catalog.Image) bool { return im.Split == contract.SplitVal })
+	for i := range c.Images {
+		if c.Images[i].HasSplit = split; !split {
+			c.Images[i].Split = ""
+		}
+	}
+}
+
+// below are the names in a folder and its sub-folders; the empty folder is the
+// root.
+func below(names []string, dir string) []string {
+	if dir = path.Clean(dir); dir == "." {
+		return names
+	}
+	from, _ := slices.BinarySearch(names, dir+"/")
+	to := from
+	for to < len(names) && strings.HasPrefix(names[to], dir+"/") {
+		to++
+	}
+	return names[from:to]
+}
