@@ -21,6 +21,7 @@ var (
 	end64Sig   = []byte("PK\x06\x06")
 	locatorSig = []byte("PK\x06\x07")
 	fileSig    = []byte("PK\x03\x04")
+	centralSig = []byte("PK\x01\x02")
 )
 
 // end is the end of central directory record (4.3.16), zip64 (4.3.14) applied.
@@ -47,6 +48,7 @@ func readEnd(ctx context.Context, src Source) (end, error) {
 	// The record nearest to the end whose comment reaches exactly there wins: a
 	// comment may hold anything, another record included. Only when there is none
 	// may bytes follow, as some tools pad their archives.
+	misfit := false
 	for _, exact := range []bool{true, false} {
 		for at := len(tail) - endSize; at >= 0; at-- {
 			if !bytes.HasPrefix(tail[at:], endSig) {
@@ -59,7 +61,12 @@ func readEnd(ctx context.Context, src Source) (end, error) {
 			if e, ok, err := parseEnd(ctx, src, tail, from, at); err != nil || ok {
 				return e, err
 			}
+			misfit = true
 		}
+	}
+	if misfit {
+		return end{}, invalid(src, "has an end record that does not fit the rest: bytes are missing or damaged").
+			WithHint("Make and upload the archive again.")
 	}
 	return end{}, notZip(ctx, src)
 }
@@ -87,6 +94,12 @@ func parseEnd(ctx context.Context, src Source, tail []byte, from int64, at int) 
 		return end{}, false, nil
 	}
 	e.base = recordAt - int64(total)
+	// What stands where the directory should be tells a record from bytes of a
+	// comment that look like one. Further in front it is not worth a request: the
+	// reader of the directory will see.
+	if at := e.start() - from; e.count > 0 && at >= 0 && !bytes.HasPrefix(tail[at:], centralSig) {
+		return end{}, false, nil
+	}
 	return e, true, nil
 }
 

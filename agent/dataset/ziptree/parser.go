@@ -33,7 +33,7 @@ func (p *parser) next() error {
 	if _, err := io.ReadFull(p.r, h[:]); err != nil {
 		return err
 	}
-	if !bytes.HasPrefix(h[:], []byte("PK\x01\x02")) {
+	if !bytes.HasPrefix(h[:], centralSig) {
 		return invalid(p.d.src, "has a damaged or encrypted directory").WithHint("Make it again, without encryption.")
 	}
 	nameLen, extraLen, commentLen := int(le.Uint16(h[28:])), int(le.Uint16(h[30:])), int(le.Uint16(h[32:]))
