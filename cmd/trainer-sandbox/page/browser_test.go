@@ -1,0 +1,71 @@
+package page
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+var jan = time.Date(2026, 1, 10, 12, 0, 0, 0, time.UTC)
+
+// TestThePageInABrowser plays jobs against the sandbox and looks at the page in
+// headless Chromium. Screenshots go to PAGE_SHOTS, when it is set.
+func TestThePageInABrowser(t *testing.T) {
+	node, chromium, folder := browser(t)
+	s := start(t)
+	s.fill("demo")
+	s.mux.HandleFunc("POST /test/stop", func(http.ResponseWriter, *http.Request) {
+		_ = s.backend.Close() // ends the streams, as the end of the sandbox does
+		_ = s.server.Listener.Close()
+	})
+	shots := os.Getenv("PAGE_SHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	cmd := exec.CommandContext(t.Context(), node, filepath.Join("testdata", "browser.mjs"))
+	cmd.Env = append(os.Environ(), "PAGE_URL="+s.server.URL, "PAGE_TOKEN="+token, "PAGE_SHOTS="+shots, "CHROMIUM="+chromium, "NODE_FOLDER="+folder)
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatalf("browser.mjs: %v", err)
+	}
+}
+
+// browser finds node, Chromium (CHROMIUM, else by name) and the folder whose
+// node_modules holds playwright-core (.tools/node, where .ci/run puts it).
+func browser(t *testing.T) (node, chromium, folder string) {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		missing(t, "node is not installed")
+	}
+	chromium = os.Getenv("CHROMIUM")
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); chromium == "" && err == nil {
+			chromium = path
+		}
+	}
+	if chromium == "" {
+		missing(t, "Chromium is not installed: apt-get install chromium")
+	}
+	folder, err = filepath.Abs(filepath.Join("..", "..", "..", ".tools", "node"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(folder, "node_modules", "playwright-core")); err != nil {
+		missing(t, "playwright-core is not installed: npm install --prefix .tools/node playwright-core@1.65.1")
+	}
+	return node, chromium, folder
+}
+
+// missing ends a test that lacks a tool: in CI that is a failure.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
