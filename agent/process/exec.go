@@ -28,14 +28,14 @@ func Exec(ctx context.Context, args, env []string, grace time.Duration) int {
 		fmt.Fprintln(os.Stderr, "trainer-agent:", err)
 		return contract.ExitFailed
 	}
-	code := exec(ctx, sup, args, env, grace, os.Stderr)
+	code := supervise(ctx, sup, args, env, grace, os.Stderr)
 	if err := sup.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, "trainer-agent:", err)
 	}
 	return code
 }
 
-func exec(ctx context.Context, sup *Supervisor, args, env []string, grace time.Duration, errs io.Writer) int {
+func supervise(ctx context.Context, sup *Supervisor, args, env []string, grace time.Duration, errs io.Writer) int {
 	child, err := sup.Start(Spec{
 		Args: args, Env: env, Main: true,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,

@@ -122,8 +122,13 @@ func (s *Supervisor) forward(sig syscall.Signal) {
 
 // suspend does by hand what the terminal does to a job: the child's group stops,
 // then the agent. The child is in a session of its own, where the kernel ignores
-// SIGTSTP (its group is orphaned), so it gets SIGSTOP, as in dumb-init.
+// SIGTSTP (its group is orphaned), so it gets SIGSTOP, as in dumb-init. PID 1
+// cannot be stopped, and on a terminal nobody is there to continue the child: the
+// key then does nothing, as it does for any orphaned group.
 func (s *Supervisor) suspend() {
+	if s.self == 1 && s.term.attached() {
+		return
+	}
 	s.mu.Lock()
 	if s.main != nil {
 		s.main.signalGroupLocked(syscall.SIGSTOP)

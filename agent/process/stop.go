@@ -122,8 +122,8 @@ func (c *Child) waitGroup(ctx context.Context, grace time.Duration) bool {
 	}
 }
 
-// killAll kills the descendants of c (nil: of the agent) until none is left, or
-// for KillWait. A process that forks while it is being looked for is found in the
+// killAll kills the descendants of c (nil: of the agent) until none is left, dead
+// and reaped, or for KillWait. A process that forks while it is being looked for is found in the
 // next round.
 func (s *Supervisor) killAll(c *Child) []Process {
 	deadline := time.NewTimer(s.opts.KillWait)
@@ -139,14 +139,14 @@ func (s *Supervisor) killAll(c *Child) []Process {
 		if len(left) == 0 {
 			return nil
 		}
-		for _, p := range left {
+		for _, p := range living(left) {
 			p.kill()
 		}
 		select {
 		case <-changed:
 		case <-round.C:
 		case <-deadline.C:
-			return s.descendants(c)
+			return living(s.descendants(c))
 		}
 	}
 }

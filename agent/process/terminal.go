@@ -77,6 +77,12 @@ func (t *terminal) takeLocked() {
 	go t.read(t.reader, t.master)
 }
 
+func (t *terminal) attached() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.tty != nil && t.master != nil
+}
+
 func (t *terminal) read(done chan struct{}, master *os.File) {
 	defer close(done)
 	buf := make([]byte, 4096)

@@ -1,23 +1,23 @@
 package process
 
-// descendants are the living processes that c answers for; with c nil, all that
-// the agent does. The main child answers for everything below the agent that no
-// other running child accounts for, so also for processes that forked away from it
-// and were re-parented to us. Another child answers for its subtree and its
-// session.
+import "slices"
+
+// descendants are the processes that c answers for, those among them that are dead
+// but not yet reaped included; with c nil, all that the agent does. The main child
+// answers for everything below the agent that no other running child accounts for,
+// so also for processes that forked away from it and were re-parented to us.
+// Another child answers for its subtree and its session.
 func (s *Supervisor) descendants(c *Child) []Process {
 	found, err := s.tree(c)
 	if err != nil {
 		s.opts.Log.Warn("descendants cannot be found", "error", err)
 		return nil
 	}
-	living := found[:0]
-	for _, p := range found {
-		if !p.dead() {
-			living = append(living, p)
-		}
-	}
-	return living
+	return found
+}
+
+func living(found []Process) []Process {
+	return slices.DeleteFunc(found, Process.dead)
 }
 
 // processes are the child itself and its descendants, the dead included.
