@@ -14,7 +14,8 @@ const roleVariable = "PROCESS_TEST_ROLE"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(roleVariable) == "" {
-		_ = os.Setenv(roleVariable, "yes") // for every child
+		_ = os.Setenv(roleVariable, "yes")           // for every child
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=0") // or each takes a second to end
 		goleak.VerifyTestMain(m)
 		return
 	}

@@ -36,7 +36,7 @@ var roles = map[string]func(args []string) int{
 	"burn":       burn,
 	"dumpable":   dumpable,
 	"stubborn":   stubborn,
-	"storm":      storm,
+	"supervise":  superviseMany,
 	"hog":        hog,
 	"account":    account,
 }
@@ -250,7 +250,3 @@ func stubborn([]string) int {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	return forever()
 }
-
-func storm([]string) int   { return 1 }
-func hog([]string) int     { return 1 }
-func account([]string) int { return 1 }

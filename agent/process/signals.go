@@ -41,7 +41,8 @@ func (s *Supervisor) WithStop(parent context.Context) (context.Context, context.
 var stopSignals = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT}
 
 // caughtSignals are all that a process may catch, less what a crash raises in the
-// agent itself (tini leaves the same ones alone) and what the Go runtime uses.
+// agent itself (tini leaves the same ones alone) and what the Go runtime keeps:
+// SIGURG, and SIGPROF, which it never delivers (runtime/signal_unix.go, sighandler).
 //
 // SIGINT, SIGQUIT and SIGHUP that were ignored at start (nohup, a background job
 // of a plain shell) stay ignored, here and in the child.

@@ -79,7 +79,7 @@ func TestRequestsAfterTheThirdSayNothingNew(t *testing.T) {
 
 func TestCaughtSignalsLeaveTheRuntimesAlone(t *testing.T) {
 	never := []syscall.Signal{
-		syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG,
+		syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPROF,
 		syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGSYS,
 	}
 	for _, sig := range never {

@@ -48,7 +48,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
-	giveUp := time.NewTimer(time.Minute)
+	giveUp := time.NewTimer(30 * time.Second)
 	defer giveUp.Stop()
 	for !holds() {
 		select {

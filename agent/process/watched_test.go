@@ -35,7 +35,7 @@ func (w *watched) wait(t *testing.T, text string) {
 
 func (w *watched) waitN(t *testing.T, text string, n int) {
 	t.Helper()
-	giveUp := time.NewTimer(time.Minute)
+	giveUp := time.NewTimer(30 * time.Second)
 	defer giveUp.Stop()
 	for {
 		w.mu.Lock()

@@ -1,0 +1,160 @@
+package process
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestParseIdentity(t *testing.T) {
+	for in, want := range map[string]string{"1000:1000": "1000:1000", "1000": "1000:1000", "0:5": "0:5"} {
+		if got, err := ParseIdentity(in); err != nil || got.String() != want {
+			t.Errorf("%s gives %v, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"", ":", "user", "1000:", ":1000", "-1:0", "4294967295:0", "1:2:3", "1 :1"} {
+		if got, err := ParseIdentity(in); err == nil {
+			t.Errorf("%q gives %v", in, got)
+		}
+	}
+}
+
+// needRoot skips without root, and fails where the tests must be complete.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("CI runs these tests as root")
+	}
+	t.Skip("NOT TESTED: this needs root")
+}
+
+func TestRunAsDropsEverythingAndOnlyInTheChild(t *testing.T) {
+	needRoot(t)
+	dir := openToOthers(t)
+	secret := filepath.Join(dir, ".agent", "token")
+	mine := filepath.Join(dir, "runs", "model.pt")
+	for _, path := range []string{secret, mine} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := Identity{UID: 12345, GID: 12346}
+	if err := Own(dir, id, ".agent"); err != nil {
+		t.Fatal(err)
+	}
+	s := newSupervisor(t, Options{})
+	out := newWatched()
+	exe := runnableByOthers(t, dir)
+	c, err := s.Start(Spec{
+		Args: []string{exe, "whoami", secret, mine}, Env: os.Environ(), Dir: "/",
+		Stdout: out, Stderr: out, RunAs: &id, Nice: 3,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Status()
+	for _, line := range []string{
+		"uid 12345 gid 12346 groups []", "NoNewPrivs: 1", "CapEff: 0000000000000000", "nice 3",
+		"open " + secret + " false", "open " + mine + " true",
+	} {
+		if !contains(out.String(), line+"\n") {
+			t.Errorf("%q is not in\n%s", line, out)
+		}
+	}
+	assertAgentKeepsItsPrivileges(t)
+}
+
+// assertAgentKeepsItsPrivileges looks at every thread: no_new_privs is a thread's,
+// and the one that carried it into the child is about to end.
+func assertAgentKeepsItsPrivileges(t *testing.T) {
+	t.Helper()
+	eventually(t, "no thread of the agent has no_new_privs", func() bool {
+		threads, _ := filepath.Glob("/proc/self/task/*/status")
+		for _, thread := range threads {
+			if status, err := os.ReadFile(thread); err == nil && !strings.Contains(string(status), "NoNewPrivs:\t0") {
+				return false
+			}
+		}
+		return len(threads) > 0
+	})
+}
+
+// openToOthers is a temporary folder that another user can reach.
+func openToOthers(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "process-test-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// runnableByOthers copies the test binary, which lies in a folder of root's.
+func runnableByOthers(t *testing.T, dir string) string {
+	t.Helper()
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "self")
+	if err := os.WriteFile(path, self, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestNoNewPrivsWithoutChangingTheUser(t *testing.T) {
+	s := newSupervisor(t, Options{})
+	out := newWatched()
+	start(t, s, Spec{Stdout: out, NoNewPrivs: true}, "whoami").Status()
+	if !contains(out.String(), "NoNewPrivs: 1\n") {
+		t.Errorf("got %s", out)
+	}
+	assertAgentKeepsItsPrivileges(t)
+}
+
+func TestOwnLeavesSharedFilesAndTheAgentsAlone(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	outside := filepath.Join(t.TempDir(), "outside")
+	cached := filepath.Join(t.TempDir(), "cached")
+	for _, path := range []string{outside, cached, filepath.Join(dir, "own")} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, err := range []error{
+		os.Symlink(outside, filepath.Join(dir, "symlink")),
+		os.Link(cached, filepath.Join(dir, "hardlink")),
+		os.MkdirAll(filepath.Join(dir, ".agent", "outbox"), 0o700),
+		os.MkdirAll(filepath.Join(dir, "runs", "deep"), 0o700),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Own(dir, Identity{UID: 12345, GID: 12345}, ".agent"); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]uint32{
+		dir: 12345, dir + "/own": 12345, dir + "/symlink": 12345, dir + "/runs": 12345, dir + "/runs/deep": 12345,
+		outside: 0, cached: 0, dir + "/hardlink": 0, dir + "/.agent": 0, dir + "/.agent/outbox": 0,
+	} {
+		var st syscall.Stat_t
+		if err := syscall.Lstat(path, &st); err != nil || st.Uid != want {
+			t.Errorf("%s belongs to %d (%v), want %d", path, st.Uid, err, want)
+		}
+	}
+}
