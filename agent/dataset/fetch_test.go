@@ -22,7 +22,12 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		os.Exit(beAnAgent(os.Args[1:]))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // files is a dataset's content by path.
 type files map[string]string
