@@ -82,8 +82,9 @@ type Environment struct {
 	StrictDataset     bool          `envconfig:"AGENT_STRICT_DATASET" group:"agent" default:"false" example:"true" desc:"Treat warnings about the dataset (an image missing, a box dropped) as errors."`
 	CacheDir          string        `envconfig:"AGENT_DATASET_CACHE_DIR" group:"agent" example:"/cache" desc:"Folder in which jobs of one machine share unpacked datasets and weights. Absent means no cache."`
 	CacheMaxBytes     Bytes         `envconfig:"AGENT_DATASET_CACHE_MAX_BYTES" group:"agent" default:"0" expect:"a size in bytes, with or without a unit" example:"200GiB" desc:"Least recently used datasets are removed above this size; 0 means no limit."`
-	MaxDatasetBytes   Bytes         `envconfig:"AGENT_MAX_DATASET_BYTES" group:"agent" default:"1TiB" expect:"a size in bytes, with or without a unit" example:"200GiB" desc:"Largest unpacked dataset."`
-	MaxDatasetFiles   int           `envconfig:"AGENT_MAX_DATASET_FILES" group:"agent" default:"20000000" min:"1" example:"5000000" desc:"Most files in a dataset."`
+	MaxDatasetBytes   Bytes         `envconfig:"AGENT_MAX_DATASET_BYTES" group:"agent" default:"2TiB" expect:"a size in bytes, with or without a unit" example:"200GiB" desc:"Largest unpacked dataset."`
+	MaxDatasetFiles   int           `envconfig:"AGENT_MAX_DATASET_FILES" group:"agent" default:"10000000" min:"1" example:"5000000" desc:"Most files in a dataset."`
+	AnnotatedOnly     bool          `envconfig:"AGENT_DATASET_ANNOTATED_ONLY" group:"agent" default:"false" example:"true" desc:"Of a dataset that is a prefix of objects, fetch only the images that its annotations name."`
 	DownloadBandwidth Bytes         `envconfig:"AGENT_DOWNLOAD_BANDWIDTH" group:"agent" default:"0" expect:"bytes a second, with or without a unit" example:"200MiB" desc:"Cap on downloads, bytes a second; 0 means none."`
 	UploadBandwidth   Bytes         `envconfig:"AGENT_UPLOAD_BANDWIDTH" group:"agent" default:"0" expect:"bytes a second, with or without a unit" example:"50MiB" desc:"Cap on uploads, bytes a second; 0 means none."`
 	UploadConcurrency int           `envconfig:"AGENT_UPLOAD_CONCURRENCY" group:"agent" default:"2" min:"1" max:"16" example:"2" desc:"Checkpoints in flight at once."`

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -164,4 +165,15 @@ func (c *Config) missing(known []Problem) (problems []Problem) {
 		problems = append(problems, Problem{Variable: v.name, Expected: v.expected(), Example: v.example})
 	}
 	return problems
+}
+
+// Named reports whether JOB_ID is usable, so that a failure can be told to the
+// backend even when other variables are wrong.
+func (c *Config) Named() bool {
+	for _, v := range variables {
+		if v.name == "JOB_ID" {
+			return v.pattern.MatchString(c.JobID) && strings.Trim(c.JobID, ".") != ""
+		}
+	}
+	return false
 }

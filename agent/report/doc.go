@@ -1,5 +1,5 @@
 // Package report tells what happened: structured log lines on stderr, the
-// child's output in training.log with its last lines at hand, result.json and
+// child's output in training.log, result.json and
 // the termination message, and metrics for a scraper.
 //
 // It promises that no secret passes through it and that no file it writes grows

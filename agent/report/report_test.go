@@ -57,15 +57,6 @@ func TestTrainingLogKeepsBeginningAndEnd(t *testing.T) {
 	}
 }
 
-func TestTailKeepsTheLastLines(t *testing.T) {
-	tail := NewTail(3)
-	fmt.Fprint(tail, "a\nb\nc\n", "d\ne", strings.Repeat("x", 10000), "\nhalf")
-	got := tail.Lines()
-	if len(got) != 4 || got[0] != "c" || got[1] != "d" || len(got[2]) != maxTailLine || got[3] != "half" {
-		t.Errorf("got %d lines: %.60q", len(got), got)
-	}
-}
-
 func TestTerminationMessageFitsAndStaysJSON(t *testing.T) {
 	failure := contract.Failf(contract.CodeTrainingFailed, "%s", strings.Repeat("é", 3000)).WithHint("%s", strings.Repeat("h", 3000))
 	for i := range 50 {
