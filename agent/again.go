@@ -1,0 +1,42 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// succeededBefore reports whether an earlier life in this workspace ended the
+// job well and only could not tell the backend. The training is not done twice
+// for that. An earlier failure is no reason not to try again: its final message
+// gives way to this run's.
+func (j *job) succeededBefore() bool {
+	if j.outbox == nil {
+		return false
+	}
+	final, stored := j.outbox.Final()
+	if !stored {
+		return false
+	}
+	var said struct {
+		Status contract.Status `json:"status"`
+	}
+	if json.Unmarshal(final.Message.Body, &said) == nil && said.Status == contract.StatusSucceeded && !final.Delivered {
+		return true
+	}
+	if err := j.outbox.Reopen(); err != nil {
+		j.warn("The outbox of the earlier run could not be reopened: " + err.Error())
+	}
+	return false
+}
+
+// deliverAgain sends what the earlier life left.
+func (j *job) deliverAgain() int {
+	j.log.Info("the job succeeded in an earlier run; delivering what was left")
+	r := contract.Result{JobID: j.cfg.JobID, TraceID: j.cfg.TraceID, Status: contract.StatusSucceeded, Started: contract.At(j.started)}
+	ctx, cancel := context.WithTimeout(context.Background(), j.cfg.FlushTimeout)
+	defer cancel()
+	r.ExitCode = j.flush(ctx, &r, contract.ExitOK)
+	return r.ExitCode
+}

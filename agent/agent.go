@@ -1,0 +1,220 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/checkpoints"
+	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/agent/gpu"
+	"github.com/vision-platform/trainer-agent/agent/outbox"
+	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/agent/relay/autoreport"
+	"github.com/vision-platform/trainer-agent/agent/report"
+	"github.com/vision-platform/trainer-agent/agent/storage"
+	"github.com/vision-platform/trainer-agent/agent/system"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Options is what a job needs of the world.
+type Options struct {
+	Config      *config.Config
+	Problems    []config.Problem
+	Command     []string // the training process; $(NAME) is replaced from its environment
+	Supervisor  *process.Supervisor
+	Environ     []string // NAME=value
+	Stdout      io.Writer
+	Terminal    bool // Stdout is a terminal: the child gets a pty
+	Log         *slog.Logger
+	Now         func() time.Time
+	Termination string // where the last words go, report.TerminationLog
+}
+
+// job is one job in one life of the agent.
+type job struct {
+	Options
+	cfg      *config.Config
+	log      *slog.Logger
+	ws       workspace
+	started  time.Time
+	progress *progress
+
+	mu       sync.Mutex
+	warnings []string
+
+	outbox   *outbox.Outbox
+	store    storage.Store
+	sampler  *system.Sampler
+	gpus     *gpu.Monitor
+	gpuLost  chan struct{} // closed when a GPU is no use any more
+	watcher  atomic.Pointer[checkpoints.Watcher]
+	child    atomic.Pointer[process.Child]
+	pulse    *outbox.Pulse
+	reader   atomic.Pointer[autoreport.Reporter]
+	endpoint *report.Endpoint
+	training *report.TrainingLog
+	output   *childOutput
+
+	sender, sampling, probing, beating, watching, reading *background
+
+	prepared prepared
+	unlock   func()
+}
+
+// Run carries one job to its exit code: prepare, run, finish. It returns only
+// when everything that it started is over.
+func Run(ctx context.Context, o Options) int {
+	j := newJob(o)
+	defer j.close()
+	if err := j.open(ctx); err != nil {
+		return j.finish(outcome{err: err})
+	}
+	if j.succeededBefore() {
+		return j.deliverAgain()
+	}
+	j.emit(contract.EventAgentStarted, "The agent has started", j.startedData())
+	if err := j.watch(ctx); err != nil {
+		return j.finish(outcome{err: err})
+	}
+	if err := j.prepare(ctx); err != nil {
+		return j.finish(j.stopped(outcome{err: err}))
+	}
+	return j.finish(j.run(ctx))
+}
+
+// Prepare does everything before training and leaves it in the workspace, for a
+// later Run with the same settings.
+func Prepare(ctx context.Context, o Options) error {
+	j := newJob(o)
+	defer j.close()
+	if err := j.openWorkspace(); err != nil {
+		return err
+	}
+	return j.prepare(ctx)
+}
+
+func newJob(o Options) *job {
+	j := &job{
+		Options: o, cfg: o.Config, log: o.Log, started: o.Now(), progress: newProgress(o.Now),
+	}
+	for _, p := range o.Problems {
+		if p.Warning {
+			j.warn(p.String())
+		}
+	}
+	return j
+}
+
+func (j *job) warn(text string) {
+	j.log.Warn(text)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.warnings) < 100 {
+		j.warnings = append(j.warnings, text)
+	}
+}
+
+// open makes the workspace and the outbox, in that order, so that every later
+// failure can be told to the backend. Configuration problems come after both.
+func (j *job) open(ctx context.Context) error {
+	failure := config.Failure(j.Problems)
+	if err := j.openWorkspace(); err != nil {
+		if failure != nil {
+			return failure
+		}
+		return err
+	}
+	if err := j.openOutbox(ctx); err != nil {
+		if failure != nil {
+			return failure
+		}
+		return err
+	}
+	if failure != nil {
+		return failure
+	}
+	return j.openEndpoint(ctx)
+}
+
+func (j *job) openWorkspace() (err error) {
+	if j.ws, err = newWorkspace(j.cfg.WorkspaceDir); err != nil {
+		return err
+	}
+	if err := j.ws.open(); err != nil {
+		return err
+	}
+	if j.unlock, err = j.ws.acquire(); err != nil {
+		return err
+	}
+	j.training, err = report.CreateTrainingLog(j.ws.trainingLog(), report.DefaultTrainingLogBytes, false)
+	return err
+}
+
+// openOutbox needs to know the backend, the job and the token; where the
+// configuration lacks one of them there is nobody to tell.
+func (j *job) openOutbox(ctx context.Context) error {
+	if j.cfg.BaseURL == "" || !j.cfg.CallbackToken.Set() || !j.cfg.Named() {
+		return nil
+	}
+	box, err := outbox.Open(j.ws.outbox(), outbox.Options{
+		JobID: j.cfg.JobID, TraceID: j.cfg.TraceID, BaseURL: string(j.cfg.BaseURL), Token: j.token,
+		CAFile: j.cfg.CAFile, Getenv: os.Getenv, Logger: j.log, OnRejected: j.rejected, Now: j.Now,
+	})
+	if err != nil {
+		return err
+	}
+	j.outbox = box
+	// The sender outlives a stop: it ends in finish, when everything is delivered.
+	j.sender = start(context.WithoutCancel(ctx), func(ctx context.Context) { _ = box.Run(ctx) })
+	return nil
+}
+
+func (j *job) openEndpoint(ctx context.Context) (err error) {
+	if j.cfg.MetricsAddr == "" {
+		return nil
+	}
+	if j.endpoint, err = report.Serve(ctx, j.cfg.MetricsAddr, j.snapshot); err != nil {
+		j.warn(err.Error()) // metrics are no reason to lose a job
+	}
+	return nil
+}
+
+// token is the callback token; from a file it is read anew each time.
+func (j *job) token() (string, error) {
+	if j.cfg.TokenFile != "" {
+		return config.ReadSecretFile(j.cfg.TokenFile)
+	}
+	return j.cfg.CallbackToken.Reveal(), nil
+}
+
+// close lets go of what finish did not end.
+func (j *job) close() {
+	var errs []error
+	for _, b := range []*background{j.beating, j.reading, j.watching, j.probing, j.sampling, j.sender} {
+		b.stop()
+	}
+	if j.outbox != nil {
+		errs = append(errs, j.outbox.Close())
+	}
+	if j.endpoint != nil {
+		errs = append(errs, j.endpoint.Close())
+	}
+	if j.training != nil {
+		errs = append(errs, j.training.Close())
+	}
+	if d := j.prepared.dataset; d != nil {
+		errs = append(errs, d.Close())
+	}
+	if j.unlock != nil {
+		j.unlock()
+	}
+	if err := errors.Join(errs...); err != nil {
+		j.log.Warn("closing", "error", err)
+	}
+}

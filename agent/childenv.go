@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// childEnv builds the child's environment (contract, section 3): the agent's,
+// minus every credential, plus the resolved settings, plus what was prepared.
+func childEnv(environ []string, cfg *config.Config, extra map[string]string) []string {
+	env := map[string]string{}
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		if cfg.PassCredentials || !isCredential(name) {
+			env[name] = value
+		}
+	}
+	for name, value := range cfg.Values() {
+		if !isAgentsOwn(name) {
+			env[name] = value
+		}
+	}
+	env["PYTHONUNBUFFERED"] = "1"
+	env["CONFIG_JSON"] = settingsJSON(cfg)
+	if cfg.EnableLLMExplanation { // the user's own key, for the user's own trainer
+		env["OPENAI_API_KEY"] = cfg.OpenAIKey.Reveal()
+	}
+	maps.Copy(env, extra)
+	list := make([]string, 0, len(env))
+	for name, value := range env {
+		list = append(list, name+"="+value)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// isCredential names what the child never sees: our secrets with their files,
+// everything that an AWS SDK or the R2 names could find keys with, and headers
+// of the trace exporter.
+func isCredential(name string) bool {
+	if slices.Contains(config.SecretNames(), name) || strings.HasPrefix(name, "OTEL_EXPORTER_") {
+		return true
+	}
+	return (strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "R2_") || strings.HasPrefix(name, "MINIO_")) && name != "AWS_REGION"
+}
+
+// The agent's knobs and the store's address mean nothing to a trainer that is
+// given files.
+func isAgentsOwn(name string) bool {
+	return strings.HasPrefix(name, "AGENT_") || isCredential(name) || name == "S3_ENDPOINT"
+}
+
+// settingsJSON is CONFIG_JSON: the job's settings as one flat object, with the
+// user's own options under config.
+func settingsJSON(cfg *config.Config) string {
+	settings := map[string]json.RawMessage{}
+	var part any
+	switch {
+	case cfg.Job.Training != nil:
+		part = cfg.Job.Training
+	case cfg.Job.Inference != nil:
+		part = cfg.Job.Inference
+	default:
+		part = cfg.Job.Export
+	}
+	for _, v := range []any{cfg.Job, part} {
+		b, err := json.Marshal(v)
+		if err == nil {
+			err = json.Unmarshal(b, &settings)
+		}
+		if err != nil {
+			return "{}" // cannot happen: plain structs of ours
+		}
+	}
+	for _, nested := range []string{"training", "inference", "export", "max_training_time"} {
+		delete(settings, nested)
+	}
+	if _, ok := settings["config"]; !ok {
+		settings["config"] = json.RawMessage("{}")
+	}
+	b, err := json.Marshal(settings)
+	if err != nil {
+		return "{}"
+	}
+	return string(b)
+}
+
+// jobPath names what Job.Type calls its output, for messages.
+func jobNoun(t contract.JobType) string {
+	switch t {
+	case contract.JobInference:
+		return "inference"
+	case contract.JobExport:
+		return "export"
+	}
+	return "training"
+}

@@ -1,0 +1,195 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/checkpoints"
+	"github.com/vision-platform/trainer-agent/agent/diagnose"
+	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/agent/report"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// outcome is how the part before finish ended.
+type outcome struct {
+	err      error // no child ran, or it could not be started
+	stop     diagnose.Stop
+	status   *process.Status // of the child; nil when none ran
+	started  time.Time       // of the child
+	ended    time.Time
+	deadline time.Time // of the whole stop; zero when nobody is waiting
+}
+
+// finish brings everything that the job made to where it belongs, says truly
+// how it ended, and returns the exit code. Each step has a part of the budget,
+// so that done is sent even when the bucket hangs.
+func (j *job) finish(o outcome) int {
+	budget := j.budget(o)
+	ctx, cancel := context.WithTimeout(context.Background(), budget)
+	defer cancel()
+
+	j.progress.enter(phaseUploading)
+	uploads := j.finishUploads(ctx, o, budget*6/10)
+	failure := j.judge(o, uploads)
+	j.progress.enter(phaseReporting)
+	result := j.result(o, failure, uploads)
+	j.uploadLog(ctx, budget/10, &result)
+	result.ExitCode = j.deliver(ctx, o, &result)
+	j.keepResult(ctx, result)
+	return result.ExitCode
+}
+
+// budget is AGENT_FLUSH_TIMEOUT, or what is left of the stop grace.
+func (j *job) budget(o outcome) time.Duration {
+	if o.deadline.IsZero() {
+		return j.cfg.FlushTimeout
+	}
+	return max(minTail, o.deadline.Sub(j.Now()))
+}
+
+// minTail is what even the latest stop leaves for the last words.
+const minTail = 3 * time.Second
+
+func (j *job) finishUploads(ctx context.Context, o outcome, limit time.Duration) checkpoints.Summary {
+	watcher := j.watcher.Load()
+	if watcher == nil {
+		return checkpoints.Summary{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	clean := o.stop == diagnose.StopNone && o.status != nil && o.status.Success()
+	return watcher.Finish(ctx, checkpoints.FinishOptions{Clean: clean})
+}
+
+// judge finds the one cause of the end. A job whose checkpoint did not reach
+// the bucket has not succeeded, whatever its exit status says.
+func (j *job) judge(o outcome, uploads checkpoints.Summary) *contract.Failure {
+	if failure := diagnose.Diagnose(j.evidence(o, uploads)); failure != nil {
+		return failure
+	}
+	return uploads.Failure()
+}
+
+// uploadLog puts training.log into the bucket.
+func (j *job) uploadLog(ctx context.Context, limit time.Duration, r *contract.Result) {
+	if j.training == nil || j.store == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(limit, time.Second))
+	defer cancel()
+	if err := j.training.Close(); err != nil {
+		j.warn(err.Error())
+	}
+	f, err := os.Open(j.training.Path())
+	if err != nil {
+		j.warn(err.Error())
+		return
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return // no child, no output
+	}
+	key := contract.TrainingLogKey(j.cfg.JobID)
+	if _, err := j.store.Put(ctx, key, f, info.Size(), nil); err != nil {
+		r.NotUploaded = append(r.NotUploaded, contract.ManifestFailed{Name: key, Reason: err.Error()})
+		j.log.Error("training.log could not be uploaded", "error", err)
+		return
+	}
+	r.Artifacts = append(r.Artifacts, contract.Artifact{Name: "training.log", Path: j.store.URI(key), SizeBytes: info.Size()})
+}
+
+// deliver sends the final callback behind everything else.
+func (j *job) deliver(ctx context.Context, o outcome, r *contract.Result) int {
+	exit := contract.ExitOK
+	if r.Error != nil {
+		exit = r.Error.Code.ExitCode()
+		if r.Error.Retryable && exit == contract.ExitFailed {
+			exit = contract.ExitInfra
+		}
+	}
+	if j.outbox == nil {
+		return exit
+	}
+	r.ExitCode = exit
+	kind, payload := j.final(o, r)
+	message, err := contract.NewMessage(kind, payload, j.Now())
+	if err == nil {
+		err = j.outbox.AppendFinal(message)
+	}
+	if err != nil {
+		j.log.Error("the final callback could not be kept", "error", err)
+	}
+	return j.flush(ctx, r, exit)
+}
+
+// flush waits until the backend has everything. What it cannot have goes to the
+// bucket, and the exit code says so, unless it asks for a retry of the job
+// anyway: that sends its own done.
+func (j *job) flush(ctx context.Context, r *contract.Result, exit int) int {
+	err := j.outbox.Flush(ctx)
+	j.beating.stop()
+	j.sender.stop()
+	pending := j.outbox.Pending()
+	r.NotDelivered, r.Rejected = pending.Depth, pending.Rejected
+	final, stored := j.outbox.Final()
+	if err == nil && stored && final.Delivered && !final.Rejected {
+		return exit
+	}
+	j.log.Error("the final callback could not be delivered", "error", err, "left", pending.Depth, "refused", final.Rejected)
+	j.keepUndelivered()
+	if exit == contract.ExitOK || exit == contract.ExitFailed {
+		return contract.ExitUndelivered
+	}
+	return exit
+}
+
+// keepUndelivered puts the outbox where an operator finds it.
+func (j *job) keepUndelivered() {
+	if j.store == nil {
+		return
+	}
+	var lines bytes.Buffer
+	if _, err := j.outbox.Export(&lines); err != nil {
+		j.log.Error("the outbox could not be exported", "error", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), minTail)
+	defer cancel()
+	key := contract.UndeliveredKey(j.cfg.JobID)
+	if _, err := j.store.Put(ctx, key, bytes.NewReader(lines.Bytes()), int64(lines.Len()), nil); err != nil {
+		j.log.Error("the undelivered callbacks stay in the workspace", "folder", j.ws.outbox(), "error", err)
+		return
+	}
+	j.log.Error("the undelivered callbacks are in the bucket", "key", key,
+		"deliver_with", "trainer-agent replay --from "+j.store.URI(key))
+}
+
+// keepResult writes result.json to the workspace and the bucket, and the last
+// words for Kubernetes. Nothing after this changes the outcome.
+func (j *job) keepResult(ctx context.Context, r contract.Result) {
+	r.Finished = contract.At(j.Now())
+	r.PhaseSeconds = j.progress.view().seconds
+	r.Warnings = j.warnings
+	body, err := report.WriteResult(j.ws.result(), r)
+	if j.store != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), minTail)
+		defer cancel()
+		_, putErr := j.store.Put(ctx, contract.ResultKey(r.JobID), bytes.NewReader(body), int64(len(body)), nil)
+		err = errors.Join(err, putErr)
+	}
+	if j.Termination != "" {
+		err = errors.Join(err, report.WriteTermination(j.Termination, r))
+	}
+	if err != nil {
+		j.log.Warn("the result could not be kept everywhere", "error", err)
+	}
+	if r.Error != nil {
+		j.log.Error("the job failed", "code", r.Error.Code, "reason", r.Error.Line(), "exit_code", r.ExitCode)
+		return
+	}
+	j.log.Info("the job succeeded", "exit_code", r.ExitCode)
+}

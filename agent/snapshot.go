@@ -1,0 +1,31 @@
+package agent
+
+import "github.com/vision-platform/trainer-agent/agent/report"
+
+// snapshot is what the metrics endpoint tells.
+func (j *job) snapshot() report.Snapshot {
+	v := j.progress.view()
+	s := report.Snapshot{
+		Ready: v.phase == phaseRunning, JobType: j.cfg.Job.Type, Framework: j.cfg.Framework, Phase: v.phase, PhaseSeconds: v.seconds,
+		Epoch: v.epoch, Epochs: j.cfg.Epochs, PrimaryMetric: j.cfg.PrimaryMetric, PrimaryValue: v.primary, DownloadedBytes: v.read,
+	}
+	if j.outbox != nil {
+		p := j.outbox.Pending()
+		s.OutboxDepth, s.OutboxOldest = p.Depth, p.OldestAge.Seconds()
+		s.CallbacksAccepted, s.CallbackRetries, s.CallbacksRejected = int64(p.Accepted), int64(p.Retries), int64(p.Rejected)
+	}
+	if w := j.watcher.Load(); w != nil {
+		t := w.Progress()
+		s.UploadedBytes, s.UploadsQueued = t.BytesDone, t.Queued
+	}
+	if c := j.child.Load(); c != nil {
+		if u, err := c.Usage(); err == nil {
+			cpu, rss := u.CPU.Seconds(), u.RSS
+			s.ChildCPUSeconds, s.ChildRSSBytes = &cpu, &rss
+		}
+	}
+	if j.sampler != nil {
+		s.System = j.systemNow()
+	}
+	return s
+}
