@@ -56,10 +56,7 @@ func (b *Backend) deleteFaults(w http.ResponseWriter, _ *http.Request) {
 
 func (b *Backend) deleteFault(w http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.Atoi(r.PathValue("id")) // 0 names none
-	b.mu.Lock()
-	dropped := b.dropFaults(func(f *activeFault) bool { return f.ID == id })
-	b.mu.Unlock()
-	if dropped == 0 {
+	if !b.RemoveFault(id) {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no fault %q", r.PathValue("id")))
 		return
 	}

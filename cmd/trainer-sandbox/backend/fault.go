@@ -134,6 +134,13 @@ func (b *Backend) ClearFaults() {
 	b.dropFaults(func(*activeFault) bool { return true })
 }
 
+// RemoveFault disarms one fault and reports whether it was armed.
+func (b *Backend) RemoveFault(id int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.dropFaults(func(f *activeFault) bool { return f.ID == id }) > 0
+}
+
 // dropFaults is called with the lock held.
 func (b *Backend) dropFaults(which func(*activeFault) bool) int {
 	before := len(b.faults)

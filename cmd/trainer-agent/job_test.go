@@ -1,0 +1,278 @@
+package main_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// patience bounds waits for events; nothing depends on its length.
+const patience = 90 * time.Second
+
+func TestJobFromEnvironmentToDone(t *testing.T) {
+	j := newJob(t, "ok").mustExit(0)
+	d := j.done()
+	if d.Status != contract.StatusSucceeded || d.ErrorMessage != nil || *d.ExitCode != 0 || d.FinalMetrics["accuracy"] != 0.9 {
+		t.Errorf("done: %+v", d)
+	}
+	want := contract.URI(bucket, contract.CheckpointKey(j.id, "best.pt"))
+	if d.CheckpointPath == nil || *d.CheckpointPath != want {
+		t.Errorf("checkpoint_path %v, want %s", d.CheckpointPath, want)
+	}
+	if got := j.objects("checkpoints/job-" + j.id + "/"); !slices.Equal(got, []string{"best.pt", "epoch-1.pt", "epoch-2.pt", "epoch-3.pt", "last.pt", "manifest.json"}) {
+		t.Errorf("checkpoints: %v", got)
+	}
+	var epochs []int
+	for _, c := range backend.Accepted(j.calls(), contract.KindHeartbeat) {
+		var h contract.Heartbeat
+		if err := c.Decode(&h); err != nil {
+			t.Fatal(err)
+		}
+		epochs = append(epochs, h.Epoch)
+		if h.System == nil || h.System.Disk == nil {
+			t.Error("a heartbeat without system figures")
+		}
+		if c.Header.Get("X-Trace-ID") == "" || c.Key == "" {
+			t.Errorf("headers: %v", c.Header)
+		}
+	}
+	if !slices.Equal(epochs, []int{1, 2, 3}) {
+		t.Errorf("heartbeats of epochs %v", epochs)
+	}
+	for _, event := range []contract.EventType{"agent_started", "dataset_downloaded", "dataset_prepared", "training_started", "checkpoint_saved", "training_finished"} {
+		if len(j.events(event)) == 0 {
+			t.Errorf("no %s event", event)
+		}
+	}
+	if log := string(j.object(contract.TrainingLogKey(j.id))); !strings.Contains(log, "epoch 3/3") {
+		t.Errorf("training.log: %q", log)
+	}
+	var stored contract.Result
+	if err := json.Unmarshal(j.object(contract.ResultKey(j.id)), &stored); err != nil || stored.Status != contract.StatusSucceeded {
+		t.Errorf("result.json: %v %+v", err, stored)
+	}
+	if !strings.Contains(j.stdout.String(), "epoch 1/3 loss 1.0\n") {
+		t.Errorf("the child's output is not passed through: %q", j.stdout.String())
+	}
+}
+
+// seen is what the scenario "dumps" leaves in OUTPUT_DIR.
+type seen struct {
+	Env   map[string]string
+	Argv  []string
+	Files []string
+	UID   int
+}
+
+func (j *job) seen() (s seen) {
+	j.t.Helper()
+	b, err := os.ReadFile(filepath.Join(j.workspace, "runs", "seen.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &s)
+	}
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	return s
+}
+
+func TestChildGetsItsSettingsAndNoCredential(t *testing.T) {
+	j := newJob(t, "dumps", "--job-id", "$(JOB_ID)", "--dataset-s3-uri", "$(DATASET_URI)", "$$(JOB_ID)", "$(NO_SUCH)")
+	j.with("AWS_SESSION_TOKEN_FILE", "", "OPENAI_API_KEY", "sk-user-secret", "AWS_PROFILE", "x", "MY_OWN", "kept", "CONFIG_JSON", `{"mosaic":0.5}`).mustExit(0)
+	s := j.seen()
+	for name, want := range map[string]string{
+		"JOB_ID": j.id, "EPOCHS": "3", "BATCH_SIZE": "16", "LEARNING_RATE": "0.001", "IMAGE_SIZE": "640", "NUM_CLASSES": "2", "CLASS_NAMES": `["cat","dog"]`,
+		"DATASET_FORMAT": "yolo", "PYTHONUNBUFFERED": "1", "MY_OWN": "kept", "OUTPUT_DIR": filepath.Join(j.workspace, "runs"),
+		"CHECKPOINT_DIR": filepath.Join(j.workspace, "runs", "checkpoints"), "DATASET_URI": "file://" + s.Env["DATASET_DIR"],
+	} {
+		if s.Env[name] != want {
+			t.Errorf("%s=%q, want %q", name, s.Env[name], want)
+		}
+	}
+	for name, value := range s.Env {
+		if value == token || value == shared.store.SecretKey || value == shared.store.AccessKey || value == "sk-user-secret" || name == "AWS_PROFILE" {
+			t.Errorf("the child sees %s", name)
+		}
+	}
+	if s.Env["BACKEND_BASE_URL"] == shared.url || !strings.HasPrefix(s.Env["BACKEND_BASE_URL"], "http://127.0.0.1:") {
+		t.Errorf("BACKEND_BASE_URL=%s", s.Env["BACKEND_BASE_URL"])
+	}
+	if want := []string{"--job-id", j.id, "--dataset-s3-uri", "file://" + s.Env["DATASET_DIR"], "$(JOB_ID)", "$(NO_SUCH)"}; !slices.Equal(s.Argv, want) {
+		t.Errorf("argv %q, want %q", s.Argv, want)
+	}
+	var settings map[string]any
+	if err := json.Unmarshal([]byte(s.Env["CONFIG_JSON"]), &settings); err != nil || settings["epochs"] != 3.0 || settings["config"].(map[string]any)["mosaic"] != 0.5 {
+		t.Errorf("CONFIG_JSON=%s", s.Env["CONFIG_JSON"])
+	}
+	if !slices.Contains(s.Files, "data.yaml") || !slices.Contains(s.Files, "classes.json") {
+		t.Errorf("prepared files: %v", s.Files)
+	}
+	if log := j.stderr.String() + j.stdout.String(); strings.Contains(log, token) || strings.Contains(log, shared.store.SecretKey) {
+		t.Error("a secret is in the log")
+	}
+}
+
+func TestFailuresAreTold(t *testing.T) {
+	for _, c := range []struct {
+		scenario string
+		code     contract.Code
+		child    int
+		says     []string
+	}{
+		{"fails", contract.CodeTrainingFailed, 1, []string{"ValueError", "the learning rate is a lie"}},
+		{"cuda-oom", contract.CodeCUDAOOM, 1, []string{"Out of GPU memory. Try reducing batch_size", "16"}},
+		{"segfaults", contract.CodeTrainingFailed, 139, []string{"SIGSEGV"}},
+		{"says-failed", contract.CodeTrainingFailed, 3, []string{"no improvement was possible"}},
+		{"no-checkpoint", contract.CodeTrainingFailed, 0, []string{"checkpoint"}},
+		{"nan-loss", contract.CodeNaNLoss, 0, []string{"0.001"}},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			j := newJob(t, c.scenario).mustExit(c.code.ExitCode())
+			d := j.done()
+			if d.Status != contract.StatusFailed || d.Error == nil || d.Error.Code != c.code {
+				t.Fatalf("done: %+v, error %+v", d, d.Error)
+			}
+			if d.ExitCode == nil || *d.ExitCode != c.child {
+				t.Errorf("child's exit code %v, want %d", d.ExitCode, c.child)
+			}
+			for _, part := range c.says {
+				if !strings.Contains(*d.ErrorMessage, part) {
+					t.Errorf("%q does not say %q", *d.ErrorMessage, part)
+				}
+			}
+			if r := j.result(); r.Error.Code != c.code || r.ExitCode != c.code.ExitCode() {
+				t.Errorf("result.json: %+v", r)
+			}
+		})
+	}
+}
+
+func TestCommandThatCannotRun(t *testing.T) {
+	for command, child := range map[string]int{"/no/such/python": contract.ExitNotFound, filepath.Join(shared.root, "README.md"): contract.ExitCannotRun} {
+		j := newJob(t, "ok")
+		j.command = []string{command, "train.py"}
+		j.mustExit(1)
+		d := j.done()
+		if d.ErrorMessage == nil || !strings.Contains(*d.ErrorMessage, command) || d.ExitCode == nil || *d.ExitCode != child {
+			t.Errorf("%s: %+v", command, d)
+		}
+	}
+}
+
+func TestStopSavesTheLastCheckpointAndExits143(t *testing.T) {
+	j := newJob(t, "waits").start().ready()
+	_ = j.cmd.Process.Signal(syscall.SIGTERM)
+	if code := j.wait(); code != contract.ExitStopped {
+		t.Fatalf("exit code %d\n%s", code, j.stderr.String())
+	}
+	d := j.done()
+	if d.Error == nil || d.Error.Code != contract.CodeStopped || !d.Error.Retryable || *d.ExitCode != 0 {
+		t.Errorf("%+v %+v", d, d.Error)
+	}
+	if got := j.objects("checkpoints/job-" + j.id + "/"); !slices.Contains(got, "last.pt") {
+		t.Errorf("the last checkpoint is missing: %v", got)
+	}
+	if len(j.events(contract.EventStopping)) != 1 {
+		t.Error("no stopping event")
+	}
+}
+
+func TestTrainerThatIgnoresTermIsKilledWithItsDescendants(t *testing.T) {
+	j := newJob(t, "ignores-term").with("AGENT_STOP_GRACE", "3s").start().ready()
+	_ = j.cmd.Process.Signal(syscall.SIGTERM)
+	if code := j.wait(); code != contract.ExitStopped {
+		t.Fatalf("exit code %d\n%s", code, j.stderr.String())
+	}
+	if d := j.done(); *d.ExitCode != 128+9 {
+		t.Errorf("child's exit code %d", *d.ExitCode)
+	}
+	if left := j.processes(); len(left) > 0 {
+		t.Errorf("processes %v outlived the agent", left)
+	}
+}
+
+func TestTimeLimit(t *testing.T) {
+	j := newJob(t, "waits").with("MAX_TRAINING_TIME_SECONDS", "2").mustExit(1)
+	if d := j.done(); d.Error.Code != contract.CodeTrainingTimeout || !strings.Contains(*d.ErrorMessage, "Training exceeded maximum time limit") {
+		t.Errorf("%+v", d.Error)
+	}
+}
+
+func TestHangIsSuspectedAndStopped(t *testing.T) {
+	j := newJob(t, "sleeps").with("AGENT_HANG_TIMEOUT", "2s", "AGENT_HANG_STOP", "true").mustExit(1)
+	if d := j.done(); d.Error.Code != contract.CodeHung {
+		t.Errorf("%+v", d.Error)
+	}
+	if len(j.events(contract.EventHangSuspected)) != 1 {
+		t.Error("no hang_suspected event")
+	}
+}
+
+func TestUnmodifiedScriptStillReports(t *testing.T) {
+	j := newJob(t, "silent").mustExit(0)
+	var epochs []int
+	for _, c := range backend.Accepted(j.calls(), contract.KindHeartbeat) {
+		var h contract.Heartbeat
+		if err := c.Decode(&h); err != nil {
+			t.Fatal(err)
+		}
+		if len(h.Metrics) > 0 {
+			epochs = append(epochs, h.Epoch)
+		}
+	}
+	if !slices.Equal(epochs, []int{1, 2, 3}) {
+		t.Errorf("heartbeats of epochs %v", epochs)
+	}
+	if got := j.objects("checkpoints/job-" + j.id + "/"); !slices.Contains(got, "best.pt") || !slices.Contains(got, "last.pt") {
+		t.Errorf("checkpoints: %v", got)
+	}
+	j.done()
+}
+
+func TestPreemptedJobResumesOnAnEmptyWorkspace(t *testing.T) {
+	j := newJob(t, "resumes").with("EPOCHS", "6").start().ready()
+	j.until("the third checkpoint is saved", func(calls []backend.Call) bool {
+		for _, e := range backend.Events(calls, contract.EventCheckpointSaved) {
+			var saved contract.CheckpointSaved
+			if json.Unmarshal(e.Data, &saved) == nil && saved.Epoch == 3 && strings.HasSuffix(saved.CheckpointPath, "last.pt") {
+				return true
+			}
+		}
+		return false
+	})
+	j.killAll()
+	j.workspace = t.TempDir()
+	j.with("WORKSPACE_DIR", j.workspace).mustExit(0)
+	if e := j.events(contract.EventTrainingResumed); len(e) != 1 || !strings.Contains(string(e[0].Data), `"epoch":3`) {
+		t.Errorf("training_resumed: %v", e)
+	}
+	var epochs []int
+	for _, c := range backend.Accepted(j.calls(), contract.KindHeartbeat) {
+		var h contract.Heartbeat
+		if c.Decode(&h) == nil && len(h.Metrics) > 0 {
+			epochs = append(epochs, h.Epoch)
+		}
+	}
+	if !slices.Equal(epochs, []int{1, 2, 3, 4, 5, 6}) {
+		t.Errorf("heartbeats of epochs %v", epochs)
+	}
+	j.done()
+}
+
+func TestOutputFloodIsBoundedAndComplete(t *testing.T) {
+	j := newJob(t, "floods").mustExit(0)
+	if !strings.HasSuffix(strings.TrimSpace(j.stdout.String()), "after the flood") {
+		t.Error("the output after a long line is lost")
+	}
+	if log := j.object(contract.TrainingLogKey(j.id)); len(log) > 1<<20 || !strings.Contains(string(log), "after the flood") {
+		t.Errorf("training.log has %d bytes", len(log))
+	}
+}

@@ -1,0 +1,73 @@
+// Command trainer-agent is PID 1 in every trainer image: it carries one job from
+// environment variables to a delivered done. The same binary checks
+// environments, prepares and converts datasets, and delivers what an earlier run
+// could not.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+type cli struct {
+	Run     RunCmd     `cmd:"" help:"Carry one job from the environment to a delivered done."`
+	Prepare PrepareCmd `cmd:"" help:"Do everything before training; a later run reuses the work."`
+	Check   CheckCmd   `cmd:"" help:"Check the environment of a job and print it as a table."`
+	Doctor  DoctorCmd  `cmd:"" help:"Check that this machine, the backend and the bucket can carry the job."`
+	Replay  ReplayCmd  `cmd:"" help:"Deliver the callbacks that an earlier run could not."`
+	Exec    ExecCmd    `cmd:"" help:"Only supervise a command: signals, zombies, exit status; no job."`
+	Env     EnvCmd     `cmd:"" help:"Print the reference of every environment variable, in Markdown."`
+	Version VersionCmd `cmd:"" help:"Print the version."`
+}
+
+const description = `One static binary between a vision-AI platform and a training script.
+
+It is configured by environment variables: "trainer-agent env" lists them,
+"trainer-agent check" checks them. Exit codes: 0 succeeded, 1 failed, 2 done
+could not be delivered, 75 infrastructure (retry), 143 stopped (retry).`
+
+// exitCode is an error that only carries a status: whatever there was to say
+// has been said.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	var c cli
+	parser, err := kong.New(&c,
+		kong.Name("trainer-agent"), kong.Description(description),
+		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+	)
+	if err != nil {
+		panic(err) // a wrong struct tag: a bug that every test would meet
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "trainer-agent:", err)
+		fmt.Fprintln(os.Stderr, `Run "trainer-agent --help" for the commands.`)
+		return contract.ExitFailed
+	}
+	return exitStatus(ctx.Run())
+}
+
+func exitStatus(err error) int {
+	if err == nil {
+		return contract.ExitOK
+	}
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	if f, ok := errors.AsType[*contract.Failure](err); ok {
+		fmt.Fprintln(os.Stderr, "trainer-agent:", f.Error())
+		return f.Code.ExitCode()
+	}
+	fmt.Fprintln(os.Stderr, "trainer-agent:", err)
+	return contract.ExitFailed
+}

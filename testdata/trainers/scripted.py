@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""A trainer that misbehaves on script, for end-to-end tests. Standard library only.
+
+    python scripted.py SCENARIO [ARGUMENT ...]
+
+It talks to the agent as the platform's own callback clients do: BACKEND_BASE_URL
+and CALLBACK_TOKEN from the environment, plain HTTP.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from datetime import datetime, timezone
+from pathlib import Path
+
+ENV = os.environ
+JOB = ENV.get("JOB_ID", "")
+EPOCHS = int(ENV.get("EPOCHS", "3"))
+OUTPUT = Path(ENV.get("OUTPUT_DIR", "."))
+
+
+def post(path: str, body: dict) -> dict:
+    body.setdefault("timestamp", datetime.now(timezone.utc).isoformat().replace("+00:00", "Z"))
+    request = urllib.request.Request(
+        ENV["BACKEND_BASE_URL"] + path,
+        json.dumps(body).encode(),
+        {"Authorization": f"Bearer {ENV['CALLBACK_TOKEN']}", "Content-Type": "application/json"},
+        method="POST",
+    )
+    with urllib.request.urlopen(request, timeout=20) as response:
+        return json.loads(response.read() or b"{}")
+
+
+def heartbeat(epoch: int, **metrics: float) -> None:
+    post(f"/api/v1/jobs/{JOB}/heartbeat", {"epoch": epoch, "progress": 100.0 * epoch / EPOCHS, "metrics": metrics})
+
+
+def event(name: str, **data: object) -> None:
+    post(f"/api/v1/jobs/{JOB}/event", {"event_type": name, "message": name, "data": data})
+
+
+def validation(epoch: int, value: float) -> bool:
+    reply = post(f"/api/v1/jobs/{JOB}/validation", {
+        "epoch": epoch, "task_type": ENV["TASK_TYPE"], "primary_metric_name": ENV["PRIMARY_METRIC"], "primary_metric_value": value,
+        "metrics": {ENV["PRIMARY_METRIC"]: value}, "per_class_metrics": None, "confusion_matrix": None, "pr_curves": None,
+        "image_results_path": None, "num_images_validated": 8, "validation_time_seconds": 0.1,
+    })
+    return bool(reply["is_best"])
+
+
+def save(name: str, seed: int, size: int = 100_000) -> None:
+    """A file that torch would accept as a checkpoint: a stored zip."""
+    path = Path(ENV["CHECKPOINT_DIR"]) / name
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("archive/data.pkl", bytes([seed % 256]) * size)
+
+
+def epochs(loss=lambda e: 1.0 / e) -> None:
+    for epoch in range(1, EPOCHS + 1):
+        print(f"epoch {epoch}/{EPOCHS} loss {loss(epoch)}")
+        heartbeat(epoch, loss=loss(epoch))
+        best = validation(epoch, 0.5 + 0.1 * epoch)
+        save("last.pt", epoch)
+        save(f"epoch{epoch - 1}.pt" if "weights" in ENV["CHECKPOINT_DIR"] else f"epoch-{epoch}.pt", epoch)
+        if best:
+            save("best.pt", epoch)
+
+
+def done(status: str = "succeeded", **fields: object) -> None:
+    post(f"/api/v1/jobs/{JOB}/done", {"status": status, "final_metrics": {"accuracy": 0.9}, "checkpoint_path": None, "error_message": None} | fields)
+
+
+def ok() -> None:
+    epochs()
+    done()
+
+
+def quick() -> None:
+    save("last.pt", 1)
+    save("best.pt", 1)
+
+
+def no_checkpoint() -> None:
+    heartbeat(1, loss=1.0)
+
+
+def fails() -> None:
+    heartbeat(1, loss=1.0)
+    save("last.pt", 1)
+    raise ValueError("the learning rate is a lie")
+
+
+def cuda_oom() -> None:
+    raise MemoryError_("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 23.65 GiB of which 1.2 GiB is free.")
+
+
+class MemoryError_(RuntimeError):
+    pass
+
+
+MemoryError_.__name__ = MemoryError_.__qualname__ = "OutOfMemoryError"
+MemoryError_.__module__ = "torch"
+
+
+def nan_loss() -> None:
+    epochs(loss=lambda _: float("nan"))
+    done()
+
+
+def says_failed() -> None:
+    save("last.pt", 1)
+    done("failed", error_message="no improvement was possible")
+    sys.exit(3)
+
+
+def waits() -> None:
+    """Train until told to stop; then save, as a good trainer does."""
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+    heartbeat(1, loss=1.0)
+    event("scripted_ready", pid=os.getpid())
+    while not stopped:
+        signal.pause()
+    save("last.pt", 7)
+    sys.exit(0)
+
+
+def ignores_term() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if os.fork() == 0:  # a grandchild that leaves the group and holds our output
+        os.setsid()
+        signal.pause()
+    save("last.pt", 1)
+    event("scripted_ready", pid=os.getpid())
+    while True:
+        signal.pause()
+
+
+def segfaults() -> None:
+    heartbeat(1, loss=1.0)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def silent() -> None:
+    """An unmodified script: no callback at all, Ultralytics' files."""
+    run = OUTPUT / "train"
+    (run / "weights").mkdir(parents=True)
+    os.environ["CHECKPOINT_DIR"] = str(run / "weights")
+    with open(run / "results.csv", "a") as table:
+        for epoch in range(1, EPOCHS + 1):
+            head = "epoch,time,train/box_loss,metrics/mAP50-95(B)\n" if epoch == 1 else ""
+            table.write(f"{head}{epoch},{epoch}.0,{1 / epoch},{0.1 * epoch}\n")
+            table.flush()
+            save("last.pt", epoch)
+    save("best.pt", EPOCHS)
+
+
+def dumps() -> None:
+    """Write what a trainer can see: its environment, arguments and dataset."""
+    quick()
+    files = sorted(str(p.relative_to(ENV["DATASET_DIR"])) for p in Path(ENV["DATASET_DIR"]).rglob("*") if not p.is_dir())
+    (OUTPUT / "seen.json").write_text(json.dumps({"env": dict(ENV), "argv": sys.argv[2:], "files": files, "uid": os.getuid()}))
+
+
+def resumes() -> None:
+    """Continue at the epoch after the checkpoint; die by SIGKILL in the middle the first time."""
+    resumed = ENV.get("RESUME_CHECKPOINT")
+    first = 1
+    if resumed:
+        with zipfile.ZipFile(resumed) as archive:
+            first = archive.read("archive/data.pkl")[0] + 1
+    for epoch in range(first, EPOCHS + 1):
+        save("last.pt", epoch)
+        heartbeat(epoch, loss=1.0 / epoch)
+        validation(epoch, 0.5 + 0.1 * epoch)
+        save("best.pt", epoch)
+        if epoch == 3 and not resumed:
+            event("scripted_ready", pid=os.getpid())
+            while True:
+                signal.pause()
+
+
+def floods() -> None:
+    quick()
+    sys.stdout.write("x" * 20_000_000)
+    sys.stdout.write("\nafter the flood\n")
+
+
+def sleeps() -> None:
+    """Hang: no output, no callback, no work."""
+    save("last.pt", 1)
+    event("scripted_ready", pid=os.getpid())
+    while True:
+        time.sleep(3600)
+
+
+SCENARIOS = {f.__name__.replace("_", "-"): f for f in (
+    ok, quick, no_checkpoint, fails, cuda_oom, nan_loss, says_failed, waits, ignores_term, segfaults, silent, dumps, resumes, floods, sleeps)}
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in SCENARIOS:
+        sys.exit(f"usage: scripted.py {'|'.join(SCENARIOS)}")
+    SCENARIOS[sys.argv[1]]()
