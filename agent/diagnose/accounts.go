@@ -69,6 +69,13 @@ func (c *inquest) shmWasFull() bool {
 	return shm.Known() && float64(shm.PeakBytes) >= shmFull*float64(shm.TotalBytes)
 }
 
+// shmWasEmpty: less than half was ever used in a sample. Samples are 10 s apart,
+// so more than that may have been full in between.
+func (c *inquest) shmWasEmpty() bool {
+	shm := c.System.Shm
+	return shm.Known() && shm.PeakBytes < shm.TotalBytes/2
+}
+
 func wasFull(v contract.VolumeEvidence) bool {
 	if !v.Known() {
 		return false
@@ -86,7 +93,7 @@ func (c *inquest) shmFailure() *contract.Failure {
 		size = sprintf(" (%s)", contract.Bytes(shm.TotalBytes))
 	}
 	f := contract.Failf(contract.CodeShmTooSmall, "Shared memory (/dev/shm)%s is too small for the data loader's workers.", size)
-	f = f.WithHint("%s", c.Settings.fill("Use fewer workers{num_workers}, a smaller batch_size{batch_size}, or mount a larger /dev/shm."))
+	f = f.WithHint("%s", c.Settings.fill(shmHint))
 	if shm.Known() {
 		f = f.WithEvidence(sprintf("/dev/shm peak %s of %s", contract.Bytes(shm.PeakBytes), contract.Bytes(shm.TotalBytes)))
 	}

@@ -9,12 +9,13 @@ import (
 // cause is one row of the table: a fact that a failing framework prints, and what
 // it means for the person who pays.
 type cause struct {
-	code    contract.Code
-	like    *regexp.Regexp       // a fact in an exception's text or, without an exception, in a line
-	message string               // "${name}" is what the expression captured
-	hint    string               // "{batch_size}" is the job's setting
-	kind    contract.FailureType // in place of the code's own type, "" to keep it
-	final   bool                 // running it again on the platform cannot help, whatever the code says
+	code     contract.Code
+	like     *regexp.Regexp       // a fact in an exception's text or, without an exception, in a line
+	message  string               // "${name}" is what the expression captured
+	hint     string               // "{batch_size}" is the job's setting
+	kind     contract.FailureType // in place of the code's own type, "" to keep it
+	inferred bool                 // a bus error only suggests shared memory: an account that was read may contradict it
+	final    bool                 // running it again on the platform cannot help, whatever the code says
 }
 
 func re(expression string) *regexp.Regexp { return regexp.MustCompile(expression) }
@@ -84,15 +85,13 @@ func (c *inquest) fail(row cause, text string) *contract.Failure {
 	if row.final {
 		f.Retryable = false
 	}
-	switch row.code {
-	case contract.CodeShmTooSmall:
-		if c.System.Shm.Known() && !c.shmWasFull() {
-			return contract.Failf(contract.CodeTrainingFailed, "A data loader worker died of a bus error, but /dev/shm was not full (peak %s of %s).",
-				contract.Bytes(c.System.Shm.PeakBytes), contract.Bytes(c.System.Shm.TotalBytes)).
-				WithHint("Run once with NUM_WORKERS=0 to see the worker's own error.")
-		}
-	case contract.CodeNaNLoss:
+	if row.code == contract.CodeNaNLoss {
 		return c.nanFailure()
+	}
+	if row.inferred && c.shmWasEmpty() {
+		return contract.Failf(contract.CodeTrainingFailed, "A data loader worker died of a bus error, but /dev/shm was not full (peak %s of %s).",
+			contract.Bytes(c.System.Shm.PeakBytes), contract.Bytes(c.System.Shm.TotalBytes)).
+			WithHint("Run once with NUM_WORKERS=0 to see the worker's own error.")
 	}
 	return f
 }

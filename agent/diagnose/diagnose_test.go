@@ -6,12 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/vision-platform/trainer-agent/contract"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
 	ended   = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

@@ -2,6 +2,8 @@ package diagnose
 
 import "github.com/vision-platform/trainer-agent/contract"
 
+const shmHint = "Use fewer workers{num_workers}, a smaller batch_size{batch_size}, or mount a larger /dev/shm."
+
 // machineCauses are limits and faults of the machine. A row stands before the
 // rows that could mistake its text for theirs.
 var machineCauses = []cause{
@@ -15,9 +17,11 @@ var machineCauses = []cause{
 		code: contract.CodeCUDAOOM, like: re(`torch\.OutOfMemoryError|cuda\.OutOfMemoryError|CUDA out of memory|CUDA error: out of memory|cudaErrorMemoryAllocation|MPS backend out of memory|HIP out of memory|CUDA_ERROR_OUT_OF_MEMORY`),
 		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller image_size{image_size} or model helps too.",
 	}, {
-		code: contract.CodeShmTooSmall, like: re(`unable to (?:write to|mmap \d+ bytes from|allocate shared memory\(shm\) for) file <?/?torch_\d|Unexpected bus error encountered in worker|unable to (?:resize|allocate) shared memory|creating shared memory segment /dev/shm/nccl|/dev/shm/\S* ?(?:\(size \d+\))?.{0,40}No space left on device|No space left on device: '?/(?:dev/shm|psm_|torch_)|No space left on device.{0,40}/dev/shm|worker.{0,40}is killed by signal: Bus error`),
-		message: "Shared memory (/dev/shm) is too small for the data loader's workers.",
-		hint:    "Use fewer workers{num_workers}, a smaller batch_size{batch_size}, or mount a larger /dev/shm.",
+		code: contract.CodeShmTooSmall, like: re(`unable to (?:write to|mmap \d+ bytes from|allocate shared memory\(shm\) for) file <?/?torch_\d|unable to (?:resize|allocate) shared memory|creating shared memory segment /dev/shm/nccl|/dev/shm/\S* ?(?:\(size \d+\))?.{0,40}No space left on device|No space left on device: '?/(?:dev/shm|psm_|torch_)|No space left on device.{0,40}/dev/shm`),
+		message: "Shared memory (/dev/shm) is too small for the data loader's workers.", hint: shmHint,
+	}, {
+		code: contract.CodeShmTooSmall, like: re(`Unexpected bus error encountered in worker|worker.{0,40}is killed by signal: Bus error`), inferred: true,
+		message: "Shared memory (/dev/shm) is too small for the data loader's workers.", hint: shmHint,
 	}, {
 		code: contract.CodeTrainingFailed, like: re(`(?i)Too many open files|received 0 items of ancdata`),
 		message: "The training opened more files than the container allows (too many open files).",
