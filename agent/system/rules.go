@@ -72,8 +72,8 @@ func (r *rules) memory(look reading) []warning {
 		return nil
 	}
 	return []warning{{"memory", fmt.Sprintf(
-		"Memory is at %s of %s. The kernel kills the training when it is full. Use fewer workers or ask for more memory.",
-		contract.Bytes(look.mem.used), contract.Bytes(look.mem.limit)),
+		"Memory is at %.0f %% of %s. The kernel kills the training when it is full. Use fewer workers or ask for more memory.",
+		100*float64(look.mem.used)/float64(look.mem.limit), contract.Bytes(look.mem.limit)),
 		map[string]any{"resource": "memory", "used_bytes": look.mem.used, "limit_bytes": look.mem.limit}}}
 }
 
