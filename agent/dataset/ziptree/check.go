@@ -50,7 +50,7 @@ func (d *Directory) within(limits Limits) error {
 			WithHint("Raise AGENT_MAX_DATASET_BYTES if that is meant.")
 	case limits.MaxRatio > 0 && d.Bytes > RatioFloor && d.Bytes/max(d.Packed, 1) > limits.MaxRatio:
 		return tooLarge(d.src, "unpacks to %d times its size (%d bytes), as archives that explode do", d.Bytes/max(d.Packed, 1), d.Bytes).
-			WithHint("Raise AGENT_MAX_DATASET_RATIO if that is meant.")
+			WithHint("If the data really is that uniform, zip it without compression (zip -0).")
 	}
 	return nil
 }

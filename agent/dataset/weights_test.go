@@ -1,0 +1,251 @@
+package dataset
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+const secret = "X-Amz-Signature=verysecret"
+
+// origin serves one file of weights; fault may take over.
+type origin struct {
+	body  []byte
+	etag  string
+	gets  atomic.Int64
+	bytes atomic.Int64
+	fault func(n int64, w http.ResponseWriter, r *http.Request) bool
+}
+
+func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n := o.gets.Add(1)
+	if o.fault != nil && o.fault(n, w, r) {
+		return
+	}
+	w.Header().Set("ETag", o.etag)
+	http.ServeContent(countedWriter{w, &o.bytes}, r, "", time.Time{}, bytes.NewReader(o.body))
+}
+
+type countedWriter struct {
+	http.ResponseWriter
+	n *atomic.Int64
+}
+
+func (c countedWriter) Write(b []byte) (int, error) {
+	c.n.Add(int64(len(b)))
+	return c.ResponseWriter.Write(b)
+}
+
+func (o *origin) request(t *testing.T) WeightsRequest {
+	t.Helper()
+	s := httptest.NewServer(o)
+	client := &http.Client{Transport: &http.Transport{}}
+	t.Cleanup(func() {
+		client.CloseIdleConnections()
+		s.Close()
+	})
+	return WeightsRequest{
+		URL: s.URL + "/pretrained/yolo11n.pt?" + secret, Dir: filepath.Join(t.TempDir(), "weights"),
+		Client: client, Backoff: time.Millisecond, Attempts: 4,
+	}
+}
+
+func torch(n int) []byte { return append([]byte("PK\x03\x04"), bytes.Repeat([]byte("w"), n)...) }
+
+func TestWeightsAreFetchedOnce(t *testing.T) {
+	o := &origin{body: torch(3 << 20), etag: `"v1"`}
+	req := o.request(t)
+	path, err := FetchWeights(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, o.body) || filepath.Base(path) != "yolo11n.pt" {
+		t.Errorf("%s: %d bytes, %v", path, len(b), err)
+	}
+	req.URL = strings.Replace(req.URL, secret, "X-Amz-Signature=another", 1)
+	again, err := FetchWeights(t.Context(), req)
+	if err != nil || again != path {
+		t.Errorf("again: %s %v", again, err)
+	}
+	o.body, o.etag = torch(100), `"v2"`
+	other, err := FetchWeights(t.Context(), req)
+	if err != nil || other == path {
+		t.Errorf("another version: %s %v", other, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(req.Dir, ".incoming-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestWeightsResumeAtTheByte(t *testing.T) {
+	o := &origin{body: torch(1 << 20), etag: `"v1"`}
+	o.fault = func(n int64, w http.ResponseWriter, r *http.Request) bool {
+		if n == 1 {
+			w.Header().Set("ETag", o.etag)
+			w.Header().Set("Content-Length", fmt.Sprint(len(o.body)))
+			_, _ = w.Write(o.body[:700_000])
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	}
+	path, err := FetchWeights(t.Context(), o.request(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, o.body) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	if n := o.bytes.Load(); n >= int64(len(o.body)) {
+		t.Errorf("the second connection sent %d bytes", n)
+	}
+}
+
+func TestWeightsReplacedInTheMiddleStartOver(t *testing.T) {
+	o := &origin{body: torch(1 << 20), etag: `"v1"`}
+	o.fault = func(n int64, w http.ResponseWriter, _ *http.Request) bool {
+		if n > 1 {
+			return false
+		}
+		w.Header().Set("ETag", o.etag)
+		w.Header().Set("Content-Length", fmt.Sprint(len(o.body)))
+		_, _ = w.Write(o.body[:500_000])
+		_ = http.NewResponseController(w).Flush()
+		o.body, o.etag = append(torch(400_000), "end"...), `"v2"` // shorter than what has arrived
+		panic(http.ErrAbortHandler)
+	}
+	path, err := FetchWeights(t.Context(), o.request(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, o.body) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
+func answer(status int, body string) func(int64, http.ResponseWriter, *http.Request) bool {
+	return func(_ int64, w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+		return true
+	}
+}
+
+func TestEveryReasonWhyWeightsAreUnavailable(t *testing.T) {
+	now := time.Date(2026, 1, 1, 14, 0, 0, 0, time.UTC)
+	xml := func(code, message string) string {
+		return "<Error><Code>" + code + "</Code><Message>" + message + "</Message></Error>"
+	}
+	for _, c := range []struct {
+		name, query string
+		fault       func(int64, http.ResponseWriter, *http.Request) bool
+		says        string
+	}{
+		{"expired by its own words", "X-Amz-Date=20260101T120000Z&X-Amz-Expires=3600&" + secret, answer(403, xml("AccessDenied", "Request has expired")), "has expired 1h0m0s ago"},
+		{"expired by the server's words", secret, answer(403, xml("AccessDenied", "Request has expired")), "has expired"},
+		{"expired, old signature", "Expires=1767272400&Signature=verysecret", answer(403, ""), "has expired 1h0m0s ago"},
+		{"damaged", secret, answer(403, xml("SignatureDoesNotMatch", "x")), "signature does not match"},
+		{"refused", secret, answer(403, xml("AccessDenied", "x")), "were refused (403 Forbidden AccessDenied)"},
+		{"missing", secret, answer(404, xml("NoSuchKey", "x")), "there are no weights at"},
+		{"web page", secret, answer(200, "<!DOCTYPE html><html>login</html>"), "gave a web page in place of weights"},
+		{"XML", secret, answer(200, `<?xml version="1.0"?><Error/>`), "gave an XML message"},
+		{"LFS pointer", secret, answer(200, "version https://git-lfs.github.com/spec/v1\noid"), "gave a Git LFS pointer"},
+		{"nothing", secret, answer(200, ""), "gave an empty file"},
+		{"always down", secret, answer(503, ""), "the server answered 503"},
+		{"too large", secret, answer(200, strings.Repeat("w", 2000)), "the limit is 1.0 KiB"},
+		{"too large and silent about it", secret, func(_ int64, w http.ResponseWriter, _ *http.Request) bool {
+			for range 20 {
+				_, _ = w.Write(make([]byte, 100))
+				_ = http.NewResponseController(w).Flush()
+			}
+			return true
+		}, "are larger than 1.0 KiB"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := &origin{fault: c.fault}
+			req := o.request(t)
+			var log bytes.Buffer
+			req.URL = strings.Replace(req.URL, secret, c.query, 1)
+			req.Now, req.MaxBytes = func() time.Time { return now }, 1024
+			req.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			_, err := FetchWeights(t.Context(), req)
+			f, ok := errors.AsType[*contract.Failure](err)
+			if !ok || f.Code != contract.CodeWeightsUnavailable || !strings.Contains(f.Line(), c.says) {
+				t.Errorf("error %v, want %q", err, c.says)
+			}
+			if strings.Contains(fmt.Sprint(err)+log.String(), "verysecret") {
+				t.Errorf("the query shows: %v\n%s", err, log.String())
+			}
+			if left, _ := filepath.Glob(filepath.Join(req.Dir, "*")); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+func TestUnreachableWeightsKeepTheirSecret(t *testing.T) {
+	o := &origin{}
+	req := o.request(t)
+	req.URL = "http://127.0.0.1:1/yolo.pt?" + secret
+	req.Attempts = 2
+	_, err := FetchWeights(t.Context(), req)
+	f, ok := errors.AsType[*contract.Failure](err)
+	if !ok || f.Code != contract.CodeWeightsUnavailable || strings.Contains(f.Line(), "verysecret") || !strings.Contains(f.Line(), "connection refused") {
+		t.Errorf("error %v", err)
+	}
+	for _, bad := range []string{"", "yolo11n.pt", "s3://bucket/key", "http://[::1"} {
+		req.URL = bad
+		if _, err := FetchWeights(t.Context(), req); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
+func TestWeightsStopWithTheContext(t *testing.T) {
+	o := &origin{fault: func(_ int64, w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Content-Length", "1000")
+		_, _ = w.Write([]byte("PK"))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		return true
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	req := o.request(t)
+	req.Progress = func(p contract.Transfer) {
+		if p.BytesDone > 0 {
+			cancel()
+		}
+	}
+	if _, err := FetchWeights(ctx, req); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestWeightsNamesAreHarmless(t *testing.T) {
+	for address, want := range map[string]string{
+		"http://h/a/b.safetensors?x": "b.safetensors", "http://h/": "weights.pt", "http://h": "weights.pt",
+		"http://h/..%2f..%2fetc%2fpasswd": "passwd", "http://h/.hidden": "weights.pt", "http://h/%ED%95%9C.pt": "한.pt",
+		"http://h/a%5Cb.pt": "weights.pt", "http://h/" + strings.Repeat("n", 300): "weights.pt",
+	} {
+		req, err := http.NewRequest(http.MethodGet, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (&weights{url: req.URL}).base(); got != want {
+			t.Errorf("%s: %q, want %q", address, got, want)
+		}
+	}
+}
