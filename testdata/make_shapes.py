@@ -31,7 +31,7 @@ def unit_outline(name: str) -> list[tuple[float, float]]:
     if name == "circle":
         return polygon(48, lambda _: 1.0)
     if name == "square":
-        return [(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)]
+        return [(-0.7, -0.7), (0.7, -0.7), (0.7, 0.7), (-0.7, 0.7)]
     if name == "triangle":
         return polygon(3, lambda _: 1.0)
     return polygon(10, lambda i: 1.0 if i % 2 == 0 else 0.45)
