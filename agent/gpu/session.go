@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"syscall"
 	"time"
 
@@ -16,7 +19,7 @@ import (
 type session struct {
 	m     *Monitor
 	probe Probe
-	hello bool
+	spoke bool // any line came
 	fatal *contract.ProbeLine
 	busy  *contract.ProbeLine // the call that has not returned yet
 }
@@ -26,7 +29,7 @@ func (m *Monitor) session(ctx context.Context) ending {
 	args := []string{m.opts.ProbePath, "-period", m.opts.Period.String()}
 	probe, err := m.opts.Start(ctx, args, probeEnv(m.opts.Env))
 	if err != nil {
-		return ending{reason: fmt.Sprintf("the probe can't be started: %v", err)}
+		return ending{reason: fmt.Sprintf("the probe can't be started%s: %v", m.whyNot(err), err)}
 	}
 	s := &session{m: m, probe: probe}
 	lines := make(chan contract.ProbeLine)
@@ -34,6 +37,14 @@ func (m *Monitor) session(ctx context.Context) ending {
 	defer close(quit)
 	go read(probe.Stdout(), lines, quit)
 	return s.follow(ctx, lines)
+}
+
+// whyNot: the kernel says "no such file" of a program whose loader is missing.
+func (m *Monitor) whyNot(err error) string {
+	if _, statErr := os.Stat(m.opts.ProbePath); statErr == nil && errors.Is(err, fs.ErrNotExist) {
+		return " (there is no glibc in this image)"
+	}
+	return ""
 }
 
 // read decodes the probe's lines; one that is not JSON is left out. It ends with
@@ -95,6 +106,7 @@ func (s *session) follow(ctx context.Context, lines <-chan contract.ProbeLine) e
 // take hands a line on and says whether it is a sign of life. A busy line is
 // none: the probe lives, but the driver does not answer.
 func (s *session) take(line contract.ProbeLine) bool {
+	s.spoke = true
 	switch line.Type {
 	case contract.ProbeBusy:
 		s.busy = &line
@@ -102,8 +114,6 @@ func (s *session) take(line contract.ProbeLine) bool {
 	case contract.ProbeFatal:
 		s.fatal = &line
 		return true
-	case contract.ProbeHello:
-		s.hello = true
 	}
 	s.busy = nil
 	s.m.raise(s.m.accept(line, time.Now()))
@@ -140,7 +150,11 @@ func (s *session) ended() ending {
 		}
 		return ending{reason: reason, again: s.m.seen()}
 	}
-	return ending{reason: fmt.Sprintf("the probe ended with code %d", s.probe.ExitCode()), again: true}
+	code := s.probe.ExitCode()
+	if !s.spoke && code < 128 {
+		return ending{reason: fmt.Sprintf("the probe can't run here (exit code %d without a word; an older glibc or a missing library)", code), again: s.m.seen()}
+	}
+	return ending{reason: fmt.Sprintf("the probe ended with code %d", code), again: true}
 }
 
 // seen: GPUs were there once, so a driver that is gone may come back.
