@@ -49,6 +49,11 @@ func lostGPU(at time.Duration) contract.GPUEvidence {
 	}}}
 }
 
+var silentDriver = contract.GPUEvidence{Watched: true, Faults: []contract.GPUFault{{
+	Kind: contract.GPUDriver, Index: -1, Fatal: true, Time: ended.Add(-time.Minute),
+	Message: "The NVIDIA driver has not answered nvmlDeviceGetTemperature for 20 s",
+}}}
+
 // Each case is one promise of the order: what is found, and what it says.
 func TestDiagnose(t *testing.T) {
 	cases := map[string]struct {
@@ -95,6 +100,10 @@ func TestDiagnose(t *testing.T) {
 			code: contract.CodeGPULost, says: "GPU 5 dropped off the PCIe bus (XID 79) 603 s before training failed. Run again on another machine.", retries: true},
 		"a GPU fault an hour ago is not the cause": {
 			e: Evidence{ExitCode: 1, Ended: ended, GPU: lostGPU(time.Hour), LogTail: log(keyError)}, code: contract.CodeTrainingFailed, says: "KeyError: 'labels'"},
+		"a driver that was silent once explains no KeyError": {
+			e: Evidence{ExitCode: 1, Ended: ended, LogTail: log(keyError), GPU: silentDriver}, code: contract.CodeTrainingFailed, says: "KeyError: 'labels'"},
+		"a silent driver explains a hang": {
+			e: Evidence{Stop: StopHang, Ended: ended, GPU: silentDriver}, code: contract.CodeGPUError, says: "has not answered nvmlDeviceGetTemperature for 20 s", retries: true},
 		"host OOM outranks the shm advice in the log": {
 			e: Evidence{ExitCode: 1, System: contract.SystemEvidence{OOMKills: &kills}, Settings: Settings{NumWorkers: 16},
 				LogTail: log("ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm).")},

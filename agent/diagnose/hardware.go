@@ -11,15 +11,23 @@ import (
 const lookBack = 35 * time.Minute
 
 // hardware: the probe saw a GPU fail while the child ran.
-func hardware(c *inquest) (*contract.Failure, bool) { return found(c.gpuFailure()) }
+func hardware(c *inquest) (*contract.Failure, bool) { return found(c.gpuFailure(endsTraining)) }
+
+// endsTraining are the faults that no training survives. A driver that does not
+// answer the probe, or a row that could not be replaced, is quoted but explains
+// no crash of its own; it does explain a hang.
+func endsTraining(kind contract.GPUFaultKind) bool {
+	return kind != contract.GPUDriver && kind != contract.GPURemapFailed
+}
+
+func anyFault(contract.GPUFaultKind) bool { return true }
 
 // gpuFailure makes a failure of the first fatal fault within the look-back.
-func (c *inquest) gpuFailure() *contract.Failure {
+func (c *inquest) gpuFailure(explains func(contract.GPUFaultKind) bool) *contract.Failure {
 	for _, fault := range c.GPU.Faults {
-		if !fault.Fatal || c.tooEarly(fault) {
-			continue
+		if fault.Fatal && explains(fault.Kind) && !c.tooEarly(fault) {
+			return c.gpuFault(fault)
 		}
-		return c.gpuFault(fault)
 	}
 	return nil
 }
@@ -42,12 +50,12 @@ func (c *inquest) gpuFault(fault contract.GPUFault) *contract.Failure {
 	return f.WithEvidence(c.quote()...)
 }
 
-// gpuNotes quotes the XIDs that are no fault of the machine but tell the same
-// story as an exception, such as XID 31 beside an illegal memory access.
+// gpuNotes quotes what the probe saw beside an exception: XID 31 tells the same
+// story as an illegal memory access, a silent driver may tell more.
 func (c *inquest) gpuNotes() []string {
 	var notes []string
 	for _, fault := range c.GPU.Faults {
-		if fault.XID > 0 && !c.tooEarly(fault) {
+		if (fault.XID > 0 || fault.Fatal) && !c.tooEarly(fault) {
 			notes = append(notes, sprintf("%s %s", fault.Time.UTC().Format(time.RFC3339), fault.Message))
 		}
 	}

@@ -28,7 +28,7 @@ func ownStop(c *inquest) (*contract.Failure, bool) {
 	case StopHang:
 		return found(c.hang())
 	case StopGPU:
-		if f := c.gpuFailure(); f != nil {
+		if f := c.gpuFailure(anyFault); f != nil {
 			return found(f)
 		}
 		return found(contract.Failf(contract.CodeGPUError, "A GPU failed and the agent stopped the training.").
@@ -39,7 +39,7 @@ func ownStop(c *inquest) (*contract.Failure, bool) {
 
 // hang blames the hardware where the hardware was seen to fail.
 func (c *inquest) hang() *contract.Failure {
-	if f := c.gpuFailure(); f != nil {
+	if f := c.gpuFailure(anyFault); f != nil {
 		return f
 	}
 	f := contract.Failf(contract.CodeHung, "Training made no progress%s%s and was stopped.",
