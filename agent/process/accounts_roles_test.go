@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 )
 
 // superviseMany is an agent below which so many processes are orphaned while it
@@ -64,23 +63,28 @@ func zombies() int {
 	return n
 }
 
-// hog uses memory until it is killed.
+// hog uses another 4 MiB for every byte of its input, and says when it has them.
 func hog([]string) int {
 	var kept [][]byte
+	step := make([]byte, 1)
 	for {
-		piece := make([]byte, 1<<20)
+		if _, err := os.Stdin.Read(step); err != nil {
+			return 1
+		}
+		piece := make([]byte, 4<<20)
 		for i := 0; i < len(piece); i += 4096 {
 			piece[i] = 1
 		}
 		kept = append(kept, piece)
-		if len(kept) > 1<<12 {
-			return 1
-		}
+		fmt.Println(len(kept))
 	}
 }
 
 // account is an agent that enters a cgroup, lets a child use all its memory, and
-// says what the kernel's account tells.
+// says what the kernel's account tells. It waits while the child grows: a process
+// that allocates at the limit while a killed one is still being taken apart is
+// killed, too (seen on 6.18: the victim has no mm any more but its pages are still
+// charged).
 func account(args []string) int {
 	if err := os.WriteFile(filepath.Join(args[0], "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0); err != nil {
 		fmt.Println(err)
@@ -92,21 +96,38 @@ func account(args []string) int {
 	}
 	before, err := ReadMemory()
 	fmt.Println("limit", before.Limit, err)
-	warned := make(chan int, 8)
-	watch := MemoryWatch{Read: ReadMemory, Every: time.Millisecond, Warn: func(level int, m Memory) {
-		warned <- level
-	}}
-	go watch.Run(s.Stopping())
-	c, err := s.Start(Spec{Args: self("hog"), Env: os.Environ(), Main: true, OOMScoreAdj: 500})
+	grown := make(steps)
+	c, err := s.Start(Spec{
+		Args: self("hog"), Env: os.Environ(), Main: true, OOMScoreAdj: 500, StdinPipe: true, Stdout: grown,
+	})
 	if err != nil {
 		return 92
 	}
-	fmt.Println("status", c.Status())
+	warned := make([]bool, len(PressureLevels))
+	watch := MemoryWatch{Warn: func(level int, _ Memory) { fmt.Println("warned", level) }}
+	for alive := true; alive; {
+		if now, err := ReadMemory(); err == nil {
+			watch.judge(now, warned)
+		}
+		_, _ = c.Stdin().Write([]byte("+"))
+		select {
+		case <-grown:
+		case <-c.Done():
+			alive = false
+		}
+	}
 	after, _ := ReadMemory()
 	killed, known := after.KilledSince(before)
-	fmt.Println("killed", killed, known, "warned", <-warned)
+	fmt.Println("status", c.Status(), "killed", killed, known)
 	if err := s.Close(); err != nil {
 		return 93
 	}
 	return 0
+}
+
+type steps chan struct{}
+
+func (s steps) Write(b []byte) (int, error) {
+	s <- struct{}{}
+	return len(b), nil
 }

@@ -4,8 +4,6 @@ import (
 	"io"
 	"os"
 	"reflect"
-
-	"github.com/creack/pty"
 )
 
 // files are the descriptors of a child that is about to start: its ends, our
@@ -81,7 +79,7 @@ func (f *files) open(flag int) (*os.File, error) {
 }
 
 func (f *files) openPTY(s *Supervisor, spec Spec) error {
-	master, slave, err := pty.Open()
+	master, slave, err := openPTY()
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
@@ -47,7 +46,7 @@ func (t *terminal) prepare(master, slave *os.File) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.tty != nil {
-		_ = pty.InheritSize(t.tty, master)
+		copySize(t.tty, master)
 	}
 	return nil
 }
@@ -149,7 +148,7 @@ func (t *terminal) resize() {
 	if t.tty == nil || t.master == nil {
 		return
 	}
-	_ = pty.InheritSize(t.tty, t.master)
+	copySize(t.tty, t.master)
 	t.takeLocked()
 }
 

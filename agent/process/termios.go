@@ -1,9 +1,11 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
+	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 )
 
@@ -29,26 +31,48 @@ func restoreTermios(tty *os.File, saved *unix.Termios) error {
 	return err
 }
 
-// changeTermios goes through the file's poller, which Fd() would switch off.
-func changeTermios(tty *os.File, change func(*unix.Termios)) (*unix.Termios, error) {
-	raw, err := tty.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	var before *unix.Termios
-	var failed error
-	err = raw.Control(func(fd uintptr) {
-		if before, failed = unix.IoctlGetTermios(int(fd), getTermios); failed != nil {
+// changeTermios returns the settings from before.
+func changeTermios(tty *os.File, change func(*unix.Termios)) (before *unix.Termios, err error) {
+	err = os.ErrClosed
+	control(tty, func(fd int) {
+		if before, err = unix.IoctlGetTermios(fd, getTermios); err != nil {
 			return
 		}
 		after := *before
 		change(&after)
-		failed = unix.IoctlSetTermios(int(fd), setTermios, &after)
+		err = unix.IoctlSetTermios(fd, setTermios, &after)
 	})
+	return before, err
+}
+
+// openPTY opens a pseudo-terminal whose master can be read with a deadline, which
+// creack/pty by itself leaves blocking. Never call Fd on it: that blocks it again.
+func openPTY() (master, slave *os.File, err error) {
+	master, slave, err = pty.Open()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return before, failed
+	if err := unix.SetNonblock(int(master.Fd()), true); err != nil {
+		return nil, nil, errors.Join(err, master.Close(), slave.Close())
+	}
+	return master, slave, nil
+}
+
+// copySize gives one terminal the other's window size.
+func copySize(from, to *os.File) {
+	size := &unix.Winsize{}
+	var failed error
+	control(from, func(fd int) { size, failed = unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ) })
+	if failed == nil {
+		control(to, func(fd int) { _ = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, size) })
+	}
+}
+
+// control runs f with the descriptor, but not when the file is closed.
+func control(file *os.File, f func(fd int)) {
+	if raw, err := file.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { f(int(fd)) })
+	}
 }
 
 // inForeground reports whether the terminal's foreground group is ours.
@@ -58,19 +82,13 @@ func inForeground(tty *os.File) bool { return foregroundOf(tty) == unix.Getpgrp(
 // master; 0 when there is none.
 func foregroundOf(tty *os.File) int {
 	group := 0
-	if raw, err := tty.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { group, _ = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) })
-	}
+	control(tty, func(fd int) { group, _ = unix.IoctlGetInt(fd, unix.TIOCGPGRP) })
 	return group
 }
 
 // signalForeground sends a signal to the foreground group behind a master.
 func signalForeground(master *os.File, sig syscall.Signal) bool {
-	raw, err := master.SyscallConn()
-	if err != nil {
-		return false
-	}
-	var failed error
-	err = raw.Control(func(fd uintptr) { failed = unix.IoctlSetInt(int(fd), unix.TIOCSIG, int(sig)) })
-	return err == nil && failed == nil
+	sent := false
+	control(master, func(fd int) { sent = unix.IoctlSetInt(fd, unix.TIOCSIG, int(sig)) == nil })
+	return sent
 }
