@@ -74,6 +74,8 @@ func newTransport(o Options) (*http.Transport, error) {
 		TLSHandshakeTimeout:    TryTimeout,
 		MaxResponseHeaderBytes: maxReplyHeader,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		// A connection that died without a word is noticed, not reused try after try.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: TryTimeout, PingTimeout: TryTimeout / 2},
 	}
 	if o.Getenv != nil {
 		proxy := proxyConfig(o.Getenv).ProxyFunc()
@@ -250,6 +252,9 @@ func (d *delivery) wait(_, _ time.Duration, attempt int, resp *http.Response) ti
 		if resp != nil {
 			wait = max(wait, retryAfter(resp.Header.Get("Retry-After"), d.client.now()))
 		}
+	}
+	if resp == nil {
+		d.client.close() // the next try begins with a new connection
 	}
 	d.trouble(d.lastErr, wait)
 	d.client.setWaiting(d.cancel)

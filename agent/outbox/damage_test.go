@@ -124,6 +124,50 @@ func TestFlippedBitsNeverStopTheJobOrInventMessages(t *testing.T) {
 	}
 }
 
+func TestAStoreThatIsDamagedUnderWayIsReplaced(t *testing.T) {
+	for name, damage := range map[string]func(string) error{
+		"cut short": func(path string) error { return os.Truncate(path, 100) },
+		"emptied":   func(path string) error { return os.Truncate(path, 0) },
+		"noise": func(path string) error {
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = f.Write(bytes.Repeat([]byte("noise"), 20_000))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBackend(t, nil)
+			dir := t.TempDir()
+			o := open(t, dir, options(b.URL))
+			for i := range 30 {
+				appendAll(t, o, event("before-"+strconv.Itoa(i)))
+			}
+			if err := damage(filepath.Join(dir, storeName)); err != nil {
+				t.Fatal(err)
+			}
+			appendAll(t, o, event("after"))
+			run(t, o)
+			flush(t, o)
+			got := b.got()
+			if last := got[len(got)-1].body; !strings.Contains(last, "after") {
+				t.Errorf("the last message is %s", last)
+			}
+			if n := len(o.Pending().SetAside); n != 1 {
+				t.Errorf("%d files set aside, want 1", n)
+			}
+			if err := o.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if d := open(t, dir, options(b.URL)).Pending().Depth; d != 0 {
+				t.Errorf("%d messages are there again", d)
+			}
+		})
+	}
+}
+
 func TestKeysDoNotRepeatAfterDamage(t *testing.T) {
 	dir := t.TempDir()
 	b := newBackend(t, nil)

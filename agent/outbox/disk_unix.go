@@ -2,7 +2,14 @@
 
 package outbox
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// unlock gives bbolt's flock back.
+func unlock(f *os.File) { _ = unix.Flock(int(f.Fd()), unix.LOCK_UN) }
 
 // diskFree returns the bytes that an unprivileged process may still write.
 func diskFree(dir string) (uint64, error) {

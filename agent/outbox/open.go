@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 const (
@@ -33,12 +35,12 @@ func Open(dir string, opts Options) (*Outbox, error) {
 		return nil, err
 	}
 	if err := o.openStore(); err != nil {
-		return nil, err
+		return nil, fullAtStart(dir, err)
 	}
 	var damaged bool
 	if o.final, damaged, err = openFinalSlot(filepath.Join(dir, slotName)); err != nil {
 		o.store.close()
-		return nil, err
+		return nil, fullAtStart(dir, err)
 	}
 	if damaged {
 		o.reportDamage(filepath.Join(dir, slotName), "the final message of an earlier life is unreadable", 0)
@@ -53,6 +55,15 @@ func Open(dir string, opts Options) (*Outbox, error) {
 	return o, nil
 }
 
+// fullAtStart names a disk that is full before anything has begun.
+func fullAtStart(dir string, err error) error {
+	if !errors.Is(refusal(err), ErrFull) {
+		return err
+	}
+	return contract.Failf(contract.CodeDiskFull, "The disk of %s has no room for the outbox: %w.", dir, err).
+		WithHint("Free at least %d MiB or set WORKSPACE_DIR to a larger disk.", (slotSize+diskReserve)>>20)
+}
+
 // openStore opens the store and counts what waits in it.
 func (o *Outbox) openStore() error {
 	path := filepath.Join(o.dir, storeName)
@@ -61,14 +72,12 @@ func (o *Outbox) openStore() error {
 	}
 	s, err := openStore(path, o.opts.JobID)
 	if err == nil {
-		err = o.take(s)
+		if err = o.take(s); err != nil {
+			s.abandon()
+		}
 	}
-	if errors.Is(err, errDamaged) {
-		return o.replaceStore(s, err)
-	}
-	if errors.Is(err, errOtherJob) {
-		s.close()
-		return o.replaceStore(nil, err)
+	if errors.Is(err, errDamaged) || errors.Is(err, errOtherJob) {
+		return o.replaceStore(err)
 	}
 	return err
 }
@@ -109,11 +118,11 @@ func (o *Outbox) take(s *store) error {
 	return nil
 }
 
-// replaceStore sets the store's file aside and goes on with a new one that has
-// every record of the old one which still passes its checksum. old is nil when
-// nothing of it can or may be read. Each step is such that a kill between any
-// two of them leaves a store that opens.
-func (o *Outbox) replaceStore(old *store, cause error) error {
+// replaceStore sets the store's file aside, which nobody may have open any more,
+// and goes on with a new one that has every record of the old one which still
+// passes its checksum. Each step is such that a kill between any two of them
+// leaves a store that opens.
+func (o *Outbox) replaceStore(cause error) error {
 	path := filepath.Join(o.dir, storeName)
 	fresh := path + ".new"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -124,9 +133,8 @@ func (o *Outbox) replaceStore(old *store, cause error) error {
 		return fmt.Errorf("replacing the outbox store: %w", err)
 	}
 	saved := 0
-	if old != nil && old.db != nil {
-		saved = salvage(old, s)
-		// old is abandoned, not closed: after a panic bbolt may hold its own locks.
+	if errors.Is(cause, errDamaged) {
+		saved = salvage(path, s)
 	}
 	aside, err := setAside(path, o.opts.Now().UTC().Format("20060102T150405"))
 	if err != nil {
@@ -145,6 +153,12 @@ func (o *Outbox) replaceStore(old *store, cause error) error {
 	o.next = max(o.next, uint64(o.opts.Now().UnixMilli()))
 	o.reportDamage(aside, cause.Error(), saved)
 	return nil
+}
+
+// replaceDamaged replaces the store that is open.
+func (o *Outbox) replaceDamaged(cause error) error {
+	o.store.abandon()
+	return o.replaceStore(cause)
 }
 
 // setAside renames path to path.{stamp}.damaged, or the next such name that is free.
@@ -169,8 +183,13 @@ func finishSetAside(path string) error {
 	return nil
 }
 
-// salvage copies every readable record and returns how many there were.
-func salvage(from, to *store) (n int) {
+// salvage copies every readable record of the file and returns how many there were.
+func salvage(path string, to *store) (n int) {
+	from, err := openReadOnly(path)
+	defer from.abandon()
+	if err != nil {
+		return 0
+	}
 	for seq := uint64(0); ; {
 		r, found, err := from.first(seq)
 		if found && err == nil {

@@ -209,6 +209,28 @@ func TestTheChildIsToldAtOnceWhateverTheBackendDoes(t *testing.T) {
 	})
 }
 
+func TestAnOutageCostsTheTrainerNoDeadlineAnEpoch(t *testing.T) {
+	virtual(t, nil, nil, func(t *testing.T, o *Outbox, _ *tally, network *memnet) {
+		network.setDown(true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		appendAll(t, o, heartbeat(1))
+		synctest.Wait() // the first try has failed
+		began := time.Now()
+		for range 10 {
+			if _, ok, err := o.AppendAndWait(ctx, message(contract.KindValidation, map[string]any{"epoch": 1})); ok || err != nil {
+				t.Fatalf("delivered %v, %v", ok, err)
+			}
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("ten validations waited %v", took)
+		}
+		if len(o.waiters) != 0 {
+			t.Errorf("%d callers are still waited for", len(o.waiters))
+		}
+	})
+}
+
 func TestAppendAndWaitReturnsTheAnswerInTimeOrNotAtAll(t *testing.T) {
 	answer := func(n int, w http.ResponseWriter) {
 		if n == 1 {

@@ -37,6 +37,7 @@ type Outbox struct {
 	flushing int           // calls of Flush under way
 	moved    chan struct{} // closed and replaced when a message leaves the queue
 	running  bool
+	troubled bool // the last try failed
 	counts   counts
 	setAside []string
 }
@@ -73,13 +74,18 @@ func (o *Outbox) AppendLatest(slot string, msg contract.Message) error {
 
 // AppendAndWait is Append, and then waits for the backend's answer until ctx
 // ends. delivered is false when the answer did not come in time, in which case
-// the message is delivered later, or when the backend refused it. err is an
-// error of Append: the message was not accepted.
+// the message is delivered later, or when the backend refused it. While the
+// backend is known to be away nothing is waited for: an outage must not cost
+// the trainer a deadline every epoch. err is an error of Append: the message
+// was not accepted.
 func (o *Outbox) AppendAndWait(ctx context.Context, msg contract.Message) (answer []byte, delivered bool, err error) {
 	ch := make(chan reply, 1)
 	seq, err := o.accept(msg, "", ch)
 	if err != nil {
 		return nil, false, err
+	}
+	if o.forgetIfAway(seq) {
+		return nil, false, nil
 	}
 	select {
 	case r := <-ch:
@@ -90,6 +96,16 @@ func (o *Outbox) AppendAndWait(ctx context.Context, msg contract.Message) (answe
 		o.mu.Unlock()
 		return nil, false, nil
 	}
+}
+
+// forgetIfAway takes the waiter of a message back if the backend is away.
+func (o *Outbox) forgetIfAway(seq uint64) (away bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.troubled {
+		delete(o.waiters, seq)
+	}
+	return o.troubled
 }
 
 func (o *Outbox) accept(msg contract.Message, slot string, wait chan reply) (uint64, error) {
@@ -159,7 +175,7 @@ func (o *Outbox) put(r record) (uint64, error) {
 	}
 	err = o.store.put(r, drop...)
 	if errors.Is(err, errDamaged) {
-		if err = o.replaceStore(o.store, err); err == nil {
+		if err = o.replaceDamaged(err); err == nil {
 			r.seq, drop, dropped = max(r.seq, o.next), nil, 0
 			err = o.store.put(r)
 		}
@@ -176,99 +192,6 @@ func (o *Outbox) put(r record) (uint64, error) {
 		o.slots[r.slot] = r.seq
 	}
 	return r.seq, nil
-}
-
-// AppendFinal accepts the message that ends the job, in the place that is
-// reserved for it. It is delivered after everything else, and nothing is
-// accepted after it. When a final message is stored already, of this life or an
-// earlier one, that one stays and nothing is added.
-func (o *Outbox) AppendFinal(msg contract.Message) error {
-	if err := sendable(msg); err != nil {
-		return err
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed {
-		return ErrClosed
-	}
-	if o.final.state != finalNone {
-		o.log.Info("a final message is stored already, the new one is dropped", "key", o.key(o.final.rec.seq))
-		return nil
-	}
-	if err := o.final.write(record{seq: o.next, kind: msg.Kind, at: msg.Time, body: msg.Body}); err != nil {
-		return err
-	}
-	o.next++
-	o.counts.accepted++
-	o.wake()
-	return nil
-}
-
-// Final is the stored final message and what became of it.
-type Final struct {
-	Message   contract.Message
-	Delivered bool
-	Rejected  bool // refused by the backend
-}
-
-// Final returns the final message, of this life or an earlier one. An agent
-// that finds one which is not delivered was killed while flushing: its job has
-// ended, and only Run and Flush are left to do.
-func (o *Outbox) Final() (f Final, stored bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.final.state == finalNone {
-		return Final{}, false
-	}
-	return Final{
-		Message:   o.final.rec.message(),
-		Delivered: o.final.state == finalDelivered,
-		Rejected:  o.final.state == finalRejected,
-	}, true
-}
-
-// Reopen forgets the final message of an earlier life and what was kept, because
-// the job runs again and will end with a message of its own. Messages that wait stay.
-func (o *Outbox) Reopen() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed {
-		return ErrClosed
-	}
-	if o.final.state == finalStored {
-		o.log.Warn("the final message of an earlier run was never delivered, this run's will take its place",
-			"key", o.key(o.final.rec.seq))
-	}
-	return errors.Join(o.store.forget(), o.final.clear())
-}
-
-// Keep stores a message that is not sent, one a kind, the newest wins: the
-// child's own final message, from which agent.go makes the one that is sent.
-func (o *Outbox) Keep(msg contract.Message) error {
-	if err := sendable(msg); err != nil {
-		return err
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed {
-		return ErrClosed
-	}
-	return refusal(o.store.keep(record{kind: msg.Kind, at: msg.Time, body: msg.Body}))
-}
-
-// Kept returns what Keep stored, in this life or an earlier one.
-func (o *Outbox) Kept(kind contract.Kind) (msg contract.Message, found bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed {
-		return contract.Message{}, false
-	}
-	r, found, err := o.store.kept(kind)
-	if err != nil {
-		o.log.Warn("the kept message is unreadable", "kind", kind, "error", err)
-		return contract.Message{}, false
-	}
-	return r.message(), found
 }
 
 // Close gives the files back. Run must have returned.

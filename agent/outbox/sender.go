@@ -55,7 +55,7 @@ func (o *Outbox) head() (record, bool, error) {
 	defer o.mu.Unlock()
 	r, found, err := o.store.first(o.done)
 	if errors.Is(err, errDamaged) {
-		if err = o.replaceStore(o.store, err); err == nil {
+		if err = o.replaceDamaged(err); err == nil {
 			r, found, err = o.store.first(o.done)
 		}
 	}
@@ -128,6 +128,7 @@ func (o *Outbox) retried() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.counts.retries++
+	o.troubled = true
 }
 
 // settle takes a message out of the queue and tells whoever waits for it. A
@@ -136,7 +137,7 @@ func (o *Outbox) retried() {
 func (o *Outbox) settle(r record, final finalState, answer reply) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.trying = 0
+	o.trying, o.troubled = 0, false
 	o.counts.settled++
 	if o.final.state == finalStored && r.seq == o.final.rec.seq {
 		if err := o.final.mark(r, final); err != nil {
@@ -209,10 +210,10 @@ func (o *Outbox) refused(r record, out outcome) {
 	o.counts.rejected++
 	o.mu.Unlock()
 	if err != nil {
-		o.log.Error("the refused message could not be put aside", "key", o.key(r.seq), "error", err)
+		o.log.Error("the refused message could not be put aside", "key", o.key(r.seq), "error", err, "body", excerpt(r.body))
 	}
+	o.reportRejected(r, out) // before it leaves the queue, or Flush could end between the two
 	o.settle(r, finalRejected, reply{})
-	o.reportRejected(r, out)
 	o.opts.OnRejected(r.message(), out.status, excerpt(out.reply))
 }
 

@@ -30,7 +30,8 @@ const lockTimeout = 2 * time.Second
 // A store is the queue on disk. Every change is synced before it returns. It is
 // not safe for use by several goroutines that write.
 type store struct {
-	db *bolt.DB
+	db   *bolt.DB
+	file *os.File // the database's own, to let go of it when bbolt cannot
 }
 
 // openStore opens or makes the database. Damage that bbolt finds is errDamaged.
@@ -38,21 +39,17 @@ type store struct {
 // rebuild on open checks pages in a goroutine of its own, whose panic on a
 // damaged file nobody could recover.
 func openStore(path, jobID string) (*store, error) {
-	s := &store{}
-	err := guard(func() (err error) {
-		s.db, err = bolt.Open(path, 0o600, &bolt.Options{
-			Timeout: lockTimeout, FreelistType: bolt.FreelistMapType, InitialMmapSize: 16 << 20,
-		})
-		if err != nil {
-			return err
-		}
-		s.db.AllocSize = 1 << 20
-		return s.makeBuckets(jobID)
+	s, err := openDB(path, &bolt.Options{
+		Timeout: lockTimeout, FreelistType: bolt.FreelistMapType, InitialMmapSize: 16 << 20,
 	})
+	if err == nil {
+		s.db.AllocSize = 1 << 20
+		err = guard(func() error { return s.makeBuckets(jobID) })
+	}
 	if err == nil {
 		return s, syncDir(filepath.Dir(path))
 	}
-	s.close()
+	s.abandon()
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, contract.Failf(contract.CodeConfigInvalid, "The outbox %s is in use by another agent.", path).
@@ -61,6 +58,25 @@ func openStore(path, jobID string) (*store, error) {
 		return nil, fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	return nil, fmt.Errorf("opening the outbox: %w", err)
+}
+
+// openReadOnly opens a store that may be damaged, to save what is left.
+func openReadOnly(path string) (*store, error) {
+	return openDB(path, &bolt.Options{Timeout: lockTimeout, ReadOnly: true})
+}
+
+// openDB returns a store even with an error, for its file to be let go of.
+func openDB(path string, opts *bolt.Options) (*store, error) {
+	s := &store{}
+	opts.OpenFile = func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+		f, err = os.OpenFile(name, flag, mode)
+		s.file = f
+		return f, err
+	}
+	return s, guard(func() (err error) {
+		s.db, err = bolt.Open(path, 0o600, opts)
+		return err
+	})
 }
 
 // makeBuckets completes a new store; one that is complete is not written to.
@@ -261,44 +277,18 @@ func (s *store) meta() (m storeMeta, err error) {
 	return m, err
 }
 
-// keep stores a record beside the queue, one a kind.
-func (s *store) keep(r record) error {
-	b, err := r.encode()
-	if err != nil {
-		return err
-	}
-	return s.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketKept).Put([]byte(r.kind), b) })
-}
-
-func (s *store) kept(kind contract.Kind) (r record, found bool, err error) {
-	err = s.view(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketKept).Get([]byte(kind))
-		if b == nil {
-			return nil
-		}
-		found = true
-		r, err = decodeRecord(0, append([]byte(nil), b...))
-		return err
-	})
-	return r, found, err
-}
-
-// forget removes every kept record.
-func (s *store) forget() error {
-	return s.update(func(tx *bolt.Tx) error {
-		if err := tx.DeleteBucket(bucketKept); err != nil {
-			return err
-		}
-		_, err := tx.CreateBucket(bucketKept)
-		return err
-	})
-}
-
-// close gives the file back. A database that panicked may hold its own locks
-// for ever, so such a one is abandoned instead: see replaceStore.
+// close gives the file back.
 func (s *store) close() {
-	if s.db != nil {
-		_ = guard(s.db.Close)
+	_ = guard(s.db.Close)
+}
+
+// abandon lets go of a damaged store's file and its lock without asking bbolt,
+// which after a panic may wait for ever on a lock of its own. Its memory map
+// stays until the agent ends.
+func (s *store) abandon() {
+	if s.file != nil {
+		unlock(s.file) // closing is not enough: the map keeps the file open
+		_ = s.file.Close()
 	}
 }
 

@@ -207,8 +207,19 @@ func (r *Relay) pass(ctx context.Context, msg contract.Message, d *body) (any, e
 			return nil, err
 		}
 	}
-	r.opts.Observe(msg)
+	r.observe(msg)
 	return ok, nil
+}
+
+// observe shows an accepted message. A fault of ours there must not look to the
+// child like a message that was not accepted.
+func (r *Relay) observe(msg contract.Message) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.Error("an observer of the relay failed", "kind", msg.Kind, "panic", p)
+		}
+	}()
+	r.opts.Observe(msg)
 }
 
 // enrich adds what the agent knows better than the child.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"unicode/utf8"
 )
@@ -281,93 +280,6 @@ func (s *scanner) escape() error {
 
 func isHex(c byte) bool {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')
-}
-
-func (s *scanner) number(sh *shape) error {
-	finite, token, err := s.numberToken()
-	if err != nil {
-		return err
-	}
-	switch {
-	case sh.kind == kindInteger:
-		n, ok := integral(token)
-		if !finite || !ok {
-			return sh.unlike("the number " + shown(string(token)))
-		}
-		s.out = strconv.AppendInt(s.out, n, 10)
-	case sh.kind != kindAny && sh.kind != kindNumber:
-		return sh.unlike("the number " + shown(string(token)))
-	case !finite:
-		s.nulled++
-		s.out = append(s.out, "null"...)
-	default:
-		s.out = append(s.out, token...)
-	}
-	return nil
-}
-
-// numberToken consumes a number; finite is false for Python's words and for
-// what is beyond float64.
-func (s *scanner) numberToken() (finite bool, token []byte, err error) {
-	start := s.pos
-	for _, w := range []string{"NaN", "Infinity", "-Infinity"} {
-		if s.word(w) {
-			return false, s.in[start:s.pos], nil
-		}
-	}
-	if s.at('-') {
-		s.pos++
-	}
-	if s.at('0') {
-		s.pos++
-	} else if !s.digits() {
-		return false, nil, s.bad("a number needs digits")
-	}
-	if s.at('.') {
-		s.pos++
-		if !s.digits() {
-			return false, nil, s.bad("a number needs digits after its point")
-		}
-	}
-	if s.at('e') || s.at('E') {
-		s.pos++
-		if s.at('+') || s.at('-') {
-			s.pos++
-		}
-		if !s.digits() {
-			return false, nil, s.bad("a number needs digits in its exponent")
-		}
-	}
-	token = s.in[start:s.pos]
-	if len(token) < 5 { // 1e99 is the largest that fits
-		return true, token, nil
-	}
-	v, _ := strconv.ParseFloat(string(token), 64)
-	return !math.IsInf(v, 0), token, nil
-}
-
-func (s *scanner) at(c byte) bool { return s.pos < len(s.in) && s.in[s.pos] == c }
-
-// digits consumes digits and reports whether there were any.
-func (s *scanner) digits() bool {
-	start := s.pos
-	for s.pos < len(s.in) && s.in[s.pos] >= '0' && s.in[s.pos] <= '9' {
-		s.pos++
-	}
-	return s.pos > start
-}
-
-// integral reads a whole number, also one written as 5.0, which is how Python
-// writes an epoch that went through a division.
-func integral(token []byte) (int64, bool) {
-	if n, err := strconv.ParseInt(string(token), 10, 64); err == nil {
-		return n, true
-	}
-	v, err := strconv.ParseFloat(string(token), 64)
-	if err != nil || v != math.Trunc(v) || math.Abs(v) > 1<<53 {
-		return 0, false
-	}
-	return int64(v), true
 }
 
 // unquote decodes a string that quoted has checked.

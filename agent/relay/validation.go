@@ -131,7 +131,7 @@ func (r *Relay) validation(ctx context.Context, msg contract.Message, d *body) (
 	if theirs, ok := verdict(raw); delivered && ok {
 		isBest = theirs
 	}
-	r.opts.Observe(msg)
+	r.observe(msg)
 	return contract.ValidationReply{Status: "ok", IsBest: isBest}, nil
 }
 

@@ -1,0 +1,164 @@
+package outbox
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func TestARedirectIsNotFollowedWithTheToken(t *testing.T) {
+	elsewhere := newBackend(t, nil)
+	b := newBackend(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		if n == 0 {
+			w.Header().Set("Location", elsewhere.URL+"/steal")
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		}
+	})
+	o := open(t, t.TempDir(), options(b.URL))
+	run(t, o)
+	appendAll(t, o, heartbeat(1))
+	flush(t, o)
+	if n := len(elsewhere.got()); n != 0 {
+		t.Errorf("the redirect was followed %d times", n)
+	}
+	if n := len(b.got()); n != 2 {
+		t.Errorf("the backend got %d requests, want 2", n)
+	}
+}
+
+func TestTheProxyOfTheGivenEnvironmentIsUsed(t *testing.T) {
+	for _, c := range []struct {
+		env     map[string]string
+		proxied bool
+	}{
+		{map[string]string{"HTTP_PROXY": "PROXY"}, true},
+		{map[string]string{"http_proxy": "PROXY"}, true},
+		{map[string]string{"HTTP_PROXY": "PROXY", "NO_PROXY": ".test"}, false},
+		{map[string]string{"HTTPS_PROXY": "PROXY"}, false},
+		{nil, false},
+	} {
+		proxy := newBackend(t, nil)
+		opts := options("http://backend.test")
+		opts.Getenv = func(name string) string { return strings.ReplaceAll(c.env[name], "PROXY", proxy.URL) }
+		failed := make(chan struct{}, 1)
+		opts.Logger = loggerTo(failed)
+		o := open(t, t.TempDir(), opts)
+		run(t, o)
+		appendAll(t, o, heartbeat(1))
+		if c.proxied {
+			flush(t, o)
+		} else {
+			<-failed // backend.test does not exist
+		}
+		if got := len(proxy.got()) > 0; got != c.proxied {
+			t.Errorf("%v: went through the proxy: %v, want %v", c.env, got, c.proxied)
+		}
+	}
+}
+
+func TestACustomCAIsTrusted(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	srv.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	srv.StartTLS()
+	defer srv.Close()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}
+	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		ca      string
+		trusted bool
+	}{{file, true}, {"", false}} {
+		opts := options(srv.URL)
+		opts.CAFile = c.ca
+		failed := make(chan struct{}, 1)
+		opts.Logger = loggerTo(failed)
+		o := open(t, t.TempDir(), opts)
+		run(t, o)
+		appendAll(t, o, heartbeat(1))
+		if c.trusted {
+			flush(t, o)
+		} else {
+			<-failed
+		}
+		if got := o.Pending().Depth == 0; got != c.trusted {
+			t.Errorf("with CA file %q delivered: %v, want %v", c.ca, got, c.trusted)
+		}
+	}
+}
+
+func TestAUselessCAFileIsAConfigurationFailure(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{empty, empty + ".missing"} {
+		opts := options("https://backend.test")
+		opts.CAFile = file
+		_, err := Open(t.TempDir(), opts)
+		f, ok := errors.AsType[*contract.Failure](err)
+		if !ok || f.Code != contract.CodeConfigInvalid || f.Hint == "" || !strings.Contains(f.Message, "AGENT_CA_FILE") {
+			t.Errorf("opening with %s: %v", file, err)
+		}
+	}
+}
+
+func TestOneConnectionServesManyMessages(t *testing.T) {
+	var mu sync.Mutex
+	opened := 0
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"status":"ok","is_best":true}`)
+	}))
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			mu.Lock()
+			opened++
+			mu.Unlock()
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	o := open(t, t.TempDir(), options(srv.URL))
+	run(t, o)
+	for i := range 50 {
+		appendAll(t, o, heartbeat(i))
+	}
+	flush(t, o)
+	o.client.close() // the server may close now
+	mu.Lock()
+	defer mu.Unlock()
+	if opened != 1 {
+		t.Errorf("%d connections for 50 messages, want 1", opened)
+	}
+}
+
+// loggerTo sends a token for every record of level warning and above.
+func loggerTo(ch chan struct{}) *slog.Logger { return slog.New(signalHandler{ch}) }
+
+type signalHandler struct{ ch chan struct{} }
+
+func (h signalHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
+func (h signalHandler) WithAttrs([]slog.Attr) slog.Handler           { return h }
+func (h signalHandler) WithGroup(string) slog.Handler                { return h }
+func (h signalHandler) Handle(context.Context, slog.Record) error {
+	select {
+	case h.ch <- struct{}{}:
+	default:
+	}
+	return nil
+}
