@@ -9,6 +9,8 @@ package imagefolder
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -53,7 +55,13 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 	if err != nil {
 		return nil, classes, err
 	}
-	return tally.Counts(), classes, describe(p, dir, classes, tally.Counts())
+	digest := sha256.New()
+	fmt.Fprintln(digest, dir.Final)
+	for i, im := range p.Images {
+		fmt.Fprintf(digest, "%s/%s/%s\n", im.Split, folder(i), im.Rel)
+	}
+	card := readme(classes, tally.Counts(), hex.EncodeToString(digest.Sum(nil)[:8]))
+	return tally.Counts(), classes, describe(p, dir, classes, card)
 }
 
 // classify drops the images without a usable class and returns the class of the
@@ -105,7 +113,7 @@ func classMap(p *plan.Plan, labels []int) (contract.ClassMap, map[int]int) {
 
 // describe writes what stands beside the folders: timm's class map, the splits
 // for Hugging Face, and which names were changed.
-func describe(p *plan.Plan, dir *staging.Dir, classes contract.ClassMap, counts []plan.Count) error {
+func describe(p *plan.Plan, dir *staging.Dir, classes contract.ClassMap, card []byte) error {
 	var lines strings.Builder
 	for _, c := range classes.Classes {
 		lines.WriteString(c.Folder + "\n")
@@ -113,7 +121,7 @@ func describe(p *plan.Plan, dir *staging.Dir, classes contract.ClassMap, counts 
 	if err := dir.Write("class_map.txt", []byte(lines.String())); err != nil {
 		return err
 	}
-	if err := dir.Write("README.md", readme(classes, counts)); err != nil {
+	if err := dir.Write("README.md", card); err != nil {
 		return err
 	}
 	if len(p.Renamed) == 0 {
@@ -127,10 +135,12 @@ func describe(p *plan.Plan, dir *staging.Dir, classes contract.ClassMap, counts 
 }
 
 // readme names the splits for load_dataset, which would guess them from folder
-// names otherwise.
-func readme(classes contract.ClassMap, counts []plan.Count) []byte {
+// names otherwise. The cache of load_dataset tells two folders of one name apart
+// by these settings alone, not by the files, so a digest of the file names and
+// of the folder's place stands among them.
+func readme(classes contract.ClassMap, counts []plan.Count, digest string) []byte {
 	var out bytes.Buffer
-	out.WriteString("---\nconfigs:\n- config_name: default\n  data_files:\n")
+	fmt.Fprintf(&out, "---\nconfigs:\n- config_name: default\n  description: \"files %s\"\n  data_files:\n", digest)
 	for _, c := range counts {
 		name := string(c.Split)
 		if c.Split == contract.SplitVal {
