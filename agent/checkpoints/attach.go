@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -29,9 +28,6 @@ func (w *Watcher) epochOf(t want, files []contract.ManifestFile, before *entry) 
 	if src.role == roleEpoch || src.role == roleResult {
 		return src.epoch
 	}
-	if src.state != nil {
-		return int(math.Ceil(src.state.Epoch - 0.02))
-	}
 	inside := files[0].Epoch
 	if inside > 0 {
 		return inside
@@ -45,10 +41,28 @@ func (w *Watcher) epochOf(t want, files []contract.ManifestFile, before *entry) 
 		}
 		return 0
 	}
-	if twin, ok := w.ledger.twin(files[0].SHA256, files[0].SizeBytes, files[0].Name); ok && twin.Epoch > 0 {
-		return twin.Epoch
+	if epoch := w.ledger.epochOfContent(files[0].SHA256, files[0].Name); epoch > 0 {
+		return epoch
 	}
 	return w.history.nearest(time.Unix(0, src.mtime()))
+}
+
+// metricsMissing fills in the metrics that are known by now (some trainers save
+// first and report then), and reports whether there were any.
+func (w *Watcher) metricsMissing() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	missing := false
+	for _, e := range w.ledger.entries {
+		for i, f := range e.files {
+			if f.Metrics != nil || f.Epoch == 0 {
+				continue
+			}
+			e.files[i].Metrics = w.history.metrics(f.Epoch)
+			missing = missing || e.files[i].Metrics != nil
+		}
+	}
+	return missing
 }
 
 // announce raises checkpoint_saved.

@@ -4,8 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"path"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -64,29 +65,45 @@ func (w *Watcher) flush(ctx context.Context, opt FinishOptions) Summary {
 	ctx, cancel := context.WithTimeout(ctx, w.opt.FlushTimeout)
 	defer cancel()
 	defer w.drain()
-	stop := context.AfterFunc(ctx, func() { w.halt(errHalted) })
+	uploads, done := spare(ctx)
+	defer done()
+	stop := context.AfterFunc(uploads, func() { w.halt(errHalted) })
 	defer stop()
 
 	if w.opt.OutputPrefix != "" {
-		return w.finishOutputs(ctx)
+		return w.finishOutputs(uploads)
 	}
 	end := &closing{clean: opt.Clean}
 	clear(w.tries) // no more waiting for the next try
-	w.loop(ctx, &hints{}, end)
-	sent := w.sendOutputs(ctx, contract.CheckpointPrefix(w.opt.JobID), outputsFolder)
+	w.loop(uploads, &hints{}, end)
+	sent := w.sendOutputs(uploads, contract.CheckpointPrefix(w.opt.JobID), outputsFolder)
 	w.dropStaged()
 	w.bookOutputs(sent)
-	w.ledger.failed = w.failed(sent)
-	w.dirty = w.dirty || len(w.ledger.failed) > 0
+	failed, failure := w.failed(sent)
+	w.dirty = w.dirty || len(failed) > 0
+	w.ledger.failed = failed
 	w.wants, w.current = nil, nil
 	end.manifestOnly = true
 	w.loop(ctx, &hints{}, end)
-	return w.summary(sent)
+	s := w.summary(sent)
+	s.failure = failure
+	return s
+}
+
+// spare keeps the end of the budget for the manifest: a checkpoint that it does
+// not name is not found again.
+func spare(ctx context.Context) (context.Context, context.CancelFunc) {
+	const most = 3 * time.Second
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(most, time.Until(deadline)/5)))
 }
 
 // drain ends every worker and takes what it brings back.
 func (w *Watcher) drain() {
-	w.halt(errHalted)
+	w.haltAll(errHalted)
 	for len(w.busy) > 0 || w.loading || w.writing {
 		w.take(<-w.results, nil)
 	}
@@ -137,20 +154,38 @@ func (w *Watcher) dropStaged() {
 	}
 }
 
-// failed lists what is on disk and not in the bucket.
-func (w *Watcher) failed(sent sentOutputs) []contract.ManifestFailed {
-	failed := slices.Clone(sent.failed)
+// failed lists what is on disk and not in the bucket. The failure is that of the
+// file which the job was run for: the best checkpoint, or the last one where
+// there is no best.
+func (w *Watcher) failed(sent sentOutputs) (failed []contract.ManifestFailed, failure *contract.Failure) {
+	failed = slices.Clone(sent.failed)
+	hasBest := w.ledger.find(roleBest) != nil
 	for _, want := range w.wants {
 		if w.satisfied(want) {
 			continue
 		}
 		failed = append(failed, contract.ManifestFailed{Name: want.name, Reason: w.cause(want.name).Error()})
+		r := roleOfName(want.name)
+		if r == roleBest || r == roleLast && !hasBest && failure == nil {
+			failure = w.failure(want.name)
+		}
 	}
 	for rel, reason := range w.left {
 		failed = append(failed, contract.ManifestFailed{Name: rel, Reason: reason})
 	}
 	slices.SortFunc(failed, func(a, b contract.ManifestFailed) int { return cmp.Compare(a.Name, b.Name) })
-	return failed
+	return failed, failure
+}
+
+func (w *Watcher) failure(name string) *contract.Failure {
+	cause := w.cause(name)
+	f := contract.Failf(contract.CodeStorageError, "The checkpoint %s could not be uploaded: %w", name, cause).
+		WithHint("Run the job again once the bucket can be reached; it goes on from the last checkpoint that is there.")
+	if inner, ok := errors.AsType[*contract.Failure](cause); ok {
+		f.Type, f.Code, f.Retryable, f.Hint = inner.Type, inner.Code, inner.Retryable, cmp.Or(inner.Hint, f.Hint)
+		f.Message = fmt.Sprintf("The checkpoint %s could not be uploaded: %s", name, inner.Message)
+	}
+	return f
 }
 
 // cause is why a name is not up: its own last error, or that of the manifest,
@@ -183,26 +218,5 @@ func (w *Watcher) summary(sent sentOutputs) Summary {
 	if last != nil {
 		s.Last = last.uri(w.opt.Store, prefix)
 	}
-	s.failure = w.failure(s)
 	return s
-}
-
-// failure looks whether the file that the job was run for is missing: the best
-// checkpoint, or the last one where there is no best.
-func (w *Watcher) failure(s Summary) *contract.Failure {
-	for _, f := range s.Failed {
-		if name := roleOfName(path.Base(f.Name)); name != roleBest && (name != roleLast || s.Best != "") {
-			continue
-		}
-		cause := errors.New(f.Reason)
-		if _, torn := w.left[f.Name]; !torn {
-			cause = w.cause(f.Name)
-		}
-		if inner, ok := errors.AsType[*contract.Failure](cause); ok {
-			return inner
-		}
-		return contract.Failf(contract.CodeStorageError, "The checkpoint %s could not be uploaded: %w", f.Name, cause).
-			WithHint("Run the job again once the bucket can be reached; it goes on from the last checkpoint that is there.")
-	}
-	return nil
 }

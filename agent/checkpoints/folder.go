@@ -29,7 +29,7 @@ type trainerState struct {
 
 // completedEpoch is the epoch that a folder closes, or 0 in the middle of one.
 // Trainer's last step of an epoch may count as 0.99… when batches are dropped.
-func (t trainerState) completedEpoch() int {
+func (t *trainerState) completedEpoch() int {
 	n := math.Round(t.Epoch)
 	if math.IsNaN(n) || n < 1 || n > 1e6 || math.Abs(t.Epoch-n) > 0.02 {
 		return 0
@@ -37,8 +37,22 @@ func (t trainerState) completedEpoch() int {
 	return int(n)
 }
 
+// midEpoch reports whether the folder was saved by steps, between two epochs.
+func (t *trainerState) midEpoch() bool { return t != nil && t.completedEpoch() == 0 }
+
+// step orders folders of one epoch.
+func (t *trainerState) step() int64 {
+	if t == nil {
+		return 0
+	}
+	return t.Step
+}
+
+// namesBest reports whether the Trainer was told by which metric to choose.
+func (t *trainerState) namesBest() bool { return t != nil && (t.BestStep > 0 || t.BestDir != "") }
+
 // isBest reports whether the state names the checkpoint of this step as best.
-func (t trainerState) isBest(step int64) bool {
+func (t *trainerState) isBest(step int64) bool {
 	return t.BestStep == step && step > 0 || path.Base(filepath.ToSlash(t.BestDir)) == fmt.Sprintf("checkpoint-%d", step)
 }
 
@@ -61,7 +75,8 @@ func (s *scanner) takeFolder(dir string, l listing, depth int) bool {
 			s.takeStep(dir)
 			return true
 		}
-		return !s.final // still being written; at the end: whatever is whole in it
+		// Without it: still being written, or the work of some other script.
+		return !s.final && (len(l.marks) > 0 || slices.ContainsFunc(l.models, huggingFaceWeights))
 	case slices.Contains(l.marks, "saved_model.pb"), strings.HasSuffix(base, ".mlpackage"),
 		strings.HasSuffix(base, "_openvino_model"):
 		s.addFolder(dir, identifyFolder(dir), s.tree(dir), nil)
@@ -90,7 +105,7 @@ func (s *scanner) takeStep(dir string) {
 	if err != nil {
 		return // half written: the next look sees it
 	}
-	id := identity{name: path.Base(dir)}
+	id := identity{role: roleEpoch, name: path.Base(dir), epoch: int(min(1e6, math.Ceil(state.Epoch)))}
 	if n := state.completedEpoch(); n > 0 {
 		id = epochIdentity(n, "")
 	}

@@ -2,6 +2,7 @@ package checkpoints
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -132,9 +133,9 @@ func primary(m contract.Metrics, name string) (float64, bool) {
 	if v, ok := m[name]; ok && v.Finite() {
 		return float64(v), true
 	}
-	for k, v := range m {
-		if v.Finite() && strings.EqualFold(decorated.ReplaceAllString(k, "$1"), name) {
-			return float64(v), true
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		if m[k].Finite() && strings.EqualFold(decorated.ReplaceAllString(k, "$1"), name) {
+			return float64(m[k]), true
 		}
 	}
 	return 0, false

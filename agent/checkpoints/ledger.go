@@ -83,16 +83,36 @@ func roleOfName(name string) role {
 	return identifyStem(stem, ext).role
 }
 
-// twin finds an object with this content, other than the one at name.
-func (l *ledger) twin(sha string, size int64, except string) (contract.ManifestFile, bool) {
+// gather returns the entry of a name. What an earlier run's manifest listed file
+// by file becomes part of it when the name turns out to be a folder.
+func (l *ledger) gather(name string, folder bool) *entry {
+	e := l.entries[name]
+	if !folder {
+		return e
+	}
+	for inner, one := range l.entries {
+		if !strings.HasPrefix(inner, name+"/") {
+			continue
+		}
+		if e == nil {
+			e = &entry{name: name, folder: true}
+		}
+		e.files = append(e.files, one.files...)
+		delete(l.entries, inner)
+	}
+	return e
+}
+
+// epochOfContent is the epoch of an object with this content, 0 when none says.
+func (l *ledger) epochOfContent(sha string, except string) int {
 	for _, e := range l.entries {
 		for _, f := range e.files {
-			if f.SHA256 == sha && f.SizeBytes == size && f.Name != except {
-				return f, true
+			if f.SHA256 == sha && f.Name != except && f.Epoch > 0 {
+				return f.Epoch
 			}
 		}
 	}
-	return contract.ManifestFile{}, false
+	return 0
 }
 
 // admitted are the epochs that are kept by frequency.
@@ -148,6 +168,9 @@ func (l *ledger) manifest(job string, h *history, at time.Time) contract.Manifes
 			continue
 		}
 		for _, f := range e.files {
+			if reported := h.metrics(f.Epoch); reported != nil {
+				f.Metrics = reported
+			}
 			f.IsBest = e.role == roleBest || m.BestEpoch > 0 && f.Epoch == m.BestEpoch && e.role != roleOther
 			m.Files = append(m.Files, f)
 			m.LastEpoch = max(m.LastEpoch, f.Epoch)

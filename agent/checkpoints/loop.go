@@ -56,15 +56,18 @@ func (w *Watcher) loop(ctx context.Context, h *hints, end *closing) {
 		case <-timer.C:
 		case <-w.wake:
 			w.replan(end)
+			w.dirty = w.dirty || w.metricsMissing()
 		case r := <-w.results:
 			w.take(r, end)
 		case e, open := <-h.events():
-			if open && h.matters(e) {
-				w.hurry(now.Add(hintDelay))
+			if !open {
+				h = &hints{}
+			} else if h.matters(e) {
+				w.hint(now)
 			}
 		case err := <-h.errors():
 			if lost(err) {
-				w.hurry(now)
+				w.hint(now)
 			}
 		}
 		timer.Stop()
@@ -76,6 +79,16 @@ func (w *Watcher) hurry(at time.Time) {
 	if w.nextScan.IsZero() || at.Before(w.nextScan) {
 		w.nextScan = at
 	}
+}
+
+// hint has the next look come soon, but not so soon that looking would take
+// more than its share of the time.
+func (w *Watcher) hint(now time.Time) {
+	at := now.Add(hintDelay)
+	if at.Before(w.notBefore) {
+		at = w.notBefore
+	}
+	w.hurry(at)
 }
 
 // untilNext is the time until something is due by itself.
@@ -104,15 +117,19 @@ func (w *Watcher) look(now time.Time, h *hints, end *closing) {
 	}
 	w.remember(v)
 	w.planner.meet(v)
-	h.follow(v.dirs)
+	unseen := h.follow(v.dirs)
 	w.settler.keep(v)
 	accepted, again := w.accepted(v, now, end)
-	w.nextScan = time.Time{}
+	share := scanShare * time.Since(started)
+	w.nextScan, w.notBefore = time.Time{}, now.Add(share)
 	if end == nil {
-		w.nextScan = now.Add(max(w.opt.ScanInterval, scanShare*time.Since(started)))
+		w.nextScan = now.Add(max(w.opt.ScanInterval, share))
 	}
 	if again > 0 {
-		w.hurry(now.Add(max(again, scanShare*time.Since(started))))
+		w.hurry(now.Add(max(again, share)))
+	}
+	if unseen {
+		w.hint(now)
 	}
 	w.abandonChanged(v)
 	w.wants = w.planner.plan(accepted, w.situation())

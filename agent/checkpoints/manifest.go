@@ -61,7 +61,7 @@ func (w *Watcher) startLoading(now time.Time) {
 	}
 	w.loading = true
 	go func() {
-		m, err := readManifest(w.workers, w.opt.Store, w.opt.JobID)
+		m, err := readManifest(w.manifests, w.opt.Store, w.opt.JobID)
 		if errors.Is(err, fs.ErrNotExist) {
 			m, err = contract.Manifest{}, nil
 		}
@@ -124,10 +124,10 @@ func (w *Watcher) startWriting(now time.Time) {
 	w.dirty, w.writing = false, true
 	obsolete := slices.Clone(w.obsolete)
 	go func() {
-		_, err := w.opt.Store.Put(w.workers, contract.ManifestKey(w.opt.JobID), bytes.NewReader(data), int64(len(data)), nil)
+		_, err := w.opt.Store.Put(w.manifests, contract.ManifestKey(w.opt.JobID), bytes.NewReader(data), int64(len(data)), nil)
 		var deleted []string
 		for _, key := range obsolete {
-			if err == nil && w.opt.Store.Delete(w.workers, key) == nil {
+			if err == nil && w.opt.Store.Delete(w.manifests, key) == nil {
 				deleted = append(deleted, key)
 			}
 		}
@@ -152,7 +152,7 @@ func (w *Watcher) takeWritten(m writtenManifest, err error) {
 func (w *Watcher) prune() {
 	oldest := oldestKept(w.opt.Keep, w.ledger.admitted())
 	for _, e := range w.ledger.entries {
-		if e.role == roleEpoch && (e.staged && !w.wanted(e.name) || !e.staged && e.epoch() < oldest) {
+		if e.staged && !w.wanted(e.name) || !e.staged && e.role == roleEpoch && e.epoch() < oldest {
 			w.drop(e)
 		}
 	}

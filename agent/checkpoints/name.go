@@ -61,7 +61,7 @@ var (
 	// checkpoint-4.pth.tar (timm); without the extension it is a step of Hugging Face.
 	timmEpoch    = regexp.MustCompile(`^checkpoint-(\d{1,6})$`)
 	timmRecovery = regexp.MustCompile(`^recovery-\d+-\d+$`)
-	resultsPath  = regexp.MustCompile(`(?:^|/)validation-results/epoch-(\d{1,6})/(.+)$`)
+	resultsPath  = regexp.MustCompile(`(?:^|/)validation-results/epoch-(\d{1,6})/([^/]+\.json)$`)
 )
 
 // temporary reports whether a name is one that a writer renames later: dot

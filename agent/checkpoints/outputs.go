@@ -40,15 +40,15 @@ func (w *Watcher) sendOutputs(ctx context.Context, prefix, folder string) sentOu
 	if ctx.Err() != nil {
 		return sent
 	}
-	files, warnings := w.listOutputs()
-	sent.warnings = warnings
+	files := w.listOutputs(&sent)
+	all := w.outputsMeter(files)
 	var mu sync.Mutex
 	var g errgroup.Group
 	g.SetLimit(outputsAtOnce)
 	for _, f := range files {
 		name := folder + clean(f.rel)
 		g.Go(func() error {
-			m, err := w.sendOutput(ctx, prefix, name, f)
+			m, err := w.sendOutput(ctx, prefix, name, f, all)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -64,7 +64,19 @@ func (w *Watcher) sendOutputs(ctx context.Context, prefix, folder string) sentOu
 	return sent
 }
 
-func (w *Watcher) sendOutput(ctx context.Context, prefix, name string, f file) (contract.ManifestFile, error) {
+// outputsMeter shows all outputs as one upload.
+func (w *Watcher) outputsMeter(files []file) *meter {
+	m := &meter{all: w.totals, name: "outputs"}
+	for _, f := range files {
+		m.total += f.version.size
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state.active = []*meter{m}
+	return m
+}
+
+func (w *Watcher) sendOutput(ctx context.Context, prefix, name string, f file, all *meter) (contract.ManifestFile, error) {
 	u := &uploader{
 		store: w.opt.Store, dir: w.opt.Dir, now: w.opt.Now,
 		key: func(name string) string { return prefix + name },
@@ -72,7 +84,7 @@ func (w *Watcher) sendOutput(ctx context.Context, prefix, name string, f file) (
 	var m contract.ManifestFile
 	var err error
 	for try := 1; try <= outputTries; try++ {
-		t := &task{meter: &meter{all: w.totals, name: name, total: f.version.size}}
+		t := &task{meter: all}
 		if m, err = u.file(ctx, t, f, name); err == nil || changed(err) || ctx.Err() != nil {
 			break
 		}
@@ -85,6 +97,20 @@ func (w *Watcher) sendOutput(ctx context.Context, prefix, name string, f file) (
 	return m, err
 }
 
+// torn reports whether a model among the outputs lacks its end: the trainer was
+// killed while it wrote it.
+func torn(root *os.Root, f file) bool {
+	if _, _, model := splitModel(path.Base(f.rel)); !model {
+		return false
+	}
+	h, err := openRegular(root, f.rel)
+	if err != nil {
+		return false // the upload will say why
+	}
+	defer func() { _ = h.Close() }()
+	return inspect(h, f.version.size, path.Base(f.rel)) == cut
+}
+
 func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -95,37 +121,45 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // listOutputs finds the outputs within the limits.
-func (w *Watcher) listOutputs() (files []file, warnings []string) {
+func (w *Watcher) listOutputs(sent *sentOutputs) (files []file) {
 	root, err := os.OpenRoot(w.opt.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, []string{fmt.Sprintf("OUTPUT_DIR cannot be read: %v", err)}
+		sent.warn("OUTPUT_DIR cannot be read: %v", err)
+		return nil
 	}
 	defer func() { _ = root.Close() }()
 	all, cut := w.walkOutputs(root)
 	if cut {
-		warnings = append(warnings, fmt.Sprintf("OUTPUT_DIR holds more than %d files; the rest was not uploaded", w.opt.Limits.Files))
+		sent.warn("OUTPUT_DIR holds more than %d files; the rest was not uploaded", w.opt.Limits.Files)
 	}
 	slices.SortFunc(all, func(a, b file) int {
 		return cmp.Or(cmp.Compare(a.version.size, b.version.size), cmp.Compare(a.rel, b.rel))
 	})
 	total, left := int64(0), 0
 	for _, f := range all {
-		if f.version.size > w.opt.Limits.FileBytes || total+f.version.size > w.opt.Limits.TotalBytes {
+		switch {
+		case f.version.size > w.opt.Limits.FileBytes || total+f.version.size > w.opt.Limits.TotalBytes:
 			if left++; left <= outputWarnings {
-				warnings = append(warnings, fmt.Sprintf("%s was not uploaded: %d bytes are more than outputs may have", f.rel, f.version.size))
+				sent.warn("%s was not uploaded: %d bytes are more than outputs may have", f.rel, f.version.size)
 			}
-			continue
+		case torn(root, f):
+			sent.failed = append(sent.failed, contract.ManifestFailed{Name: f.rel, Reason: reasonCut})
+		default:
+			total += f.version.size
+			files = append(files, f)
 		}
-		total += f.version.size
-		files = append(files, f)
 	}
 	if left > outputWarnings {
-		warnings = append(warnings, fmt.Sprintf("%d more files were not uploaded because of their size", left-outputWarnings))
+		sent.warn("%d more files were not uploaded because of their size", left-outputWarnings)
 	}
-	return files, warnings
+	return files
+}
+
+func (s *sentOutputs) warn(format string, args ...any) {
+	s.warnings = append(s.warnings, fmt.Sprintf(format, args...))
 }
 
 // walkOutputs lists regular files. Links are not followed here: what they point

@@ -84,8 +84,8 @@ func (p *planner) plan(sources []source, s situation) []want {
 			wants = p.add(wants, src.name, src, priorityOther)
 		}
 	}
-	slices.SortStableFunc(epochs, func(a, b source) int { return cmp.Compare(a.epoch, b.epoch) })
-	wants = p.addEpochs(wants, epochs, s)
+	slices.SortStableFunc(epochs, byEpoch)
+	wants = unique(p.addEpochs(wants, epochs, s))
 	slices.SortStableFunc(wants, func(a, b want) int {
 		return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(b.source.epoch, a.source.epoch))
 	})
@@ -95,15 +95,15 @@ func (p *planner) plan(sources []source, s situation) []want {
 func (p *planner) addEpochs(wants []want, epochs []source, s situation) []want {
 	admitted := slices.Clone(s.admitted)
 	for _, src := range epochs {
-		if admits(p.frequency, src.epoch, admitted) {
+		if !src.state.midEpoch() && admits(p.frequency, src.epoch, admitted) {
 			admitted = append(admitted, src.epoch)
 		}
 	}
 	oldest := oldestKept(p.keep, admitted)
 	for i, src := range epochs {
 		newest := i == len(epochs)-1 && !p.writesLast
-		best := !p.writesBest && (src.epoch == s.bestEpoch || bestByState(src, epochs))
-		admit := src.epoch >= oldest && slices.Contains(admitted, src.epoch)
+		best := !p.writesBest && isBest(src, epochs, s.bestEpoch)
+		admit := !src.state.midEpoch() && src.epoch >= oldest && slices.Contains(admitted, src.epoch)
 		// A folder is not replaced in one step as an object is. So it goes up
 		// under its epoch first, and last and best are copied from there: until
 		// the manifest names the new one, the one before is untouched.
@@ -152,10 +152,35 @@ func oldestKept(keep int, admitted []int) int {
 	return epochs[len(epochs)-keep]
 }
 
-// bestByState asks the newest trainer_state.json, which knows metric_for_best_model.
-func bestByState(src source, epochs []source) bool {
-	newest := epochs[len(epochs)-1]
-	return newest.state != nil && src.state != nil && newest.state.isBest(src.state.Step)
+// byEpoch puts the newest last, and of one epoch the file that can be trained on.
+func byEpoch(a, b source) int {
+	return cmp.Or(cmp.Compare(a.epoch, b.epoch), cmp.Compare(a.state.step(), b.state.step()),
+		boolCompare(resumable(a.rel), resumable(b.rel)))
+}
+
+// isBest asks the newest trainer_state.json, which knows metric_for_best_model,
+// and else the primary metric.
+func isBest(src source, epochs []source, bestEpoch int) bool {
+	if newest := epochs[len(epochs)-1]; newest.state.namesBest() {
+		return src.state != nil && newest.state.isBest(src.state.Step)
+	}
+	return src.epoch == bestEpoch && !src.state.midEpoch()
+}
+
+// unique leaves one want a name, that of the newest source: two would replace
+// each other for ever.
+func unique(wants []want) []want {
+	newest := map[string]int64{}
+	for _, w := range wants {
+		newest[w.name] = max(newest[w.name], w.source.mtime())
+	}
+	return slices.DeleteFunc(wants, func(w want) bool {
+		keep := newest[w.name] == w.source.mtime()
+		if keep {
+			newest[w.name] = -1 // of equals the first
+		}
+		return !keep
+	})
 }
 
 func addAlias(wants []want, name string, src source, priority int) []want {

@@ -2,6 +2,7 @@ package checkpoints
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 
 	"github.com/fsnotify/fsnotify"
@@ -33,10 +34,12 @@ func newHints(opt Options) *hints {
 	return h
 }
 
-// follow watches every directory of the latest view, and forgets those gone.
-func (h *hints) follow(dirs []string) {
+// follow watches every directory of the latest view, and forgets those gone. It
+// reports whether any is new: what was written into it between the look and the
+// watch gave no event.
+func (h *hints) follow(dirs []string) (added bool) {
 	if h.watcher == nil {
-		return
+		return false
 	}
 	there := make(map[string]bool, len(dirs))
 	for _, d := range dirs {
@@ -46,6 +49,7 @@ func (h *hints) follow(dirs []string) {
 		}
 		if h.watcher.Add(filepath.Join(h.dir, d)) == nil {
 			h.watched[d] = true
+			added = true
 		}
 	}
 	for d := range h.watched {
@@ -53,6 +57,7 @@ func (h *hints) follow(dirs []string) {
 			delete(h.watched, d) // the kernel dropped the watch with the directory
 		}
 	}
+	return added
 }
 
 func (h *hints) events() <-chan fsnotify.Event {
@@ -70,18 +75,20 @@ func (h *hints) errors() <-chan error {
 }
 
 // matters tells the events that may be about a checkpoint from the flood of a
-// script that writes ten thousand pictures. A new directory is known only by its
-// creation.
+// script that writes ten thousand pictures.
 func (h *hints) matters(e fsnotify.Event) bool {
-	if e.Has(fsnotify.Create) {
-		return true
-	}
 	rel, err := filepath.Rel(h.dir, e.Name)
 	if err != nil {
 		return true
 	}
-	_, model := identifyFile(filepath.ToSlash(rel))
-	return model || folderMark(filepath.Base(rel))
+	if _, model := identifyFile(filepath.ToSlash(rel)); model || folderMark(filepath.Base(rel)) {
+		return true
+	}
+	if !e.Has(fsnotify.Create) {
+		return false
+	}
+	info, err := os.Lstat(e.Name)
+	return err == nil && info.IsDir()
 }
 
 // lost reports whether an error means that events were dropped.

@@ -25,24 +25,27 @@ type Watcher struct {
 	summed    *Summary      // of Finish
 	wake      chan struct{} // Observe learnt something
 	results   chan result
-	workers   context.Context
+	workers   context.Context // of uploads
 	halt      context.CancelCauseFunc
+	manifests context.Context // outlives workers by a moment
+	haltAll   context.CancelCauseFunc
 
 	// The loop's own.
-	ledger   *ledger
-	loaded   bool
-	current  []source // what the last look found complete
-	wants    []want
-	tries    map[string]*try
-	busy     map[string]*task
-	left     map[string]string // path → why it is not accepted
-	dirty    bool              // the manifest is behind the ledger
-	writing  bool              // the manifest is on its way
-	loading  bool
-	obsolete []string // keys to delete once no manifest names them
-	nextScan time.Time
-	began    bool
-	warned   map[string]bool
+	ledger    *ledger
+	loaded    bool
+	current   []source // what the last look found complete
+	wants     []want
+	tries     map[string]*try
+	busy      map[string]*task
+	left      map[string]string // path → why it is not accepted
+	dirty     bool              // the manifest is behind the ledger
+	writing   bool              // the manifest is on its way
+	loading   bool
+	obsolete  []string // keys to delete once no manifest names them
+	nextScan  time.Time
+	notBefore time.Time // of the next look that a hint asks for
+	began     bool
+	warned    map[string]bool
 
 	// Seen from outside.
 	mu      sync.Mutex
@@ -74,14 +77,15 @@ func New(opt Options) (*Watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	workers, halt := context.WithCancelCause(context.Background())
+	manifests, haltAll := context.WithCancelCause(context.Background())
+	workers, halt := context.WithCancelCause(manifests)
 	w := &Watcher{
 		opt:     opt,
 		settler: settler{quiet: opt.Settle, looks: map[string]*look{}},
 		planner: planner{frequency: opt.Frequency, keep: opt.Keep, owners: map[string]owner{}, before: map[string]string{}},
 		totals:  &totals{now: opt.Now},
 		turn:    make(chan struct{}, 1), finish: make(chan struct{}), wake: make(chan struct{}, 1),
-		results: make(chan result), workers: workers, halt: halt,
+		results: make(chan result), workers: workers, halt: halt, manifests: manifests, haltAll: haltAll,
 		ledger: ledgerOf(contract.Manifest{}), tries: map[string]*try{}, busy: map[string]*task{},
 		left: map[string]string{}, warned: map[string]bool{},
 		history: history{metric: opt.PrimaryMetric, mode: opt.MetricMode},

@@ -132,7 +132,7 @@ func (w *Watcher) takeUpload(r result) {
 	w.state.doneBytes += t.want.source.size
 	w.state.doneFiles++
 	w.mu.Unlock()
-	before := w.ledger.entries[name]
+	before := w.ledger.gather(name, t.want.source.folder)
 	e := &entry{
 		name: name, stamp: t.want.stamp, role: roleOfWant(t.want), folder: t.want.source.folder,
 		staged: t.want.staged, files: w.attach(t.want, r.files, before),
