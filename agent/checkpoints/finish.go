@@ -161,7 +161,7 @@ func (w *Watcher) failed(sent sentOutputs) (failed []contract.ManifestFailed, fa
 	failed = slices.Clone(sent.failed)
 	hasBest := w.ledger.find(roleBest) != nil
 	for _, want := range w.wants {
-		if w.satisfied(want) {
+		if w.satisfied(want) || want.staged {
 			continue
 		}
 		failed = append(failed, contract.ManifestFailed{Name: want.name, Reason: w.cause(want.name).Error()})

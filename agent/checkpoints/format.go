@@ -1,6 +1,7 @@
 package checkpoints
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
@@ -132,11 +133,12 @@ func lastTensorEnd(dec *json.Decoder) (int64, error) {
 }
 
 // inspectONNX walks the fields of the ModelProto: the last one must end where
-// the file ends, and the graph (field 7), which holds nearly all, must be there.
+// the file ends, and the graph, which holds nearly all, and the operator sets,
+// which are written after it, must be there.
 func inspectONNX(r io.ReaderAt, size int64) wholeness {
-	const graphField, maxFields = 7, 10_000
+	const graph, opsets, maxFields = 1 << 7, 1 << 8, 10_000
 	var at int64
-	graph := false
+	seen := 0
 	for range maxFields {
 		if at == size {
 			break
@@ -161,17 +163,14 @@ func inspectONNX(r io.ReaderAt, size int64) wholeness {
 				return cut
 			}
 			at += n + int64(length)
-			graph = graph || tag>>3 == graphField
+			seen |= 1 << min(tag>>3, 30)
 		case 5:
 			at += 4
 		default:
 			return endless // not a protobuf: some other thing by this name
 		}
 	}
-	if at != size || !graph {
-		return cut
-	}
-	return whole
+	return wholeIf(at == size && seen&graph != 0 && seen&opsets != 0)
 }
 
 func uvarintAt(r io.ReaderAt, at int64) (value uint64, length int64) {
@@ -206,24 +205,29 @@ func inspectHDF5(r io.ReaderAt, size int64) wholeness {
 	return whole
 }
 
-// inspectJSON looks at the two ends: what opens must be closed. It does not
-// parse; a reader of the object does.
+// inspectJSON counts brackets outside strings: what opens must be closed at the
+// end. It does not parse: Python writes NaN, which JSON does not have.
 func inspectJSON(r io.ReaderAt, size int64) wholeness {
-	head, tail := make([]byte, min(size, 64)), make([]byte, min(size, 64))
-	if !readFull(r, head, 0) || !readFull(r, tail, size-int64(len(tail))) {
-		return cut
+	in := bufio.NewReaderSize(io.NewSectionReader(r, 0, size), 64<<10)
+	depth, quoted, closed := 0, false, false
+	for {
+		c, err := in.ReadByte()
+		if err != nil {
+			return wholeIf(err == io.EOF && closed)
+		}
+		switch {
+		case quoted && c == '\\':
+			_, _ = in.Discard(1)
+		case c == '"':
+			quoted = !quoted
+		case quoted, c == ' ', c == '\n', c == '\r', c == '\t':
+		case c == '{', c == '[':
+			depth++
+		case c == '}', c == ']':
+			depth--
+		}
+		closed = closed && depth == 0 || depth == 0 && (c == '}' || c == ']')
 	}
-	head, tail = bytes.TrimSpace(head), bytes.TrimSpace(tail)
-	if len(head) == 0 || len(tail) == 0 {
-		return cut
-	}
-	switch head[0] {
-	case '{':
-		return wholeIf(tail[len(tail)-1] == '}' && size > 1)
-	case '[':
-		return wholeIf(tail[len(tail)-1] == ']' && size > 1)
-	}
-	return endless
 }
 
 func wholeIf(ok bool) wholeness {

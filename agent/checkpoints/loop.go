@@ -39,6 +39,7 @@ func (w *Watcher) loop(ctx context.Context, h *hints, end *closing) {
 		now := w.opt.Now()
 		if !w.nextScan.IsZero() && !now.Before(w.nextScan) {
 			w.look(now, h, end)
+			w.onLook()
 		}
 		w.startDue(now)
 		w.publish()

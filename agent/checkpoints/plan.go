@@ -212,7 +212,11 @@ func (p *planner) add(wants []want, name string, src source, priority int) []wan
 		p.owners[name] = owner{dir: dir, fresh: fresh || held.fresh}
 	case fresh && !held.fresh:
 		p.owners[name] = owner{dir: dir, fresh: true}
-		wants = slices.DeleteFunc(wants, func(w want) bool { return w.name == name })
+		for i, w := range wants {
+			if w.name == name {
+				wants[i] = makeWant(clean(w.source.rel), w.source, priorityOther)
+			}
+		}
 	default:
 		name = clean(src.rel)
 		priority = max(priority, priorityOther)

@@ -46,6 +46,7 @@ type Watcher struct {
 	notBefore time.Time // of the next look that a hint asks for
 	began     bool
 	warned    map[string]bool
+	onLook    func() // after every look; tests wait for it
 
 	// Seen from outside.
 	mu      sync.Mutex
@@ -87,7 +88,7 @@ func New(opt Options) (*Watcher, error) {
 		turn:    make(chan struct{}, 1), finish: make(chan struct{}), wake: make(chan struct{}, 1),
 		results: make(chan result), workers: workers, halt: halt, manifests: manifests, haltAll: haltAll,
 		ledger: ledgerOf(contract.Manifest{}), tries: map[string]*try{}, busy: map[string]*task{},
-		left: map[string]string{}, warned: map[string]bool{},
+		left: map[string]string{}, warned: map[string]bool{}, onLook: func() {},
 		history: history{metric: opt.PrimaryMetric, mode: opt.MetricMode},
 	}
 	w.uploader = &uploader{store: opt.Store, dir: opt.Dir, scratch: opt.ScratchDir, key: w.key, now: opt.Now}

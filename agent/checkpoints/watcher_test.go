@@ -2,9 +2,10 @@ package checkpoints
 
 import (
 	"context"
-	"encoding/json"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +22,31 @@ type rig struct {
 	failed chan contract.ManifestFailed
 	cancel context.CancelFunc
 	done   chan struct{}
+
+	looks  atomic.Int64
+	looked chan struct{}
+}
+
+const hour = time.Hour
+
+func newTime() time.Time { return time.Unix(1_000_000, 0) }
+
+// awaitLooks returns after n more looks at OUTPUT_DIR.
+func (r *rig) awaitLooks(n int) {
+	r.t.Helper()
+	for until := r.looks.Load() + int64(n); r.looks.Load() < until; {
+		r.tick()
+	}
+}
+
+// tick waits for a look.
+func (r *rig) tick() {
+	r.t.Helper()
+	select {
+	case <-r.looked:
+	case <-time.After(30 * time.Second):
+		r.t.Fatal("OUTPUT_DIR is not looked at any more")
+	}
 }
 
 // fast makes looks follow each other without making tests wait.
@@ -34,6 +60,7 @@ func newRig(t *testing.T, b *bucket, change func(*Options)) *rig {
 	r := &rig{
 		t: t, dir: t.TempDir(), bucket: b,
 		saved: make(chan contract.CheckpointSaved, 1000), failed: make(chan contract.ManifestFailed, 1000),
+		looked: make(chan struct{}, 1),
 	}
 	opt := Options{
 		Dir: r.dir, JobID: job, Store: b, Frequency: 1, PrimaryMetric: "mAP50-95",
@@ -55,6 +82,13 @@ func newRig(t *testing.T, b *bucket, change func(*Options)) *rig {
 		t.Fatal(err)
 	}
 	r.Watcher, r.dir = w, opt.Dir
+	w.onLook = func() {
+		r.looks.Add(1)
+		select {
+		case r.looked <- struct{}{}:
+		default:
+		}
+	}
 	t.Cleanup(func() { r.finish(FinishOptions{Clean: true}) })
 	return r
 }
@@ -122,26 +156,4 @@ func (r *rig) wantNames(want ...string) {
 	}
 }
 
-func TestUltralyticsRewritesInPlaceAndCountsFromZero(t *testing.T) {
-	r := newRig(t, newBucket(), nil)
-	r.run()
-	for epoch := range 3 {
-		body := torchFile(t, 3<<20, byte(epoch), ultralyticsPickle(epoch))
-		rewrite(t, r.path("train/weights/last.pt"), body)
-		if epoch != 1 {
-			rewrite(t, r.path("train/weights/best.pt"), body)
-		}
-		rewrite(t, r.path("train/weights/epoch"+string(rune('0'+epoch))+".pt"), body)
-		r.heartbeat(epoch+1, contract.Metrics{"mAP50-95": contract.Number([]float64{.3, .2, .4}[epoch])})
-		saved := r.awaitSaved("last.pt")
-		if got := saved["last.pt"].Epoch; got != epoch+1 {
-			t.Errorf("last.pt is announced as epoch %d, want %d", got, epoch+1)
-		}
-	}
-	s := r.finish(FinishOptions{Clean: true})
-	r.wantNames("best.pt", "epoch-1.pt", "epoch-2.pt", "epoch-3.pt", "last.pt")
-	if s.Best != "s3://test/checkpoints/job-j1/best.pt" || s.BestEpoch != 3 || s.LastEpoch != 3 || len(s.Failed) > 0 {
-		b, _ := json.Marshal(s)
-		t.Errorf("summary %s", b)
-	}
-}
+func makeFIFO(path string) error { return syscall.Mkfifo(path, 0o644) }
