@@ -104,6 +104,7 @@ func (w *Watcher) manifestFailed(err error) {
 	t.failures++
 	t.err, t.notBefore = err, retryAt(w.opt.Now(), t.failures)
 	w.opt.Log.Warn("the manifest of the checkpoints cannot be reached; trying again", "try", t.failures, "error", err)
+	w.reportFailure(t, manifestTries)
 }
 
 // startWriting puts the manifest when the ledger has moved on, one at a time,

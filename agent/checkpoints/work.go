@@ -25,6 +25,8 @@ type result struct {
 func (w *Watcher) startDue(now time.Time) {
 	if !w.loaded {
 		w.startLoading(now)
+	}
+	if !w.loaded {
 		return
 	}
 	for _, want := range w.wants {
@@ -171,12 +173,18 @@ func (w *Watcher) takeFailure(t *task, err error) {
 	tried.failures++
 	tried.notBefore = retryAt(w.opt.Now(), tried.failures)
 	w.opt.Log.Warn("a checkpoint could not be uploaded; trying again", "name", name, "try", tried.failures, "error", err)
-	if !tried.reported {
-		tried.reported = true
-		w.event(contract.EventCheckpointUploadFailed,
-			fmt.Sprintf("Uploading %s failed; the upload is tried again until the job ends: %v", name, err),
-			contract.ManifestFailed{Name: name, Reason: err.Error()})
+	w.reportFailure(tried, name)
+}
+
+// reportFailure raises the event once until the name is up.
+func (w *Watcher) reportFailure(t *try, name string) {
+	if t.reported {
+		return
 	}
+	t.reported = true
+	w.event(contract.EventCheckpointUploadFailed,
+		fmt.Sprintf("Uploading %s failed; it is tried again until the job ends: %v", name, t.err),
+		contract.ManifestFailed{Name: name, Reason: t.err.Error()})
 }
 
 // dropObsolete marks the files of a folder that its new version does not have.
