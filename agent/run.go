@@ -83,6 +83,9 @@ func (j *job) torchErrors() string { return filepath.Join(j.ws.root, "torchelast
 // the time limit, a hang, or a GPU that is no use any more.
 func (j *job) supervise(ctx context.Context, child *process.Child) outcome {
 	o := outcome{started: j.Now()}
+	j.gpus.ChildStarted()
+	defer j.gpus.ChildEnded()
+	j.sampler.CheckChild(child.PID())
 	limit := time.NewTimer(j.timeLimit())
 	defer limit.Stop()
 	hang := j.watchHang(child)

@@ -27,7 +27,7 @@ type Probe interface {
 type Options struct {
 	Start     Start
 	ProbePath string
-	Env       []string      // of the probe, LD_PRELOAD is taken out; NVIDIA_VISIBLE_DEVICES is read from it
+	Env       []string      // the agent's; the probe gets only what it needs, NVIDIA_VISIBLE_DEVICES is read from it
 	Period    time.Duration // between samples; default 10 s
 	Root      string        // where /dev and /proc are looked for; default "/"
 	Logger    *slog.Logger

@@ -77,11 +77,11 @@ func begin(t *testing.T, next func() (*scripted, error)) (*Monitor, *told, conte
 	t.Helper()
 	r := newTold()
 	mon, err := New(Options{
-		ProbePath: "probe", Env: []string{"NVIDIA_VISIBLE_DEVICES=all", "LD_PRELOAD=x"}, Root: t.TempDir(), OnEvent: r.event, OnFatal: r.onFatal,
+		ProbePath: "probe", Env: []string{"NVIDIA_VISIBLE_DEVICES=all", "LD_PRELOAD=x", "CALLBACK_TOKEN=secret"}, Root: t.TempDir(), OnEvent: r.event, OnFatal: r.onFatal,
 		Start: func(_ context.Context, _, env []string) (Probe, error) {
 			for _, kv := range env {
-				if kv == "LD_PRELOAD=x" {
-					t.Error("LD_PRELOAD reached the probe")
+				if kv != "NVIDIA_VISIBLE_DEVICES=all" {
+					t.Errorf("%s reached the probe", kv)
 				}
 			}
 			p, err := next()

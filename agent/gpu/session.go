@@ -61,6 +61,7 @@ func read(r io.Reader, lines chan<- contract.ProbeLine, quit <-chan struct{}) {
 		select {
 		case lines <- line:
 		case <-quit:
+			_, _ = io.Copy(io.Discard, r) // whoever writes must not be left blocked
 			return
 		}
 	}

@@ -20,13 +20,17 @@ func wanted(root string, env []string) bool {
 	return false
 }
 
-// probeEnv takes LD_PRELOAD out: a preloaded library must not ride along into
-// the driver's process.
+// probeEnv is all that the probe gets of the agent's environment: where the
+// driver's library is and which devices were asked for. No credential and no
+// LD_PRELOAD rides along into the driver's process.
 func probeEnv(env []string) []string {
-	out := make([]string, 0, len(env))
+	var out []string
 	for _, kv := range env {
-		if !strings.HasPrefix(kv, "LD_PRELOAD=") {
-			out = append(out, kv)
+		for _, keep := range []string{"PATH=", "LD_LIBRARY_PATH=", "NVIDIA_", "LANG=", "LC_ALL=", "TZ="} {
+			if strings.HasPrefix(kv, keep) {
+				out = append(out, kv)
+				break
+			}
 		}
 	}
 	return out

@@ -1,5 +1,5 @@
 // A libnvidia-ml.so.1 for tests. What it answers stands in a script file, named
-// by FAKENVML_SCRIPT and read again at every call, so a test changes the machine
+// by NVIDIA_FAKE_SCRIPT and read again at every call, so a test changes the machine
 // while the real probe runs. Compiled against the header that go-nvml ships, in
 // which a handle is a struct of one pointer; a signature that differs does not compile. With -DOLD_DRIVER it lacks what a 450 driver lacks.
 //
@@ -41,7 +41,7 @@ static void nap(long ms) {
 
 // find copies what follows "key " on the first line that begins so.
 static int find(const char *key, char *rest, size_t size) {
-    const char *path = getenv("FAKENVML_SCRIPT");
+    const char *path = getenv("NVIDIA_FAKE_SCRIPT");
     FILE *f = path ? fopen(path, "r") : NULL;
     char line[256];
     size_t n = strlen(key);
@@ -199,8 +199,10 @@ EXPORT nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t d, unsigned int *id)
 
 EXPORT nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *data, unsigned int timeout) {
     static long last_seq = 0;
+    const char *every = getenv("NVIDIA_FAKE_POLL_MS"); // a driver is told by the kernel, so measure with a rare look
+    long step = every ? atol(every) : 5;
     (void)set;
-    for (long waited = 0;; waited += 5) {
+    for (long waited = 0;; waited += step) {
         char rest[64];
         long seq = 0, xid = 0;
         int index = 0, instance = -1;
@@ -215,7 +217,7 @@ EXPORT nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *dat
             return NVML_SUCCESS;
         }
         if (waited >= (long)timeout) return NVML_ERROR_TIMEOUT;
-        nap(5);
+        nap(step);
     }
 }
 #else

@@ -63,7 +63,7 @@ func (m *Machine) Set(lines ...string) {
 
 // Env is the environment in which the probe finds this machine.
 func (m *Machine) Env() []string {
-	return append(os.Environ(), "LD_LIBRARY_PATH="+m.dir, "FAKENVML_SCRIPT="+m.script, "NVIDIA_VISIBLE_DEVICES=all")
+	return append(os.Environ(), "LD_LIBRARY_PATH="+m.dir, "NVIDIA_FAKE_SCRIPT="+m.script, "NVIDIA_VISIBLE_DEVICES=all")
 }
 
 // probes holds the probe that was built for this test process.
