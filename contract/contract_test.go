@@ -147,7 +147,7 @@ func TestFailureKeepsItsCause(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the cause is lost")
 	}
-	if f := AsFailure(err); f.Line() != "no dataset: file does not exist Check DATASET_ID." {
+	if f := AsFailure(err); f.Line() != "no dataset: file does not exist. Check DATASET_ID." {
 		t.Errorf("%q", f.Line())
 	}
 	if f := AsFailure(errors.New("x")); f.Code != CodeInternal {

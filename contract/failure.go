@@ -157,10 +157,14 @@ func (f *Failure) Error() string { return string(f.Code) + ": " + f.Line() }
 // Unwrap returns the cause, if any.
 func (f *Failure) Unwrap() error { return f.cause }
 
-// Line is error_message: message plus hint in one readable line.
+// Line is error_message: message plus hint in one readable line, the message
+// closed by a full stop where its author left that out.
 func (f *Failure) Line() string {
-	line := strings.TrimSpace(f.Message + " " + f.Hint)
-	return strings.Join(strings.Fields(line), " ")
+	message := strings.TrimSpace(f.Message)
+	if f.Hint != "" && message != "" && !strings.ContainsAny(message[len(message)-1:], ".!?:") {
+		message += "."
+	}
+	return strings.Join(strings.Fields(message+" "+f.Hint), " ")
 }
 
 // AsFailure finds the failure in err, or makes an INTERNAL one of it, so that
