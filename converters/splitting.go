@@ -57,7 +57,7 @@ func (j *conversion) assign(p *plan.Plan) {
 	for i := range p.Images {
 		p.Images[i].Split = a.Splits[p.Images[i].Index]
 	}
-	if len(p.Images) < 2 && j.problems.Failure(false) == nil {
+	if len(p.Images) < 2 && !j.problems.Fatal() {
 		j.problems.AddN(tooFew, len(p.Images), 0, "%d usable", len(p.Images))
 	}
 }
@@ -103,7 +103,7 @@ func (j *conversion) balance(counts []plan.Count, classes contract.ClassMap) {
 		objects += c.Objects
 		images += c.Images
 	}
-	if objects == 0 && images > 0 && j.problems.Failure(false) == nil {
+	if objects == 0 && images > 0 && !j.problems.Fatal() {
 		j.problems.Add(noObjects, 0, "%d images, 0 objects", images)
 	}
 	train, val := perClass[contract.SplitTrain], perClass[contract.SplitVal]

@@ -17,6 +17,7 @@ import (
 type cli struct {
 	Run     RunCmd     `cmd:"" help:"Carry one job from the environment to a delivered done."`
 	Prepare PrepareCmd `cmd:"" help:"Do everything before training; a later run reuses the work."`
+	Convert ConvertCmd `cmd:"" help:"Convert a dataset at your desk, and see what is wrong with it."`
 	Check   CheckCmd   `cmd:"" help:"Check the environment of a job and print it as a table."`
 	Doctor  DoctorCmd  `cmd:"" help:"Check that this machine, the backend and the bucket can carry the job."`
 	Replay  ReplayCmd  `cmd:"" help:"Deliver the callbacks that an earlier run could not."`

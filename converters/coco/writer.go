@@ -43,12 +43,11 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 	p.Mirror()
 	w.ids = imageIDs(p)
 	for _, split := range contract.Splits {
-		var out io.Writer = io.Discard
 		if !hasImages(p, split) {
 			continue
 		}
 		if dir == nil {
-			if err := w.split(ctx, split, bufio.NewWriter(out)); err != nil {
+			if err := w.split(ctx, split, bufio.NewWriter(io.Discard)); err != nil {
 				return nil, contract.ClassMap{}, err
 			}
 			continue

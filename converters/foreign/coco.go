@@ -43,7 +43,7 @@ func recogniseCOCO(t *source.Tree, names []string, task contract.TaskType) *Layo
 		return nil
 	}
 	return &Layout{Name: "coco", Annotations: t.Path(found[0]), read: func(problems *problem.List) (*catalog.Catalog, error) {
-		return readCOCO(t, names, found, problems)
+		return readCOCO(t, found, problems)
 	}}
 }
 
@@ -64,10 +64,9 @@ func looksLikeCOCO(file string) bool {
 		n, _ := f.ReadAt(tail, max(0, info.Size()-look))
 		tail = tail[:n]
 	}
-	text := append(head, tail...)
 	keys := 0
 	for _, key := range []string{`"images"`, `"annotations"`, `"categories"`} {
-		if bytes.Contains(text, []byte(key)) {
+		if bytes.Contains(head, []byte(key)) || bytes.Contains(tail, []byte(key)) {
 			keys++
 		}
 	}
@@ -75,7 +74,7 @@ func looksLikeCOCO(file string) bool {
 }
 
 // readCOCO reads one file, or one for each split, into one catalog.
-func readCOCO(t *source.Tree, names, files []string, problems *problem.List) (*catalog.Catalog, error) {
+func readCOCO(t *source.Tree, files []string, problems *problem.List) (*catalog.Catalog, error) {
 	var all *catalog.Catalog
 	for _, file := range files {
 		c, err := platform.ReadFile(t.Path(file), problems)
@@ -83,7 +82,7 @@ func readCOCO(t *source.Tree, names, files []string, problems *problem.List) (*c
 			return nil, err
 		}
 		split := cmp.Or(splitOf(strings.TrimSuffix(path.Base(file), path.Ext(file))), splitOf(path.Dir(file)))
-		dir := imageFolder(t, names, c, file)
+		dir := imageFolder(t, c, file)
 		for i := range c.Images {
 			im := &c.Images[i]
 			im.File = path.Join(dir, im.File)
@@ -104,7 +103,7 @@ func readCOCO(t *source.Tree, names, files []string, problems *problem.List) (*c
 }
 
 // imageFolder is the folder in which most of the file's images are.
-func imageFolder(t *source.Tree, names []string, c *catalog.Catalog, file string) string {
+func imageFolder(t *source.Tree, c *catalog.Catalog, file string) string {
 	dirs := []string{path.Dir(file), "images", "."}
 	stem := strings.TrimSuffix(path.Base(file), path.Ext(file))
 	if _, rest, ok := strings.Cut(stem, "_"); ok { // instances_train2017

@@ -81,7 +81,7 @@ func probe(r io.ReaderAt, size int64) (Info, error) {
 	defer heads.Put(buffer)
 	w := &window{r: r, size: size, head: *buffer}
 	n, err := r.ReadAt(w.head, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return Info{}, err
 	}
 	w.head = w.head[:n]

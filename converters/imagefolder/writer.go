@@ -45,7 +45,7 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 	checkSplits(perClass, classes.Classes, p.Problems)
 	folder := func(i int) string { return classes.Classes[index[labels[i]]].Folder }
 	p.Flatten(func(i int) string { return string(p.Images[i].Split) + "/" + folder(i) })
-	if dir == nil || p.Problems.Failure(false) != nil {
+	if dir == nil || p.Problems.Fatal() {
 		return tally.Counts(), classes, nil
 	}
 	err := source.Each(ctx, len(p.Images), progress, func(i int) error {

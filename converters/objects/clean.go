@@ -64,7 +64,7 @@ func NewRules(c *catalog.Catalog, task contract.TaskType, keepCrowd bool, proble
 		problems.AddN(NoKeypoints, geometric, 0, "none of %d", geometric)
 	}
 	if r.NeedsKeypoints() && points > 0 {
-		r.Skeleton = newSkeleton(c, problems)
+		r.Skeleton = newSkeleton(c)
 	}
 	return r
 }

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/converters/catalog"
-	"github.com/vision-platform/trainer-agent/converters/problem"
 )
 
 // Skeleton is what all poses of a dataset share.
@@ -15,7 +14,7 @@ type Skeleton struct {
 }
 
 // newSkeleton decides once for the dataset how its keypoints are meant.
-func newSkeleton(c *catalog.Catalog, problems *problem.List) Skeleton {
+func newSkeleton(c *catalog.Catalog) Skeleton {
 	s := Skeleton{Dims: dims(c)}
 	counts := make(map[int]int)
 	for i := range c.Objects.Len() {

@@ -65,7 +65,7 @@ func (s *scanner) nonFinite(b []byte) (float64, []byte, error) {
 // scanNumber measures the JSON number at the start of b; n is 0 when there is
 // none. The value is mantissa·10^exponent when exact is true.
 func scanNumber(b []byte) (n int, mantissa uint64, exponent int, exact bool) {
-	i, digits := 0, 0
+	i := 0
 	if i < len(b) && b[i] == '-' {
 		i++
 	}
@@ -73,7 +73,7 @@ func scanNumber(b []byte) (n int, mantissa uint64, exponent int, exact bool) {
 	for ; i < len(b) && b[i]-'0' <= 9; i++ {
 		mantissa = mantissa*10 + uint64(b[i]-'0')
 	}
-	digits = i - start
+	digits := i - start
 	if digits == 0 || (digits > 1 && b[start] == '0') {
 		return 0, 0, 0, false
 	}
@@ -95,7 +95,7 @@ func scanNumber(b []byte) (n int, mantissa uint64, exponent int, exact bool) {
 		if i < len(b) && (b[i] == '+' || b[i] == '-') {
 			i++
 		}
-		if start = i; i == len(b) || b[i]-'0' > 9 {
+		if i == len(b) || b[i]-'0' > 9 {
 			return 0, 0, 0, false
 		}
 		for i < len(b) && b[i]-'0' <= 9 {

@@ -147,6 +147,7 @@ func text(dst draw.Image, x, y int, s string, limit int, c color.Color) {
 	if len(s) > limit {
 		s = s[:limit]
 	}
+	draw.Draw(dst, image.Rect(x-1, y-11, x+7*len(s)+1, y+3), image.NewUniform(color.RGBA{0, 0, 0, 170}), image.Point{}, draw.Over)
 	d := font.Drawer{Dst: dst, Src: image.NewUniform(c), Face: basicfont.Face7x13, Dot: fixed.P(x, y)}
 	d.DrawString(s)
 }

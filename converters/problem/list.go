@@ -110,6 +110,18 @@ func (l *List) Count(kind Kind) int {
 	return 0
 }
 
+// Fatal reports whether an error is in the list.
+func (l *List) Fatal() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.entries {
+		if e.kind.Severity == Error {
+			return true
+		}
+	}
+	return false
+}
+
 // Problems are all of them: errors first, then warnings, then notes, each by code.
 func (l *List) Problems() []Problem {
 	l.mu.Lock()

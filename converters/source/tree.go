@@ -80,17 +80,26 @@ func (t *Tree) walk(dir, name, through string, level int) error {
 	return nil
 }
 
-func (t *Tree) follow(link, name string, level int) error {
+// behind resolves a link. A link to nothing or to itself is as good as no file.
+func behind(link string) (string, fs.FileInfo) {
 	real, err := filepath.EvalSymlinks(link)
 	if err != nil {
-		return nil // a link to nothing or to itself: as good as no file
-	}
-	if real != t.root && !strings.HasPrefix(real, t.root+string(filepath.Separator)) {
-		t.escapes = append(t.escapes, name)
-		return nil
+		return "", nil
 	}
 	info, err := os.Stat(real)
 	if err != nil {
+		return "", nil
+	}
+	return real, info
+}
+
+func (t *Tree) follow(link, name string, level int) error {
+	real, info := behind(link)
+	if info == nil {
+		return nil
+	}
+	if real != t.root && !strings.HasPrefix(real, t.root+string(filepath.Separator)) {
+		t.escapes = append(t.escapes, name)
 		return nil
 	}
 	if info.Mode().IsRegular() {

@@ -45,7 +45,7 @@ var (
 	CodeName = problem.Kind{Code: "imagenet_code_name", Severity: problem.Info,
 		Message: "first class names look like ImageNet codes to Ultralytics and are renamed for it"}
 	NoFlip = problem.Kind{Code: "no_flip_idx", Severity: problem.Info,
-		Message: "pose datasets do not name their keypoints, so which points mirror each other is not known; Ultralytics then trains without horizontal flips"}
+		Message: "skeletons have points without names, so which of them mirror each other is not known; Ultralytics then trains without horizontal flips"}
 )
 
 type writer struct {

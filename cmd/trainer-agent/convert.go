@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
+
+	"github.com/vision-platform/trainer-agent/agent/dataset"
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters"
+	"github.com/vision-platform/trainer-agent/converters/preview"
+	"github.com/vision-platform/trainer-agent/converters/split"
+)
+
+// ConvertCmd converts a dataset at someone's desk, as the agent would in a job.
+type ConvertCmd struct {
+	From    string `required:"" help:"Dataset: a folder or a zip." placeholder:"DIR|ZIP"`
+	Task    string `required:"" help:"Task type, for example object_detection." placeholder:"TASK"`
+	To      string `help:"Format to write: yolo, imagefolder or coco. By default the one that Ultralytics reads for the task." placeholder:"FORMAT"`
+	Out     string `help:"Folder to make." placeholder:"DIR" type:"path"`
+	Split   string `help:"How to split, as SPLIT_STRATEGY." placeholder:"JSON"`
+	Strict  bool   `help:"Refuse the dataset on warnings too."`
+	DryRun  bool   `help:"Report what is wrong with the dataset; write nothing."`
+	Preview string `help:"Draw a contact sheet with the written labels." placeholder:"PNG" type:"path"`
+	Images  int    `help:"Images on the contact sheet." default:"16"`
+	JSON    bool   `name:"json" help:"Print the report as JSON."`
+
+	Stdout io.Writer `kong:"-"` // os.Stdout when nil
+	Stderr io.Writer `kong:"-"`
+}
+
+// Help is the longer text of --help.
+func (c *ConvertCmd) Help() string {
+	return `Reads the platform's annotations.json, and datasets that are laid out for YOLO, COCO or as
+folders of classes already. Examples:
+
+  trainer-agent convert --from ./cats --task object_detection --dry-run
+  trainer-agent convert --from cats.zip --task object_detection --to yolo --out ./prepared
+  trainer-agent convert --from ./cats --task object_detection --preview sheet.png
+  trainer-agent convert --from ./cats --task image_classification --out ./prepared \
+      --split '{"method": "auto", "ratio": [0.7, 0.2, 0.1], "seed": 1, "stratify": true}'`
+}
+
+// Run converts, reports and draws.
+func (c *ConvertCmd) Run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return c.run(ctx)
+}
+
+func (c *ConvertCmd) run(ctx context.Context) error {
+	if c.Stdout == nil {
+		c.Stdout = os.Stdout
+	}
+	if c.Stderr == nil {
+		c.Stderr = os.Stderr
+	}
+	request, err := c.request()
+	if err != nil {
+		return err
+	}
+	scratch, err := c.scratch()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(scratch) }()
+	data, err := dataset.Fetch(ctx, nil, dataset.Request{LocalPath: c.From, Dir: filepath.Join(scratch, "dataset")})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = data.Close() }()
+	request.Root = data.Dir
+	if request.Out == "" {
+		request.Out = filepath.Join(scratch, "prepared")
+	}
+	prepared, err := c.convert(ctx, request)
+	if prepared != nil {
+		if err := c.print(prepared); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return c.draw(ctx, prepared, request.Task)
+}
+
+func (c *ConvertCmd) request() (converters.Request, error) {
+	r := converters.Request{
+		Task: contract.TaskType(c.Task), Format: contract.DatasetFormat(c.To),
+		Out: c.Out, Strict: c.Strict, DryRun: c.DryRun,
+	}
+	if r.Format == "" || r.Format == contract.FormatAuto {
+		r.Format = contract.ResolveFormat(contract.FrameworkUltralytics, r.Task)
+	}
+	known := make([]string, len(contract.TaskTypes))
+	ok := false
+	for i, t := range contract.TaskTypes {
+		known[i], ok = string(t), ok || t == r.Task
+	}
+	if !ok {
+		return r, contract.Failf(contract.CodeConfigInvalid, "%q is not a task type.", c.Task).
+			WithHint("Use one of %s.", strings.Join(known, ", "))
+	}
+	if !c.DryRun && c.Out == "" && c.Preview == "" {
+		return r, contract.Failf(contract.CodeConfigInvalid, "Where to write is not said.").
+			WithHint("Give --out DIR, --preview FILE.png or --dry-run.")
+	}
+	if c.DryRun && c.Preview != "" {
+		return r, contract.Failf(contract.CodeConfigInvalid, "--dry-run writes nothing, and --preview draws what was written.").
+			WithHint("Leave one of them out; without --out the converted dataset is not kept.")
+	}
+	if c.Split == "" {
+		return r, nil
+	}
+	strategy, err := split.ParseStrategy([]byte(c.Split))
+	if err != nil {
+		return r, contract.Failf(contract.CodeConfigInvalid, "--split cannot be used: %w.", err)
+	}
+	r.Split = strategy
+	return r, nil
+}
+
+// scratch is a folder for what is unpacked. It is beside the output, so that
+// images can be linked and outlive it.
+func (c *ConvertCmd) scratch() (string, error) {
+	parent := ""
+	if c.Out != "" {
+		parent = filepath.Dir(filepath.Clean(c.Out))
+		if err := os.MkdirAll(parent, 0o755); err != nil {
+			return "", fmt.Errorf("creating the output folder: %w", err)
+		}
+	}
+	dir, err := os.MkdirTemp(parent, ".trainer-agent-convert-*")
+	if err != nil {
+		return "", fmt.Errorf("creating a folder for temporary files: %w", err)
+	}
+	return dir, nil
+}
+
+// convert runs the conversion under a progress bar, on a terminal.
+func (c *ConvertCmd) convert(ctx context.Context, r converters.Request) (*converters.Prepared, error) {
+	f, ok := c.Stderr.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return converters.Prepare(ctx, r)
+	}
+	bars := mpb.New(mpb.WithOutput(c.Stderr), mpb.WithWidth(60))
+	bar := bars.AddBar(0, mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Name("images "), decor.CountersNoUnit("%d / %d")),
+		mpb.AppendDecorators(decor.Percentage()))
+	r.Progress = func(done, total int) {
+		bar.SetTotal(int64(total), false)
+		bar.SetCurrent(int64(done))
+	}
+	prepared, err := converters.Prepare(ctx, r)
+	bar.Abort(true)
+	bars.Wait()
+	return prepared, err
+}
+
+// print writes the report: a table for people, or JSON.
+func (c *ConvertCmd) print(p *converters.Prepared) error {
+	if c.JSON {
+		out := json.NewEncoder(c.Stdout)
+		out.SetIndent("", "  ")
+		return out.Encode(p)
+	}
+	w := tabwriter.NewWriter(c.Stdout, 0, 4, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(w, "split\timages\tbackgrounds\tobjects\tclasses\t\n")
+	for _, s := range p.Splits {
+		classes := 0
+		for _, n := range s.PerClass {
+			if n > 0 {
+				classes++
+			}
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d of %d\t\n", s.Split, s.Images, s.Backgrounds, s.Objects, classes, len(s.PerClass))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.Stdout, "\nread as %s, split by the %s\n", p.Source, splitWords[p.SplitSource])
+	for _, found := range p.Problems {
+		fmt.Fprintf(c.Stdout, "%-7s  %s: %s\n", found.Severity, found.Code, found)
+		if found.Hint != "" {
+			fmt.Fprintf(c.Stdout, "         %s\n", found.Hint)
+		}
+	}
+	if p.Dir != "" && c.Out != "" {
+		fmt.Fprintf(c.Stdout, "\nwritten as %s: %s\n", p.Format, p.Config)
+	}
+	return nil
+}
+
+var splitWords = map[string]string{
+	"job": "given strategy", "dataset": "dataset's split_config", "images": "images' own splits", "default": "default, 0.8 to 0.2 with seed 42",
+}
+
+// draw writes the contact sheet.
+func (c *ConvertCmd) draw(ctx context.Context, p *converters.Prepared, task contract.TaskType) error {
+	if c.Preview == "" {
+		return nil
+	}
+	f, err := os.Create(c.Preview)
+	if err != nil {
+		return fmt.Errorf("creating the contact sheet: %w", err)
+	}
+	if err := errors.Join(preview.Write(ctx, f, p.Dir, task, c.Images), f.Close()); err != nil {
+		return err
+	}
+	if !c.JSON {
+		fmt.Fprintf(c.Stdout, "contact sheet: %s\n", c.Preview)
+	}
+	return nil
+}
