@@ -76,7 +76,7 @@ func (j demoJob) env(p *platform, probe string) map[string]string {
 		"MODEL_NAME": j.model, "DATASET_ID": j.dataset, "EPOCHS": strconv.Itoa(j.epochs), "BATCH_SIZE": strconv.Itoa(j.batchSize),
 		"IMAGE_SIZE": strconv.Itoa(j.imageSize), "LEARNING_RATE": strconv.FormatFloat(j.recipe.learningRate, 'g', -1, 64),
 		"CONFIG_JSON": j.recipe.options, "CHECKPOINT_FREQUENCY": strconv.Itoa(j.checkpointFrequency()),
-		"NUM_WORKERS": "0", "WORKSPACE_DIR": j.workspace, "AGENT_GPU_PROBE": probe,
+		"NUM_WORKERS": "0", "WORKSPACE_DIR": j.workspace, "AGENT_GPU_PROBE": probe, "AGENT_LOG_FORMAT": "text",
 	})
 	return env
 }

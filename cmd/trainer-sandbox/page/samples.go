@@ -74,9 +74,16 @@ func (h *handler) datasetOf(ctx context.Context, calls []backend.Call) (string, 
 		var e struct {
 			Data struct {
 				Dataset string `json:"dataset_id"`
+				Source  string `json:"source"` // s3:// URI
 			} `json:"data"`
 		}
-		if c.Decode(&e) == nil && e.Data.Dataset != "" {
+		if c.Decode(&e) != nil {
+			continue // data of another shape
+		}
+		if name, ok := datasetName(e.Data.Source); ok {
+			return name, nil
+		}
+		if e.Data.Dataset != "" {
 			return e.Data.Dataset, nil
 		}
 	}
@@ -85,11 +92,18 @@ func (h *handler) datasetOf(ctx context.Context, calls []backend.Call) (string, 
 		return "", err
 	}
 	for _, o := range out.Contents {
-		if name, ok := strings.CutSuffix(strings.TrimPrefix(aws.ToString(o.Key), "datasets/"), ".zip"); ok {
+		if name, ok := datasetName(aws.ToString(o.Key)); ok {
 			return name, nil
 		}
 	}
 	return "", nil
+}
+
+// datasetName reads the dataset's id from the key or the URI of its archive.
+func datasetName(key string) (string, bool) {
+	_, file, found := strings.Cut(key, "datasets/")
+	name, archive := strings.CutSuffix(file, ".zip")
+	return name, found && archive && !strings.Contains(name, "/")
 }
 
 // validated reads the samples of the latest validation whose images are in the bucket.

@@ -2,9 +2,9 @@
 
 import { h, number, s } from "./dom.js";
 
-const WIDTH = 560;
-const HEIGHT = 240;
-const PAD = { left: 52, right: 12, top: 12, bottom: 30 };
+const WIDTH = 420;
+const HEIGHT = 210;
+const PAD = { left: 50, right: 12, top: 12, bottom: 30 };
 const COLORS = 8; // classes c0 … c7 of the style sheet
 const MOST = 600; // points drawn of one series
 
@@ -52,7 +52,7 @@ export class Chart {
       group.append(s("line", { x1: PAD.left, x2: WIDTH - PAD.right, y1: this.y.at(v), y2: this.y.at(v) }),
         s("text", { x: PAD.left - 6, y: this.y.at(v) + 4, "text-anchor": "end" }, number(v)));
     }
-    for (const v of ticks(this.x.from, 6, this.xName === "epoch")) {
+    for (const v of ticks(this.x.from, this.xName === "epoch" ? 6 : 3, this.xName === "epoch")) {
       group.append(s("text", { x: this.x.at(v), y: HEIGHT - 12, "text-anchor": "middle" }, this.xText(v)));
     }
     group.append(s("text", { class: "axis", x: WIDTH - PAD.right, y: HEIGHT - 1, "text-anchor": "end" }, this.xName));

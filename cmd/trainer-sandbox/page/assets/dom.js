@@ -27,6 +27,12 @@ export function section(id, title, ...children) {
   return h("section", { id, "aria-labelledby": `${id}-title`, hidden: true }, h("h2", { id: `${id}-title` }, title), ...children);
 }
 
+// header makes a table's head; "#" before a name is a column of numbers.
+export function header(names) {
+  const cell = (name) => h("th", { scope: "col", class: name.startsWith("#") ? "n" : null }, name.replace("#", ""));
+  return h("thead", {}, h("tr", {}, names.map(cell)));
+}
+
 export function number(value) {
   if (value == null || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);

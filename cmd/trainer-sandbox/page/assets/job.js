@@ -2,7 +2,7 @@
 
 import { badge } from "./jobs.js";
 import { Chart } from "./chart.js";
-import { bytes, clock, duration, follow, h, number, objectURL, section } from "./dom.js";
+import { bytes, clock, duration, follow, h, header, number, objectURL, section } from "./dom.js";
 import { Job } from "./model.js";
 import { Log } from "./log.js";
 import { Samples } from "./samples.js";
@@ -43,17 +43,17 @@ class View {
     this.confusion = h("div", { class: "wide" });
     this.validation = section("validation", "Latest validation", h("div", { class: "pair" }, this.classes, this.confusion));
     this.files = h("tbody");
-    this.checkpoints = section("checkpoints", "Checkpoints", h("div", { class: "wide" }, h("table", {}, header(["Name", "Size", "Epoch", "Metrics", "SHA-256", ""]), this.files)));
+    this.checkpoints = section("checkpoints", "Checkpoints", h("div", { class: "wide" }, h("table", {}, header(["Name", "#Size", "#Epoch", "Metrics", "SHA-256", ""]), this.files)));
     this.log = new Log(job.id);
     this.rows = h("tbody");
     this.kind = h("select", { "aria-label": "Show", onchange: () => this.filter() }, ["events", "everything", "refused, repeated or broken"].map((t) => h("option", {}, t)));
-    this.callbacks = section("events", "Events and callbacks", h("div", { class: "switches" }, this.kind), h("div", { class: "wide tall" }, h("table", {}, header(["Time", "Callback", "What", "Answer"]), this.rows)));
+    this.callbacks = section("events", "Events and callbacks", h("div", { class: "switches" }, this.kind), h("div", { class: "wide tall" }, h("table", {}, header(["#Time", "Callback", "What", "#Answer"]), this.rows)));
     this.elements = [this.waiting, this.head, this.failure, this.timeline, this.charts, this.samples.element, this.validation, this.checkpoints, this.callbacks, this.log.element];
   }
 
   take(call) {
     this.job.apply(call);
-    this.rows.prepend(callRow(call, this.job.started));
+    this.rows.prepend(callRow(call, this.job.calls[0]));
     this.filter(this.rows.firstElementChild);
   }
 
@@ -153,7 +153,7 @@ class View {
       const key = c.checkpoint_path.replace(/^s3:\/\/[^/]+\//, "");
       const name = key.replace(/^checkpoints\/job-[^/]+\//, "");
       const metrics = Object.entries(c.metrics ?? {}).filter(([n]) => n === this.job.validation?.primary_metric_name).map(([n, v]) => `${n} ${number(v)}`).join(", ");
-      return h("tr", {}, h("th", { scope: "row" }, name, c.is_best ? h("span", { class: "badge succeeded" }, "best") : ""), h("td", { class: "n" }, bytes(c.size_bytes)),
+      return h("tr", {}, h("th", { scope: "row" }, name, name.startsWith("best") ? h("span", { class: "badge succeeded" }, "best") : ""), h("td", { class: "n" }, bytes(c.size_bytes)),
         h("td", { class: "n" }, c.epoch ? String(c.epoch) : "–"), h("td", {}, metrics || "–"), h("td", {}, h("code", { title: c.sha256 }, (c.sha256 ?? "").slice(0, 12))),
         h("td", {}, h("a", { href: objectURL(key, true), "aria-label": `download ${name}` }, "download")));
     }));
@@ -168,8 +168,4 @@ class View {
     }
     setTimeout(() => this.watchBucket(), ended ? BUCKET_EVERY * 2 : BUCKET_EVERY);
   }
-}
-
-function header(names) {
-  return h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name))));
 }

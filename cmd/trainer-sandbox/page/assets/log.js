@@ -4,6 +4,9 @@ import { bytes, fetchJSON, h, objectURL, section } from "./dom.js";
 
 const TAIL = 256 * 1024; // bytes read from the end
 
+// What a terminal would take for colours and cursor moves.
+const ANSI = /\x1b\[[0-9;?]*[A-Za-z]/g;
+
 export class Log {
   constructor(job) {
     this.key = `logs/job-${job}/training.log`;
@@ -39,7 +42,7 @@ export class Log {
     const cut = object.size > TAIL;
     const response = await fetch(objectURL(this.key), cut ? { headers: { Range: `bytes=-${TAIL}` } } : {});
     const text = await response.text();
-    this.lines = text.replace(/\n$/, "").split("\n");
+    this.lines = text.replace(ANSI, "").replace(/\n$/, "").split("\n");
     if (cut) this.lines[0] = `… the last ${bytes(TAIL)} of ${bytes(object.size)}`;
     this.link.hidden = false;
     this.show();

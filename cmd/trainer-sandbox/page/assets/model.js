@@ -3,6 +3,10 @@
 // The phases of a training job and the event that ends each.
 const STEPS = [["download", "dataset_downloaded"], ["prepare", "dataset_prepared"], ["start", "training_started"], ["train", "training_finished"], ["finish", "done"]];
 
+function happened(call) {
+  return call ? Date.parse(call.body?.timestamp ?? call.time) : null;
+}
+
 export class Job {
   constructor(id) {
     this.id = id;
@@ -20,8 +24,9 @@ export class Job {
     this.epoch = 0;
   }
 
-  get started() { return this.calls.length ? Date.parse(this.calls[0].time) : null; }
-  get updated() { return this.calls.length ? Date.parse(this.calls.at(-1).time) : null; }
+  // Both are when things happened, not when they were delivered.
+  get started() { return happened(this.calls[0]); }
+  get updated() { return happened(this.calls.at(-1)); }
   get trace() { return this.calls[0]?.headers?.["X-Trace-Id"]?.[0] ?? ""; }
 
   get state() {

@@ -71,11 +71,18 @@ function draw(shape, unit) {
     const [x1, y1, x2, y2] = shape.box;
     parts.push(s("rect", { x: x1, y: y1, width: Math.max(0, x2 - x1), height: Math.max(0, y2 - y1), "stroke-width": unit }));
   }
-  if (shape.box) parts.push(s("text", { x: shape.box[0], y: shape.box[1] - 2 * unit, "font-size": 9 * unit }, text(shape)));
+  if (shape.box) parts.push(s("text", { x: shape.box[0], y: captionAt(shape, unit), "font-size": 9 * unit }, text(shape)));
   for (let i = 0; i + 2 < (shape.keypoints?.length ?? 0); i += 3) {
     if (shape.keypoints[i + 2] > 0) parts.push(s("circle", { cx: shape.keypoints[i], cy: shape.keypoints[i + 1], r: 2 * unit }));
   }
   return parts;
+}
+
+// captionAt puts labels above their box and predictions below their upper edge,
+// so that one does not hide the other.
+function captionAt(shape, unit) {
+  const top = shape.box[1];
+  return shape.confidence == null ? Math.max(9 * unit, top - 2 * unit) : Math.max(18 * unit, top + 10 * unit);
 }
 
 function describe(image) {

@@ -1,12 +1,12 @@
 // Rows and tables of the job page.
 
-import { duration, h, number } from "./dom.js";
+import { duration, h, header, number } from "./dom.js";
 
 // callRow is one callback in a line; the whole of it unfolds.
-export function callRow(call, started) {
+export function callRow(call, first) {
   const odd = call.problem || call.duplicate || call.fault || call.after_final;
   const row = h("tr", { class: odd ? "odd" : "" },
-    h("td", { class: "n" }, duration(Date.parse(call.time) - started)), h("td", {}, call.kind),
+    h("td", { class: "n" }, duration(Date.parse(call.time) - Date.parse(first.time))), h("td", {}, call.kind),
     h("td", {}, h("details", {}, h("summary", {}, describe(call)), h("pre", {}, JSON.stringify(call, null, 1)))),
     h("td", { class: "n" }, call.status ? String(call.status) : "dropped"));
   row.dataset.odd = odd ? "yes" : "no";
@@ -34,7 +34,7 @@ export function classTable(validation) {
   const cells = (r) => [r.precision, r.recall, r.ap, r.support].map((v) => h("td", { class: "n" }, number(v)));
   const body = rows.map((r) => h("tr", {}, h("th", { scope: "row" }, r.class_name), cells(r)));
   return [h("table", {}, h("caption", {}, `Classes, epoch ${validation.epoch}`),
-    h("thead", {}, h("tr", {}, ["Class", "Precision", "Recall", "AP", "Support"].map((t) => h("th", { scope: "col" }, t)))),
+    header(["Class", "#Precision", "#Recall", "#AP", "#Support"]),
     h("tbody", {}, body))];
 }
 
