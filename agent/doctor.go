@@ -113,7 +113,7 @@ func (j *job) examineWorkspace() Finding {
 	if err := unix.Statfs(ws.root, &st); err != nil {
 		return Finding{Yellow, "workspace", err.Error(), ""}
 	}
-	free := int64(st.Bavail) * int64(st.Bsize)
+	free := int64(st.Bavail) * int64(st.Bsize) //nolint:unconvert // other types on darwin
 	f := Finding{Green, "workspace", fmt.Sprintf("%s is writable, %s free", ws.root, contract.Bytes(free)), ""}
 	if free < 10<<30 {
 		f.Grade, f.Fix = Yellow, "Datasets and checkpoints need room: mount a larger volume at WORKSPACE_DIR."

@@ -48,7 +48,7 @@ func (j *job) finalMetrics(uploads checkpoints.Summary) contract.Metrics {
 
 // final builds the callback that ends the job: the trainer's own, where it gave
 // one, corrected by what the agent knows better.
-func (j *job) final(o outcome, r *contract.Result) (contract.Kind, any) {
+func (j *job) final(r *contract.Result) (contract.Kind, any) {
 	kind := contract.FinalKind(j.cfg.Job.Type, contract.InferenceType(j.cfg.InferenceType))
 	said := j.progress.view().final
 	var line *string

@@ -116,7 +116,7 @@ func (j *job) deliver(ctx context.Context, o outcome, r *contract.Result) int {
 		return exit
 	}
 	r.ExitCode = exit
-	kind, payload := j.final(o, r)
+	kind, payload := j.final(r)
 	message, err := contract.NewMessage(kind, payload, j.Now())
 	if err == nil {
 		err = j.outbox.AppendFinal(message)

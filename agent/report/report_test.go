@@ -60,7 +60,7 @@ func TestTrainingLogKeepsBeginningAndEnd(t *testing.T) {
 func TestTerminationMessageFitsAndStaysJSON(t *testing.T) {
 	failure := contract.Failf(contract.CodeTrainingFailed, "%s", strings.Repeat("é", 3000)).WithHint("%s", strings.Repeat("h", 3000))
 	for i := range 50 {
-		failure.WithEvidence(fmt.Sprintf("%d %s", i, strings.Repeat("e", 2000)))
+		_ = failure.WithEvidence(fmt.Sprintf("%d %s", i, strings.Repeat("e", 2000)))
 	}
 	path := filepath.Join(t.TempDir(), "termination-log")
 	if err := WriteTermination(path, contract.Result{}); err != nil {
