@@ -27,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/vision-platform/trainer-agent/cmd/trainer-gpu/fake"
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/store"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -58,6 +59,7 @@ func run(m *testing.M) int {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	defer fake.Remove()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
 		panic(err)
