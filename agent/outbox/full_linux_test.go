@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +14,24 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-func init() { roles["full disk"] = fullDisk }
+func init() {
+	roles["full disk"] = fullDisk
+	roles["no room"] = noRoom
+}
+
+// noRoom is the agent on a disk that does not even take the outbox.
+func noRoom() error {
+	dir := os.Getenv("OUTBOX_TEST_DIR")
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=128k"); err != nil {
+		return fmt.Errorf("mounting a small disk: %w", err)
+	}
+	_, err := Open(filepath.Join(dir, "outbox"), options("http://backend.test"))
+	failure, ok := errors.AsType[*contract.Failure](err)
+	if !ok || failure.Code != contract.CodeDiskFull || failure.Hint == "" {
+		return fmt.Errorf("opening on a full disk: %w, want DISK_FULL", err)
+	}
+	return nil
+}
 
 // fullDisk is the agent on a disk of 12 MiB, in a mount namespace of its own.
 func fullDisk() error {
@@ -102,8 +118,25 @@ func fill(path string) (string, error) {
 
 func TestAFullDiskRefusesTheNewestAndStillTakesTheFinalMessage(t *testing.T) {
 	b := newBackend(t, nil)
+	said := onSmallDisk(t, "full disk", b.URL)
+	got := b.got()
+	if want := fmt.Sprintf("accepted %d\n", len(got)); said != want {
+		t.Errorf("the agent says %q, the backend got %d messages", said, len(got))
+	}
+	if last := got[len(got)-1]; !strings.HasSuffix(last.path, "/done") || len(last.body) < 500_000 {
+		t.Errorf("the last message is %s with %d bytes", last.path, len(last.body))
+	}
+}
+
+func TestADiskThatIsFullAtTheStartIsNamed(t *testing.T) {
+	onSmallDisk(t, "no room", "")
+}
+
+// onSmallDisk plays a role that may mount a disk, and returns what it says.
+func onSmallDisk(t *testing.T, role, url string) string {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), "OUTBOX_TEST_ROLE=full disk", "OUTBOX_TEST_DIR="+t.TempDir(), "OUTBOX_TEST_URL="+b.URL)
+	cmd.Env = append(os.Environ(), "OUTBOX_TEST_ROLE="+role, "OUTBOX_TEST_DIR="+t.TempDir(), "OUTBOX_TEST_URL="+url)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
@@ -111,27 +144,15 @@ func TestAFullDiskRefusesTheNewestAndStillTakesTheFinalMessage(t *testing.T) {
 	}
 	var errs strings.Builder
 	cmd.Stderr = &errs
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	said, err := cmd.Output()
+	switch {
+	case err == nil:
+		return string(said)
+	case cmd.ProcessState == nil || strings.Contains(errs.String(), "mounting a small disk"):
+		noSmallDisk(t, fmt.Errorf("%w: %s", err, errs.String()))
 	}
-	if err := cmd.Start(); err != nil {
-		noSmallDisk(t, err)
-	}
-	said, err := io.ReadAll(out)
-	if err := errors.Join(err, cmd.Wait()); err != nil {
-		if strings.Contains(errs.String(), "mounting a small disk") {
-			noSmallDisk(t, errors.New(errs.String()))
-		}
-		t.Fatalf("%v: %s", err, errs.String())
-	}
-	got := b.got()
-	if want := fmt.Sprintf("accepted %d\n", len(got)); string(said) != want {
-		t.Errorf("the agent says %q, the backend got %d messages", said, len(got))
-	}
-	if last := got[len(got)-1]; !strings.HasSuffix(last.path, "/done") || len(last.body) < 500_000 {
-		t.Errorf("the last message is %s with %d bytes", last.path, len(last.body))
-	}
+	t.Fatalf("%v: %s", err, errs.String())
+	return ""
 }
 
 // noSmallDisk ends a test on a machine that gives no user namespaces.

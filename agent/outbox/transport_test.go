@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -70,7 +71,9 @@ func TestTheProxyOfTheGivenEnvironmentIsUsed(t *testing.T) {
 }
 
 func TestACustomCAIsTrusted(t *testing.T) {
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	var protocol atomic.Value
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { protocol.Store(r.Proto) }))
+	srv.EnableHTTP2 = true
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	srv.StartTLS()
@@ -99,6 +102,9 @@ func TestACustomCAIsTrusted(t *testing.T) {
 		if got := o.Pending().Depth == 0; got != c.trusted {
 			t.Errorf("with CA file %q delivered: %v, want %v", c.ca, got, c.trusted)
 		}
+	}
+	if got := protocol.Load(); got != "HTTP/2.0" {
+		t.Errorf("spoke %v, want HTTP/2.0", got)
 	}
 }
 

@@ -62,8 +62,12 @@ type Options struct {
 	TaskType      contract.TaskType
 	PrimaryMetric string
 	MetricMode    contract.MetricMode // empty means max
-	// Best, when set, is the best epoch of an earlier life of the job.
+	// Best, when set, is the best epoch of an earlier life of the job, as its
+	// manifest has it.
 	Best *Best
+	// StateFile remembers the best epoch when the agent is started again in the
+	// same workspace; it wins over Best. Empty remembers nothing.
+	StateFile string
 
 	ValidationDeadline time.Duration // 0 means ValidationDeadline
 	Logger             *slog.Logger

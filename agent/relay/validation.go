@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"math"
+	"os"
 	"sync"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -23,6 +24,7 @@ const maxAnswered = 4096
 type record struct {
 	metric string
 	mode   contract.MetricMode
+	file   string // where the best epoch is remembered, may be empty
 	log    *slog.Logger
 
 	mu       sync.Mutex
@@ -32,12 +34,49 @@ type record struct {
 }
 
 func newRecord(o Options) *record {
-	r := &record{metric: o.PrimaryMetric, mode: o.MetricMode, log: o.Logger, answered: map[int]bool{}}
+	r := &record{metric: o.PrimaryMetric, mode: o.MetricMode, file: o.StateFile, log: o.Logger, answered: map[int]bool{}}
 	if o.Best != nil {
 		best := *o.Best
 		r.best = &best
 	}
+	r.load()
 	return r
+}
+
+// remembered is the state file: the best epoch of a metric.
+type remembered struct {
+	Metric string `json:"metric"`
+	Best
+}
+
+// load takes up what an earlier life remembered about the same metric.
+func (r *record) load() {
+	b, err := os.ReadFile(r.file)
+	if err != nil {
+		return // there is none
+	}
+	var was remembered
+	if json.Unmarshal(b, &was) == nil && was.Metric == r.metric {
+		r.best = &was.Best
+	}
+}
+
+// save replaces the state file in one step. It is not synced: after a power cut
+// the next validation sets the record again.
+func (r *record) save() {
+	if r.file == "" {
+		return
+	}
+	b, err := json.Marshal(remembered{r.metric, *r.best})
+	if err == nil {
+		err = os.WriteFile(r.file+".tmp", b, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(r.file+".tmp", r.file)
+	}
+	if err != nil {
+		r.log.Warn("the best epoch could not be remembered", "error", err)
+	}
 }
 
 func (r *record) get() (Best, bool) {
@@ -60,6 +99,7 @@ func (r *record) add(epoch int, value float64) bool {
 		return r.best.Epoch == epoch && r.best.Value == value // the same message again
 	}
 	r.best = &Best{epoch, value}
+	r.save()
 	return true
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -74,6 +76,31 @@ func TestTheSameValidationAgainIsStillBest(t *testing.T) {
 	}
 	if b, ok := r.Best(); !ok || b != (Best{3, 0.5}) {
 		t.Errorf("Best() = %v, %v", b, ok)
+	}
+}
+
+func TestTheBestEpochIsRememberedAcrossRestarts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "best.json")
+	life := func(metric string, epoch int, value string) any {
+		r := start(t, &queue{}, func(o *Options) {
+			o.StateFile, o.PrimaryMetric, o.Best = file, metric, &Best{Epoch: 1, Value: 0.1}
+		})
+		return r.send(t, contract.KindValidation, validation(epoch, metric, value)).body["is_best"]
+	}
+	if got := life("mAP50-95", 5, "0.6"); got != true {
+		t.Errorf("the first life's 0.6: is_best %v", got)
+	}
+	if got := life("mAP50-95", 6, "0.5"); got != false {
+		t.Errorf("the second life's 0.5: is_best %v", got)
+	}
+	if got := life("loss", 7, "0.5"); got != true {
+		t.Errorf("0.5 of another metric: is_best %v", got)
+	}
+	if err := os.WriteFile(file, []byte("{torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := life("loss", 8, "0.2"); got != true {
+		t.Errorf("0.2 with a torn file: is_best %v", got)
 	}
 }
 
