@@ -54,7 +54,7 @@ func supervise(ctx context.Context, sup *Supervisor, args, env []string, grace t
 	case <-child.Done():
 		child.Stop(context.Background(), Stop{Reason: ReasonFinished})
 	case <-ctx.Done():
-		child.Stop(context.Background(), stopFor(context.Cause(ctx), grace))
+		child.Stop(context.Background(), Stop{Reason: ReasonRequest, Grace: grace})
 	}
 	select {
 	case <-child.Done():
@@ -62,15 +62,6 @@ func supervise(ctx context.Context, sup *Supervisor, args, env []string, grace t
 	default: // it survived SIGKILL, in uninterruptible sleep
 		return 128 + int(syscall.SIGKILL)
 	}
-}
-
-// stopFor passes on the very signal that asked, so that the child gets it once.
-func stopFor(cause error, grace time.Duration) Stop {
-	stop := Stop{Reason: ReasonRequest, Grace: grace}
-	if r, ok := errors.AsType[Request](cause); ok {
-		stop.Signal = r.Signal
-	}
-	return stop
 }
 
 // execStatus is 126 or 127, as a shell would answer.

@@ -24,7 +24,7 @@ const (
 // Stop says how to stop a child.
 type Stop struct {
 	Reason Reason
-	Signal syscall.Signal // first; default SIGTERM
+	Signal syscall.Signal // first; default the signal that asked (ReasonRequest), else SIGTERM
 	Grace  time.Duration  // until SIGKILL; 0 = at once
 }
 
@@ -58,7 +58,7 @@ func (c *Child) stopNow(ctx context.Context, stop Stop) Outcome {
 	began := time.Now()
 	out := Outcome{Reason: stop.Reason}
 	if stop.Signal == 0 {
-		stop.Signal = syscall.SIGTERM
+		stop.Signal = c.sup.askedBy(stop.Reason)
 	}
 	if stop.Grace > 0 && c.ask(stop.Signal) {
 		out.Killed = !c.waitGroup(ctx, stop.Grace)
@@ -72,6 +72,15 @@ func (c *Child) stopNow(ctx context.Context, stop Stop) Outcome {
 	}
 	out.Took = time.Since(began)
 	return out
+}
+
+// askedBy passes on the very signal that asked for a stop, so that the child gets
+// it once and a script's KeyboardInterrupt handler works.
+func (s *Supervisor) askedBy(reason Reason) syscall.Signal {
+	if r, ok := errors.AsType[Request](context.Cause(s.stopping)); ok && reason == ReasonRequest {
+		return r.Signal
+	}
+	return syscall.SIGTERM
 }
 
 // ask sends the first signal and reports whether there was somebody to get it.

@@ -177,3 +177,17 @@ func TestSecondRequestShortensTheGraceAndTheThirdEndsIt(t *testing.T) {
 		})
 	}
 }
+
+func TestTheSignalThatAskedIsTheOneThatTheChildGets(t *testing.T) {
+	s := newSupervisor(t, Options{})
+	c, out := startReady(t, s, Spec{Main: true}, "listen")
+	raise(t, syscall.SIGINT)
+	<-s.Stopping().Done()
+	go c.Stop(context.Background(), Stop{Reason: ReasonRequest, Grace: longGrace})
+	out.wait(t, "got 2\n")
+	raise(t, syscall.SIGTERM) // the second request is passed on, too
+	c.Status()
+	if got := out.String(); !contains(got, "count 2 1\n") || !contains(got, "count 15 1\n") {
+		t.Errorf("got %s", got)
+	}
+}

@@ -20,16 +20,17 @@ import (
 type terminal struct {
 	mu     sync.Mutex
 	tty    *os.File // opened anew, so that reads can be cancelled and flags are ours
+	input  bool     // stdin is the terminal, so what is typed is for us
 	master *os.File
 	child  int           // its group, which is the pty's first foreground group
 	saved  *unix.Termios // what the terminal was like before input went raw
 	reader chan struct{}
 }
 
-// openTerminal finds the agent's controlling terminal, if it has one.
+// openTerminal finds the agent's controlling terminal, if it was started on one.
 func openTerminal() *terminal {
-	t := &terminal{}
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
+	t := &terminal{input: term.IsTerminal(int(os.Stdin.Fd()))}
+	if !t.input && !term.IsTerminal(int(os.Stdout.Fd())) {
 		return t
 	}
 	if tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0); err == nil {
@@ -62,7 +63,7 @@ func (t *terminal) attach(master *os.File, child int) {
 // takeLocked starts passing input on, if the terminal is ours to read: a
 // background job that reads is stopped by the kernel.
 func (t *terminal) takeLocked() {
-	if t.tty == nil || t.master == nil || t.reader != nil || !inForeground(t.tty) {
+	if t.tty == nil || !t.input || t.master == nil || t.reader != nil || !inForeground(t.tty) {
 		return
 	}
 	saved, err := setInputRaw(t.tty)
