@@ -103,7 +103,7 @@ func (v variable) allows(field reflect.Value, raw string) bool {
 	if len(v.options) > 0 && !slices.Contains(v.options, raw) {
 		return false
 	}
-	if v.pattern != nil && !v.pattern.MatchString(raw) {
+	if v.pattern != nil && !v.pattern().MatchString(raw) {
 		return false
 	}
 	if v.min == "" && v.max == "" {

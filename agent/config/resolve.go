@@ -172,7 +172,7 @@ func (c *Config) missing(known []Problem) (problems []Problem) {
 func (c *Config) Named() bool {
 	for _, v := range variables {
 		if v.name == "JOB_ID" {
-			return v.pattern.MatchString(c.JobID) && strings.Trim(c.JobID, ".") != ""
+			return v.pattern().MatchString(c.JobID) && strings.Trim(c.JobID, ".") != ""
 		}
 	}
 	return false

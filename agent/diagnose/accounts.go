@@ -1,8 +1,6 @@
 package diagnose
 
 import (
-	"regexp"
-
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -46,12 +44,12 @@ func (c *inquest) hostOOM(kills int64) *contract.Failure {
 // shmSymptom and diskSymptom are facts that go with a full file system; without
 // one of them a full disk is not why the child ended.
 var (
-	shmSymptom  = regexp.MustCompile(`(?i)bus error|SIGBUS|No space left on device|shared memory|torch_shm|/torch_\d|nccl-`)
-	diskSymptom = regexp.MustCompile(`(?i)No space left on device|Errno 28|ENOSPC|quota exceeded|PytorchStreamWriter failed writing|unexpected pos \d+ vs \d+|write failed|database or disk is full|SIGBUS|bus error`)
+	shmSymptom  = re(`(?i)bus error|SIGBUS|No space left on device|shared memory|torch_shm|/torch_\d|nccl-`)
+	diskSymptom = re(`(?i)No space left on device|Errno 28|ENOSPC|quota exceeded|PytorchStreamWriter failed writing|unexpected pos \d+ vs \d+|write failed|database or disk is full|SIGBUS|bus error`)
 )
 
 // says looks for a fact in the log, in the exceptions and in how the child ended.
-func (c *inquest) says(fact *regexp.Regexp) bool {
+func (c *inquest) says(fact *pattern) bool {
 	if c.Signal != 0 && fact.MatchString(signalName(c.Signal)) {
 		return true
 	}

@@ -1,20 +1,18 @@
 package diagnose
 
 import (
-	"regexp"
-
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // kernelAssert is what a CUDA kernel prints before every later call fails:
 // "…/Loss.cu:250: nll_loss…: block: [0,0,0], thread: [3,0,0] Assertion `t >= 0 && t < n_classes` failed."
 var (
-	kernelAssert = regexp.MustCompile("Assertion [`']?(.+?)['`]? failed")
-	kernelPlace  = regexp.MustCompile(`\.cuh?:\d+:|block: \[`)
-	assertError  = regexp.MustCompile(`device-side assert triggered`)
-	classIndex   = regexp.MustCompile(`n_classes|cur_target|target_val`)
-	anyIndex     = regexp.MustCompile(`srcSelectDimSize|index out of bounds|idx_dim|-sizes\[|ind(ex)? (>=|<)`)
-	zeroToOne    = regexp.MustCompile(`input_val (>=|<=)|zero.*one`)
+	kernelAssert = re("Assertion [`']?(.+?)['`]? failed")
+	kernelPlace  = re(`\.cuh?:\d+:|block: \[`)
+	assertError  = re(`device-side assert triggered`)
+	classIndex   = re(`n_classes|cur_target|target_val`)
+	anyIndex     = re(`srcSelectDimSize|index out of bounds|idx_dim|-sizes\[|ind(ex)? (>=|<)`)
+	zeroToOne    = re(`input_val (>=|<=)|zero.*one`)
 )
 
 // deviceAssert: after a device-side assert the exception may name any CUDA call

@@ -1,8 +1,6 @@
 package diagnose
 
 import (
-	"regexp"
-
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -10,15 +8,13 @@ import (
 // it means for the person who pays.
 type cause struct {
 	code     contract.Code
-	like     *regexp.Regexp       // a fact in an exception's text or, without an exception, in a line
+	like     *pattern             // a fact in an exception's text or, without an exception, in a line
 	message  string               // "${name}" is what the expression captured
 	hint     string               // "{batch_size}" is the job's setting
 	kind     contract.FailureType // in place of the code's own type, "" to keep it
 	inferred bool                 // a bus error only suggests shared memory: an account that was read may contradict it
 	final    bool                 // running it again on the platform cannot help, whatever the code says
 }
-
-func re(expression string) *regexp.Regexp { return regexp.MustCompile(expression) }
 
 // causesInLog looks for a known cause in the exceptions that ended the child,
 // then reports the exception itself, then looks for known causes in plain lines.

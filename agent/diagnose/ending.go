@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -59,7 +58,7 @@ func (c *inquest) killed(signal int) *contract.Failure {
 	return f.WithHint("The kernel killed nothing for memory in this container. Run it again.")
 }
 
-var faultFrame = regexp.MustCompile(`^\s*File "([^"]+)", line (\d+) in (\S+)`)
+var faultFrame = re(`^\s*File "([^"]+)", line (\d+) in (\S+)`)
 
 // crashPlace reads Python's faulthandler: most recent call first.
 func (c *inquest) crashPlace() string {

@@ -2,16 +2,15 @@ package diagnose
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 )
 
 // wrappers carry another process's failure and say nothing of its cause.
-var wrappers = regexp.MustCompile(`(?:^|\.)(ChildFailedError|CalledProcessError|ProcessRaisedException|ProcessExitedException|SystemExit|Exit)$`)
+var wrappers = re(`(?:^|\.)(ChildFailedError|CalledProcessError|ProcessRaisedException|ProcessExitedException|SystemExit|Exit)$`)
 
 // victims are exceptions of a process that lost its partner: another process
 // tells the cause, when any does.
-var victims = regexp.MustCompile(`DistBackendError|ncclRemoteError|remote process exited|NCCL communicator was aborted|Connection (reset|closed) by peer|ConnectionResetError|BrokenPipeError|DataLoader worker \(pid\(?s?\)?|DistNetworkError|Connection reset|^EOFError$|^KeyboardInterrupt|monitoredBarrier|Watchdog caught`)
+var victims = re(`DistBackendError|ncclRemoteError|remote process exited|NCCL communicator was aborted|Connection (reset|closed) by peer|ConnectionResetError|BrokenPipeError|DataLoader worker \(pid\(?s?\)?|DistNetworkError|Connection reset|^EOFError$|^KeyboardInterrupt|monitoredBarrier|Watchdog caught`)
 
 // exceptionsOf finds what ended the process: of each rank's stream the last
 // exception that is no wrapper, and when that is a victim's, the ones before it
@@ -44,7 +43,7 @@ func exceptionsOf(lines []string) []exception {
 
 // bareException is an exception's own line without its traceback: the log's tail
 // begins after the header, or the traceback was drawn in boxes (rich).
-var bareException = regexp.MustCompile(`^[A-Za-z_][\w.]*(?:Error|Exception)(?::\s.*|:)?$`)
+var bareException = re(`^[A-Za-z_][\w.]*(?:Error|Exception)(?::\s.*|:)?$`)
 
 func bareExceptions(lines []string) []exception {
 	var out []exception

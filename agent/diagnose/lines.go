@@ -2,19 +2,18 @@ package diagnose
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 )
 
 var (
-	ansi = regexp.MustCompile(`\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07`)
+	ansi = re(`\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07`)
 	// torch's own prefix, torchrun's tee prefix, and accelerate's.
-	rankPrefix = regexp.MustCompile(`^\s*\[(?:rank|default)(\d+)\]:\s?`)
+	rankPrefix = re(`^\s*\[(?:rank|default)(\d+)\]:\s?`)
 	// Wording by which a program guesses or advises; never a fact.
-	advice = regexp.MustCompile(`(?i)might be|may be caused|could be (due|caused)|please try|please check|consider |you can try|try (to )?(reduc|set|increas)|if reserved (but unallocated )?memory is`)
+	advice = re(`(?i)might be|may be caused|could be (due|caused)|please try|please check|consider |you can try|try (to )?(reduc|set|increas)|if reserved (but unallocated )?memory is`)
 	// A line at this level tells of something that was survived.
-	survived = regexp.MustCompile(`(?i)^\W*(\S+\s+){0,3}(warn(ing)?|info|debug|userwarning|futurewarning)\b|warning ⚠`)
+	survived = re(`(?i)^\W*(\S+\s+){0,3}(warn(ing)?|info|debug|userwarning|futurewarning)\b|warning ⚠`)
 )
 
 // line is one line of the log without terminal codes and rank prefix.
@@ -51,7 +50,7 @@ func ranked(l string) line {
 
 // lineLike finds the last line that states a fact: advice and survived warnings
 // are passed over.
-func (c *inquest) lineLike(fact *regexp.Regexp) (string, bool) {
+func (c *inquest) lineLike(fact *pattern) (string, bool) {
 	for i := len(c.lines) - 1; i >= 0; i-- {
 		l := c.lines[i]
 		where := fact.FindStringIndex(l)

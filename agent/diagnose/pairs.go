@@ -1,16 +1,14 @@
 package diagnose
 
 import (
-	"regexp"
-
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // pair is a cause that takes two facts: an exception that alone says too little,
 // and a line that explains it.
 type pair struct {
-	exception *regexp.Regexp
-	line      *regexp.Regexp
+	exception *pattern
+	line      *pattern
 	cause     cause // its expression is line
 }
 

@@ -2,7 +2,6 @@ package diagnose
 
 import (
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -10,7 +9,7 @@ import (
 
 // numeric are the exceptions in which a NaN shows up; with a NaN loss in the last
 // epoch they are its consequence.
-var numeric = regexp.MustCompile(`(?i)\bnan\b|\binf\b|infinite|non-finite|invalid (numeric|value)|degenerate|boxes1\[`)
+var numeric = re(`(?i)\bnan\b|\binf\b|infinite|non-finite|invalid (numeric|value)|degenerate|boxes1\[`)
 
 // plainException reports the likeliest exception as it is: type, message and the
 // last frame of the user's own file.

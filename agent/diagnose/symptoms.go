@@ -1,16 +1,14 @@
 package diagnose
 
 import (
-	"regexp"
-
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
 var (
-	ncclTimeout  = regexp.MustCompile(`Watchdog caught collective operation timeout|Some NCCL operations have failed or timed out|Timed out waiting \d+ms for (?:send|recv|recv|all)|collective operation timeout: WorkNCCL|wait timeout after \d+ms|Heartbeat monitor timed out`)
-	ncclError    = regexp.MustCompile(`NCCL error|ncclUnhandledCudaError|ncclSystemError|ncclInternalError|ncclRemoteError|ncclInvalidUsage`)
-	workerKilled = regexp.MustCompile(`DataLoader worker \(pid(?:\(s\))?:? ?([\d, ]+)\) (?:is killed by signal: (\w+)|exited unexpectedly)`)
-	rankSignal   = regexp.MustCompile(`exitcode\s*:\s*-(\d+) \(pid|failed \(exitcode: -(\d+)\)|terminated with signal (SIG\w+)`)
+	ncclTimeout  = re(`Watchdog caught collective operation timeout|Some NCCL operations have failed or timed out|Timed out waiting \d+ms for (?:send|recv|recv|all)|collective operation timeout: WorkNCCL|wait timeout after \d+ms|Heartbeat monitor timed out`)
+	ncclError    = re(`NCCL error|ncclUnhandledCudaError|ncclSystemError|ncclInternalError|ncclRemoteError|ncclInvalidUsage`)
+	workerKilled = re(`DataLoader worker \(pid(?:\(s\))?:? ?([\d, ]+)\) (?:is killed by signal: (\w+)|exited unexpectedly)`)
+	rankSignal   = re(`exitcode\s*:\s*-(\d+) \(pid|failed \(exitcode: -(\d+)\)|terminated with signal (SIG\w+)`)
 )
 
 // symptoms are what a victim prints, when nothing tells the cause.
@@ -40,7 +38,7 @@ func symptoms(c *inquest) (*contract.Failure, bool) {
 }
 
 // factOf looks in the exceptions first, then in the lines.
-func (c *inquest) factOf(fact *regexp.Regexp) (string, bool) {
+func (c *inquest) factOf(fact *pattern) (string, bool) {
 	for _, x := range c.exceptions {
 		if m := fact.FindString(x.text()); m != "" {
 			return m, true

@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -31,11 +30,11 @@ const (
 )
 
 var (
-	frameLine = regexp.MustCompile(`^\s*File "([^"]+)", line (\d+)(?:, in (.+))?$`)
+	frameLine = re(`^\s*File "([^"]+)", line (\d+)(?:, in (.+))?$`)
 	// An exception's last line starts at the margin: a dotted name, then nothing or a colon.
-	exceptionLine = regexp.MustCompile(`^([A-Za-z_][\w.]*[\w])(?::\s?(.*))?$`)
-	libraryFile   = regexp.MustCompile(`/site-packages/|/dist-packages/|/lib(64)?/python\d|^<|/torch/(_|nn|utils|optim)|importlib/_bootstrap`)
-	asideLine     = regexp.MustCompile(`^(Exception in thread|Exception ignored in|--- Logging error ---|Error in atexit)`)
+	exceptionLine = re(`^([A-Za-z_][\w.]*[\w])(?::\s?(.*))?$`)
+	libraryFile   = re(`/site-packages/|/dist-packages/|/lib(64)?/python\d|^<|/torch/(_|nn|utils|optim)|importlib/_bootstrap`)
+	asideLine     = re(`^(Exception in thread|Exception ignored in|--- Logging error ---|Error in atexit)`)
 )
 
 func (x exception) text() string {
@@ -190,7 +189,7 @@ func (p *parser) nests(n int) bool {
 	return strings.HasPrefix(p.lines[p.at], "Original ") || n <= 3 && p.at > 0 && spawned.MatchString(strings.Join(p.lines[max(0, p.at-3):p.at], "\n"))
 }
 
-var spawned = regexp.MustCompile(`-- Process \d+ terminated with the following error:|remote|ray::`)
+var spawned = re(`-- Process \d+ terminated with the following error:|remote|ray::`)
 
 func (p *parser) nestedAfterBlank() bool {
 	return p.at+1 < len(p.lines) && strings.Contains(p.lines[p.at+1], header) &&
