@@ -7,9 +7,6 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Endpoint serves /metrics, /healthz and /readyz.
@@ -25,10 +22,11 @@ func Serve(ctx context.Context, addr string, read func() Snapshot) (*Endpoint, e
 	if err != nil {
 		return nil, fmt.Errorf("listening for metrics on AGENT_METRICS_ADDR=%s: %w", addr, err)
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{read})
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_ = writeMetrics(w, read()) // a scraper that went away is no concern of ours
+	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		s := read()

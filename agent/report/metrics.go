@@ -1,7 +1,12 @@
 package report
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -32,132 +37,154 @@ type Snapshot struct {
 	System            *contract.System
 }
 
-// collector reads a Snapshot at every scrape, so nothing has to be kept in step.
-type collector struct{ read func() Snapshot }
-
+// namespace begins every name.
 const namespace = "trainer_agent_"
 
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc(namespace+name, help, labels, nil)
+// family is one metric with its help. Units stand in the names; counters end in
+// _total; labels are bounded: phases are ours, GPUs are those of one machine.
+type family struct {
+	name, help string
+	labels     []string
 }
 
-// Units stand in the names; counters end in _total; labels are bounded: phases
-// are ours, GPUs are those of one machine.
 var (
-	descInfo       = desc("info", "What this agent is and does; always 1.", "version", "job_type", "framework")
-	descPhase      = desc("phase", "1 for the phase that is running.", "phase")
-	descPhaseTime  = desc("phase_duration_seconds", "Time spent in each phase.", "phase")
-	descEpoch      = desc("epoch", "Completed epochs.")
-	descEpochs     = desc("epochs", "Epochs that the job asks for.")
-	descPrimary    = desc("primary_metric", "Latest value of the primary metric.", "metric")
-	descDownload   = desc("dataset_read_bytes_total", "Dataset bytes read from the store.")
-	descUpload     = desc("checkpoint_uploaded_bytes_total", "Checkpoint bytes written to the store.")
-	descQueue      = desc("checkpoint_uploads_queued", "Checkpoints waiting for their upload.")
-	descLag        = desc("checkpoint_lag_seconds", "From the completion of the last checkpoint to its object.")
-	descOutbox     = desc("outbox_messages", "Callbacks accepted and not yet delivered.")
-	descOutboxAge  = desc("outbox_oldest_seconds", "Age of the oldest of them.")
-	descAccepted   = desc("callbacks_accepted_total", "Callbacks accepted into the outbox.")
-	descRetries    = desc("callback_retries_total", "Deliveries tried again.")
-	descRejected   = desc("callbacks_rejected_total", "Callbacks that the backend refused.")
-	descChildCPU   = desc("child_cpu_seconds_total", "Processor time of the training process and its descendants.")
-	descChildRSS   = desc("child_resident_memory_bytes", "Resident memory of the training process and its descendants.")
-	descMemory     = desc("container_memory_used_bytes", "Memory of the container.")
-	descMemLimit   = desc("container_memory_limit_bytes", "Memory limit of the container.")
-	descDiskUsed   = desc("workspace_used_bytes", "Used bytes of the workspace's file system.")
-	descDiskTotal  = desc("workspace_size_bytes", "Size of the workspace's file system.")
-	descShm        = desc("shm_used_bytes", "Used bytes of /dev/shm.")
-	descGPUUtil    = desc("gpu_utilization_ratio", "Utilization of a GPU, 0 to 1.", "gpu")
-	descGPUMemory  = desc("gpu_memory_used_bytes", "Used memory of a GPU.", "gpu")
-	descGPUTotal   = desc("gpu_memory_size_bytes", "Memory of a GPU.", "gpu")
-	descGPUTemp    = desc("gpu_temperature_celsius", "Temperature of a GPU.", "gpu")
-	descGPUPower   = desc("gpu_power_watts", "Power draw of a GPU.", "gpu")
-	allDescriptors = []*prometheus.Desc{
-		descInfo, descPhase, descPhaseTime, descEpoch, descEpochs, descPrimary, descDownload, descUpload, descQueue, descLag,
-		descOutbox, descOutboxAge, descAccepted, descRetries, descRejected, descChildCPU, descChildRSS, descMemory, descMemLimit,
-		descDiskUsed, descDiskTotal, descShm, descGPUUtil, descGPUMemory, descGPUTotal, descGPUTemp, descGPUPower,
-	}
+	famInfo      = family{"info", "What this agent is and does; always 1.", []string{"version", "job_type", "framework"}}
+	famPhase     = family{"phase", "1 for the phase that is running.", []string{"phase"}}
+	famPhaseTime = family{"phase_duration_seconds", "Time spent in each phase.", []string{"phase"}}
+	famEpoch     = family{"epoch", "Completed epochs.", nil}
+	famEpochs    = family{"epochs", "Epochs that the job asks for.", nil}
+	famPrimary   = family{"primary_metric", "Latest value of the primary metric.", []string{"metric"}}
+	famDownload  = family{"dataset_read_bytes_total", "Dataset bytes read from the store.", nil}
+	famUpload    = family{"checkpoint_uploaded_bytes_total", "Checkpoint bytes written to the store.", nil}
+	famQueue     = family{"checkpoint_uploads_queued", "Checkpoints waiting for their upload.", nil}
+	famLag       = family{"checkpoint_lag_seconds", "From the completion of the last checkpoint to its object.", nil}
+	famOutbox    = family{"outbox_messages", "Callbacks accepted and not yet delivered.", nil}
+	famOutboxAge = family{"outbox_oldest_seconds", "Age of the oldest of them.", nil}
+	famAccepted  = family{"callbacks_accepted_total", "Callbacks accepted into the outbox.", nil}
+	famRetries   = family{"callback_retries_total", "Deliveries tried again.", nil}
+	famRejected  = family{"callbacks_rejected_total", "Callbacks that the backend refused.", nil}
+	famChildCPU  = family{"child_cpu_seconds_total", "Processor time of the training process and its descendants.", nil}
+	famChildRSS  = family{"child_resident_memory_bytes", "Resident memory of the training process and its descendants.", nil}
+	famMemory    = family{"container_memory_used_bytes", "Memory of the container.", nil}
+	famMemLimit  = family{"container_memory_limit_bytes", "Memory limit of the container.", nil}
+	famDiskUsed  = family{"workspace_used_bytes", "Used bytes of the workspace's file system.", nil}
+	famDiskTotal = family{"workspace_size_bytes", "Size of the workspace's file system.", nil}
+	famShm       = family{"shm_used_bytes", "Used bytes of /dev/shm.", nil}
+	famGPUUtil   = family{"gpu_utilization_ratio", "Utilization of a GPU, 0 to 1.", []string{"gpu"}}
+	famGPUMemory = family{"gpu_memory_used_bytes", "Used memory of a GPU.", []string{"gpu"}}
+	famGPUTotal  = family{"gpu_memory_size_bytes", "Memory of a GPU.", []string{"gpu"}}
+	famGPUTemp   = family{"gpu_temperature_celsius", "Temperature of a GPU.", []string{"gpu"}}
+	famGPUPower  = family{"gpu_power_watts", "Power draw of a GPU.", []string{"gpu"}}
 )
 
-// Describe implements prometheus.Collector.
-func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range allDescriptors {
-		ch <- d
-	}
+// exposition is the text format 0.0.4 of Prometheus, one scrape of it. It is
+// written here because the client library with its protobuf runtime is a tenth
+// of the agent's size; the tests read it back with that library.
+type exposition struct {
+	samples map[string][]string // by family
+	known   []family
 }
 
-// Collect implements prometheus.Collector.
-func (c collector) Collect(ch chan<- prometheus.Metric) {
-	s := c.read()
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+func (e *exposition) add(f family, v float64, labels ...string) {
+	if _, ok := e.samples[f.name]; !ok {
+		e.known = append(e.known, f)
 	}
-	counter := func(d *prometheus.Desc, v float64) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v)
+	line := namespace + f.name
+	if len(labels) > 0 {
+		pairs := make([]string, len(labels))
+		for i, l := range labels {
+			pairs[i] = f.labels[i] + `="` + labelEscapes.Replace(l) + `"`
+		}
+		line += "{" + strings.Join(pairs, ",") + "}"
 	}
+	e.samples[f.name] = append(e.samples[f.name], line+" "+strconv.FormatFloat(v, 'g', -1, 64))
+}
 
-	gauge(descInfo, 1, contract.Version, string(s.JobType), s.Framework)
+var labelEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+
+func (e *exposition) write(w io.Writer) error {
+	slices.SortFunc(e.known, func(a, b family) int { return cmp.Compare(a.name, b.name) })
+	for _, f := range e.known {
+		kind := "gauge"
+		if strings.HasSuffix(f.name, "_total") {
+			kind = "counter"
+		}
+		lines := e.samples[f.name]
+		slices.Sort(lines)
+		if _, err := fmt.Fprintf(w, "# HELP %[1]s %[2]s\n# TYPE %[1]s %[3]s\n%[4]s\n", namespace+f.name, f.help, kind, strings.Join(lines, "\n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeMetrics writes one scrape.
+func writeMetrics(w io.Writer, s Snapshot) error {
+	e := &exposition{samples: map[string][]string{}}
+	e.add(famInfo, 1, contract.Version, string(s.JobType), s.Framework)
 	if s.Phase != "" {
-		gauge(descPhase, 1, s.Phase)
+		e.add(famPhase, 1, s.Phase)
 	}
 	for phase, seconds := range s.PhaseSeconds {
-		gauge(descPhaseTime, seconds, phase)
+		e.add(famPhaseTime, seconds, phase)
 	}
-	gauge(descEpoch, float64(s.Epoch))
-	gauge(descEpochs, float64(s.Epochs))
+	e.add(famEpoch, float64(s.Epoch))
+	e.add(famEpochs, float64(s.Epochs))
 	if s.PrimaryValue != nil {
-		gauge(descPrimary, *s.PrimaryValue, s.PrimaryMetric)
+		e.add(famPrimary, *s.PrimaryValue, s.PrimaryMetric)
 	}
-	counter(descDownload, float64(s.DownloadedBytes))
-	counter(descUpload, float64(s.UploadedBytes))
-	gauge(descQueue, float64(s.UploadsQueued))
+	e.add(famDownload, float64(s.DownloadedBytes))
+	e.add(famUpload, float64(s.UploadedBytes))
+	e.add(famQueue, float64(s.UploadsQueued))
 	if s.CheckpointLag != nil {
-		gauge(descLag, *s.CheckpointLag)
+		e.add(famLag, *s.CheckpointLag)
 	}
-	gauge(descOutbox, float64(s.OutboxDepth))
-	gauge(descOutboxAge, s.OutboxOldest)
-	counter(descAccepted, float64(s.CallbacksAccepted))
-	counter(descRetries, float64(s.CallbackRetries))
-	counter(descRejected, float64(s.CallbacksRejected))
+	e.add(famOutbox, float64(s.OutboxDepth))
+	e.add(famOutboxAge, s.OutboxOldest)
+	e.add(famAccepted, float64(s.CallbacksAccepted))
+	e.add(famRetries, float64(s.CallbackRetries))
+	e.add(famRejected, float64(s.CallbacksRejected))
 	if s.ChildCPUSeconds != nil {
-		counter(descChildCPU, *s.ChildCPUSeconds)
+		e.add(famChildCPU, *s.ChildCPUSeconds)
 	}
 	if s.ChildRSSBytes != nil {
-		gauge(descChildRSS, float64(*s.ChildRSSBytes))
+		e.add(famChildRSS, float64(*s.ChildRSSBytes))
 	}
-	collectSystem(s.System, gauge)
+	e.system(s.System)
+	return e.write(w)
 }
 
-func collectSystem(s *contract.System, gauge func(*prometheus.Desc, float64, ...string)) {
+func (e *exposition) system(s *contract.System) {
 	if s == nil {
 		return
 	}
 	if s.Memory != nil {
-		gauge(descMemory, float64(s.Memory.UsedBytes))
+		e.add(famMemory, float64(s.Memory.UsedBytes))
 		if s.Memory.LimitBytes > 0 {
-			gauge(descMemLimit, float64(s.Memory.LimitBytes))
+			e.add(famMemLimit, float64(s.Memory.LimitBytes))
 		}
 	}
 	if s.Disk != nil {
-		gauge(descDiskUsed, float64(s.Disk.UsedBytes))
-		gauge(descDiskTotal, float64(s.Disk.TotalBytes))
+		e.add(famDiskUsed, float64(s.Disk.UsedBytes))
+		e.add(famDiskTotal, float64(s.Disk.TotalBytes))
 	}
 	if s.Shm != nil {
-		gauge(descShm, float64(s.Shm.UsedBytes))
+		e.add(famShm, float64(s.Shm.UsedBytes))
 	}
 	for _, g := range s.GPUs {
-		known := func(d *prometheus.Desc, n *contract.Number, scale float64) {
+		known := func(f family, n *contract.Number, scale float64) {
 			if n != nil {
-				gauge(d, float64(*n)*scale, g.UUID)
+				e.add(f, float64(*n)*scale, g.UUID)
 			}
 		}
-		known(descGPUUtil, g.UtilPercent, 0.01)
-		known(descGPUTemp, g.TempC, 1)
-		known(descGPUPower, g.PowerW, 1)
+		known(famGPUUtil, g.UtilPercent, 0.01)
+		known(famGPUTemp, g.TempC, 1)
+		known(famGPUPower, g.PowerW, 1)
 		if g.MemUsedBytes != nil {
-			gauge(descGPUMemory, float64(*g.MemUsedBytes), g.UUID)
+			e.add(famGPUMemory, float64(*g.MemUsedBytes), g.UUID)
 		}
 		if g.MemTotalBytes != nil {
-			gauge(descGPUTotal, float64(*g.MemTotalBytes), g.UUID)
+			e.add(famGPUTotal, float64(*g.MemTotalBytes), g.UUID)
 		}
 	}
 }
