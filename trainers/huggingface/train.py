@@ -90,9 +90,18 @@ class JobTrainer(Trainer):
     extra_files: dict[str, Any] = {}
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        if isinstance(self.model, ZeroShotCLIP):
-            self.model.refresh_classes()  # with the text tower of the checkpoint
+        """Load as from_pretrained does, every tensor or an error.
+
+        A checkpoint has the hub's tensor names. Trainer's own loading compares them with the model's, which
+        transformers 5 renamed, and goes on with what is equal: of a ViT 8 tensors of 200, without a word.
+        """
+        target = self.model if model is None else model
+        saved, report = type(target).from_pretrained(resume_from_checkpoint, config=target.config, output_loading_info=True)
+        if report["missing_keys"] or report["mismatched_keys"]:
+            raise JobError(f"the checkpoint {resume_from_checkpoint} does not fit the job's model: {sorted(report['missing_keys'])[:3]} are missing")
+        target.load_state_dict(saved.state_dict())
+        if isinstance(target, ZeroShotCLIP):
+            target.refresh_classes()  # with the text tower of the checkpoint
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)

@@ -6,6 +6,7 @@ of the schema changes what is built.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ Options = Mapping[str, Any]
 def build_model(name: str, classes: int, image_size: int, options: Options) -> nn.Module:
     """The model with fresh weights and no network access."""
     if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        near = difflib.get_close_matches(name, timm.list_models(), 5)
         raise JobError(f"MODEL_NAME {name!r} is not a model of timm" + (f"; near it: {', '.join(near)}" if near else ""))
     pretrained = timm.get_pretrained_cfg(name)
     arguments: dict[str, Any] = {"num_classes": classes, "drop_rate": options["drop"]}

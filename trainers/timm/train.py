@@ -76,7 +76,7 @@ class Training:
         self.optimizer = recipe.build_optimizer(self.model, job.learning_rate, options)
         self.schedule = recipe.build_schedule(self.optimizer, job, len(self.train_loader), options)
         self.average = recipe.build_average(self.model, options)
-        self.amp = options["amp"] and self.device.type == "cuda"
+        self.amp = self.uses_amp()
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp)
 
     def _loader(self, images: SplitImages, training: bool) -> DataLoader[Any]:
@@ -91,6 +91,9 @@ class Training:
             images, batch_size=batch, shuffle=training and sampler is None, sampler=sampler, num_workers=self.job.workers,
             pin_memory=self.device.type == "cuda", drop_last=drop_last, generator=self.generator if training else None, worker_init_fn=seed_worker,
         )
+
+    def uses_amp(self) -> bool:
+        return self.options["amp"] and self.device.type == "cuda"
 
     # --- the loop --------------------------------------------------------------------------------
 

@@ -1,0 +1,110 @@
+"""What the timm and the Hugging Face trainer promise alike; each is shown with its own models."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import fixtures
+from process import TrainerTest, environment, started
+from relay import Relay
+
+
+class ClassifierTest(TrainerTest):
+    folder: str  # below trainers/
+    model: str
+    size = 32
+    task = "image_classification"
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = Path(folder.name)
+        cls.data = fixtures.write_imagefolder(cls.root / "data")
+
+    def script(self, name: str) -> str:
+        return f"{self.folder}/{name}.py"
+
+    def job(self, out: str, **more: object) -> dict[str, object]:
+        small = {"EPOCHS": 3, "BATCH_SIZE": 8, "IMAGE_SIZE": self.size, "CHECKPOINT_FREQUENCY": 2, "LEARNING_RATE": 0.002}
+        return {"TASK_TYPE": self.task, "MODEL_NAME": self.model, "DATASET_DIR": self.data, "OUTPUT_DIR": self.root / out, **small, **more}
+
+    def train(self, out: str, **more: object) -> Any:
+        return self.succeed(self.script("train"), **self.job(out, **more))
+
+    def assert_learns(self, run: Any, out: str, epochs: int) -> None:
+        """Heartbeats, validations, images and the final metrics of a training that came to something."""
+        self.assertEqual(run.epochs(), list(range(1, epochs + 1)))
+        self.assertEqual([c.kind for c in run.relay.calls if c.kind != "event"], ["heartbeat", "validation"] * epochs + ["done"])
+        first, last = run.relay.of("heartbeat")[0]["metrics"], run.relay.of("heartbeat")[-1]["metrics"]
+        self.assertLessEqual({"loss", "val_loss", "accuracy", "precision", "recall", "learning_rate"}, set(first))
+        self.assertLess(last["loss"], first["loss"])
+        self.assertGreater(run.done["final_metrics"]["accuracy"], 0.6)  # chance is 0.33
+        for body in run.relay.of("validation"):
+            self.assert_validation(body, classes=3, images=9)
+            self.assertEqual([row["class_name"] for row in body["per_class_metrics"]], ["a circle", "a square", "a triangle"])
+            self.assertEqual([sum(row) for row in body["confusion_matrix"]], [3, 3, 3])
+        best = max(run.relay.of("validation"), key=lambda v: v["primary_metric_value"])
+        self.assertEqual(run.done["final_metrics"]["best_epoch"], best["epoch"])
+        images = json.loads((self.root / out / best["image_results_path"]).read_text())["images"]
+        self.assertAlmostEqual(sum(i["correct"] for i in images) / 9, best["primary_metric_value"])
+
+    def assert_resumes_exactly(self, checkpoint: Path, whole: Any, completed: int) -> None:
+        """The epochs after a resume are those of the uninterrupted training, to the last digit."""
+        epochs = len(whole.epochs())
+        run = self.train("resumed", EPOCHS=epochs, RESUME_CHECKPOINT=checkpoint)
+        expected = [b["metrics"] for b in whole.relay.of("heartbeat")[completed:]]
+        self.assertEqual([b["metrics"] for b in run.relay.of("heartbeat")], expected)
+        self.assertEqual(run.epochs(), list(range(completed + 1, epochs + 1)))
+        self.assertEqual(run.done["final_metrics"]["best_epoch"], whole.done["final_metrics"]["best_epoch"])
+
+    def stop(self, out: str) -> int:
+        """Stop a training after its second heartbeat; returns the epochs it completed."""
+        with Relay() as relay, started(self.script("train"), relay, **self.job(out, EPOCHS=5000)) as process:
+            relay.wait_for("heartbeat", 2, lambda: process.poll() is None)
+            process.send_signal(signal.SIGTERM)
+            output, _ = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 143, output[-3000:])
+        self.assertEqual(relay.of("done"), [])
+        completed = len(relay.of("heartbeat"))
+        self.assertEqual(relay.of("event")[-1]["data"], {"epoch": completed})
+        return completed
+
+    def assert_two_processes_report_once(self) -> None:
+        run = self.train("two", EPOCHS=2, PET_NPROC_PER_NODE=2, OMP_NUM_THREADS=1)
+        self.assertEqual([c.kind for c in run.relay.calls if c.kind != "event"], ["heartbeat", "validation"] * 2 + ["done"])
+        self.assertEqual(run.epochs(), [1, 2])
+        self.assert_validation(run.relay.of("validation")[0], classes=3, images=9)
+
+    def assert_predicts_and_exports(self, checkpoint: Path, accuracy: float) -> None:
+        run = self.succeed(self.script("predict"), INFERENCE_TYPE="test_run", CHECKPOINT_FILE=checkpoint, TASK_TYPE=self.task, DATASET_DIR=self.data, OUTPUT_DIR=self.root / "test-run")
+        self.assertEqual(run.relay.calls[-1].path, "/api/v1/test-runs/job-1/done")
+        self.assertAlmostEqual(run.relay.calls[-1].body["overall_metrics"]["accuracy"], accuracy)
+        self.assertEqual(len(list((self.root / "test-run/visualizations").iterdir())), 9)
+        files = sorted(str(p) for p in (self.data / "val").rglob("*.png"))[:2]
+        run = self.succeed(self.script("predict"), INFERENCE_TYPE="inference_job", CHECKPOINT_FILE=checkpoint, TASK_TYPE=self.task, IMAGE_FILES=json.dumps(files), OUTPUT_DIR=self.root / "job", SAVE_VISUALIZATIONS="false", ENABLE_XAI="true")
+        self.assertEqual([c.path.split("/", 3)[3] for c in run.relay.calls], ["jobs/job-1/event", "inference/job-1/progress", "inference/jobs/job-1/done"])
+        self.assertEqual([r["image_path"] for r in json.loads((self.root / "job/results.json").read_text())["results"]], files)
+        for name, modules in (("torchscript", ()), ("onnx", ("onnx", "onnxruntime", "onnxscript"))):
+            with self.subTest(name):
+                self.needs(*modules)
+                run = self.succeed(self.script("export"), "--checkpoint", str(checkpoint), "--format", name, "--output", str(self.root / name), TASK_TYPE=self.task, DATASET_DIR=self.data, ENABLE_VALIDATION="true", INCLUDE_PREPROCESSING="true", INCLUDE_POSTPROCESSING="true")
+                done = run.relay.calls[-1].body
+                self.assertAlmostEqual(done["validation_metrics"]["accuracy"], accuracy)
+                self.assertEqual(done["model_info"]["output_shape"], [1, 3])
+                metadata = json.loads((self.root / name / "metadata.json").read_text())
+                self.assertEqual(metadata["model"]["class_names"], ["a circle", "a square", "a triangle"])
+                self.assertEqual([p["kind"] if "kind" in p else p["stage"] for p in run.relay.of("progress")], ["converting", "validating", "packaging", "uploading"])
+
+    def assert_schema_is_honoured(self, probe: str) -> dict[str, Any]:
+        found = subprocess.run([sys.executable, str(Path(__file__).with_name(probe)), str(self.data)], capture_output=True, text=True, env=environment(None, OMP_NUM_THREADS=1))
+        self.assertEqual(found.returncode, 0, found.stderr[-3000:])
+        answer = json.loads(found.stdout.splitlines()[-1])
+        self.assertEqual(answer["same"], [], "these options changed nothing")
+        return answer

@@ -1,0 +1,75 @@
+"""Trains a tiny timm model once for every field of the schema, each changed alone, in a process of its own.
+
+Prints {"same": fields whose change left the training as it was, "amp": what amp asks for on a GPU}.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+TRAINERS = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TRAINERS / "timm"), str(TRAINERS / "sdk")]
+
+import torch  # noqa: E402
+import train  # noqa: E402
+from config_schema import FIELDS, PRESETS, schema  # noqa: E402
+from options import changed  # noqa: E402
+from trainer_sdk import Job, Platform, check_options  # noqa: E402
+
+# What else a field needs to have an effect at all.
+CONTEXT: dict[str, dict[str, Any]] = {
+    "model_ema_decay": {"model_ema": True},
+    "decay_epochs": {"sched": "step"},
+    "decay_rate": {"sched": "step", "decay_epochs": 1},
+    "warmup_epochs": {"sched": "cosine"},
+}
+VALUES = {"decay_epochs": 1, "clip_grad": 0.01, "momentum": 0.5, "layer_decay": 0.5, "model_ema_decay": 0.5, "patience": 1, "min_lr": 0.0009, "warmup_epochs": 2.0}
+
+
+def fingerprint(dataset: str, options: dict[str, Any], **env: str) -> str:
+    """A digest of the weights and metrics after a short training."""
+    with tempfile.TemporaryDirectory() as out, contextlib.redirect_stdout(io.StringIO()):
+        job = Job.load((), {
+            "TASK_TYPE": "image_classification", "MODEL_NAME": "test_vit", "DATASET_DIR": dataset, "OUTPUT_DIR": out, "EPOCHS": "3", "BATCH_SIZE": "8",
+            "IMAGE_SIZE": "32", "NUM_WORKERS": "0", "LEARNING_RATE": "0.001", "CHECKPOINT_FREQUENCY": "0", "PRIMARY_METRIC": "learning_rate", **env,
+        })
+        training = train.Training(job, Platform(job), check_options(options, schema()))
+        training.run()
+    digest = hashlib.sha256(json.dumps(training.history).encode())
+    for tensor in (training.average.module if training.average else training.model).state_dict().values():
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def amp_on_gpu(value: bool) -> bool:
+    """Whether a training on a GPU would use mixed precision; there is none here, so only the decision is asked for."""
+    with mock.patch.object(torch.amp, "GradScaler"):
+        training = mock.Mock(spec=train.Training)
+        training.options, training.device = {"amp": value}, torch.device("cuda")
+        return train.Training.uses_amp(training)
+
+
+torch.set_num_threads(1)
+data = sys.argv[1]
+same = []
+plain = {json.dumps(c): fingerprint(data, c) for c in [{}, *CONTEXT.values()]}
+assert fingerprint(data, {}) == plain["{}"], "two equal trainings differ"
+for field in FIELDS:
+    name = field["name"]
+    if name == "amp":
+        continue
+    context = CONTEXT.get(name, {})
+    if fingerprint(data, {**context, name: VALUES.get(name, changed(field))}) == plain[json.dumps(context)]:
+        same.append(name)
+for setting, value in {"LEARNING_RATE": "0.002", "IMAGE_SIZE": "64", "BATCH_SIZE": "4", "EPOCHS": "2"}.items():
+    if fingerprint(data, {}, **{setting: value}) == plain["{}"]:
+        same.append(setting)
+for preset in PRESETS.values():
+    check_options(preset, schema())
+print(json.dumps({"same": same, "amp": [amp_on_gpu(True), amp_on_gpu(False)]}))

@@ -1,0 +1,107 @@
+"""Runs a trainer as the agent does: a process of its own with the contract's environment and a relay."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import unittest
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from relay import TOKEN, Relay
+
+TRAINERS = Path(__file__).resolve().parent.parent
+TIMEOUT = 300  # seconds; a bound for a trainer that hangs, not a promise
+
+if str(TRAINERS / "sdk") not in sys.path:
+    sys.path.append(str(TRAINERS / "sdk"))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trainer's end."""
+
+    code: int
+    output: str
+    relay: Relay
+
+    def epochs(self) -> list[int]:
+        return [body["epoch"] for body in self.relay.of("heartbeat")]
+
+    @property
+    def done(self) -> dict[str, Any]:
+        (body,) = self.relay.of("done")
+        return body
+
+
+def environment(relay: Relay | None, **job: object) -> dict[str, str]:
+    """The environment of a trainer and nothing else of this process's."""
+    kept = {k: os.environ[k] for k in ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR") if k in os.environ}
+    fixed = {"JOB_ID": "job-1", "TRACE_ID": "trace-1", "DEVICE": "cpu", "NUM_WORKERS": "0", "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "2"}
+    address = {"BACKEND_BASE_URL": relay.url, "CALLBACK_TOKEN": TOKEN} if relay else {}
+    return {**kept, **fixed, **address, **{k: str(v) for k, v in job.items()}}
+
+
+@contextmanager
+def started(script: str, relay: Relay, *arguments: str, **job: object) -> Iterator[subprocess.Popen[str]]:
+    """A trainer under way; it is killed when the block ends before it does."""
+    command = [sys.executable, str(TRAINERS / script), *arguments]
+    process = subprocess.Popen(command, env=environment(relay, **job), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+        process.communicate()
+
+
+class TrainerTest(unittest.TestCase):
+    """A test with trainers; each gets a relay of its own."""
+
+    maxDiff = None
+
+    def trainer(self, script: str, *arguments: str, **job: object) -> Run:
+        relay = Relay()
+        self.addCleanup(relay.close)
+        with started(script, relay, *arguments, **job) as process:
+            output, _ = process.communicate(timeout=TIMEOUT)
+        return Run(process.returncode, output, relay)
+
+    def succeed(self, script: str, *arguments: str, **job: object) -> Run:
+        run = self.trainer(script, *arguments, **job)
+        self.assertEqual(run.code, 0, run.output[-4000:])
+        return run
+
+    def fail_with(self, text: str, script: str, *arguments: str, **job: object) -> Run:
+        run = self.trainer(script, *arguments, **job)
+        self.assertEqual(run.code, 1, run.output[-4000:])
+        self.assertIn(text, run.output)
+        return run
+
+    def needs(self, *modules: str) -> None:
+        """Skip where a package of the pinned requirements is missing on a person's machine; fail in CI."""
+        from importlib.util import find_spec
+
+        if missing := [m for m in modules if find_spec(m) is None]:
+            if os.environ.get("CI"):
+                self.fail(f"the pinned requirements are not installed: {missing}")
+            self.skipTest(f"not installed: {missing}")
+
+    def assert_validation(self, body: dict[str, Any], classes: int, images: int, background: bool = False) -> None:
+        """A validation payload is complete, as section 4 of the contract lists it."""
+        self.assertEqual(len(body["per_class_metrics"]), classes)
+        for row in body["per_class_metrics"]:
+            self.assertEqual(set(row), {"class_id", "class_name", "precision", "recall", "ap", "support"})
+        side = classes + background
+        self.assertEqual([len(row) for row in body["confusion_matrix"]], [side] * side)
+        self.assertEqual(body["num_images_validated"], images)
+        self.assertIsInstance(body["primary_metric_value"], float)
+        self.assertEqual(body["metrics"][body["primary_metric_name"]], body["primary_metric_value"])
+        self.assertGreater(body["validation_time_seconds"], 0)
+        self.assertEqual(body["image_results_path"], f"validation-results/epoch-{body['epoch']}/images.json")
+        for curve in body["pr_curves"].values():
+            self.assertEqual(len(curve["precision"]), len(curve["recall"]))

@@ -1,0 +1,200 @@
+"""The Ultralytics trainer, really training: every task, resume, stop, two processes, predict, export."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+import zipfile
+from pathlib import Path
+
+import fixtures
+from process import TRAINERS, TrainerTest, environment, started
+from relay import Relay
+
+TRAIN = "ultralytics/train.py"
+PROBE = Path(__file__).with_name("probe_ultralytics.py")
+MODELS = {"object_detection": "yolo11n", "instance_segmentation": "yolo11n-seg", "pose_estimation": "yolo11n-pose", "image_classification": "yolo11n-cls"}
+
+
+class Ultralytics(TrainerTest):
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = Path(folder.name)
+        for task in MODELS:
+            write = fixtures.write_imagefolder if task == "image_classification" else lambda root, task=task: fixtures.write_yolo(root, task)
+            write(cls.root / task)
+
+    def job(self, task: str, out: str, **more: object) -> dict[str, object]:
+        small = {"EPOCHS": 2, "BATCH_SIZE": 8, "IMAGE_SIZE": 96, "CHECKPOINT_FREQUENCY": 0, "LEARNING_RATE": 0.002}
+        return {"TASK_TYPE": task, "MODEL_NAME": MODELS[task], "DATASET_DIR": self.root / task, "OUTPUT_DIR": self.root / out, **small, **more}
+
+    def checkpoints(self, out: str) -> list[str]:
+        return sorted(p.name for p in (self.root / out / "checkpoints").iterdir())
+
+    def epoch_of(self, checkpoint: Path) -> tuple[int, bool]:
+        """The checkpoint's epoch (0-based), and whether it holds an optimizer; read by Ultralytics itself."""
+        probe = "import sys, torch; c = torch.load(sys.argv[1], weights_only=False); print(c['epoch'], c['optimizer'] is not None)"
+        found = subprocess.run([sys.executable, "-c", probe, str(checkpoint)], capture_output=True, text=True, check=True, env=environment(None)).stdout.split()
+        return int(found[0]), found[1] == "True"
+
+    # --- the four tasks ----------------------------------------------------------------------------
+
+    def test_detection_learns(self) -> None:
+        options = {"optimizer": "AdamW", "nbs": 4, "mosaic": 0.0, "warmup_epochs": 1.0, "cos_lr": True, "cls": 2.0}
+        run = self.succeed(TRAIN, **self.job("object_detection", "detect", EPOCHS=22, BATCH_SIZE=4, CHECKPOINT_FREQUENCY=10, LEARNING_RATE=0.004, CONFIG_JSON=json.dumps({"config": options})))
+        self.assertEqual(run.epochs(), list(range(1, 23)))
+        first, last = run.relay.of("heartbeat")[0]["metrics"], run.relay.of("heartbeat")[-1]["metrics"]
+        self.assertLessEqual({"box_loss", "cls_loss", "dfl_loss", "loss", "precision", "recall", "mAP50", "mAP50-95", "learning_rate"}, set(first))
+        self.assertLess(last["loss"], first["loss"])
+        self.assertTrue(0 < last["learning_rate"] < first["learning_rate"] <= 0.004)
+        self.assertGreater(run.done["final_metrics"]["mAP50"], 0.5)
+        best = max(run.relay.of("validation"), key=lambda v: v["primary_metric_value"])
+        self.assertEqual(run.done["final_metrics"]["best_epoch"], best["epoch"])
+        self.assertEqual(self.checkpoints("detect"), ["best.pt", "epoch-10.pt", "epoch-20.pt", "last.pt"])
+        self.assertEqual(run.done["checkpoint_path"], "checkpoints/best.pt")
+        self.assertIn("train: 23 images, 1 backgrounds, 0 corrupt", run.output)
+        for body in run.relay.of("validation"):
+            self.assert_validation(body, classes=3, images=8, background=True)
+        self.assertEqual(sum(map(sum, best["confusion_matrix"][:3])), 7)  # every object has one row
+        self.assertEqual([row["support"] for row in best["per_class_metrics"]], [3, 2, 2])
+        self.assertTrue(any(0 < p <= 1 for curve in best["pr_curves"].values() for p in curve["precision"]))
+        images = json.loads((self.root / "detect" / best["image_results_path"]).read_text())["images"]
+        self.assertEqual(sum(len(image["ground_truth"]) for image in images), 7)
+        self.assertTrue(any(image["predictions"] for image in images))
+        self.predict_and_export("detect")
+
+    def predict_and_export(self, out: str) -> None:
+        """With the detector that has learnt something."""
+        best, data = self.root / out / "checkpoints/best.pt", self.root / "object_detection"
+        run = self.succeed("ultralytics/predict.py", INFERENCE_TYPE="test_run", CHECKPOINT_FILE=best, TASK_TYPE="object_detection", DATASET_DIR=data, OUTPUT_DIR=self.root / "test-run", IMAGE_SIZE=96)
+        done = run.relay.calls[-1]
+        self.assertEqual(done.path, "/api/v1/test-runs/job-1/done")
+        self.assertGreater(done.body["overall_metrics"]["mAP50"], 0.5)
+        self.assertEqual(len(done.body["confusion_matrix"]), 4)
+        self.assertEqual(run.relay.calls[-2].body["processed_images"], 8)
+        results = json.loads((self.root / "test-run" / done.body["results_path"]).read_text())
+        self.assertEqual(results["num_images"], 8)
+        self.assertTrue(any(r["predictions"]["boxes"] for r in results["results"]))
+        self.assertEqual(len(list((self.root / "test-run/visualizations").iterdir())), 8)
+        self.succeed("ultralytics/predict.py", "--checkpoint", str(best), "--image", str(data / "images/val/a/000.png"), "--output", str(self.root / "one"))
+        self.assertEqual(json.loads((self.root / "one/results.json").read_text())["num_images"], 1)
+        done = self.succeed("ultralytics/export.py", "--checkpoint", str(best), "--format", "torchscript", "--output", str(self.root / "ts"), INPUT_SIZE="[96, 128]").relay.calls[-1]
+        self.assertEqual((done.path, done.body["model_info"]["input_shape"]), ("/api/v1/export/jobs/job-1/done", [1, 3, 96, 128]))
+        with self.subTest("onnx"):
+            self.needs("onnx", "onnxruntime", "onnxslim")
+            run = self.succeed("ultralytics/export.py", EXPORT_FORMAT="onnx", CHECKPOINT_FILE=best, TASK_TYPE="object_detection", OUTPUT_DIR=self.root / "onnx", DATASET_DIR=data, INPUT_SIZE="[96, 96]", ENABLE_VALIDATION="true", ACCURACY_DROP_MAX=0.1)
+            validation = run.relay.calls[-1].body["validation_metrics"]
+            self.assertGreater(validation["original_accuracy"], 0.1)
+            self.assertTrue(validation["passed"])
+            with zipfile.ZipFile(self.root / "onnx/package.zip") as package:
+                self.assertEqual(sorted(package.namelist()), ["README.md", "metadata.json", "model.onnx"])
+        self.assertEqual([p.name for p in best.parent.iterdir() if p.suffix not in {".pt"}], [])
+
+    def test_segmentation(self) -> None:
+        run = self.succeed(TRAIN, **self.job("instance_segmentation", "segment"))
+        self.assertLessEqual({"seg_loss", "mAP50-95", "mAP50-95(M)", "precision(M)"}, set(run.relay.of("heartbeat")[1]["metrics"]))
+        self.assert_validation(run.relay.of("validation")[1], classes=3, images=8, background=True)
+        self.assertEqual(run.relay.of("validation")[1]["primary_metric_name"], "mAP50-95(M)")
+
+    def test_pose_from_pretrained_weights(self) -> None:
+        weights = self.root / "pose.pt"
+        make = "import sys; sys.path[:0] = sys.argv[2:]; import offline; from ultralytics import YOLO; YOLO('yolo11n-pose.yaml').save(sys.argv[1])"
+        subprocess.run([sys.executable, "-c", make, str(weights), str(TRAINERS / "ultralytics"), str(TRAINERS / "sdk")], check=True, capture_output=True, env=environment(None))
+        run = self.succeed(TRAIN, **self.job("pose_estimation", "pose", EPOCHS=1, PRETRAINED_WEIGHTS=weights))
+        self.assertRegex(run.output, r"Transferred \d\d\d/\d\d\d items from pretrained weights")
+        self.assertLessEqual({"pose_loss", "kobj_loss", "mAP50-95(P)", "recall(P)"}, set(run.relay.of("heartbeat")[0]["metrics"]))
+
+    def test_classification_names_the_true_classes(self) -> None:
+        run = self.succeed(TRAIN, **self.job("image_classification", "classify"))
+        body = run.relay.of("validation")[1]
+        self.assert_validation(body, classes=3, images=9)
+        self.assertEqual([row["class_name"] for row in body["per_class_metrics"]], ["a circle", "a square", "a triangle"])
+        images = json.loads((self.root / "classify" / body["image_results_path"]).read_text())["images"]
+        self.assertEqual([i["ground_truth"]["class_id"] for i in images], [0] * 3 + [1] * 3 + [2] * 3)
+        self.assertAlmostEqual(sum(i["correct"] for i in images) / 9, body["primary_metric_value"], 4)
+
+    # --- stop, resume, several processes -----------------------------------------------------------
+
+    def test_a_stopped_training_is_resumed_where_it_was(self) -> None:
+        with Relay() as relay, started(TRAIN, relay, **self.job("object_detection", "stop", EPOCHS=500)) as process:
+            relay.wait_for("heartbeat", 2, lambda: process.poll() is None)
+            process.send_signal(signal.SIGTERM)
+            output, _ = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 143, output[-3000:])
+        completed = len(relay.of("heartbeat"))
+        self.assertEqual(relay.of("done"), [])
+        self.assertEqual(relay.of("event")[-1]["data"], {"epoch": completed})
+        last = self.root / "stop/checkpoints/last.pt"
+        self.assertEqual(self.epoch_of(last), (completed - 1, True))
+
+        run = self.succeed(TRAIN, **self.job("object_detection", "resumed", EPOCHS=completed + 2, RESUME_CHECKPOINT=last))
+        self.assertEqual(run.epochs(), [completed + 1, completed + 2])
+        with (self.root / "resumed/train/results.csv").open() as file:
+            self.assertEqual([int(row["epoch"]) for row in csv.DictReader(file)], list(range(1, completed + 3)))
+        self.assertEqual(run.done["final_metrics"]["epochs"], completed + 2)
+
+        finished = self.succeed(TRAIN, **self.job("object_detection", "again", EPOCHS=1, RESUME_CHECKPOINT=self.root / "resumed/checkpoints/last.pt"))
+        self.assertEqual(finished.epochs(), [1])  # a finished training has no optimizer: its weights start a new one
+
+    def test_two_processes_report_once(self) -> None:
+        run = self.succeed(TRAIN, **self.job("object_detection", "two", PET_NPROC_PER_NODE=2, OMP_NUM_THREADS=1))
+        self.assertEqual([c.kind for c in run.relay.calls], ["heartbeat", "validation"] * 2 + ["done"])
+        self.assertEqual(run.epochs(), [1, 2])
+        self.assert_validation(run.relay.of("validation")[0], classes=3, images=8, background=True)
+        self.assertEqual(self.checkpoints("two"), ["best.pt", "last.pt"])
+
+    # --- what is refused ----------------------------------------------------------------------------
+
+    def test_what_cannot_be_trained_is_refused_by_name(self) -> None:
+        base = {k: str(v) for k, v in self.job("object_detection", "refused").items()}
+        cases = {
+            "MODEL_NAME 'yolo11q' is not a model of Ultralytics": {"MODEL_NAME": "yolo11q"},
+            "does not fit the task detect; use yolo11n": {"MODEL_NAME": "yolo11n-seg"},
+            "torch sees no GPU": {"DEVICE": "cuda"},
+            "/absent.pt do not exist": {"PRETRAINED_WEIGHTS": "/absent.pt"},
+            "option 'mosaic' is 2, expected a value from 0.0 to 1.0": {"CONFIG_JSON": '{"mosaic": 2}'},
+        }
+        probe = subprocess.run([sys.executable, str(PROBE), json.dumps([{**base, **case} for case in cases.values()])], capture_output=True, text=True, env=environment(None))
+        self.assertEqual(probe.returncode, 0, probe.stderr)
+        for message, told in zip(cases, json.loads(probe.stdout.splitlines()[-1]), strict=True):
+            self.assertIn(message, told)
+
+    def test_a_refusal_reaches_the_platform(self) -> None:
+        for message, change in (
+            ("unknown option 'mosiac' (did you mean 'mosaic'?)", {"CONFIG_JSON": '{"config": {"mosiac": 1}}'}),
+            ("PRIMARY_METRIC 'accuracy' is not measured here; there are mAP50", {"PRIMARY_METRIC": "accuracy", "EPOCHS": 1}),
+        ):
+            run = self.fail_with(message, TRAIN, **{**self.job("object_detection", "refused"), **change})
+            self.assertIn(message, run.done["error_message"])
+
+    def test_a_dataset_that_ultralytics_would_thin_out_is_refused(self) -> None:
+        broken = fixtures.write_yolo(self.root / "broken", "object_detection")
+        label = broken / "labels/train/a/003.txt"
+        good = label.read_text()
+        for message, content in (("dropped 1 of 24 images", "0 0.5 0.5 1.5 0.2\n"), ("no label file", None)):
+            with self.subTest(message):
+                for cache in broken.rglob("*.cache"):
+                    cache.unlink()
+                label.write_text(content) if content else label.unlink()
+                self.fail_with(message, TRAIN, **{**self.job("object_detection", "broken-out"), "DATASET_DIR": broken})
+        label.write_text(good)
+        classes = json.loads((broken / "classes.json").read_text())
+        classes["classes"][0]["name"] = "ring"
+        (broken / "classes.json").write_text(json.dumps(classes))
+        self.fail_with("classes.json", TRAIN, **{**self.job("object_detection", "broken-out"), "DATASET_DIR": broken})
+
+    def test_every_field_of_the_schema_reaches_ultralytics(self) -> None:
+        found = subprocess.run([sys.executable, str(PROBE)], capture_output=True, text=True, env=environment(None))
+        self.assertEqual(found.returncode, 0, found.stderr)
+        self.assertEqual(json.loads(found.stdout.splitlines()[-1]), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
