@@ -61,9 +61,11 @@ type job struct {
 	training *report.TrainingLog
 	output   *childOutput
 
-	sender, sampling, probing, beating, watching, reading *background
+	sender, sampling, memory, probing, beating, watching, reading *background
 
 	prepared prepared
+	life     *life
+	previous *previousRun
 	unlock   func()
 }
 
@@ -152,6 +154,12 @@ func (j *job) openWorkspace() (err error) {
 	if j.unlock, err = j.ws.acquire(); err != nil {
 		return err
 	}
+	if j.life, j.previous, err = begin(j.ws.life(), j.Now()); err != nil {
+		return err
+	}
+	if j.previous != nil {
+		j.warn(j.previous.Message)
+	}
 	j.training, err = report.CreateTrainingLog(j.ws.trainingLog(), report.DefaultTrainingLogBytes, false)
 	return err
 }
@@ -164,7 +172,7 @@ func (j *job) openOutbox(ctx context.Context) error {
 	}
 	box, err := outbox.Open(j.ws.outbox(), outbox.Options{
 		JobID: j.cfg.JobID, TraceID: j.cfg.TraceID, BaseURL: string(j.cfg.BaseURL), Token: j.token,
-		CAFile: j.cfg.CAFile, Getenv: os.Getenv, Logger: j.log, OnRejected: j.rejected, Now: j.Now,
+		CAFile: j.cfg.CAFile, Getenv: os.Getenv, Logger: j.log, Now: j.Now,
 	})
 	if err != nil {
 		return err
@@ -196,7 +204,7 @@ func (j *job) token() (string, error) {
 // close lets go of what finish did not end.
 func (j *job) close() {
 	var errs []error
-	for _, b := range []*background{j.beating, j.reading, j.watching, j.probing, j.sampling, j.sender} {
+	for _, b := range []*background{j.beating, j.reading, j.watching, j.probing, j.memory, j.sampling, j.sender} {
 		b.stop()
 	}
 	if j.outbox != nil {

@@ -181,6 +181,9 @@ func (j *job) keepResult(ctx context.Context, r contract.Result) {
 		_, putErr := j.store.Put(ctx, contract.ResultKey(r.JobID), bytes.NewReader(body), int64(len(body)), nil)
 		err = errors.Join(err, putErr)
 	}
+	if j.life != nil {
+		err = errors.Join(err, j.life.end())
+	}
 	if j.Termination != "" {
 		err = errors.Join(err, report.WriteTermination(j.Termination, r))
 	}

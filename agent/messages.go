@@ -2,7 +2,6 @@ package agent
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"time"
 
@@ -39,20 +38,14 @@ func (j *job) emit(event contract.EventType, message string, data any) {
 	j.send(contract.KindEvent, contract.Event{EventType: event, Message: message, Data: body, Timestamp: contract.At(now)}, now)
 }
 
-// rejected is told of each callback that the backend refused.
-func (j *job) rejected(m contract.Message, status int, body string) {
-	if m.Kind == contract.KindEvent { // an event about a refused event would be refused too
-		j.log.Error("the backend refused an event", "status", status, "answer", body)
-		return
-	}
-	j.emit(contract.EventCallbackRejected, fmt.Sprintf("The backend refused a %s callback with status %d", m.Kind, status),
-		map[string]any{"kind": m.Kind, "status": status, "answer": body})
-}
-
 func (j *job) startedData() map[string]any {
 	host, _ := os.Hostname()
-	return map[string]any{
+	data := map[string]any{
 		"version": contract.Version, "commit": contract.Commit, "host": host, "job_type": j.cfg.JobType,
 		"framework": j.cfg.Framework, "model_name": j.cfg.ModelName, "snapshot_id": j.cfg.SnapshotID, "device": j.cfg.Device,
 	}
+	if j.previous != nil {
+		data["previous_run"] = j.previous
+	}
+	return data
 }

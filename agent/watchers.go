@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -212,6 +213,7 @@ func (j *job) watch(ctx context.Context) error {
 	if err := j.openSampler(ctx); err != nil {
 		return err
 	}
+	j.memory = start(context.WithoutCancel(ctx), process.MemoryWatch{Read: process.ReadMemory, Warn: j.memoryHigh, Log: j.log}.Run)
 	if err := j.openGPUs(ctx); err != nil {
 		return err
 	}
@@ -221,6 +223,16 @@ func (j *job) watch(ctx context.Context) error {
 	})
 	j.beating = start(context.WithoutCancel(ctx), func(ctx context.Context) { _ = j.pulse.Run(ctx) })
 	return nil
+}
+
+// memoryHigh warns while there is still somebody to do so: where the kernel kills
+// the whole container for want of memory (memory.oom.group), these are the last
+// words on disk.
+func (j *job) memoryHigh(level int, m process.Memory) {
+	j.life.memory(level, m.Limit)
+	j.emit(contract.EventResourceWarning,
+		fmt.Sprintf("Memory is at %d %% of %s: the kernel kills the training when it is full. Use fewer workers or ask for more memory.", level, contract.Bytes(m.Limit)),
+		map[string]any{"resource": "memory", "used_bytes": m.Used, "limit_bytes": m.Limit, "percent": level})
 }
 
 // transferNow is the download, or else the uploads, for the agent's heartbeat.

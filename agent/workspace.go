@@ -25,6 +25,7 @@ func (w workspace) reported() string    { return filepath.Join(w.private(), "rep
 func (w workspace) outbox() string      { return filepath.Join(w.private(), "outbox") }
 func (w workspace) trainingLog() string { return filepath.Join(w.private(), "training.log") }
 func (w workspace) result() string      { return filepath.Join(w.private(), "result.json") }
+func (w workspace) life() string        { return filepath.Join(w.private(), "life.json") }
 func (w workspace) lock() string        { return filepath.Join(w.private(), "lock") }
 
 // open makes the folders and proves that they can be written to. The agent's

@@ -80,7 +80,7 @@ func (w *Watcher) announce(e *entry) {
 	if data.Epoch > 0 {
 		message = fmt.Sprintf("Saved %s at epoch %d", e.name, data.Epoch)
 	}
-	w.opt.Log.Info("checkpoint saved", "name", e.name, "epoch", data.Epoch, "bytes", data.SizeBytes, "path", data.CheckpointPath)
+	w.opt.Log.Debug("checkpoint saved", "name", e.name, "epoch", data.Epoch, "bytes", data.SizeBytes, "path", data.CheckpointPath)
 	w.event(contract.EventCheckpointSaved, message, data)
 }
 

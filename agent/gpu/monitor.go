@@ -114,7 +114,7 @@ func (m *Monitor) raise(faults []contract.GPUFault) {
 		if f.Fatal {
 			kind = contract.EventGPUError
 		}
-		m.opts.Logger.Warn(f.Message, "event", kind, "gpu", f.UUID, "xid", f.XID)
+		m.opts.Logger.Debug(f.Message, "event", kind, "gpu", f.UUID, "xid", f.XID)
 		m.opts.OnEvent(kind, f.Message+".", f)
 		if f.Fatal && endsTraining(f.Kind) {
 			m.opts.OnFatal(f)

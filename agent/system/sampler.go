@@ -142,7 +142,7 @@ func (s *Sampler) Evidence() contract.SystemEvidence {
 
 func (s *Sampler) warn(warnings []warning) {
 	for _, w := range warnings {
-		s.opts.Logger.Warn(w.message, "resource", w.data["resource"])
+		s.opts.Logger.Debug(w.message, "resource", w.data["resource"])
 		s.opts.OnEvent(contract.EventResourceWarning, w.message, w.data)
 	}
 }
