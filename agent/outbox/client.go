@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -26,6 +27,7 @@ const (
 	maxReply       = 64 << 10 // of a backend's answer
 	maxReplyHeader = 64 << 10
 	authRetries    = 3 // tries of one message with a token that has just changed
+	hurriedAttempt = 2 // the wait grows no further than after this try, 4 s at most
 )
 
 // A client carries one message at a time to the backend, for as long as it
@@ -39,6 +41,8 @@ type client struct {
 	token *tokenSource
 	rand  func() float64
 	now   func() time.Time
+
+	hurried atomic.Bool // the agent is about to end: wait less between tries
 
 	mu      sync.Mutex
 	waiting context.CancelCauseFunc // ends the present wait, nil while a try is under way
@@ -156,8 +160,13 @@ func (c *client) deliver(ctx context.Context, p parcel, trouble func(error, time
 	}
 }
 
-// kick ends a wait between two tries, so that the next try begins now.
-func (c *client) kick() {
+// hurry ends a wait between two tries, so that the next try begins now, and
+// keeps the waits that follow short until it is called with false.
+func (c *client) hurry(on bool) {
+	c.hurried.Store(on)
+	if !on {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.waiting != nil {
@@ -248,6 +257,9 @@ func (d *delivery) wait(_, _ time.Duration, attempt int, resp *http.Response) ti
 	d.retries++
 	wait := time.Duration(0)
 	if !d.now {
+		if d.client.hurried.Load() {
+			attempt = min(attempt, hurriedAttempt)
+		}
 		wait = backoff(attempt, d.client.rand())
 		if resp != nil {
 			wait = max(wait, retryAfter(resp.Header.Get("Retry-After"), d.client.now()))

@@ -21,6 +21,8 @@ type memnet struct {
 	mu    sync.Mutex
 	dials int
 	down  bool
+	stall chan struct{} // dialing waits for it to be closed, before it fails
+	stuck int           // dials that wait like this
 }
 
 func newMemnet() *memnet {
@@ -33,6 +35,20 @@ func (m *memnet) setDown(down bool) {
 	m.down = down
 }
 
+// hang lets dialing wait for the channel.
+func (m *memnet) hang(until chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stall = until
+}
+
+func (m *memnet) count(n *int, by int) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	*n += by
+	return *n
+}
+
 func (m *memnet) dialed() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -42,8 +58,16 @@ func (m *memnet) dialed() int {
 func (m *memnet) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	m.mu.Lock()
 	m.dials++
-	down := m.down
+	down, stall := m.down, m.stall
 	m.mu.Unlock()
+	if stall != nil {
+		m.count(&m.stuck, +1)
+		select {
+		case <-stall:
+		case <-ctx.Done():
+		}
+		m.count(&m.stuck, -1)
+	}
 	if down {
 		return nil, errors.New("connection refused")
 	}

@@ -20,7 +20,7 @@ import (
 func TestADayWithoutTheBackendIsSurvivedAndMadeUpForGently(t *testing.T) {
 	const (
 		day    = 24 * time.Hour
-		epoch  = 70 * time.Second
+		epoch  = 5 * time.Minute
 		epochs = int(day / epoch)
 	)
 	var dir string
@@ -64,7 +64,7 @@ func TestADayWithoutTheBackendIsSurvivedAndMadeUpForGently(t *testing.T) {
 
 // beatAlong runs a pulse beside the outbox until stop is called.
 func beatAlong(t *testing.T, o *Outbox) (stop func()) {
-	p := NewPulse(PulseOptions{Outbox: o})
+	p := NewPulse(PulseOptions{Outbox: o, Every: 3 * PulseEvery}) // each costs this test a real sync
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = p.Run(ctx) })
@@ -150,6 +150,25 @@ func TestFlushGivesUpWhenItsTimeIsOverAndSaysWhatIsLeft(t *testing.T) {
 		}
 		if tries := len(s.seen().at); tries < 4 {
 			t.Errorf("only %d tries in 20 s", tries)
+		}
+	})
+}
+
+func TestFlushHurriesEvenWhenItFindsATryUnderWay(t *testing.T) {
+	virtual(t, func(int, http.ResponseWriter) {}, nil, func(t *testing.T, o *Outbox, _ *tally, network *memnet) {
+		network.setDown(true)
+		appendAll(t, o, heartbeat(1))
+		time.Sleep(10 * time.Minute) // virtual: the waits have grown to a minute
+		hang := make(chan struct{})
+		network.hang(hang)
+		for network.count(&network.stuck, 0) == 0 {
+			time.Sleep(time.Second) // virtual: until a try begins, and hangs
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), TryTimeout+8*time.Second)
+		defer cancel()
+		time.AfterFunc(TryTimeout, func() { network.setDown(false); close(hang) })
+		if err := o.Flush(ctx); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -165,18 +165,11 @@ func (o *Outbox) settle(r record, final finalState, answer reply) {
 }
 
 // Flush waits until everything accepted is delivered or put aside, or ctx ends.
-// It makes the sender hurry: a wait between two tries ends at once, and a
-// backlog is no longer paced. Run must be running.
+// It makes the sender hurry: a wait between two tries ends at once, later ones
+// are four seconds at most, and a backlog is no longer paced. Run must be running.
 func (o *Outbox) Flush(ctx context.Context) error {
-	o.mu.Lock()
-	o.flushing++
-	o.mu.Unlock()
-	defer func() {
-		o.mu.Lock()
-		o.flushing--
-		o.mu.Unlock()
-	}()
-	o.client.kick()
+	o.flush(+1)
+	defer o.flush(-1)
 	o.wake()
 	for {
 		o.mu.Lock()
@@ -191,6 +184,15 @@ func (o *Outbox) Flush(ctx context.Context) error {
 			return fmt.Errorf("flushing the outbox, %d messages left: %w", left, ctx.Err())
 		}
 	}
+}
+
+// flush counts the calls of Flush under way.
+func (o *Outbox) flush(by int) {
+	o.mu.Lock()
+	o.flushing += by
+	hurry := o.flushing > 0
+	o.mu.Unlock()
+	o.client.hurry(hurry)
 }
 
 // waitingLocked counts what is accepted and neither delivered nor aside.
