@@ -13,7 +13,7 @@ const (
 
 // accounts: what the kernel counted outranks what the child printed.
 func accounts(c *inquest) (*contract.Failure, bool) {
-	if k := c.System.OOMKills; k != nil && *k > 0 {
+	if k := c.System.OOMKills; k != nil && *k > 0 && !c.raisedByItself() {
 		return found(c.hostOOM(*k))
 	}
 	if c.shmWasFull() && c.says(shmSymptom) {
@@ -25,6 +25,26 @@ func accounts(c *inquest) (*contract.Failure, bool) {
 		}
 	}
 	return nil, false
+}
+
+// memorySigns are what a process says that ran out of memory or lost another one
+// to the kernel.
+var memorySigns = re(`(?i)memory|bad_alloc|killed|bus error|Errno 12\b`)
+
+// raisedByItself: the child left with an exception of its own that has nothing to
+// do with memory. The kernel's victim was another process then: the probe, which
+// is made the first choice, or a helper that the training did without.
+func (c *inquest) raisedByItself() bool {
+	if c.Signal != 0 || c.ExitCode > 128 {
+		return false
+	}
+	for _, x := range c.exceptions {
+		if x.aside || victims.MatchString(x.text()) {
+			continue
+		}
+		return !memorySigns.MatchString(x.text())
+	}
+	return false
 }
 
 func (c *inquest) hostOOM(kills int64) *contract.Failure {

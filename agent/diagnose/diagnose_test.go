@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -108,6 +109,12 @@ func TestDiagnose(t *testing.T) {
 			e: Evidence{ExitCode: 1, System: contract.SystemEvidence{OOMKills: &kills}, Settings: Settings{NumWorkers: 16},
 				LogTail: log("ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm).")},
 			code: contract.CodeHostOOM, says: "The container ran out of memory: the kernel killed 2 processes. Use fewer workers (now 16) or ask for more memory."},
+		"an OOM kill beside an exception of the training's own": { // the probe is the kernel's first choice
+			e: Evidence{ExitCode: 1, System: contract.SystemEvidence{OOMKills: &kills}, LogTail: log(keyError)}, code: contract.CodeTrainingFailed, says: "KeyError: 'labels'"},
+		"an OOM kill of a worker": {
+			e: Evidence{ExitCode: 1, System: contract.SystemEvidence{OOMKills: &kills},
+				LogTail: log("Traceback (most recent call last):\n  File \"train.py\", line 3, in <module>\nRuntimeError: DataLoader worker (pid 7) is killed by signal: Killed.")},
+			code: contract.CodeHostOOM, says: "the kernel killed 2 processes"},
 		"shm full": {
 			e: Evidence{ExitCode: 1, System: contract.SystemEvidence{OOMKills: &zero, Shm: contract.VolumeEvidence{TotalBytes: 64 << 20, PeakBytes: 64 << 20}},
 				LogTail: log("ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm).")},
@@ -170,5 +177,38 @@ func TestDiagnose(t *testing.T) {
 				t.Error("evidence is null; it must be a list")
 			}
 		})
+	}
+}
+
+func FuzzDiagnose(f *testing.F) {
+	f.Add(keyError, "", 1, 0)
+	f.Add(oom, `{"message": {"message": "RuntimeError: x", "extraInfo": {"py_callstack": "Traceback (most recent call last):\n"}}}`, 1, 0)
+	f.Add("[rank0]: Traceback (most recent call last):\n[rank1]: KeyError\nOriginal Traceback (most recent call last):\n", `{"message": "x"}`, 137, 9)
+	f.Add("-- Process 0 terminated with the following error:\nTraceback (most recent call last):\n\n\nTraceback (most recent call last):", "", 0, 11)
+	f.Fuzz(func(t *testing.T, text, elastic string, code, signal int) {
+		failure := Diagnose(Evidence{ExitCode: code, Signal: signal, LogTail: strings.Split(text, "\n"), TorchElasticError: elastic, Checkpoints: -1})
+		if failure == nil {
+			if code != 0 || signal != 0 {
+				t.Errorf("exit code %d, signal %d: called a success", code, signal)
+			}
+			return
+		}
+		if failure.Message == "" || len(failure.Message) > maxLine || len(failure.Evidence) > maxEvidence {
+			t.Errorf("message of %d bytes, %d lines of evidence", len(failure.Message), len(failure.Evidence))
+		}
+		if _, err := json.Marshal(failure); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// BenchmarkWorstLog: two hundred lines as long as they may be, none of them telling.
+func BenchmarkWorstLog(b *testing.B) {
+	e := Evidence{ExitCode: 1, Checkpoints: -1}
+	for range 200 {
+		e.LogTail = append(e.LogTail, strings.Repeat("Error: a dataset worker /dev/shm loss image ", 200))
+	}
+	for b.Loop() {
+		_ = Diagnose(e)
 	}
 }

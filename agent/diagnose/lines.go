@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,6 +17,13 @@ var (
 	survived = re(`(?i)^\W*(\S+\s+){0,3}(warn(ing)?|info|debug|userwarning|futurewarning)\b|warning ⚠`)
 )
 
+// Bounds in bytes of one line and of the whole tail, the newest lines first: every
+// expression is tried on every line.
+const (
+	maxRaw  = 2 << 10
+	maxTail = 96 << 10
+)
+
 // line is one line of the log without terminal codes and rank prefix.
 type line struct {
 	text string
@@ -25,15 +33,23 @@ type line struct {
 // cleanLines strips colours, keeps what a progress bar showed last, and takes the
 // rank prefix off.
 func cleanLines(raw []string) []string {
-	out := make([]string, 0, len(raw))
-	for _, l := range raw {
-		l = strings.TrimRight(ansi.ReplaceAllString(l, ""), "\r\n \t")
-		if i := strings.LastIndexByte(l, '\r'); i >= 0 {
-			l = l[i+1:]
+	var out []string
+	for left := maxTail; len(raw) > 0; raw = raw[:len(raw)-1] {
+		l := cleanLine(raw[len(raw)-1])
+		if left -= len(l) + 1; left < 0 {
+			break
 		}
 		out = append(out, l)
 	}
+	slices.Reverse(out)
 	return out
+}
+
+func cleanLine(l string) string {
+	l = strings.TrimRight(l, "\r\n \t")
+	l = l[strings.LastIndexByte(l, '\r')+1:]
+	l = ansi.ReplaceAllString(l[:min(len(l), 2*maxRaw)], "")
+	return strings.ToValidUTF8(l[:min(len(l), maxRaw)], "")
 }
 
 func ranked(l string) line {

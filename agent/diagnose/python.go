@@ -23,7 +23,15 @@ func (c *inquest) plainException() *contract.Failure {
 		}
 		return contract.Failf(contract.CodeTrainingFailed, "%s%s.", trimStop(x.short()), place(x)).
 			WithHint("%s", pythonHint(x)).
-			WithEvidence(x.quote()...).WithEvidence(c.gpuNotes()...)
+			WithEvidence(x.quote()...).WithEvidence(c.gpuNotes()...).WithEvidence(c.memoryNotes()...)
+	}
+	return nil
+}
+
+// memoryNotes quotes kills that were not the cause.
+func (c *inquest) memoryNotes() []string {
+	if k := c.System.OOMKills; k != nil && *k > 0 {
+		return []string{sprintf("the kernel killed %d other processes of the container for memory", *k)}
 	}
 	return nil
 }
