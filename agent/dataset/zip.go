@@ -95,6 +95,9 @@ func (f *fetcher) extract(ctx context.Context, c *cache.Cache, id, data string, 
 // extractStored is for servers without ranges: the archive is stored beside the
 // folder, unpacked and removed.
 func (f *fetcher) extractStored(ctx context.Context, c *cache.Cache, id, data string, src ziptree.Source) (*ziptree.Directory, error) {
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		return nil, tree.Explain(data, err)
+	}
 	if err := f.makeRoom(c, id, data, src.Size(), 1); err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func Clean(name string) (string, error) {
 		return "", fmt.Errorf("the name %q is not UTF-8", name)
 	case strings.IndexByte(slashed, 0) >= 0:
 		return "", fmt.Errorf("the name %q has a zero byte", name)
-	case strings.HasPrefix(slashed, "/"), len(slashed) >= 2 && slashed[1] == ':' && isLetter(slashed[0]):
+	case strings.HasPrefix(slashed, "/"), drive(slashed), drive(path.Clean(slashed)):
 		return "", fmt.Errorf("the name %q is an absolute path", name)
 	case len(slashed) > maxPath:
 		return "", fmt.Errorf("the name %.60q… is longer than %d bytes", name, maxPath)
@@ -43,7 +43,10 @@ func Clean(name string) (string, error) {
 	return clean, nil
 }
 
-func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+// drive reports a name of Windows with its drive letter.
+func drive(name string) bool {
+	return len(name) >= 2 && name[1] == ':' && name[0]|0x20 >= 'a' && name[0]|0x20 <= 'z'
+}
 
 // Junk reports what file managers leave behind and no dataset means: it is left
 // out and counted.

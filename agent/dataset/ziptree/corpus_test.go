@@ -22,13 +22,12 @@ type member struct {
 	extra      []byte // of the directory
 	descriptor bool   // sizes behind the data, as streaming writers do
 
-	size    *uint32                   // declared unpacked size
-	crc     *uint32                   // declared checksum
-	offset  *uint32                   // declared place
-	local   func([]byte)              // edits the local header
-	central func([]byte)              // edits the directory header
-	packed  func(raw []byte) []byte   // edits the packed data
-	raw     func() (data, out []byte) // packed data and what it unpacks to
+	size    *uint32                 // declared unpacked size
+	crc     *uint32                 // declared checksum
+	offset  *uint32                 // declared place
+	local   func([]byte)            // edits the local header
+	central func([]byte)            // edits the directory header
+	packed  func(raw []byte) []byte // edits the packed data
 }
 
 // archive is a handmade zip.
