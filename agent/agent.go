@@ -95,6 +95,9 @@ func Run(ctx context.Context, o Options) int {
 func Prepare(ctx context.Context, o Options) error {
 	j := newJob(o)
 	defer j.close()
+	if failure := config.Failure(o.Problems); failure != nil {
+		return failure
+	}
 	if err := j.openWorkspace(); err != nil {
 		return err
 	}
@@ -141,6 +144,9 @@ func (j *job) open(ctx context.Context) error {
 	if failure != nil {
 		return failure
 	}
+	if err := j.openLife(); err != nil {
+		return err
+	}
 	return j.openEndpoint(ctx)
 }
 
@@ -154,13 +160,14 @@ func (j *job) openWorkspace() (err error) {
 	if j.unlock, err = j.ws.acquire(); err != nil {
 		return err
 	}
-	if j.life, j.previous, err = begin(j.ws.life(), j.Now()); err != nil {
-		return err
-	}
-	if j.previous != nil {
+	j.training, err = report.CreateTrainingLog(j.ws.trainingLog(), report.DefaultTrainingLogBytes, false)
+	return err
+}
+
+func (j *job) openLife() (err error) {
+	if j.life, j.previous, err = begin(j.ws.life(), j.Now()); err == nil && j.previous != nil {
 		j.warn(j.previous.Message)
 	}
-	j.training, err = report.CreateTrainingLog(j.ws.trainingLog(), report.DefaultTrainingLogBytes, false)
 	return err
 }
 

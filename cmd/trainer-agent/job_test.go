@@ -251,3 +251,18 @@ func TestOutputFloodIsBoundedAndComplete(t *testing.T) {
 		t.Errorf("training.log has %d bytes", len(log))
 	}
 }
+
+func TestRunReusesWhatPrepareDid(t *testing.T) {
+	j := newJob(t, "quick")
+	if out, err := command(j, "prepare").CombinedOutput(); err != nil {
+		t.Fatalf("prepare: %v\n%s", err, out)
+	}
+	if len(j.calls()) != 0 {
+		t.Errorf("prepare called the backend: %v", j.calls())
+	}
+	j.mustExit(0)
+	if e := j.events(contract.EventDatasetDownloaded); len(e) != 1 || !strings.Contains(string(e[0].Data), `"cached":true`) {
+		t.Errorf("the dataset was fetched again: %s", e[0].Data)
+	}
+	j.done()
+}
