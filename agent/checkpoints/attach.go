@@ -36,15 +36,28 @@ func (w *Watcher) epochOf(t want, files []contract.ManifestFile, before *entry) 
 		return 0
 	}
 	if inside == stripped {
-		if before != nil {
-			return before.epoch()
-		}
-		return 0
+		return w.epochOfStripped(src.role, before)
 	}
 	if epoch := w.ledger.epochOfContent(files[0].SHA256, files[0].Name); epoch > 0 {
 		return epoch
 	}
 	return w.history.nearest(time.Unix(0, src.mtime()))
+}
+
+// epochOfStripped is the epoch of a model that was made from the file before it
+// by dropping its optimiser, and its epoch with that.
+func (w *Watcher) epochOfStripped(r role, before *entry) int {
+	if before != nil && before.epoch() > 0 {
+		return before.epoch()
+	}
+	if r == roleBest {
+		return w.history.best()
+	}
+	newest := w.history.newest()
+	for _, n := range w.ledger.admitted() {
+		newest = max(newest, n)
+	}
+	return newest
 }
 
 // metricsMissing fills in the metrics that are known by now (some trainers save

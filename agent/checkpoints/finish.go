@@ -83,6 +83,7 @@ func (w *Watcher) flush(ctx context.Context, opt FinishOptions) Summary {
 	w.dirty = w.dirty || len(failed) > 0
 	w.ledger.failed = failed
 	w.wants, w.current = nil, nil
+	w.dropPartial()
 	end.manifestOnly = true
 	w.loop(ctx, &hints{}, end)
 	s := w.summary(sent)

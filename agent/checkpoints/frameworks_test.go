@@ -72,6 +72,19 @@ func TestUltralyticsStripsItsModelsAtTheEnd(t *testing.T) {
 	}
 }
 
+func TestAModelStrippedBeforeItWasSeenHasTheReportedEpoch(t *testing.T) {
+	r := newRig(t, newBucket(), nil)
+	for epoch, metric := range []contract.Number{.1, .5, .2} {
+		r.heartbeat(epoch+1, contract.Metrics{"mAP50-95": metric})
+	}
+	rewrite(t, r.path("last.pt"), torchFile(t, 1000, 1, ultralyticsPickle(-1)))
+	rewrite(t, r.path("best.pt"), torchFile(t, 2000, 2, ultralyticsPickle(-1)))
+	r.finish(FinishOptions{Clean: true})
+	if m := r.bucket.manifest(t); m.Files[0].Epoch != 2 || m.Files[1].Epoch != 3 {
+		t.Errorf("%+v", m.Files)
+	}
+}
+
 // timmEpoch does what CheckpointSaver.save_checkpoint does: write tmp, replace
 // last with it, and link the other names to it. epoch is 0-based.
 func (r *rig) timmEpoch(epoch int, best bool) []byte {

@@ -112,6 +112,14 @@ func (h *history) best() int {
 	return best
 }
 
+// newest is the last epoch that was reported, 0 without reports.
+func (h *history) newest() int {
+	if len(h.epochs) == 0 {
+		return 0
+	}
+	return h.epochs[len(h.epochs)-1].Epoch
+}
+
 // nearest is the epoch whose first report is closest in time: a trainer saves
 // and reports one right after the other, in either order. 0 without reports.
 func (h *history) nearest(at time.Time) int {

@@ -134,6 +134,7 @@ func (w *Watcher) look(now time.Time, h *hints, end *closing) {
 	}
 	w.abandonChanged(v)
 	w.wants = w.planner.plan(accepted, w.situation())
+	w.dropPartial()
 }
 
 // remember notes at the first look what lay there before this run.

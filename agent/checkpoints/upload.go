@@ -18,9 +18,16 @@ type task struct {
 	private bool                    // the file changed under earlier uploads: copy it
 	twins   []contract.ManifestFile // objects that may have the same content
 	held    map[string]heldObject   // what the bucket holds under the names of this want
+	partial map[string]partial      // files of a folder that earlier tries brought up
 	meter   *meter
 	own     atomic.Bool // it reads a private snapshot, which nobody can change
 	cancel  context.CancelCauseFunc
+}
+
+// partial is a file of a folder that is up while the folder is not.
+type partial struct {
+	version version
+	file    contract.ManifestFile
 }
 
 type heldObject struct {
@@ -47,9 +54,17 @@ func (u *uploader) upload(ctx context.Context, t *task) ([]contract.ManifestFile
 		if t.want.source.folder {
 			name += "/" + f.sub
 		}
+		if up, ok := t.partial[name]; ok && up.version == f.version {
+			t.meter.add(f.version.size)
+			done = append(done, up.file)
+			continue
+		}
 		m, err := u.file(ctx, t, f, name)
 		if err != nil {
 			return nil, fmt.Errorf("uploading %s to %s: %w", f.rel, name, err)
+		}
+		if t.want.source.folder {
+			t.partial[name] = partial{f.version, m}
 		}
 		done = append(done, m)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -151,6 +152,54 @@ func TestAnAgentStartedAgainDoesNotUploadWhatIsThere(t *testing.T) {
 	third := newRig(t, b, func(o *Options) { o.Dir = r.dir })
 	third.finish(FinishOptions{Clean: true})
 	third.wantNames("best.pt", "epoch-1.pt", "last.pt")
+}
+
+func TestAFolderGoesOnWhereItsUploadBroke(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBucket()
+		broken := true
+		b.fail = func(op, key string) error {
+			if op == "put" && strings.HasSuffix(key, "epoch-1/optimizer.pt") && broken {
+				broken = false
+				return errOutage
+			}
+			return nil
+		}
+		r := newRig(t, b, scanOnly)
+		r.huggingFaceStep(10, "1.0", 0, nil)
+		if s := r.finish(FinishOptions{Clean: true}); len(s.Failed) > 0 {
+			t.Errorf("%+v", s.Failed)
+		}
+		times := map[string]int{}
+		for _, line := range b.history() {
+			times[line]++
+		}
+		if n := times["put "+contract.CheckpointKey(job, "epoch-1/model.safetensors")]; n != 1 {
+			t.Errorf("the model went up %d times because the optimiser failed once", n)
+		}
+	})
+}
+
+func TestAFolderRotatedAwayDuringItsUploadLeavesNothing(t *testing.T) {
+	b := newBucket()
+	r := newRig(t, b, nil)
+	b.onRead = func(key string, at int64) {
+		if strings.HasSuffix(key, "epoch-1/optimizer.pt") && at > 0 {
+			_ = os.RemoveAll(r.path("checkpoint-10"))
+		}
+	}
+	r.run()
+	r.huggingFaceStep(10, "1.0", 0, nil)
+	for len(b.names()) == 0 {
+		r.awaitLooks(1)
+	}
+	for len(b.names()) > 0 {
+		r.awaitLooks(1)
+	}
+	if s := r.finish(FinishOptions{Clean: true}); len(s.Failed) > 0 {
+		t.Errorf("what vanished is no failure: %+v", s.Failed)
+	}
+	r.wantNames()
 }
 
 func TestTheManifestComesAfterTheFilesItNames(t *testing.T) {

@@ -68,6 +68,7 @@ type try struct {
 	changes   int // uploads given up because the file changed
 	notBefore time.Time
 	err       error
+	partial   map[string]partial
 	reported  bool
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"time"
 
@@ -90,9 +91,10 @@ func entryOf(l *ledger, file string) (string, bool) {
 }
 
 func (w *Watcher) start(want want) {
-	t := &task{want: want, held: map[string]heldObject{}}
+	t := &task{want: want, held: map[string]heldObject{}, partial: map[string]partial{}}
 	if tried := w.tries[want.name]; tried != nil {
 		t.private = tried.changes >= changesCopy
+		maps.Copy(t.partial, tried.partial)
 	}
 	sizes := map[int64]bool{}
 	for _, f := range want.source.files {
@@ -164,7 +166,7 @@ func (w *Watcher) takeFailure(t *task, err error) {
 		tried = &try{}
 		w.tries[name] = tried
 	}
-	tried.err = err
+	tried.err, tried.partial = err, t.partial
 	if changed(err) {
 		tried.changes++
 		w.opt.Log.Debug("a checkpoint changed while it was uploaded; starting over", "name", name, "error", err)
@@ -185,6 +187,29 @@ func (w *Watcher) reportFailure(t *try, name string) {
 	w.event(contract.EventCheckpointUploadFailed,
 		fmt.Sprintf("Uploading %s failed; it is tried again until the job ends: %v", name, t.err),
 		contract.ManifestFailed{Name: name, Reason: t.err.Error()})
+}
+
+// dropPartial gives up the folders that are not wanted any more, such as one
+// that the Trainer rotated away while it was uploaded: what is up of them goes.
+func (w *Watcher) dropPartial() {
+	for name, t := range w.tries {
+		if len(t.partial) == 0 || w.busy[name] != nil || w.wanted(name) {
+			continue
+		}
+		held := map[string]bool{}
+		if e := w.ledger.entries[name]; e != nil {
+			for _, f := range e.files {
+				held[f.Name] = true
+			}
+		}
+		for file := range t.partial {
+			if !held[file] {
+				w.obsolete = append(w.obsolete, w.key(file))
+			}
+		}
+		w.dirty = true
+		delete(w.tries, name)
+	}
 }
 
 // dropObsolete marks the files of a folder that its new version does not have.
