@@ -10,8 +10,8 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// Scanning /proc takes 30 to 120 ms, so it is done seldom: 10 s after a probe's
-// start, every 5 minutes and at an event.
+// Scanning /proc takes 30 to 120 ms, so it is done seldom: 10 s after the start of
+// the probe and of the training, every 5 minutes and at an event.
 const (
 	attributeFirst = 10 * time.Second
 	attributeEvery = 5 * time.Minute

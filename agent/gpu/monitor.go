@@ -14,6 +14,7 @@ type Monitor struct {
 	opts     Options
 	table    xidTable
 	patience time.Duration // tests of a real hung driver wait less
+	begun    chan struct{} // the child has started: look soon which GPUs it uses
 
 	mu      sync.Mutex
 	devices []*device // by index, from the first hello on
@@ -35,7 +36,7 @@ func New(opts Options) (*Monitor, error) {
 	if opts.Start == nil || opts.ProbePath == "" {
 		return nil, errors.New("watching GPUs: no starter or no path of the probe given")
 	}
-	m := &Monitor{opts: opts.withDefaults(), table: xidTable{opts.XIDFatal, opts.XIDIgnore}, patience: patience}
+	m := &Monitor{opts: opts.withDefaults(), table: xidTable{opts.XIDFatal, opts.XIDIgnore}, patience: patience, begun: make(chan struct{}, 1)}
 	m.reason = "the probe was not started yet"
 	return m, nil
 }
@@ -45,6 +46,10 @@ func (m *Monitor) ChildStarted() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.child = childState{started: time.Now()}
+	select {
+	case m.begun <- struct{}{}:
+	default:
+	}
 }
 
 // ChildEnded tells that the training is over: XIDs from now on are not its own.

@@ -89,6 +89,8 @@ func (s *session) follow(ctx context.Context, lines <-chan contract.ProbeLine) e
 			return ending{reason: "the agent ends"}
 		case <-deadline.C:
 			return s.silent(time.Since(since))
+		case <-s.m.begun:
+			attribute.Reset(attributeFirst)
 		case <-attribute.C:
 			s.m.attribute()
 			attribute.Reset(attributeEvery)

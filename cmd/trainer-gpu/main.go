@@ -30,6 +30,9 @@ func run(args []string, stdin io.Reader, stdout io.Writer) int {
 	runtime.GOMAXPROCS(2) // one goroutine waits for events, one samples
 	debug.SetGCPercent(50)
 
+	if !*once {
+		go leaveWith(stdin)
+	}
 	out := &printer{w: stdout}
 	calls := newCalls(out)
 	go calls.watch()
@@ -47,16 +50,18 @@ func run(args []string, stdin io.Reader, stdout io.Writer) int {
 		p.sample(true)
 		return 0
 	}
-	return p.serve(stdin, *period)
+	return p.serve(*period)
 }
 
-// serve samples until the input ends, which means that the agent is gone.
-func (p *probe) serve(stdin io.Reader, period time.Duration) int {
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		_, _ = io.Copy(io.Discard, stdin)
-	}()
+// leaveWith ends the process when its input ends, which means that the agent is
+// gone: also while a driver call hangs, the first one included.
+func leaveWith(stdin io.Reader) {
+	_, _ = io.Copy(io.Discard, stdin)
+	os.Exit(0)
+}
+
+// serve samples until nobody reads any more.
+func (p *probe) serve(period time.Duration) int {
 	go p.events()
 	p.sample(true)
 	tick := time.NewTicker(period)
@@ -65,8 +70,6 @@ func (p *probe) serve(stdin io.Reader, period time.Duration) int {
 	for {
 		counters := false
 		select {
-		case <-gone:
-			return 0
 		case <-p.out.broken():
 			return 0
 		case <-p.kick:

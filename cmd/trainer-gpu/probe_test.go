@@ -255,6 +255,17 @@ func TestEndOfInputEndsTheProbe(t *testing.T) {
 	}
 }
 
+func TestEndOfInputEndsAProbeThatHangsAtItsStart(t *testing.T) {
+	m := fake.New(t)
+	m.Set("hang nvmlInit_v2")
+	r := start(t, m.Env())
+	r.nextType(contract.ProbeBusy)
+	_ = r.stdin.Close()
+	if code := r.exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 func TestCrashInTheDriverEndsOnlyTheProbe(t *testing.T) {
 	m := fake.New(t)
 	r := start(t, m.Env(), "-period", "20ms")
