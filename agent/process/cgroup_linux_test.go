@@ -153,3 +153,44 @@ func TestChildIsInACgroupOfItsOwnThatGoesAwayWithIt(t *testing.T) {
 		t.Errorf("the group is left behind: %v", err)
 	}
 }
+
+func TestOneWriteKillsTheChildsCgroup(t *testing.T) {
+	needRoot(t)
+	s := newSupervisor(t, Options{})
+	if s.group == nil {
+		missing(t, fmt.Errorf("no cgroup of the child's own"))
+	}
+	c, out := startReady(t, s, Spec{Main: true}, "escape")
+	out.waitN(t, "ready", 2)
+	s.group.kill()
+	if got := c.Status(); got.ExitCode != 137 {
+		t.Errorf("status %v", got)
+	}
+	eventually(t, "the group is empty", func() bool {
+		inside, err := os.ReadFile(filepath.Join(s.group.path, "cgroup.procs"))
+		return err == nil && len(inside) == 0
+	})
+}
+
+// Each generation forks the next and ends, as fast as a shell can.
+func TestChainOfForksDoesNotOutrunTheKill(t *testing.T) {
+	for name, opts := range map[string]Options{"own cgroup": {}, "process table": {NoCgroup: true}} {
+		t.Run(name, func(t *testing.T) {
+			s := newSupervisor(t, opts)
+			out := newWatched()
+			// The recursion ends by itself, should the kill fail.
+			script := `f() { [ "$1" -lt 20000 ] && (f $(($1 + 1)) &); }; f 0; echo ready; read never`
+			c, err := s.Start(Spec{Args: []string{"/bin/sh", "-c", script}, Main: true, Stdout: out, StdinPipe: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out.wait(t, "ready")
+			if got := c.Stop(t.Context(), Stop{}); got.Err() != nil {
+				t.Error(got.Err())
+			}
+			if left := s.descendants(nil); len(left) > 0 {
+				t.Errorf("still there: %v", left)
+			}
+		})
+	}
+}

@@ -214,6 +214,23 @@ func TestTenThousandOrphansLeaveNoZombieAndNoWrongStatus(t *testing.T) {
 	})
 }
 
+// An agent without root and its child are one user, and still strangers.
+func TestChildCannotReadTheAgentsEnvironmentOrMemory(t *testing.T) {
+	needRoot(t)
+	dir := openToOthers(t)
+	exe := runnableByOthers(t, dir)
+	cmd := exec.Command(exe, "init", "1h", exe, "peek")
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if got := string(out); got != "environ false mem false maps false; own true\n" {
+		t.Error(got)
+	}
+}
+
 func TestChildDiesWithAKilledAgent(t *testing.T) {
 	a := startAgent(t, false, "init", append([]string{"1h"}, self("ignoreTERM")...)...)
 	a.out.wait(t, "ready")

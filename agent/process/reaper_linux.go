@@ -16,3 +16,14 @@ func becomeReaper(self int) (restore func(), err error) {
 	}
 	return func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }, nil
 }
+
+// hide keeps what the agent knows from its children: without it, a child of the
+// same user reads the credentials that its own environment lacks from
+// /proc/1/environ, or from memory. Only CAP_SYS_PTRACE, which containers do not
+// have by default, sees past it. (PR_SET_DUMPABLE, ptrace(2).)
+func hide() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("hiding the agent's memory from its children: %w", err)
+	}
+	return nil
+}

@@ -115,6 +115,9 @@ func NewSupervisor(opts Options) (*Supervisor, error) {
 	signal.Notify(s.signals, caughtSignals()...)
 	signal.Notify(s.sigchld, syscall.SIGCHLD)
 	s.term = openTerminal()
+	if err := hide(); err != nil {
+		s.opts.Log.Warn("children may look into the agent", "error", err)
+	}
 	restore, err := becomeReaper(s.self)
 	if err != nil {
 		s.opts.Log.Warn("orphans will not be reaped", "error", err)

@@ -33,9 +33,12 @@ func openTerminal() *terminal {
 	if !t.input && !term.IsTerminal(int(os.Stdout.Fd())) {
 		return t
 	}
-	if tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0); err == nil {
-		t.tty = tty
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return t
 	}
+	t.tty = tty
+	t.input = t.input && tty.SetReadDeadline(time.Time{}) == nil // else reading could not be ended
 	return t
 }
 

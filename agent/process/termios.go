@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
@@ -51,6 +52,9 @@ func openPTY() (master, slave *os.File, err error) {
 	master, slave, err = pty.Open()
 	if err != nil {
 		return nil, nil, err
+	}
+	if pollable := master.SetReadDeadline(time.Time{}) == nil; !pollable {
+		return master, slave, nil
 	}
 	if err := unix.SetNonblock(int(master.Fd()), true); err != nil {
 		return nil, nil, errors.Join(err, master.Close(), slave.Close())

@@ -9,6 +9,7 @@ a busy machine hits all alike. Prints one markdown section.
 import argparse
 import json
 import os
+import select
 import shutil
 import signal
 import statistics
@@ -114,7 +115,6 @@ def burst(init, rounds):
 
 
 def readable(stream, deadline):
-    import select
     return bool(select.select([stream], [], [], max(0, deadline - time.monotonic()))[0])
 
 
@@ -167,7 +167,8 @@ def main():
         grace = [*init[:-1], "--grace", "1s", "--"] if name == "trainer-agent" else init
         ended = escalation(grace, 5)
         print(f"| {name} | {start_ms[name]:.1f} ms ({start_ms[name] / start_ms['tini']:.1f}×) "
-              f"| {start_ms[name] - start_ms['tini']:+.1f} ms | {rss:.1f} MiB | {cpu:.3f} % "
+              f"| {start_ms[name] - start_ms['tini']:+.1f} ms "
+              f"| {rss:.1f} MiB ({rss / idle_use['tini'][0]:.0f}×) | {cpu:.3f} % "
               f"| {arrived} of {sent} | {storm['zombies']} (storm {storm['seconds']:.1f} s) "
               f"| {'never' if ended is None else f'{ended:.1f} s (grace 1 s)'} |")
     print()
