@@ -41,7 +41,7 @@ class Run:
 def environment(relay: Relay | None, **job: object) -> dict[str, str]:
     """The environment of a trainer and nothing else of this process's."""
     kept = {k: os.environ[k] for k in ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR") if k in os.environ}
-    fixed = {"JOB_ID": "job-1", "TRACE_ID": "trace-1", "DEVICE": "cpu", "NUM_WORKERS": "0", "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "2"}
+    fixed = {"JOB_ID": "job-1", "TRACE_ID": "trace-1", "DEVICE": "cpu", "NUM_WORKERS": "0", "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     address = {"BACKEND_BASE_URL": relay.url, "CALLBACK_TOKEN": TOKEN} if relay else {}
     return {**kept, **fixed, **address, **{k: str(v) for k, v in job.items()}}
 
