@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -194,6 +197,79 @@ func TestKeysDoNotRepeatAfterDamage(t *testing.T) {
 	}
 	if len(seen) != 4 { // with the report of the damage
 		t.Errorf("%d messages arrived, want 4", len(seen))
+	}
+}
+
+func TestMessagesThatAreGoneWithoutATraceAreNoticed(t *testing.T) {
+	dir := t.TempDir()
+	path, _ := stored(t, dir, 20)
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error { // as if a branch of the tree were skipped
+		c := tx.Bucket(bucketQueue).Cursor()
+		c.First()
+		return c.Delete()
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if events, setAside := delivered(t, dir); len(events) != 20 || len(setAside) != 1 {
+		t.Errorf("delivered %v, set aside %v", events, setAside)
+	}
+}
+
+func TestTheKeyOfALostMessageIsNotGivenAway(t *testing.T) {
+	dir := t.TempDir()
+	opts := options("http://backend.test")
+	clock := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	opts.Now = func() time.Time { return clock }
+	o := open(t, dir, opts)
+	for i := range 40 {
+		appendAll(t, o, event("event-"+strconv.Itoa(i)))
+	}
+	next := o.next
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, storeName)
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = bytes.ReplaceAll(file, []byte(`event-39"`), []byte(`event-93"`)) // the newest
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	clock = clock.Add(time.Minute)
+	o = open(t, dir, opts)
+	if len(o.Pending().SetAside) != 1 || o.Pending().Depth != 40 { // 39 and the report
+		t.Fatalf("%+v", o.Pending())
+	}
+	if r, found, err := o.store.first(next - 1); err != nil || !found || r.seq < next {
+		t.Errorf("after %d comes %d (%v)", next-2, r.seq, err)
+	}
+}
+
+func TestANewWorkspaceDoesNotRepeatTheKeysOfAnEarlierOne(t *testing.T) {
+	b := newBackend(t, nil)
+	opts := options(b.URL)
+	clock := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	opts.Now = func() time.Time { return clock }
+	for range 3 { // a pod, and two more after preemptions
+		o := open(t, t.TempDir(), opts)
+		run(t, o)
+		appendAll(t, o, heartbeat(1), heartbeat(2))
+		flush(t, o)
+		clock = clock.Add(time.Second)
+	}
+	seen := map[string]bool{}
+	for _, r := range b.got() {
+		seen[r.key] = true
+	}
+	if len(seen) != 6 {
+		t.Errorf("%d keys for 6 messages", len(seen))
 	}
 }
 
