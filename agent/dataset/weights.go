@@ -25,7 +25,7 @@ import (
 type WeightsRequest struct {
 	URL      string       // PRETRAINED_WEIGHT_URL: presigned, so its query is a secret
 	Dir      string       // of this job, for example $WORKSPACE_DIR/weights
-	CacheDir string       // shared by the jobs of a node; empty = Dir
+	CacheDir string       // shared by the jobs of a node, in its folder weights; empty = Dir
 	Client   *http.Client // with the store's proxies and CA; nil = http.DefaultClient
 	MaxBytes int64        // 0 = 64 GiB
 	Attempts int          // connections tried, default 6
@@ -57,6 +57,8 @@ func FetchWeights(ctx context.Context, req WeightsRequest) (string, error) {
 func (r WeightsRequest) withDefaults() WeightsRequest {
 	if r.CacheDir == "" {
 		r.CacheDir = r.Dir
+	} else {
+		r.CacheDir = filepath.Join(r.CacheDir, "weights")
 	}
 	if r.Client == nil {
 		r.Client = http.DefaultClient
