@@ -9,7 +9,7 @@ var inputCauses = []cause{
 		code: contract.CodeNaNLoss, like: re(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|non-finite loss|loss is not finite`),
 		message: "The loss became NaN or infinite.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: re(`(?:images )?not found .{0,8}missing paths? ([^\n]{0,200})`),
+		code: contract.CodeDatasetInvalid, like: re(`(?:images )?not found.{0,9}missing paths? ([^\n]{0,200})`),
 		message: "The trainer found no images at ${1}.", hint: "Check the dataset's images, annotations and splits.",
 	}, {
 		code: contract.CodeDatasetInvalid, like: re(`Dataset '?[^'\n]{0,200}'? error[^\n]{0,200}|Error loading data from[^\n]{0,200}|No (?:valid )?(?:images|labels) found in[^\n]{0,200}|No labels in [^\n]{0,200}|Found 0 (?:files|images) in subfolders of[^\n]{0,200}|Found no images? in sub[^\n]{0,200}|(?i:all labels empty)[^\n]{0,200}`),
@@ -27,7 +27,7 @@ var inputCauses = []cause{
 		code: contract.CodeDatasetInvalid, like: re(`image file is truncated[^\n]{0,100}|broken data stream when reading image file|Truncated File Read`),
 		message: "An image of the dataset is damaged: ${0}.", hint: "Replace or remove the file.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: re(`EmptyDatasetError|DataFilesNotFoundError|DatasetGenerationError|NonMatchingSplitsSizesError`),
+		code: contract.CodeDatasetInvalid, like: re(`EmptyDatasetError|DataFilesNotFoundError|DatasetGenerationError|NonMatchingSplitsSizesError|Instruction "[^"\n]{0,80}" corresponds to no data`),
 		message: "The dataset can't be loaded: ${0}.", hint: "Check the dataset's folders and annotation files.",
 	}, {
 		code: contract.CodeWeightsUnavailable, like: re(`(?i)We couldn't connect to 'https://huggingface\.co'|LocalEntryNotFoundError|RepositoryNotFoundError|GatedRepoError|is not a local folder and is not a valid model identifier|Can't load the model for|OfflineModeIsEnabled|outgoing traffic has been disabled`),
@@ -45,7 +45,7 @@ var inputCauses = []cause{
 		code: contract.CodeStorageError, like: re(`(?i)botocore\.exceptions\.(?:EndpointConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionClosedError)|Could not connect to the endpoint URL`),
 		message: "The training script could not reach its object store.", hint: "Let the agent fetch data and weights, or check the endpoint.",
 	}, {
-		code: contract.CodeConfigInvalid, like: re(`is not a valid (?:YOLO )?(?:argument|task|mode)|Unknown model \(([^)]*)\)|Invalid pretrained tag`),
+		code: contract.CodeConfigInvalid, like: re(`'[^'\n]{0,80}' is not a valid (?:YOLO )?(?:argument|task|mode)|is not a valid (?:YOLO )?(?:argument|task|mode)|Unknown model \(([^)]*)\)|Invalid pretrained tag`),
 		message: "A setting of the job is not valid: ${0}.", hint: "Check the job's settings.",
 	}, {
 		code: contract.CodeTrainingFailed, like: re(`(\S*\.so[.\d]*): cannot open shared object file`),

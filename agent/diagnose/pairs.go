@@ -15,9 +15,9 @@ type pair struct {
 var pairs = []pair{
 	{
 		exception: re(`not enough values to unpack \(expected 3, got 0\)|No valid images found|labels? .*empty`),
-		line:      re(`ignoring corrupt image/label: ([^\n]{1,200})`),
+		line:      re(`([^/\\\s]{1,100}): ignoring corrupt image/label: ([^\n]{1,200})`),
 		cause: cause{
-			code: contract.CodeDatasetInvalid, message: "The trainer could use no image of the dataset: ${1}",
+			code: contract.CodeDatasetInvalid, message: "The trainer could use no image of the dataset (${1}: ${2}).",
 			hint: "Check the class list and the annotations.",
 		},
 	}, {
