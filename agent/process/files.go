@@ -30,14 +30,14 @@ func openFiles(s *Supervisor, spec Spec) (f *files, err error) {
 	if err := f.openStdin(spec); err != nil {
 		return f, err
 	}
-	if f.child[1], err = f.openOutput(spec.Stdout); err != nil {
+	if f.child[1], err = f.openOutput(spec.Stdout, spec.RunAs); err != nil {
 		return f, err
 	}
 	if sameWriter(spec.Stdout, spec.Stderr) {
 		f.child[2] = f.child[1]
 		return f, nil
 	}
-	f.child[2], err = f.openOutput(spec.Stderr)
+	f.child[2], err = f.openOutput(spec.Stderr, spec.RunAs)
 	return f, err
 }
 
@@ -54,7 +54,7 @@ func (f *files) openStdin(spec Spec) (err error) {
 	return err
 }
 
-func (f *files) openOutput(w io.Writer) (*os.File, error) {
+func (f *files) openOutput(w io.Writer, id *Identity) (*os.File, error) {
 	if w == nil {
 		return f.open(os.O_WRONLY)
 	}
@@ -67,6 +67,7 @@ func (f *files) openOutput(w io.Writer) (*os.File, error) {
 	}
 	f.close = append(f.close, end)
 	f.pumps = append(f.pumps, newPump(r, w))
+	id.own(end)
 	return end, nil
 }
 
@@ -91,6 +92,7 @@ func (f *files) openPTY(s *Supervisor, spec Spec) error {
 		w = io.Discard
 	}
 	f.pumps = append(f.pumps, newPump(master, w))
+	spec.RunAs.own(slave)
 	return s.term.prepare(master, slave)
 }
 

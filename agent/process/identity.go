@@ -44,6 +44,14 @@ func (id Identity) credential() *syscall.Credential {
 	return &syscall.Credential{Uid: id.UID, Gid: id.GID, Groups: id.Groups}
 }
 
+// own lets id open a pipe or pty again by name: /dev/stdout is a link to it. Where
+// that is not permitted, becoming id is not either, and says so better.
+func (id *Identity) own(file *os.File) {
+	if id != nil && !id.current() {
+		_ = file.Chown(int(id.UID), int(id.GID))
+	}
+}
+
 // Own makes a folder writable for id: every folder below it, and every file with
 // one name. A file with several names is a link into a dataset cache or a source
 // that others share, so it keeps its owner; so do the names in skip (relative to

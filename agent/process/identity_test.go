@@ -2,6 +2,7 @@ package process
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -70,6 +71,38 @@ func TestRunAsDropsEverythingAndOnlyInTheChild(t *testing.T) {
 		}
 	}
 	assertAgentKeepsItsPrivileges(t)
+}
+
+func TestRunAsCanOpenItsOutputByName(t *testing.T) {
+	needRoot(t)
+	for name, tty := range map[string]bool{"pipe": false, "terminal": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newSupervisor(t, Options{})
+			out := newWatched()
+			c, err := s.Start(Spec{
+				Args: []string{"/bin/sh", "-c", "echo opened > /dev/stdout; echo too > /dev/stderr"},
+				Main: true, Stdout: out, Stderr: out, PTY: tty, RunAs: &Identity{UID: 12345, GID: 12345},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if st := c.Status(); !st.Success() || out.String() != "opened\ntoo\n" {
+				t.Errorf("%v: %q", st, out)
+			}
+		})
+	}
+}
+
+func TestRunAsWithoutThePrivilegeSaysSo(t *testing.T) {
+	needRoot(t)
+	dir := openToOthers(t)
+	cmd := exec.Command(runnableByOthers(t, dir), "drop", "12346:12346")
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
+	out, err := cmd.Output()
+	if got := string(out); err != nil || !contains(got, "126 ") || !contains(got, "AGENT_RUN_AS") {
+		t.Errorf("%q, %v", got, err)
+	}
 }
 
 // assertAgentKeepsItsPrivileges looks at every thread: no_new_privs is a thread's,

@@ -222,7 +222,7 @@ func TestChildCannotReadTheAgentsEnvironmentOrMemory(t *testing.T) {
 	cmd := exec.Command(exe, "init", "1h", exe, "peek")
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
-	out, err := cmd.CombinedOutput()
+	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -33,6 +33,7 @@ var roles = map[string]func(args []string) int{
 	"alternate":  alternate,
 	"whoami":     whoami,
 	"peek":       peek,
+	"drop":       drop,
 	"tty":        tty,
 	"burn":       burn,
 	"dumpable":   dumpable,
@@ -263,5 +264,20 @@ func peek([]string) int {
 	_ = mem.Close()
 	fmt.Printf("environ %t mem %t maps %t; own %t\n",
 		opens(parent+"/environ"), err == nil, opens(parent+"/maps"), opens("/proc/self/environ"))
+	return 0
+}
+
+// drop is an agent that tries to start a child as somebody else.
+func drop(args []string) int {
+	id, err := ParseIdentity(args[0])
+	if err != nil {
+		return 90
+	}
+	s, err := NewSupervisor(Options{})
+	if err != nil {
+		return 91
+	}
+	_, err = s.Start(Spec{Args: []string{"/bin/true"}, RunAs: &id, Stdout: newWatched()})
+	fmt.Println(execStatus(err), err)
 	return 0
 }
