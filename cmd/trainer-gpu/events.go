@@ -23,9 +23,13 @@ func (p *probe) events() {
 	if !ok {
 		return
 	}
+	symbol := "nvmlEventSetWait_v2"
+	if !p.calls.known(symbol) { // its name before driver 450
+		symbol = "nvmlEventSetWait"
+	}
 	for {
 		var e nvml.EventData
-		ret := p.calls.wait("nvmlEventSetWait_v2", nil, eventWait, func() (r nvml.Return) {
+		ret := p.calls.wait(symbol, nil, eventWait, func() (r nvml.Return) {
 			e, r = set.Wait(uint32(eventWait.Milliseconds()))
 			return
 		})
