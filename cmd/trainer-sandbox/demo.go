@@ -13,6 +13,10 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
+// collectTimeout bounds the look at the bucket after the job; an interrupted demo
+// takes it too, to show how far it came.
+const collectTimeout = 30 * time.Second
+
 type demoCmd struct {
 	Agent     string        `help:"trainer-agent (default: beside this program)." type:"path"`
 	GPUProbe  string        `name:"gpu-probe" help:"trainer-gpu (default: beside the agent)." type:"path"`
@@ -24,7 +28,7 @@ type demoCmd struct {
 	Epochs    int           `help:"Epochs (default: enough to see the metric rise)."`
 	Images    int           `default:"240" help:"Images in the dataset."`
 	ImageSize int           `help:"Side of the training images in pixels."`
-	BatchSize int           `default:"8" help:"Images a step."`
+	BatchSize int           `help:"Images a step."`
 	DataDir   string        `type:"path" help:"Folder of everything (default: a new temporary folder)."`
 	Keep      bool          `help:"Keep serving the page after the job until Ctrl-C."`
 	Port      int           `default:"0" help:"Port of the page; 0 picks a free one."`
@@ -71,7 +75,9 @@ func (c *demoCmd) play(ctx context.Context, p *platform, job demoJob) error {
 		return err
 	}
 	say("agent", "left with exit code %d after %s", code, time.Since(began).Round(time.Second))
-	evidence, err := collect(ctx, p, job, code)
+	looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), collectTimeout)
+	defer cancel()
+	evidence, err := collect(looking, p, job, code)
 	if err != nil {
 		return err
 	}
@@ -113,6 +119,9 @@ func (c *demoCmd) job() (demoJob, error) {
 	}
 	if c.Epochs == 0 {
 		c.Epochs = recipe.epochs
+	}
+	if c.BatchSize == 0 {
+		c.BatchSize = recipe.batchSize
 	}
 	if c.ImageSize == 0 {
 		c.ImageSize = recipe.imageSize

@@ -29,6 +29,7 @@ type recipe struct {
 	task         string
 	models       map[string]string // by task; "" is the usual one
 	epochs       int
+	batchSize    int
 	imageSize    int // pixels
 	learningRate float64
 	options      string // CONFIG_JSON
@@ -36,16 +37,16 @@ type recipe struct {
 
 var recipes = map[string]recipe{
 	contract.FrameworkUltralytics: {
-		task: "object_detection", epochs: 6, imageSize: 160, learningRate: 0.005, options: `{"warmup_epochs": 0.5}`,
+		task: "object_detection", epochs: 6, batchSize: 4, imageSize: 160, learningRate: 0.005, options: `{"warmup_epochs": 0.5}`,
 		models: map[string]string{
 			"": "yolo11n", "instance_segmentation": "yolo11n-seg", "pose_estimation": "yolo11n-pose", "image_classification": "yolo11n-cls",
 		},
 	},
 	contract.FrameworkTimm: {
-		task: "image_classification", epochs: 6, imageSize: 96, learningRate: 0.002, options: `{}`, models: map[string]string{"": "resnet18"},
+		task: "image_classification", epochs: 6, batchSize: 16, imageSize: 96, learningRate: 0.002, options: `{}`, models: map[string]string{"": "resnet18"},
 	},
 	contract.FrameworkHuggingFace: {
-		task: "image_classification", epochs: 6, imageSize: 96, learningRate: 0.001, options: `{}`, models: map[string]string{"": "vit-tiny-patch16-224"},
+		task: "image_classification", epochs: 6, batchSize: 16, imageSize: 96, learningRate: 0.001, options: `{}`, models: map[string]string{"": "vit-tiny-patch16-224"},
 	},
 }
 
@@ -121,6 +122,9 @@ func (c *demoCmd) runAgent(ctx context.Context, p *platform, job demoJob) (int, 
 	cmd := exec.CommandContext(ctx, c.Agent, "run", "--", c.Python, train)
 	cmd.Env = append(inherited(os.Environ()), assignments(job.env(p, c.GPUProbe))...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	// A group of its own: of a Ctrl-C it would get two signals, the terminal's and
+	// ours, and a second one means stop at once.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = agentGrace
 	err := cmd.Run()

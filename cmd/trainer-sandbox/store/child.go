@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 
@@ -55,6 +56,9 @@ func serve(stdin io.Reader) error {
 	if err := json.Unmarshal(line, &cfg); err != nil {
 		return fmt.Errorf("reading the store's configuration: %w", err)
 	}
+	// A Ctrl-C reaches every process of the terminal, but a job that is being
+	// stopped still has a checkpoint to save here: only the parent ends the store.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		_, _ = io.Copy(io.Discard, in)
