@@ -24,6 +24,17 @@ import trainer_sdk
 from trainer_sdk import Job, JobError, Platform
 
 
+# A wait that a signal ends even when it comes just before.
+SIGNAL_PIPE = """
+import os, signal
+def signals():
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write)
+    return lambda: os.read(read, 1)
+"""
+
+
 def job(**env: str) -> Job:
     return Job.load((), {"JOB_ID": "a/b", "TRACE_ID": "t", "EPOCHS": "4", "OUTPUT_DIR": "/tmp/out", **env})
 
@@ -194,7 +205,10 @@ class TheEnd(TrainerTest):
         self.assertEqual((run.done["status"], run.done["error_message"]), ("failed", "ZeroDivisionError: division by zero"))
 
     def test_sigterm_lets_the_step_finish_and_is_143(self) -> None:
-        body = "import signal\ndef train(job, platform):\n    platform.heartbeat(1, {})\n    while not platform.stop_requested: signal.pause()\n    platform.event('saved', 'the step was finished')\ntrainer_sdk.run(train)"
+        body = SIGNAL_PIPE + (
+            "def train(job, platform):\n    wait = signals()\n    platform.heartbeat(1, {})\n    wait()\n"
+            "    assert platform.stop_requested\n    platform.event('saved', 'the step was finished')\ntrainer_sdk.run(train)"
+        )
         with Relay() as relay, started(self.script(body), relay) as process:
             relay.wait_for("heartbeat", 1, lambda: process.poll() is None)
             process.terminate()
@@ -203,10 +217,10 @@ class TheEnd(TrainerTest):
         self.assertEqual([c.kind for c in relay.calls], ["heartbeat", "event"])
 
     def test_a_worker_outlives_the_groups_sigterm(self) -> None:
-        body = (
-            "import os, signal\ndef train(job, platform):\n    read, write = os.pipe()\n    child = os.fork()\n"
-            "    if child == 0:\n        platform.heartbeat(1, {})\n        signal.pause()\n        os.write(write, b'served')\n        os._exit(0)\n"
-            "    while not platform.stop_requested: signal.pause()\n    platform.event('worker', os.read(read, 6).decode())\ntrainer_sdk.run(train)"
+        body = SIGNAL_PIPE + (
+            "def train(job, platform):\n    wait = signals()\n    read, write = os.pipe()\n    child = os.fork()\n"
+            "    if child == 0:\n        wait = signals()\n        platform.heartbeat(1, {})\n        wait()\n        os.write(write, b'served')\n        os._exit(0)\n"
+            "    wait()\n    platform.event('worker', os.read(read, 6).decode())\ntrainer_sdk.run(train)"
         )
         with Relay() as relay, started(self.script(body), relay) as process:
             relay.wait_for("heartbeat", 1, lambda: process.poll() is None)
