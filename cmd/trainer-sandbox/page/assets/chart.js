@@ -9,9 +9,11 @@ const COLORS = 8; // classes c0 … c7 of the style sheet
 const MOST = 600; // points drawn of one series
 
 export class Chart {
-  // xName is what the horizontal axis counts, for example "epoch".
-  constructor(title, xName, xText = number) {
+  // xName is what the horizontal axis counts, for example "epoch"; fromZero keeps
+  // small changes of a large value from looking like large ones.
+  constructor(title, xName, { xText = number, fromZero = false } = {}) {
     this.title = title;
+    this.fromZero = fromZero;
     this.xName = xName;
     this.xText = xText;
     this.hidden = new Set();
@@ -38,7 +40,8 @@ export class Chart {
     const points = this.shown().flatMap((one) => one.points);
     this.xs = [...new Set(points.map(([x]) => x))].sort((a, b) => a - b);
     this.x = scale(range(points.map(([x]) => x)), [PAD.left, WIDTH - PAD.right]);
-    this.y = scale(padded(range(points.map(([, y]) => y))), [HEIGHT - PAD.bottom, PAD.top]);
+    const ys = points.map(([, y]) => y);
+    this.y = scale(padded(range(this.fromZero ? [0, ...ys] : ys)), [HEIGHT - PAD.bottom, PAD.top]);
     this.cursor = s("g", { class: "cursor" });
     this.svg.replaceChildren(this.grid(), ...this.series.map((one, i) => this.line(one, i)), this.cursor);
     this.svg.setAttribute("aria-label", this.describe());
@@ -53,7 +56,8 @@ export class Chart {
         s("text", { x: PAD.left - 6, y: this.y.at(v) + 4, "text-anchor": "end" }, number(v)));
     }
     for (const v of ticks(this.x.from, this.xName === "epoch" ? 6 : 3, this.xName === "epoch")) {
-      group.append(s("text", { x: this.x.at(v), y: HEIGHT - 12, "text-anchor": "middle" }, this.xText(v)));
+      const at = this.x.at(v);
+      group.append(s("text", { x: at, y: HEIGHT - 12, "text-anchor": at > WIDTH - 40 ? "end" : "middle" }, this.xText(v)));
     }
     group.append(s("text", { class: "axis", x: WIDTH - PAD.right, y: HEIGHT - 1, "text-anchor": "end" }, this.xName));
     return group;

@@ -34,9 +34,10 @@ class View {
     this.loss = new Chart("Losses", "epoch");
     this.metric = new Chart("Metrics", "epoch");
     this.other = new Chart("Other values", "epoch");
-    this.use = new Chart("Use of GPU and CPU, %", "time", (x) => duration(x * 1000));
-    this.memory = new Chart("Memory, GiB", "time", (x) => duration(x * 1000));
-    this.heat = new Chart("Temperature °C and power W", "time", (x) => duration(x * 1000));
+    const overTime = { xText: (x) => duration(x * 1000), fromZero: true };
+    this.use = new Chart("Use of GPU and CPU, %", "time", overTime);
+    this.memory = new Chart("Memory, GiB", "time", overTime);
+    this.heat = new Chart("Temperature °C and power W", "time", overTime);
     this.charts = section("curves", "Curves", h("div", { class: "charts" }, [this.loss, this.metric, this.other, this.use, this.memory, this.heat].map((c) => c.element)));
     this.samples = new Samples(job.id);
     this.classes = h("div", { class: "wide" });
