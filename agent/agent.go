@@ -15,6 +15,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/gpu"
 	"github.com/vision-platform/trainer-agent/agent/outbox"
 	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/agent/relay"
 	"github.com/vision-platform/trainer-agent/agent/relay/autoreport"
 	"github.com/vision-platform/trainer-agent/agent/report"
 	"github.com/vision-platform/trainer-agent/agent/storage"
@@ -57,6 +58,7 @@ type job struct {
 	child    atomic.Pointer[process.Child]
 	pulse    *outbox.Pulse
 	reader   atomic.Pointer[autoreport.Reporter]
+	relay    atomic.Pointer[relay.Relay]
 	endpoint *report.Endpoint
 	training *report.TrainingLog
 	output   *childOutput
@@ -180,6 +182,11 @@ func (j *job) openOutbox(ctx context.Context) error {
 	box, err := outbox.Open(j.ws.outbox(), outbox.Options{
 		JobID: j.cfg.JobID, TraceID: j.cfg.TraceID, BaseURL: string(j.cfg.BaseURL), Token: j.token,
 		CAFile: j.cfg.CAFile, Getenv: os.Getenv, Logger: j.log, Now: j.Now,
+		OnDelivered: func(m contract.Message, reply []byte) {
+			if r := j.relay.Load(); r != nil {
+				r.Delivered(m, reply)
+			}
+		},
 	})
 	if err != nil {
 		return err

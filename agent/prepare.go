@@ -10,6 +10,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
 	"github.com/vision-platform/trainer-agent/agent/dataset"
+	"github.com/vision-platform/trainer-agent/agent/relay"
 	"github.com/vision-platform/trainer-agent/agent/storage"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters"
@@ -22,6 +23,7 @@ type prepared struct {
 	weights     string // path; "" when none were asked for
 	resume      string // path of the checkpoint to continue from
 	resumeEpoch int    // completed epochs that it holds
+	best        *relay.Best
 	checkpoint  string // path of an inference or export job's checkpoint
 	images      []string
 }
@@ -172,10 +174,22 @@ func (j *job) findResume(ctx context.Context) error {
 		j.warn("A checkpoint could not be resumed from: " + s)
 	}
 	j.prepared.resume, j.prepared.resumeEpoch = found.Path, found.Epoch
+	j.prepared.best = bestOf(found.History, j.cfg.PrimaryMetric, contract.MetricMode(j.cfg.PrimaryMetricMode))
 	j.progress.resumeAt(found.Epoch, found.History)
 	j.emit(contract.EventTrainingResumed, fmt.Sprintf("Training continues after epoch %d", found.Epoch),
 		map[string]any{"epoch": found.Epoch, "checkpoint_path": found.URI, "bytes": found.Bytes})
 	return nil
+}
+
+// bestOf is the best epoch of an earlier run, so that is_best goes on truly.
+func bestOf(history []contract.EpochMetrics, metric string, mode contract.MetricMode) (best *relay.Best) {
+	for _, h := range history {
+		value, ok := h.Metrics[metric]
+		if ok && value.Finite() && (best == nil || mode.Better(float64(value), best.Value)) {
+			best = &relay.Best{Epoch: h.Epoch, Value: float64(value)}
+		}
+	}
+	return best
 }
 
 func (j *job) since(began time.Time) float64 { return j.Now().Sub(began).Seconds() }

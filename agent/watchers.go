@@ -139,11 +139,13 @@ func (j *job) startRelay() (*relayServer, error) {
 		JobID: j.cfg.JobID, Outbox: j.outbox, Full: outbox.ErrFull, Ended: outbox.ErrFinal,
 		Observe: j.heard, System: j.systemNow, Epochs: j.cfg.Epochs, TaskType: j.cfg.Job.Task,
 		PrimaryMetric: j.cfg.PrimaryMetric, MetricMode: contract.MetricMode(j.cfg.PrimaryMetricMode),
-		Logger: j.log, Now: j.Now,
+		Best: j.prepared.best, StateFile: j.ws.best(), Logger: j.log, Now: j.Now,
+		ImageResults: func(epoch int) string { return j.store.URI(contract.ImageResultsKey(j.cfg.JobID, epoch)) },
 	})
 	if err != nil {
 		return nil, err
 	}
+	j.relay.Store(r)
 	return &relayServer{r, r.URL(), r.Token()}, nil
 }
 

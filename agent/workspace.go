@@ -21,6 +21,7 @@ func (w workspace) output() string      { return filepath.Join(w.root, "runs") }
 func (w workspace) checkpoints() string { return filepath.Join(w.output(), "checkpoints") }
 func (w workspace) private() string     { return filepath.Join(w.root, ".agent") }
 func (w workspace) scratch() string     { return filepath.Join(w.private(), "scratch") }
+func (w workspace) best() string        { return filepath.Join(w.private(), "best.json") }
 func (w workspace) reported() string    { return filepath.Join(w.private(), "reported.json") }
 func (w workspace) outbox() string      { return filepath.Join(w.private(), "outbox") }
 func (w workspace) trainingLog() string { return filepath.Join(w.private(), "training.log") }

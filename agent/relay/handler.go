@@ -248,6 +248,10 @@ func (r *Relay) enrich(kind contract.Kind, d *body) {
 			}
 		}
 		d.fill("primary_metric_value", []byte("null"))
+		if path := d.text("image_results_path"); r.opts.ImageResults != nil && path != "" && !strings.HasPrefix(path, "s3://") {
+			uri, _ := json.Marshal(r.opts.ImageResults(int(d.number("epoch"))))
+			d.set("image_results_path", uri)
+		}
 	}
 }
 

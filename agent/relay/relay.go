@@ -58,6 +58,10 @@ type Options struct {
 	// System returns what is added to heartbeats as "system"; nil adds nothing.
 	System func() *contract.System
 
+	// ImageResults is the address at which an epoch's per-image results will be.
+	// It takes the place of the path on disk that the child gives; nil leaves it.
+	ImageResults func(epoch int) string
+
 	Epochs        int // of the job, to fill in a heartbeat's progress; 0 when unknown
 	TaskType      contract.TaskType
 	PrimaryMetric string

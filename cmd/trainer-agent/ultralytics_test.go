@@ -98,8 +98,18 @@ func TestUltralyticsTrainsAndResumesAfterALoss(t *testing.T) {
 	if rows := strings.Count(table, "\n"); rows != 6 {
 		t.Errorf("results.csv has %d rows, the history is not intact:\n%s", rows, table)
 	}
-	if len(backend.Accepted(j.calls(), contract.KindValidation)) < 6 {
-		t.Error("validation results are missing")
+	validations := backend.Accepted(j.calls(), contract.KindValidation)
+	if len(validations) < 6 {
+		t.Fatalf("%d validations", len(validations))
+	}
+	var v contract.Validation
+	if err := validations[len(validations)-1].Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	if len(v.PerClassMetrics) == 0 || v.ConfusionMatrix == nil || v.PRCurves == nil || v.ImageResultsPath == nil {
+		t.Errorf("the last validation lacks parts: %+v", v)
+	} else if _, key, err := contract.ParseURI(*v.ImageResultsPath); err != nil || j.object(key) == nil {
+		t.Errorf("image_results_path %s leads nowhere (%v)", *v.ImageResultsPath, err)
 	}
 }
 
