@@ -51,7 +51,7 @@ test-go:
 
 test-python:
 	@echo "== Python tests of the trainers"
-	cd trainers/tests && $(TRAINER_VENV)/bin/python -m unittest -v
+	$(TRAINER_VENV)/bin/python -m pytest -q trainers/tests
 
 lint: ## golangci-lint and gofmt
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run make fmt"; exit 1; }
