@@ -74,7 +74,9 @@ func (w *Watcher) flush(ctx context.Context, opt FinishOptions) Summary {
 		return w.finishOutputs(uploads)
 	}
 	end := &closing{clean: opt.Clean}
-	clear(w.tries) // no more waiting for the next try
+	for _, t := range w.tries { // no more waiting for the next try
+		t.failures, t.notBefore = 0, time.Time{}
+	}
 	w.loop(uploads, &hints{}, end)
 	sent := w.sendOutputs(uploads, contract.CheckpointPrefix(w.opt.JobID), outputsFolder)
 	w.dropStaged()

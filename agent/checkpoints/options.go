@@ -35,8 +35,10 @@ type Options struct {
 	ScratchDir   string        // for private snapshots, on Dir's file system; none are made without it
 	Limits       Limits        // of outputs
 
-	Now     func() time.Time // default time.Now
-	Log     *slog.Logger     // default discards
+	Now func() time.Time // default time.Now
+	Log *slog.Logger     // default discards
+	// OnEvent takes checkpoint_saved with contract.CheckpointSaved and
+	// checkpoint_upload_failed with contract.ManifestFailed. The watch waits for it.
 	OnEvent func(eventType contract.EventType, message string, data any)
 }
 
