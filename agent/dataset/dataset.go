@@ -87,6 +87,7 @@ func (d *Dataset) Close() error { return d.entry.Close() }
 
 // Fetch makes the dataset available below Dir or CacheDir.
 func Fetch(ctx context.Context, store objects, req Request) (Dataset, error) {
+	defer frugal()()
 	f := newFetcher(store, req)
 	data, err := f.fetch(ctx)
 	if err != nil {
@@ -205,8 +206,7 @@ func (f *fetcher) acquire(ctx context.Context, id string, fill filler) (*cache.E
 
 func (f *fetcher) acquireIn(ctx context.Context, c *cache.Cache, id string, fill filler) (*cache.Entry, error) {
 	inside := func(ctx context.Context, data string) (cache.Contents, error) {
-		stop := f.meter.start(c.ProgressFile(id))
-		defer stop()
+		defer f.meter.start(c.ProgressFile(id))()
 		return fill(ctx, c, data)
 	}
 	return c.Acquire(ctx, id, inside, func() { f.meter.relay(c.ProgressFile(id)) })

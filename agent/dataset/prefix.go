@@ -63,6 +63,7 @@ func (l *listing) each(f func(string, int64, uint32) error) error {
 }
 
 func (f *fetcher) fetchItems(ctx context.Context, c *cache.Cache, id, data string, l *listing) error {
+	allow(int64(len(l.items)))
 	dest, resumed, err := tree.Create(data)
 	if err != nil {
 		return err

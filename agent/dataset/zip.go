@@ -77,6 +77,7 @@ func (f *fetcher) extract(ctx context.Context, c *cache.Cache, id, data string, 
 	if err != nil {
 		return nil, err
 	}
+	allow(int64(d.Files()))
 	dest, resumed, err := tree.Create(data)
 	if err != nil {
 		return nil, err

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset"
 	"github.com/vision-platform/trainer-agent/agent/storage"
@@ -32,14 +31,12 @@ func run(ctx context.Context, verb string, args []string) error {
 	id := flags.String("dataset", "", "dataset to fetch")
 	file := flags.String("file", "", "file to put")
 	key := flags.String("key", "", "key to put it under")
-	limit := flags.Int64("memory", 48<<20, "soft limit of the Go heap, as the agent sets it")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if verb == "serve" {
 		return serve(ctx, *dir)
 	}
-	debug.SetMemoryLimit(*limit)
 	s, err := storage.Open(ctx, storage.Config{
 		Type: contract.StorageMinIO, Endpoint: *endpoint, Bucket: "vision-platform",
 		AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
