@@ -73,9 +73,11 @@ func jpegOf(w, h int) []byte {
 	return out.Bytes()
 }
 
-func pngOf(w, h int) []byte {
+func pngOf(w, h int) []byte { return encodePNG(picture(w, h)) }
+
+func encodePNG(im image.Image) []byte {
 	var out bytes.Buffer
-	_ = png.Encode(&out, picture(w, h))
+	_ = png.Encode(&out, im)
 	return out.Bytes()
 }
 

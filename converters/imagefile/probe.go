@@ -84,6 +84,7 @@ func probe(r io.ReaderAt, size int64) (Info, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Info{}, err
 	}
+	err = nil // a file shorter than the window
 	w.head = w.head[:n]
 	info := Info{Format: sniff(w.head), Orientation: 1, Ends: true, Bytes: size}
 	switch info.Format {
