@@ -53,6 +53,7 @@ type world struct {
 
 func run() error {
 	fmt.Printf("### Callbacks: what a heartbeat costs the training loop\n\n")
+	// The first row says how much of the relay's time is the disk's.
 	fmt.Printf("Milliseconds as the trainer sees them (`requests.post`, a new connection each, 20 metrics); "+
 		"%d posts through the relay, which are on disk when they are answered.\n\n", posts)
 	fmt.Println("| backend | way | posts | p50 | p99 | max | accepted | delivered |")
@@ -142,7 +143,7 @@ func relayed(w world) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	flush, stop := context.WithTimeout(ctx, 15*time.Second)
+	flush, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()
 	left := ""
 	if err := box.Flush(flush); err != nil {
