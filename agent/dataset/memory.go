@@ -27,7 +27,7 @@ func frugal() (restore func()) {
 // allow raises the goal for a directory of very many files, so that the
 // collector does not run without end.
 func allow(files int64) {
-	goal := int64(heapGoal + max(0, files-heapFiles)*bytesPerFile)
+	goal := heapGoal + max(0, files-heapFiles)*bytesPerFile
 	if debug.SetMemoryLimit(-1) == heapGoal && goal > heapGoal {
 		debug.SetMemoryLimit(goal)
 	}
