@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 TASKS = ("object_detection", "instance_segmentation", "pose_estimation", "image_classification")
 CLASSES = ("circle", "square", "triangle", "star")
+TINTS = ((225, 45, 45), (40, 200, 60), (55, 80, 235), (235, 205, 40))  # of CLASSES
 KEYPOINTS = ("center", "top", "right_edge", "bottom", "left_edge")
 PROGRESS_SECONDS = 2.0
 ZIP_TIME = (2026, 1, 1, 0, 0, 0)  # a fixed time, so that equal datasets are equal archives
@@ -59,8 +60,10 @@ def background(rng: np.random.Generator, size: int) -> Image.Image:
     return Image.fromarray(np.clip(image, 0, 255).astype(np.uint8))
 
 
-def color(rng: np.random.Generator) -> tuple[int, int, int]:
-    """A bright or a dark colour, well apart from the middle grey of the backgrounds."""
+def color(rng: np.random.Generator, tint: tuple[int, int, int] | None) -> tuple[int, int, int]:
+    """A bright or a dark colour, well apart from the middle grey of the backgrounds; or one near the tint."""
+    if tint:
+        return tuple(int(v) for v in np.clip(rng.normal(tint, 18), 0, 255))
     low, high = ((185, 256), (0, 45))[int(rng.integers(2))]
     return tuple(int(v) for v in rng.integers(low, high, 3))
 
@@ -101,24 +104,24 @@ def objects(rng: np.random.Generator, task: str, size: int):
         yield int(rng.integers(1, len(CLASSES) + 1)), (x, y), radius, rng.uniform(-turn, turn)
 
 
-def make_image(rng: np.random.Generator, task: str, size: int) -> tuple[Image.Image, list[dict]]:
+def make_image(rng: np.random.Generator, task: str, size: int, tinted: bool) -> tuple[Image.Image, list[dict]]:
     image = background(rng, size)
     notes = []
     for class_id, center, radius, angle in objects(rng, task, size):
         unit = unit_outline(CLASSES[class_id - 1])
         outline = place(unit, center, radius, angle)
-        draw_shape(image, outline, color(rng))
+        draw_shape(image, outline, color(rng, TINTS[class_id - 1] if tinted else None))
         marks = [(0, 0), (0, min(y for _, y in unit)), (max(x for x, _ in unit), 0), (0, max(y for _, y in unit)), (min(x for x, _ in unit), 0)]
         notes.append(annotate(task, class_id, outline, place(marks, center, radius, angle)))
     return image.filter(ImageFilter.GaussianBlur(0.4)), notes
 
 
-def make_dataset(out: Path, task: str, images: int, size: int, seed: int, dataset_id: str) -> dict:
+def make_dataset(out: Path, task: str, images: int, size: int, seed: int, dataset_id: str, tinted: bool) -> dict:
     folder = out / "images"
     folder.mkdir(parents=True, exist_ok=True)
     entries, shown = [], time.monotonic()
     for i in range(images):
-        image, notes = make_image(np.random.default_rng([seed, i]), task, size)
+        image, notes = make_image(np.random.default_rng([seed, i]), task, size, tinted)
         name = f"shape_{i:05d}.jpg"
         image.save(folder / name, quality=92)
         entry = {"id": i + 1, "file_name": name, "width": size, "height": size, "split": None}
@@ -162,11 +165,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=160, help="width and height in pixels, at least 64")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--dataset-id", default="shapes")
+    parser.add_argument("--tint", action="store_true", help="give each class a colour of its own, which few images suffice to learn")
     parser.add_argument("--zip", type=Path, help="also pack the dataset into this file")
     args = parser.parse_args()
     if args.images < 1 or args.size < 64:
         parser.error("--images must be at least 1 and --size at least 64")
-    dataset = make_dataset(args.out, args.task, args.images, args.size, args.seed, args.dataset_id)
+    dataset = make_dataset(args.out, args.task, args.images, args.size, args.seed, args.dataset_id, args.tint)
     (args.out / "annotations.json").write_text(json.dumps(dataset, indent=1) + "\n", encoding="utf-8")
     if args.zip:
         make_zip(args.out, args.zip)

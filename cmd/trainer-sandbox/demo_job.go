@@ -33,6 +33,7 @@ type recipe struct {
 	imageSize    int // pixels
 	learningRate float64
 	options      string // CONFIG_JSON
+	tinted       bool   // classes differ in colour too: a transformer sees no shapes in 200 images
 }
 
 var recipes = map[string]recipe{
@@ -43,10 +44,10 @@ var recipes = map[string]recipe{
 		},
 	},
 	contract.FrameworkTimm: {
-		task: "image_classification", epochs: 6, batchSize: 16, imageSize: 96, learningRate: 0.002, options: `{}`, models: map[string]string{"": "resnet18"},
+		task: "image_classification", epochs: 6, batchSize: 16, imageSize: 64, learningRate: 0.002, options: `{}`, models: map[string]string{"": "resnet18"},
 	},
 	contract.FrameworkHuggingFace: {
-		task: "image_classification", epochs: 6, batchSize: 16, imageSize: 96, learningRate: 0.001, options: `{}`, models: map[string]string{"": "vit-tiny-patch16-224"},
+		task: "image_classification", epochs: 6, batchSize: 16, imageSize: 64, learningRate: 0.0005, tinted: true, options: `{}`, models: map[string]string{"": "vit-tiny-patch16-224"},
 	},
 }
 
@@ -87,8 +88,14 @@ func (c *demoCmd) makeDataset(ctx context.Context, p *platform, job demoJob) err
 	say("dataset", "drawing %d images of %d×%d pixels for %s", c.Images, drawnSize, drawnSize, job.task)
 	folder := filepath.Join(c.DataDir, "dataset")
 	archive := folder + ".zip"
-	cmd := exec.CommandContext(ctx, c.Python, c.script("testdata", "make_shapes.py"), "--task", string(job.task), "--out", folder,
-		"--images", strconv.Itoa(c.Images), "--size", strconv.Itoa(drawnSize), "--dataset-id", job.dataset, "--zip", archive)
+	args := []string{
+		c.script("testdata", "make_shapes.py"), "--task", string(job.task), "--out", folder, "--images", strconv.Itoa(c.Images),
+		"--size", strconv.Itoa(drawnSize), "--dataset-id", job.dataset, "--zip", archive,
+	}
+	if job.recipe.tinted {
+		args = append(args, "--tint")
+	}
+	cmd := exec.CommandContext(ctx, c.Python, args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("drawing the dataset: %w", err)
