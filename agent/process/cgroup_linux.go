@@ -1,10 +1,13 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +30,8 @@ func newCgroup(log *slog.Logger) *cgroup {
 		log.Debug("no cgroup of the child's own", "error", err)
 		return nil
 	}
-	path := filepath.Join(own, fmt.Sprintf("trainer-%d", os.Getpid()))
+	sweepCgroups(own)
+	path := filepath.Join(own, fmt.Sprintf("%s%d", cgroupPrefix, os.Getpid()))
 	if err := os.Mkdir(path, 0o755); err != nil && !os.IsExist(err) {
 		log.Debug("no cgroup of the child's own", "error", err)
 		return nil
@@ -42,6 +46,21 @@ func newCgroup(log *slog.Logger) *cgroup {
 		return nil
 	}
 	return g
+}
+
+// cgroupPrefix and the agent's pid name a group.
+const cgroupPrefix = "trainer-"
+
+// sweepCgroups removes what agents that were killed could not: groups of processes
+// that are no more. The kernel refuses for one that is in use.
+func sweepCgroups(own string) {
+	groups, _ := filepath.Glob(filepath.Join(own, cgroupPrefix+"*"))
+	for _, group := range groups {
+		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(group), cgroupPrefix))
+		if err == nil && errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+			_ = unix.Rmdir(group)
+		}
+	}
 }
 
 func (g *cgroup) use(sys *syscall.SysProcAttr) bool {

@@ -154,6 +154,22 @@ func TestChildIsInACgroupOfItsOwnThatGoesAwayWithIt(t *testing.T) {
 	}
 }
 
+func TestGroupOfAKilledAgentIsSweptAway(t *testing.T) {
+	needRoot(t)
+	own, err := ownCgroup("")
+	if err != nil {
+		missing(t, err)
+	}
+	stale := filepath.Join(own, cgroupPrefix+"999999999") // above any pid_max
+	if err := os.Mkdir(stale, 0o755); err != nil {
+		missing(t, err)
+	}
+	newSupervisor(t, Options{})
+	if _, err := os.Stat(stale); !os.IsNotExist(err) {
+		t.Errorf("still there: %v", err)
+	}
+}
+
 func TestOneWriteKillsTheChildsCgroup(t *testing.T) {
 	needRoot(t)
 	s := newSupervisor(t, Options{})
