@@ -68,7 +68,11 @@ func (j *job) finishUploads(ctx context.Context, o outcome, limit time.Duration)
 // judge finds the one cause of the end. A job whose checkpoint did not reach
 // the bucket has not succeeded, whatever its exit status says.
 func (j *job) judge(o outcome, uploads checkpoints.Summary) *contract.Failure {
-	if failure := diagnose.Diagnose(j.evidence(o, uploads)); failure != nil {
+	evidence := j.evidence(o, uploads)
+	for _, w := range append(diagnose.Warnings(evidence), uploads.Warnings...) {
+		j.warn(w)
+	}
+	if failure := diagnose.Diagnose(evidence); failure != nil {
 		return failure
 	}
 	return uploads.Failure()
@@ -108,8 +112,11 @@ func (j *job) deliver(ctx context.Context, o outcome, r *contract.Result) int {
 	exit := contract.ExitOK
 	if r.Error != nil {
 		exit = r.Error.Code.ExitCode()
-		if r.Error.Retryable && exit == contract.ExitFailed {
+		switch { // the diagnosis may know better than the code's default
+		case r.Error.Retryable && exit == contract.ExitFailed:
 			exit = contract.ExitInfra
+		case !r.Error.Retryable && exit == contract.ExitInfra:
+			exit = contract.ExitFailed
 		}
 	}
 	if j.outbox == nil {

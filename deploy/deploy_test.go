@@ -1,0 +1,123 @@
+package deploy
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// kinds that the manifests use; kustomizations are kustomize's own.
+var kinds = map[string]func() any{
+	"Job":            func() any { return new(batchv1.Job) },
+	"ServiceAccount": func() any { return new(corev1.ServiceAccount) },
+}
+
+func manifests(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("k8s/*/*.yaml")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%v: %v", files, err)
+	}
+	return files
+}
+
+// A field that Kubernetes does not know, or a wrong type, is an error here.
+func TestManifestsDecodeStrictly(t *testing.T) {
+	for _, file := range manifests(t) {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var head struct{ Kind string }
+		if err := yaml.Unmarshal(b, &head); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		make, known := kinds[head.Kind]
+		if !known {
+			if head.Kind != "Kustomization" {
+				t.Errorf("%s: kind %q has no type in this test", file, head.Kind)
+			}
+			continue
+		}
+		if err := yaml.UnmarshalStrict(b, make()); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+func base(t *testing.T) batchv1.Job {
+	t.Helper()
+	b, err := os.ReadFile("k8s/base/job.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var job batchv1.Job
+	if err := yaml.UnmarshalStrict(b, &job); err != nil {
+		t.Fatal(err)
+	}
+	return job
+}
+
+// podFailurePolicy is the contract's table of exit codes.
+func TestPodFailurePolicyFollowsTheContract(t *testing.T) {
+	job := base(t)
+	want := map[batchv1.PodFailurePolicyAction][]int32{
+		batchv1.PodFailurePolicyActionFailJob: {contract.ExitFailed, contract.ExitUndelivered},
+		batchv1.PodFailurePolicyActionCount:   {contract.ExitInfra, contract.ExitStopped},
+	}
+	for _, rule := range job.Spec.PodFailurePolicy.Rules {
+		if rule.OnExitCodes == nil {
+			continue
+		}
+		if !slices.Equal(rule.OnExitCodes.Values, want[rule.Action]) {
+			t.Errorf("%s: %v, want %v", rule.Action, rule.OnExitCodes.Values, want[rule.Action])
+		}
+		delete(want, rule.Action)
+	}
+	if len(want) > 0 {
+		t.Errorf("no rule for %v", want)
+	}
+}
+
+// Times fit into each other: grace below the kubelet's, deadline above the job's limit.
+func TestTimesFit(t *testing.T) {
+	job := base(t)
+	pod := job.Spec.Template.Spec
+	var grace time.Duration
+	for _, e := range pod.Containers[0].Env {
+		if e.Name == "AGENT_STOP_GRACE" {
+			grace, _ = time.ParseDuration(e.Value)
+		}
+	}
+	if kubelet := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; grace == 0 || grace >= kubelet {
+		t.Errorf("AGENT_STOP_GRACE %s, terminationGracePeriodSeconds %s", grace, kubelet)
+	}
+	if *job.Spec.ActiveDeadlineSeconds <= 86400 {
+		t.Errorf("activeDeadlineSeconds %d is not above MAX_TRAINING_TIME_SECONDS", *job.Spec.ActiveDeadlineSeconds)
+	}
+}
+
+// The restricted profile of the pod security standards, and no secret in the environment.
+func TestPodIsRestricted(t *testing.T) {
+	pod := base(t).Spec.Template.Spec
+	c := pod.Containers[0]
+	s := c.SecurityContext
+	if !*pod.SecurityContext.RunAsNonRoot || *s.AllowPrivilegeEscalation || !*s.ReadOnlyRootFilesystem ||
+		!slices.Contains(s.Capabilities.Drop, "ALL") || pod.SecurityContext.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
+		t.Errorf("not restricted: %+v %+v", pod.SecurityContext, s)
+	}
+	for _, e := range c.Env {
+		if strings.Contains(e.Name, "TOKEN") && !strings.HasSuffix(e.Name, "_FILE") {
+			t.Errorf("%s stands in the environment", e.Name)
+		}
+	}
+}
