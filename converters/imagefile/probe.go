@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"image"
 	"io"
-	"os"
 	"sync"
 
 	// Formats whose header the standard decoders read.
@@ -58,19 +57,19 @@ var heads = sync.Pool{New: func() any { b := make([]byte, headBytes); return &b 
 
 // Probe reads the header and the end of a file.
 func Probe(path string) (Info, error) {
-	f, err := os.Open(path)
+	f, err := open(path)
 	if err != nil {
 		return Info{}, err
 	}
-	defer func() { _ = f.Close() }()
-	stat, err := f.Stat()
+	defer f.close()
+	size, regular, err := f.size()
 	if err != nil {
 		return Info{}, err
 	}
-	if !stat.Mode().IsRegular() {
+	if !regular {
 		return Info{}, fmt.Errorf("%w: not a regular file", ErrBroken)
 	}
-	return probe(f, stat.Size())
+	return probe(f, size)
 }
 
 func probe(r io.ReaderAt, size int64) (Info, error) {

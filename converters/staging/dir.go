@@ -133,12 +133,10 @@ func (d *Dir) Create(rel string) (*os.File, error) {
 
 // Write creates a file with content.
 func (d *Dir) Write(rel string, content []byte) error {
-	f, err := d.Create(rel)
-	if err != nil {
+	if err := d.folders(rel); err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := createFile(d.at(rel), content); err != nil {
 		return failure("writing a file", err)
 	}
 	return nil
