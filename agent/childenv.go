@@ -31,6 +31,9 @@ func childEnv(environ []string, cfg *config.Config, extra map[string]string) []s
 		env["OPENAI_API_KEY"] = cfg.OpenAIKey.Reveal()
 	}
 	maps.Copy(env, extra)
+	for _, name := range []string{"NO_PROXY", "no_proxy"} { // the relay is on loopback
+		env[name] = strings.Trim(env[name]+",127.0.0.1,localhost", ",")
+	}
 	list := make([]string, 0, len(env))
 	for name, value := range env {
 		list = append(list, name+"="+value)
@@ -90,7 +93,7 @@ func settingsJSON(cfg *config.Config) string {
 	return string(b)
 }
 
-// jobPath names what Job.Type calls its output, for messages.
+// jobNoun names what Job.Type calls its output, for messages.
 func jobNoun(t contract.JobType) string {
 	switch t {
 	case contract.JobInference:

@@ -177,8 +177,11 @@ func (j *job) openReader(ctx context.Context) error {
 		Dir: j.ws.output(), Epochs: j.cfg.Epochs, After: j.prepared.resumeEpoch, StateFile: j.ws.reported(),
 		System: j.systemNow, Now: j.Now, Logger: j.log,
 		Emit: func(m contract.Message) error {
+			if err := j.outbox.Append(m); err != nil {
+				return err // it comes again
+			}
 			j.noted(m)
-			return j.outbox.Append(m)
+			return nil
 		},
 	})
 	if err != nil {

@@ -86,11 +86,11 @@ func (j *job) seen() (s seen) {
 
 func TestChildGetsItsSettingsAndNoCredential(t *testing.T) {
 	j := newJob(t, "dumps", "--job-id", "$(JOB_ID)", "--dataset-s3-uri", "$(DATASET_URI)", "$$(JOB_ID)", "$(NO_SUCH)")
-	j.with("AWS_SESSION_TOKEN_FILE", "", "OPENAI_API_KEY", "sk-user-secret", "AWS_PROFILE", "x", "MY_OWN", "kept", "CONFIG_JSON", `{"mosaic":0.5}`).mustExit(0)
+	j.with("AWS_SESSION_TOKEN_FILE", "", "OPENAI_API_KEY", "sk-user-secret", "AWS_PROFILE", "x", "MY_OWN", "kept", "NO_PROXY", "corp.example.com", "HTTP_PROXY", "http://127.0.0.1:1", "CONFIG_JSON", `{"mosaic":0.5}`).mustExit(0)
 	s := j.seen()
 	for name, want := range map[string]string{
 		"JOB_ID": j.id, "EPOCHS": "3", "BATCH_SIZE": "16", "LEARNING_RATE": "0.001", "IMAGE_SIZE": "640", "NUM_CLASSES": "2", "CLASS_NAMES": `["cat","dog"]`,
-		"DATASET_FORMAT": "yolo", "PYTHONUNBUFFERED": "1", "MY_OWN": "kept", "OUTPUT_DIR": filepath.Join(j.workspace, "runs"),
+		"DATASET_FORMAT": "yolo", "PYTHONUNBUFFERED": "1", "MY_OWN": "kept", "NO_PROXY": "corp.example.com,127.0.0.1,localhost", "OUTPUT_DIR": filepath.Join(j.workspace, "runs"),
 		"CHECKPOINT_DIR": filepath.Join(j.workspace, "runs", "checkpoints"), "DATASET_URI": "file://" + s.Env["DATASET_DIR"],
 	} {
 		if s.Env[name] != want {
