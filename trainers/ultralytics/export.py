@@ -78,12 +78,15 @@ def try_out(path: Path, shape: tuple[int, ...], job: Job) -> tuple[list[int], fl
 
 
 def accuracies(job: Job, request: ExportRequest, exported: Path, task: str, size: int) -> tuple[float, float]:
-    """The primary metric of the exported and of the original model on the validation dataset."""
+    """The primary metric of the exported and of the original model on the validation dataset.
+
+    Both get square images: rectangular validation pads those of the original to a larger size.
+    """
     if not job.dataset_dir.is_dir() or job.dataset_dir == Path():
         raise JobError("ENABLE_VALIDATION needs a dataset: set VALIDATION_DATASET_ID")
 
     def measure(path: Path) -> float:
-        arguments: dict[str, Any] = {"data": str(job.dataset_config), "imgsz": size, "batch": 1, "device": device(job), "plots": False, "verbose": False, "project": tempfile.mkdtemp(prefix="validation-")}
+        arguments: dict[str, Any] = {"data": str(job.dataset_config), "imgsz": size, "batch": 1, "rect": False, "device": device(job), "plots": False, "verbose": False, "project": tempfile.mkdtemp(prefix="validation-")}
         values = platform_metrics(YOLO(path, task=task).val(**arguments).results_dict)
         return values[PRIMARY_METRICS[TASKS[task]]]
 
