@@ -1,0 +1,186 @@
+package imagefile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"image"
+	"image/color"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
+)
+
+// corner is a w × h picture whose top left quarter is red.
+func corner(w, h int) image.Image {
+	im := image.NewRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			c := color.RGBA{0, 0, 255, 255}
+			if x < w/2 && y < h/2 {
+				c = color.RGBA{255, 0, 0, 255}
+			}
+			im.SetRGBA(x, y, c)
+		}
+	}
+	return im
+}
+
+func encode(t testing.TB, format string, w, h int) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	var err error
+	switch format {
+	case JPEG:
+		err = jpeg.Encode(&out, corner(w, h), nil)
+	case PNG:
+		err = png.Encode(&out, corner(w, h))
+	case GIF:
+		err = gif.Encode(&out, corner(w, h), nil)
+	case BMP:
+		err = bmp.Encode(&out, corner(w, h))
+	case TIFF:
+		err = tiff.Encode(&out, corner(w, h), nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// exif is a TIFF block with an orientation, in either byte order.
+func exif(order binary.AppendByteOrder, orientation uint16) []byte {
+	b := []byte("MM")
+	if order == binary.AppendByteOrder(binary.LittleEndian) {
+		b = []byte("II")
+	}
+	b = order.AppendUint16(b, 42)
+	b = order.AppendUint32(b, 8)
+	b = order.AppendUint16(b, 2)
+	b = append(order.AppendUint32(order.AppendUint16(order.AppendUint16(b, 0x0100), 4), 1), 0, 0, 0, 0)
+	b = order.AppendUint32(order.AppendUint16(order.AppendUint16(b, 0x0112), 3), 1)
+	return append(order.AppendUint16(b, orientation), 0, 0, 0, 0, 0, 0)
+}
+
+// withSegment puts an APP segment behind a JPEG's first marker.
+func withSegment(plain []byte, marker byte, content []byte) []byte {
+	out := []byte{0xff, 0xd8, 0xff, marker}
+	out = binary.BigEndian.AppendUint16(out, uint16(len(content)+2))
+	return append(append(out, content...), plain[2:]...)
+}
+
+func turned(plain []byte, order binary.AppendByteOrder, orientation uint16) []byte {
+	return withSegment(plain, 0xe1, append([]byte("Exif\x00\x00"), exif(order, orientation)...))
+}
+
+func write(t testing.TB, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestProbe(t *testing.T) {
+	plain := encode(t, JPEG, 40, 30)
+	pngFile := encode(t, PNG, 40, 30)
+	chunk := binary.BigEndian.AppendUint32(nil, uint32(len(exif(binary.BigEndian, 6))))
+	withEXIF := bytes.Join([][]byte{pngFile[:33], chunk, []byte("eXIf"), exif(binary.BigEndian, 6), {0, 0, 0, 0}, pngFile[33:]}, nil)
+	far := plain
+	for range 5 { // a frame header far behind the first four kilobytes
+		far = withSegment(far, 0xe2, make([]byte, 60000))
+	}
+	for _, c := range []struct {
+		name    string
+		content []byte
+		want    Info
+	}{
+		{"JPEG", plain, Info{JPEG, 40, 30, 1, true, 0}},
+		{"JPEG, orientation 6, Motorola", turned(plain, binary.BigEndian, 6), Info{JPEG, 30, 40, 6, true, 0}},
+		{"JPEG, orientation 8, Intel", turned(plain, binary.LittleEndian, 8), Info{JPEG, 30, 40, 8, true, 0}},
+		{"JPEG, orientation 3", turned(plain, binary.BigEndian, 3), Info{JPEG, 40, 30, 3, true, 0}},
+		{"JPEG, orientation 9 is none", turned(plain, binary.BigEndian, 9), Info{JPEG, 40, 30, 1, true, 0}},
+		{"JPEG with a trailer", append(bytes.Clone(plain), 0, 0), Info{JPEG, 40, 30, 1, false, 0}},
+		{"JPEG with a far header", far, Info{JPEG, 40, 30, 1, true, 0}},
+		{"PNG", pngFile, Info{PNG, 40, 30, 1, true, 0}},
+		{"PNG with EXIF", withEXIF, Info{PNG, 30, 40, 6, true, 0}},
+		{"PNG without its end", pngFile[:len(pngFile)-12], Info{PNG, 40, 30, 1, false, 0}},
+		{"GIF", encode(t, GIF, 40, 30), Info{GIF, 40, 30, 1, true, 0}},
+		{"BMP", encode(t, BMP, 40, 30), Info{BMP, 40, 30, 1, true, 0}},
+		{"TIFF", encode(t, TIFF, 40, 30), Info{TIFF, 40, 30, 1, true, 0}},
+		{"HEIC", []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00"), Info{HEIC, 0, 0, 1, true, 0}},
+		{"AVIF", []byte("\x00\x00\x00\x18ftypavif\x00\x00\x00\x00"), Info{AVIF, 0, 0, 1, true, 0}},
+		{"text", []byte("hello"), Info{Unknown, 0, 0, 1, true, 0}},
+	} {
+		c.want.Bytes = int64(len(c.content))
+		if got, err := Probe(write(t, c.content)); err != nil || got != c.want {
+			t.Errorf("%s: %+v, %v; want %+v", c.name, got, err, c.want)
+		}
+	}
+}
+
+func TestBrokenFilesAreErrors(t *testing.T) {
+	for name, content := range map[string][]byte{
+		"nothing": {}, "a JPEG's start": encode(t, JPEG, 40, 30)[:20], "a PNG's start": encode(t, PNG, 40, 30)[:20],
+		"GIF": []byte("GIF89a"), "TIFF": []byte("II*\x00\xff\xff\xff\xff"), "no frame": {0xff, 0xd8, 0xff, 0xd9},
+	} {
+		if info, err := Probe(write(t, content)); !errors.Is(err, ErrBroken) {
+			t.Errorf("%s: %+v, %v", name, info, err)
+		}
+	}
+	if _, err := Probe(t.TempDir()); !errors.Is(err, ErrBroken) {
+		t.Errorf("a folder: %v", err)
+	}
+}
+
+// TestDecodeIsUpright turns the red corner to where each orientation displays it.
+func TestDecodeIsUpright(t *testing.T) {
+	plain := encode(t, JPEG, 40, 30)
+	want := map[uint16]string{1: "top left", 2: "top right", 3: "bottom right", 4: "bottom left", 5: "top left", 6: "top right", 7: "bottom right", 8: "bottom left"}
+	for orientation, place := range want {
+		im, err := Decode(write(t, turned(plain, binary.BigEndian, orientation)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, h := im.Bounds().Dx(), im.Bounds().Dy()
+		if (w == 40) != (orientation < 5) {
+			t.Errorf("orientation %d: %dx%d", orientation, w, h)
+		}
+		got := ""
+		for name, at := range map[string]image.Point{"top left": {2, 2}, "top right": {w - 3, 2}, "bottom left": {2, h - 3}, "bottom right": {w - 3, h - 3}} {
+			if r, _, b, _ := im.At(at.X, at.Y).RGBA(); r > b {
+				got += name
+			}
+		}
+		if got != place {
+			t.Errorf("orientation %d: red is %q, want %q", orientation, got, place)
+		}
+	}
+}
+
+func TestTruncatedIsTold(t *testing.T) {
+	content := encode(t, JPEG, 400, 300)
+	if _, err := Decode(write(t, content[:len(content)/2])); !errors.Is(err, ErrBroken) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func FuzzProbe(f *testing.F) {
+	for _, format := range []string{JPEG, PNG, GIF, BMP, TIFF} {
+		f.Add(encode(f, format, 20, 20))
+	}
+	f.Add(turned(encode(f, JPEG, 20, 20), binary.LittleEndian, 6))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		info, err := probe(bytes.NewReader(content), int64(len(content)))
+		if err == nil && (info.Width < 0 || info.Height < 0 || info.Orientation < 1 || info.Orientation > 8) {
+			t.Fatalf("%+v", info)
+		}
+	})
+}

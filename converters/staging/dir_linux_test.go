@@ -1,0 +1,34 @@
+package staging
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestLinkAcrossDevices links between two file systems, where Linux has a second one.
+func TestLinkAcrossDevices(t *testing.T) {
+	other, err := os.MkdirTemp("/dev/shm", "staging-*")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("no second file system: %v", err)
+		}
+		t.Skipf("no second file system: %v", err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(other) })
+	src := filepath.Join(other, "src.jpg")
+	if err := os.WriteFile(src, []byte("pixels"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d, _ := make1(t)
+	if err := d.Link(src, "x.jpg"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if read(t, filepath.Join(d.Final, "x.jpg")) != "pixels" {
+		t.Error("another content")
+	}
+}
+
