@@ -31,4 +31,3 @@ func TestLinkAcrossDevices(t *testing.T) {
 		t.Error("another content")
 	}
 }
-
