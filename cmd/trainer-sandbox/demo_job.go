@@ -33,7 +33,7 @@ type recipe struct {
 	imageSize    int // pixels
 	learningRate float64
 	options      string // CONFIG_JSON
-	tinted       bool   // classes differ in colour too: a transformer sees no shapes in 200 images
+	tinted       bool   // classes differ in colour too: fresh weights see no shapes in 200 images
 }
 
 var recipes = map[string]recipe{
@@ -44,7 +44,7 @@ var recipes = map[string]recipe{
 		},
 	},
 	contract.FrameworkTimm: {
-		task: "image_classification", epochs: 6, batchSize: 16, imageSize: 64, learningRate: 0.002, options: `{}`, models: map[string]string{"": "resnet18"},
+		task: "image_classification", epochs: 6, batchSize: 8, imageSize: 64, learningRate: 0.001, tinted: true, options: `{}`, models: map[string]string{"": "resnet18"},
 	},
 	contract.FrameworkHuggingFace: {
 		task: "image_classification", epochs: 6, batchSize: 16, imageSize: 64, learningRate: 0.0005, tinted: true, options: `{}`, models: map[string]string{"": "vit-tiny-patch16-224"},
