@@ -26,6 +26,9 @@ func childEnv(environ []string, cfg *config.Config, extra map[string]string) []s
 		}
 	}
 	env["PYTHONUNBUFFERED"] = "1"
+	if cfg.RunAs != nil { // the agent's HOME is not the child's to write to, and frameworks keep caches there
+		env["HOME"] = cfg.WorkspaceDir
+	}
 	env["CONFIG_JSON"] = settingsJSON(cfg)
 	if cfg.EnableLLMExplanation { // the user's own key, for the user's own trainer
 		env["OPENAI_API_KEY"] = cfg.OpenAIKey.Reveal()

@@ -10,16 +10,15 @@ import (
 // Thresholds. None has a source outside this project: they are chosen so that a
 // warning leaves time to act and a healthy job never sees one.
 const (
-	memoryNear    = 0.92             // of the limit
-	memoryLooks   = 3                // in a row
-	diskNear      = 0.97             // of the file system, with less than diskLittle left
-	diskLittle    = 5 << 30          // bytes
-	diskWindow    = 10 * time.Minute // over which the growth of the disk is measured
-	diskHistory   = 3 * time.Minute  // least history before a rate is believed
-	diskUnknown   = time.Hour        // full sooner than this warns when the job's end is not known
-	shmNear       = 0.90             // of /dev/shm
-	repeatWarning = 30 * time.Minute // between two warnings of one kind
-	history       = 64               // looks that are kept
+	diskNear      = 0.97                // of the file system, with less than diskLittle left
+	diskLittle    = 5 << 30             // bytes
+	diskWindow    = 10 * time.Minute    // over which the growth of the disk is measured
+	diskHistory   = 3 * time.Minute     // least history before a rate is believed
+	diskUnknown   = time.Hour           // full sooner than this warns when the job's end is not known
+	diskNever     = 30 * 24 * time.Hour // no job lasts so long
+	shmNear       = 0.90                // of /dev/shm
+	repeatWarning = 30 * time.Minute    // between two warnings of one kind
+	history       = 64                  // looks that are kept
 )
 
 // warning is one resource_warning.
@@ -31,16 +30,14 @@ type warning struct {
 
 // rules judges readings as they come.
 type rules struct {
-	memoryHigh int
-	disk       []diskLook
-	progress   progressLook
-	said       map[string]time.Time
+	disk     []diskLook
+	progress progressLook
+	said     map[string]time.Time
 }
 
 func (r *rules) judge(look reading, progress float64, workspace string) []warning {
 	left, leftKnown := r.progress.left(look.at, progress)
 	var found []warning
-	found = append(found, r.memory(look)...)
 	found = append(found, r.shm(look)...)
 	found = append(found, r.diskNear(look, workspace)...)
 	found = append(found, r.diskRate(look, workspace, left, leftKnown)...)
@@ -61,20 +58,6 @@ func (r *rules) fresh(now time.Time, found []warning) []warning {
 		kept = append(kept, w)
 	}
 	return kept
-}
-
-func (r *rules) memory(look reading) []warning {
-	if look.mem.limit == 0 || float64(look.mem.used) < memoryNear*float64(look.mem.limit) {
-		r.memoryHigh = 0
-		return nil
-	}
-	if r.memoryHigh++; r.memoryHigh < memoryLooks {
-		return nil
-	}
-	return []warning{{"memory", fmt.Sprintf(
-		"Memory is at %.0f %% of %s. The kernel kills the training when it is full. Use fewer workers or ask for more memory.",
-		100*float64(look.mem.used)/float64(look.mem.limit), contract.Bytes(look.mem.limit)),
-		map[string]any{"resource": "memory", "used_bytes": look.mem.used, "limit_bytes": look.mem.limit}}}
 }
 
 func (r *rules) shm(look reading) []warning {
@@ -107,7 +90,11 @@ func (r *rules) diskRate(look reading, workspace string, left time.Duration, lef
 	if !ok {
 		return nil
 	}
-	full := time.Duration(float64(look.disk.free) / rate * float64(time.Second))
+	seconds := float64(look.disk.free) / rate
+	if seconds > diskNever.Seconds() {
+		return nil // also keeps a slow rate from overflowing a Duration
+	}
+	full := time.Duration(seconds * float64(time.Second))
 	if (leftKnown && full > left) || (!leftKnown && full > diskUnknown) {
 		return nil
 	}

@@ -47,6 +47,8 @@ func TestDiskWarnsBeforeItIsFull(t *testing.T) {
 			func(i int) int64 { return 30*gib - int64(i)*gib/2 }, func(int) float64 { return 0 }, "disk_rate"},
 		"slow growth, the job's end not known": {
 			func(i int) int64 { return 50*gib - int64(i)<<20 }, func(int) float64 { return 0 }, ""},
+		"growth of bytes, which would be full after the end of time": {
+			func(i int) int64 { return 50*gib - int64(i)*60 }, func(int) float64 { return 0 }, ""},
 		"a checkpoint that comes and goes": {
 			func(i int) int64 { return 20*gib - int64(i%3)*5*gib }, func(i int) float64 { return 1 + float64(i)/100 }, ""},
 		"nearly full": {func(int) int64 { return gib }, func(int) float64 { return 0 }, "disk"},
@@ -60,26 +62,6 @@ func TestDiskWarnsBeforeItIsFull(t *testing.T) {
 				t.Errorf("warned about %q, want %q: %+v", kinds(got), tc.want, got)
 			}
 		})
-	}
-}
-
-func TestMemoryWarnsAfterThreeLooks(t *testing.T) {
-	high := func(i int) (reading, float64) { return reading{mem: memory{used: 95, limit: 100}}, 0 }
-	if got := judge(2, high); len(got) != 0 {
-		t.Errorf("warned after two looks: %v", got)
-	}
-	if got := judge(3, high); kinds(got) != "memory" {
-		t.Errorf("did not warn: %v", got)
-	}
-	dip := func(i int) (reading, float64) {
-		used := int64(95)
-		if i%3 == 2 {
-			used = 50
-		}
-		return reading{mem: memory{used: used, limit: 100}}, 0
-	}
-	if got := judge(30, dip); len(got) != 0 {
-		t.Errorf("warned about peaks: %v", got)
 	}
 }
 

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-
-	"github.com/vision-platform/trainer-agent/contract"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -157,38 +155,6 @@ func write(t *testing.T, root, name, content string) {
 	if err := os.WriteFile(filepath.Join(root, name), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// A sampler on a machine whose memory fills warns once, then not for half an hour.
-func TestMemoryNearTheLimitWarnsOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		root := v2(t)
-		write(t, root, "sys/fs/cgroup/memory.current", "1150000000\n")
-		messages := make(chan string, 10)
-		s, err := New(Options{Root: root, Workspace: root, OnEvent: func(kind contract.EventType, message string, data any) {
-			if kind != contract.EventResourceWarning || data.(map[string]any)["resource"] != "memory" {
-				t.Errorf("%s %v", kind, data)
-			}
-			messages <- message
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		go s.Run(t.Context())
-		time.Sleep(20 * time.Minute)
-		synctest.Wait()
-		if n := len(messages); n != 1 {
-			t.Errorf("%d warnings in 20 minutes", n)
-		}
-		if m := <-messages; !strings.Contains(m, "Memory is at 98 % of 1.0 GiB") {
-			t.Errorf("%q", m)
-		}
-		time.Sleep(15 * time.Minute)
-		synctest.Wait()
-		if n := len(messages); n != 1 {
-			t.Errorf("%d more warnings after 35 minutes", n)
-		}
-	})
 }
 
 func FuzzCgroupFiles(f *testing.F) {

@@ -199,6 +199,22 @@ func TestTrainerThatIgnoresTermIsKilledWithItsDescendants(t *testing.T) {
 	}
 }
 
+func TestThirdStopRequestExitsAtOnce(t *testing.T) {
+	j := newJob(t, "ignores-term").with("AGENT_STOP_GRACE", "1h").start().ready()
+	for stops := 1; stops <= 3; stops++ {
+		_ = j.cmd.Process.Signal(syscall.SIGTERM)
+		if stops == 1 {
+			j.until("the agent is stopping", func(calls []backend.Call) bool { return len(backend.Events(calls, contract.EventStopping)) > 0 })
+		}
+	}
+	if code := j.wait(); code != contract.ExitStopped {
+		t.Fatalf("exit code %d\n%s", code, j.stderr.String())
+	}
+	if left := j.processes(); len(left) > 0 {
+		t.Errorf("processes %v outlived the agent", left)
+	}
+}
+
 func TestTimeLimit(t *testing.T) {
 	j := newJob(t, "waits").with("MAX_TRAINING_TIME_SECONDS", "2").mustExit(1)
 	if d := j.done(); d.Error.Code != contract.CodeTrainingTimeout || !strings.Contains(*d.ErrorMessage, "Training exceeded maximum time limit") {

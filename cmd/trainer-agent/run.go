@@ -12,6 +12,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/report"
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // RunCmd carries one job.
@@ -36,9 +37,21 @@ func (c RunCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	go exitAtThird(options.Supervisor)
 	code := agent.Run(context.Background(), options)
 	done()
 	return exitCode(code)
+}
+
+// exitAtThird ends the agent when it is told to stop for the third time: whoever
+// does that no longer waits for checkpoints. What was accepted is on disk.
+func exitAtThird(s *process.Supervisor) {
+	for request := range s.Requests() {
+		if request.Count >= 3 {
+			_ = s.Close()
+			os.Exit(contract.ExitStopped)
+		}
+	}
 }
 
 // PrepareCmd does everything before training.
