@@ -55,6 +55,18 @@ test-python:
 	@echo "== Python tests of the trainers"
 	$(TRAINER_VENV)/bin/python -m pytest -q trainers/tests
 
+bench: build venv-all ## compare with the named peers and write docs/benchmarks.md (an hour; needs apt's tini, dumb-init, catatonit, and root)
+	@mkdir -p .bench; set -o pipefail; { \
+	  echo "# Benchmarks"; echo; echo "Written by \`make bench\` on $$(date -u +%F), version $(VERSION), $$(nproc) cores. Ratios are peer over ours: above 1 we need less."; echo; \
+	  $(PYTHON) testdata/bench/dataset/bench.py --rounds 3 --disk .bench --growth; echo; \
+	  $(PYTHON) testdata/bench/upload/bench.py; echo; \
+	  $(PYTHON) testdata/bench/checkpoint/bench.py --rounds 3; echo; \
+	  $(TRAINER_VENV)/bin/python testdata/bench/convert/run.py --agent bin/trainer-agent --python $(TRAINER_VENV)/bin/python --dir .bench/convert; echo; \
+	  go run ./testdata/bench/relay; echo; \
+	  $(PYTHON) testdata/bench/init/bench.py --agent bin/trainer-agent; \
+	} | tee .bench/benchmarks.md
+	@cp .bench/benchmarks.md docs/benchmarks.md
+
 lint: ## golangci-lint and gofmt
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run make fmt"; exit 1; }
 	@mkdir -p .tools; test -x .tools/golangci-lint || { echo "== building the linter (some minutes, once)"; GOBIN=$(abspath .tools) go install $(LINTER); }

@@ -38,7 +38,7 @@ func (j *job) finish(o outcome) int {
 	j.progress.enter(phaseReporting)
 	result := j.result(o, failure, uploads)
 	j.uploadLog(ctx, budget/10, &result)
-	result.ExitCode = j.deliver(ctx, o, &result)
+	result.ExitCode = j.deliver(ctx, &result)
 	j.keepResult(ctx, result)
 	return result.ExitCode
 }
@@ -108,7 +108,7 @@ func (j *job) uploadLog(ctx context.Context, limit time.Duration, r *contract.Re
 }
 
 // deliver sends the final callback behind everything else.
-func (j *job) deliver(ctx context.Context, o outcome, r *contract.Result) int {
+func (j *job) deliver(ctx context.Context, r *contract.Result) int {
 	exit := contract.ExitOK
 	if r.Error != nil {
 		exit = r.Error.Code.ExitCode()
