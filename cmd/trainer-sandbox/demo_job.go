@@ -38,7 +38,7 @@ type recipe struct {
 
 var recipes = map[string]recipe{
 	contract.FrameworkUltralytics: {
-		task: "object_detection", epochs: 6, batchSize: 4, imageSize: 160, learningRate: 0.005, options: `{"warmup_epochs": 0.5}`,
+		task: "object_detection", epochs: 8, batchSize: 8, imageSize: 160, learningRate: 0.005, options: `{"warmup_epochs": 0.5}`,
 		models: map[string]string{
 			"": "yolo11n", "instance_segmentation": "yolo11n-seg", "pose_estimation": "yolo11n-pose", "image_classification": "yolo11n-cls",
 		},
