@@ -102,7 +102,7 @@ func (j *job) fetchDataset(ctx context.Context) error {
 		j.warn(fmt.Sprintf("The snapshot names %d images that the dataset lacks: %s", got.MissingCount, strings.Join(got.Missing[:min(3, len(got.Missing))], ", ")))
 	}
 	j.emit(contract.EventDatasetDownloaded, fmt.Sprintf("The dataset is here: %d files, %s", got.Files, contract.Bytes(got.Bytes)), map[string]any{
-		"source": got.Source, "etag": got.ETag, "files": got.Files, "bytes": got.Bytes, "cached": got.Cached, "left_out": got.Junk,
+		"dataset_id": j.cfg.DatasetID, "source": got.Source, "etag": got.ETag, "files": got.Files, "bytes": got.Bytes, "cached": got.Cached, "left_out": got.Junk,
 		"seconds": j.since(began), "annotations_sha256": got.AnnotationsSHA256, "images_missing": got.MissingCount,
 	})
 	return nil
