@@ -57,3 +57,7 @@ func raiseOOMScore(pid, by int) {
 	}
 	_ = os.WriteFile(path, []byte(strconv.Itoa(min(1000, now+by))), 0)
 }
+
+// onFirstThread reports whether the calling thread is the process's first, whose
+// id is the process's.
+func onFirstThread() bool { return unix.Gettid() == os.Getpid() }

@@ -19,3 +19,6 @@ func sysProcAttr(spec Spec) *syscall.SysProcAttr {
 }
 
 func raiseOOMScore(int, int) {}
+
+// onFirstThread: nothing is done to threads here that would outlive a child.
+func onFirstThread() bool { return false }

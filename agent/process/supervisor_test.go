@@ -75,9 +75,9 @@ func TestStatusIsTheChildsOwn(t *testing.T) {
 func TestStatusNamesTheSignal(t *testing.T) {
 	s := newSupervisor(t, Options{})
 	for name, sig := range map[string]syscall.Signal{
-		"1": syscall.SIGHUP, "6": syscall.SIGABRT, "9": syscall.SIGKILL, "15": syscall.SIGTERM, "37": 37,
+		"12": syscall.SIGUSR2, "6": syscall.SIGABRT, "9": syscall.SIGKILL, "15": syscall.SIGTERM, "37": 37,
 	} {
-		// A Go program would catch some of them.
+		// A Go program would catch some of them. Not SIGHUP: under nohup it is ignored, as it should be.
 		c, err := s.Start(Spec{Args: []string{"/bin/sh", "-c", "ulimit -c 0; kill -" + name + " $$"}})
 		if err != nil {
 			t.Fatal(err)
