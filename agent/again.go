@@ -8,8 +8,9 @@ import (
 )
 
 // succeededBefore reports whether an earlier life in this workspace ended the
-// job well and only could not tell the backend. The training is not done twice
-// for that. An earlier failure is no reason not to try again: its final message
+// job well and was killed before it could tell the backend, or just after: the
+// training is not done twice for that. An earlier failure, or a success whose
+// run ended with its own words, is no reason not to run again: its final message
 // gives way to this run's.
 func (j *job) succeededBefore() bool {
 	if j.outbox == nil {
@@ -22,7 +23,7 @@ func (j *job) succeededBefore() bool {
 	var said struct {
 		Status contract.Status `json:"status"`
 	}
-	if json.Unmarshal(final.Message.Body, &said) == nil && said.Status == contract.StatusSucceeded && !final.Delivered {
+	if json.Unmarshal(final.Message.Body, &said) == nil && said.Status == contract.StatusSucceeded && (!final.Delivered || j.previous != nil) {
 		return true
 	}
 	if err := j.outbox.Reopen(); err != nil {
@@ -37,6 +38,12 @@ func (j *job) deliverAgain() int {
 	r := contract.Result{JobID: j.cfg.JobID, TraceID: j.cfg.TraceID, Status: contract.StatusSucceeded, Started: contract.At(j.started)}
 	ctx, cancel := context.WithTimeout(context.Background(), j.cfg.FlushTimeout)
 	defer cancel()
+	ctx, release := j.hurry(ctx, j.cfg.StopGrace-2*minTail)
+	defer release()
+	if err := j.openStore(ctx); err != nil {
+		j.warn(err.Error())
+	}
 	r.ExitCode = j.flush(ctx, &r, contract.ExitOK)
+	j.keepResult(ctx, r)
 	return r.ExitCode
 }

@@ -103,7 +103,11 @@ func Prepare(ctx context.Context, o Options) error {
 	if err := j.openWorkspace(); err != nil {
 		return err
 	}
-	return j.prepare(ctx)
+	err := j.prepare(ctx)
+	if stop := o.Supervisor.Stopping(); err != nil && stop.Err() != nil {
+		return context.Cause(stop)
+	}
+	return err
 }
 
 func newJob(o Options) *job {
@@ -146,10 +150,7 @@ func (j *job) open(ctx context.Context) error {
 	if failure != nil {
 		return failure
 	}
-	if err := j.openLife(); err != nil {
-		return err
-	}
-	return j.openEndpoint(ctx)
+	return j.openLife()
 }
 
 func (j *job) openWorkspace() (err error) {
@@ -162,7 +163,9 @@ func (j *job) openWorkspace() (err error) {
 	if j.unlock, err = j.ws.acquire(); err != nil {
 		return err
 	}
-	j.training, err = report.CreateTrainingLog(j.ws.trainingLog(), report.DefaultTrainingLogBytes, false)
+	// The log of a run that was killed was never uploaded: it is continued.
+	_, err = os.Stat(j.ws.life())
+	j.training, err = report.CreateTrainingLog(j.ws.trainingLog(), report.DefaultTrainingLogBytes, err == nil)
 	return err
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ func childEnv(environ []string, cfg *config.Config, extra map[string]string) []s
 	}
 	env["PYTHONUNBUFFERED"] = "1"
 	if cfg.RunAs != nil { // the agent's HOME is not the child's to write to, and frameworks keep caches there
-		env["HOME"] = cfg.WorkspaceDir
+		env["HOME"] = filepath.Dir(extra["OUTPUT_DIR"])
 	}
 	env["CONFIG_JSON"] = settingsJSON(cfg)
 	if cfg.EnableLLMExplanation { // the user's own key, for the user's own trainer

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -58,11 +60,14 @@ func saidDone(final json.RawMessage) *diagnose.Report {
 
 // readBounded reads a small text of the child's, or nothing.
 func readBounded(path string) string {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0) // the child could have put a pipe or a link there
 	if err != nil {
 		return ""
 	}
 	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
 	b, _ := io.ReadAll(io.LimitReader(f, 64<<10))
 	return string(b)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
 	"github.com/vision-platform/trainer-agent/agent/process"
@@ -104,6 +105,8 @@ func (j *job) locate(r *contract.Result, path **string, name string) {
 			uri := a.Path
 			if open == '/' {
 				uri = j.store.URI(prefix + name)
+			} else if folder, _, deep := strings.Cut(a.Name, "/"); deep { // a model that is a folder
+				uri = j.store.URI(prefix+folder) + "/"
 			}
 			*path = &uri
 			return

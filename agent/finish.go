@@ -31,6 +31,11 @@ func (j *job) finish(o outcome) int {
 	budget := j.budget(o)
 	ctx, cancel := context.WithTimeout(context.Background(), budget)
 	defer cancel()
+	if o.deadline.IsZero() { // a stop may still come
+		var release context.CancelFunc
+		ctx, release = j.hurry(ctx, j.cfg.StopGrace-2*minTail)
+		defer release()
+	}
 
 	j.progress.enter(phaseUploading)
 	uploads := j.finishUploads(ctx, o, budget*6/10)
@@ -48,7 +53,23 @@ func (j *job) budget(o outcome) time.Duration {
 	if o.deadline.IsZero() {
 		return j.cfg.FlushTimeout
 	}
-	return max(minTail, o.deadline.Sub(j.Now()))
+	return max(minTail, o.deadline.Sub(j.Now())-minTail)
+}
+
+// hurry ends ctx a share of time after a request to stop: a job that is done
+// training may be told to stop like any other.
+func (j *job) hurry(parent context.Context, share time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	release := context.AfterFunc(j.Supervisor.Stopping(), func() {
+		timer := time.NewTimer(max(share, minTail))
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { release(); cancel() }
 }
 
 // minTail is what even the latest stop leaves for the last words.
@@ -61,6 +82,11 @@ func (j *job) finishUploads(ctx context.Context, o outcome, limit time.Duration)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if o.deadline.IsZero() {
+		var release context.CancelFunc
+		ctx, release = j.hurry(ctx, j.cfg.StopGrace*4/10)
+		defer release()
+	}
 	clean := o.stop == diagnose.StopNone && o.status != nil && o.status.Success()
 	return watcher.Finish(ctx, checkpoints.FinishOptions{Clean: clean})
 }
@@ -111,13 +137,7 @@ func (j *job) uploadLog(ctx context.Context, limit time.Duration, r *contract.Re
 func (j *job) deliver(ctx context.Context, r *contract.Result) int {
 	exit := contract.ExitOK
 	if r.Error != nil {
-		exit = r.Error.Code.ExitCode()
-		switch { // the diagnosis may know better than the code's default
-		case r.Error.Retryable && exit == contract.ExitFailed:
-			exit = contract.ExitInfra
-		case !r.Error.Retryable && exit == contract.ExitInfra:
-			exit = contract.ExitFailed
-		}
+		exit = r.Error.ExitCode()
 	}
 	if j.outbox == nil {
 		return exit
@@ -182,17 +202,17 @@ func (j *job) keepResult(ctx context.Context, r contract.Result) {
 	r.PhaseSeconds = j.progress.view().seconds
 	r.Warnings = j.warnings
 	body, err := report.WriteResult(j.ws.result(), r)
-	if j.store != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), minTail)
-		defer cancel()
-		_, putErr := j.store.Put(ctx, contract.ResultKey(r.JobID), bytes.NewReader(body), int64(len(body)), nil)
-		err = errors.Join(err, putErr)
-	}
 	if j.life != nil {
 		err = errors.Join(err, j.life.end())
 	}
 	if j.Termination != "" {
 		err = errors.Join(err, report.WriteTermination(j.Termination, r))
+	}
+	if j.store != nil { // last, because a network may take its time
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), minTail)
+		defer cancel()
+		_, putErr := j.store.Put(ctx, contract.ResultKey(r.JobID), bytes.NewReader(body), int64(len(body)), nil)
+		err = errors.Join(err, putErr)
 	}
 	if err != nil {
 		j.log.Warn("the result could not be kept everywhere", "error", err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -56,21 +57,50 @@ func (j *job) fetchObject(ctx context.Context, uri, file string) (string, error)
 			return "", err
 		}
 	}
+	if strings.HasSuffix(key, "/") {
+		return file, j.fetchFolder(ctx, store, key, file)
+	}
+	return file, j.fetchKey(ctx, store, key, file)
+}
+
+// fetchFolder downloads a checkpoint that is a folder, as Hugging Face writes it.
+func (j *job) fetchFolder(ctx context.Context, store storage.Store, prefix, dir string) error {
+	found := false
+	for object, err := range store.List(ctx, prefix) {
+		if err != nil {
+			return err
+		}
+		name := filepath.FromSlash(strings.TrimPrefix(object.Key, prefix))
+		if !filepath.IsLocal(name) {
+			return contract.Failf(contract.CodeStorageError, "the checkpoint %s holds an object named %q.", store.URI(prefix), name)
+		}
+		if err := j.fetchKey(ctx, store, object.Key, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+		found = true
+	}
+	if !found {
+		return contract.Failf(contract.CodeStorageError, "there is nothing below %s.", store.URI(prefix)).WithHint("Check CHECKPOINT_PATH.")
+	}
+	return nil
+}
+
+func (j *job) fetchKey(ctx context.Context, store storage.Store, key, file string) error {
 	body, _, err := store.Get(ctx, key, 0, -1, "")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer func() { _ = body.Close() }()
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return "", j.ws.unwritable(err)
+		return j.ws.unwritable(err)
 	}
 	out, err := os.Create(file)
 	if err != nil {
-		return "", j.ws.unwritable(err)
+		return j.ws.unwritable(err)
 	}
 	if _, err := io.Copy(out, body); err != nil {
 		_ = out.Close()
-		return "", fmt.Errorf("fetching %s: %w", uri, err)
+		return fmt.Errorf("fetching %s: %w", store.URI(key), err)
 	}
-	return file, out.Close()
+	return out.Close()
 }

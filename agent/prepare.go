@@ -55,7 +55,7 @@ type step struct {
 
 // steps is what this kind of job needs.
 func (j *job) steps() (list []step) {
-	if j.cfg.DatasetID != "" || j.cfg.DatasetPath != "" {
+	if j.datasetID() != "" || j.cfg.DatasetPath != "" {
 		list = append(list, step{phaseDownload, j.fetchDataset}, step{phaseConvert, j.convertDataset})
 	}
 	if j.cfg.Job.Type == contract.JobTraining {
@@ -76,13 +76,31 @@ func (j *job) storageConfig(bucket string) storage.Config {
 		LocalDir: j.cfg.LocalBucketDir, CAFile: j.cfg.CAFile, Getenv: j.getenv,
 		UploadBytesPerSecond: int64(j.cfg.UploadBandwidth), DownloadBytesPerSecond: int64(j.cfg.DownloadBandwidth), Log: j.log,
 	}
-	switch j.cfg.PathStyle {
-	case "true":
-		c.Addressing = storage.AddressPath
-	case "false":
-		c.Addressing = storage.AddressVirtual
-	}
+	c.Addressing = Addressing(j.cfg.PathStyle)
 	return c
+}
+
+// Addressing reads AGENT_S3_PATH_STYLE.
+func Addressing(pathStyle string) storage.Addressing {
+	switch pathStyle {
+	case "true":
+		return storage.AddressPath
+	case "false":
+		return storage.AddressVirtual
+	}
+	return storage.AddressAuto
+}
+
+// datasetID is the dataset that the job reads: an export that is validated has
+// one of its own name.
+func (j *job) datasetID() string {
+	if j.cfg.Job.Type == contract.JobExport {
+		if j.cfg.EnableValidation {
+			return j.cfg.ValidationDatasetID
+		}
+		return ""
+	}
+	return j.cfg.DatasetID
 }
 
 func (j *job) fetchDataset(ctx context.Context) error {
@@ -90,7 +108,7 @@ func (j *job) fetchDataset(ctx context.Context) error {
 	limits := dataset.DefaultLimits
 	limits.MaxBytes, limits.MaxFiles = int64(j.cfg.MaxDatasetBytes), int64(j.cfg.MaxDatasetFiles)
 	got, err := dataset.Fetch(ctx, j.store, dataset.Request{
-		ID: j.cfg.DatasetID, SnapshotID: j.cfg.SnapshotID, LocalPath: j.cfg.DatasetPath, Dir: j.ws.dataset(),
+		ID: j.datasetID(), SnapshotID: j.cfg.SnapshotID, LocalPath: j.cfg.DatasetPath, Dir: j.ws.dataset(),
 		CacheDir: j.cfg.CacheDir, CacheMaxBytes: int64(j.cfg.CacheMaxBytes), Limits: limits, AnnotatedOnly: j.cfg.AnnotatedOnly,
 		Progress: j.progress.transferring, Log: j.log,
 	})
@@ -102,7 +120,7 @@ func (j *job) fetchDataset(ctx context.Context) error {
 		j.warn(fmt.Sprintf("The snapshot names %d images that the dataset lacks: %s", got.MissingCount, strings.Join(got.Missing[:min(3, len(got.Missing))], ", ")))
 	}
 	j.emit(contract.EventDatasetDownloaded, fmt.Sprintf("The dataset is here: %d files, %s", got.Files, contract.Bytes(got.Bytes)), map[string]any{
-		"dataset_id": j.cfg.DatasetID, "source": got.Source, "etag": got.ETag, "files": got.Files, "bytes": got.Bytes, "cached": got.Cached, "left_out": got.Junk,
+		"dataset_id": j.datasetID(), "source": got.Source, "etag": got.ETag, "files": got.Files, "bytes": got.Bytes, "cached": got.Cached, "left_out": got.Junk,
 		"seconds": j.since(began), "annotations_sha256": got.AnnotationsSHA256, "images_missing": got.MissingCount,
 	})
 	return nil
@@ -167,11 +185,14 @@ func (j *job) findResume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !found.Found() {
+	if found == nil {
 		return nil
 	}
 	for _, s := range found.Skipped {
 		j.warn("A checkpoint could not be resumed from: " + s)
+	}
+	if !found.Found() {
+		return nil
 	}
 	j.prepared.resume, j.prepared.resumeEpoch = found.Path, found.Epoch
 	j.prepared.best = bestOf(found.History, j.cfg.PrimaryMetric, contract.MetricMode(j.cfg.PrimaryMetricMode))
@@ -221,6 +242,9 @@ func (p prepared) environment(ws workspace) map[string]string {
 	}
 	if dir := env["DATASET_DIR"]; dir != "" {
 		env["DATASET_URI"] = "file://" + dir
+	}
+	if p.resume != "" {
+		env["RESUME_EPOCH"] = strconv.Itoa(p.resumeEpoch)
 	}
 	optional := map[string]string{"PRETRAINED_WEIGHTS": p.weights, "RESUME_CHECKPOINT": p.resume, "CHECKPOINT_FILE": p.checkpoint}
 	for name, value := range optional {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
@@ -30,6 +32,7 @@ func (j *job) run(ctx context.Context) outcome {
 	defer relay.stop()
 	child, err := j.startChild(relay)
 	if err != nil {
+		_ = j.output.Close() // nothing was written
 		return j.stopped(outcome{err: err})
 	}
 	j.child.Store(child)
@@ -42,7 +45,7 @@ func (j *job) run(ctx context.Context) outcome {
 	o := j.supervise(ctx, child)
 	// Leftovers go before the last scan: nobody writes checkpoints any more.
 	child.Stop(ctx, process.Stop{Reason: process.ReasonFinished})
-	status := child.Status()
+	status := j.statusOf(child)
 	j.gpus.ChildEnded()
 	if r := j.reader.Load(); r != nil {
 		r.Finish()
@@ -56,10 +59,23 @@ func (j *job) run(ctx context.Context) outcome {
 	return o
 }
 
+// statusOf is how the child ended. A process in uninterruptible sleep (a hung
+// driver, a dead NFS) outlives even SIGKILL: the job ends without it.
+func (j *job) statusOf(child *process.Child) process.Status {
+	select {
+	case <-child.Done():
+		return child.Status()
+	default:
+		j.warn("The process did not die of SIGKILL (uninterruptible sleep); the job ends without it.")
+		return process.Status{ExitCode: 128 + int(syscall.SIGKILL), Signal: syscall.SIGKILL}
+	}
+}
+
 // startChild starts the training process with the environment of contract §3.
 func (j *job) startChild(relay *relayServer) (*process.Child, error) {
 	extra := j.prepared.environment(j.ws)
 	extra["BACKEND_BASE_URL"], extra["CALLBACK_TOKEN"], extra["CALLBACK_URL"] = relay.url, relay.token, relay.url
+	_ = os.Remove(j.torchErrors()) // an earlier run's
 	extra["TORCHELASTIC_ERROR_FILE"] = j.torchErrors()
 	env := childEnv(j.Environ, j.cfg, extra)
 	spec := process.Spec{
@@ -83,9 +99,6 @@ func (j *job) torchErrors() string { return filepath.Join(j.ws.root, "torchelast
 // the time limit, a hang, or a GPU that is no use any more.
 func (j *job) supervise(ctx context.Context, child *process.Child) outcome {
 	o := outcome{started: j.Now()}
-	j.gpus.ChildStarted()
-	defer j.gpus.ChildEnded()
-	j.sampler.CheckChild(child.PID())
 	limit := time.NewTimer(j.timeLimit())
 	defer limit.Stop()
 	hang := j.watchHang(child)

@@ -124,7 +124,9 @@ func (j *job) systemNow() *contract.System {
 	if s == nil {
 		s = &contract.System{}
 	}
-	s.GPUs = j.gpus.Snapshot()
+	if j.gpus != nil {
+		s.GPUs = j.gpus.Snapshot()
+	}
 	return s
 }
 
@@ -227,7 +229,7 @@ func (j *job) watch(ctx context.Context) error {
 		Phase: func() string { return j.progress.view().phase }, Transfer: j.transferNow, System: j.systemNow,
 	})
 	j.beating = start(context.WithoutCancel(ctx), func(ctx context.Context) { _ = j.pulse.Run(ctx) })
-	return nil
+	return j.openEndpoint(ctx)
 }
 
 // memoryHigh warns while there is still somebody to do so: where the kernel kills

@@ -151,6 +151,19 @@ func (f *Failure) WithEvidence(lines ...string) *Failure {
 	return f
 }
 
+// ExitCode is the agent's exit code for f: its code's, unless the diagnosis knows
+// better whether another try may succeed.
+func (f *Failure) ExitCode() int {
+	exit := f.Code.ExitCode()
+	switch {
+	case f.Retryable && exit == ExitFailed:
+		return ExitInfra
+	case !f.Retryable && exit == ExitInfra:
+		return ExitFailed
+	}
+	return exit
+}
+
 // Error is the code and the readable line.
 func (f *Failure) Error() string { return string(f.Code) + ": " + f.Line() }
 

@@ -143,8 +143,12 @@ func (c *Config) needs(v variable) bool {
 		switch n {
 		case "always", c.JobType, c.InferenceType:
 			return true
-		case "local", "minio":
+		case "minio":
 			if c.StorageType == n {
+				return true
+			}
+		case "local": // an export, and an inference job with IMAGE_PATHS, read no dataset
+			if c.StorageType == n && (c.JobType == string(contract.JobTraining) || c.InferenceType == string(contract.InferenceTestRun)) {
 				return true
 			}
 		}

@@ -130,6 +130,7 @@ func TestFailuresAreTold(t *testing.T) {
 		{"fails", contract.CodeTrainingFailed, 1, []string{"ValueError", "the learning rate is a lie"}},
 		{"cuda-oom", contract.CodeCUDAOOM, 1, []string{"Out of GPU memory. Try reducing batch_size", "16"}},
 		{"segfaults", contract.CodeTrainingFailed, 139, []string{"SIGSEGV"}},
+		{"traps", contract.CodeTrainingFailed, 1, []string{"it's a trap"}},
 		{"says-failed", contract.CodeTrainingFailed, 3, []string{"no improvement was possible"}},
 		{"no-checkpoint", contract.CodeTrainingFailed, 0, []string{"checkpoint"}},
 		{"nan-loss", contract.CodeNaNLoss, 0, []string{"0.001"}},
@@ -281,4 +282,18 @@ func TestRunReusesWhatPrepareDid(t *testing.T) {
 		t.Errorf("the dataset was fetched again: %s", e[0].Data)
 	}
 	j.done()
+}
+
+func TestLocalStorageNeedsNoBucket(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "tiny.zip")
+	if err := os.WriteFile(data, tinyDataset(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j := newJob(t, "ok").with("STORAGE_TYPE", "local", "DATASET_PATH", data, "DATASET_ID", "", "S3_ENDPOINT", "", "AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", "").mustExit(0)
+	j.done()
+	for _, key := range []string{contract.CheckpointKey(j.id, "best.pt"), contract.ManifestKey(j.id), contract.TrainingLogKey(j.id), contract.ResultKey(j.id)} {
+		if _, err := os.Stat(filepath.Join(j.workspace, "bucket", key)); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -65,9 +66,13 @@ func exitStatus(err error) int {
 	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
 	}
+	if _, ok := errors.AsType[process.Request](err); ok {
+		fmt.Fprintln(os.Stderr, "trainer-agent:", err)
+		return contract.ExitStopped
+	}
 	if f, ok := errors.AsType[*contract.Failure](err); ok {
 		fmt.Fprintln(os.Stderr, "trainer-agent:", f.Error())
-		return f.Code.ExitCode()
+		return f.ExitCode()
 	}
 	fmt.Fprintln(os.Stderr, "trainer-agent:", err)
 	return contract.ExitFailed

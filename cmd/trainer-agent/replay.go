@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/vision-platform/trainer-agent/agent"
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/outbox"
 	"github.com/vision-platform/trainer-agent/agent/report"
@@ -90,7 +91,7 @@ func (c ReplayCmd) open(ctx context.Context, cfg *config.Config) (io.ReadCloser,
 	store, err := storage.Open(ctx, storage.Config{
 		Type: contract.StorageType(cfg.StorageType), Endpoint: string(cfg.S3Endpoint), Region: cfg.Region, Bucket: bucket,
 		AccessKeyID: cfg.AccessKeyID, SecretAccessKey: cfg.SecretAccessKey.Reveal(), SessionToken: cfg.SessionToken.Reveal(),
-		LocalDir: cfg.LocalBucketDir, CAFile: cfg.CAFile,
+		LocalDir: cfg.LocalBucketDir, CAFile: cfg.CAFile, Addressing: agent.Addressing(cfg.PathStyle), Getenv: os.Getenv,
 	})
 	if err != nil {
 		return nil, err

@@ -202,3 +202,22 @@ func TestStopDuringTheDownloadIsPrompt(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// A node may be drained while a job that is done training waits for its backend.
+func TestStopDuringTheFlushStillLeavesTheLastWords(t *testing.T) {
+	j := newJob(t, "quick")
+	if _, err := shared.backend.AddFault(backend.Fault{Job: j.id, Drop: true}); err != nil {
+		t.Fatal(err)
+	}
+	j.with("AGENT_FLUSH_TIMEOUT", "1h").start()
+	j.until("the end of the training was tried", func(calls []backend.Call) bool {
+		return j.object(contract.ManifestKey(j.id)) != nil && j.object(contract.TrainingLogKey(j.id)) == nil && len(calls) > 3
+	})
+	_ = j.cmd.Process.Signal(syscall.SIGTERM)
+	if code := j.wait(); code != contract.ExitUndelivered {
+		t.Fatalf("exit code %d\n%s", code, j.stderr.String())
+	}
+	if j.object(contract.UndeliveredKey(j.id)) == nil || j.result().NotDelivered == 0 {
+		t.Errorf("the last words are lost: %+v", j.result())
+	}
+}

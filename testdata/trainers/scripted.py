@@ -142,6 +142,12 @@ def ignores_term() -> None:
         signal.pause()
 
 
+def traps() -> None:
+    """Put a pipe that nobody writes to where the agent looks for an error file."""
+    os.mkfifo(ENV["TORCHELASTIC_ERROR_FILE"])
+    raise RuntimeError("it's a trap")
+
+
 def segfaults() -> None:
     heartbeat(1, loss=1.0)
     os.kill(os.getpid(), signal.SIGSEGV)
@@ -201,7 +207,7 @@ def sleeps() -> None:
 
 
 SCENARIOS = {f.__name__.replace("_", "-"): f for f in (
-    ok, quick, no_checkpoint, fails, cuda_oom, nan_loss, says_failed, waits, ignores_term, segfaults, silent, dumps, resumes, floods, sleeps)}
+    ok, quick, no_checkpoint, fails, cuda_oom, nan_loss, says_failed, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps)}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in SCENARIOS:
