@@ -8,7 +8,6 @@ import (
 	"math"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,7 +16,7 @@ import (
 // its presence says that the rest is there (transformers, Trainer._save_checkpoint).
 const trainerStateName = "trainer_state.json"
 
-var stepFolder = regexp.MustCompile(`^checkpoint-(\d{1,12})$`)
+var stepFolder = lazily(`^checkpoint-(\d{1,12})$`)
 
 // trainerState is the part of trainer_state.json that says what a folder holds.
 type trainerState struct {
@@ -70,7 +69,7 @@ func folderMark(name string) bool {
 func (s *scanner) takeFolder(dir string, l listing, depth int) bool {
 	base := path.Base(dir)
 	switch {
-	case stepFolder.MatchString(base):
+	case stepFolder().MatchString(base):
 		if slices.Contains(l.marks, trainerStateName) {
 			s.takeStep(dir)
 			return true
@@ -247,7 +246,7 @@ func (s *scanner) readJSON(rel string, into any) error {
 		return err
 	}
 	// Python writes NaN and Infinity, which JSON does not have.
-	return json.Unmarshal(notJSON.ReplaceAll(data, []byte("$1 null")), into)
+	return json.Unmarshal(notJSON().ReplaceAll(data, []byte("$1 null")), into)
 }
 
-var notJSON = regexp.MustCompile(`([:\[,])\s*(?:NaN|-?Infinity)\b`)
+var notJSON = lazily(`([:\[,])\s*(?:NaN|-?Infinity)\b`)

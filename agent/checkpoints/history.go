@@ -3,7 +3,6 @@ package checkpoints
 import (
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -134,7 +133,7 @@ func (h *history) nearest(at time.Time) int {
 }
 
 // decorated is how frameworks dress a metric: metrics/mAP50-95(B), val_accuracy.
-var decorated = regexp.MustCompile(`^(?:metrics/|val[/_]|eval[/_])?(.+?)(?:\(B\))?$`)
+var decorated = lazily(`^(?:metrics/|val[/_]|eval[/_])?(.+?)(?:\(B\))?$`)
 
 // primary finds the metric by its name, else by the name that a framework gives it.
 func primary(m contract.Metrics, name string) (float64, bool) {
@@ -142,7 +141,7 @@ func primary(m contract.Metrics, name string) (float64, bool) {
 		return float64(v), true
 	}
 	for _, k := range slices.Sorted(maps.Keys(m)) {
-		if m[k].Finite() && strings.EqualFold(decorated.ReplaceAllString(k, "$1"), name) {
+		if m[k].Finite() && strings.EqualFold(decorated().ReplaceAllString(k, "$1"), name) {
 			return float64(m[k]), true
 		}
 	}

@@ -2,7 +2,6 @@ package checkpoints
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -49,7 +48,7 @@ type ledger struct {
 }
 
 // folderName is the first component of names that are folders' by convention.
-var folderName = regexp.MustCompile(`^(?:best|last|model|epoch-\d+|checkpoint-\d+)$`)
+var folderName = lazily(`^(?:best|last|model|epoch-\d+|checkpoint-\d+)$`)
 
 // ledgerOf reads an earlier run's manifest. A name that could leave the prefix
 // is dropped.
@@ -60,7 +59,7 @@ func ledgerOf(m contract.Manifest) *ledger {
 			continue
 		}
 		name, _, inFolder := strings.Cut(f.Name, "/")
-		inFolder = inFolder && folderName.MatchString(name)
+		inFolder = inFolder && folderName().MatchString(name)
 		if !inFolder {
 			name = f.Name
 		}

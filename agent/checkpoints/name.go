@@ -52,16 +52,16 @@ func splitModel(base string) (stem, ext string, ok bool) {
 // The names that frameworks give. One-based and zero-based are kept apart: the
 // platform counts completed epochs.
 var (
-	bestStem = regexp.MustCompile(`(?i)^(best|(model|checkpoint|ckpt|weights)[-_]?best|best[-_]?(model|checkpoint|ckpt|weights)|best_.+_(epoch|iter)_\d+)$`)
-	lastStem = regexp.MustCompile(`(?i)^(last|latest|(model|checkpoint|ckpt|weights)[-_]?(last|latest)|(last|latest)[-_]?(model|checkpoint|ckpt|weights))$`)
+	bestStem = lazily(`(?i)^(best|(model|checkpoint|ckpt|weights)[-_]?best|best[-_]?(model|checkpoint|ckpt|weights)|best_.+_(epoch|iter)_\d+)$`)
+	lastStem = lazily(`(?i)^(last|latest|(model|checkpoint|ckpt|weights)[-_]?(last|latest)|(last|latest)[-_]?(model|checkpoint|ckpt|weights))$`)
 	// epoch-3 (our trainers), epoch_12 (mmengine), checkpoint_epoch_5, model_epoch10.
-	oneBased = regexp.MustCompile(`(?i)^(?:(?:.+[-_])?epoch[-_]|(?:model|checkpoint|ckpt|weights)[-_]?epoch)(\d{1,6})$`)
+	oneBased = lazily(`(?i)^(?:(?:.+[-_])?epoch[-_]|(?:model|checkpoint|ckpt|weights)[-_]?epoch)(\d{1,6})$`)
 	// epoch4 (Ultralytics, save_period), epoch=4-step=100 (Lightning).
-	zeroBased = regexp.MustCompile(`^epoch(?:=0*)?(\d{1,6})(?:-[^/]*)?$`)
+	zeroBased = lazily(`^epoch(?:=0*)?(\d{1,6})(?:-[^/]*)?$`)
 	// checkpoint-4.pth.tar (timm); without the extension it is a step of Hugging Face.
-	timmEpoch    = regexp.MustCompile(`^checkpoint-(\d{1,6})$`)
-	timmRecovery = regexp.MustCompile(`^recovery-\d+-\d+$`)
-	resultsPath  = regexp.MustCompile(`(?:^|/)validation-results/epoch-(\d{1,6})/([^/]+\.json)$`)
+	timmEpoch    = lazily(`^checkpoint-(\d{1,6})$`)
+	timmRecovery = lazily(`^recovery-\d+-\d+$`)
+	resultsPath  = lazily(`(?:^|/)validation-results/epoch-(\d{1,6})/([^/]+\.json)$`)
 )
 
 // temporary reports whether a name is one that a writer renames later: dot
@@ -80,7 +80,7 @@ func identifyFile(rel string) (identity, bool) {
 	if temporary(base) {
 		return identity{}, false
 	}
-	if m := resultsPath.FindStringSubmatch(rel); m != nil {
+	if m := resultsPath().FindStringSubmatch(rel); m != nil {
 		if n, err := strconv.Atoi(m[1]); err == nil {
 			return identity{role: roleResult, epoch: n, name: clean(m[2])}, true
 		}
@@ -94,21 +94,21 @@ func identifyFile(rel string) (identity, bool) {
 
 func identifyStem(stem, ext string) identity {
 	switch {
-	case bestStem.MatchString(stem):
+	case bestStem().MatchString(stem):
 		return identity{role: roleBest, name: "best" + ext}
-	case lastStem.MatchString(stem):
+	case lastStem().MatchString(stem):
 		return identity{role: roleLast, name: "last" + ext}
-	case timmRecovery.MatchString(stem):
+	case timmRecovery().MatchString(stem):
 		return identity{name: "recovery" + ext} // one key: each replaces the one before
 	}
-	if n, ok := epochNumber(oneBased, stem, 0); ok {
+	if n, ok := epochNumber(oneBased(), stem, 0); ok {
 		return epochIdentity(n, ext)
 	}
-	if n, ok := epochNumber(zeroBased, stem, 1); ok {
+	if n, ok := epochNumber(zeroBased(), stem, 1); ok {
 		return epochIdentity(n, ext)
 	}
 	if strings.EqualFold(ext, ".pth.tar") {
-		if n, ok := epochNumber(timmEpoch, stem, 1); ok {
+		if n, ok := epochNumber(timmEpoch(), stem, 1); ok {
 			return epochIdentity(n, ext)
 		}
 	}

@@ -199,7 +199,7 @@ func (w *Watcher) checkpointFiles() func(rel string) bool {
 	}
 	return func(rel string) bool {
 		_, model := identifyFile(rel)
-		return model || members[rel] || stepFolder.MatchString(path.Base(path.Dir(rel)))
+		return model || members[rel] || stepFolder().MatchString(path.Base(path.Dir(rel)))
 	}
 }
 
