@@ -78,7 +78,7 @@ func (c ReplayCmd) open(ctx context.Context, cfg *config.Config) (io.ReadCloser,
 		return io.NopCloser(os.Stdin), nil
 	}
 	if !strings.HasPrefix(c.From, "s3://") {
-		f, err := os.Open(c.From)
+		f, err := os.Open(strings.TrimPrefix(c.From, "file://")) // the address that a local bucket gives
 		if err != nil {
 			return nil, fmt.Errorf("opening what is to be replayed: %w", err)
 		}
