@@ -33,16 +33,32 @@ func (j *job) emit(event contract.EventType, message string, data any) {
 	if err != nil {
 		body = []byte("{}")
 	}
+	body = j.withSnapshot(body)
 	j.log.Info(message, "event", string(event), "data", json.RawMessage(body))
 	now := j.Now()
 	j.send(contract.KindEvent, contract.Event{EventType: event, Message: message, Data: body, Timestamp: contract.At(now)}, now)
+}
+
+// withSnapshot records SNAPSHOT_ID in the data of every event of the agent's.
+func (j *job) withSnapshot(body []byte) []byte {
+	var data map[string]json.RawMessage
+	if j.cfg.SnapshotID == "" || json.Unmarshal(body, &data) != nil {
+		return body
+	}
+	id, errID := json.Marshal(j.cfg.SnapshotID)
+	data["snapshot_id"] = id
+	with, err := json.Marshal(data)
+	if errID != nil || err != nil {
+		return body
+	}
+	return with
 }
 
 func (j *job) startedData() map[string]any {
 	host, _ := os.Hostname()
 	data := map[string]any{
 		"version": contract.Version, "commit": contract.Commit, "host": host, "job_type": j.cfg.JobType,
-		"framework": j.cfg.Framework, "model_name": j.cfg.ModelName, "snapshot_id": j.cfg.SnapshotID, "device": j.cfg.Device,
+		"framework": j.cfg.Framework, "model_name": j.cfg.ModelName, "device": j.cfg.Device,
 	}
 	if j.previous != nil {
 		data["previous_run"] = j.previous

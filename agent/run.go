@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -42,6 +43,7 @@ func (j *job) run(ctx context.Context) outcome {
 	j.sampler.CheckChild(child.PID())
 	j.emit(contract.EventTrainingStarted, "The "+jobNoun(j.cfg.Job.Type)+" process has started",
 		map[string]any{"command": j.Command, "pid": child.PID(), "resumed": j.prepared.resume != ""})
+	debug.FreeOSMemory() // what preparing took belongs to the training now
 	o := j.supervise(ctx, child)
 	// Leftovers go before the last scan: nobody writes checkpoints any more.
 	child.Stop(ctx, process.Stop{Reason: process.ReasonFinished})

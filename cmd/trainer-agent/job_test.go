@@ -18,7 +18,12 @@ import (
 const patience = 240 * time.Second
 
 func TestJobFromEnvironmentToDone(t *testing.T) {
-	j := newJob(t, "ok").mustExit(0)
+	j := newJob(t, "ok").with("SNAPSHOT_ID", "frozen-1").mustExit(0)
+	for _, e := range backend.Events(j.calls(), contract.EventCheckpointSaved) {
+		if !strings.Contains(string(e.Data), `"snapshot_id":"frozen-1"`) {
+			t.Errorf("an event without its snapshot: %s", e.Data)
+		}
+	}
 	d := j.done()
 	if d.Status != contract.StatusSucceeded || d.ErrorMessage != nil || *d.ExitCode != 0 || d.FinalMetrics["accuracy"] != 0.9 {
 		t.Errorf("done: %+v", d)
