@@ -90,7 +90,7 @@ func (c Config) aws() bool {
 }
 
 // checksums reports whether the store is known to check and keep
-// x-amz-checksum-sha256. Every store checks the signed payload hash besides.
+// x-amz-checksum-sha256. The others check the hash that signs the payload.
 func (c Config) checksums() bool { return c.aws() || c.Type == contract.StorageMinIO }
 
 func (c Config) pathStyle() bool {

@@ -67,7 +67,7 @@ func (s *s3Store) putWhole(ctx context.Context, key string, body io.ReaderAt, si
 	if s.cfg.checksums() {
 		in.ChecksumSHA256 = sum.base64()
 	}
-	out, err := s.api.PutObject(ctx, in, sum.sign)
+	out, err := s.api.PutObject(ctx, in, sum.signIn(in.ChecksumSHA256))
 	if err != nil {
 		return contract.ObjectInfo{}, s.explain(ctx, "writing", key, err)
 	}
@@ -136,7 +136,7 @@ func (u *upload) send(ctx context.Context, number int32, offset, length int64) (
 		in.ChecksumSHA256 = sum.base64()
 		part.ChecksumSHA256 = in.ChecksumSHA256
 	}
-	out, err := s.api.UploadPart(ctx, in, sum.sign)
+	out, err := s.api.UploadPart(ctx, in, sum.signIn(in.ChecksumSHA256))
 	if err != nil {
 		return types.CompletedPart{}, s.explain(ctx, "writing", u.key, err)
 	}
@@ -214,14 +214,22 @@ func hashOf(r io.Reader) (d digest, err error) {
 
 func (d digest) base64() *string { return aws.String(base64.StdEncoding.EncodeToString(d[:])) }
 
-// sign makes the hash part of the request's signature, over http and https
-// alike: the one integrity check that every S3 server makes. The SDK would hash
-// the body itself over http and leave it unsigned over https.
-func (d digest) sign(o *s3.Options) {
-	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
-		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("SignBodyHash",
-			func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-				return next.HandleInitialize(v4.SetPayloadHash(ctx, hex.EncodeToString(d[:])), in)
-			}), middleware.Before)
-	})
+// signIn makes the hash part of the request's signature, over http and https
+// alike, so that every store checks it: in the checksum header where there is
+// one, else as the payload's hash, and not in both, because the store would hash
+// each byte twice. The SDK would hash the body itself over http and leave it
+// unsigned over https.
+func (d digest) signIn(checksum *string) func(*s3.Options) {
+	payload := "UNSIGNED-PAYLOAD"
+	if checksum == nil {
+		payload = hex.EncodeToString(d[:])
+	}
+	return func(o *s3.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("SignBodyHash",
+				func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+					return next.HandleInitialize(v4.SetPayloadHash(ctx, payload), in)
+				}), middleware.Before)
+		})
+	}
 }

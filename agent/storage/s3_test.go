@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,4 +102,36 @@ func wantFailure(t *testing.T, doing string, err error, code contract.Code, says
 	if f.Code != code || !strings.Contains(f.Line(), says) || f.Hint == "" {
 		t.Errorf("%s: %s %q (hint %q), want %s with %q and a hint", doing, f.Code, f.Message, f.Hint, code, says)
 	}
+}
+
+// A body that is not what was hashed never becomes an object, whether the store
+// knows checksums or only the payload's signature.
+func TestABodyThatChangesAfterItsHashIsRefused(t *testing.T) {
+	for _, kind := range []contract.StorageType{contract.StorageMinIO, contract.StorageR2} {
+		for name, size := range map[string]int{"one request": 1000, "parts": minPart + 12345} {
+			t.Run(string(kind)+", "+name, func(t *testing.T) {
+				s := openServer(t, func(c *Config) { c.Type, c.Region = kind, "us-east-1" })
+				body := &fickle{Reader: bytes.NewReader(noise(size)), steady: int64(size)}
+				if _, err := s.Put(t.Context(), "checkpoints/best.pt", body, int64(size), nil); err == nil {
+					t.Error("the store took a body that is not what was signed")
+				}
+				wantKeys(t, s, "checkpoints/")
+			})
+		}
+	}
+}
+
+// fickle is a file whose bytes change after the first steady bytes were read.
+type fickle struct {
+	*bytes.Reader
+	steady int64
+	read   atomic.Int64
+}
+
+func (f *fickle) ReadAt(b []byte, at int64) (int, error) {
+	n, err := f.Reader.ReadAt(b, at)
+	if f.read.Add(int64(n)) > f.steady && n > 0 {
+		b[0] ^= 1
+	}
+	return n, err
 }
