@@ -44,6 +44,8 @@ func (j *job) deliverAgain() int {
 		j.warn(err.Error())
 	}
 	r.ExitCode = j.flush(ctx, &r, contract.ExitOK)
+	traced := j.endTrace(r, phaseReporting)
 	j.keepResult(ctx, r)
+	traced()
 	return r.ExitCode
 }

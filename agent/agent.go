@@ -20,6 +20,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/report"
 	"github.com/vision-platform/trainer-agent/agent/storage"
 	"github.com/vision-platform/trainer-agent/agent/system"
+	"github.com/vision-platform/trainer-agent/agent/trace"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -61,6 +62,7 @@ type job struct {
 	relay    atomic.Pointer[relay.Relay]
 	endpoint *report.Endpoint
 	training *report.TrainingLog
+	tracer   *trace.Tracer // nil when nobody collects traces
 	output   *childOutput
 
 	sender, sampling, memory, probing, beating, watching, reading *background
@@ -100,10 +102,12 @@ func Prepare(ctx context.Context, o Options) error {
 	if failure := config.Failure(o.Problems); failure != nil {
 		return failure
 	}
+	j.openTracing()
 	if err := j.openWorkspace(); err != nil {
 		return err
 	}
 	err := j.prepare(ctx)
+	j.endTrace(contract.Result{Error: contract.AsFailure(err)}, j.progress.view().phase)()
 	if stop := o.Supervisor.Stopping(); err != nil && stop.Err() != nil {
 		return context.Cause(stop)
 	}
@@ -134,6 +138,7 @@ func (j *job) warn(text string) {
 // open makes the workspace and the outbox, in that order, so that every later
 // failure can be told to the backend. Configuration problems come after both.
 func (j *job) open(ctx context.Context) error {
+	j.openTracing()
 	failure := config.Failure(j.Problems)
 	if err := j.openWorkspace(); err != nil {
 		if failure != nil {
@@ -224,6 +229,7 @@ func (j *job) close() {
 	for _, b := range []*background{j.beating, j.reading, j.watching, j.probing, j.memory, j.sampling, j.sender} {
 		b.stop()
 	}
+	j.tracer.Close()
 	if j.outbox != nil {
 		errs = append(errs, j.outbox.Close())
 	}

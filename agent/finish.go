@@ -37,14 +37,21 @@ func (j *job) finish(o outcome) int {
 		defer release()
 	}
 
+	j.tracer.Hold()
+	failedIn := j.progress.view().phase
 	j.progress.enter(phaseUploading)
 	uploads := j.finishUploads(ctx, o, budget*6/10)
 	failure := j.judge(o, uploads)
+	if failure == nil {
+		failure, failedIn = uploads.Failure(), phaseUploading
+	}
 	j.progress.enter(phaseReporting)
 	result := j.result(o, failure, uploads)
 	j.uploadLog(ctx, budget/10, &result)
 	result.ExitCode = j.deliver(ctx, &result)
+	traced := j.endTrace(result, failedIn)
 	j.keepResult(ctx, result)
+	traced()
 	return result.ExitCode
 }
 
@@ -91,17 +98,15 @@ func (j *job) finishUploads(ctx context.Context, o outcome, limit time.Duration)
 	return watcher.Finish(ctx, checkpoints.FinishOptions{Clean: clean})
 }
 
-// judge finds the one cause of the end. A job whose checkpoint did not reach
-// the bucket has not succeeded, whatever its exit status says.
+// judge finds the one cause of the end, apart from what uploading came to: a job
+// whose checkpoint did not reach the bucket has not succeeded, whatever its exit
+// status says.
 func (j *job) judge(o outcome, uploads checkpoints.Summary) *contract.Failure {
 	evidence := j.evidence(o, uploads)
 	for _, w := range append(diagnose.Warnings(evidence), uploads.Warnings...) {
 		j.warn(w)
 	}
-	if failure := diagnose.Diagnose(evidence); failure != nil {
-		return failure
-	}
-	return uploads.Failure()
+	return diagnose.Diagnose(evidence)
 }
 
 // uploadLog puts training.log into the bucket.

@@ -29,7 +29,8 @@ const maxEpochs = 100_000
 // progress is what is known of the job while it runs. Everything that speaks of
 // the job at a moment (heartbeat, metrics, hang detection, diagnosis) reads it.
 type progress struct {
-	now func() time.Time
+	now     func() time.Time
+	entered func(phase string, at time.Time) // may be nil; set before the first phase
 
 	mu       sync.Mutex
 	phase    string
@@ -59,6 +60,9 @@ func (p *progress) enter(phase string) {
 	now := p.now()
 	p.seconds[p.phase] += now.Sub(p.since).Seconds()
 	p.phase, p.since, p.transfer = phase, now, nil
+	if p.entered != nil {
+		p.entered(phase, now)
+	}
 }
 
 func (p *progress) transferring(t contract.Transfer) {

@@ -31,6 +31,7 @@ func (j *job) run(ctx context.Context) outcome {
 		return outcome{err: err}
 	}
 	defer relay.stop()
+	j.progress.enter(phaseRunning)
 	child, err := j.startChild(relay)
 	if err != nil {
 		_ = j.output.Close() // nothing was written
@@ -38,7 +39,6 @@ func (j *job) run(ctx context.Context) outcome {
 	}
 	j.child.Store(child)
 	j.gpus.ChildStarted()
-	j.progress.enter(phaseRunning)
 	j.progress.alive()
 	j.sampler.CheckChild(child.PID())
 	j.emit(contract.EventTrainingStarted, "The "+jobNoun(j.cfg.Job.Type)+" process has started",
@@ -79,6 +79,9 @@ func (j *job) startChild(relay *relayServer) (*process.Child, error) {
 	extra["BACKEND_BASE_URL"], extra["CALLBACK_TOKEN"], extra["CALLBACK_URL"] = relay.url, relay.token, relay.url
 	_ = os.Remove(j.torchErrors()) // an earlier run's
 	extra["TORCHELASTIC_ERROR_FILE"] = j.torchErrors()
+	if parent := j.tracer.Parent(); parent != "" {
+		extra["TRACEPARENT"] = parent
+	}
 	env := childEnv(j.Environ, j.cfg, extra)
 	spec := process.Spec{
 		Args: process.Expand(j.Command, env), Env: env, Main: true, PTY: j.Terminal, NoNewPrivs: true,
