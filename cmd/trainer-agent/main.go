@@ -22,6 +22,7 @@ type cli struct {
 	Check   CheckCmd   `cmd:"" help:"Check the environment of a job and print it as a table."`
 	Doctor  DoctorCmd  `cmd:"" help:"Check that this machine, the backend and the bucket can carry the job."`
 	Replay  ReplayCmd  `cmd:"" help:"Deliver the callbacks that an earlier run could not."`
+	Health  HealthCmd  `cmd:"" help:"Ask whether the agent of this container lives."`
 	Exec    ExecCmd    `cmd:"" help:"Only supervise a command: signals, zombies, exit status; no job."`
 	Env     EnvCmd     `cmd:"" help:"Print the reference of every environment variable, in Markdown."`
 	Version VersionCmd `cmd:"" help:"Print the version."`

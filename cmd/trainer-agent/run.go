@@ -61,7 +61,7 @@ type PrepareCmd struct{}
 func (PrepareCmd) Help() string {
 	return `Examples:
   trainer-agent prepare
-  docker run --rm --env-file job.env -v ws:/workspace my-trainer trainer-agent prepare
+  docker run --rm --env-file job.env -v ws:/workspace --entrypoint trainer-agent my-trainer prepare
 
 Meant for an init container that shares WORKSPACE_DIR with the trainer's: a
 later "trainer-agent run" with the same settings reuses what is there.`
