@@ -245,7 +245,12 @@ func (s *scanner) readJSON(rel string, into any) error {
 	if err != nil {
 		return err
 	}
-	// Python writes NaN and Infinity, which JSON does not have.
+	return pythonJSON(data, into)
+}
+
+// pythonJSON decodes what Python's json writes: NaN and Infinity, which JSON does
+// not have, become null.
+func pythonJSON(data []byte, into any) error {
 	return json.Unmarshal(notJSON().ReplaceAll(data, []byte("$1 null")), into)
 }
 

@@ -1,0 +1,34 @@
+package checkpoints
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// FuzzTrainerState promises an epoch within bounds, and encoding/json's own
+// reading of whatever is plain JSON.
+func FuzzTrainerState(f *testing.F) {
+	for _, s := range []string{
+		`{"epoch": 2.0, "global_step": 20, "best_global_step": 10, "best_model_checkpoint": "out/checkpoint-10"}`,
+		`{"epoch": NaN, "global_step": 1e3, "log_history": [{"loss": Infinity}, {"loss":-Infinity}]}`,
+		`{"epoch": 1e308}`, `{"epoch": -1, "global_step": -5}`, `[[[[`, ``,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var state trainerState
+		err := pythonJSON(data, &state)
+		if n := state.completedEpoch(); n < 0 || n > 1e6 {
+			t.Errorf("%q closes epoch %d", data, n)
+		}
+		if state.isBest(0) && state.BestDir == "" {
+			t.Errorf("%q names a step that it does not have as best", data)
+		}
+		var plain trainerState
+		if json.Valid(data) && !notJSON().Match(data) {
+			if (json.Unmarshal(data, &plain) == nil) != (err == nil) || plain != state {
+				t.Errorf("%q: %+v, want %+v", data, state, plain)
+			}
+		}
+	})
+}
