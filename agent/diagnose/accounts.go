@@ -47,12 +47,15 @@ func (c *inquest) raisedByItself() bool {
 	return false
 }
 
-func (c *inquest) hostOOM(kills int64) *contract.Failure {
-	processes := "a process"
-	if kills > 1 {
-		processes = sprintf("%d processes", kills)
+func processes(n int64) string {
+	if n == 1 {
+		return "a process"
 	}
-	f := contract.Failf(contract.CodeHostOOM, "The container ran out of memory: the kernel killed %s.", processes)
+	return sprintf("%d processes", n)
+}
+
+func (c *inquest) hostOOM(kills int64) *contract.Failure {
+	f := contract.Failf(contract.CodeHostOOM, "The container ran out of memory: the kernel killed %s.", processes(kills))
 	f = f.WithHint("%s", c.Settings.fill("Use fewer workers{num_workers} or ask for more memory."))
 	f = f.WithEvidence(sprintf("oom_kill +%d", kills))
 	if c.System.MemoryLimit > 0 {

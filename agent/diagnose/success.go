@@ -35,7 +35,7 @@ func Warnings(e Evidence) []string {
 		w = append(w, sprintf("The loss was NaN or infinite in %d epochs, first in epoch %d.", n, e.NaNEpochs[0]))
 	}
 	if k := e.System.OOMKills; k != nil && *k > 0 {
-		w = append(w, sprintf("The kernel killed %d processes of the container for memory.", *k))
+		w = append(w, sprintf("The kernel killed %s of the container for memory.", processes(*k)))
 	}
 	for _, fault := range e.GPU.Faults {
 		if fault.Fatal {

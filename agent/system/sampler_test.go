@@ -121,7 +121,9 @@ func TestWhatCannotBeReadIsAbsent(t *testing.T) {
 }
 
 func TestSampleOfThisMachine(t *testing.T) {
-	s, err := New(Options{Workspace: t.TempDir()})
+	dir := t.TempDir()
+	write(t, dir, "something", "so that the disk is used")
+	s, err := New(Options{Workspace: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,6 +133,23 @@ func TestSampleOfThisMachine(t *testing.T) {
 	}
 	if _, err := os.Stat("/proc/meminfo"); err == nil && (got.Memory == nil || got.Memory.LimitBytes <= 0 || got.Memory.UsedBytes <= 0) {
 		t.Errorf("memory was not read: %+v", got.Memory)
+	}
+}
+
+// The unified tree has the group's own account of stalls, also beside v1 trees.
+func TestPressureOfThisMachine(t *testing.T) {
+	g := findGroups("/")
+	told := "/proc/pressure/memory"
+	if len(g.unified) > 0 {
+		told = filepath.Join(g.unified[0], "memory.pressure")
+	}
+	if _, err := os.Stat(told); err != nil {
+		t.Skip("NOT TESTED: this kernel has no account of stalls:", err)
+	}
+	for _, resource := range []string{"memory", "cpu"} {
+		if v, ok := g.pressure("/", resource); !ok || v < 0 || v > 100 {
+			t.Errorf("%s: %v, %v", resource, v, ok)
+		}
 	}
 }
 

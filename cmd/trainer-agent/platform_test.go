@@ -51,7 +51,12 @@ type platform struct {
 
 var shared *platform
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	if os.Getpid() == 1 && os.Getenv(guestVariable) != "" {
+		guestInit()
+	}
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "trainer-agent-e2e-*")
@@ -64,12 +69,7 @@ func run(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
-	p := &platform{agent: filepath.Join(dir, "trainer-agent"), root: root}
-	build := exec.Command("go", "build", "-o", p.agent, "./cmd/trainer-agent")
-	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("building the agent: %v\n%s", err, out))
-	}
+	p := &platform{agent: builtAgent(root, dir), root: root}
 	if p.store, err = store.Start(context.Background(), store.Config{Dir: filepath.Join(dir, "s3"), Buckets: []string{bucket}}); err != nil {
 		panic(err)
 	}
@@ -86,6 +86,20 @@ func run(m *testing.M) int {
 	}
 	shared = p
 	return m.Run()
+}
+
+// builtAgent builds the agent; the guest has no compiler and brings it along.
+func builtAgent(root, dir string) string {
+	if built := os.Getenv(guestVariable); built != "" {
+		return filepath.Join(built, "trainer-agent")
+	}
+	path := filepath.Join(dir, "trainer-agent")
+	build := exec.Command("go", "build", "-o", path, "./cmd/trainer-agent")
+	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("building the agent: %v\n%s", err, out))
+	}
+	return path
 }
 
 func (p *platform) put(key string, body []byte) error {
@@ -129,6 +143,7 @@ type job struct {
 	workspace string
 	env       map[string]string
 	command   []string
+	group     string // the cgroup to run in; "" = the tests' own
 	cmd       *exec.Cmd
 	stdout    bytes.Buffer
 	stderr    bytes.Buffer
@@ -161,7 +176,11 @@ func (j *job) with(pairs ...string) *job {
 
 func (j *job) start() *job {
 	j.t.Helper()
-	j.cmd = exec.Command(shared.agent, append([]string{"run", "--"}, j.command...)...)
+	line := append([]string{shared.agent, "run", "--"}, j.command...)
+	if j.group != "" {
+		line = append([]string{"sh", "-c", `echo $$ > "$0/cgroup.procs" && exec "$@"`, j.group}, line...)
+	}
+	j.cmd = exec.Command(line[0], line[1:]...)
 	j.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
 	for name, value := range j.env {
 		j.cmd.Env = append(j.cmd.Env, name+"="+value)

@@ -206,8 +206,28 @@ def sleeps() -> None:
         time.sleep(3600)
 
 
+def fills() -> None:
+    """Take memory up to 91 % and 96 % of the cgroup's limit, waiting for SIGUSR1 at each, then all of it."""
+    group = Path(sys.argv[2])
+    v2 = (group / "memory.max").exists()
+    usage, limit = (group / name for name in (("memory.current", "memory.max") if v2 else ("memory.usage_in_bytes", "memory.limit_in_bytes")))
+
+    def used() -> int:  # as the agent counts: without files
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return int(usage.read_text()) - int(stat["inactive_file"]) - int(stat["active_file"])
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    heartbeat(1, loss=1.0)
+    memory = []
+    most = int(limit.read_text())
+    for level in (0.91, 0.96, 2):
+        while (left := level * most - used()) > 0:
+            memory.append(b"x" * max(1 << 20, int(left / 2)))
+        signal.sigwait([signal.SIGUSR1])
+
+
 SCENARIOS = {f.__name__.replace("_", "-"): f for f in (
-    ok, quick, no_checkpoint, fails, cuda_oom, nan_loss, says_failed, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps)}
+    ok, quick, no_checkpoint, fails, cuda_oom, nan_loss, says_failed, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps, fills)}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in SCENARIOS:

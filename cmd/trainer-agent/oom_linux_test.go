@@ -1,0 +1,184 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/system"
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+const memoryLimit = 96 << 20
+
+// memoryGroup makes a cgroup with a memory limit: below the own one with v1; with
+// v2 below the nearest that hands the memory controller down, which one with
+// processes can't.
+func memoryGroup(t *testing.T) string {
+	t.Helper()
+	parent := system.OwnMemoryGroup("/")
+	if parent == "" {
+		cannot(t, "a memory cgroup")
+	}
+	limit := "memory.limit_in_bytes"
+	if _, err := os.Stat(filepath.Join(parent, limit)); err != nil {
+		limit = "memory.max"
+		for handed := ""; !strings.Contains(handed, "memory") && parent != "/"; {
+			parent = filepath.Dir(parent)
+			b, _ := os.ReadFile(filepath.Join(parent, "cgroup.subtree_control"))
+			handed = string(b)
+		}
+	}
+	group, err := os.MkdirTemp(parent, "trainer-agent-test-")
+	if err != nil {
+		cannot(t, "a cgroup that may be written to: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := os.Remove(group); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.WriteFile(filepath.Join(group, limit), []byte(strconv.Itoa(memoryLimit)), 0); err != nil {
+		cannot(t, "a cgroup with a memory limit: %v", err)
+	}
+	return group
+}
+
+// fill has the training take memory up to each level that is warned about, and then
+// all of it. It goes on when the warning is on disk, as the event is after the mark.
+func (j *job) fill() {
+	j.t.Helper()
+	for _, level := range []int{90, 95} {
+		event := fmt.Sprintf(`"percent":%d,"resource":"memory"`, level)
+		j.eventually(event+" is on disk", func() bool {
+			files, _ := filepath.Glob(filepath.Join(j.workspace, ".agent", "outbox", "*"))
+			return slices.ContainsFunc(files, func(file string) bool {
+				b, _ := os.ReadFile(file)
+				return bytes.Contains(b, []byte(event))
+			})
+		})
+		_ = j.cmd.Process.Signal(syscall.SIGUSR1) // the agent passes it on
+	}
+}
+
+// eventually waits for what nothing announces.
+func (j *job) eventually(what string, holds func() bool) {
+	j.t.Helper()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	giveUp := time.NewTimer(patience)
+	defer giveUp.Stop()
+	for !holds() {
+		select {
+		case <-look.C:
+		case <-giveUp.C:
+			j.t.Fatalf("never happened: %s\n%s", what, j.stderr.String())
+		}
+	}
+}
+
+// memoryWarnings are the levels that the backend was told of, in order.
+func (j *job) memoryWarnings() (levels []int) {
+	for _, e := range j.events(contract.EventResourceWarning) {
+		var data struct {
+			Resource string `json:"resource"`
+			Percent  int    `json:"percent"`
+			Limit    int64  `json:"limit_bytes"`
+		}
+		if err := json.Unmarshal(e.Data, &data); err != nil {
+			j.t.Fatal(err)
+		}
+		if data.Resource == "memory" && data.Limit == memoryLimit {
+			levels = append(levels, data.Percent)
+		}
+	}
+	return levels
+}
+
+// On v1, and on v2 without memory.oom.group, the kernel takes the training alone.
+func TestTrainingThatMemoryKilledIsReported(t *testing.T) {
+	if os.Getenv(guestVariable) == "" {
+		t.Run("v2", func(t *testing.T) { passedInGuest(t, "TestTrainingThatMemoryKilledIsReported") })
+	}
+	group := memoryGroup(t)
+	j := newJob(t, "fills", group)
+	j.group = group
+	j.start().fill()
+	if code := j.wait(); code != contract.CodeHostOOM.ExitCode() {
+		t.Fatalf("exit code %d\n%s", code, j.stderr.String())
+	}
+	d := j.done()
+	if d.Error == nil || d.Error.Code != contract.CodeHostOOM || d.ExitCode == nil || *d.ExitCode != 137 {
+		t.Errorf("done: %+v", d)
+	}
+	if !strings.Contains(strings.Join(d.Error.Evidence, "\n"), "oom_kill +1") {
+		t.Errorf("evidence: %q", d.Error.Evidence)
+	}
+	if got := j.memoryWarnings(); !slices.Equal(got, []int{90, 95}) {
+		t.Errorf("warned of %v", got)
+	}
+	for _, c := range backend.Accepted(j.calls(), contract.KindHeartbeat) {
+		var h contract.Heartbeat
+		if err := c.Decode(&h); err != nil {
+			t.Fatal(err)
+		}
+		if m := h.System.Memory; m == nil || m.LimitBytes != memoryLimit || m.UsedBytes <= 0 || m.UsedBytes > memoryLimit || m.OOMKills == nil {
+			t.Errorf("a heartbeat's memory: %+v", m)
+		}
+		if h.System.CPU == nil || h.System.CPU.Limit <= 0 {
+			t.Errorf("a heartbeat's processor: %+v", h.System.CPU)
+		}
+	}
+}
+
+// With memory.oom.group, which the kubelet sets, the kernel takes the agent too. The
+// backend is away at the time, so that all there is of it is on disk.
+func TestAgentThatMemoryKilledIsReportedByTheNext(t *testing.T) {
+	if !inGuest(t) {
+		return
+	}
+	group := memoryGroup(t)
+	if err := os.WriteFile(filepath.Join(group, "memory.oom.group"), []byte("1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	j := newJob(t, "fills", group)
+	outage, err := shared.backend.AddFault(backend.Fault{Job: j.id, Drop: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.group = group
+	j.start().fill()
+	_ = j.cmd.Wait()
+	if status, ok := j.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("the agent ended with %v\n%s", j.cmd.ProcessState, j.stderr.String())
+	}
+	if left := j.processes(); len(left) > 0 {
+		t.Errorf("%v outlived the group", left)
+	}
+	if got := backend.Accepted(j.calls()); len(got) > 0 {
+		t.Fatalf("the backend accepted %d calls of the first life", len(got))
+	}
+
+	shared.backend.RemoveFault(outage)
+	j.command[2] = "ok"
+	j.mustExit(0)
+	if got := j.memoryWarnings(); !slices.Equal(got, []int{90, 95}) {
+		t.Errorf("the spool of the first life warned of %v", got)
+	}
+	if starts := j.events(contract.EventAgentStarted); len(starts) != 2 || !strings.Contains(string(starts[1].Data), `"code":"HOST_OOM"`) ||
+		!strings.Contains(string(starts[1].Data), "95 % of 96 MiB") {
+		t.Errorf("the second life says of the first: %+v", starts)
+	}
+	if d := j.done(); d.Status != contract.StatusSucceeded {
+		t.Errorf("done: %+v", d)
+	}
+}
