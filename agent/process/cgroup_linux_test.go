@@ -119,13 +119,13 @@ func missing(t *testing.T, err error) {
 
 func TestOOMOfTheChildIsSeenInTheAccountAndWarnedAboutBefore(t *testing.T) {
 	needRoot(t)
-	group := memoryGroup(t, "268435456")
+	group := memoryGroup(t, "134217728")
 	line := self("account", group)
 	out, err := exec.Command(line[0], line[1:]...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if got := string(out); got != "limit 268435456 <nil>\nwarned 90\nwarned 95\nstatus killed by SIGKILL killed 1 true\n" {
+	if got := string(out); got != "limit 134217728 <nil>\nwarned 90\nwarned 95\nstatus killed by SIGKILL killed 1 true\n" {
 		t.Errorf("got %s", got)
 	}
 }
