@@ -18,6 +18,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/relay"
 	"github.com/vision-platform/trainer-agent/agent/relay/autoreport"
 	"github.com/vision-platform/trainer-agent/agent/report"
+	"github.com/vision-platform/trainer-agent/agent/screen"
 	"github.com/vision-platform/trainer-agent/agent/storage"
 	"github.com/vision-platform/trainer-agent/agent/system"
 	"github.com/vision-platform/trainer-agent/agent/trace"
@@ -35,7 +36,9 @@ type Options struct {
 	Terminal    bool // Stdout is a terminal: the child gets a pty
 	Log         *slog.Logger
 	Now         func() time.Time
-	Termination string // where the last words go, report.TerminationLog
+	Termination string         // where the last words go, report.TerminationLog
+	Screen      *screen.Screen // a person's terminal; nil without one
+	Quiet       bool           // no progress, on the terminal or in the log
 }
 
 // job is one job in one life of the agent.
@@ -65,7 +68,7 @@ type job struct {
 	tracer   *trace.Tracer // nil when nobody collects traces
 	output   *childOutput
 
-	sender, sampling, memory, probing, beating, watching, reading *background
+	sender, sampling, memory, probing, beating, watching, reading, showing *background
 
 	prepared prepared
 	life     *life
@@ -78,6 +81,7 @@ type job struct {
 func Run(ctx context.Context, o Options) int {
 	j := newJob(o)
 	defer j.close()
+	j.show(ctx)
 	if err := j.open(ctx); err != nil {
 		return j.finish(outcome{err: err})
 	}
@@ -95,11 +99,16 @@ func Run(ctx context.Context, o Options) int {
 }
 
 // Prepare does everything before training and leaves it in the workspace, for a
-// later Run with the same settings.
-func Prepare(ctx context.Context, o Options) error {
+// later Run with the same settings. It returns the exit code.
+func Prepare(ctx context.Context, o Options) int {
 	j := newJob(o)
 	defer j.close()
-	if failure := config.Failure(o.Problems); failure != nil {
+	j.show(ctx)
+	return j.finishPrepare(j.prepareOnly(ctx))
+}
+
+func (j *job) prepareOnly(ctx context.Context) error {
+	if failure := config.Failure(j.Problems); failure != nil {
 		return failure
 	}
 	j.openTracing()
@@ -108,15 +117,12 @@ func Prepare(ctx context.Context, o Options) error {
 	}
 	err := j.prepare(ctx)
 	j.endTrace(contract.Result{Error: contract.AsFailure(err)}, j.progress.view().phase)()
-	if stop := o.Supervisor.Stopping(); err != nil && stop.Err() != nil {
-		return context.Cause(stop)
-	}
 	return err
 }
 
 func newJob(o Options) *job {
 	j := &job{
-		Options: o, cfg: o.Config, log: o.Log, started: o.Now(), progress: newProgress(o.Now),
+		Options: o, cfg: o.Config, log: o.Log, started: o.Now(), progress: newProgress(o.Now, o.Config.PrimaryMetric, contract.MetricMode(o.Config.PrimaryMetricMode)),
 	}
 	for _, p := range o.Problems {
 		if p.Warning {
@@ -226,7 +232,7 @@ func (j *job) token() (string, error) {
 // close lets go of what finish did not end.
 func (j *job) close() {
 	var errs []error
-	for _, b := range []*background{j.beating, j.reading, j.watching, j.probing, j.memory, j.sampling, j.sender} {
+	for _, b := range []*background{j.showing, j.beating, j.reading, j.watching, j.probing, j.memory, j.sampling, j.sender} {
 		b.stop()
 	}
 	j.tracer.Close()

@@ -222,9 +222,5 @@ func (j *job) keepResult(ctx context.Context, r contract.Result) {
 	if err != nil {
 		j.log.Warn("the result could not be kept everywhere", "error", err)
 	}
-	if r.Error != nil {
-		j.log.Error("the job failed", "code", r.Error.Code, "reason", r.Error.Line(), "exit_code", r.ExitCode)
-		return
-	}
-	j.log.Info("the job succeeded", "exit_code", r.ExitCode)
+	j.tell(r)
 }

@@ -40,17 +40,29 @@ type progress struct {
 	read     int64 // dataset bytes
 
 	percent  float64
+	beat     time.Time // when percent was heard
+	resumed  int       // completed epochs of earlier runs
 	epoch    int
 	metrics  map[int]contract.Metrics // by epoch, for the checkpoints
 	last     contract.Metrics
 	primary  *float64
+	metric   string // the primary one's name
+	mode     contract.MetricMode
+	valued   epochValue // the newest value of the primary metric
+	best     epochValue
 	nan      []int
 	activity time.Time       // of the child: output, callback or checkpoint
 	final    json.RawMessage // the child's own final callback
 }
 
-func newProgress(now func() time.Time) *progress {
-	return &progress{now: now, phase: phaseStarting, since: now(), seconds: map[string]float64{}, metrics: map[int]contract.Metrics{}}
+// epochValue is the primary metric of an epoch; epoch 0 is none.
+type epochValue struct {
+	epoch int
+	value float64
+}
+
+func newProgress(now func() time.Time, metric string, mode contract.MetricMode) *progress {
+	return &progress{now: now, metric: metric, mode: mode, phase: phaseStarting, since: now(), seconds: map[string]float64{}, metrics: map[int]contract.Metrics{}}
 }
 
 // enter begins a phase and ends the one before.
@@ -116,13 +128,13 @@ func (p *progress) observe(m contract.Message) {
 func (p *progress) reached(percent float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.percent, p.activity = percent, p.now()
+	p.percent, p.activity, p.beat = percent, p.now(), p.now()
 }
 
 func (p *progress) heartbeat(h contract.Heartbeat) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.activity, p.percent = p.now(), float64(h.Progress)
+	p.activity, p.beat, p.percent = p.now(), p.now(), float64(h.Progress)
 	p.epoch = max(p.epoch, h.Epoch)
 	p.merge(h.Epoch, h.Metrics)
 	if lossBroke(h.Metrics) && len(p.nan) < 1000 {
@@ -138,6 +150,7 @@ func (p *progress) validation(v contract.Validation) {
 	if v.PrimaryMetricValue.Finite() {
 		value := float64(v.PrimaryMetricValue)
 		p.primary = &value
+		p.value(v.Epoch, value)
 	}
 }
 
@@ -152,6 +165,17 @@ func (p *progress) merge(epoch int, m contract.Metrics) {
 	}
 	maps.Copy(have, m)
 	p.last = have
+	if v, ok := m[p.metric]; ok && v.Finite() {
+		p.value(epoch, float64(v))
+	}
+}
+
+// value notes the primary metric of an epoch.
+func (p *progress) value(epoch int, value float64) {
+	p.valued = epochValue{epoch, value}
+	if p.best.epoch == 0 || p.mode.Better(value, p.best.value) {
+		p.best = p.valued
+	}
 }
 
 // A loss that is NaN or infinite means that the weights are gone.
@@ -168,7 +192,7 @@ func lossBroke(m contract.Metrics) bool {
 func (p *progress) resumeAt(epoch int, history []contract.EpochMetrics) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.epoch = epoch
+	p.epoch, p.resumed = epoch, epoch
 	for _, h := range history {
 		p.merge(h.Epoch, h.Metrics)
 	}
@@ -184,13 +208,18 @@ func (p *progress) at(epoch int) contract.Metrics {
 // view is a copy of the progress at one moment.
 type view struct {
 	phase    string
+	since    time.Time // the phase's begin
 	seconds  map[string]float64
 	transfer *contract.Transfer
 	read     int64
 	percent  float64
+	beat     time.Time
+	resumed  int
 	epoch    int
 	last     contract.Metrics
 	primary  *float64
+	valued   epochValue
+	best     epochValue
 	nan      []int
 	activity time.Time
 	final    json.RawMessage
@@ -202,7 +231,7 @@ func (p *progress) view() view {
 	seconds := maps.Clone(p.seconds)
 	seconds[p.phase] += p.now().Sub(p.since).Seconds()
 	return view{
-		phase: p.phase, seconds: seconds, transfer: p.transfer, read: p.read, percent: p.percent, epoch: p.epoch,
+		phase: p.phase, since: p.since, beat: p.beat, resumed: p.resumed, valued: p.valued, best: p.best, seconds: seconds, transfer: p.transfer, read: p.read, percent: p.percent, epoch: p.epoch,
 		last: maps.Clone(p.last), primary: p.primary, nan: append([]int(nil), p.nan...), activity: p.activity, final: p.final,
 	}
 }

@@ -55,6 +55,9 @@ func (j *job) run(ctx context.Context) outcome {
 	if err := j.output.Close(); err != nil {
 		j.log.Warn("closing the output", "error", err)
 	}
+	if j.Screen != nil {
+		j.Screen.Done()
+	}
 	o.status, o.ended = &status, j.Now()
 	j.emit(contract.EventTrainingFinished, fmt.Sprintf("The %s process has ended: %s", jobNoun(j.cfg.Job.Type), status),
 		map[string]any{"exit_code": status.ExitCode, "seconds": o.ended.Sub(o.started).Seconds(), "max_rss_bytes": status.MaxRSS})
@@ -86,7 +89,11 @@ func (j *job) startChild(relay *relayServer) (*process.Child, error) {
 	spec := process.Spec{
 		Args: process.Expand(j.Command, env), Env: env, Main: true, PTY: j.Terminal, NoNewPrivs: true,
 	}
-	j.output = newChildOutput(j.Stdout, j.training, j.cfg.Secrets(), j.progress.alive)
+	console := j.Stdout
+	if j.Screen != nil && j.Terminal {
+		console = j.Screen.Other()
+	}
+	j.output = newChildOutput(console, j.training, j.cfg.Secrets(), j.progress.alive)
 	spec.Stdout, spec.Stderr = j.output, j.output
 	if j.cfg.RunAs != nil {
 		spec.RunAs = &process.Identity{UID: j.cfg.RunAs.UID, GID: j.cfg.RunAs.GID}

@@ -120,7 +120,8 @@ type Transfer struct {
 	FilesDone      int64  `json:"files_done,omitempty"`
 	FilesTotal     int64  `json:"files_total,omitempty"`
 	BytesPerSecond int64  `json:"bytes_per_second"`
-	Queued         int    `json:"queued,omitempty"` // uploads waiting
+	Queued         int    `json:"queued,omitempty"`  // uploads waiting
+	Waiting        bool   `json:"waiting,omitempty"` // another job of this machine fetches it into the shared cache
 }
 
 // System is what the agent measures on the machine. A value that cannot be read

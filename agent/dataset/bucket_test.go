@@ -372,11 +372,11 @@ func TestWaitingJobReportsTheProgressOfTheOneThatFetches(t *testing.T) {
 	var seen contract.Transfer
 	waiting := newMeter("dataset", func(p contract.Transfer) { seen = p }, now)
 	waiting.relay(file)
-	if seen.BytesDone != 40 || seen.BytesTotal != 100 || seen.FilesTotal != 10 {
+	if seen.BytesDone != 40 || seen.BytesTotal != 100 || seen.FilesTotal != 10 || !seen.Waiting {
 		t.Errorf("reported %+v", seen)
 	}
 	waiting.relay(file + "-that-is-not-there-yet")
-	if seen != (contract.Transfer{What: "dataset"}) {
+	if seen != (contract.Transfer{What: "dataset", Waiting: true}) {
 		t.Errorf("reported %+v", seen)
 	}
 }

@@ -120,5 +120,6 @@ func (m *meter) relay(file string) {
 			return
 		}
 	}
+	t.Waiting = true
 	m.report(t)
 }

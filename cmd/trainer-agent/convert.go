@@ -10,14 +10,13 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"text/tabwriter"
-
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/term"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset"
+	"github.com/vision-platform/trainer-agent/agent/screen"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters"
 	"github.com/vision-platform/trainer-agent/converters/preview"
@@ -153,22 +152,23 @@ func (c *ConvertCmd) scratch() (string, error) {
 // convert runs the conversion under a progress bar, on a terminal.
 func (c *ConvertCmd) convert(ctx context.Context, r converters.Request) (*converters.Prepared, error) {
 	f, ok := c.Stderr.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !ok || !screen.IsTerminal(f, os.Getenv) {
 		return converters.Prepare(ctx, r)
 	}
-	bars := mpb.New(mpb.WithOutput(c.Stderr), mpb.WithWidth(60))
-	bar := bars.AddBar(0, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name("images "), decor.CountersNoUnit("%d / %d")),
-		mpb.AppendDecorators(decor.Percentage()))
+	bars := screen.New(screen.Options{Out: f, Size: screen.Columns(f), Color: screen.Color(f, os.Getenv)})
+	defer bars.Close()
+	var last atomic.Int64 // the time of the last drawing
 	r.Progress = func(done, total int) {
-		bar.SetTotal(int64(total), false)
-		bar.SetCurrent(int64(done))
+		now, before := time.Now().UnixMilli(), last.Load()
+		if (now-before >= drawEvery || done == total) && last.CompareAndSwap(before, now) {
+			bars.Show(screen.Row{Label: "images", Done: int64(done), Total: int64(total), Parts: []string{fmt.Sprintf("%d of %d", done, total)}})
+		}
 	}
-	prepared, err := converters.Prepare(ctx, r)
-	bar.Abort(true)
-	bars.Wait()
-	return prepared, err
+	return converters.Prepare(ctx, r)
 }
+
+// drawEvery is the least time between two drawings, in milliseconds.
+const drawEvery = 100
 
 // print writes the report: a table for people, or JSON.
 func (c *ConvertCmd) print(p *converters.Prepared) error {

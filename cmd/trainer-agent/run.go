@@ -2,21 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"time"
-
-	"golang.org/x/term"
 
 	"github.com/vision-platform/trainer-agent/agent"
-	"github.com/vision-platform/trainer-agent/agent/config"
-	"github.com/vision-platform/trainer-agent/agent/process"
-	"github.com/vision-platform/trainer-agent/agent/report"
-	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // RunCmd carries one job.
 type RunCmd struct {
+	Told
 	Command []string `arg:"" passthrough:"" name:"command" help:"The training process, after --. $(NAME) is replaced from its environment."`
 }
 
@@ -25,6 +17,11 @@ func (RunCmd) Help() string {
 	return `Examples:
   trainer-agent run -- python train.py
   trainer-agent run -- python train.py --job-id '$(JOB_ID)' --config '$(CONFIG_JSON)'
+  trainer-agent run --quiet -- python train.py
+
+On a terminal it shows the progress below the training's own output, and a card
+at the end. Ctrl-C stops the training, which may save first; a second one leaves
+it 2 seconds, a third none.
 
 The job comes from environment variables ("trainer-agent env" lists them).
 Exit codes: 0 succeeded, 1 failed, 2 done could not be delivered,
@@ -33,29 +30,19 @@ Exit codes: 0 succeeded, 1 failed, 2 done could not be delivered,
 
 // Run carries the job.
 func (c RunCmd) Run() error {
-	options, done, err := jobOptions(command(c.Command))
+	options, done, err := c.jobOptions(command(c.Command))
 	if err != nil {
 		return err
 	}
-	go exitAtThird(options.Supervisor)
 	code := agent.Run(context.Background(), options)
 	done()
 	return exitCode(code)
 }
 
-// exitAtThird ends the agent when it is told to stop for the third time: whoever
-// does that no longer waits for checkpoints. What was accepted is on disk.
-func exitAtThird(s *process.Supervisor) {
-	for request := range s.Requests() {
-		if request.Count >= 3 {
-			_ = s.Close()
-			os.Exit(contract.ExitStopped)
-		}
-	}
-}
-
 // PrepareCmd does everything before training.
-type PrepareCmd struct{}
+type PrepareCmd struct {
+	Told
+}
 
 // Help is shown below the flags.
 func (PrepareCmd) Help() string {
@@ -68,40 +55,14 @@ later "trainer-agent run" with the same settings reuses what is there.`
 }
 
 // Run prepares.
-func (PrepareCmd) Run() error {
-	options, done, err := jobOptions(nil)
+func (c PrepareCmd) Run() error {
+	options, done, err := c.jobOptions(nil)
 	if err != nil {
 		return err
 	}
-	defer done()
-	return agent.Prepare(context.Background(), options)
-}
-
-// jobOptions registers for signals before anything else, then reads the
-// environment.
-func jobOptions(command []string) (agent.Options, func(), error) {
-	supervisor, err := process.NewSupervisor(process.Options{})
-	if err != nil {
-		return agent.Options{}, nil, err
-	}
-	cfg, problems := config.Load()
-	terminal := term.IsTerminal(int(os.Stdout.Fd()))
-	format := cfg.LogFormat
-	if format == "" && term.IsTerminal(int(os.Stderr.Fd())) {
-		format = "text"
-	}
-	log := report.NewLogger(os.Stderr, report.LogOptions{
-		Format: format, Level: cfg.LogLevel, Secrets: cfg.Secrets(), JobID: cfg.JobID, TraceID: cfg.TraceID,
-	})
-	done := func() {
-		if err := supervisor.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, "trainer-agent:", err)
-		}
-	}
-	return agent.Options{
-		Config: cfg, Problems: problems, Command: command, Supervisor: supervisor, Environ: os.Environ(),
-		Stdout: os.Stdout, Terminal: terminal, Log: log, Now: time.Now, Termination: report.TerminationLog,
-	}, done, nil
+	code := agent.Prepare(context.Background(), options)
+	done()
+	return exitCode(code)
 }
 
 // command drops the "--" that kong passes through.

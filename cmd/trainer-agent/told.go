@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/vision-platform/trainer-agent/agent"
+	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/agent/process/output"
+	"github.com/vision-platform/trainer-agent/agent/report"
+	"github.com/vision-platform/trainer-agent/agent/screen"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Told says how much the agent tells of a job.
+type Told struct {
+	Quiet   bool `short:"q" xor:"told" help:"Tell only of problems, and how it ended."`
+	Verbose bool `short:"v" xor:"told" help:"Tell everything, as AGENT_LOG_LEVEL=debug."`
+}
+
+// jobOptions registers for signals before anything else, then reads the
+// environment.
+func (t Told) jobOptions(command []string) (agent.Options, func(), error) {
+	supervisor, err := process.NewSupervisor(process.Options{})
+	if err != nil {
+		return agent.Options{}, nil, err
+	}
+	cfg, problems := config.Load()
+	display := t.display(cfg)
+	log := display.log
+	go heed(supervisor, cfg.StopGrace, display)
+	done := func() {
+		if err := supervisor.Close(); err != nil {
+			log.Warn("closing", "error", err)
+		}
+		display.close()
+	}
+	return agent.Options{
+		Config: cfg, Problems: problems, Command: command, Supervisor: supervisor, Environ: os.Environ(),
+		Stdout: os.Stdout, Terminal: term.IsTerminal(int(os.Stdout.Fd())), Log: log, Now: time.Now, Termination: report.TerminationLog,
+		Screen: display.screen, Quiet: t.Quiet,
+	}, done, nil
+}
+
+// display is where a person or a log collector reads of the job.
+type display struct {
+	log    *slog.Logger
+	screen *screen.Screen // nil without a terminal
+	queue  *output.Queue
+}
+
+// display takes the terminal, if standard error is one and AGENT_LOG_FORMAT asks
+// for nothing that a machine reads.
+func (t Told) display(cfg *config.Config) display {
+	o := report.LogOptions{
+		Format: cfg.LogFormat, Level: cfg.LogLevel, Secrets: cfg.Secrets(), JobID: cfg.JobID, TraceID: cfg.TraceID,
+		Quiet: t.Quiet, Verbose: t.Verbose,
+	}
+	if cfg.LogFormat == "json" || !screen.IsTerminal(os.Stderr, os.Getenv) {
+		if cfg.LogFormat == "" && term.IsTerminal(int(os.Stderr.Fd())) {
+			o.Format = "text" // a terminal that cannot move its cursor
+		}
+		return display{log: report.NewLogger(os.Stderr, o)}
+	}
+	// A terminal that was halted with Ctrl-S must not halt the job.
+	d := display{queue: output.NewQueue(os.Stderr, output.DefaultQueue)}
+	color := screen.Color(os.Stderr, os.Getenv)
+	d.screen = screen.New(screen.Options{Out: d.queue, Size: screen.Columns(os.Stderr), Color: color})
+	o.Handler = func(w io.Writer, level slog.Leveler) slog.Handler {
+		return screen.NewHandler(w, screen.HandlerOptions{Level: level, Color: color, Details: t.Verbose})
+	}
+	d.log = report.NewLogger(d.screen, o)
+	return d
+}
+
+// close leaves the terminal as it was found.
+func (d display) close() {
+	if d.screen == nil {
+		return
+	}
+	d.screen.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = d.queue.Close(ctx)
+}
+
+// heed answers requests to stop: a person is told what the next one does, and the
+// third ends the agent at once, because whoever sends it no longer waits for
+// checkpoints. What was accepted is on disk.
+func heed(s *process.Supervisor, grace time.Duration, d display) {
+	for request := range s.Requests() {
+		switch {
+		case request.Count >= 3:
+			d.close()
+			_ = s.Close()
+			os.Exit(contract.ExitStopped)
+		case request.Signal != syscall.SIGINT || d.screen == nil:
+		case request.Count == 1:
+			d.log.Warn("Ctrl-C: stopping within " + grace.String() + ", with a last checkpoint if the training saves one. Press it again for " + process.DefaultHurry.String() + ".")
+		default:
+			d.log.Warn("Ctrl-C again: the training has " + process.DefaultHurry.String() + " left. A third one ends everything at once.")
+		}
+	}
+}
