@@ -53,20 +53,21 @@ type job struct {
 	mu       sync.Mutex
 	warnings []string
 
-	outbox   *outbox.Outbox
-	store    storage.Store
-	sampler  *system.Sampler
-	gpus     *gpu.Monitor
-	gpuLost  chan struct{} // closed when a GPU is no use any more
-	watcher  atomic.Pointer[checkpoints.Watcher]
-	child    atomic.Pointer[process.Child]
-	pulse    *outbox.Pulse
-	reader   atomic.Pointer[autoreport.Reporter]
-	relay    atomic.Pointer[relay.Relay]
-	endpoint *report.Endpoint
-	training *report.TrainingLog
-	tracer   *trace.Tracer // nil when nobody collects traces
-	output   *childOutput
+	outbox       *outbox.Outbox
+	store        storage.Store
+	storeRetries atomic.Int64
+	sampler      *system.Sampler
+	gpus         *gpu.Monitor
+	gpuLost      chan struct{} // closed when a GPU is no use any more
+	watcher      atomic.Pointer[checkpoints.Watcher]
+	child        atomic.Pointer[process.Child]
+	pulse        *outbox.Pulse
+	reader       atomic.Pointer[autoreport.Reporter]
+	relay        atomic.Pointer[relay.Relay]
+	endpoint     *report.Endpoint
+	training     *report.TrainingLog
+	tracer       *trace.Tracer // nil when nobody collects traces
+	output       *childOutput
 
 	sender, sampling, memory, probing, beating, watching, reading, showing *background
 

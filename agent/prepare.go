@@ -75,6 +75,7 @@ func (j *job) storageConfig(bucket string) storage.Config {
 		AccessKeyID: j.cfg.AccessKeyID, SecretAccessKey: j.cfg.SecretAccessKey.Reveal(), SessionToken: j.cfg.SessionToken.Reveal(),
 		LocalDir: j.cfg.LocalBucketDir, CAFile: j.cfg.CAFile, Getenv: j.getenv,
 		UploadBytesPerSecond: int64(j.cfg.UploadBandwidth), DownloadBytesPerSecond: int64(j.cfg.DownloadBandwidth), Log: j.log,
+		OnRetry: func() { j.storeRetries.Add(1) },
 	}
 	c.Addressing = Addressing(j.cfg.PathStyle)
 	return c

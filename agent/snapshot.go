@@ -8,15 +8,20 @@ func (j *job) snapshot() report.Snapshot {
 	s := report.Snapshot{
 		Ready: v.phase == phaseRunning, JobType: j.cfg.Job.Type, Framework: j.cfg.Framework, Phase: v.phase, PhaseSeconds: v.seconds,
 		Epoch: v.epoch, Epochs: j.cfg.Epochs, PrimaryMetric: j.cfg.PrimaryMetric, PrimaryValue: v.primary, DownloadedBytes: v.read,
+		StoreRetries: j.storeRetries.Load(),
 	}
 	if j.outbox != nil {
 		p := j.outbox.Pending()
 		s.OutboxDepth, s.OutboxOldest = p.Depth, p.OldestAge.Seconds()
 		s.CallbacksAccepted, s.CallbackRetries, s.CallbacksRejected = int64(p.Accepted), int64(p.Retries), int64(p.Rejected)
 	}
+	if v.percent > 0 {
+		ratio := v.percent / 100
+		s.Progress = &ratio
+	}
 	if w := j.watcher.Load(); w != nil {
-		t := w.Progress()
-		s.UploadedBytes, s.UploadsQueued = t.BytesDone, t.Queued
+		u := w.Stats()
+		s.Checkpoints = &report.Checkpoints{Bytes: u.Bytes, Failures: u.Failures, Waiting: u.Waiting, Last: u.Last, Lag: u.Lag}
 	}
 	if c := j.child.Load(); c != nil {
 		if u, err := c.Usage(); err == nil {
@@ -25,7 +30,7 @@ func (j *job) snapshot() report.Snapshot {
 		}
 	}
 	if j.sampler != nil {
-		s.System = j.systemNow()
+		s.System = j.systemLatest()
 	}
 	return s
 }

@@ -130,6 +130,16 @@ func (j *job) systemNow() *contract.System {
 	return s
 }
 
+// systemLatest is for the metrics endpoint: a scrape takes nothing out of the
+// means and maxima that the next heartbeat reports.
+func (j *job) systemLatest() *contract.System {
+	s := j.sampler.Latest()
+	if j.gpus != nil {
+		s.GPUs = j.gpus.Latest()
+	}
+	return s
+}
+
 // relayServer is the relay with its end.
 type relayServer struct {
 	*relay.Relay

@@ -242,7 +242,8 @@ func (w *Watcher) publish() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p.doneBytes, p.doneFiles = w.state.doneBytes, w.state.doneFiles
+	p.doneBytes, p.doneFiles, p.failures = w.state.doneBytes, w.state.doneFiles, w.state.failures
+	p.last, p.lag = w.state.last, w.state.lag
 	w.state = p
 }
 

@@ -41,9 +41,15 @@ func TestAnOutageIsSeenOnceAndMended(t *testing.T) {
 		if n := len(r.failed); n != 3 {
 			t.Errorf("%d events of failed uploads for 3 files in two hours", n)
 		}
+		if s := r.Stats(); s.Waiting != 3 || s.Failures < 3*60 || s.Bytes != 0 || !s.Last.IsZero() {
+			t.Errorf("in the outage: %+v", s)
+		}
 		outage.Store(false)
 		time.Sleep(2 * backoffMax)
 		r.wantNames("best.pt", "epoch-1.pt", "last.pt")
+		if s := r.Stats(); s.Waiting != 0 || s.Bytes == 0 || s.Last.IsZero() {
+			t.Errorf("after the outage: %+v", s)
+		}
 		if s := r.finish(FinishOptions{Clean: true}); len(s.Failed) > 0 || s.Failure() != nil {
 			t.Errorf("after the outage: %+v", s)
 		}

@@ -288,6 +288,9 @@ func TestProgressShowsQueueAndTotals(t *testing.T) {
 	}
 	close(release)
 	r.finish(FinishOptions{Clean: true})
+	if s := r.Stats(); s.Bytes < 9<<20 || s.Waiting != 0 || s.Last.IsZero() {
+		t.Errorf("counted %+v", s)
+	}
 	if p := r.Progress(); p.FilesDone != 3 || p.BytesDone != p.BytesTotal || p.Queued != 0 {
 		t.Errorf("at the end %+v", p)
 	}

@@ -58,6 +58,9 @@ type Watcher struct {
 type progress struct {
 	active               []*meter
 	doneBytes, doneFiles int64
+	failures             int64
+	last                 time.Time     // an upload came to its end
+	lag                  time.Duration // of that one
 	queuedBytes          int64
 	queued               int
 }
@@ -136,6 +139,23 @@ func (w *Watcher) Progress() contract.Transfer {
 		t.BytesTotal += one.BytesTotal
 	}
 	return t
+}
+
+// Stats are the counters of all uploads since New.
+type Stats struct {
+	Bytes    int64         // of files that are up
+	Failures int64         // uploads that were, or are to be, tried again
+	Waiting  int           // files and folders that are complete and not up, those under way included
+	Last     time.Time     // the last upload came to its end; zero before the first
+	Lag      time.Duration // of that one: from the last writing to the file to its object
+}
+
+// Stats are for whoever counts; Progress is for whoever watches.
+func (w *Watcher) Stats() Stats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.state
+	return Stats{Bytes: s.doneBytes, Failures: s.failures, Waiting: s.queued + len(s.active), Last: s.last, Lag: s.lag}
 }
 
 // Uploads are the uploads in flight, each under its name, for a bar each.

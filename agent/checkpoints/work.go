@@ -132,10 +132,7 @@ func (w *Watcher) takeUpload(r result) {
 		return
 	}
 	delete(w.tries, name)
-	w.mu.Lock()
-	w.state.doneBytes += t.want.source.size
-	w.state.doneFiles++
-	w.mu.Unlock()
+	w.uploaded(t.want.source)
 	before := w.ledger.gather(name, t.want.source.folder)
 	e := &entry{
 		name: name, stamp: t.want.stamp, role: roleOfWant(t.want), folder: t.want.source.folder,
@@ -148,6 +145,20 @@ func (w *Watcher) takeUpload(r result) {
 	if e.role != roleResult && !e.staged {
 		w.announce(e)
 	}
+}
+
+// uploaded counts what is up.
+func (w *Watcher) uploaded(s source) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state.doneBytes += s.size
+	w.state.doneFiles++
+	var written int64
+	for _, f := range s.files {
+		written = max(written, f.version.mtime)
+	}
+	w.state.last = w.opt.Now()
+	w.state.lag = max(0, w.state.last.Sub(time.Unix(0, written)))
 }
 
 // roleOfWant is what the name means, which is not what the file's own name says
@@ -172,6 +183,9 @@ func (w *Watcher) takeFailure(t *task, err error) {
 		w.opt.Log.Debug("a checkpoint changed while it was uploaded; starting over", "name", name, "error", err)
 		return
 	}
+	w.mu.Lock()
+	w.state.failures++
+	w.mu.Unlock()
 	tried.failures++
 	tried.notBefore = retryAt(w.opt.Now(), tried.failures)
 	w.opt.Log.Warn("a checkpoint could not be uploaded; trying again", "name", name, "try", tried.failures, "error", err)

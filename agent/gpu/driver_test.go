@@ -2,6 +2,7 @@ package gpu
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -24,6 +25,13 @@ func TestHeartbeatHasTheGPUs(t *testing.T) {
 	}
 	if float64(*got[1].PowerW) != 300 || got[1].ECCUncorrected != nil {
 		t.Errorf("GPU 1: %+v", got[1])
+	}
+	for _, used := range []int64{2000, 10} {
+		m.Set("gpus 2", "0.util 90", fmt.Sprintf("0.mem_used %d", used))
+		until(t, "a sample of this use", func() bool { return *mon.Latest()[0].MemUsedBytes == used })
+	}
+	if peak := mon.Snapshot()[0]; *peak.MemUsedBytes != 2000 {
+		t.Errorf("looking between two heartbeats took the peak away: %d bytes", *peak.MemUsedBytes)
 	}
 	if idle, known := mon.Idle(); idle || !known {
 		t.Errorf("idle %v, known %v at 90 %%", idle, known)

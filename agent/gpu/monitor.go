@@ -61,13 +61,18 @@ func (m *Monitor) ChildEnded() {
 
 // Snapshot returns the GPUs for one heartbeat: means and maxima since the call
 // before. It is nil when nothing is known, also while the probe is silent.
-func (m *Monitor) Snapshot() []contract.GPU {
+func (m *Monitor) Snapshot() []contract.GPU { return m.each((*device).snapshot) }
+
+// Latest returns the GPUs as last sampled, for whoever looks between heartbeats:
+// it takes nothing out of their means and maxima.
+func (m *Monitor) Latest() []contract.GPU { return m.each((*device).latest) }
+
+func (m *Monitor) each(look func(*device) contract.GPU) (out []contract.GPU) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []contract.GPU
 	for _, d := range m.devices {
 		if m.fresh(d) {
-			out = append(out, d.snapshot())
+			out = append(out, look(d))
 		}
 	}
 	return out

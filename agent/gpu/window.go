@@ -54,10 +54,21 @@ func larger[T int64 | float64](a, b *T) *T {
 // last call the last sample stands for the window.
 func (d *device) snapshot() contract.GPU {
 	w := d.window
-	if w == (window{}) {
-		w.add(d.last)
-	}
 	d.window = window{}
+	if w == (window{}) {
+		return d.latest()
+	}
+	return d.report(w)
+}
+
+// latest returns the last sample and leaves the window as it is.
+func (d *device) latest() contract.GPU {
+	var w window
+	w.add(d.last)
+	return d.report(w)
+}
+
+func (d *device) report(w window) contract.GPU {
 	return contract.GPU{
 		UUID: d.info.UUID, Index: d.info.Index, Name: d.info.Name,
 		UtilPercent: w.util.number(), MemUsedBytes: w.memUsed, MemTotalBytes: d.info.MemTotal,

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -19,14 +20,14 @@ type Snapshot struct {
 	Framework         string
 	Phase             string             // the running one
 	PhaseSeconds      map[string]float64 // of each phase so far
+	Progress          *float64           // of the training, 0 to 1
 	Epoch             int
 	Epochs            int
 	PrimaryMetric     string
 	PrimaryValue      *float64
 	DownloadedBytes   int64
-	UploadedBytes     int64
-	UploadsQueued     int
-	CheckpointLag     *float64 // seconds from a file's completion to its object, the last one
+	StoreRetries      int64
+	Checkpoints       *Checkpoints // nil before anybody looks for them
 	OutboxDepth       int
 	OutboxOldest      float64 // seconds
 	CallbacksAccepted int64
@@ -35,6 +36,15 @@ type Snapshot struct {
 	ChildCPUSeconds   *float64
 	ChildRSSBytes     *int64
 	System            *contract.System
+}
+
+// Checkpoints are the figures of the uploads.
+type Checkpoints struct {
+	Bytes    int64
+	Failures int64
+	Waiting  int
+	Last     time.Time     // of the last upload's end; zero before the first
+	Lag      time.Duration // of that one, from the last writing to its file
 }
 
 // namespace begins every name.
@@ -51,13 +61,17 @@ var (
 	famInfo      = family{"info", "What this agent is and does; always 1.", []string{"version", "job_type", "framework"}}
 	famPhase     = family{"phase", "1 for the phase that is running.", []string{"phase"}}
 	famPhaseTime = family{"phase_duration_seconds", "Time spent in each phase.", []string{"phase"}}
+	famProgress  = family{"progress_ratio", "Progress of the training, 0 to 1, as it says itself.", nil}
 	famEpoch     = family{"epoch", "Completed epochs.", nil}
 	famEpochs    = family{"epochs", "Epochs that the job asks for.", nil}
 	famPrimary   = family{"primary_metric", "Latest value of the primary metric.", []string{"metric"}}
 	famDownload  = family{"dataset_read_bytes_total", "Dataset bytes read from the store.", nil}
+	famStore     = family{"store_retries_total", "Requests to the object store that were tried again.", nil}
 	famUpload    = family{"checkpoint_uploaded_bytes_total", "Checkpoint bytes written to the store.", nil}
-	famQueue     = family{"checkpoint_uploads_queued", "Checkpoints waiting for their upload.", nil}
-	famLag       = family{"checkpoint_lag_seconds", "From the completion of the last checkpoint to its object.", nil}
+	famUploadBad = family{"checkpoint_upload_failures_total", "Uploads of a checkpoint that failed and are tried again.", nil}
+	famQueue     = family{"checkpoints_waiting", "Complete checkpoints that are not in the store.", nil}
+	famLag       = family{"checkpoint_lag_seconds", "From the last writing to the last uploaded checkpoint to its object.", nil}
+	famLast      = family{"checkpoint_last_upload_timestamp_seconds", "When the last upload of a checkpoint was complete.", nil}
 	famOutbox    = family{"outbox_messages", "Callbacks accepted and not yet delivered.", nil}
 	famOutboxAge = family{"outbox_oldest_seconds", "Age of the oldest of them.", nil}
 	famAccepted  = family{"callbacks_accepted_total", "Callbacks accepted into the outbox.", nil}
@@ -128,17 +142,17 @@ func writeMetrics(w io.Writer, s Snapshot) error {
 	for phase, seconds := range s.PhaseSeconds {
 		e.add(famPhaseTime, seconds, phase)
 	}
+	if s.Progress != nil {
+		e.add(famProgress, *s.Progress)
+	}
 	e.add(famEpoch, float64(s.Epoch))
 	e.add(famEpochs, float64(s.Epochs))
 	if s.PrimaryValue != nil {
 		e.add(famPrimary, *s.PrimaryValue, s.PrimaryMetric)
 	}
 	e.add(famDownload, float64(s.DownloadedBytes))
-	e.add(famUpload, float64(s.UploadedBytes))
-	e.add(famQueue, float64(s.UploadsQueued))
-	if s.CheckpointLag != nil {
-		e.add(famLag, *s.CheckpointLag)
-	}
+	e.add(famStore, float64(s.StoreRetries))
+	e.checkpoints(s.Checkpoints)
 	e.add(famOutbox, float64(s.OutboxDepth))
 	e.add(famOutboxAge, s.OutboxOldest)
 	e.add(famAccepted, float64(s.CallbacksAccepted))
@@ -152,6 +166,19 @@ func writeMetrics(w io.Writer, s Snapshot) error {
 	}
 	e.system(s.System)
 	return e.write(w)
+}
+
+func (e *exposition) checkpoints(c *Checkpoints) {
+	if c == nil {
+		return
+	}
+	e.add(famUpload, float64(c.Bytes))
+	e.add(famUploadBad, float64(c.Failures))
+	e.add(famQueue, float64(c.Waiting))
+	if !c.Last.IsZero() {
+		e.add(famLag, c.Lag.Seconds())
+		e.add(famLast, float64(c.Last.UnixMilli())/1000)
+	}
 }
 
 func (e *exposition) system(s *contract.System) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"go.uber.org/goleak"
@@ -33,7 +34,8 @@ func TestEndpointTellsWhatIsKnown(t *testing.T) {
 	value, util := 0.5, contract.Number(50)
 	snapshot := Snapshot{
 		Phase: "training", PhaseSeconds: map[string]float64{"download": 2}, Epoch: 3, Epochs: 9, PrimaryMetric: "mAP50-95", PrimaryValue: &value,
-		System: &contract.System{GPUs: []contract.GPU{{UUID: "GPU-1", UtilPercent: &util}}},
+		Checkpoints: &Checkpoints{Bytes: 7, Waiting: 1, Last: time.UnixMilli(1500), Lag: 2 * time.Second},
+		System:      &contract.System{GPUs: []contract.GPU{{UUID: "GPU-1", UtilPercent: &util}}},
 	}
 	e, err := Serve(t.Context(), "127.0.0.1:0", func() Snapshot { return snapshot })
 	if err != nil {
@@ -44,6 +46,7 @@ func TestEndpointTellsWhatIsKnown(t *testing.T) {
 	status, text := scrape(t, e, "/metrics")
 	for _, line := range []string{
 		`trainer_agent_epoch 3`, `trainer_agent_primary_metric{metric="mAP50-95"} 0.5`, `trainer_agent_phase{phase="training"} 1`,
+		`trainer_agent_checkpoint_lag_seconds 2`, `trainer_agent_checkpoint_last_upload_timestamp_seconds 1.5`, `trainer_agent_checkpoints_waiting 1`,
 		`trainer_agent_gpu_utilization_ratio{gpu="GPU-1"} 0.5`, `trainer_agent_phase_duration_seconds{phase="download"} 2`,
 	} {
 		if !strings.Contains(text, line+"\n") {

@@ -179,6 +179,7 @@ func (r *reader) again(err error) error {
 		return r.store.explain(r.ctx, "reading", r.key, err)
 	}
 	r.store.cfg.Log.Debug("a download broke off and goes on", "key", r.key, "byte", r.next, "error", err)
+	r.store.cfg.OnRetry()
 	return sleep(r.ctx, backoff(r.breaks-1, r.store.cfg.MaxBackoff)/4)
 }
 

@@ -72,11 +72,12 @@ func TestOverloadedStoreIsToldAfterItsRetries(t *testing.T) {
 		s3Refusal(w, http.StatusServiceUnavailable, "SlowDown")
 		return true
 	}}
-	s := openAt(t, c.start(t), nil)
+	var retries atomic.Int64
+	s := openAt(t, c.start(t), func(cfg *Config) { cfg.OnRetry = func() { retries.Add(1) } })
 	_, _, err := s.Get(t.Context(), "a", 0, -1, "")
 	wantFailure(t, "get", err, contract.CodeStorageError, "is overloaded or down (SlowDown)")
-	if n := c.gets.Load(); n != 3 {
-		t.Errorf("%d tries", n)
+	if n := c.gets.Load(); n != 3 || retries.Load() != 2 {
+		t.Errorf("%d tries, %d counted as retries", n, retries.Load())
 	}
 }
 

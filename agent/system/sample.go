@@ -12,9 +12,22 @@ func (s *Sampler) Sample() *contract.System {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
+	system := s.state(now)
+	system.CPU = s.cpu(now)
+	return system
+}
+
+// Latest is the state for whoever looks between heartbeats. It is without the
+// use of processors, which is a mean since the heartbeat before.
+func (s *Sampler) Latest() *contract.System {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state(time.Now())
+}
+
+func (s *Sampler) state(now time.Time) *contract.System {
 	s.take(now)
 	return &contract.System{
-		CPU:    s.cpu(now),
 		Memory: s.memory(),
 		Disk:   disk(s.opts.Workspace, s.last.disk, s.ev.Disk.PeakBytes),
 		Shm:    disk(shmPath(s.opts.Root), s.last.shm, s.ev.Shm.PeakBytes),
