@@ -34,7 +34,7 @@ IMAGE_ARGS = --build-arg VARIANT=$(VARIANT) --build-arg VERSION=$(VERSION) --bui
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
-.PHONY: help build images venv venv-all demo test test-go test-python bench lint fmt clean
+.PHONY: help build images venv venv-all demo test test-go test-python bench prometheus lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ bench: build venv-all ## compare with the named peers and write docs/benchmarks.
 	  $(PYTHON) testdata/bench/init/bench.py --agent bin/trainer-agent; \
 	} | tee .bench/benchmarks.md
 	@cp .bench/benchmarks.md docs/benchmarks.md
+
+prometheus: ## unpack Debian's prometheus below .tools, for the tests of the dashboard and the alerts
+	@mkdir -p .tools/prometheus; cd .tools/prometheus; test -x usr/bin/promtool || { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; dpkg-deb -x prometheus_*.deb .; rm prometheus_*.deb; }
 
 lint: ## golangci-lint, gofmt and hadolint
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run make fmt"; exit 1; }

@@ -118,6 +118,16 @@ def says_failed() -> None:
     sys.exit(3)
 
 
+def lingers() -> None:
+    """Train every epoch, then stay until told to stop."""
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+    epochs()
+    event("scripted_ready", pid=os.getpid())
+    while not stopped:
+        signal.pause()
+
+
 def waits() -> None:
     """Train until told to stop; then save, as a good trainer does."""
     stopped = []
@@ -227,7 +237,7 @@ def fills() -> None:
 
 
 SCENARIOS = {f.__name__.replace("_", "-"): f for f in (
-    ok, quick, no_checkpoint, fails, cuda_oom, nan_loss, says_failed, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps, fills)}
+    ok, quick, no_checkpoint, fails, cuda_oom, nan_loss, says_failed, lingers, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps, fills)}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in SCENARIOS:
