@@ -4,18 +4,28 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
-	bolt "go.etcd.io/bbolt"
-
+	"github.com/vision-platform/trainer-agent/agent/outbox/spool"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// stored makes a store with n events and returns its file.
+// segment is the one file of a small store's messages.
+func segment(t *testing.T, dir string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, storeName, "*.seg"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("the segments are %v (%v), want one", found, err)
+	}
+	return found[0]
+}
+
+// stored makes a store with n events and returns the file that has them.
 func stored(t *testing.T, dir string, n int) (path string, file []byte) {
 	t.Helper()
 	o := open(t, dir, options("http://backend.test"))
@@ -25,7 +35,7 @@ func stored(t *testing.T, dir string, n int) (path string, file []byte) {
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path = filepath.Join(dir, storeName)
+	path = segment(t, dir)
 	file, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -57,15 +67,18 @@ func delivered(t *testing.T, dir string) (events []int, setAside []string) {
 }
 
 func TestADamagedStoreIsSetAsideReportedAndDoesNotStopTheJob(t *testing.T) {
+	last := func(b []byte) int { return bytes.LastIndex(b, []byte("event-")) }
 	for name, damage := range map[string]func([]byte) []byte{
-		"cut to nothing": func(b []byte) []byte { return b[:100] },
-		"cut in half":    func(b []byte) []byte { return b[:bytes.LastIndex(b, []byte("event-"))/2] },
-		"cut after meta": func(b []byte) []byte { return b[:2*4096] },
-		"zeroed meta":    func(b []byte) []byte { clear(b[:2*4096]); return b },
-		"zeroed pages":   func(b []byte) []byte { clear(b[2*4096:]); return b },
-		"noise":          func(b []byte) []byte { return bytes.Repeat([]byte("noise"), len(b)/5) },
-		// In the page that counts and in those that bbolt has done with.
-		"one changed byte": func(b []byte) []byte { return bytes.ReplaceAll(b, []byte(`event-7"`), []byte(`event-8"`)) },
+		"cut to nothing":     func([]byte) []byte { return nil },
+		"cut after the head": func(b []byte) []byte { return b[:40] },
+		"cut in half":        func(b []byte) []byte { return b[:last(b)/2] },
+		"cut at the end":     func(b []byte) []byte { return b[:last(b)] },
+		"zeroed head":        func(b []byte) []byte { clear(b[:40]); return b },
+		"zeroed end":         func(b []byte) []byte { clear(b[last(b)/2:]); return b },
+		"zeroed":             func(b []byte) []byte { clear(b); return b },
+		"noise":              func(b []byte) []byte { return bytes.Repeat([]byte("noise"), len(b)/5) },
+		"one changed byte":   func(b []byte) []byte { return bytes.Replace(b, []byte(`event-7"`), []byte(`event-8"`), 1) },
+		"the newest changed": func(b []byte) []byte { return bytes.Replace(b, []byte(`event-39"`), []byte(`event-38"`), 1) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -79,33 +92,63 @@ func TestADamagedStoreIsSetAsideReportedAndDoesNotStopTheJob(t *testing.T) {
 				t.Fatalf("the new message was not delivered: %v", events)
 			}
 			if len(setAside) != 1 {
-				t.Fatalf("set aside %v, want one file", setAside)
+				t.Fatalf("set aside %v, want one folder", setAside)
 			}
-			kept, err := os.ReadFile(setAside[0])
+			kept, err := os.ReadFile(filepath.Join(setAside[0], filepath.Base(path)))
 			if err != nil || !bytes.Equal(kept, file) {
 				t.Errorf("the damaged store is not kept as it was (%v)", err)
 			}
-			if name == "one changed byte" && len(events) != 40 { // 39 of 40, and the new one
+			if strings.HasSuffix(name, "changed byte") && len(events) != 40 { // 39 of 40, and the new one
 				t.Errorf("%d events survived one changed byte, want 40", len(events))
 			}
 		})
 	}
 }
 
+func TestAStoreThatLacksAFileIsSetAside(t *testing.T) {
+	for name, lost := range map[string]int{"cursor": 0, "*.seg": 40} {
+		dir := t.TempDir()
+		stored(t, dir, 40)
+		found, err := filepath.Glob(filepath.Join(dir, storeName, name))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("found %v, %v", found, err)
+		}
+		if err := os.Remove(found[0]); err != nil {
+			t.Fatal(err)
+		}
+		if events, setAside := delivered(t, dir); len(events) != 41-lost || len(setAside) != 1 {
+			t.Errorf("without %s: delivered %v, set aside %v", name, events, setAside)
+		}
+	}
+}
+
 func TestFlippedBitsNeverStopTheJobOrInventMessages(t *testing.T) {
 	dir := t.TempDir()
 	path, whole := stored(t, dir, 40)
-	pages := bytes.LastIndex(whole, []byte("event-")) / 4096
+	end := bytes.LastIndex(whole, []byte("event-")) + 200
+	cursor := filepath.Join(dir, storeName, "cursor")
+	mark, err := os.ReadFile(cursor)
+	if err != nil {
+		t.Fatal(err)
+	}
 	silent := 0
 	for round := range 60 {
 		rng := rand.New(rand.NewPCG(5, uint64(round)))
-		file := bytes.Clone(whole)
-		for range 1 + rng.IntN(4) {
-			file[rng.IntN((pages+2)*4096)] ^= 1 << rng.IntN(8)
-		}
 		next := t.TempDir()
-		if err := os.WriteFile(filepath.Join(next, filepath.Base(path)), file, 0o600); err != nil {
+		if err := os.CopyFS(next, os.DirFS(dir)); err != nil {
 			t.Fatal(err)
+		}
+		file, torn := bytes.Clone(whole), bytes.Clone(mark)
+		for range 1 + rng.IntN(4) {
+			file[rng.IntN(end)] ^= 1 << rng.IntN(8)
+		}
+		if round%10 == 0 {
+			torn[rng.IntN(len(torn))] ^= 1 << rng.IntN(8)
+		}
+		for path, b := range map[string][]byte{path: file, cursor: torn} {
+			if err := os.WriteFile(filepath.Join(next, storeName, filepath.Base(path)), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 		events, setAside := delivered(t, next)
 		if len(events) == 0 || events[len(events)-1] != 999 {
@@ -147,15 +190,18 @@ func TestAStoreThatIsDamagedUnderWayIsReplaced(t *testing.T) {
 			for i := range 30 {
 				appendAll(t, o, event("before-"+strconv.Itoa(i)))
 			}
-			if err := damage(filepath.Join(dir, storeName)); err != nil {
+			if err := damage(segment(t, dir)); err != nil {
 				t.Fatal(err)
 			}
 			appendAll(t, o, event("after"))
 			run(t, o)
 			flush(t, o)
 			got := b.got()
-			if last := got[len(got)-1].body; !strings.Contains(last, "after") {
+			if last := got[len(got)-1].body; !strings.Contains(last, "resource_warning") { // found when the queue is read
 				t.Errorf("the last message is %s", last)
+			}
+			if last := got[len(got)-2].body; !strings.Contains(last, "after") {
+				t.Errorf("the last message but one is %s", last)
 			}
 			if n := len(o.Pending().SetAside); n != 1 {
 				t.Errorf("%d files set aside, want 1", n)
@@ -172,17 +218,11 @@ func TestAStoreThatIsDamagedUnderWayIsReplaced(t *testing.T) {
 
 func TestMessagesThatAreGoneWithoutATraceAreNoticed(t *testing.T) {
 	dir := t.TempDir()
-	path, _ := stored(t, dir, 20)
-	db, err := bolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = db.Update(func(tx *bolt.Tx) error { // as if a branch of the tree were skipped
-		c := tx.Bucket(bucketQueue).Cursor()
-		c.First()
-		return c.Delete()
-	})
-	if err := errors.Join(err, db.Close()); err != nil {
+	path, file := stored(t, dir, 20)
+	before, records, _ := bytes.Cut(file, []byte("tar")) // a record's magic
+	_, others, _ := bytes.Cut(records, []byte("tar"))
+	whole := [][]byte{before, others} // every record that is there is sound
+	if err := os.WriteFile(path, bytes.Join(whole, []byte("tar")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if events, setAside := delivered(t, dir); len(events) != 20 || len(setAside) != 1 {
@@ -192,7 +232,8 @@ func TestMessagesThatAreGoneWithoutATraceAreNoticed(t *testing.T) {
 
 func TestAKillWhileTheStoreIsReplacedLosesNothing(t *testing.T) {
 	dir := t.TempDir()
-	path, _ := stored(t, dir, 3)
+	stored(t, dir, 3)
+	path := filepath.Join(dir, storeName)
 	if err := os.Rename(path, path+".new"); err != nil { // killed between the two renames
 		t.Fatal(err)
 	}
@@ -200,8 +241,9 @@ func TestAKillWhileTheStoreIsReplacedLosesNothing(t *testing.T) {
 		t.Errorf("delivered %v, set aside %v", events, setAside)
 	}
 	dir = t.TempDir()
-	path, _ = stored(t, dir, 3)
-	if err := os.WriteFile(path+".new", []byte("half made"), 0o600); err != nil { // killed while making it
+	stored(t, dir, 3)
+	half := filepath.Join(dir, storeName+".new") // killed while making it
+	if err := errors.Join(os.Mkdir(half, 0o700), os.WriteFile(filepath.Join(half, "cursor"), []byte("half made"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	if events, setAside := delivered(t, dir); len(events) != 4 || len(setAside) != 0 {
@@ -229,6 +271,40 @@ func TestTheStoreOfAnotherJobIsSetAsideUnread(t *testing.T) {
 	}
 }
 
+func TestWhatAnotherJobLeftIsNotTakenForThisJobs(t *testing.T) {
+	dir := t.TempDir()
+	b := newBackend(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/event") {
+			w.WriteHeader(http.StatusConflict)
+		}
+	})
+	first := open(t, dir, options(b.URL))
+	run(t, first)
+	appendAll(t, first, event("refused"))
+	flush(t, first)
+	if err := first.Keep(done("succeeded")); err != nil {
+		t.Fatal(err)
+	}
+	appendFinal(t, first, done("succeeded"))
+	flush(t, first)
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	opts := options(b.URL)
+	opts.JobID = "job-2"
+	o := open(t, dir, opts)
+	var lines bytes.Buffer
+	if _, err := o.Export(&lines); err != nil || strings.Contains(lines.String(), "job-1:") {
+		t.Errorf("exported %s (%v)", lines.String(), err)
+	}
+	if _, found := o.Kept(contract.KindDone); found {
+		t.Error("the other job's own final message is this one's")
+	}
+	if f, stored := o.Final(); stored {
+		t.Errorf("the other job's end is this one's: %+v", f)
+	}
+}
+
 func TestTwoAgentsDoNotShareAnOutbox(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir, options("http://backend.test"))
@@ -240,17 +316,16 @@ func TestTwoAgentsDoNotShareAnOutbox(t *testing.T) {
 }
 
 func FuzzRecord(f *testing.F) {
-	r := record{seq: 7, kind: contract.KindEvent, body: []byte(`{}`)}
-	b, err := r.encode()
+	raw, err := record{seq: 7, kind: contract.KindEvent, body: []byte(`{}`)}.encode()
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(uint64(7), b)
+	f.Add(uint64(7), raw.Data)
 	f.Fuzz(func(t *testing.T, seq uint64, b []byte) {
-		r, err := decodeRecord(seq, b)
+		r, err := decodeRecord(spool.Record{Seq: seq, Data: b})
 		if err != nil {
-			if !errors.Is(err, errDamaged) {
-				t.Errorf("the error %v is not errDamaged", err)
+			if !errors.Is(err, spool.ErrDamaged) {
+				t.Errorf("the error %v is not ErrDamaged", err)
 			}
 			return
 		}

@@ -3,13 +3,33 @@
 package outbox
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// unlock gives bbolt's flock back.
-func unlock(f *os.File) { _ = unix.Flock(int(f.Fd()), unix.LOCK_UN) }
+// lock makes this process the only one in the outbox folder, until the file is
+// closed or the process ends.
+func lock(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the outbox: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("locking the outbox: %w", err)
+		}
+		return nil, contract.Failf(contract.CodeConfigInvalid, "The outbox %s is in use by another agent.", dir).
+			WithHint("Give each job a WORKSPACE_DIR of its own.")
+	}
+	return f, nil
+}
 
 // diskFree returns the bytes that an unprivileged process may still write.
 func diskFree(dir string) (uint64, error) {

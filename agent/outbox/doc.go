@@ -37,14 +37,21 @@
 //
 // # Bounds
 //
-// The queue holds at most Options.MaxBytes of bodies. Above three quarters of
-// that, or when the disk is nearly full, messages that a later one replaces
-// (heartbeats, progress) are refused with ErrFull; events and validations are
-// taken up to the bound itself. The final message has its place reserved: the
-// file final.slot is written at full size when the store is made, and the final
-// message is written into it in place, which needs no new block on a file
-// system that overwrites in place (ext4, xfs, tmpfs; not btrfs or zfs).
-// The database file does not shrink; it is as large as the longest backlog was.
+// The queue holds at most Options.MaxBytes of bodies, and its files twice that:
+// what a merged message takes is given back with its segment (package spool).
+// Above three quarters of the bodies' bound, or when the disk is nearly full,
+// messages that a later one replaces (heartbeats, progress) are refused with
+// ErrFull; events and validations are taken up to the bound itself. The final
+// message has its place reserved: the file final.slot is written at full size
+// when the store is made, and the final message is written into it in place,
+// which needs no new block on a file system that overwrites in place (ext4, xfs,
+// tmpfs; not btrfs or zfs).
+//
+// # What a caller waits for
+//
+// A write of its message and one fdatasync, which it shares with those who came
+// while the one before was under way. Deliveries, tries and retries sync nothing,
+// but for once a segment of the queue (1 MiB), so the backend is not felt.
 //
 // # Weaknesses, known
 //

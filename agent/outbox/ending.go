@@ -26,6 +26,9 @@ func (o *Outbox) AppendFinal(msg contract.Message) error {
 	if err := o.final.write(record{seq: o.next, kind: msg.Kind, at: msg.Time, body: msg.Body}); err != nil {
 		return err
 	}
+	if err := o.store.Skip(o.next); err != nil {
+		o.log.Warn("the final message's key could not be noted", "error", err)
+	}
 	o.next++
 	o.counts.accepted++
 	o.wake()
@@ -67,7 +70,7 @@ func (o *Outbox) Reopen() error {
 		o.log.Warn("the final message of an earlier run was never delivered, this run's will take its place",
 			"key", o.key(o.final.rec.seq))
 	}
-	return errors.Join(o.store.forget(), o.final.clear())
+	return errors.Join(forget(o.dir), o.final.clear())
 }
 
 // Keep stores a message that is not sent, one a kind, the newest wins: the
@@ -81,7 +84,7 @@ func (o *Outbox) Keep(msg contract.Message) error {
 	if o.closed {
 		return ErrClosed
 	}
-	return refusal(o.store.keep(record{kind: msg.Kind, at: msg.Time, body: msg.Body}))
+	return refusal(keep(o.dir, record{kind: msg.Kind, at: msg.Time, body: msg.Body}))
 }
 
 // Kept returns what Keep stored, in this life or an earlier one.
@@ -91,7 +94,7 @@ func (o *Outbox) Kept(kind contract.Kind) (msg contract.Message, found bool) {
 	if o.closed {
 		return contract.Message{}, false
 	}
-	r, found, err := o.store.kept(kind)
+	r, found, err := kept(o.dir, kind)
 	if err != nil {
 		o.log.Warn("the kept message is unreadable", "kind", kind, "error", err)
 		return contract.Message{}, false

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/outbox/spool"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -98,27 +99,53 @@ func (o *Outbox) eachRejected(fn func(Line) error) error {
 // eachWaiting reads one record at a time, so that no backlog is held in memory
 // and nobody who appends is kept waiting.
 func (o *Outbox) eachWaiting(fn func(record) error) error {
-	for seq := uint64(0); ; {
-		o.mu.Lock()
-		if o.closed {
-			o.mu.Unlock()
-			return ErrClosed
-		}
-		r, found, err := o.store.first(max(seq, o.done))
-		final := o.final.rec
-		last := !found && o.final.state == finalStored
-		o.mu.Unlock()
-		switch {
-		case err != nil:
+	w := &walk{outbox: o}
+	defer w.end()
+	for {
+		r, found, err := w.next()
+		if err != nil || !found {
 			return err
-		case last:
-			return fn(final)
-		case !found:
-			return nil
 		}
 		if err := fn(r); err != nil {
 			return err
 		}
-		seq = r.seq + 1
+	}
+}
+
+// A walk goes over what waits, the final message last.
+type walk struct {
+	outbox *Outbox
+	store  *spool.Spool
+	reader *spool.Reader
+	final  bool
+}
+
+func (w *walk) next() (r record, found bool, err error) {
+	o := w.outbox
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.closed:
+		return record{}, false, ErrClosed
+	case w.final:
+		return record{}, false, nil
+	case w.store != o.store: // at the beginning, and when damage made it anew
+		w.store, w.reader = o.store, o.store.Reader()
+	}
+	raw, _, found, err := w.reader.Next()
+	if err != nil {
+		return record{}, false, err
+	}
+	if found {
+		r, err = decodeRecord(raw)
+		return r, err == nil, err
+	}
+	w.final = true
+	return o.final.rec, o.final.state == finalStored, nil
+}
+
+func (w *walk) end() {
+	if w.reader != nil {
+		w.reader.Close()
 	}
 }

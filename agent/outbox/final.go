@@ -9,13 +9,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/vision-platform/trainer-agent/agent/outbox/spool"
 )
 
 // A finalSlot is the reserved place of the final message: a file written at full
 // size when the store is made, so that on a full disk the message still fits.
 //
 //	block 0  the mark: magic, sequence, state, CRC-32C
-//	block 1… the record's length, its sequence and the record as the queue encodes it
+//	block 1… the record as the queue encodes it
 //
 // The record is synced before the mark that makes it count, and the mark fits a
 // sector, so a kill leaves either no final message or a whole one.
@@ -33,6 +35,8 @@ const (
 	finalDelivered            // the backend has it
 	finalRejected             // the backend refused it
 )
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const (
 	slotSize  = 1 << 20
@@ -60,7 +64,7 @@ func openFinalSlot(path string) (s *finalSlot, damaged bool, err error) {
 	if err := s.reserve(); err != nil {
 		return nil, false, errors.Join(fmt.Errorf("reserving the final message's place: %w", err), f.Close())
 	}
-	return s, damaged, syncDir(filepath.Dir(path))
+	return s, damaged, spool.SyncDir(filepath.Dir(path))
 }
 
 // reserve writes every block, so that none has to be found later.
@@ -83,13 +87,20 @@ func (s *finalSlot) read() error {
 	seq := binary.BigEndian.Uint64(mark[8:])
 	sum := binary.BigEndian.Uint32(mark[17:])
 	if [8]byte(mark[:8]) != slotMagic || sum != crc32.Checksum(mark[:17], castagnoli) {
-		return fmt.Errorf("%w: the final message's mark", errDamaged)
+		return fmt.Errorf("%w: the final message's mark", spool.ErrDamaged)
 	}
 	b, err := io.ReadAll(io.NewSectionReader(s.file, slotBlock, slotSize+2*MaxMessageBytes))
-	if err != nil || len(b) < 4 || uint64(binary.BigEndian.Uint32(b)) > uint64(len(b)-4) {
-		return fmt.Errorf("%w: the final message is cut short", errDamaged)
+	if err != nil {
+		return err
 	}
-	rec, err := decodeRecord(seq, b[4:4+binary.BigEndian.Uint32(b)])
+	raw, err := spool.Decode(b)
+	if err == nil && raw.Seq != seq {
+		err = fmt.Errorf("%w: the final message is not the one of its mark", spool.ErrDamaged)
+	}
+	if err != nil {
+		return err
+	}
+	rec, err := decodeRecord(raw)
 	if err != nil {
 		return err
 	}
@@ -100,12 +111,11 @@ func (s *finalSlot) read() error {
 // write stores the final message. One that is larger than the reserved place
 // makes the file grow, which a full disk refuses.
 func (s *finalSlot) write(r record) error {
-	rec, err := r.encode()
+	raw, err := r.encode()
 	if err != nil {
 		return err
 	}
-	b := append(binary.BigEndian.AppendUint32(nil, uint32(len(rec))), rec...)
-	if _, err := s.file.WriteAt(b, slotBlock); err != nil {
+	if _, err := s.file.WriteAt(spool.Encode(raw), slotBlock); err != nil {
 		return fmt.Errorf("storing the final message: %w", err)
 	}
 	if err := s.file.Sync(); err != nil {

@@ -1,40 +1,64 @@
 package outbox
 
 import (
-	bolt "go.etcd.io/bbolt"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 
+	"github.com/vision-platform/trainer-agent/agent/outbox/spool"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// keep stores a record beside the queue, one a kind.
-func (s *store) keep(r record) error {
-	b, err := r.encode()
+// keptPrefix begins the names of the files that hold what Keep keeps: kept.{kind}.
+const keptPrefix = "kept."
+
+// keep stores a record beside the queue, one a kind, in one step.
+func keep(dir string, r record) error {
+	raw, err := r.encode()
 	if err != nil {
 		return err
 	}
-	return s.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketKept).Put([]byte(r.kind), b) })
+	path := filepath.Join(dir, keptPrefix+string(r.kind))
+	f, err := os.Create(path + ".tmp")
+	if err != nil {
+		return fmt.Errorf("keeping a message: %w", err)
+	}
+	_, err = f.Write(spool.Encode(raw))
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = errors.Join(os.Rename(f.Name(), path), spool.SyncDir(dir))
+	}
+	if err != nil {
+		return fmt.Errorf("keeping a message: %w", err)
+	}
+	return nil
 }
 
-func (s *store) kept(kind contract.Kind) (r record, found bool, err error) {
-	err = s.view(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketKept).Get([]byte(kind))
-		if b == nil {
-			return nil
-		}
-		found = true
-		r, err = decodeRecord(0, append([]byte(nil), b...))
-		return err
-	})
-	return r, found, err
+func kept(dir string, kind contract.Kind) (r record, found bool, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, keptPrefix+string(kind)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return record{}, false, nil
+	}
+	if err != nil {
+		return record{}, false, err
+	}
+	raw, err := spool.Decode(b)
+	if err != nil {
+		return record{}, false, err
+	}
+	r, err = decodeRecord(raw)
+	return r, err == nil, err
 }
 
-// forget removes every kept record.
-func (s *store) forget() error {
-	return s.update(func(tx *bolt.Tx) error {
-		if err := tx.DeleteBucket(bucketKept); err != nil {
-			return err
+// forget removes everything that was kept.
+func forget(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), keptPrefix) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
 		}
-		_, err := tx.CreateBucket(bucketKept)
-		return err
-	})
+	}
+	return err
 }

@@ -7,8 +7,6 @@ import (
 	"maps"
 	"syscall"
 
-	bolt "go.etcd.io/bbolt/errors"
-
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -23,47 +21,50 @@ func replaceable(k contract.Kind) bool {
 
 // refusal names a full disk as ErrFull.
 func refusal(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, bolt.ErrMaxSizeReached) {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return err
 }
 
-// merge applies the law of the package comment: it returns the waiting records
-// that r takes the place of, and their bytes, and may change r's body.
-func (o *Outbox) merge(r *record) (drop []uint64, bytes int64, err error) {
-	if seq, waits := o.slots[r.slot]; r.slot != "" && waits && o.untried(seq) {
-		old, found, err := o.store.first(seq)
-		if err == nil && found && old.seq == seq {
-			return []uint64{seq}, int64(len(old.body)), nil
+// merge applies the law of the package comment: it returns the waiting message
+// that r takes the place of, and may change r's body. Damage is left to the
+// sender, which comes by it too and repairs it.
+func (o *Outbox) merge(r *record) (old entry, merged bool) {
+	if o.store.Superseded() >= maxSuperseded {
+		return entry{}, false
+	}
+	if r.slot != "" {
+		old, waits := o.slots[r.slot]
+		if waits && o.untried(old.seq) {
+			return old, true
 		}
-		return nil, 0, ignoreDamage(err)
+		return entry{}, false
 	}
-	if r.kind != contract.KindHeartbeat || r.slot != "" || o.depth < mergeAfter {
-		return nil, 0, nil
+	old = o.newest
+	if r.kind != contract.KindHeartbeat || old.kind != contract.KindHeartbeat || old.slot != "" ||
+		o.store.Waiting() < mergeAfter || !o.untried(old.seq) {
+		return entry{}, false
 	}
-	seq, err := o.store.last()
-	if err != nil || seq == 0 || !o.untried(seq) {
-		return nil, 0, ignoreDamage(err)
+	earlier, err := o.read(old)
+	if err != nil {
+		return entry{}, false
 	}
-	old, found, err := o.store.first(seq)
-	if err != nil || !found || old.kind != contract.KindHeartbeat || old.slot != "" {
-		return nil, 0, ignoreDamage(err)
-	}
-	body, ok := mergeHeartbeats(old.body, r.body)
+	body, ok := mergeHeartbeats(earlier.body, r.body)
 	if !ok {
-		return nil, 0, nil
+		return entry{}, false
 	}
 	r.body = body
-	return []uint64{seq}, int64(len(old.body)), nil
+	return old, true
 }
 
-// ignoreDamage leaves damage to the write that follows, which repairs it.
-func ignoreDamage(err error) error {
-	if errors.Is(err, errDamaged) {
-		return nil
+// read returns a message that waits.
+func (o *Outbox) read(e entry) (record, error) {
+	raw, err := o.store.Read(e.place)
+	if err != nil {
+		return record{}, err
 	}
-	return err
+	return decodeRecord(raw)
 }
 
 // untried reports whether a waiting sequence has never been sent.

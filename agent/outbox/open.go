@@ -3,16 +3,15 @@ package outbox
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
+	"github.com/vision-platform/trainer-agent/agent/outbox/spool"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
 const (
-	storeName    = "outbox.db"
+	storeName    = "queue" // a folder, see package spool
 	slotName     = "final.slot"
 	rejectedName = "rejected.jsonl"
 )
@@ -21,7 +20,7 @@ const (
 // an earlier life of the agent left there. A damaged store, or one of another
 // job, is set aside and reported in Stats.SetAside; what can be read of a
 // damaged one is carried over. The error is a *contract.Failure when another
-// agent holds the store.
+// agent holds the outbox.
 func Open(dir string, opts Options) (*Outbox, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -34,25 +33,35 @@ func Open(dir string, opts Options) (*Outbox, error) {
 	if o.client, err = newClient(opts); err != nil {
 		return nil, err
 	}
-	if err := o.openStore(); err != nil {
+	if o.lock, err = lock(dir); err != nil {
 		return nil, fullAtStart(dir, err)
 	}
+	if err := o.openFiles(); err != nil {
+		return nil, fullAtStart(dir, errors.Join(err, o.lock.Close()))
+	}
+	return o, nil
+}
+
+func (o *Outbox) openFiles() error {
+	err := o.openStore()
+	if err != nil {
+		return err
+	}
+	slot := filepath.Join(o.dir, slotName)
 	var damaged bool
-	if o.final, damaged, err = openFinalSlot(filepath.Join(dir, slotName)); err != nil {
-		o.store.close()
-		return nil, fullAtStart(dir, err)
+	if o.final, damaged, err = openFinalSlot(slot); err != nil {
+		return errors.Join(err, o.store.Close())
 	}
 	if damaged {
-		o.reportDamage(filepath.Join(dir, slotName), "the final message of an earlier life is unreadable", 0)
+		o.reportDamage(slot, "the final message of an earlier life is unreadable", 0)
 	}
 	if o.final.state != finalNone {
 		o.next = max(o.next, o.final.rec.seq+1)
 	}
-	o.rejected, err = openRejected(filepath.Join(dir, rejectedName))
-	if err != nil {
-		return nil, errors.Join(err, o.Close())
+	if o.rejected, err = openRejected(filepath.Join(o.dir, rejectedName)); err != nil {
+		return errors.Join(err, o.store.Close(), o.final.close())
 	}
-	return o, nil
+	return nil
 }
 
 // fullAtStart names a disk that is full before anything has begun.
@@ -70,152 +79,17 @@ func (o *Outbox) openStore() error {
 	if err := finishSetAside(path); err != nil {
 		return err
 	}
-	s, err := openStore(path, o.opts.JobID)
+	s, err := spool.Open(path, o.opts.JobID)
 	if err == nil {
 		if err = o.take(s); err != nil {
-			s.abandon()
+			s.Abandon()
 		}
 	}
-	if errors.Is(err, errDamaged) || errors.Is(err, errOtherJob) {
+	switch {
+	case errors.Is(err, spool.ErrDamaged), errors.Is(err, spool.ErrOwner):
 		return o.replaceStore(err)
-	}
-	return err
-}
-
-var errOtherJob = errors.New("the store belongs to another job")
-
-// take makes s the store and counts it. It fails if any record is damaged.
-func (o *Outbox) take(s *store) error {
-	meta, err := s.meta()
-	if err != nil {
-		return err
-	}
-	if meta.job != o.opts.JobID {
-		return fmt.Errorf("%w: %q", errOtherJob, meta.job)
-	}
-	depth, bytes, slots := 0, int64(0), map[string]uint64{}
-	err = s.scan(func(r record) error {
-		depth, bytes = depth+1, bytes+int64(len(r.body))
-		if r.slot != "" {
-			slots[r.slot] = r.seq
-		}
-		if r.seq >= meta.next {
-			return fmt.Errorf("%w: message %d is newer than the newest, %d", errDamaged, r.seq, meta.next-1)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if uint64(depth) != meta.count {
-		return fmt.Errorf("%w: it has %d messages where %d were stored", errDamaged, depth, meta.count)
-	}
-	if meta.next == 0 { // a new store: see the package comment on keys
-		meta.next = uint64(o.opts.Now().UnixMilli())
-	}
-	o.store, o.depth, o.bytes, o.slots = s, depth, bytes, slots
-	o.next = max(o.next, meta.next)
-	return nil
-}
-
-// replaceStore sets the store's file aside, which nobody may have open any more,
-// and goes on with a new one that has every record of the old one which still
-// passes its checksum. Each step is such that a kill between any two of them
-// leaves a store that opens.
-func (o *Outbox) replaceStore(cause error) error {
-	path := filepath.Join(o.dir, storeName)
-	fresh := path + ".new"
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("replacing the outbox store: %w", err)
-	}
-	s, err := openStore(fresh, o.opts.JobID)
-	if err != nil {
-		return fmt.Errorf("replacing the outbox store: %w", err)
-	}
-	saved := 0
-	if errors.Is(cause, errDamaged) {
-		saved = salvage(path, s)
-	}
-	aside, err := setAside(path, o.opts.Now().UTC().Format("20060102T150405"))
-	if err != nil {
-		s.close()
-		return fmt.Errorf("setting the outbox store aside: %w", err)
-	}
-	if err := errors.Join(os.Rename(fresh, path), syncDir(o.dir)); err != nil {
-		s.close()
-		return fmt.Errorf("replacing the outbox store: %w", err)
-	}
-	if err := o.take(s); err != nil {
-		s.close()
-		return err
-	}
-	// What the damaged store had counted may be lost, and no sequence may repeat.
-	o.next = max(o.next, uint64(o.opts.Now().UnixMilli()))
-	o.reportDamage(aside, cause.Error(), saved)
-	return nil
-}
-
-// replaceDamaged replaces the store that is open.
-func (o *Outbox) replaceDamaged(cause error) error {
-	o.store.abandon()
-	return o.replaceStore(cause)
-}
-
-// setAside renames path to path.{stamp}.damaged, or the next such name that is free.
-func setAside(path, stamp string) (string, error) {
-	for i := 0; ; i++ {
-		aside := path + "." + stamp + strings.Repeat("+", i) + ".damaged"
-		if _, err := os.Lstat(aside); err == nil {
-			continue
-		}
-		return aside, os.Rename(path, aside)
-	}
-}
-
-// finishSetAside completes a replaceStore that a kill interrupted: without a
-// store the new one is complete, beside a store it may not be.
-func finishSetAside(path string) error {
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := os.Rename(path+".new", path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("completing the outbox store: %w", err)
-		}
+	case err != nil:
+		return fmt.Errorf("opening the outbox: %w", err)
 	}
 	return nil
-}
-
-// salvage copies every readable record of the file and returns how many there were.
-func salvage(path string, to *store) (n int) {
-	from, err := openReadOnly(path)
-	defer from.abandon()
-	if err != nil {
-		return 0
-	}
-	for seq := uint64(0); ; {
-		r, found, err := from.first(seq)
-		if found && err == nil {
-			if to.put(r) == nil {
-				n++
-			}
-			seq = r.seq + 1
-			continue
-		}
-		if !found || r.seq == 0 {
-			return n // the end, or the tree itself is broken here
-		}
-		seq = r.seq + 1 // one record is broken
-	}
-}
-
-// scan calls fn with every record in order. The damage of one record ends it.
-func (s *store) scan(fn func(record) error) error {
-	for seq := uint64(0); ; {
-		r, found, err := s.first(seq)
-		if err != nil || !found {
-			return err
-		}
-		if err := fn(r); err != nil {
-			return err
-		}
-		seq = r.seq + 1
-	}
 }

@@ -21,6 +21,7 @@ const (
 	RetryAfterMax   = 5 * time.Minute  // the longest Retry-After that is honoured
 
 	mergeAfter     = 256     // messages waiting before heartbeats of one epoch are merged
+	spoolRest      = 2 << 20 // bytes that the queue may take beside twice MaxBytes: delivered, not yet given back
 	diskReserve    = 8 << 20 // bytes free below which replaceable messages are refused
 	drainPerSecond = 50      // messages a second after an outage, unless flushing
 	drainBurst     = 100

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/outbox/spool"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -23,16 +25,21 @@ type Outbox struct {
 	changed chan struct{} // a token: something was stored, or flushing began
 	waiters map[uint64]chan reply
 
-	mu       sync.Mutex // one writer of the store at a time; guards all below
-	store    *store
+	syncing sync.Mutex // held through a sync of the store; taken before mu
+
+	mu       sync.Mutex // guards all below, and is not held through a sync
+	store    *spool.Spool
+	batch    *batch // what the next sync makes durable
+	durable  uint64 // every sequence up to it is on disk
+	lock     *os.File
 	final    *finalSlot
 	rejected *rejectedFile
 	closed   bool
-	next     uint64            // the next sequence
-	done     uint64            // every sequence below is delivered or aside, even if the store still has it
-	trying   uint64            // the sequence that has been tried, 0 when none has
-	slots    map[string]uint64 // where each slot's message waits
-	depth    int
+	next     uint64           // the next sequence
+	done     uint64           // every sequence below is delivered or aside
+	trying   uint64           // the sequence that has been tried, 0 when none has
+	slots    map[string]entry // the message that waits under each slot
+	newest   entry            // the newest message
 	bytes    int64
 	flushing int           // calls of Flush under way
 	moved    chan struct{} // closed and replaced when a message leaves the queue
@@ -54,7 +61,7 @@ func newOutbox(dir string, opts Options) *Outbox {
 		changed: make(chan struct{}, 1),
 		moved:   make(chan struct{}),
 		waiters: map[uint64]chan reply{},
-		slots:   map[string]uint64{},
+		batch:   &batch{},
 	}
 }
 
@@ -112,28 +119,40 @@ func (o *Outbox) accept(msg contract.Message, slot string, wait chan reply) (uin
 	if err := sendable(msg); err != nil {
 		return 0, err
 	}
+	seq, b, err := o.enter(record{kind: msg.Kind, at: msg.Time, slot: slot, body: msg.Body}, wait)
+	if err != nil {
+		return 0, err
+	}
+	if err := o.commit(b); err != nil {
+		o.mu.Lock()
+		delete(o.waiters, seq)
+		o.mu.Unlock()
+		return 0, err
+	}
+	return seq, nil
+}
+
+// enter writes a message, if it may still come and there is room for it.
+func (o *Outbox) enter(r record, wait chan reply) (seq uint64, b *batch, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case o.closed:
-		return 0, ErrClosed
+		return 0, nil, ErrClosed
 	case o.final.state != finalNone:
-		return 0, ErrFinal
+		return 0, nil, ErrFinal
 	}
-	if err := o.room(msg); err != nil {
-		o.counts.refused++
-		return 0, err
+	if err = o.room(r.kind, int64(len(r.body))); err == nil {
+		seq, b, err = o.put(r)
 	}
-	seq, err := o.put(record{kind: msg.Kind, at: msg.Time, slot: slot, body: msg.Body})
 	if err != nil {
 		o.counts.refused++
-		return 0, err
+		return 0, nil, err
 	}
 	if wait != nil {
 		o.waiters[seq] = wait
 	}
-	o.wake()
-	return seq, nil
+	return seq, b, nil
 }
 
 // sendable checks what no later step could mend.
@@ -148,50 +167,23 @@ func sendable(msg contract.Message) error {
 }
 
 // room decides whether the queue takes the message.
-func (o *Outbox) room(msg contract.Message) error {
-	size := int64(len(msg.Body))
-	if !replaceable(msg.Kind) {
+func (o *Outbox) room(kind contract.Kind, size int64) error {
+	if used := o.store.Size(); used+size > 2*o.opts.MaxBytes+spoolRest {
+		return fmt.Errorf("%w: it takes %d bytes of the disk", ErrFull, used)
+	}
+	if !replaceable(kind) {
 		if o.bytes+size > o.opts.MaxBytes {
 			return fmt.Errorf("%w: %d bytes wait for the backend", ErrFull, o.bytes)
 		}
 		return nil
 	}
 	if o.bytes+size > o.opts.MaxBytes/4*3 {
-		return fmt.Errorf("%w for %s messages: %d bytes wait for the backend", ErrFull, msg.Kind, o.bytes)
+		return fmt.Errorf("%w for %s messages: %d bytes wait for the backend", ErrFull, kind, o.bytes)
 	}
 	if free, err := o.opts.DiskFree(o.dir); err == nil && free < diskReserve {
-		return fmt.Errorf("%w for %s messages: %d bytes are free on the disk of %s", ErrFull, msg.Kind, free, o.dir)
+		return fmt.Errorf("%w for %s messages: %d bytes are free on the disk of %s", ErrFull, kind, free, o.dir)
 	}
 	return nil
-}
-
-// put stores a record under the next sequence, merging it with a waiting one
-// where the law says so.
-func (o *Outbox) put(r record) (uint64, error) {
-	r.seq = o.next
-	drop, dropped, err := o.merge(&r)
-	if err != nil {
-		return 0, err
-	}
-	err = o.store.put(r, drop...)
-	if errors.Is(err, errDamaged) {
-		if err = o.replaceDamaged(err); err == nil {
-			r.seq, drop, dropped = max(r.seq, o.next), nil, 0
-			err = o.store.put(r)
-		}
-	}
-	if err != nil {
-		return 0, refusal(err)
-	}
-	o.next = r.seq + 1
-	o.depth += 1 - len(drop)
-	o.bytes += int64(len(r.body)) - dropped
-	o.counts.accepted++
-	o.counts.merged += len(drop)
-	if r.slot != "" {
-		o.slots[r.slot] = r.seq
-	}
-	return r.seq, nil
 }
 
 // Close gives the files back. Run must have returned.
@@ -203,12 +195,11 @@ func (o *Outbox) Close() error {
 	}
 	o.closed = true
 	o.client.close()
-	o.store.close()
-	var err error
+	err := o.store.Close()
 	if o.rejected != nil {
-		err = o.rejected.close()
+		err = errors.Join(err, o.rejected.close())
 	}
-	return errors.Join(o.final.close(), err)
+	return errors.Join(err, o.final.close(), o.lock.Close())
 }
 
 // wake tells the sender and Flush that something has changed.
@@ -236,7 +227,11 @@ func (o *Outbox) reportDamage(aside, cause string, saved int) {
 	if err != nil || o.store == nil || (o.final != nil && o.final.state != finalNone) {
 		return
 	}
-	if _, err := o.put(record{kind: msg.Kind, at: now, body: msg.Body}); err != nil {
+	if _, _, err = o.put(record{kind: msg.Kind, at: now, body: msg.Body}); err == nil {
+		err = o.store.Sync()
+		o.durable = o.store.Last()
+	}
+	if err != nil {
 		o.log.Warn("the damage could not be reported to the backend", "error", err)
 	}
 }

@@ -3,11 +3,10 @@ package outbox
 import (
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"hash/crc32"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/outbox/spool"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -31,62 +30,28 @@ type recordHead struct {
 	Slot string        `json:"s,omitempty"`
 }
 
-// errDamaged marks bytes that we cannot have written.
-var errDamaged = errors.New("damaged outbox store")
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-const recordPrefix = 4 + 4 + 2 + 4 // CRC-32C, body length, head length, low half of the sequence
-
-// encode lays a record out as: CRC-32C of all that follows, body length, head
-// length, the sequence's low 32 bits, head (JSON), body.
-func (r record) encode() ([]byte, error) {
+// encode lays a record out for the spool: the head's length in two bytes, the
+// head (JSON), the body. The spool adds the sequence and a checksum.
+func (r record) encode() (spool.Record, error) {
 	head, err := json.Marshal(recordHead{r.kind, r.at.UTC(), r.slot})
 	if err != nil {
-		return nil, fmt.Errorf("encoding a message: %w", err)
+		return spool.Record{}, fmt.Errorf("encoding a message: %w", err)
 	}
-	b := make([]byte, recordPrefix, recordPrefix+len(head)+len(r.body))
-	binary.BigEndian.PutUint32(b[4:], uint32(len(r.body)))
-	binary.BigEndian.PutUint16(b[8:], uint16(len(head)))
-	binary.BigEndian.PutUint32(b[10:], uint32(r.seq))
-	b = append(append(b, head...), r.body...)
-	binary.BigEndian.PutUint32(b, crc32.Checksum(b[4:], castagnoli))
-	return b, nil
+	b := make([]byte, 2, 2+len(head)+len(r.body))
+	binary.BigEndian.PutUint16(b, uint16(len(head)))
+	return spool.Record{Seq: r.seq, Data: append(append(b, head...), r.body...)}, nil
 }
 
-// decodeRecord reads what encode wrote for the sequence, or says that it is damaged.
-func decodeRecord(seq uint64, b []byte) (record, error) {
-	if len(b) < recordPrefix || crc32.Checksum(b[4:], castagnoli) != binary.BigEndian.Uint32(b) {
-		return record{}, fmt.Errorf("%w: message %d fails its checksum", errDamaged, seq)
+// decodeRecord reads what encode made. Its error is spool.ErrDamaged.
+func decodeRecord(raw spool.Record) (record, error) {
+	b := raw.Data
+	if len(b) < 2 || len(b)-2 < int(binary.BigEndian.Uint16(b)) {
+		return record{}, fmt.Errorf("%w: message %d has no head", spool.ErrDamaged, raw.Seq)
 	}
-	bodyLen, headLen := int(binary.BigEndian.Uint32(b[4:])), int(binary.BigEndian.Uint16(b[8:]))
-	rest := b[recordPrefix:]
-	if len(rest) != headLen+bodyLen || binary.BigEndian.Uint32(b[10:]) != uint32(seq) {
-		return record{}, fmt.Errorf("%w: message %d has the wrong length or place", errDamaged, seq)
-	}
+	cut := 2 + int(binary.BigEndian.Uint16(b))
 	var head recordHead
-	if err := json.Unmarshal(rest[:headLen], &head); err != nil {
-		return record{}, fmt.Errorf("%w: message %d: %w", errDamaged, seq, err)
+	if err := json.Unmarshal(b[2:cut], &head); err != nil {
+		return record{}, fmt.Errorf("%w: message %d: %w", spool.ErrDamaged, raw.Seq, err)
 	}
-	return record{seq: seq, kind: head.Kind, at: head.At, slot: head.Slot, body: rest[headLen:]}, nil
-}
-
-// Large records are cut, because bbolt rewrites a whole leaf when one of its
-// neighbours changes: an 8 MiB value would be copied with every heartbeat.
-const chunkSize = 16 << 10
-
-const keySize = 8 + 2 // sequence, chunk
-
-func chunkKey(seq uint64, chunk int) []byte {
-	k := make([]byte, keySize)
-	binary.BigEndian.PutUint64(k, seq)
-	binary.BigEndian.PutUint16(k[8:], uint16(chunk))
-	return k
-}
-
-func splitKey(k []byte) (seq uint64, chunk int, err error) {
-	if len(k) != keySize {
-		return 0, 0, fmt.Errorf("%w: a key of %d bytes", errDamaged, len(k))
-	}
-	return binary.BigEndian.Uint64(k), int(binary.BigEndian.Uint16(k[8:])), nil
+	return record{seq: raw.Seq, kind: head.Kind, at: head.At, slot: head.Slot, body: b[cut:]}, nil
 }

@@ -81,8 +81,8 @@ type rejectedData struct {
 // rejectedEvent makes the event about r, counting in the one that still waits.
 func (o *Outbox) rejectedEvent(r record, out outcome) (record, error) {
 	data := rejectedData{Kind: r.kind, Status: out.status, Answer: excerpt(out.reply), Key: o.key(r.seq), Count: 1}
-	if seq, waits := o.slots[rejectedSlot]; waits && o.untried(seq) {
-		data.Count += o.rejectedCount(seq)
+	if old, waits := o.slots[rejectedSlot]; waits && o.untried(old.seq) {
+		data.Count += o.rejectedCount(old)
 	}
 	raw, err := json.Marshal(data)
 	if err != nil {
@@ -97,13 +97,13 @@ func (o *Outbox) rejectedEvent(r record, out outcome) (record, error) {
 	return record{kind: msg.Kind, at: now, slot: rejectedSlot, body: msg.Body}, err
 }
 
-// rejectedCount is the count in the event that waits at seq.
-func (o *Outbox) rejectedCount(seq uint64) int {
+// rejectedCount is the count in the event that waits.
+func (o *Outbox) rejectedCount(e entry) int {
 	var event struct {
 		Data rejectedData `json:"data"`
 	}
-	r, found, err := o.store.first(seq)
-	if err != nil || !found || r.seq != seq || json.Unmarshal(r.body, &event) != nil {
+	r, err := o.read(e)
+	if err != nil || json.Unmarshal(r.body, &event) != nil {
 		return 0
 	}
 	return event.Data.Count

@@ -53,12 +53,7 @@ func (o *Outbox) stopped() {
 func (o *Outbox) head() (record, bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	r, found, err := o.store.first(o.done)
-	if errors.Is(err, errDamaged) {
-		if err = o.replaceDamaged(err); err == nil {
-			r, found, err = o.store.first(o.done)
-		}
-	}
+	r, found, err := o.settleDamage(o.oldest)
 	if err != nil {
 		return record{}, false, err
 	}
@@ -145,16 +140,7 @@ func (o *Outbox) settle(r record, final finalState, answer reply) {
 			o.final.state = final
 		}
 	} else {
-		// A store that was replaced meanwhile may have come without the message.
-		o.depth = max(0, o.depth-1)
-		o.bytes = max(0, o.bytes-int64(len(r.body)))
-		o.done = r.seq + 1
-		if o.slots[r.slot] == r.seq {
-			delete(o.slots, r.slot)
-		}
-		if err := o.store.removeThrough(r.seq); err != nil {
-			o.log.Warn("a delivered message could not be removed from the outbox", "key", o.key(r.seq), "error", err)
-		}
+		o.drop(r)
 	}
 	if ch, ok := o.waiters[r.seq]; ok {
 		ch <- answer // has room for one
@@ -198,9 +184,9 @@ func (o *Outbox) flush(by int) {
 // waitingLocked counts what is accepted and neither delivered nor aside.
 func (o *Outbox) waitingLocked() int {
 	if o.final.state == finalStored {
-		return o.depth + 1
+		return o.store.Waiting() + 1
 	}
-	return o.depth
+	return o.store.Waiting()
 }
 
 // refused puts a message aside and tells the log, the caller and the backend.
@@ -226,20 +212,28 @@ func (o *Outbox) reportRejected(r record, out outcome) {
 	if o.isRejectedEvent(r) {
 		return
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed || o.final.state != finalNone {
-		return
-	}
-	rec, err := o.rejectedEvent(r, out)
-	if err == nil {
-		_, err = o.put(rec)
+	b, err := o.putRejectedEvent(r, out)
+	if err == nil && b != nil {
+		err = o.commit(b)
 	}
 	if err != nil {
 		o.log.Warn("the refusal could not be reported to the backend", "error", err)
-		return
 	}
-	o.wake()
+}
+
+// putRejectedEvent returns no batch when the job has ended and nothing may follow.
+func (o *Outbox) putRejectedEvent(r record, out outcome) (*batch, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed || o.final.state != finalNone {
+		return nil, nil
+	}
+	event, err := o.rejectedEvent(r, out)
+	if err != nil {
+		return nil, err
+	}
+	_, b, err := o.put(event)
+	return b, err
 }
 
 // isRejectedEvent reports whether r is an event of our own about refusals.

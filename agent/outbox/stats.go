@@ -34,7 +34,7 @@ func (o *Outbox) Pending() Stats {
 		return s
 	}
 	oldest := o.final.rec.at
-	if r, found, err := o.store.first(o.done); err == nil && found {
+	if r, found, err := o.oldest(); err == nil && found {
 		oldest = r.at
 	}
 	s.OldestAge = age(o.opts.Now(), oldest)
