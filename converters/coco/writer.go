@@ -19,7 +19,6 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/objects"
 	"github.com/vision-platform/trainer-agent/converters/plan"
 	"github.com/vision-platform/trainer-agent/converters/problem"
-	"github.com/vision-platform/trainer-agent/converters/source"
 	"github.com/vision-platform/trainer-agent/converters/staging"
 )
 
@@ -63,10 +62,7 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 	if dir == nil {
 		return counts, classes, nil
 	}
-	err := source.Each(ctx, len(p.Images), progress, func(i int) error {
-		return p.Images[i].Put(dir, "images/"+string(p.Images[i].Split)+"/"+p.Images[i].Rel)
-	})
-	return counts, classes, err
+	return counts, classes, p.Place(ctx, dir, "images/", progress)
 }
 
 func hasImages(p *plan.Plan, split contract.Split) bool {

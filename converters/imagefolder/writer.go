@@ -18,7 +18,6 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/imagefile"
 	"github.com/vision-platform/trainer-agent/converters/plan"
-	"github.com/vision-platform/trainer-agent/converters/source"
 	"github.com/vision-platform/trainer-agent/converters/staging"
 )
 
@@ -43,22 +42,17 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 		perClass[c.Split] = c.PerClass
 	}
 	checkSplits(perClass, classes.Classes, p.Problems)
-	folder := func(i int) string { return classes.Classes[index[labels[i]]].Folder }
-	p.Flatten(func(i int) string { return string(p.Images[i].Split) + "/" + folder(i) })
+	p.Flatten(func(i int) string { return classes.Classes[index[labels[i]]].Folder })
 	if dir == nil || p.Problems.Fatal() {
 		return tally.Counts(), classes, nil
 	}
-	err := source.Each(ctx, len(p.Images), progress, func(i int) error {
-		im := &p.Images[i]
-		return im.Put(dir, string(im.Split)+"/"+folder(i)+"/"+im.Rel)
-	})
-	if err != nil {
+	if err := p.Place(ctx, dir, "", progress); err != nil {
 		return nil, classes, err
 	}
 	digest := sha256.New()
 	fmt.Fprintln(digest, dir.Final)
-	for i, im := range p.Images {
-		fmt.Fprintf(digest, "%s/%s/%s\n", im.Split, folder(i), im.Rel)
+	for _, im := range p.Images {
+		fmt.Fprintf(digest, "%s/%s\n", im.Split, im.Rel)
 	}
 	card := readme(classes, tally.Counts(), hex.EncodeToString(digest.Sum(nil)[:8]))
 	return tally.Counts(), classes, describe(p, dir, classes, card)

@@ -120,18 +120,19 @@ func (p *Plan) Mirror() {
 	}
 }
 
-// Flatten is Mirror without folders, for layouts whose folder is the class. The
-// group of an image is the folder it will be in.
-func (p *Plan) Flatten(group func(i int) string) {
+// Flatten is Mirror for layouts whose only folder is the class: folder is that
+// of image i.
+func (p *Plan) Flatten(folder func(i int) string) {
 	used := make(map[string]bool, len(p.Images))
 	for i := range p.Images {
 		im := &p.Images[i]
+		split := string(im.Split) + "/"
+		dir := split + folder(i) + "/"
 		name := SafePart(path.Base(im.Rel))
-		prefix := group(i) + "/"
-		if used[stemKey(prefix+name)] {
+		if used[stemKey(dir+name)] {
 			name = SafePart(strings.ReplaceAll(im.Rel, "/", "__"))
 		}
-		im.Rel = strings.TrimPrefix(p.unique(used, prefix+name, im), prefix)
+		im.Rel = strings.TrimPrefix(p.unique(used, dir+name, im), split)
 	}
 }
 

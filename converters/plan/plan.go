@@ -6,7 +6,10 @@
 package plan
 
 import (
+	"context"
 	"io"
+	"path"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/catalog"
@@ -47,15 +50,49 @@ type Plan struct {
 	Renamed  map[string]string // new path below the split -> the dataset's file name
 }
 
-// Put places the image's file at rel of the folder.
-func (im *Image) Put(dir *staging.Dir, rel string) error {
+// Lanes are the images by the folder below top that each goes into, in plan order.
+func (p *Plan) Lanes(top string, weight int) []staging.Lane {
+	var lanes []staging.Lane
+	index := make(map[string]int)
+	for i := range p.Images {
+		name := p.Images[i].folder(top)
+		k, known := index[name]
+		if !known {
+			k = len(lanes)
+			index[name] = k
+			lanes = append(lanes, staging.Lane{Folder: name, Weight: weight})
+		}
+		lanes[k].Items = append(lanes[k].Items, int32(i))
+	}
+	return lanes
+}
+
+// folder is where the image goes below top: the split, and the folders of Rel.
+func (im *Image) folder(top string) string {
+	if i := strings.LastIndexByte(im.Rel, '/'); i >= 0 {
+		return top + string(im.Split) + "/" + im.Rel[:i]
+	}
+	return top + string(im.Split)
+}
+
+// Place puts every image below top.
+func (p *Plan) Place(ctx context.Context, dir *staging.Dir, top string, progress func(done, total int)) error {
+	lanes := p.Lanes(top, 1)
+	return dir.Work(ctx, lanes, progress, func() func(*staging.Lane, *staging.Folder, int32) error {
+		return func(_ *staging.Lane, f *staging.Folder, i int32) error { return p.Images[i].Put(f) }
+	})
+}
+
+// Put places the image's file in its folder, under the last part of Rel.
+func (im *Image) Put(f *staging.Folder) error {
+	name := path.Base(im.Rel)
 	switch im.Mode {
 	case Copy:
-		return dir.Copy(im.Path, rel)
+		return f.Copy(im.Path, name)
 	case Convert:
-		return dir.Fill(rel, func(out io.Writer) error { return imagefile.WritePNG(out, im.Path) })
+		return f.Fill(name, func(out io.Writer) error { return imagefile.WritePNG(out, im.Path) })
 	}
-	return dir.Link(im.Path, rel)
+	return f.Link(im.Path, name)
 }
 
 // Reader is what is known of the program that will read the images.

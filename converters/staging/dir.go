@@ -12,9 +12,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -30,7 +30,6 @@ const Marker = "classes.json"
 type Dir struct {
 	Final string // absolute
 	temp  string
-	made  sync.Map // folders that exist, by relative path
 
 	noHardLinks atomic.Bool // the source is on another file system
 	noSymlinks  atomic.Bool
@@ -119,116 +118,23 @@ func (d *Dir) Commit() error {
 // Abort removes what was built. After Commit it does nothing.
 func (d *Dir) Abort() { _ = os.RemoveAll(d.temp) }
 
-// Create creates a file that must not exist yet, with its folders.
-func (d *Dir) Create(rel string) (*os.File, error) {
-	if err := d.folders(rel); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(d.at(rel), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return nil, failure("creating a file", err)
-	}
-	return f, nil
-}
-
-// Write creates a file with content.
+// Write creates one file with content, with its folder.
 func (d *Dir) Write(rel string, content []byte) error {
-	if err := d.folders(rel); err != nil {
-		return err
-	}
-	if err := createFile(d.at(rel), content); err != nil {
-		return failure("writing a file", err)
-	}
-	return nil
+	return d.in(rel, func(f *Folder, name string) error { return f.Write(name, content) })
 }
 
-func (d *Dir) at(rel string) string { return d.temp + "/" + rel }
-
-// Folder makes a folder of the tree.
-func (d *Dir) Folder(rel string) error { return d.folders(rel + "/x") }
-
-func (d *Dir) folders(rel string) error {
-	i := strings.LastIndexByte(rel, '/')
-	if i < 0 {
-		return nil
-	}
-	dir := rel[:i]
-	if _, made := d.made.Load(dir); made {
-		return nil
-	}
-	if err := os.MkdirAll(d.at(dir), 0o755); err != nil {
-		return failure("creating a folder", err)
-	}
-	d.made.Store(dir, struct{}{})
-	return nil
-}
-
-// Link places the file src, an absolute path, at rel: as a hard link, else a
-// symbolic link, else a copy.
-func (d *Dir) Link(src, rel string) error {
-	if err := d.folders(rel); err != nil {
-		return err
-	}
-	if !d.noHardLinks.Load() {
-		err := os.Link(src, d.at(rel))
-		if err == nil {
-			return nil
-		}
-		if !cannotLink(err) {
-			return failure("linking an image", err)
-		}
-		if errors.Is(err, syscall.EXDEV) {
-			d.noHardLinks.Store(true)
-		}
-	}
-	if !d.noSymlinks.Load() {
-		err := os.Symlink(src, d.at(rel))
-		if err == nil {
-			return nil
-		}
-		if !cannotLink(err) {
-			return failure("linking an image", err)
-		}
-		d.noSymlinks.Store(true)
-	}
-	return d.Copy(src, rel)
-}
-
-// cannotLink reports whether another kind of link or a copy may still work: the
-// file system has no such links, they would cross devices, there are too many,
-// or the kernel protects them (fs.protected_hardlinks).
-func cannotLink(err error) bool {
-	for _, e := range []error{syscall.EXDEV, syscall.EPERM, syscall.EACCES, syscall.EMLINK, syscall.ENOTSUP, syscall.ENOSYS} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
-// Copy places a copy of the file src at rel.
-func (d *Dir) Copy(src, rel string) error {
-	in, err := os.Open(src)
-	if err != nil {
-		return fmt.Errorf("copying an image: %w", err)
-	}
-	defer func() { _ = in.Close() }()
-	return d.Fill(rel, func(out io.Writer) error {
-		_, err := io.Copy(out, in)
-		return err
-	})
-}
-
-// Fill creates a file whose content write makes.
+// Fill creates one file whose content write makes, with its folder.
 func (d *Dir) Fill(rel string, write func(io.Writer) error) error {
-	out, err := d.Create(rel)
+	return d.in(rel, func(f *Folder, name string) error { return f.Fill(name, write) })
+}
+
+func (d *Dir) in(rel string, do func(f *Folder, name string) error) error {
+	f, err := d.Open(path.Dir(rel))
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(write(out), out.Close()); err != nil {
-		return failure("writing a file", err)
-	}
-	return nil
+	defer f.Close()
+	return do(f, path.Base(rel))
 }
 
 // failure makes a full disk what it is; other errors stay.

@@ -21,7 +21,12 @@ func TestLinkAcrossDevices(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, _ := make1(t)
-	if err := d.Link(src, "x.jpg"); err != nil {
+	f, err := d.Open(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Link(src, "x.jpg"); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Commit(); err != nil {

@@ -32,15 +32,20 @@ func read(t *testing.T, path string) string {
 // TestLinkFallsBack: a hard link, else a symbolic link, else a copy.
 func TestLinkFallsBack(t *testing.T) {
 	d, src := make1(t)
-	if err := d.Link(src, "a/hard.jpg"); err != nil {
+	a, err := d.Open("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if err := a.Link(src, "hard.jpg"); err != nil {
 		t.Fatal(err)
 	}
 	d.noHardLinks.Store(true)
-	if err := d.Link(src, "a/soft.jpg"); err != nil {
+	if err := a.Link(src, "soft.jpg"); err != nil {
 		t.Fatal(err)
 	}
 	d.noSymlinks.Store(true)
-	if err := d.Link(src, "a/copy.jpg"); err != nil {
+	if err := a.Link(src, "copy.jpg"); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Commit(); err != nil {

@@ -14,6 +14,7 @@ const nudge = 1e-6
 // labeler writes the rows of one image. It belongs to one goroutine.
 type labeler struct {
 	width, height float64
+	clean         []objects.Object
 	text          []byte
 	rows          [][]byte            // of the image so far, slices of text
 	many          map[string]struct{} // the same, when there are many

@@ -17,10 +17,8 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/imagefile"
-	"github.com/vision-platform/trainer-agent/converters/objects"
 	"github.com/vision-platform/trainer-agent/converters/plan"
 	"github.com/vision-platform/trainer-agent/converters/problem"
-	"github.com/vision-platform/trainer-agent/converters/source"
 	"github.com/vision-platform/trainer-agent/converters/staging"
 )
 
@@ -54,6 +52,16 @@ type writer struct {
 	tally *plan.Tally
 }
 
+// The folders of the layout.
+const (
+	imageFolder = "images/"
+	labelFolder = "labels/"
+)
+
+// labelWeight is what a label costs beside the link of an image: an inode, a
+// block and the rows.
+const labelWeight = 2
+
 // Write writes the plan's images and labels to dir. A nil dir counts only.
 func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(done, total int)) ([]plan.Count, contract.ClassMap, error) {
 	w := &writer{p, dir, plan.NewTally(len(p.Catalog.Classes))}
@@ -61,20 +69,18 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 	if p.Rules.Skeleton.Points > 0 && p.Rules.Skeleton.Flip == nil {
 		p.Problems.Add(NoFlip, 0, "%d points", p.Rules.Skeleton.Points)
 	}
-	err := source.EachWorker(ctx, len(p.Images), progress, func() func(int) error {
+	lanes := p.Lanes(labelFolder, labelWeight)
+	if dir != nil {
+		lanes = append(lanes, p.Lanes(imageFolder, 1)...)
+	}
+	err := dir.Work(ctx, lanes, progress, func() func(*staging.Lane, *staging.Folder, int32) error {
 		var l labeler
-		var clean []objects.Object
-		return func(i int) error {
+		return func(lane *staging.Lane, f *staging.Folder, i int32) error {
 			im := &p.Images[i]
-			clean = p.Rules.Clean(clean[:0], p.Catalog, im.Index, im.Width, im.Height, p.Problems)
-			l.start(im.Width, im.Height)
-			for k := range clean {
-				if !l.add(&clean[k]) {
-					p.Problems.Add(Duplicate, clean[k].Index, "image %s", p.Catalog.Images[im.Index].ID)
-				}
+			if strings.HasPrefix(lane.Folder, imageFolder) {
+				return im.Put(f)
 			}
-			w.tally.Add(im.Split, l.classes)
-			return w.image(im, l.text)
+			return w.label(&l, f, im)
 		}
 	})
 	if err != nil {
@@ -84,17 +90,21 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 	return counts, classes, w.finish(counts)
 }
 
-// image writes one label and places its image.
-func (w *writer) image(im *plan.Image, label []byte) error {
-	if w.dir == nil {
+// label writes the rows of one image. F is nil when nothing is written.
+func (w *writer) label(l *labeler, f *staging.Folder, im *plan.Image) error {
+	l.clean = w.Rules.Clean(l.clean[:0], w.Catalog, im.Index, im.Width, im.Height, w.Problems)
+	l.start(im.Width, im.Height)
+	for k := range l.clean {
+		if !l.add(&l.clean[k]) {
+			w.Problems.Add(Duplicate, l.clean[k].Index, "image %s", w.Catalog.Images[im.Index].ID)
+		}
+	}
+	w.tally.Add(im.Split, l.classes)
+	if f == nil {
 		return nil
 	}
-	rel := string(im.Split) + "/" + im.Rel
-	stem := strings.TrimSuffix(rel, path.Ext(rel))
-	if err := w.dir.Write("labels/"+stem+".txt", label); err != nil {
-		return err
-	}
-	return im.Put(w.dir, "images/"+rel)
+	name := path.Base(im.Rel)
+	return f.Write(strings.TrimSuffix(name, path.Ext(name))+".txt", l.text)
 }
 
 func (w *writer) finish(counts []plan.Count) error {
