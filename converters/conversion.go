@@ -22,6 +22,7 @@ import (
 // conversion is the state of one Prepare.
 type conversion struct {
 	Request
+	folder   *source.Folder
 	catalog  *catalog.Catalog
 	problems *problem.List
 	split    *split.Assignment
@@ -53,7 +54,7 @@ func writerFor(task contract.TaskType, format contract.DatasetFormat) writer {
 // run takes the catalog to a prepared folder.
 func (j *conversion) run(ctx context.Context) (*Prepared, error) {
 	w := writerFor(j.Task, j.Format)
-	files, err := source.Find(ctx, j.Root, j.catalog, j.problems, j.Progress)
+	files, err := j.folder.Find(ctx, j.catalog, j.problems, j.Progress)
 	if err != nil {
 		return nil, err
 	}

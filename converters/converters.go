@@ -18,6 +18,7 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/plan"
 	"github.com/vision-platform/trainer-agent/converters/platform"
 	"github.com/vision-platform/trainer-agent/converters/problem"
+	"github.com/vision-platform/trainer-agent/converters/source"
 )
 
 // Request is one conversion.
@@ -53,19 +54,22 @@ func Prepare(ctx context.Context, r Request) (*Prepared, error) {
 	if err := allowed(r.Task, r.Format); err != nil {
 		return nil, err
 	}
-	found, err := recognise(r)
+	folder := source.Open(r.Root)
+	found, err := recognise(r, folder)
 	if err != nil {
 		return nil, err
 	}
 	if r.Format == contract.FormatNone {
 		return &Prepared{Dir: r.Root, Config: r.Root, Annotations: found.annotations, Format: r.Format, Source: found.layout}, nil
 	}
+	folder.LookAhead(ctx)
+	defer folder.Close()
 	problems := new(problem.List)
 	c, err := found.read(problems)
 	if err != nil {
 		return nil, err
 	}
-	job := &conversion{Request: r, catalog: c, problems: problems}
+	job := &conversion{Request: r, folder: folder, catalog: c, problems: problems}
 	p, err := job.run(ctx)
 	if p != nil {
 		p.Source, p.Annotations, p.Problems = found.layout, found.annotations, problems.Problems()
@@ -104,7 +108,7 @@ type recognised struct {
 }
 
 // recognise finds out how the dataset is laid out: Platform Format first.
-func recognise(r Request) (*recognised, error) {
+func recognise(r Request, folder *source.Folder) (*recognised, error) {
 	path := r.Annotations
 	if path == "" {
 		var err error
@@ -118,11 +122,11 @@ func recognise(r Request) (*recognised, error) {
 			return platform.ReadFile(path, problems)
 		}}, nil
 	}
-	layout, err := foreign.Recognise(r.Root, r.Task)
+	tree, err := folder.Tree()
 	if err != nil {
 		return nil, err
 	}
-	if layout != nil {
+	if layout := foreign.Recognise(tree, r.Task); layout != nil {
 		return &recognised{layout.Name, layout.Annotations, layout.Read}, nil
 	}
 	if r.Format == contract.FormatNone {

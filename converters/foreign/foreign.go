@@ -28,19 +28,15 @@ type Layout struct {
 // Read reads the dataset. Names of image files are relative to its root.
 func (l *Layout) Read(problems *problem.List) (*catalog.Catalog, error) { return l.read(problems) }
 
-// Recognise tells the layout of the folder root, or returns nil.
-func Recognise(root string, task contract.TaskType) (*Layout, error) {
-	t, err := source.ReadTree(root)
-	if err != nil {
-		return nil, err
-	}
+// Recognise tells the layout of a folder, or returns nil.
+func Recognise(t *source.Tree, task contract.TaskType) *Layout {
 	names := t.Names()
 	for _, try := range []func(*source.Tree, []string, contract.TaskType) *Layout{recogniseYOLO, recogniseCOCO, recogniseFolders} {
 		if l := try(t, names, task); l != nil {
-			return l, nil
+			return l
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // The problems of foreign datasets.

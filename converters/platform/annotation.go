@@ -6,10 +6,34 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/catalog"
 )
 
-// Known keys of an annotation, for telling duplicates.
-var annotationKeys = map[string]uint{
-	"id": 1, "image_id": 2, "class_id": 3, "category_id": 4, "class_name": 5, "bbox": 6,
-	"bbox_format": 7, "segmentation": 8, "keypoints": 9, "iscrowd": 10, "is_background": 11,
+// annotationKey numbers the known keys of an annotation. It is no map: a large
+// file asks ten million times.
+func annotationKey(key []byte) uint {
+	switch string(key) {
+	case "id":
+		return 1
+	case "image_id":
+		return 2
+	case "class_id":
+		return 3
+	case "category_id":
+		return 4
+	case "class_name":
+		return 5
+	case "bbox":
+		return 6
+	case "bbox_format":
+		return 7
+	case "segmentation":
+		return 8
+	case "keypoints":
+		return 9
+	case "iscrowd":
+		return 10
+	case "is_background":
+		return 11
+	}
+	return 0
 }
 
 var boxFormats = map[string]catalog.BoxFormat{
@@ -49,7 +73,7 @@ func (d *reader) annotation(image int32) error {
 	var seen seenKeys
 	err = d.s.object(func(key []byte) error {
 		a.keys++
-		n := annotationKeys[string(key)]
+		n := annotationKey(key)
 		if seen.again(n) {
 			a.duplicate = string(key)
 		}
@@ -170,9 +194,9 @@ func (d *reader) keypoints(a *draft) error {
 	return nil
 }
 
-// counted bounds the coordinates of the whole file.
-func (d *reader) counted() error {
-	if d.count++; d.count > d.limits.Numbers {
+// counted bounds the coordinates of the whole file; n came to it.
+func (d *reader) counted(n int) error {
+	if d.count += n; d.count > d.limits.Numbers {
 		return fmt.Errorf("more than %d coordinates: %w", d.limits.Numbers, errTooLarge)
 	}
 	return nil

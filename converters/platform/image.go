@@ -125,12 +125,13 @@ func (d *reader) addImage(im catalog.Image, first int, duplicate string) {
 	if duplicate != "" {
 		d.problems.Add(DuplicateKey, order, "image %s: %q", im.ID, duplicate)
 	}
+	before := len(d.files)
+	d.files[im.File] = struct{}{}
 	if im.File == "" {
 		d.problems.Add(NoFileName, order, "image %s", im.ID)
-	} else if _, twice := d.files[im.File]; twice {
+	} else if len(d.files) == before {
 		d.problems.Add(DuplicateFile, order, "%q", im.File)
 	}
-	d.files[im.File] = struct{}{}
 	index := d.imageIndex([]byte(im.ID))
 	if d.listed[index] >= 0 {
 		d.problems.Add(DuplicateImage, order, "%s", im.ID)

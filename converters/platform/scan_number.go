@@ -52,6 +52,80 @@ func (s *scanner) number() (float64, []byte, error) {
 	return v, text, nil
 }
 
+// numbers appends a list of numbers without exponents that is wholly in the
+// window, which nearly every box, ring and list of keypoints is; most of a large
+// file's text are those. Where it is anything else, ok is false and nothing was
+// consumed.
+func (s *scanner) numbers(list []float64) (_ []float64, ok bool) {
+	b := s.buf[s.pos:s.end]
+	for i := 1; ; i++ { // behind the bracket, or a comma
+		i += blanks(b[i:])
+		v, n := decimal(b[i:])
+		if n == 0 {
+			return list, false
+		}
+		list = append(list, v)
+		i += n
+		i += blanks(b[i:])
+		if i == len(b) || (b[i] != ',' && b[i] != ']') {
+			return list, false
+		}
+		if b[i] == ']' {
+			s.pos += i + 1
+			return list, true
+		}
+	}
+}
+
+// blanks is the length of the white space at the start of b.
+func blanks(b []byte) int {
+	for i, c := range b {
+		if c != ' ' && c != '\n' && c != '\t' && c != '\r' {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// decimal reads a number without an exponent and of at most 15 digits; n is 0
+// where there is none. One that ends with b may go on behind it.
+func decimal(b []byte) (v float64, n int) {
+	i := 0
+	if len(b) > 0 && b[0] == '-' {
+		i++
+	}
+	var mantissa uint64
+	start := i
+	for i < len(b) && b[i]-'0' <= 9 {
+		mantissa = mantissa*10 + uint64(b[i]-'0')
+		i++
+	}
+	digits := i - start
+	if digits == 0 || digits > 15 || (digits > 1 && b[start] == '0') {
+		return 0, 0
+	}
+	v = float64(mantissa)
+	if i < len(b) && b[i] == '.' {
+		i++
+		point := i
+		for i < len(b) && b[i]-'0' <= 9 {
+			mantissa = mantissa*10 + uint64(b[i]-'0')
+			i++
+		}
+		if i == point || digits+i-point > 15 {
+			return 0, 0
+		}
+		v = float64(mantissa) / powersOfTen[i-point] // both are exact: one rounding
+	}
+	if b[0] == '-' {
+		v = -v
+	}
+	if i < len(b) && b[i]|0x20 == 'e' {
+		return 0, 0
+	}
+	return v, i
+}
+
 func (s *scanner) nonFinite(b []byte) (float64, []byte, error) {
 	for word, v := range map[string]float64{"NaN": math.NaN(), "Infinity": math.Inf(1), "-Infinity": math.Inf(-1)} {
 		if bytes.HasPrefix(b, []byte(word)) {

@@ -88,6 +88,10 @@ func (d *reader) numberList() (dims int, wrong string, err error) {
 		}
 		return 0, "is not a list", err
 	}
+	if list, ok := d.s.numbers(d.flat); ok {
+		d.flat = list
+		return 0, "", d.counted(len(list))
+	}
 	level, inner := 0, 0
 	var element func() error
 	element = func() error {
@@ -133,7 +137,7 @@ func (d *reader) coordinate(c byte, wrong *string) error {
 		v = 0
 	}
 	d.flat = append(d.flat, v)
-	return d.counted()
+	return d.counted(1)
 }
 
 func kindOf(c byte) string {

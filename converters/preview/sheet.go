@@ -41,10 +41,12 @@ const MaxImages = 400
 
 // Write draws n images of the prepared folder dir as PNG.
 func Write(ctx context.Context, out io.Writer, dir string, task contract.TaskType, n int) error {
-	layout, err := foreign.Recognise(dir, task)
+	folder := source.Open(dir)
+	tree, err := folder.Tree()
 	if err != nil {
 		return err
 	}
+	layout := foreign.Recognise(tree, task)
 	if layout == nil {
 		return contract.Failf(contract.CodeDatasetInvalid, "%s is not a prepared dataset for %s.", dir, task)
 	}
@@ -53,7 +55,7 @@ func Write(ctx context.Context, out io.Writer, dir string, task contract.TaskTyp
 	if err != nil {
 		return err
 	}
-	files, err := source.Find(ctx, dir, c, problems, nil)
+	files, err := folder.Find(ctx, c, problems, nil)
 	if err != nil {
 		return err
 	}

@@ -1,54 +1,40 @@
 package source
 
 import (
-	"context"
 	"errors"
-	"runtime"
-	"sync"
-	"sync/atomic"
 
 	"github.com/vision-platform/trainer-agent/converters/catalog"
 	"github.com/vision-platform/trainer-agent/converters/imagefile"
 	"github.com/vision-platform/trainer-agent/converters/problem"
 )
 
-// inspect looks at every file that was found. Images that cannot be used lose
-// their Path.
-func inspect(ctx context.Context, c *catalog.Catalog, files []File, problems *problem.List, progress func(done, total int)) error {
-	return Each(ctx, len(files), progress, func(i int) error {
-		if files[i].Path != "" {
-			look(c.Images[i], i, &files[i], problems)
-		}
-		return nil
-	})
-}
-
-func look(im catalog.Image, i int, f *File, problems *problem.List) {
-	info, err := imagefile.Probe(f.Path)
-	f.Info = info
+// inspect judges one file. An image that cannot be used loses its Path.
+func (f *Folder) inspect(im catalog.Image, i int, file *File, problems *problem.List) {
+	info, err := f.look(file)
+	file.Info = info
 	switch {
 	case err != nil:
-		problems.Add(Broken, i, "%q: %v", f.Rel, err)
-		f.Path = ""
+		problems.Add(Broken, i, "%q: %v", file.Rel, err)
+		file.Path = ""
 		return
 	case info.Format == imagefile.Unknown:
-		problems.Add(NotAnImage, i, "%q", f.Rel)
-		f.Path = ""
+		problems.Add(NotAnImage, i, "%q", file.Rel)
+		file.Path = ""
 		return
 	case !info.Ends:
-		if _, err := imagefile.Decode(f.Path); err != nil && !errors.Is(err, imagefile.ErrUnsupported) {
-			problems.Add(Broken, i, "%q: %v", f.Rel, err)
-			f.Path = ""
+		if _, err := imagefile.Decode(file.Path); err != nil && !errors.Is(err, imagefile.ErrUnsupported) {
+			problems.Add(Broken, i, "%q: %v", file.Rel, err)
+			file.Path = ""
 			return
 		}
 		if info.Format == imagefile.JPEG {
-			problems.Add(NoEnd, i, "%q", f.Rel)
+			problems.Add(NoEnd, i, "%q", file.Rel)
 		}
 	}
 	if info.Orientation > 1 {
-		problems.Add(Rotated, i, "%q", f.Rel)
+		problems.Add(Rotated, i, "%q", file.Rel)
 	}
-	size(im, i, f, problems)
+	size(im, i, file, problems)
 }
 
 // size decides between the header and the annotations: the header wins.
@@ -65,52 +51,4 @@ func size(im catalog.Image, i int, f *File, problems *problem.List) {
 		problems.Add(NoSize, i, "image %s: %q", im.ID, f.Rel)
 		f.Path = ""
 	}
-}
-
-// batch is how many images a worker takes at a time.
-const batch = 64
-
-// Each calls work for 0…n−1 from several goroutines, stops at the first error
-// or when ctx ends, and tells progress now and then, one call at a time.
-func Each(ctx context.Context, n int, progress func(done, total int), work func(i int) error) error {
-	return EachWorker(ctx, n, progress, func() func(i int) error { return work })
-}
-
-// EachWorker is Each with state: start is called once in every goroutine and
-// returns the function that does its share.
-func EachWorker(ctx context.Context, n int, progress func(done, total int), start func() func(i int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var next atomic.Int64
-	var mu sync.Mutex // of done and progress
-	done := 0
-	var wg sync.WaitGroup
-	// Opening and creating files waits for the disk, so a few more workers than
-	// cores keep it busy.
-	for range min(2*runtime.GOMAXPROCS(0), 16) {
-		wg.Go(func() {
-			work := start()
-			for ctx.Err() == nil {
-				from := int(next.Add(batch)) - batch
-				if from >= n {
-					return
-				}
-				to := min(from+batch, n)
-				for i := from; i < to; i++ {
-					if err := work(i); err != nil {
-						cancel(err)
-						return
-					}
-				}
-				if progress != nil {
-					mu.Lock()
-					done += to - from
-					progress(done, n)
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return context.Cause(ctx)
 }

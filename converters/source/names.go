@@ -20,7 +20,10 @@ func clean(name string) (string, bool) {
 		return "", false // C:\...
 	}
 	out := path.Clean(name)
-	if out == "." || out == ".." || strings.HasPrefix(out, "../") || slices.Contains(strings.Split(name, `\`), "..") {
+	if out == "." || out == ".." || strings.HasPrefix(out, "../") {
+		return "", false
+	}
+	if strings.Contains(name, `\`) && slices.Contains(strings.Split(name, `\`), "..") {
 		return "", false
 	}
 	return out, true
@@ -33,11 +36,15 @@ type spelling struct {
 	slashes bool // the names have Windows' separators
 }
 
+// of is where a clean name leads.
 func (s spelling) of(name string) string {
 	if s.slashes {
-		name = strings.ReplaceAll(name, `\`, "/")
+		name = path.Clean(strings.ReplaceAll(name, `\`, "/"))
 	}
-	return path.Join(s.base, name)
+	if s.base == "" {
+		return name
+	}
+	return s.base + "/" + name
 }
 
 // spellings are the candidates, the usual one first.
@@ -59,29 +66,41 @@ func spellings(c *catalog.Catalog) []spelling {
 	return list
 }
 
-// decide picks the spelling that finds the most images; the earlier on a tie.
-func decide(c *catalog.Catalog, t *Tree, names []string) spelling {
+// decide picks the spelling that finds the most images, the earlier on a tie,
+// and returns the files that it finds: indexes into the tree's names, or -1.
+func decide(c *catalog.Catalog, t *Tree, names []string) (spelling, []int32) {
 	windows := slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, `\`) })
 	var best spelling
+	var bestFound []int32
 	bestHits := -1
 	for _, s := range spellings(c) {
 		if s.slashes && !windows {
 			continue
 		}
-		hits := 0
-		for _, name := range names {
-			if _, found := t.files[s.of(name)]; found && name != "" {
-				hits++
-			}
-		}
+		found, hits := s.try(t, names)
 		if hits > bestHits {
-			best, bestHits = s, hits
+			best, bestFound, bestHits = s, found, hits
 		}
 		if hits == len(names) {
 			break
 		}
 	}
-	return best
+	return best, bestFound
+}
+
+func (s spelling) try(t *Tree, names []string) (found []int32, hits int) {
+	found = make([]int32, len(names))
+	for i, name := range names {
+		found[i] = -1
+		if name == "" {
+			continue
+		}
+		if k, ok := t.index[s.of(name)]; ok {
+			found[i] = k
+			hits++
+		}
+	}
+	return found, hits
 }
 
 // variants finds files whose name differs from what the dataset says in its
@@ -90,7 +109,7 @@ type variants struct{ composed, folded map[string]string }
 
 func newVariants(t *Tree) *variants {
 	v := &variants{make(map[string]string), make(map[string]string)}
-	for name := range t.files {
+	for _, name := range t.names {
 		v.put(v.composed, norm.NFC.String(name), name)
 		v.put(v.folded, strings.ToLower(norm.NFC.String(name)), name)
 	}

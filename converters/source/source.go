@@ -57,12 +57,13 @@ type File struct {
 	Path string // absolute
 	Rel  string // with slashes, relative to the folder of the images
 	imagefile.Info
+	file int32 // index into the tree's names
 }
 
 // Find finds and looks at the file of every image of c. The result has one File
-// for each image. Progress is told after each image.
-func Find(ctx context.Context, root string, c *catalog.Catalog, problems *problem.List, progress func(done, total int)) ([]File, error) {
-	t, err := ReadTree(root)
+// for each image. Progress is told after each image. It ends the look ahead.
+func (f *Folder) Find(ctx context.Context, c *catalog.Catalog, problems *problem.List, progress func(done, total int)) ([]File, error) {
+	t, err := f.Tree()
 	if err != nil {
 		return nil, err
 	}
@@ -71,14 +72,56 @@ func Find(ctx context.Context, root string, c *catalog.Catalog, problems *proble
 	}
 	files := make([]File, len(c.Images))
 	locate(c, t, files, problems)
-	if err := inspect(ctx, c, files, problems, progress); err != nil {
-		return nil, err
-	}
-	return files, nil
+	f.Close()
+	err = Each(ctx, len(files), progress, func(i int) error {
+		if files[i].Path != "" {
+			f.inspect(c.Images[i], i, &files[i], problems)
+		}
+		return nil
+	})
+	return files, err
 }
 
 // locate fills in Path and Rel.
 func locate(c *catalog.Catalog, t *Tree, files []File, problems *problem.List) {
+	names := cleanNames(c, problems)
+	rule, found := decide(c, t, names)
+	var others *variants
+	used := make([]int32, len(t.names)) // by file: its image's index plus one
+	var missing []int
+	for i, name := range names {
+		if name == "" {
+			continue
+		}
+		file := found[i]
+		if file < 0 {
+			if others == nil {
+				others = newVariants(t)
+			}
+			other := others.composed[norm.NFC.String(rule.of(name))]
+			if other == "" {
+				missing = append(missing, i)
+				continue
+			}
+			problems.Add(OtherForm, i, "%q", name)
+			file = t.index[other]
+		}
+		rel := t.names[file]
+		if before := used[file]; before > 0 {
+			problems.Add(SamePath, i, "image %s is image %s: %q", c.Images[i].ID, c.Images[before-1].ID, rel)
+			continue
+		}
+		used[file] = int32(i) + 1
+		files[i] = File{Path: t.Path(rel), Rel: rel, file: file}
+	}
+	reportMissing(c, names, missing, rule, others, problems)
+	trimBase(files)
+	reportUnlisted(t, used, rule.base, problems)
+}
+
+// cleanNames are the images' file names as paths; empty where there is none that
+// may be used.
+func cleanNames(c *catalog.Catalog, problems *problem.List) []string {
 	names := make([]string, len(c.Images))
 	for i, im := range c.Images {
 		if im.File == "" {
@@ -87,41 +130,10 @@ func locate(c *catalog.Catalog, t *Tree, files []File, problems *problem.List) {
 		name, ok := clean(im.File)
 		if !ok {
 			problems.Add(UnsafePath, i, "image %s: %q", im.ID, im.File)
-			continue
 		}
 		names[i] = name
 	}
-	rule := decide(c, t, names)
-	var others *variants
-	used := make(map[string]int, len(names))
-	var missing []int
-	for i, name := range names {
-		if name == "" {
-			continue
-		}
-		found := rule.of(name)
-		if _, ok := t.files[found]; !ok {
-			if others == nil {
-				others = newVariants(t)
-			}
-			other := others.composed[norm.NFC.String(found)]
-			if other == "" {
-				missing = append(missing, i)
-				continue
-			}
-			problems.Add(OtherForm, i, "%q", name)
-			found = other
-		}
-		if before, twice := used[found]; twice {
-			problems.Add(SamePath, i, "image %s is image %s: %q", c.Images[i].ID, c.Images[before].ID, found)
-			continue
-		}
-		used[found] = i
-		files[i] = File{Path: t.Path(found), Rel: found}
-	}
-	reportMissing(c, names, missing, rule, others, problems)
-	trimBase(files)
-	reportUnlisted(t, used, rule.base, problems)
+	return names
 }
 
 func reportMissing(c *catalog.Catalog, names []string, missing []int, rule spelling, others *variants, problems *problem.List) {
@@ -160,10 +172,10 @@ var imageSuffixes = map[string]bool{
 	".tiff": true, ".webp": true, ".heic": true, ".avif": true, ".jp2": true,
 }
 
-func reportUnlisted(t *Tree, used map[string]int, base string, problems *problem.List) {
+func reportUnlisted(t *Tree, used []int32, base string, problems *problem.List) {
 	n, example := 0, ""
-	for name := range t.files {
-		if _, listed := used[name]; listed || !strings.HasPrefix(name, base) || !IsImage(name) {
+	for i, name := range t.names {
+		if used[i] > 0 || !strings.HasPrefix(name, base) || !IsImage(name) {
 			continue
 		}
 		if n++; example == "" || name < example {

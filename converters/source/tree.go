@@ -3,9 +3,7 @@ package source
 import (
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,15 +20,16 @@ const (
 // Tree is every file below a folder, by path with slashes. A symbolic link is
 // followed only when it stays inside the folder.
 type Tree struct {
-	root  string // absolute, links resolved
-	files map[string]string
-	seen  map[string]bool // folders behind links, by real path: a loop ends here
+	root  string            // absolute, links resolved
+	names []string          // of the files, in the order of the walk
+	index map[string]int32  // into names
+	real  map[string]string // what is behind a link, or below one, by name
+	seen  map[string]bool   // folders behind links, by real path: a loop ends here
 	// Escapes are links that lead out of the folder.
 	escapes []string
 }
 
-// ReadTree walks the folder. The value of files is the real path of what is
-// behind a link, and empty for a file that is where its name says.
+// ReadTree walks the folder.
 func ReadTree(root string) (*Tree, error) {
 	real, err := filepath.EvalSymlinks(root)
 	if err != nil {
@@ -39,41 +38,44 @@ func ReadTree(root string) (*Tree, error) {
 	if real, err = filepath.Abs(real); err != nil {
 		return nil, fmt.Errorf("reading the dataset's folder: %w", err)
 	}
-	t := &Tree{root: real, files: make(map[string]string), seen: make(map[string]bool)}
-	if err := t.walk(real, "", "", 0); err != nil {
+	t := &Tree{root: real, real: make(map[string]string), seen: make(map[string]bool)}
+	if err := t.walk(real, "", false, 0); err != nil {
 		return nil, err
+	}
+	t.index = make(map[string]int32, len(t.names))
+	for i, name := range t.names {
+		t.index[name] = int32(i)
 	}
 	return t, nil
 }
 
-// walk reads one folder. Through is set below a link: files there have another
-// real path than their name.
-func (t *Tree) walk(dir, name, through string, level int) error {
+// walk reads one folder; prefix is its name with a slash. Below a link, files have
+// another real path than their name.
+func (t *Tree) walk(dir, prefix string, linked bool, level int) error {
 	if level > maxLevels {
-		return contract.Failf(contract.CodeDatasetInvalid, "The dataset's folders are nested more than %d levels deep at %s.", maxLevels, name)
+		return contract.Failf(contract.CodeDatasetInvalid, "The dataset's folders are nested more than %d levels deep at %s.", maxLevels, prefix)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("reading a folder of the dataset: %w", err)
 	}
 	for _, e := range entries {
-		child := path.Join(name, e.Name())
-		real := filepath.Join(dir, e.Name())
+		name := prefix + e.Name()
 		switch {
 		case e.Type()&fs.ModeSymlink != 0:
-			err = t.follow(real, child, level)
+			err = t.follow(filepath.Join(dir, e.Name()), name, level)
 		case e.IsDir():
-			err = t.walk(real, child, through, level+1)
+			err = t.walk(filepath.Join(dir, e.Name()), name+"/", linked, level+1)
 		case e.Type().IsRegular():
-			t.files[child] = ""
-			if through != "" {
-				t.files[child] = real
+			t.names = append(t.names, name)
+			if linked {
+				t.real[name] = filepath.Join(dir, e.Name())
 			}
 		}
 		if err != nil {
 			return err
 		}
-		if len(t.files) > maxFiles {
+		if len(t.names) > maxFiles {
 			return contract.Failf(contract.CodeDatasetTooLarge, "The dataset has more than %d files.", maxFiles)
 		}
 	}
@@ -103,26 +105,27 @@ func (t *Tree) follow(link, name string, level int) error {
 		return nil
 	}
 	if info.Mode().IsRegular() {
-		t.files[name] = real
+		t.names = append(t.names, name)
+		t.real[name] = real
 		return nil
 	}
 	if !info.IsDir() || t.seen[real] {
 		return nil
 	}
 	t.seen[real] = true
-	return t.walk(real, name, real, level+1)
+	return t.walk(real, name+"/", true, level+1)
 }
 
 // Has reports whether there is a file of this name, relative to the folder.
-func (t *Tree) Has(name string) bool { _, ok := t.files[name]; return ok }
+func (t *Tree) Has(name string) bool { _, ok := t.index[name]; return ok }
 
 // Names are all files, sorted.
-func (t *Tree) Names() []string { return slices.Sorted(maps.Keys(t.files)) }
+func (t *Tree) Names() []string { return slices.Sorted(slices.Values(t.names)) }
 
 // Path is the absolute path of a listed file.
 func (t *Tree) Path(name string) string {
-	if real := t.files[name]; real != "" {
+	if real := t.real[name]; real != "" {
 		return real
 	}
-	return filepath.Join(t.root, filepath.FromSlash(name))
+	return t.root + string(filepath.Separator) + filepath.FromSlash(name)
 }

@@ -19,8 +19,8 @@ type labeler struct {
 	rows          [][]byte            // of the image so far, slices of text
 	many          map[string]struct{} // the same, when there are many
 	ring          []float64
-	keys          [][5]float64 // class and bounding box of every polygon so far
-	classes       []int        // of the rows that were written
+	keys          [][5]int64 // class and bounding box of every polygon so far
+	classes       []int      // of the rows that were written
 }
 
 func (l *labeler) start(width, height int) {
@@ -111,16 +111,9 @@ func (l *labeler) seen(row []byte) bool {
 	return false
 }
 
-// number writes six decimals, as Python's "%.6f" does: never an exponent.
+// number writes six decimals, as Python's "%.6f" does.
 func (l *labeler) number(v float64) {
-	l.text = append(l.text, ' ')
-	l.text = strconv.AppendFloat(l.text, v, 'f', 6, 64)
-}
-
-// micro rounds to the six decimals that are written.
-func micro(v float64) float64 {
-	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'f', 6, 64), 64)
-	return v
+	l.text = appendMicros(append(l.text, ' '), micros(v))
 }
 
 // boxTaken reports whether another polygon of the class has the same bounding
@@ -128,7 +121,7 @@ func micro(v float64) float64 {
 // Older readers take two such rows for duplicates and drop one.
 func (l *labeler) boxTaken(class int) bool {
 	b := geometry.Bounds(l.ring)
-	key := [5]float64{float64(class), micro(b[0] / l.width), micro(b[1] / l.height), micro(b[2] / l.width), micro(b[3] / l.height)}
+	key := [5]int64{int64(class), micros(b[0] / l.width), micros(b[1] / l.height), micros(b[2] / l.width), micros(b[3] / l.height)}
 	for _, k := range l.keys {
 		if k == key {
 			return true
