@@ -39,9 +39,9 @@ def main():
         (w, h), content = seeds[i % 4]
         name = f"{i:012d}.jpg"
         # A file has at most 65000 names on ext4, and every prepared folder adds as many again.
-        first, used = links.get(i % 4, (None, 5000))
+        first, used = links.get(i % 4, (None, 1000))
         path = f"{args.dir}/images/{name}"
-        if used >= 5000:
+        if used >= 1000:
             with open(path, "wb") as f:
                 f.write(content)
             links[i % 4] = (path, 1)
