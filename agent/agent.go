@@ -71,6 +71,7 @@ type job struct {
 
 	sender, sampling, memory, probing, beating, watching, reading, showing *background
 
+	together together
 	prepared prepared
 	life     *life
 	previous *previousRun
@@ -93,8 +94,10 @@ func Run(ctx context.Context, o Options) int {
 	if err := j.watch(ctx); err != nil {
 		return j.finish(outcome{err: err})
 	}
-	if err := j.prepare(ctx); err != nil {
-		return j.finish(j.stopped(outcome{err: err}))
+	for _, part := range []func(context.Context) error{j.gather, j.prepare, j.assemble} {
+		if err := part(ctx); err != nil {
+			return j.finish(j.stopped(outcome{err: err}))
+		}
 	}
 	return j.finish(j.run(ctx))
 }
@@ -189,9 +192,10 @@ func (j *job) openLife() (err error) {
 }
 
 // openOutbox needs to know the backend, the job and the token; where the
-// configuration lacks one of them there is nobody to tell.
+// configuration lacks one of them there is nobody to tell. Of several machines
+// only node 0 tells.
 func (j *job) openOutbox(ctx context.Context) error {
-	if j.cfg.BaseURL == "" || !j.cfg.CallbackToken.Set() || !j.cfg.Named() {
+	if j.cfg.BaseURL == "" || !j.cfg.CallbackToken.Set() || !j.cfg.Named() || !j.leads() {
 		return nil
 	}
 	box, err := outbox.Open(j.ws.outbox(), outbox.Options{
@@ -237,6 +241,7 @@ func (j *job) close() {
 		b.stop()
 	}
 	j.tracer.Close()
+	j.together.close()
 	if j.outbox != nil {
 		errs = append(errs, j.outbox.Close())
 	}

@@ -21,7 +21,7 @@ func (j *job) evidence(o outcome, uploads checkpoints.Summary) diagnose.Evidence
 			BatchSize: j.cfg.BatchSize, NumWorkers: j.cfg.NumWorkers, ImageSize: j.cfg.ImageSize, LearningRate: j.cfg.LearningRate,
 			MaxTrainingTime: j.timeLimit(), HangTimeout: j.cfg.HangTimeout,
 		},
-		LastEpoch: v.epoch, NaNEpochs: v.nan, Checkpoints: j.checkpointsSeen(uploads), ChildDone: saidDone(v.final),
+		Nodes: j.nodeEvidence(o), LastEpoch: v.epoch, NaNEpochs: v.nan, Checkpoints: j.checkpointsSeen(uploads), ChildDone: saidDone(v.final),
 	}
 	if j.output != nil {
 		e.LogTail = j.output.tail.Lines()

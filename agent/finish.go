@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
@@ -39,6 +40,7 @@ func (j *job) finish(o outcome) int {
 
 	j.tracer.Hold()
 	failedIn := j.progress.view().phase
+	j.endTogether(o)
 	j.progress.enter(phaseUploading)
 	uploads := j.finishUploads(ctx, o, budget*6/10)
 	failure := j.judge(o, uploads)
@@ -48,9 +50,14 @@ func (j *job) finish(o outcome) int {
 	j.progress.enter(phaseReporting)
 	result := j.result(o, failure, uploads)
 	j.uploadLog(ctx, budget/10, &result)
-	result.ExitCode = j.deliver(ctx, &result)
+	if j.leads() {
+		result.ExitCode = j.deliver(ctx, &result)
+	} else {
+		j.verdict(o, &result)
+	}
 	traced := j.endTrace(result, failedIn)
 	j.keepResult(ctx, result)
+	j.together.judged(result)
 	traced()
 	return result.ExitCode
 }
@@ -129,13 +136,13 @@ func (j *job) uploadLog(ctx context.Context, limit time.Duration, r *contract.Re
 	if err != nil || info.Size() == 0 {
 		return // no child, no output
 	}
-	key := contract.TrainingLogKey(j.cfg.JobID)
+	key := contract.NodeLogKey(j.cfg.JobID, j.rank())
 	if _, err := j.store.Put(ctx, key, f, info.Size(), nil); err != nil {
 		r.NotUploaded = append(r.NotUploaded, contract.ManifestFailed{Name: key, Reason: err.Error()})
 		j.log.Error("training.log could not be uploaded", "error", err)
 		return
 	}
-	r.Artifacts = append(r.Artifacts, contract.Artifact{Name: "training.log", Path: j.store.URI(key), SizeBytes: info.Size()})
+	r.Artifacts = append(r.Artifacts, contract.Artifact{Name: path.Base(key), Path: j.store.URI(key), SizeBytes: info.Size()})
 }
 
 // deliver sends the final callback behind everything else.
@@ -213,7 +220,7 @@ func (j *job) keepResult(ctx context.Context, r contract.Result) {
 	if j.Termination != "" {
 		err = errors.Join(err, report.WriteTermination(j.Termination, r))
 	}
-	if j.store != nil { // last, because a network may take its time
+	if j.store != nil && j.leads() { // last, because a network may take its time
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), minTail)
 		defer cancel()
 		_, putErr := j.store.Put(ctx, contract.ResultKey(r.JobID), bytes.NewReader(body), int64(len(body)), nil)

@@ -35,6 +35,7 @@ func (j *job) emit(event contract.EventType, message string, data any) {
 	}
 	body = j.withSnapshot(body)
 	j.log.Info(message, "event", string(event), "data", json.RawMessage(body))
+	j.retell(event, message, body)
 	now := j.Now()
 	j.send(contract.KindEvent, contract.Event{EventType: event, Message: message, Data: body, Timestamp: contract.At(now)}, now)
 }
@@ -58,7 +59,7 @@ func (j *job) startedData() map[string]any {
 	host, _ := os.Hostname()
 	data := map[string]any{
 		"version": contract.Version, "commit": contract.Commit, "host": host, "job_type": j.cfg.JobType,
-		"framework": j.cfg.Framework, "model_name": j.cfg.ModelName, "device": j.cfg.Device,
+		"framework": j.cfg.Framework, "model_name": j.cfg.ModelName, "device": j.cfg.Device, "nodes": j.cfg.Nodes,
 	}
 	if j.previous != nil {
 		data["previous_run"] = j.previous

@@ -31,7 +31,9 @@ type prepared struct {
 // prepare brings the job's inputs into the workspace: dataset, conversion,
 // weights, checkpoint. A request to stop ends it at once.
 func (j *job) prepare(parent context.Context) error {
-	ctx, cancel := j.Supervisor.WithStop(parent)
+	ctx, release := j.together.whileTogether(parent)
+	defer release()
+	ctx, cancel := j.Supervisor.WithStop(ctx)
 	defer cancel()
 	if err := j.openStore(ctx); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 // Phases of a job, as heartbeats, metrics and result.json name them.
 const (
 	phaseStarting  = "starting"
+	phaseGathering = "waiting_for_nodes"
 	phaseDownload  = "downloading"
 	phaseConvert   = "converting"
 	phaseWeights   = "weights"

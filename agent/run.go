@@ -18,10 +18,12 @@ import (
 // run starts the watchers and the child, and waits until the child has ended,
 // by itself or because it had to.
 func (j *job) run(ctx context.Context) outcome {
-	if err := j.openWatcher(ctx); err != nil {
-		return outcome{err: err}
+	if j.leads() {
+		if err := j.openWatcher(ctx); err != nil {
+			return outcome{err: err}
+		}
 	}
-	if j.cfg.Job.Type == contract.JobTraining {
+	if j.cfg.Job.Type == contract.JobTraining && j.leads() {
 		if err := j.openReader(ctx); err != nil {
 			return outcome{err: err}
 		}
@@ -79,6 +81,7 @@ func (j *job) statusOf(child *process.Child) process.Status {
 // startChild starts the training process with the environment of contract §3.
 func (j *job) startChild(relay *relayServer) (*process.Child, error) {
 	extra := j.prepared.environment(j.ws)
+	j.rendezvous(extra)
 	extra["BACKEND_BASE_URL"], extra["CALLBACK_TOKEN"], extra["CALLBACK_URL"] = relay.url, relay.token, relay.url
 	_ = os.Remove(j.torchErrors()) // an earlier run's
 	extra["TORCHELASTIC_ERROR_FILE"] = j.torchErrors()
@@ -113,12 +116,16 @@ func (j *job) supervise(ctx context.Context, child *process.Child) outcome {
 	o := outcome{started: j.Now()}
 	limit := time.NewTimer(j.timeLimit())
 	defer limit.Stop()
+	if !j.leads() { // node 0 keeps the time for all
+		limit.Stop()
+	}
 	hang := j.watchHang(child)
 	defer hang.stop()
 	select {
 	case <-child.Done():
 	case <-j.Supervisor.Stopping().Done():
 		o.stop, o.deadline = diagnose.StopTold, j.Now().Add(j.cfg.StopGrace)
+		j.leaving()
 		j.stopChild(ctx, child, process.ReasonRequest, j.childGrace(), context.Cause(j.Supervisor.Stopping()).Error())
 	case <-ctx.Done():
 		o.stop, o.deadline = diagnose.StopTold, j.Now().Add(j.cfg.StopGrace)
@@ -129,6 +136,9 @@ func (j *job) supervise(ctx context.Context, child *process.Child) outcome {
 	case <-hang.found:
 		o.stop = diagnose.StopHang
 		j.stopChild(ctx, child, process.ReasonHung, j.cfg.StopGrace, "the process hangs")
+	case <-j.together.trouble():
+		o.stop = diagnose.StopNode
+		j.stopChild(ctx, child, process.ReasonFailure, j.cfg.StopGrace, "another machine of the job has failed or is lost")
 	case <-j.gpuFatal():
 		o.stop = diagnose.StopGPU
 		j.stopChild(ctx, child, process.ReasonFailure, j.cfg.StopGrace, "a GPU is no use any more")
@@ -159,8 +169,13 @@ func (j *job) timeLimit() time.Duration {
 	return time.Duration(j.cfg.MaxTrainingSeconds) * time.Second
 }
 
-// stopped recognises an error that is only the sign of a request to stop.
+// stopped recognises an error that is only the sign of a request to stop, or of
+// another machine's failure.
 func (j *job) stopped(o outcome) outcome {
+	if errors.Is(o.err, errTogether) {
+		o.err, o.stop = nil, diagnose.StopNode
+		return o
+	}
 	if request, ok := errors.AsType[process.Request](context.Cause(j.Supervisor.Stopping())); ok {
 		o.err, o.stop, o.deadline = nil, diagnose.StopTold, j.Now().Add(j.cfg.StopGrace)
 		j.emit(contract.EventStopping, "Stopping before the "+jobNoun(j.cfg.Job.Type)+" process has started: "+request.Error(), nil)

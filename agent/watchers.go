@@ -147,8 +147,12 @@ type relayServer struct {
 }
 
 func (j *job) startRelay() (*relayServer, error) {
+	var accept relay.Outbox = silence{}
+	if j.outbox != nil {
+		accept = j.outbox
+	}
 	r, err := relay.New(relay.Options{
-		JobID: j.cfg.JobID, Outbox: j.outbox, Full: outbox.ErrFull, Ended: outbox.ErrFinal,
+		JobID: j.cfg.JobID, Outbox: accept, Full: outbox.ErrFull, Ended: outbox.ErrFinal,
 		Observe: j.heard, System: j.systemNow, Epochs: j.cfg.Epochs, TaskType: j.cfg.Job.Task,
 		PrimaryMetric: j.cfg.PrimaryMetric, MetricMode: contract.MetricMode(j.cfg.PrimaryMetricMode),
 		Best: j.prepared.best, StateFile: j.ws.best(), Logger: j.log, Now: j.Now,
@@ -179,8 +183,10 @@ func (j *job) heard(m contract.Message) {
 // noted takes a message of the child's, or one read from its result files.
 func (j *job) noted(m contract.Message) {
 	j.progress.observe(m)
-	j.watcher.Load().Observe(m)
-	j.pulse.Observe(m)
+	if w := j.watcher.Load(); w != nil {
+		w.Observe(m)
+		j.pulse.Observe(m)
+	}
 }
 
 // openReader reports the epochs of a script that calls nobody.
@@ -234,11 +240,13 @@ func (j *job) watch(ctx context.Context) error {
 	if err := j.openGPUs(ctx); err != nil {
 		return err
 	}
-	j.pulse = outbox.NewPulse(outbox.PulseOptions{
-		Outbox: j.outbox, Every: j.cfg.HeartbeatInterval, Now: j.Now,
-		Phase: func() string { return j.progress.view().phase }, Transfer: j.transferNow, System: j.systemNow,
-	})
-	j.beating = start(context.WithoutCancel(ctx), func(ctx context.Context) { _ = j.pulse.Run(ctx) })
+	if j.outbox != nil {
+		j.pulse = outbox.NewPulse(outbox.PulseOptions{
+			Outbox: j.outbox, Every: j.cfg.HeartbeatInterval, Now: j.Now,
+			Phase: func() string { return j.progress.view().phase }, Transfer: j.transferNow, System: j.systemNow,
+		})
+		j.beating = start(context.WithoutCancel(ctx), func(ctx context.Context) { _ = j.pulse.Run(ctx) })
+	}
 	return j.openEndpoint(ctx)
 }
 

@@ -72,3 +72,12 @@ type GPUEvidence struct {
 	Faults     []GPUFault `json:"faults,omitempty"`              // oldest first, bounded
 	MemoryPeak float64    `json:"memory_peak_percent,omitempty"` // of the fullest GPU; 0 = not known
 }
+
+// NodeEvidence is what one machine of a job on several machines knows of another.
+type NodeEvidence struct {
+	Rank    int      `json:"rank"`
+	Host    string   `json:"host,omitempty"`    // its own name for itself; empty when it never came
+	Absent  bool     `json:"absent,omitempty"`  // it never came
+	Lost    bool     `json:"lost,omitempty"`    // it came, and gave no sign of life for too long
+	Failure *Failure `json:"failure,omitempty"` // what it said of its own end; nil while it runs, or when it ended well
+}

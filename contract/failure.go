@@ -36,6 +36,7 @@ const (
 	CodeGPULost            Code = "GPU_LOST"
 	CodeGPUError           Code = "GPU_ERROR"
 	CodeNCCLTimeout        Code = "NCCL_TIMEOUT"
+	CodeNodeLost           Code = "NODE_LOST" // another machine of a multi-node job is gone
 	CodeHung               Code = "HUNG"
 	CodeTrainingTimeout    Code = "TRAINING_TIMEOUT"
 	CodeTrainingFailed     Code = "TRAINING_FAILED"
@@ -79,6 +80,7 @@ var codeRules = map[Code]codeRule{
 	CodeGPULost:            {FailureTransient, ExitInfra},
 	CodeGPUError:           {FailureTransient, ExitInfra},
 	CodeNCCLTimeout:        {FailureTransient, ExitInfra},
+	CodeNodeLost:           {FailureTransient, ExitInfra},
 	CodeHung:               {FailurePermanent, ExitFailed},
 	CodeTrainingTimeout:    {FailureUser, ExitFailed},
 	CodeTrainingFailed:     {FailureUser, ExitFailed},

@@ -31,6 +31,15 @@ func ManifestKey(job string) string { return CheckpointPrefix(job) + "manifest.j
 // TrainingLogKey is the child's output.
 func TrainingLogKey(job string) string { return "logs/job-" + job + "/training.log" }
 
+// NodeLogKey is the output of the child on one of several machines; node 0 has
+// TrainingLogKey.
+func NodeLogKey(job string, rank int) string {
+	if rank == 0 {
+		return TrainingLogKey(job)
+	}
+	return fmt.Sprintf("logs/job-%s/training-node-%d.log", job, rank)
+}
+
 // ImageResultsKey is the per-image result of one validation.
 func ImageResultsKey(job string, epoch int) string {
 	return fmt.Sprintf("validation-results/job-%s/epoch-%d/images.json", job, epoch)

@@ -166,6 +166,35 @@ func TestInferenceAndExportAreInferred(t *testing.T) {
 	}
 }
 
+func TestSeveralMachines(t *testing.T) {
+	together := map[string]string{"NNODES": "2", "MASTER_ADDR": "trainer-0.trainer", "JOB_COMPLETION_INDEX": "1"}
+	c, problems := load(t, minimal, together)
+	if problems != nil || c.Nodes != 2 || c.NodeRank != 1 || c.MasterPort != 29500 || c.Values()["MASTER_PORT"] != "29500" {
+		t.Errorf("%v %+v", problems, c.Environment)
+	}
+	if c, _ = load(t, minimal, together, map[string]string{"NODE_RANK": "0"}); c.NodeRank != 0 {
+		t.Errorf("NODE_RANK does not win: %d", c.NodeRank)
+	}
+	for name, wrong := range map[string]map[string]string{
+		"MASTER_ADDR": {"MASTER_ADDR": ""}, "NODE_RANK": {"JOB_COMPLETION_INDEX": "2"}, "AGENT_NODE_PORT": {"AGENT_NODE_PORT": "29500"},
+		"NNODES": {"INFERENCE_TYPE": "test_run", "CHECKPOINT_PATH": "s3://b/k.pt"},
+	} {
+		if _, problems := load(t, minimal, together, wrong); !slices.Equal(errorsOf(problems), []string{name}) {
+			t.Errorf("%v: %v", wrong, problems)
+		}
+	}
+	if _, problems := load(t, minimal, together, map[string]string{"JOB_COMPLETION_INDEX": ""}); !slices.Equal(errorsOf(problems), []string{"NODE_RANK"}) {
+		t.Errorf("a machine without a number: %v", problems)
+	}
+	c, problems = load(t, minimal, map[string]string{"JOB_COMPLETION_INDEX": "1"})
+	if len(problems) != 1 || !problems[0].Warning || problems[0].Variable != "NNODES" {
+		t.Errorf("a second machine that trains alone: %v", problems)
+	}
+	if _, ok := c.Values()["MASTER_PORT"]; ok {
+		t.Error("a training on one machine gets a rendezvous")
+	}
+}
+
 func TestR2NamesWorkAndWinOverNothing(t *testing.T) {
 	base := maps.Clone(minimal)
 	for _, n := range []string{"S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -34,7 +35,31 @@ func (c *Config) contradictions() (problems []Problem) {
 	if c.EnableLLMExplanation && !c.OpenAIKey.Set() {
 		say("OPENAI_API_KEY", "", "a key, because ENABLE_LLM_EXPLANATION is true")
 	}
+	if c.Nodes > 1 {
+		c.checkNodes(say)
+	} else if c.NodeRank > 0 {
+		problems = append(problems, Problem{Variable: "NNODES", Warning: true,
+			Expected: "is not set, so this machine trains alone, but its number is not 0: agents of one JOB_ID overwrite each other's checkpoints"})
+	}
 	return problems
+}
+
+// checkNodes: several machines need one address, and a number each.
+func (c *Config) checkNodes(say func(name, value, expected string)) {
+	if c.JobType != string(contract.JobTraining) {
+		say("NNODES", strconv.Itoa(c.Nodes), "1, because only training jobs run on several machines")
+	}
+	if c.MasterAddr == "" {
+		say("MASTER_ADDR", "", "the address of node 0, because NNODES is more than 1")
+	}
+	if !c.set["NODE_RANK"] && !c.set["JOB_COMPLETION_INDEX"] {
+		say("NODE_RANK", "", "the number of this machine, because NNODES is more than 1 (an Indexed Job sets JOB_COMPLETION_INDEX)")
+	} else if c.NodeRank >= c.Nodes {
+		say("NODE_RANK", strconv.Itoa(c.NodeRank), "a number below NNODES="+strconv.Itoa(c.Nodes))
+	}
+	if c.NodePort == c.MasterPort {
+		say("AGENT_NODE_PORT", strconv.Itoa(c.NodePort), "another port than MASTER_PORT")
+	}
 }
 
 // Both names of an R2 setting may be given only when they agree: neither wins.

@@ -77,6 +77,13 @@ type Environment struct {
 	ValidationDatasetID   string  `envconfig:"VALIDATION_DATASET_ID" group:"export" pattern:"^[A-Za-z0-9._-]{1,256}$" expect:"1 to 256 letters, digits, dots, underscores or hyphens" example:"dataset-7f3a" desc:"Dataset of that comparison. Required with ENABLE_VALIDATION."`
 	AccuracyDropMax       float64 `envconfig:"ACCURACY_DROP_MAX" group:"export" default:"0.02" min:"0" max:"1" example:"0.02" desc:"Largest loss of accuracy that passes."`
 
+	// Several machines
+	Nodes           int    `envconfig:"NNODES" group:"nodes" default:"1" min:"1" max:"4096" example:"2" desc:"Machines that train this job together, each with an agent of its own."`
+	NodeRank        int    `envconfig:"NODE_RANK" group:"nodes" min:"0" max:"4095" example:"0" desc:"Number of this machine, from 0. Node 0 reports and uploads for all. When absent: JOB_COMPLETION_INDEX."`
+	CompletionIndex int    `envconfig:"JOB_COMPLETION_INDEX" group:"nodes" min:"0" example:"0" desc:"Set by Kubernetes in the pods of an Indexed Job."`
+	MasterAddr      string `envconfig:"MASTER_ADDR" group:"nodes" pattern:"^[A-Za-z0-9.:-]{1,253}$" expect:"a host name or an IP address" example:"trainer-0.trainer" desc:"Address of node 0, as torchrun takes it. Required when NNODES is more than 1."`
+	MasterPort      int    `envconfig:"MASTER_PORT" group:"nodes" default:"29500" min:"1" max:"65535" example:"29500" desc:"Port on node 0 for torchrun's rendezvous."`
+
 	// The agent's own knobs
 	DatasetFormat     string        `envconfig:"AGENT_DATASET_FORMAT" group:"agent" default:"auto" options:"auto,yolo,imagefolder,coco,none" example:"yolo" desc:"Layout of the prepared dataset. auto decides by framework and task; none hands over the dataset as it is."`
 	StrictDataset     bool          `envconfig:"AGENT_STRICT_DATASET" group:"agent" default:"false" example:"true" desc:"Treat warnings about the dataset (an image missing, a box dropped) as errors."`
@@ -98,6 +105,9 @@ type Environment struct {
 	HangTimeout       time.Duration `envconfig:"AGENT_HANG_TIMEOUT" group:"agent" default:"0s" min:"0s" example:"30m" desc:"No output, no callback, no checkpoint, an idle process and an idle GPU for so long raise hang_suspected; 0 means never."`
 	HangStop          bool          `envconfig:"AGENT_HANG_STOP" group:"agent" default:"false" example:"true" desc:"Stop a hung trainer (HUNG)."`
 	HeartbeatInterval time.Duration `envconfig:"AGENT_HEARTBEAT_INTERVAL" group:"agent" default:"30s" min:"1s" max:"1h" example:"30s" desc:"The agent's own heartbeat when the trainer is silent."`
+	NodePort          int           `envconfig:"AGENT_NODE_PORT" group:"agent" default:"29600" min:"1" max:"65535" example:"29600" desc:"Port on node 0 where the agents of a job's other machines report."`
+	NodeWait          time.Duration `envconfig:"AGENT_NODE_WAIT" group:"agent" default:"15m" min:"1s" max:"168h" example:"1h" desc:"Longest wait at the start for the job's other machines."`
+	NodeTimeout       time.Duration `envconfig:"AGENT_NODE_TIMEOUT" group:"agent" default:"30s" min:"1s" max:"1h" example:"1m" desc:"A machine of the job that is silent for so long is lost (NODE_LOST), and the job stops everywhere."`
 	LogFormat         string        `envconfig:"AGENT_LOG_FORMAT" group:"agent" options:"json,text" example:"json" desc:"Log lines of the agent. When absent: text on a terminal, else json."`
 	LogLevel          string        `envconfig:"AGENT_LOG_LEVEL" group:"agent" default:"info" options:"debug,info,warn,error" example:"debug" desc:"Least severe log line."`
 	MetricsAddr       string        `envconfig:"AGENT_METRICS_ADDR" group:"agent" pattern:"^[^ ]*:[0-9]{1,5}$" expect:"an address host:port" example:":9464" desc:"Serve /metrics, /healthz and /readyz here. Absent means off."`

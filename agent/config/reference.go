@@ -14,6 +14,7 @@ var groups = []struct{ name, title, intro string }{
 	{"training", "Training", "BATCH_SIZE and IMAGE_SIZE serve inference jobs too."},
 	{"inference", "Inference", ""},
 	{"export", "Export", ""},
+	{"nodes", "Several machines", "For one training on several machines; the other settings are the same on all of them. The trainer gets them as torchrun's own variables (PET_NNODES, PET_NODE_RANK, PET_MASTER_ADDR, PET_MASTER_PORT) too."},
 	{"agent", "The agent's own settings", "All optional."},
 }
 
@@ -87,10 +88,14 @@ func (c *Config) Rows(problems []Problem) []Row {
 }
 
 // Values lists every variable with its resolved value as text, secrets left
-// out: what the child gets of the job's settings.
+// out: what the child gets of the job's settings. A training on one machine gets
+// no rendezvous: some libraries take MASTER_PORT alone for one.
 func (c *Config) Values() map[string]string {
 	values := map[string]string{}
 	for _, v := range variables {
+		if v.group == "nodes" && c.Nodes == 1 {
+			continue
+		}
 		if s := c.text(v); s != "" && !v.secret {
 			values[v.name] = s
 		}

@@ -28,6 +28,9 @@ func (c *Config) resolve() {
 	if c.PrimaryMetric == "" {
 		c.PrimaryMetric = contract.TaskType(c.TaskType).PrimaryMetric()
 	}
+	if !c.set["NODE_RANK"] && c.set["JOB_COMPLETION_INDEX"] {
+		c.NodeRank = c.CompletionIndex
+	}
 	if c.Device == "" {
 		c.Device = defaultDevice()
 	}

@@ -23,6 +23,7 @@ var order = []rule{
 	{"hardware", hardware},
 	{"kernel accounts", accounts},
 	{"causes in the log", causesInLog},
+	{"other machines", otherNodes},
 	{"symptoms", symptoms},
 	{"the trainer's own report", ownReport},
 	{"bare signal or code", bareEnding},

@@ -148,6 +148,28 @@ func TestDiagnose(t *testing.T) {
 		"a dead worker is not called OOM without an account": {
 			e:    Evidence{ExitCode: 1, LogTail: log("RuntimeError: DataLoader worker (pid 3252) is killed by signal: Killed.")},
 			code: contract.CodeTrainingFailed, says: "ended by a signal (Killed)"},
+		"another machine is lost": {
+			e: Evidence{ExitCode: 1, LastEpoch: 4, Nodes: []contract.NodeEvidence{{Rank: 1, Host: "trainer-1", Lost: true}},
+				LogTail: log("[rank0]: Traceback (most recent call last):\n[rank0]:   File \"/w/train.py\", line 3, in <module>\n[rank0]: RuntimeError: [/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [10.0.0.2]:4242")},
+			code: contract.CodeNodeLost, says: "Node 1 (trainer-1) was lost after epoch 4", retries: true},
+		"another machine failed and said why": {
+			e: Evidence{ExitCode: 1, Nodes: []contract.NodeEvidence{{Rank: 1, Failure: contract.Failf(contract.CodeNodeLost, "x")}, {Rank: 2, Host: "b", Failure: contract.Failf(contract.CodeCUDAOOM, "Out of GPU memory.").WithHint("Less.")}},
+				LogTail: log("RuntimeError: Connection closed by peer")},
+			code: contract.CodeCUDAOOM, says: "On Node 2 (b): Out of GPU memory. Less."},
+		"an own cause outranks the loss of its victims": {
+			e:    Evidence{ExitCode: 1, Stop: StopNode, Nodes: []contract.NodeEvidence{{Rank: 1, Failure: contract.Failf(contract.CodeNodeLost, "x")}}, LogTail: log(keyError)},
+			code: contract.CodeTrainingFailed, says: "KeyError: 'labels'"},
+		"another machine never came": {
+			e: Evidence{Stop: StopNode, Nodes: []contract.NodeEvidence{{Rank: 1, Absent: true}}}, code: contract.CodeNodeLost, says: "Node 1 never came. Check that as many machines run as NNODES says", retries: true},
+		"a child that left well when another machine was lost has not succeeded": {
+			e: Evidence{Stop: StopNode, Checkpoints: 1, Nodes: []contract.NodeEvidence{{Lost: true}}}, code: contract.CodeNodeLost, says: "Node 0 was lost", retries: true},
+		"torchrun that was told to stop for a lost machine": {
+			e: Evidence{Stop: StopNode, ExitCode: 1, Nodes: []contract.NodeEvidence{{Rank: 1, Lost: true}},
+				LogTail: log("Traceback (most recent call last):\n  File \"/usr/lib/python3/dist-packages/torch/distributed/elastic/multiprocessing/api.py\", line 85, in _terminate_process_handler\n    raise SignalException()\ntorch.distributed.elastic.multiprocessing.api.SignalException: Process 12 got signal: 15")},
+			code: contract.CodeNodeLost, says: "Node 1 was lost", retries: true},
+		"a broken link on a machine that knows no more": {
+			e:    Evidence{ExitCode: 1, Nodes: []contract.NodeEvidence{{}}, LogTail: log("RuntimeError: [../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection closed by peer [10.0.0.1]:1")},
+			code: contract.CodeNodeLost, says: "ended first", retries: true},
 		"segfault": {
 			e:    Evidence{ExitCode: 139, Signal: 11, LogTail: log("Fatal Python error: Segmentation fault\n\nCurrent thread 0x00007f (most recent call first):\n  File \"/usr/lib/python3/dist-packages/cv2/x.py\", line 4 in imread\n  File \"/workspace/data.py\", line 9 in load")},
 			code: contract.CodeTrainingFailed, says: "crashed (SIGSEGV) at data.py, line 9 in load"},

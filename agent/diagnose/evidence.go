@@ -16,6 +16,7 @@ const (
 	StopTimeLimit Stop = "time_limit" // MAX_TRAINING_TIME_SECONDS
 	StopHang      Stop = "hang"       // AGENT_HANG_TIMEOUT
 	StopGPU       Stop = "gpu"        // AGENT_ON_GPU_ERROR=stop
+	StopNode      Stop = "node"       // another machine of the job failed or is lost
 )
 
 // Evidence is everything that is known about a run that ended.
@@ -42,6 +43,7 @@ type Evidence struct {
 
 	GPU    contract.GPUEvidence
 	System contract.SystemEvidence
+	Nodes  []contract.NodeEvidence // the job's other machines; none for a job on one
 }
 
 // Report is the child's own final callback.

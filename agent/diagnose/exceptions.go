@@ -6,7 +6,7 @@ import (
 )
 
 // wrappers carry another process's failure and say nothing of its cause.
-var wrappers = re(`(?:^|\.)(ChildFailedError|CalledProcessError|ProcessRaisedException|ProcessExitedException|SystemExit|Exit)$`)
+var wrappers = re(`(?:^|\.)(ChildFailedError|CalledProcessError|ProcessRaisedException|SignalException|ProcessExitedException|SystemExit|Exit)$`)
 
 // victims are exceptions of a process that lost its partner: another process
 // tells the cause, when any does.

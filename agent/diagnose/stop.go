@@ -33,6 +33,10 @@ func ownStop(c *inquest) (*contract.Failure, bool) {
 		}
 		return found(contract.Failf(contract.CodeGPUError, "A GPU failed and the agent stopped the training.").
 			WithHint("Run again on another machine."))
+	case StopNode: // the child may have failed before, for a reason of its own
+		if c.ExitCode == 0 {
+			return otherNodes(c)
+		}
 	}
 	return nil, false
 }

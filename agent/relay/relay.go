@@ -36,8 +36,8 @@ const (
 	roomTimeout    = 5 * time.Second // for a place among maxBodies
 )
 
-// outbox is what the relay needs of the durable queue.
-type outbox interface {
+// Outbox is what the relay needs of the durable queue.
+type Outbox interface {
 	Append(contract.Message) error
 	AppendAndWait(context.Context, contract.Message) (answer []byte, delivered bool, err error)
 	Keep(contract.Message) error
@@ -47,7 +47,7 @@ type outbox interface {
 type Options struct {
 	JobID  string
 	Kinds  []contract.Kind // served; nil means all
-	Outbox outbox
+	Outbox Outbox
 
 	Full  error // what the outbox's errors wrap when it has no room: answered with 507
 	Ended error // what they wrap when the job has ended: answered with 409

@@ -143,7 +143,8 @@ type job struct {
 	workspace string
 	env       map[string]string
 	command   []string
-	group     string // the cgroup to run in; "" = the tests' own
+	group     string   // the cgroup to run in; "" = the tests' own
+	prefix    []string // a program that starts the agent
 	cmd       *exec.Cmd
 	stdout    bytes.Buffer
 	stderr    bytes.Buffer
@@ -176,7 +177,7 @@ func (j *job) with(pairs ...string) *job {
 
 func (j *job) start() *job {
 	j.t.Helper()
-	line := append([]string{shared.agent, "run", "--"}, j.command...)
+	line := slices.Concat(j.prefix, []string{shared.agent, "run", "--"}, j.command)
 	if j.group != "" {
 		line = append([]string{"sh", "-c", `echo $$ > "$0/cgroup.procs" && exec "$@"`, j.group}, line...)
 	}
@@ -310,11 +311,11 @@ func command(j *job, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// processes are the job's processes, by the JOB_ID in their environment.
+// processes are the job's processes, by the WORKSPACE_DIR in their environment.
 func (j *job) processes() (pids []int) {
 	found, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, path := range found {
-		if b, _ := os.ReadFile(path); bytes.Contains(b, []byte("JOB_ID="+j.id+"\x00")) {
+		if b, _ := os.ReadFile(path); bytes.Contains(b, []byte("WORKSPACE_DIR="+j.env["WORKSPACE_DIR"]+"\x00")) {
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 			pids = append(pids, pid)
 		}
