@@ -111,7 +111,7 @@ func elasticException(content string) (exception, bool) {
 	}
 	first, rest, _ := strings.Cut(inner.Message, "\n")
 	m := exceptionLine.FindStringSubmatch(first)
-	if m == nil {
+	if m == nil || wrappers.MatchString(m[1]) {
 		return exception{}, false
 	}
 	message := strings.TrimSpace(m[2] + "\n" + rest)

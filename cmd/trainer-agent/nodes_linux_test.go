@@ -19,7 +19,7 @@ type cluster struct {
 	nodes []*job
 }
 
-func newCluster(t *testing.T, args ...string) *cluster {
+func newCluster(t *testing.T, pairs ...string) *cluster {
 	t.Helper()
 	interpreter := python(t)
 	c := &cluster{network: newNetwork(t, 2)}
@@ -31,12 +31,12 @@ func newCluster(t *testing.T, args ...string) *cluster {
 			j.id = id
 		}
 		id = j.id
-		j.command = append([]string{interpreter, filepath.Join(shared.root, "testdata", "trainers", "distributed.py")}, args...)
+		j.command = []string{interpreter, filepath.Join(shared.root, "testdata", "trainers", "distributed.py")}
 		j.prefix = []string{"ip", "netns", "exec", c.names[i+1]}
 		j.with("JOB_ID", id, "BACKEND_BASE_URL", "http://"+api, "S3_ENDPOINT", "http://"+bucketAddress, "FRAMEWORK", "distributed",
 			"NNODES", "2", "JOB_COMPLETION_INDEX", strconv.Itoa(i), "MASTER_ADDR", c.address(0), "GLOO_SOCKET_IFNAME", "eth0", "OMP_NUM_THREADS", "1",
 			"AGENT_NODE_TIMEOUT", "20s", "AGENT_STOP_GRACE", "6s", "AGENT_FLUSH_TIMEOUT", "30s")
-		c.nodes = append(c.nodes, j)
+		c.nodes = append(c.nodes, j.with(pairs...))
 	}
 	return c
 }
@@ -143,7 +143,7 @@ func TestMachineThatLosesItsNetworkStopsAll(t *testing.T) {
 }
 
 func TestFailureOnAnotherMachineIsNamed(t *testing.T) {
-	c := newCluster(t, "fails-on-rank", "1")
+	c := newCluster(t, "FAIL_ON_RANK", "1")
 	for _, j := range c.nodes {
 		j.start()
 	}

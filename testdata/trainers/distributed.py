@@ -1,10 +1,8 @@
 #!/usr/bin/env python3
 """A training on several machines, small and real: torch's gloo, started by torchrun through the SDK.
 
-    python distributed.py [fails-on-rank N]
-
 Every process reports and saves on purpose, as a script that knows nothing of ranks does:
-the agents see to it that only node 0 is heard. SLOW=1 trains until it is stopped.
+the agents see to it that only node 0 is heard. SLOW=1 trains until it is stopped; FAIL_ON_RANK names one that fails.
 """
 
 import os
@@ -37,7 +35,7 @@ def train(job: Job, platform: Platform) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if sys.argv[1:] == ["fails-on-rank", str(rank)]:
+        if os.environ.get("FAIL_ON_RANK") == str(rank):
             raise ValueError(f"rank {rank} of {world} is told to fail")
         total = torch.tensor(float(rank))
         distributed.all_reduce(total)
