@@ -166,7 +166,7 @@ func TestDiagnose(t *testing.T) {
 		"torchrun that was told to stop for a lost machine": {
 			e: Evidence{Stop: StopNode, ExitCode: 1, Nodes: []contract.NodeEvidence{{Rank: 1, Lost: true}},
 				TorchElasticError: `{"message": {"message": "SignalException: Process 12 got signal: 15", "extraInfo": {"py_callstack": ""}}}`,
-				LogTail: log("Traceback (most recent call last):\n  File \"/usr/lib/python3/dist-packages/torch/distributed/elastic/multiprocessing/api.py\", line 85, in _terminate_process_handler\n    raise SignalException()\ntorch.distributed.elastic.multiprocessing.api.SignalException: Process 12 got signal: 15")},
+				LogTail:           log("Traceback (most recent call last):\n  File \"/usr/lib/python3/dist-packages/torch/distributed/elastic/multiprocessing/api.py\", line 85, in _terminate_process_handler\n    raise SignalException()\ntorch.distributed.elastic.multiprocessing.api.SignalException: Process 12 got signal: 15")},
 			code: contract.CodeNodeLost, says: "Node 1 was lost", retries: true},
 		"a broken link on a machine that knows no more": {
 			e:    Evidence{ExitCode: 1, Nodes: []contract.NodeEvidence{{}}, LogTail: log("RuntimeError: [../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection closed by peer [10.0.0.1]:1")},
