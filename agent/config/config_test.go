@@ -63,6 +63,9 @@ func TestMinimalEnvironmentLoadsWithDefaults(t *testing.T) {
 	if c.BaseURL != "http://127.0.0.1:1" || c.BucketName != "vision-platform" || len(c.TraceID) != 32 {
 		t.Errorf("%q %q %q", c.BaseURL, c.BucketName, c.TraceID)
 	}
+	if c.RunAs != nil {
+		t.Errorf("nobody asked for AGENT_RUN_AS, it is %+v", c.RunAs)
+	}
 }
 
 // Every variable of the contract: required ones missing, and every one malformed.

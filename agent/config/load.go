@@ -55,6 +55,9 @@ func (v variable) load(c *Config, field reflect.Value) *Problem {
 		return v.loadFile(c, path, field)
 	}
 	c.set[v.name] = isSet
+	if !isSet && field.Kind() == reflect.Pointer {
+		return nil // envconfig would make a zero value: AGENT_RUN_AS=0:0, say, where nobody asked for it
+	}
 	one := reflect.New(reflect.StructOf([]reflect.StructField{v.field}))
 	if err := envconfig.Process("", one.Interface()); err != nil {
 		return v.problem(raw)
