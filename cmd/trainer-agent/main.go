@@ -16,16 +16,19 @@ import (
 )
 
 type cli struct {
-	Run     RunCmd     `cmd:"" help:"Carry one job from the environment to a delivered done."`
-	Prepare PrepareCmd `cmd:"" help:"Do everything before training; a later run reuses the work."`
-	Convert ConvertCmd `cmd:"" help:"Convert a dataset at your desk, and see what is wrong with it."`
-	Check   CheckCmd   `cmd:"" help:"Check the environment of a job and print it as a table."`
-	Doctor  DoctorCmd  `cmd:"" help:"Check that this machine, the backend and the bucket can carry the job."`
-	Replay  ReplayCmd  `cmd:"" help:"Deliver the callbacks that an earlier run could not."`
-	Health  HealthCmd  `cmd:"" help:"Ask whether the agent of this container lives."`
-	Exec    ExecCmd    `cmd:"" help:"Only supervise a command: signals, zombies, exit status; no job."`
-	Env     EnvCmd     `cmd:"" help:"Print the reference of every environment variable, in Markdown."`
-	Version VersionCmd `cmd:"" help:"Print the version."`
+	Run      RunCmd      `cmd:"" help:"Carry one job from the environment to a delivered done."`
+	Prepare  PrepareCmd  `cmd:"" help:"Do everything before training; a later run reuses the work."`
+	Convert  ConvertCmd  `cmd:"" help:"Convert a dataset at your desk, and see what is wrong with it."`
+	Init     InitCmd     `cmd:"" help:"Write a new trainer package that trains at once."`
+	Try      TryCmd      `cmd:"" help:"Run a trainer at your desk: no backend, no bucket."`
+	Validate ValidateCmd `cmd:"" help:"Check a trainer package as the platform checks an upload."`
+	Check    CheckCmd    `cmd:"" help:"Check the environment of a job and print it as a table."`
+	Doctor   DoctorCmd   `cmd:"" help:"Check that this machine, the backend and the bucket can carry the job."`
+	Replay   ReplayCmd   `cmd:"" help:"Deliver the callbacks that an earlier run could not."`
+	Health   HealthCmd   `cmd:"" help:"Ask whether the agent of this container lives."`
+	Exec     ExecCmd     `cmd:"" help:"Only supervise a command: signals, zombies, exit status; no job."`
+	Env      EnvCmd      `cmd:"" help:"Print the reference of every environment variable, in Markdown."`
+	Version  VersionCmd  `cmd:"" help:"Print the version."`
 }
 
 const description = `One static binary between a vision-AI platform and a training script.

@@ -1,0 +1,153 @@
+package main_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/agent/trainer"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// newPackage is what a trainer author has after the first command.
+func newPackage(t *testing.T, template string) (dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "cell-counter")
+	agentAt(t, filepath.Dir(dir), nil, 0, "init", "cell-counter", "--template", template)
+	return dir
+}
+
+// agentAt runs the agent in a folder, as an author does, and checks its exit code.
+func agentAt(t *testing.T, dir string, env []string, want int, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(shared.agent, args...)
+	cmd.Dir = dir
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "PYTHONDONTWRITEBYTECODE=1"}, env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != want {
+		t.Fatalf("trainer-agent %s: exit code %d, want %d\n%s", strings.Join(args, " "), got, want, out)
+	}
+	return string(out)
+}
+
+// told reads what the platform would have been told by the last try.
+func told(t *testing.T, dir string) (epochs []int, done contract.Done) {
+	t.Helper()
+	calls, err := trainer.ReadCallbacks(filepath.Join(dir, "workspace", "callbacks.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	finals := 0
+	for _, c := range calls {
+		var h contract.Heartbeat
+		switch c.Kind {
+		case contract.KindHeartbeat:
+			if err := json.Unmarshal(c.Body, &h); err != nil {
+				t.Fatal(err)
+			}
+			if len(h.Metrics) > 0 {
+				epochs = append(epochs, h.Epoch)
+			}
+		case contract.KindDone:
+			finals++
+			if err := json.Unmarshal(c.Body, &done); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if finals != 1 {
+		t.Fatalf("%d done callbacks", finals)
+	}
+	return epochs, done
+}
+
+var small = []string{"BATCH_SIZE=8", "IMAGE_SIZE=64", "LEARNING_RATE=0.02", "NUM_WORKERS=0", "DEVICE=cpu", "CHECKPOINT_FREQUENCY=0"}
+
+func TestNewPackageTrainsAtOnceAndGoesOn(t *testing.T) {
+	py, dir := python(t), newPackage(t, "plain")
+	try := func(more ...string) (epochs []int, done contract.Done) {
+		agentAt(t, dir, append(slices.Clone(small), more...), 0, "try", "--", py, "train.py")
+		return told(t, dir)
+	}
+	epochs, whole := try("EPOCHS=10")
+	if len(epochs) != 10 || whole.Status != contract.StatusSucceeded || whole.FinalMetrics["accuracy"] < 0.9 {
+		t.Fatalf("epochs %v, %+v", epochs, whole)
+	}
+	bucket := filepath.Join(dir, "workspace", "bucket", "checkpoints", "job-try")
+	for _, name := range []string{"best.ckpt", "last.ckpt", "manifest.json"} {
+		if _, err := os.Stat(filepath.Join(bucket, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	if whole.CheckpointPath == nil || !strings.HasSuffix(*whole.CheckpointPath, "checkpoints/job-try/best.ckpt") {
+		t.Errorf("checkpoint_path %v", whole.CheckpointPath)
+	}
+	// Half of it, the rest after a new start, and once more when there is nothing left to train.
+	if epochs, _ := try("EPOCHS=4"); !slices.Equal(epochs, []int{1, 2, 3, 4}) {
+		t.Errorf("epochs %v", epochs)
+	}
+	epochs, rest := try("EPOCHS=10", "AGENT_RESUME=auto")
+	if !slices.Equal(epochs, []int{5, 6, 7, 8, 9, 10}) || rest.FinalMetrics["best_epoch"] != whole.FinalMetrics["best_epoch"] || rest.FinalMetrics["loss"] != whole.FinalMetrics["loss"] {
+		t.Errorf("epochs %v, %+v, want the end of %+v", epochs, rest.FinalMetrics, whole.FinalMetrics)
+	}
+	epochs, again := try("EPOCHS=10", "AGENT_RESUME=auto")
+	if len(epochs) != 0 || again.Status != contract.StatusSucceeded || again.FinalMetrics["best_epoch"] != whole.FinalMetrics["best_epoch"] {
+		t.Errorf("epochs %v, %+v", epochs, again)
+	}
+}
+
+func TestNewPackagesPassTheValidation(t *testing.T) {
+	for _, template := range trainer.Templates {
+		t.Run(template, func(t *testing.T) {
+			py, dir := python(t), newPackage(t, template)
+			out := agentAt(t, dir, nil, 0, "validate", "--json", "--python", py)
+			var last contract.PackageValidation
+			lines := strings.Split(strings.TrimSpace(out), "\n")
+			if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last.Status != "passed" || last.StepsCompleted != 6 {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if step := last.Results["training_test"]; len(step.Issues) > 0 || step.Duration == 0 {
+				t.Errorf("%+v", step)
+			}
+			if left, _ := filepath.Glob(filepath.Join(dir, "workspace")); len(left) > 0 {
+				t.Error("the validation wrote into the package")
+			}
+		})
+	}
+}
+
+func TestValidationFindsWhatATrainerBreaks(t *testing.T) {
+	py, dir := python(t), newPackage(t, "plain")
+	loop := filepath.Join(dir, "train.py")
+	body, err := os.ReadFile(loop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := strings.Replace(string(body), "    names = data.class_names(job)\n", "    raise RuntimeError('the loop is broken')\n", 1)
+	if err := os.WriteFile(loop, []byte(broken), 0o600); err != nil || broken == string(body) {
+		t.Fatalf("train.py is as it was (%v)", err)
+	}
+	out := agentAt(t, dir, nil, 1, "validate", "--python", py)
+	for _, want := range []string{"passed  capabilities", "FAILED  training_test", "the loop is broken", "FAILED  inference_test", "The package failed"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+}
+
+// The trainers of this repository are packages like any other. One of them is
+// enough here: their own tests show the rest.
+func TestOurOwnTrainerPassesTheValidation(t *testing.T) {
+	py := python(t)
+	out := agentAt(t, shared.root, nil, 0, "validate", "--python", py, filepath.Join("trainers", "timm"))
+	if !strings.Contains(out, "passed  inference_test") {
+		t.Errorf("%s", out)
+	}
+}

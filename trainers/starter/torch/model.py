@@ -1,0 +1,107 @@
+"""The model: a small convolutional network in PyTorch. Replace it with yours.
+
+train.py, predict.py, export.py and validate_capabilities.py use build, load, save, predict,
+probabilities, parameters and write_onnx, and know nothing else of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import nn
+from trainer_sdk import JobError
+
+WIDTHS = {"my-trainer-s": 16, "my-trainer-m": 48}  # MODEL_NAME → channels of the first layer
+REFERENCE_SIZE = 64
+
+
+class Network(nn.Module):
+    """Images (n, 3, size, size) of RGB from 0 to 1 → logits (n, classes)."""
+
+    def __init__(self, name: str, class_names: list[str], image_size: int) -> None:
+        super().__init__()
+        self.name, self.class_names, self.image_size = name, class_names, image_size
+        layers: list[nn.Module] = []
+        channels, width = 3, WIDTHS[name]
+        for _ in range(3):
+            layers += [nn.Conv2d(channels, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+            channels, width = width, 2 * width
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Linear(channels, len(class_names))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.features(images - 0.5).mean((2, 3)))
+
+
+def build(name: str, class_names: list[str], image_size: int, seed: int) -> Network:
+    """A model with fresh weights."""
+    if name not in WIDTHS:
+        raise JobError(f"MODEL_NAME {name!r} is not one of {', '.join(WIDTHS)}")
+    torch.manual_seed(seed)
+    return Network(name, class_names, image_size)
+
+
+def parameters(network: Network) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def device(name: str) -> torch.device:
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise JobError(f"DEVICE is {name}, but torch sees no GPU; set DEVICE=cpu or give the container a GPU")
+    return torch.device(name)
+
+
+def read(path: Path, image_size: int) -> torch.Tensor:
+    """An image as (3, size, size), RGB from 0 to 1. One that cannot be read ends the job, it is never left out."""
+    try:
+        with Image.open(path) as image:
+            picture = ImageOps.exif_transpose(image).convert("RGB").resize((image_size, image_size))
+    except (OSError, ValueError) as error:
+        raise JobError(f"the image {path} cannot be read: {error}") from error
+    return torch.from_numpy(np.asarray(picture, dtype=np.float32).transpose(2, 0, 1) / 255)
+
+
+@torch.inference_mode()
+def probabilities(network: Network, images: np.ndarray) -> np.ndarray:
+    return network.eval()(torch.from_numpy(images)).softmax(1).numpy()
+
+
+@torch.inference_mode()
+def predict(network: Network, path: Path, device_name: str) -> np.ndarray:
+    """The probability of every class for one image."""
+    where = device(device_name)
+    image = read(path, network.image_size)[None].to(where)
+    return network.to(where).eval()(image).softmax(1)[0].cpu().numpy()
+
+
+def save(network: Network, path: Path, **state: Any) -> None:
+    """Write a checkpoint at once: the agent sees the whole file or none. Only tensors and plain values are stored."""
+    about = {"name": network.name, "class_names": network.class_names, "image_size": network.image_size}
+    partial = path.with_name(f".{path.name}.tmp")
+    torch.save({**about, "state_dict": network.state_dict(), **state}, partial)
+    partial.replace(path)
+
+
+def load(path: Path) -> Network:
+    return load_state(path)[0]
+
+
+def load_state(path: Path) -> tuple[Network, dict[str, Any]]:
+    """A checkpoint's model, and what else was saved with it."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network = Network(state.pop("name"), state.pop("class_names"), state.pop("image_size"))
+        network.load_state_dict(state.pop("state_dict"))
+    except Exception as error:
+        raise JobError(f"{path} is not a checkpoint of this trainer: {error}") from error
+    return network, state
+
+
+def write_onnx(network: Network, path: Path) -> None:
+    whole = nn.Sequential(network, nn.Softmax(1)).eval()
+    image = torch.zeros(1, 3, network.image_size, network.image_size)
+    torch.onnx.export(whole, (image,), path, dynamo=True, external_data=False, input_names=["images"], output_names=["output"], verbose=False)

@@ -1,0 +1,32 @@
+"""Trains the package of a folder once for every environment of a JSON list, in one process; prints the heartbeats' metrics of each."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+sys.path.insert(0, sys.argv[1])
+
+import train  # noqa: E402
+from trainer_sdk import Job, Platform  # noqa: E402
+
+
+class Listener(Platform):
+    """Keeps the metrics of every epoch."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self.heard: list[Any] = []
+
+    def heartbeat(self, epoch: int, metrics: Mapping[str, Any], progress: float | None = None) -> None:
+        self.heard.append(dict(metrics))
+
+
+trainings = []
+for environment in json.loads(sys.argv[2]):
+    listener = Listener(Job.load((), environment))
+    with contextlib.redirect_stdout(sys.stderr):
+        train.main(listener.job, listener)
+    trainings.append(listener.heard)
+print(json.dumps(trainings))

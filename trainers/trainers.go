@@ -1,0 +1,27 @@
+// Package trainers carries the files from which a new trainer package is made:
+// the starter templates and the parts of the SDK that they use.
+// The files are the ones of this folder, so a new package has the SDK of the
+// agent that wrote it. It leaves choosing and naming them to agent/trainer.
+package trainers
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed starter sdk/trainer_sdk.py sdk/trainer_classification.py sdk/trainer_inference.py sdk/trainer_export.py
+var files embed.FS
+
+// Starter holds the folder "common" and one folder for each template.
+func Starter() fs.FS { return sub("starter") }
+
+// SDK holds the SDK's files that need no framework.
+func SDK() fs.FS { return sub("sdk") }
+
+func sub(dir string) fs.FS {
+	found, err := fs.Sub(files, dir)
+	if err != nil {
+		panic(err) // a constant and valid path
+	}
+	return found
+}
