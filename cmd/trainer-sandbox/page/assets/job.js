@@ -88,17 +88,17 @@ class View {
       ["Epoch", String(job.epoch)], ["Best", job.best ? `${primary} ${number(job.best.value)} in epoch ${job.best.epoch}` : "–"],
       ["Started", clock(job.started)], [job.done ? "Took" : "Running for", duration((job.done ? job.updated : Date.now()) - job.started)], ["Trace", job.trace],
     ];
-    this.head.replaceChildren(
+    this.head.replaceChildren(...[
       h("h1", {}, job.id, " ", badge(job.state)),
       h("progress", { max: "100", value: String(job.done?.status === "succeeded" ? 100 : job.progress ?? 0), "aria-label": "Progress" }),
-      h("p", { class: "quiet now" }, this.now()),
-      h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
+      job.done ? null : h("p", { class: "quiet now" }, this.now()),
+      h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    ].filter(Boolean));
   }
 
   // now says in words what is going on.
   now() {
     const { job } = this;
-    if (job.done) return "";
     const t = job.transfer;
     if (t) return `${job.phase || "transfer"}: ${t.what} ${bytes(t.bytes_done)} of ${t.bytes_total ? bytes(t.bytes_total) : "?"} at ${bytes(t.bytes_per_second)}/s`;
     return job.phase || `${number(job.progress)} %`;
@@ -109,18 +109,21 @@ class View {
     this.failure.hidden = !done;
     if (!done) return;
     const e = done.error ?? {};
-    this.failure.replaceChildren(
+    this.failure.replaceChildren(...[
       h("h2", {}, e.code ?? "Failed"), h("p", { class: "message" }, e.message ?? done.error_message), e.hint ? h("p", { class: "hint" }, e.hint) : null,
       h("p", { class: "quiet" }, [e.type, e.retryable ? "worth trying again" : null, done.exit_code == null ? null : `exit code ${done.exit_code}`].filter(Boolean).join(" · ")),
-      e.evidence?.length ? h("pre", { tabindex: "0", "aria-label": "Evidence" }, e.evidence.join("\n")) : null);
+      e.evidence?.length ? h("pre", { tabindex: "0", "aria-label": "Evidence" }, e.evidence.join("\n")) : null,
+    ].filter(Boolean));
   }
 
   drawTimeline() {
     const phases = this.job.phases();
     const total = phases.reduce((sum, p) => sum + ((p.to ?? Date.now()) - p.from), 0) || 1;
+    const { state, done } = this.job;
+    const failed = state !== "failed" ? null : (done.exit_code && phases.find((p) => p.name === "train")) || phases.at(-1);
     this.timeline.replaceChildren(...phases.map((phase) => {
       const took = (phase.to ?? Date.now()) - phase.from;
-      const item = h("li", { class: phase.to == null ? "open" : "" }, h("strong", {}, phase.name), " ", duration(took));
+      const item = h("li", { class: phase === failed ? "failed" : phase.to == null ? "open" : "" }, h("strong", {}, phase.name), " ", duration(took), phase === failed ? ", failed" : "");
       item.style.flexGrow = String(Math.max(0.04, took / total));
       return item;
     }));

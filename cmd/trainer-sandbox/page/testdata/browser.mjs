@@ -148,6 +148,21 @@ const steps = {
     await shot("job-dark");
     await tab.locator("#theme").click();
   },
+  async "a telephone's window needs no scrolling sideways"() {
+    await tab.setViewportSize({ width: 390, height: 844 });
+    const fits = async (what) => {
+      const [wide, window] = await tab.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(wide <= window, `${what} is ${wide} pixels wide in a window of ${window}`);
+    };
+    await tab.locator(".samples .frame svg").first().waitFor({ state: "attached" });
+    await shot("job-narrow");
+    await fits("a job");
+    await tab.goto(PAGE_URL);
+    await has("tbody tr", "demo");
+    await shot("jobs-narrow");
+    await fits("the list of jobs");
+    await tab.setViewportSize({ width: 1240, height: 900 });
+  },
   async "a failure shows its card"() {
     await start("broken");
     await tab.goto(`${PAGE_URL}/?job=broken`);
@@ -161,7 +176,12 @@ const steps = {
     await has("#failure .hint", "BATCH_SIZE is 64.");
     await has("#failure pre", "<script>alert(1)</script>");
     await has("#failure", "exit code 1");
+    await has(".timeline li.failed", "train");
     await shot("failure");
+    await post("brief", "done", { status: "failed", final_metrics: {}, checkpoint_path: null, error_message: "It broke." });
+    await tab.goto(`${PAGE_URL}/?job=brief`);
+    await has("#failure .message", "It broke.");
+    assert.ok(!(await text("#failure")).includes("null"), "a failure without a hint says null");
   },
   async "a job that nobody knows is waited for"() {
     await tab.goto(`${PAGE_URL}/?job=nobody`);
