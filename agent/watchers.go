@@ -191,6 +191,9 @@ func (j *job) noted(m contract.Message) {
 
 // openReader reports the epochs of a script that calls nobody.
 func (j *job) openReader(ctx context.Context) error {
+	if j.previous == nil { // a run that ended has reported what it had to
+		_ = os.Remove(j.ws.reported())
+	}
 	reader, err := autoreport.New(autoreport.Options{
 		Dir: j.ws.output(), Epochs: j.cfg.Epochs, After: j.prepared.resumeEpoch, StateFile: j.ws.reported(),
 		System: j.systemNow, Now: j.Now, Logger: j.log,

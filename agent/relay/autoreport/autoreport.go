@@ -15,7 +15,7 @@ import (
 // Times of the search for result files.
 const (
 	Every = 2 * time.Second  // between two looks at known files
-	Grace = 10 * time.Second // for the child to report the epoch itself
+	Grace = 10 * time.Second // for the child to report an epoch itself, when it is silent as a rule
 
 	searchEvery = 5 // looks between two searches of the folder
 )
@@ -28,8 +28,9 @@ type Options struct {
 
 	After int // epochs up to this one were reported: where the job resumes
 
-	// StateFile remembers what was reported across restarts of the agent; empty
-	// means that everything that is there at the start was reported before.
+	// StateFile remembers what was reported across restarts of the agent. Where
+	// it is not there the run begins, and everything that is in Dir was reported
+	// before. Empty remembers nothing.
 	StateFile string
 	System    func() *contract.System // added to the heartbeats; nil adds nothing
 
@@ -42,12 +43,12 @@ type Options struct {
 type Reporter struct {
 	opts Options
 
-	mu       sync.Mutex
-	sources  map[string]*source // by path
-	looks    int
-	due      []pending
-	state    state
-	silenced bool
+	mu      sync.Mutex
+	sources map[string]*source // by path
+	looks   int
+	due     []pending
+	state   state
+	earlier map[string]int // groups that were there before the run: their last epoch
 }
 
 // A pending epoch waits for its grace to pass.
@@ -57,8 +58,8 @@ type pending struct {
 	seen  time.Time
 }
 
-// New makes a Reporter and takes note of the result files that are there
-// already: they tell of an earlier run.
+// New makes a Reporter. Result files that are there already when the run begins
+// tell of an earlier one, and are taken note of.
 func New(opts Options) (*Reporter, error) {
 	if opts.Dir == "" || opts.Emit == nil {
 		return nil, errors.New("autoreport: Options.Dir and Options.Emit are required")
@@ -70,22 +71,30 @@ func New(opts Options) (*Reporter, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Reporter{opts: opts, sources: map[string]*source{}, state: loadState(opts.StateFile)}
-	r.baseline()
+	r := &Reporter{opts: opts, sources: map[string]*source{}, earlier: map[string]int{}}
+	var known bool
+	if r.state, known = loadState(opts.StateFile); !known {
+		r.baseline()
+	}
 	return r, nil
 }
 
-// baseline marks the epochs of files that the state does not know as reported.
+// baseline marks the epochs that are there as reported.
 func (r *Reporter) baseline() {
 	r.search()
 	for _, s := range r.sources {
-		if _, known := r.state.Reported[s.group]; known {
-			continue
-		}
 		rows, _, _ := s.read(r.opts.Dir) // an unreadable one has nothing to skip
 		if len(rows) > 0 {
 			r.state.report(s.group, rows[len(rows)-1].epoch)
+			r.earlier[s.group] = r.state.Reported[s.group]
 		}
+	}
+	r.save()
+}
+
+func (r *Reporter) save() {
+	if err := r.state.save(r.opts.StateFile); err != nil {
+		r.opts.Logger.Warn("the reported epochs could not be remembered", "error", err)
 	}
 }
 
@@ -97,8 +106,9 @@ func (r *Reporter) Observe(msg contract.Message) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.silenced {
-		r.silenced, r.due = true, nil
+	if !r.state.Speaks {
+		r.state.Speaks, r.due = true, nil
+		r.save()
 		r.opts.Logger.Info("the trainer reports its epochs itself, result files are not read")
 	}
 }
@@ -112,7 +122,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ticker.C:
-			if r.look(r.opts.Grace) {
+			if r.look(false) {
 				return nil
 			}
 		}
@@ -124,15 +134,15 @@ func (r *Reporter) Finish() {
 	r.mu.Lock()
 	r.looks = 0
 	r.mu.Unlock()
-	r.look(0)
+	r.look(true)
 }
 
-// look reads what has grown and emits what has waited for the grace. It reports
-// whether the reporter has been silenced.
-func (r *Reporter) look(grace time.Duration) (silenced bool) {
+// look reads what has grown and emits what is due; ended says that the child can
+// speak no more. It reports whether the child speaks for itself.
+func (r *Reporter) look(ended bool) (speaks bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.silenced {
+	if r.state.Speaks {
 		return true
 	}
 	if r.looks%searchEvery == 0 {
@@ -142,7 +152,7 @@ func (r *Reporter) look(grace time.Duration) (silenced bool) {
 	for _, path := range sorted(r.sources) {
 		r.collect(r.sources[path])
 	}
-	return r.emit(grace)
+	return r.emit(ended)
 }
 
 func sorted(sources map[string]*source) []string {
@@ -177,8 +187,16 @@ func (r *Reporter) collect(s *source) {
 	if !changed {
 		return
 	}
+	if was, ok := r.earlier[s.group]; ok && (len(rows) == 0 || rows[len(rows)-1].epoch < was) {
+		delete(r.earlier, s.group) // begun anew, by this run
+		delete(r.state.Reported, s.group)
+	}
 	for _, row := range rows {
-		if row.epoch <= max(r.state.Reported[s.group], r.opts.After) || r.waits(row.epoch) {
+		if row.epoch <= max(r.state.Reported[s.group], r.opts.After) {
+			continue
+		}
+		if i := r.waits(row.epoch); i >= 0 {
+			r.due[i].row = row // which may have more metrics by now
 			continue
 		}
 		r.state.Group = s.group
@@ -186,28 +204,36 @@ func (r *Reporter) collect(s *source) {
 	}
 }
 
-func (r *Reporter) waits(epoch int) bool {
-	return slices.ContainsFunc(r.due, func(p pending) bool { return p.row.epoch == epoch })
+// waits is an epoch's place in the line, -1 when it is not there.
+func (r *Reporter) waits(epoch int) int {
+	return slices.IndexFunc(r.due, func(p pending) bool { return p.row.epoch == epoch })
 }
 
-func (r *Reporter) emit(grace time.Duration) (silenced bool) {
-	now := r.opts.Now()
-	for len(r.due) > 0 && now.Sub(r.due[0].seen) >= grace {
+// ripe reports whether the first epoch in the line may be reported (the law).
+func (r *Reporter) ripe(ended bool) bool {
+	if len(r.due) == 0 || ended {
+		return len(r.due) > 0
+	}
+	followed := len(r.due) > 1
+	return (followed || r.state.Silent) && r.opts.Now().Sub(r.due[0].seen) >= r.opts.Grace
+}
+
+func (r *Reporter) emit(ended bool) (speaks bool) {
+	for r.ripe(ended) {
 		p := r.due[0]
 		r.due = r.due[1:]
 		if err := r.emitOne(p); err != nil {
 			r.opts.Logger.Warn("an epoch of a result file could not be reported yet", "epoch", p.row.epoch, "error", err)
-			if !r.silenced {
+			if !r.state.Speaks {
 				r.due = slices.Insert(r.due, 0, p)
 			}
 			break
 		}
 		r.state.report(p.group, p.row.epoch)
-		if err := r.state.save(r.opts.StateFile); err != nil {
-			r.opts.Logger.Warn("the reported epochs could not be remembered", "error", err)
-		}
+		r.state.Silent = true
+		r.save()
 	}
-	return r.silenced
+	return r.state.Speaks
 }
 
 // emitOne calls Emit without the lock, since it may lead back to Observe.

@@ -148,12 +148,77 @@ func TestAChildThatReportsWins(t *testing.T) {
 		b := newBench(t, t.TempDir(), nil)
 		b.write("results.csv", lines[0]+lines[1])
 		b.work(Grace / 2) // the row is seen, its grace has not passed
-		b.Observe(contract.Message{Kind: contract.KindHeartbeat, Body: []byte(`{"epoch":1}`)})
+		b.Observe(childsEpoch(1))
 		b.write("results.csv", lines[2])
 		b.work(time.Hour)
 		b.Finish()
 		if b.epochs() != "" {
 			t.Errorf("reported the epochs %q beside the child", b.epochs())
+		}
+	})
+}
+
+func childsEpoch(n int) contract.Message {
+	return contract.Message{Kind: contract.KindHeartbeat, Body: fmt.Appendf(nil, `{"epoch":%d}`, n)}
+}
+
+func TestAChildThatReportsLongAfterTheRowIsTheOnlyOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := fixture(t, "ultralytics_8.4_detect.csv")
+		state := filepath.Join(t.TempDir(), "state.json")
+		b := newBench(t, t.TempDir(), func(o *Options) { o.StateFile = state })
+		b.write("results.csv", lines[0]+lines[1])
+		b.work(time.Hour) // an evaluation, an upload, a slow disk
+		b.Observe(childsEpoch(1))
+		b.write("results.csv", lines[2])
+		b.work(time.Hour)
+		next := newBench(t, b.dir, func(o *Options) { o.StateFile = state }) // the agent was killed
+		next.write("results.csv", lines[3])
+		next.work(time.Hour)
+		next.Finish()
+		if b.epochs()+next.epochs() != "" {
+			t.Errorf("reported %q, and %q after a restart, beside the child", b.epochs(), next.epochs())
+		}
+	})
+}
+
+func TestASilentChildsEpochsComeWithTheNextAndThenAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := fixture(t, "ultralytics_8.4_detect.csv")
+		b := newBench(t, t.TempDir(), nil)
+		for i, want := range []string{"", "1 2", "1 2 3"} {
+			if i == 0 {
+				b.write("results.csv", lines[0])
+			}
+			b.write("results.csv", lines[i+1])
+			b.work(Grace / 2)
+			if got := b.epochs(); len(got) >= len(want) && want != "" {
+				t.Errorf("row %d: reported %q within its grace", i+1, got)
+			}
+			b.work(Grace)
+			if got := b.epochs(); got != want {
+				t.Errorf("row %d: reported %q, want %q", i+1, got, want)
+			}
+		}
+	})
+}
+
+func TestAFileThatIsBegunAnewIsTheRunsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, lines := t.TempDir(), fixture(t, "ultralytics_8.4_detect.csv")
+		(&bench{t: t, dir: dir}).write("train/results.csv", lines[0]+lines[1]+lines[2])
+		b := newBench(t, dir, nil)
+		b.work(time.Minute)
+		if err := os.Remove(filepath.Join(dir, "train/results.csv")); err != nil { // exist_ok=True
+			t.Fatal(err)
+		}
+		b.write("train/results.csv", lines[0]+lines[1])
+		b.work(time.Minute)
+		b.write("train/results.csv", lines[2]+lines[3])
+		b.work(time.Minute)
+		b.Finish()
+		if b.epochs() != "1 2 3" {
+			t.Errorf("reported %q, want 1 2 3", b.epochs())
 		}
 	})
 }
@@ -165,6 +230,7 @@ func TestOtherMessagesOfTheChildAreNoHeartbeats(t *testing.T) {
 		b.Observe(contract.Message{Kind: contract.KindEvent, Body: []byte(`{}`)})
 		b.write("results.csv", lines[0]+lines[1])
 		b.work(time.Minute)
+		b.Finish()
 		if b.epochs() != "1" || b.sent[0].Metrics["accuracy"] != 0.5 {
 			t.Errorf("reported %+v", b.sent)
 		}
@@ -178,14 +244,16 @@ func TestARestartedAgentRepeatsNoEpochAndLosesNone(t *testing.T) {
 		keep := func(o *Options) { o.StateFile = stateFile }
 		b := newBench(t, dir, keep)
 		b.write("results.csv", lines[0]+lines[1])
-		b.work(time.Minute)
-		b.write("results.csv", lines[2])
-		b.work(Grace / 2) // killed before the grace has passed
+		b.work(time.Minute) // killed before it is known whether the child is silent
 		second := newBench(t, dir, keep)
-		second.write("results.csv", lines[3])
+		second.write("results.csv", lines[2])
 		second.work(time.Minute)
-		if b.epochs() != "1" || second.epochs() != "2 3" {
-			t.Errorf("reported %q before and %q after the restart, want 1 and 2 3", b.epochs(), second.epochs())
+		second.write("results.csv", lines[3])
+		second.work(Grace / 2) // killed before the grace has passed
+		third := newBench(t, dir, keep)
+		third.work(time.Minute)
+		if got := b.epochs() + "|" + second.epochs() + "|" + third.epochs(); got != "|1 2|3" {
+			t.Errorf("reported %s in three lives, want |1 2|3", got)
 		}
 	})
 }
@@ -200,7 +268,7 @@ func TestFilesOfAnEarlierRunAreNotReported(t *testing.T) {
 			t.Fatalf("reported the epochs %q of an earlier run", b.epochs())
 		}
 		b.write("train2/results.csv", lines[0]+lines[1])
-		b.work(time.Minute)
+		b.Finish()
 		if b.epochs() != "1" {
 			t.Errorf("reported %q of the new run, want 1", b.epochs())
 		}
@@ -213,6 +281,7 @@ func TestResumedEpochsAreNotReportedAgain(t *testing.T) {
 		b := newBench(t, t.TempDir(), func(o *Options) { o.After = 2 })
 		b.write("results.csv", strings.Join(lines, ""))
 		b.work(time.Minute)
+		b.Finish()
 		if b.epochs() != "3" {
 			t.Errorf("reported %q, want 3", b.epochs())
 		}
@@ -227,6 +296,7 @@ func TestASecondResultFileOfTheScriptIsIgnored(t *testing.T) {
 		b.work(time.Minute)
 		b.write("val/results.csv", lines[0]+lines[1]+lines[2])
 		b.work(time.Minute)
+		b.Finish()
 		if b.epochs() != "1" {
 			t.Errorf("reported %q, want 1", b.epochs())
 		}
@@ -238,12 +308,12 @@ func TestAnEpochThatTheOutboxRefusesIsReportedLater(t *testing.T) {
 		lines := fixture(t, "ultralytics_8.4_detect.csv")
 		b := newBench(t, t.TempDir(), nil)
 		b.fail = errors.New("full")
-		b.write("results.csv", lines[0]+lines[1])
+		b.write("results.csv", lines[0]+lines[1]+lines[2])
 		b.work(time.Minute)
 		b.fail = nil
 		b.work(time.Minute)
-		if b.epochs() != "1" {
-			t.Errorf("reported %q, want 1", b.epochs())
+		if b.epochs() != "1 2" {
+			t.Errorf("reported %q, want 1 2", b.epochs())
 		}
 	})
 }
@@ -310,23 +380,31 @@ func TestLinksOutOfTheFolderAreNotFollowed(t *testing.T) {
 	})
 }
 
-func FuzzResultFiles(f *testing.F) {
+func FuzzResultsCSV(f *testing.F) {
 	f.Add([]byte("epoch,time,loss\n1,2,3\n"))
+	f.Add([]byte("  epoch, loss\n 0, nan\n 1, inf\n"))
+	f.Fuzz(func(t *testing.T, b []byte) { checkRows(t, b, parseCSV) })
+}
+
+func FuzzTrainerState(f *testing.F) {
 	f.Add([]byte(`{"log_history":[{"epoch":1.0,"eval_accuracy":NaN}]}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, parse := range []func([]byte) ([]row, error){parseCSV, parseTrainerState} {
-			rows, err := parse(b)
-			if err != nil {
-				continue
-			}
-			for _, r := range rows {
-				if r.epoch < 1 || len(r.metrics) > maxMetrics {
-					t.Errorf("epoch %d with %d metrics", r.epoch, len(r.metrics))
-				}
-				if _, err := json.Marshal(r.metrics); err != nil {
-					t.Errorf("epoch %d: %v", r.epoch, err)
-				}
-			}
+	f.Add([]byte(`{"log_history":[{"epoch":0.5,"loss":1e999},{"epoch":2.0,"loss":null}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) { checkRows(t, b, parseTrainerState) })
+}
+
+// checkRows wants what a heartbeat can be made of: epochs from 1 on, with metrics
+// that are bounded and can be written.
+func checkRows(t *testing.T, b []byte, parse func([]byte) ([]row, error)) {
+	rows, err := parse(b)
+	if err != nil {
+		return
+	}
+	for _, r := range rows {
+		if r.epoch < 1 || len(r.metrics) > maxMetrics {
+			t.Errorf("epoch %d with %d metrics", r.epoch, len(r.metrics))
 		}
-	})
+		if _, err := json.Marshal(r.metrics); err != nil {
+			t.Errorf("epoch %d: %v", r.epoch, err)
+		}
+	}
 }

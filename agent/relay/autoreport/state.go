@@ -9,20 +9,20 @@ import (
 // state is what was reported, kept across restarts of the agent.
 type state struct {
 	Group    string         `json:"group,omitempty"` // the run that is reported
-	Reported map[string]int `json:"reported"`        // group → its last reported epoch
+	Reported map[string]int `json:"reported"`        // group → its last reported epoch, or the last one that was there before
+	Speaks   bool           `json:"speaks"`          // the child reports itself (the law, 1)
+	Silent   bool           `json:"silent"`          // the child let an epoch pass (the law, 3)
 }
 
-// loadState reads the state; a file that is not there or not readable means
-// that nothing is known.
-func loadState(path string) state {
-	var s state
-	if b, err := os.ReadFile(path); err == nil {
-		_ = json.Unmarshal(b, &s)
-	}
+// loadState reads the state. A file that is not there or not readable means that
+// nothing is known: the run begins.
+func loadState(path string) (s state, known bool) {
+	b, err := os.ReadFile(path)
+	known = err == nil && json.Unmarshal(b, &s) == nil
 	if s.Reported == nil {
 		s.Reported = map[string]int{}
 	}
-	return s
+	return s, known
 }
 
 func (s *state) report(group string, epoch int) {
