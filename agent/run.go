@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
 	"github.com/vision-platform/trainer-agent/agent/process"
@@ -45,8 +46,9 @@ func (j *job) run(ctx context.Context) outcome {
 	j.sampler.CheckChild(child.PID())
 	j.emit(contract.EventTrainingStarted, "The "+jobNoun(j.cfg.Job.Type)+" process has started",
 		map[string]any{"command": j.Command, "pid": child.PID(), "resumed": j.prepared.resume != ""})
-	debug.FreeOSMemory() // what preparing took belongs to the training now
+	small := start(ctx, staySmall)
 	o := j.supervise(ctx, child)
+	small.stop()
 	// Leftovers go before the last scan: nobody writes checkpoints any more.
 	child.Stop(ctx, process.Stop{Reason: process.ReasonFinished})
 	status := j.statusOf(child)
@@ -155,7 +157,7 @@ func (j *job) stopChild(ctx context.Context, child *process.Child, reason proces
 		map[string]any{"reason": reason, "grace_seconds": grace.Seconds()})
 	result := child.Stop(ctx, process.Stop{Reason: reason, Grace: grace})
 	if result.Killed {
-		j.warn(fmt.Sprintf("The process did not end within %s of SIGTERM and was killed.", grace))
+		j.warn(fmt.Sprintf("The process did not end within %s of %s and was killed.", result.Grace.Round(100*time.Millisecond), unix.SignalName(result.Signal)))
 	}
 	if err := result.Err(); err != nil {
 		j.warn(err.Error())

@@ -103,7 +103,7 @@ func TestEveryVariableRefusesNonsense(t *testing.T) {
 		"DEVICE": true, "WORKSPACE_DIR": true, "AWS_ACCESS_KEY_ID": true, "AWS_REGION": true, "R2_ACCESS_KEY_ID": true, "DATASET_PATH": true,
 		"PRIMARY_METRIC": true, "AGENT_DATASET_CACHE_DIR": true, "AGENT_LOCAL_BUCKET_DIR": true, "AGENT_CA_FILE": true, "AGENT_GPU_PROBE": true,
 	}
-	for _, v := range variables {
+	for _, v := range variables() {
 		if v.secret || anything[v.name] {
 			continue
 		}
@@ -309,7 +309,7 @@ func TestReferenceIsUpToDate(t *testing.T) {
 
 // A tag is code too.
 func TestTagsAreComplete(t *testing.T) {
-	for _, v := range variables {
+	for _, v := range variables() {
 		if v.name == "" || v.group == "" || v.desc == "" || v.example == "" {
 			t.Errorf("%s: a tag is missing", v.field.Name)
 		}

@@ -31,7 +31,7 @@ func Load() (*Config, []Problem) {
 	c := &Config{set: map[string]bool{}, TokenFile: os.Getenv("CALLBACK_TOKEN_FILE")}
 	var problems []Problem
 	target := reflect.ValueOf(&c.Environment).Elem()
-	for _, v := range variables {
+	for _, v := range variables() {
 		if os.Getenv(v.name) == "" {
 			_ = os.Unsetenv(v.name) // so that envconfig applies the default
 		}

@@ -25,7 +25,7 @@ func misspellings(environ []string) (problems []Problem) {
 }
 
 func isKnown(name string) bool {
-	return slices.ContainsFunc(variables, func(v variable) bool {
+	return slices.ContainsFunc(variables(), func(v variable) bool {
 		return name == v.name || v.secret && name == v.name+"_FILE"
 	})
 }
@@ -34,7 +34,7 @@ func isKnown(name string) bool {
 // at most two edits away when the name is long enough for that to be no chance.
 func nearest(name string) string {
 	best, distance := "", 3
-	for _, v := range variables {
+	for _, v := range variables() {
 		if squash(name) == squash(v.name) {
 			return v.name
 		}

@@ -30,7 +30,7 @@ func WriteReference(w io.Writer) error {
 			b.WriteString(g.intro + "\n\n")
 		}
 		b.WriteString("| variable | required | default | takes | meaning |\n|---|---|---|---|---|\n")
-		for _, v := range variables {
+		for _, v := range variables() {
 			if v.group == g.name {
 				b.WriteString(v.row())
 			}
@@ -66,8 +66,8 @@ type Row struct {
 
 // Rows lists every variable with its value and what is wrong with it.
 func (c *Config) Rows(problems []Problem) []Row {
-	rows := make([]Row, 0, len(variables))
-	for _, v := range variables {
+	rows := make([]Row, 0, len(variables()))
+	for _, v := range variables() {
 		r := Row{Variable: v.name, Group: v.group, Value: c.text(v)}
 		switch {
 		case c.set[v.name]:
@@ -92,7 +92,7 @@ func (c *Config) Rows(problems []Problem) []Row {
 // no rendezvous: some libraries take MASTER_PORT alone for one.
 func (c *Config) Values() map[string]string {
 	values := map[string]string{}
-	for _, v := range variables {
+	for _, v := range variables() {
 		if v.group == "nodes" && c.Nodes == 1 {
 			continue
 		}
@@ -105,7 +105,7 @@ func (c *Config) Values() map[string]string {
 
 // SecretNames lists the variables that no child may see.
 func SecretNames() (names []string) {
-	for _, v := range variables {
+	for _, v := range variables() {
 		if v.secret {
 			names = append(names, v.name, v.name+"_FILE")
 		}

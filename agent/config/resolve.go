@@ -161,7 +161,7 @@ func (c *Config) needs(v variable) bool {
 
 // missing reports the required variables that are not there.
 func (c *Config) missing(known []Problem) (problems []Problem) {
-	for _, v := range variables {
+	for _, v := range variables() {
 		reported := func(p Problem) bool { return p.Variable == v.name || p.Variable == v.name+"_FILE" }
 		if c.set[v.name] || !c.needs(v) || slices.ContainsFunc(known, reported) {
 			continue
@@ -177,7 +177,7 @@ func (c *Config) missing(known []Problem) (problems []Problem) {
 // Named reports whether JOB_ID is usable, so that a failure can be told to the
 // backend even when other variables are wrong.
 func (c *Config) Named() bool {
-	for _, v := range variables {
+	for _, v := range variables() {
 		if v.name == "JOB_ID" {
 			return v.pattern().MatchString(c.JobID) && strings.Trim(c.JobID, ".") != ""
 		}

@@ -24,7 +24,8 @@ type variable struct {
 	secret   bool
 }
 
-var variables = readVariables()
+// variables are read at first use: a command without a job starts sooner.
+var variables = sync.OnceValue(readVariables)
 
 func readVariables() []variable {
 	t := reflect.TypeFor[Environment]()

@@ -31,9 +31,11 @@ type Stop struct {
 // Outcome is how a stop went.
 type Outcome struct {
 	Reason    Reason
-	Killed    bool          // something had to be killed: the grace was not enough
-	Took      time.Duration // until the last process was gone
-	Survivors []Process     // not gone within KillWait: uninterruptible sleep, or not ours to kill
+	Signal    syscall.Signal // the first that was sent
+	Killed    bool           // something had to be killed: the grace was not enough
+	Grace     time.Duration  // between that signal and SIGKILL: less than asked for after a second request
+	Took      time.Duration  // until the last process was gone
+	Survivors []Process      // not gone within KillWait: uninterruptible sleep, or not ours to kill
 }
 
 // Err names the survivors; nil when there are none.
@@ -60,8 +62,10 @@ func (c *Child) stopNow(ctx context.Context, stop Stop) Outcome {
 	if stop.Signal == 0 {
 		stop.Signal = c.sup.askedBy(stop.Reason)
 	}
+	out.Signal = stop.Signal
 	if stop.Grace > 0 && c.ask(stop.Signal) {
 		out.Killed = !c.waitGroup(ctx, stop.Grace)
+		out.Grace = time.Since(began)
 	} else {
 		out.Killed = c.alive()
 	}

@@ -171,7 +171,7 @@ func TestSecondRequestShortensTheGraceAndTheThirdEndsIt(t *testing.T) {
 					go func() { stopped <- c.Stop(context.Background(), Stop{Grace: longGrace}) }()
 				}
 			}
-			if got := <-stopped; !got.Killed || got.Err() != nil {
+			if got := <-stopped; !got.Killed || got.Err() != nil || got.Grace >= longGrace || got.Signal != syscall.SIGTERM {
 				t.Errorf("outcome %+v", got)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -58,14 +59,16 @@ func predictable(name string) bool {
 	return !strings.HasPrefix(name, "_")
 }
 
-var digits = regexp.MustCompile(`[0-9]+`)
+var digits = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`[0-9]+`)
+})
 
 // compareNatural compares as timm's natural_key does: the lower-cased name split
 // at runs of digits, runs by value.
 func compareNatural(a, b string) int {
 	a, b = strings.ToLower(a), strings.ToLower(b)
 	for {
-		at, bt := digits.FindStringIndex(a), digits.FindStringIndex(b)
+		at, bt := digits().FindStringIndex(a), digits().FindStringIndex(b)
 		textA, textB := a, b
 		if at != nil {
 			textA = a[:at[0]]
@@ -108,23 +111,27 @@ func safe(name string) string {
 	if name == "" {
 		return "class"
 	}
-	if reserved.MatchString(name) {
+	if reserved().MatchString(name) {
 		name += "_"
 	}
 	return name
 }
 
 // reserved are names that Windows keeps for devices.
-var reserved = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)`)
+var reserved = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)`)
+})
 
 // keyword finds the words by which Hugging Face's datasets takes any folder of a
 // path for a split (data_files.py, SPLIT_KEYWORDS), between its separators.
-var keyword = regexp.MustCompile(`(?i)(^|[-._ 0-9])(training|train|validation|valid|dev|val|testing|test|evaluation|eval)([-._ 0-9]|$)`)
+var keyword = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(^|[-._ 0-9])(training|train|validation|valid|dev|val|testing|test|evaluation|eval)([-._ 0-9]|$)`)
+})
 
 // guard breaks split keywords with a plus sign behind them.
 func guard(name string) string {
 	for {
-		at := keyword.FindStringSubmatchIndex(name)
+		at := keyword().FindStringSubmatchIndex(name)
 		if at == nil {
 			return name
 		}

@@ -4,7 +4,7 @@
 Every init runs the same commands as PID 1 of a fresh PID namespace, in turns, so that
 a busy machine hits all alike. Prints one markdown section.
 
-    python3 testdata/bench/init/bench.py --agent bin/trainer-agent
+    python3 testdata/bench/init/bench.py --agent bin/trainer-agent --sandbox bin/trainer-sandbox
 """
 import argparse
 import json
@@ -16,6 +16,8 @@ import statistics
 import subprocess
 import sys
 import time
+
+import training
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BURST = [signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGXCPU, signal.SIGXFSZ,
@@ -95,6 +97,15 @@ def idle(all_inits, seconds):
     return result
 
 
+def beside_a_training(agent, sandbox, seconds):
+    """The agent's RSS in MiB, at the beginning and at the end, and its CPU in percent of a core."""
+    with training.sleeping(agent, sandbox) as pid:
+        time.sleep(2)
+        first, before = memory(pid), cpu_seconds(pid)
+        time.sleep(seconds)
+        return first, memory(pid), 100 * (cpu_seconds(pid) - before) / seconds
+
+
 def burst(init, rounds):
     """Signals that arrive, of those sent in bursts of 11 different ones."""
     process = start(init, sys.executable, os.path.join(HERE, "listener.py"), *[str(int(s)) for s in BURST])
@@ -144,6 +155,7 @@ def escalation(init, patience):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--agent", default="bin/trainer-agent")
+    parser.add_argument("--sandbox", default="bin/trainer-sandbox")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--orphans", type=int, default=10000)
     parser.add_argument("--idle", type=float, default=20, help="seconds")
@@ -155,6 +167,7 @@ def main():
 
     start_ms, fastest = latency(everyone, args.rounds)
     idle_use = idle(everyone, args.idle)
+    first, last, cpu = beside_a_training(agent, os.path.abspath(args.sandbox), args.idle)
     print("## PID 1 beside tini, dumb-init and catatonit\n")
     print(f"Binary: {os.path.getsize(agent) / 2**20:.1f} MiB. Medians of {args.rounds} starts; "
           f"a command without any init starts in {start_ms['none']:.1f} ms.\n")
@@ -172,6 +185,8 @@ def main():
               f"| {rss:.1f} MiB ({rss / idle_use['tini'][0]:.0f}×) | {cpu:.3f} % "
               f"| {arrived} of {sent} | {storm['zombies']} (storm {storm['seconds']:.1f} s) "
               f"| {'never' if ended is None else f'{ended:.1f} s (grace 1 s)'} |")
+    print(f"\nThe table is of `trainer-agent exec`. A whole job (`run`: outbox, relay, watchers, heartbeats to a backend) whose training sleeps: "
+          f"RSS {first:.1f} MiB at its start and {last:.1f} MiB after {args.idle:.0f} s, {cpu:.3f} % of a core.")
     print()
 
 

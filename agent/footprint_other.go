@@ -1,0 +1,7 @@
+//go:build !linux
+
+package agent
+
+import "runtime/debug"
+
+func giveBack() { debug.FreeOSMemory() }
