@@ -25,10 +25,10 @@ import (
 
 // ConvertCmd converts a dataset at someone's desk, as the agent would in a job.
 type ConvertCmd struct {
-	From    string `required:"" help:"Dataset: a folder or a zip." placeholder:"DIR|ZIP"`
-	Task    string `required:"" help:"Task type, for example object_detection." placeholder:"TASK"`
-	To      string `help:"Format to write: yolo, imagefolder or coco. By default the one that Ultralytics reads for the task." placeholder:"FORMAT"`
-	Out     string `help:"Folder to make." placeholder:"DIR" type:"path"`
+	From    string `required:"" help:"Dataset: a folder or a zip." placeholder:"DIR|ZIP" complete:"files"`
+	Task    string `required:"" help:"Task type, for example object_detection." placeholder:"TASK" complete:"object_detection,instance_segmentation,pose_estimation,image_classification,zero_shot_classification,semantic_segmentation"`
+	To      string `help:"Format to write: yolo, imagefolder or coco. By default the one that Ultralytics reads for the task." placeholder:"FORMAT" complete:"yolo,imagefolder,coco"`
+	Out     string `help:"Folder to make." placeholder:"DIR" type:"path" complete:"folders"`
 	Split   string `help:"How to split, as SPLIT_STRATEGY." placeholder:"JSON"`
 	Strict  bool   `help:"Refuse the dataset on warnings too."`
 	DryRun  bool   `help:"Report what is wrong with the dataset; write nothing."`

@@ -29,6 +29,9 @@ type cli struct {
 	Exec     ExecCmd     `cmd:"" help:"Only supervise a command: signals, zombies, exit status; no job."`
 	Env      EnvCmd      `cmd:"" help:"Print the reference of every environment variable, in Markdown."`
 	Version  VersionCmd  `cmd:"" help:"Print the version."`
+
+	Completion CompletionCmd `cmd:"" help:"Print the completion script of a shell."`
+	Complete   CompleteCmd   `cmd:"" name:"__complete" hidden:""`
 }
 
 const description = `One static binary between a vision-AI platform and a training script.
@@ -45,12 +48,16 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) 
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-func run(args []string) int {
-	var c cli
-	parser, err := kong.New(&c,
+// newParser makes the parser of the command line.
+func newParser() (*kong.Kong, error) {
+	return kong.New(&cli{},
 		kong.Name("trainer-agent"), kong.Description(description),
 		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
 	)
+}
+
+func run(args []string) int {
+	parser, err := newParser()
 	if err != nil {
 		panic(err) // a wrong struct tag: a bug that every test would meet
 	}

@@ -17,7 +17,7 @@ import (
 
 // ReplayCmd delivers undelivered.jsonl.
 type ReplayCmd struct {
-	From string `required:"" placeholder:"FILE|s3://…" help:"What an earlier run left: a file, an object's address, or - for standard input."`
+	From string `required:"" placeholder:"FILE|s3://…" complete:"files" help:"What an earlier run left: a file, an object's address, or - for standard input."`
 }
 
 // Help is shown below the flags.
