@@ -10,6 +10,8 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
+	kueue "sigs.k8s.io/kueue/apis/kueue/v1beta1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -17,17 +19,22 @@ import (
 
 // kinds that the manifests use; kustomizations are kustomize's own.
 var kinds = map[string]func() any{
+	"ConfigMap":      func() any { return new(corev1.ConfigMap) },
 	"Job":            func() any { return new(batchv1.Job) },
+	"JobSet":         func() any { return new(jobset.JobSet) },
+	"LocalQueue":     func() any { return new(kueue.LocalQueue) },
+	"Service":        func() any { return new(corev1.Service) },
 	"ServiceAccount": func() any { return new(corev1.ServiceAccount) },
 }
 
 func manifests(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("k8s/*/*.yaml")
-	if err != nil || len(files) < 5 {
-		t.Fatalf("%v: %v", files, err)
+	deeper, errDeeper := filepath.Glob("k8s/*/*/*.yaml")
+	if err != nil || errDeeper != nil || len(files) < 5 {
+		t.Fatalf("%v: %v %v", files, err, errDeeper)
 	}
-	return files
+	return append(files, deeper...)
 }
 
 // A field that Kubernetes does not know, or a wrong type, is an error here.
@@ -37,21 +44,29 @@ func TestManifestsDecodeStrictly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var head struct{ Kind string }
-		if err := yaml.Unmarshal(b, &head); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		make, known := kinds[head.Kind]
-		if !known {
-			if head.Kind != "Kustomization" {
-				t.Errorf("%s: kind %q has no type in this test", file, head.Kind)
-			}
-			continue
-		}
-		if err := yaml.UnmarshalStrict(b, make()); err != nil {
-			t.Errorf("%s: %v", file, err)
-		}
+		strict(t, file, b)
 	}
+}
+
+// strict decodes one document into the type of its kind.
+func strict(t *testing.T, name string, b []byte) any {
+	t.Helper()
+	var head struct{ Kind string }
+	if err := yaml.Unmarshal(b, &head); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	make, known := kinds[head.Kind]
+	if !known {
+		if head.Kind != "Kustomization" {
+			t.Errorf("%s: kind %q has no type in this test", name, head.Kind)
+		}
+		return nil
+	}
+	object := make()
+	if err := yaml.UnmarshalStrict(b, object); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	return object
 }
 
 func base(t *testing.T) batchv1.Job {
@@ -69,12 +84,24 @@ func base(t *testing.T) batchv1.Job {
 
 // podFailurePolicy is the contract's table of exit codes.
 func TestPodFailurePolicyFollowsTheContract(t *testing.T) {
-	job := base(t)
+	for _, overlay := range overlays {
+		t.Run(overlay, func(t *testing.T) { followsTheContract(t, rendered(t, overlay).spec(t)) })
+	}
+}
+
+func followsTheContract(t *testing.T, job batchv1.JobSpec) {
+	t.Helper()
+	if *job.PodReplacementPolicy != batchv1.Failed || job.Template.Spec.RestartPolicy != corev1.RestartPolicyNever {
+		t.Error("a second pod may run beside the first")
+	}
+	if first := job.PodFailurePolicy.Rules[0]; first.Action != batchv1.PodFailurePolicyActionIgnore || first.OnPodConditions[0].Type != corev1.DisruptionTarget {
+		t.Errorf("an evicted pod fails the job: %+v", first)
+	}
 	want := map[batchv1.PodFailurePolicyAction][]int32{
 		batchv1.PodFailurePolicyActionFailJob: {contract.ExitFailed, contract.ExitUndelivered},
 		batchv1.PodFailurePolicyActionCount:   {contract.ExitInfra, contract.ExitStopped},
 	}
-	for _, rule := range job.Spec.PodFailurePolicy.Rules {
+	for _, rule := range job.PodFailurePolicy.Rules {
 		if rule.OnExitCodes == nil {
 			continue
 		}

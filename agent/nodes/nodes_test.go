@@ -3,7 +3,6 @@ package nodes
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"slices"
@@ -365,7 +364,7 @@ func (p *proxy) pass(in net.Conn) {
 					return
 				}
 				if !p.isFrozen() {
-					if _, err := io.WriteString(pair[1], string(buf[:n])); err != nil {
+					if _, err := pair[1].Write(buf[:n]); err != nil {
 						return
 					}
 				}
