@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -112,6 +113,14 @@ func TestEdgeCasesOfFiles(t *testing.T) {
 			check: func(t *testing.T, p *converters.Prepared) {
 				if got := images(t, p); !slices.Contains(got, "0.png") {
 					t.Errorf("images %q", got)
+				}
+			}},
+		{name: "12 EXIF 6 is written upright for COCO, whose readers disagree on it", task: contract.TaskObjectDetection, format: contract.FormatCOCO,
+			root: sized(rotated(48, 64, 6), 64, 48, 16, 12, 32, 24), problem: "orientation_baked", check: func(t *testing.T, p *converters.Prepared) {
+				name := slices.IndexFunc(images(t, p), func(n string) bool { return n == "0.png" })
+				all := listing(t, p.Dir)
+				if both := all["annotations/instances_train.json"] + all["annotations/instances_val.json"]; name < 0 || !strings.Contains(both, `"file_name": "0.png", "width": 64, "height": 48`) {
+					t.Errorf("%v: %s", images(t, p), both)
 				}
 			}},
 		{name: "13 a JPEG with a trailer is copied", root: sized(append(slices.Clone(whole), "trailer"...), 64, 48, 16, 12, 32, 24), problem: "jpeg_without_end", label: map[string]string{"0.txt": goodRow},
@@ -282,6 +291,32 @@ func TestEdge20AFirstClassLikeAnImageNetCode(t *testing.T) {
 	}
 }
 
+// classes is a dataset of classes with these names, an image each in both splits.
+func classes(names ...string) func(t *testing.T) string {
+	return func(t *testing.T) string {
+		list, train, val := []any{}, []int{}, []int{}
+		for i, name := range names {
+			list = append(list, m{"id": i, "name": name})
+			train, val = append(train, i), append(val, i+len(names))
+		}
+		return dataset(t, 2*len(names), func(i int) []any { return []any{m{"class_id": i % len(names)}} },
+			m{"classes": list, "split_config": m{"splits": m{"train": train, "val": val}}})
+	}
+}
+
+// folders checks the folder of every class, which no two share.
+func folders(ok func(name string) bool) func(t *testing.T, p *converters.Prepared) {
+	return func(t *testing.T, p *converters.Prepared) {
+		seen := map[string]bool{}
+		for _, c := range p.Classes.Classes {
+			if seen[strings.ToLower(c.Folder)] || !ok(c.Folder) {
+				t.Errorf("class %q is in folder %q", c.Name, c.Folder)
+			}
+			seen[strings.ToLower(c.Folder)] = true
+		}
+	}
+}
+
 func TestEdgeCasesOfClassification(t *testing.T) {
 	of := func(per map[int][]any) func(t *testing.T) string {
 		return func(t *testing.T) string {
@@ -318,6 +353,12 @@ func TestEdgeCasesOfClassification(t *testing.T) {
 				t.Errorf("folders %q and %q", a, b)
 			}
 		}},
+		{name: "16 class names that are no folder names", root: classes(".hidden", "a/b", `a\b`, "..", "nul\x00", "CON", "dot.", strings.Repeat("긴", 100), "a:b"), check: folders(func(name string) bool {
+			return len(name) <= 255 && !strings.ContainsAny(name, "/\\:\x00") && !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, ".") && name != "CON"
+		})},
+		{name: "19 class names that are splits to Hugging Face", root: classes("train", "val", "test", "test_tube", "eval board", "validation"), check: folders(func(name string) bool {
+			return !regexp.MustCompile(`(^|[-._ 0-9])(train|val|test|eval|validation)([-._ 0-9]|$)`).MatchString(name)
+		})},
 		{name: "24 BMP is written as PNG, which timm reads", root: func(t *testing.T) string {
 			root := of(nil)(t)
 			put(t, root, m{"images/0.jpg": bmpOf(40, 40)})

@@ -23,13 +23,14 @@ import (
 )
 
 // Reader is what PIL reads without plugins, which is what COCO readers open
-// images with.
+// images with. Hugging Face datasets and detectron2 turn an image as its EXIF
+// block says, torchvision's CocoDetection does not: boxes would fit one of them.
 var Reader = plan.Reader{
 	Formats: map[string]bool{
 		imagefile.JPEG: true, imagefile.PNG: true, imagefile.BMP: true, imagefile.TIFF: true,
 		imagefile.WebP: true, imagefile.GIF: true, imagefile.AVIF: true, imagefile.JP2: true,
 	},
-	EXIF57: true,
+	Disputed: []int{2, 3, 4, 5, 6, 7, 8},
 }
 
 // Renumbered is the problem of ids that COCO cannot have.

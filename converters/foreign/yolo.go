@@ -3,6 +3,7 @@ package foreign
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"os"
 	"path"
 	"slices"
@@ -17,10 +18,12 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/source"
 )
 
-// maxConfigBytes bounds data.yaml and a label file; maxListBytes an image list.
+// maxConfigBytes bounds data.yaml and a label file, maxListBytes an image list,
+// maxPathBytes a path in either (PATH_MAX of Linux).
 const (
 	maxConfigBytes = 16 << 20
 	maxListBytes   = 1 << 30
+	maxPathBytes   = 4096
 )
 
 // yoloConfig is data.yaml.
@@ -169,9 +172,7 @@ func (r *yoloReader) images(value any) ([]string, error) {
 // data.yaml: leading parts are dropped until something is there.
 func (r *yoloReader) entry(value string) ([]string, error) {
 	for _, candidate := range []string{path.Join(r.config.Path, value), value} {
-		parts := strings.Split(strings.Trim(path.Clean("/"+candidate), "/"), "/")
-		for ; len(parts) > 0; parts = parts[1:] {
-			name := strings.Join(parts, "/")
+		for name := range tails(candidate) {
 			if r.t.Has(name) && strings.EqualFold(path.Ext(name), ".txt") {
 				return r.list(name)
 			}
@@ -215,12 +216,26 @@ func (r *yoloReader) resolve(line, dir string) string {
 	if name := path.Join(dir, line); strings.HasPrefix(line, "./") && r.t.Has(name) {
 		return name
 	}
-	for parts := strings.Split(strings.Trim(path.Clean("/"+line), "/"), "/"); len(parts) > 0; parts = parts[1:] {
-		if name := strings.Join(parts, "/"); r.t.Has(name) {
+	for name := range tails(line) {
+		if r.t.Has(name) {
 			return name
 		}
 	}
 	return ""
+}
+
+// tails are a path, and what is left of it when its leading parts are dropped
+// one by one.
+func tails(name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if len(name) > maxPathBytes {
+			return
+		}
+		name = strings.Trim(path.Clean("/"+name), "/")
+		for more := true; more && yield(name); {
+			_, name, more = strings.Cut(name, "/")
+		}
+	}
 }
 
 // classes names the classes; numbers beyond nc were reported as bad rows.

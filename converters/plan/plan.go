@@ -9,6 +9,7 @@ import (
 	"context"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -99,7 +100,9 @@ func (im *Image) Put(f *staging.Folder) error {
 type Reader struct {
 	Formats map[string]bool // of content, that it reads
 	MinSide int             // smaller images are dropped by it; 0 for none
-	EXIF57  bool            // it disagrees with itself on orientations 5 and 7
+	// Disputed are the EXIF orientations on which readers of the layout disagree
+	// with each other, or with themselves: those images are written upright.
+	Disputed []int
 }
 
 // The problems of images that a reader does not take.
@@ -112,7 +115,7 @@ var (
 		Message: "images are in a format that the reader does not take and that cannot be converted here; they are left out",
 		Hint:    "Convert them to JPEG or PNG."}
 	Turned = problem.Kind{Code: "orientation_baked", Severity: problem.Info,
-		Message: "images have EXIF orientation 5 or 7, on which readers disagree; they are written upright as PNG"}
+		Message: "images have an EXIF orientation on which readers disagree; they are written upright as PNG"}
 )
 
 // decodable are the formats that WritePNG reads.
@@ -139,7 +142,7 @@ func (p *Plan) Select(files []source.File, r Reader) {
 		case !r.Formats[f.Format]:
 			p.Problems.Add(Converted, i, "%q is %s", f.Rel, f.Format)
 			im.Mode = Convert
-		case r.EXIF57 && (f.Orientation == 5 || f.Orientation == 7) && decodable[f.Format]:
+		case slices.Contains(r.Disputed, f.Orientation) && decodable[f.Format]:
 			p.Problems.Add(Turned, i, "%q", f.Rel)
 			im.Mode = Convert
 		case f.Format == imagefile.JPEG && !f.Ends:

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestLinkAcrossDevices links between two file systems, where Linux has a second one.
-func TestLinkAcrossDevices(t *testing.T) {
+// TestEdge44LinkAcrossDevices links between two file systems, where Linux has a second one.
+func TestEdge44LinkAcrossDevices(t *testing.T) {
 	other, err := os.MkdirTemp("/dev/shm", "staging-*")
 	if err != nil {
 		if os.Getenv("CI") != "" {

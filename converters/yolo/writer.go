@@ -32,8 +32,8 @@ var Reader = plan.Reader{
 		imagefile.JPEG: true, imagefile.PNG: true, imagefile.BMP: true, imagefile.TIFF: true,
 		imagefile.WebP: true, imagefile.HEIC: true, imagefile.AVIF: true, imagefile.JP2: true,
 	},
-	MinSide: 10,
-	EXIF57:  true,
+	MinSide:  10,
+	Disputed: []int{5, 7},
 }
 
 // The problems of YOLO labels.
