@@ -95,6 +95,7 @@ class Job:
     class_names: tuple[str, ...]
     pretrained_weights: Path | None
     resume_checkpoint: Path | None
+    resume_epoch: int  # completed epochs that it holds; 0 when that is not known
     output_dir: Path
     checkpoint_dir: Path
     epochs: int
@@ -142,6 +143,7 @@ class Job:
             class_names=tuple(json.loads(env.get("CLASS_NAMES", "[]"))),
             pretrained_weights=_optional_path(env, "PRETRAINED_WEIGHTS"),
             resume_checkpoint=_optional_path(env, "RESUME_CHECKPOINT"),
+            resume_epoch=setting("resume_epoch", int, 0),
             output_dir=output_dir,
             checkpoint_dir=Path(env.get("CHECKPOINT_DIR", output_dir / "checkpoints")).absolute(),
             epochs=setting("epochs", int, 1),

@@ -64,6 +64,12 @@ class ClassifierTest(TrainerTest):
         self.assertEqual(run.epochs(), list(range(completed + 1, epochs + 1)))
         self.assertEqual(run.done["final_metrics"]["best_epoch"], whole.done["final_metrics"]["best_epoch"])
 
+    def assert_nothing_left_to_train(self, checkpoint: Path, whole: Any) -> None:
+        """A machine lost after the last epoch and before done: the resume only ends the job."""
+        run = self.train("nothing-left", EPOCHS=len(whole.epochs()), RESUME_CHECKPOINT=checkpoint)
+        self.assertEqual([c.kind for c in run.relay.calls], ["done"])
+        self.assertEqual(run.done["final_metrics"]["best_epoch"], whole.done["final_metrics"]["best_epoch"])
+
     def stop(self, out: str) -> int:
         """Stop a training after its second heartbeat; returns the epochs it completed."""
         with Relay() as relay, started(self.script("train"), relay, **self.job(out, EPOCHS=5000)) as process:

@@ -30,6 +30,7 @@ class Timm(ClassifierTest):
         self.assertEqual(self.checkpoints("whole"), ["best.pt", "epoch-2.pt", "epoch-4.pt", "epoch-6.pt", "epoch-8.pt", "last.pt"])
         self.assertEqual(self.read(self.root / "whole/checkpoints/last.pt"), {"epoch": 8, "arch": self.model, "class_names": ["a circle", "a square", "a triangle"]})
         self.assert_resumes_exactly(self.root / "whole/checkpoints/epoch-6.pt", whole, completed=6)
+        self.assert_nothing_left_to_train(self.root / "whole/checkpoints/last.pt", whole)
         best = self.root / "whole/checkpoints/best.pt"
         self.assert_predicts_and_exports(best, whole.done["final_metrics"]["accuracy"])
         run = self.train("fine", EPOCHS=1, PRETRAINED_WEIGHTS=best, NUM_WORKERS=2, CONFIG_JSON='{"config": {"freeze_backbone": true, "model_ema": true}}')

@@ -140,6 +140,19 @@ class Ultralytics(TrainerTest):
             self.assertEqual([int(row["epoch"]) for row in csv.DictReader(file)], list(range(1, completed + 3)))
         self.assertEqual(run.done["final_metrics"]["epochs"], completed + 2)
 
+        # The machine is lost after the last epoch and before done: nothing is left to train, whether the optimizer is still in the file or not.
+        for name, epochs in (("resumed", completed + 2), ("stop", completed)):
+            with self.subTest(name):
+                end = self.succeed(TRAIN, **self.job("object_detection", f"end-{name}", EPOCHS=epochs, RESUME_EPOCH=epochs, RESUME_CHECKPOINT=self.root / name / "checkpoints/last.pt"))
+                self.assertEqual([c.kind for c in end.relay.calls], ["heartbeat", "validation", "done"])
+                self.assertEqual(end.epochs(), [epochs])
+                self.assert_validation(end.relay.of("validation")[0], classes=3, images=8, background=True)
+                self.assertEqual(end.done["final_metrics"]["epochs"], epochs)
+                self.assertEqual(self.epoch_of(self.root / f"end-{name}/checkpoints/last.pt"), (-1, False))
+                if name == "resumed":
+                    self.assertEqual(end.done["final_metrics"]["best_epoch"], run.done["final_metrics"]["best_epoch"])
+                    self.assertNotIn("Starting training", end.output)
+
         finished = self.succeed(TRAIN, **self.job("object_detection", "again", EPOCHS=1, RESUME_CHECKPOINT=self.root / "resumed/checkpoints/last.pt"))
         self.assertEqual(finished.epochs(), [1])  # a finished training has no optimizer: its weights start a new one
 

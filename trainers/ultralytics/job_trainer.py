@@ -25,6 +25,7 @@ from ultralytics.models.yolo.pose import PoseTrainer
 from ultralytics.models.yolo.segment import SegmentationTrainer
 from ultralytics.nn.tasks import load_checkpoint
 from ultralytics.utils import RANK
+from ultralytics.utils.torch_utils import strip_optimizer
 
 _TRAINERS = {
     "object_detection": DetectionTrainer,
@@ -41,6 +42,7 @@ class JobTrainerMixin:
         self.job, self.platform = job, platform
         self.history: list[dict[str, float]] = []  # one entry an epoch: epoch and metrics
         self.cut = False  # the epoch under way ended early because of a stop
+        self.finished = False  # there was nothing left to train
         self._pending = -1  # epoch whose report is due
         super().__init__(overrides=overrides)
         self._cpu_processes = int(os.environ.get("WORLD_SIZE", 1)) if self.device.type == "cpu" else 1
@@ -154,13 +156,30 @@ class JobTrainerMixin:
             for key in ("epochs", "save_dir", "project", "name"):
                 setattr(self.args, key, overrides[key])
 
+    def finish(self) -> None:
+        """End a training whose epochs are all done: keep its checkpoint as a finished run does, validate and report it."""
+        self.finished = True
+        checkpoint = self.job.resume_checkpoint
+        self._restore_history(checkpoint)
+        strip_optimizer(checkpoint, self.last)
+        self._setup_train()
+        self.validator.args.plots = False
+        started = time.monotonic()
+        self.metrics = self.validator(model=self.last)
+        self.validation_seconds = time.monotonic() - started
+        epoch = max(self.job.resume_epoch, int(self.history[-1]["epoch"]) if self.history else 0)
+        values = platform_metrics(self.metrics)
+        known = {key: value for key, value in (self.history[-1] if self.history else {}).items() if key != "epoch"}
+        self.platform.heartbeat(epoch, {**known, **values})
+        self.platform.validation(epoch, values, seconds=self.validation_seconds, **self._validation(epoch))
+
     def _restore_history(self, checkpoint: Path) -> None:
-        """Write results.csv again as it was when the checkpoint was saved."""
+        """Write results.csv again as it was when the checkpoint was saved; a finished one holds every epoch."""
         _, state = load_checkpoint(checkpoint)
         columns = state.get("train_results") or {}
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        rows = [row for row in rows if row["epoch"] <= state["epoch"] + 1]
-        self.history = [{"epoch": row["epoch"], **platform_metrics({k: v for k, v in row.items() if "/" in k})} for row in rows]
+        rows = [row for row in rows if state["epoch"] < 0 or row["epoch"] <= state["epoch"] + 1]
+        self.history = [{"epoch": row["epoch"], **platform_metrics({k: v for k, v in row.items() if "/" in k and not k.startswith("lr/")})} for row in rows]
         if RANK in {-1, 0} and rows:
             lines = [",".join(columns)] + [",".join(f"{v:.6g}" for v in row.values()) for row in rows]
             self.csv.write_text("\n".join(lines) + "\n", encoding="utf-8")

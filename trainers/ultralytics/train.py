@@ -37,10 +37,12 @@ def main(job: Job, platform: Platform) -> None:
     job.check_task(list(TASKS))
     options = check_options(job.options, schema(), also=PASSED_ON)
     started = time.monotonic()
-    overrides = build_overrides(job, options)
-    trainer = job_trainer(job.task)(job, platform, overrides)
-    trainer.train()
-    if platform.stop_requested and (trainer.cut or trainer.epoch + 1 < trainer.epochs):
+    trainer = job_trainer(job.task)(job, platform, build_overrides(job, options))
+    if finished(job):
+        trainer.finish()
+    else:
+        trainer.train()
+    if platform.stop_requested and not trainer.finished and (trainer.cut or trainer.epoch + 1 < trainer.epochs):
         platform.event("training_stopped", f"Stopped after epoch {len(trainer.history)} of {job.epochs}", {"epoch": len(trainer.history)})
         return
     if RANK in {-1, 0}:
@@ -60,7 +62,7 @@ def build_overrides(job: Job, options: dict[str, Any]) -> dict[str, Any]:
     }
     if device == "cpu":
         overrides["amp"] = False
-    if job.resume_checkpoint and resumable(job.resume_checkpoint):
+    if job.resume_checkpoint and resumable(job.resume_checkpoint) and not finished(job):
         overrides["resume"] = str(job.resume_checkpoint)
     elif weights := job.resume_checkpoint or job.pretrained_weights:
         overrides["pretrained"] = check_weights(weights)
@@ -97,6 +99,22 @@ def resumable(checkpoint: Path) -> bool:
     return state.get("optimizer") is not None and state.get("epoch", -1) >= 0
 
 
+def finished(job: Job) -> bool:
+    """Whether RESUME_CHECKPOINT is the end of the job's training: the machine was lost between its last epoch and `done`.
+
+    Ultralytics takes the optimizer out of a finished run's checkpoints. Without RESUME_EPOCH such a file is
+    somebody's weights; with it, it is this job's own, and the epochs that were asked for then are in it.
+    """
+    path = job.resume_checkpoint
+    if path is None or not path.is_file() or path.suffix != ".pt":
+        return False
+    _, state = load_checkpoint(path)
+    if state.get("optimizer") is not None:
+        return state["epoch"] + 1 >= job.epochs
+    asked = state.get("train_args", {}).get("epochs", 0)
+    return job.resume_epoch >= job.epochs or (job.resume_epoch > 0 and asked >= job.epochs)
+
+
 def check_weights(path: Path) -> str:
     load_checkpoint(existing(path))
     return str(path)
@@ -124,5 +142,7 @@ def relative_to_output(job: Job, path: Path) -> str | None:
 
 
 if __name__ == "__main__":
-    launch_processes(gpu_count(Job.load(sys.argv[1:]).device))
+    requested = Job.load(sys.argv[1:])
+    if not finished(requested):  # what is left of a finished training is for one process
+        launch_processes(gpu_count(requested.device))
     run(main)
