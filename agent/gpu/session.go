@@ -29,7 +29,7 @@ func (m *Monitor) session(ctx context.Context) ending {
 	args := []string{m.opts.ProbePath, "-period", m.opts.Period.String()}
 	probe, err := m.opts.Start(ctx, args, probeEnv(m.opts.Env))
 	if err != nil {
-		return ending{reason: fmt.Sprintf("the probe can't be started%s: %v", m.whyNot(err), err)}
+		return ending{reason: fmt.Sprintf("the probe can't be started%s: %s", m.whyNot(err), told(err))}
 	}
 	s := &session{m: m, probe: probe}
 	lines := make(chan contract.ProbeLine)
@@ -37,6 +37,14 @@ func (m *Monitor) session(ctx context.Context) ending {
 	defer close(quit)
 	go read(probe.Stdout(), lines, quit)
 	return s.follow(ctx, lines)
+}
+
+// told leaves out the code of a failure, which is about a training.
+func told(err error) string {
+	if f, ok := errors.AsType[*contract.Failure](err); ok {
+		return f.Message
+	}
+	return err.Error()
 }
 
 // whyNot: the kernel says "no such file" of a program whose loader is missing.
@@ -155,7 +163,7 @@ func (s *session) ended() ending {
 	}
 	code := s.probe.ExitCode()
 	if !s.spoke && code < 128 {
-		return ending{reason: fmt.Sprintf("the probe can't run here (exit code %d without a word; an older glibc or a missing library)", code), again: s.m.seen()}
+		return ending{reason: fmt.Sprintf("the probe can't run here (exit code %d without a word; another libc, an older glibc or a missing library)", code), again: s.m.seen()}
 	}
 	return ending{reason: fmt.Sprintf("the probe ended with code %d", code), again: true}
 }

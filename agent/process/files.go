@@ -1,7 +1,9 @@
 package process
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"reflect"
 )
@@ -49,14 +51,32 @@ func (f *files) openStdin(spec Spec) (err error) {
 		f.child[0], f.stdin, err = os.Pipe()
 		f.close = append(f.close, f.child[0])
 	default:
-		f.child[0], err = f.open(os.O_RDONLY)
+		f.child[0], err = f.openNothing()
 	}
 	return err
 }
 
+// openNothing is /dev/null to read from, or a pipe at its end in an image without.
+func (f *files) openNothing() (*os.File, error) {
+	null, err := f.openNull(os.O_RDONLY)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return null, err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	f.close = append(f.close, r)
+	return r, w.Close()
+}
+
 func (f *files) openOutput(w io.Writer, id *Identity) (*os.File, error) {
 	if w == nil {
-		return f.open(os.O_WRONLY)
+		null, err := f.openNull(os.O_WRONLY)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return null, err
+		}
+		w = io.Discard
 	}
 	if file, ok := w.(*os.File); ok {
 		return file, nil
@@ -71,7 +91,7 @@ func (f *files) openOutput(w io.Writer, id *Identity) (*os.File, error) {
 	return end, nil
 }
 
-func (f *files) open(flag int) (*os.File, error) {
+func (f *files) openNull(flag int) (*os.File, error) {
 	null, err := os.OpenFile(os.DevNull, flag, 0)
 	if err == nil {
 		f.close = append(f.close, null)

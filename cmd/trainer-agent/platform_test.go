@@ -144,6 +144,7 @@ type job struct {
 	env       map[string]string
 	command   []string
 	group     string   // the cgroup to run in; "" = the tests' own
+	image     string   // the root folder to run in, as PID 1; "" = the machine's own
 	prefix    []string // a program that starts the agent
 	cmd       *exec.Cmd
 	stdout    bytes.Buffer
@@ -180,6 +181,10 @@ func (j *job) start() *job {
 	line := slices.Concat(j.prefix, []string{shared.agent, "run", "--"}, j.command)
 	if j.group != "" {
 		line = append([]string{"sh", "-c", `echo $$ > "$0/cgroup.procs" && exec "$@"`, j.group}, line...)
+	}
+	if j.image != "" {
+		line[0] = "/usr/local/bin/trainer-agent"
+		line = append([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--root=" + j.image, "--mount-proc"}, line...)
 	}
 	j.cmd = exec.Command(line[0], line[1:]...)
 	j.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
