@@ -55,6 +55,13 @@ func TestMain(m *testing.M) {
 	if os.Getpid() == 1 && os.Getenv(guestVariable) != "" {
 		guestInit()
 	}
+	if fifo := os.Getenv(posterVariable); fifo != "" {
+		if err := poster(fifo); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(run(m))
 }
 
