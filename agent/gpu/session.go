@@ -29,7 +29,7 @@ func (m *Monitor) session(ctx context.Context) ending {
 	args := []string{m.opts.ProbePath, "-period", m.opts.Period.String()}
 	probe, err := m.opts.Start(ctx, args, probeEnv(m.opts.Env))
 	if err != nil {
-		return ending{reason: fmt.Sprintf("the probe can't be started%s: %s", m.whyNot(err), told(err))}
+		return ending{reason: fmt.Sprintf("the probe can't be started%s: %s", m.whyNot(err), why(err))}
 	}
 	s := &session{m: m, probe: probe}
 	lines := make(chan contract.ProbeLine)
@@ -39,8 +39,8 @@ func (m *Monitor) session(ctx context.Context) ending {
 	return s.follow(ctx, lines)
 }
 
-// told leaves out the code of a failure, which is about a training.
-func told(err error) string {
+// why leaves out the code of a failure, which is about a training.
+func why(err error) string {
 	if f, ok := errors.AsType[*contract.Failure](err); ok {
 		return f.Message
 	}
