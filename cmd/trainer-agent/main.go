@@ -28,6 +28,7 @@ type cli struct {
 	Health   HealthCmd   `cmd:"" help:"Ask whether the agent of this container lives."`
 	Exec     ExecCmd     `cmd:"" help:"Only supervise a command: signals, zombies, exit status; no job."`
 	Env      EnvCmd      `cmd:"" help:"Print the reference of every environment variable, in Markdown."`
+	Manifest ManifestCmd `cmd:"" help:"Print the job as a Kubernetes manifest."`
 	Version  VersionCmd  `cmd:"" help:"Print the version."`
 
 	Completion CompletionCmd `cmd:"" help:"Print the completion script of a shell."`

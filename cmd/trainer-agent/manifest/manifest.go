@@ -1,0 +1,199 @@
+// Package manifest makes one job's Kubernetes manifest of the shipped ones: the
+// Job of deploy/k8s/base, for several machines patched as deploy/k8s/nodes does.
+//
+// It promises that what it prints follows the same laws (exit codes, times, pod
+// security) and holds no secret, only references to a Secret. It leaves reading
+// the job's settings to its caller and applying the result to kubectl.
+package manifest
+
+import (
+	"embed"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// The files are copies of deploy/k8s's, which an image's build does not see; a
+// test holds them equal.
+//
+//go:generate cp ../../../deploy/k8s/base/job.yaml ../../../deploy/k8s/nodes/indexed.yaml ../../../deploy/k8s/nodes/service.yaml .
+//go:embed job.yaml indexed.yaml service.yaml
+var shipped embed.FS
+
+// secretsDir is where the base mounts the Secret.
+const secretsDir = "/var/run/secrets/trainer/"
+
+// Options is what a job's manifest needs to know.
+type Options struct {
+	JobID, Name, Namespace, Image string
+	GPUs, Nodes                   int
+	CPU, Memory                   string // Kubernetes quantities; empty keeps the base's
+	ServiceAccount                string
+	Secret                        string        // its name
+	Env                           []Variable    // the job's settings
+	Secrets                       []string      // variables that come from the Secret
+	MaxTraining, StopGrace        time.Duration // 0 keeps the base's
+}
+
+// Variable is one environment variable.
+type Variable struct{ Name, Value string }
+
+// Name is the name of a job's Kubernetes objects: short enough that every pod's
+// host name, NAME-INDEX, is a DNS label.
+func Name(jobID string) string {
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower("trainer-"+jobID))
+	return strings.TrimRight(name[:min(len(name), 52)], "-")
+}
+
+// SecretKey is the Secret's key for a variable.
+func SecretKey(variable string) string {
+	key := strings.TrimPrefix(strings.TrimPrefix(variable, "AWS_"), "R2_")
+	return strings.ToLower(strings.ReplaceAll(key, "_", "-"))
+}
+
+// Write writes the manifest.
+func Write(w io.Writer, o Options) error {
+	job, err := load("job.yaml")
+	if err != nil {
+		return err
+	}
+	documents := []yaml.MapSlice{job}
+	if o.Nodes > 1 {
+		patch, err := load("indexed.yaml")
+		if err != nil {
+			return err
+		}
+		service, err := load("service.yaml")
+		if err != nil {
+			return err
+		}
+		documents = []yaml.MapSlice{o.service(service), merge(job, patch).(yaml.MapSlice)}
+	}
+	documents[len(documents)-1] = o.job(documents[len(documents)-1])
+	if _, err := io.WriteString(w, o.head()); err != nil {
+		return err
+	}
+	for i, d := range documents {
+		b, err := yaml.MarshalWithOptions(d, yaml.IndentSequence(true))
+		if err != nil {
+			return fmt.Errorf("writing the manifest: %w", err)
+		}
+		if i > 0 {
+			b = append([]byte("---\n"), b...)
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func load(name string) (document yaml.MapSlice, err error) {
+	b, err := shipped.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := yaml.UnmarshalWithOptions(b, &document, yaml.UseOrderedMap()); err != nil {
+		return nil, fmt.Errorf("reading the shipped %s: %w", name, err)
+	}
+	return document, nil
+}
+
+// head tells how to make the Secret.
+func (o Options) head() string {
+	create := "kubectl create secret generic " + o.Secret
+	if o.Namespace != "" {
+		create += " --namespace " + o.Namespace
+	}
+	for _, s := range o.Secrets {
+		create += " --from-file=" + SecretKey(s) + "=FILE"
+	}
+	return "# Job " + o.JobID + ". Its Secret:\n# " + create + "\n"
+}
+
+// job fills in the Job.
+func (o Options) job(job yaml.MapSlice) yaml.MapSlice {
+	job = o.named(job)
+	const spec, pod = "spec", "spec.template.spec"
+	if o.MaxTraining > 0 { // room for download and flush, as the base has
+		job = set(job, spec+".activeDeadlineSeconds", int(o.MaxTraining.Seconds())+3600)
+	}
+	if o.StopGrace > 0 {
+		job = set(job, pod+".terminationGracePeriodSeconds", int(o.StopGrace.Seconds())+10)
+	}
+	if o.ServiceAccount != "" {
+		job = set(job, pod+".serviceAccountName", o.ServiceAccount)
+	}
+	if o.Nodes > 1 {
+		job = set(job, spec+".completions", o.Nodes)
+		job = set(job, spec+".parallelism", o.Nodes)
+		job = set(job, spec+".backoffLimit", 6*o.Nodes)
+		job = set(job, pod+".subdomain", o.Name)
+	}
+	container := get(job, pod+".containers").([]any)[0].(yaml.MapSlice)
+	job = set(job, pod+".containers", []any{o.container(container)})
+	volumes := get(job, pod+".volumes").([]any)
+	for i, v := range volumes {
+		if get(v.(yaml.MapSlice), "secret") != nil {
+			volumes[i] = set(v.(yaml.MapSlice), "secret.secretName", o.Secret)
+		}
+	}
+	return job
+}
+
+func (o Options) container(c yaml.MapSlice) yaml.MapSlice {
+	c = set(c, "image", o.Image)
+	c = remove(c, "envFrom") // the settings stand in the Job itself
+	var env []any
+	for _, v := range o.Env {
+		env = append(env, variable(v.Name, v.Value))
+	}
+	for _, s := range o.Secrets {
+		env = append(env, variable(s+"_FILE", secretsDir+SecretKey(s)))
+	}
+	if o.Nodes > 1 {
+		env = append(env, variable("NNODES", strconv.Itoa(o.Nodes)), variable("MASTER_ADDR", o.Name+"-0."+o.Name))
+	}
+	c = set(c, "env", merge(get(c, "env"), env))
+	if o.GPUs == 0 {
+		limits, _ := get(c, "resources.limits").(yaml.MapSlice)
+		c = set(c, "resources.limits", remove(limits, "nvidia.com/gpu"))
+	} else {
+		limits, _ := get(c, "resources.limits").(yaml.MapSlice)
+		c = set(c, "resources.limits", put(limits, "nvidia.com/gpu", strconv.Itoa(o.GPUs)))
+	}
+	if o.CPU != "" {
+		c = set(c, "resources.requests.cpu", o.CPU)
+	}
+	if o.Memory != "" {
+		c = set(c, "resources.requests.memory", o.Memory)
+		c = set(c, "resources.limits.memory", o.Memory)
+	}
+	return c
+}
+
+func (o Options) service(s yaml.MapSlice) yaml.MapSlice {
+	selector := yaml.MapSlice{{Key: "batch.kubernetes.io/job-name", Value: o.Name}}
+	return set(o.named(s), "spec.selector", selector)
+}
+
+func (o Options) named(object yaml.MapSlice) yaml.MapSlice {
+	object = set(object, "metadata.name", o.Name)
+	if o.Namespace != "" {
+		object = set(object, "metadata.namespace", o.Namespace)
+	}
+	return object
+}
+
+func variable(name, value string) yaml.MapSlice {
+	return yaml.MapSlice{{Key: "name", Value: name}, {Key: "value", Value: value}}
+}

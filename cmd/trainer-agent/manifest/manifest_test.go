@@ -1,0 +1,171 @@
+package manifest
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+)
+
+func TestShippedFilesAreThoseOfDeploy(t *testing.T) {
+	for name, origin := range map[string]string{"job.yaml": "base", "indexed.yaml": "nodes", "service.yaml": "nodes"} {
+		want, err := os.ReadFile(filepath.Join("..", "..", "..", "deploy", "k8s", origin, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := shipped.ReadFile(name); !bytes.Equal(got, want) {
+			t.Errorf("%s is not deploy/k8s/%s's: run go generate ./cmd/trainer-agent/manifest", name, origin)
+		}
+	}
+}
+
+func options() Options {
+	return Options{
+		JobID: "Job_1", Name: Name("Job_1"), Image: "registry/trainer-timm:1.4", GPUs: 1, Nodes: 1, Secret: "job-secret",
+		Env:     []Variable{{"JOB_ID", "Job_1"}, {"EPOCHS", "3"}, {"CONFIG_JSON", `{"a": "b: # c"}`}, {"HOME", "/workspace"}},
+		Secrets: []string{"AWS_SECRET_ACCESS_KEY", "CALLBACK_TOKEN"},
+	}
+}
+
+// decoded is what Write writes, each document decoded strictly.
+func decoded(t *testing.T, o Options) (job batchv1.Job, service corev1.Service) {
+	t.Helper()
+	var out bytes.Buffer
+	if err := Write(&out, o); err != nil {
+		t.Fatal(err)
+	}
+	for _, document := range strings.Split(out.String(), "\n---\n") {
+		var target any = &job
+		if strings.Contains(document, "kind: Service\n") {
+			target = &service
+		}
+		if err := yaml.UnmarshalStrict([]byte(document), target); err != nil {
+			t.Fatalf("%v\n%s", err, document)
+		}
+	}
+	return job, service
+}
+
+func base(t *testing.T) (job batchv1.Job) {
+	t.Helper()
+	b, _ := shipped.ReadFile("job.yaml")
+	if err := yaml.UnmarshalStrict(b, &job); err != nil {
+		t.Fatal(err)
+	}
+	return job
+}
+
+func environment(pod corev1.PodSpec) map[string]string {
+	env := map[string]string{}
+	for _, e := range pod.Containers[0].Env {
+		env[e.Name] = e.Value
+	}
+	return env
+}
+
+// Whatever the job says nothing about is the base's.
+func TestJobFollowsTheBase(t *testing.T) {
+	got, want := decodedJob(t, options()), base(t)
+	if got.Name != "trainer-job-1" || got.Spec.Template.Spec.Containers[0].Image != "registry/trainer-timm:1.4" {
+		t.Errorf("%s %s", got.Name, got.Spec.Template.Spec.Containers[0].Image)
+	}
+	if !reflect.DeepEqual(got.Spec.PodFailurePolicy, want.Spec.PodFailurePolicy) || *got.Spec.ActiveDeadlineSeconds != *want.Spec.ActiveDeadlineSeconds {
+		t.Errorf("%+v", got.Spec)
+	}
+	pod, of := &got.Spec.Template.Spec, &want.Spec.Template.Spec
+	for _, v := range of.Volumes {
+		if v.Secret != nil {
+			v.Secret.SecretName = "job-secret"
+		}
+	}
+	env := environment(*pod)
+	for name, value := range environment(*of) {
+		if name != "HOME" && env[name] != value {
+			t.Errorf("%s=%q, want %q", name, env[name], value)
+		}
+	}
+	for name, value := range map[string]string{
+		"EPOCHS": "3", "CONFIG_JSON": `{"a": "b: # c"}`, "HOME": "/workspace",
+		"CALLBACK_TOKEN_FILE": "/var/run/secrets/trainer/callback-token", "AWS_SECRET_ACCESS_KEY_FILE": "/var/run/secrets/trainer/secret-access-key",
+	} {
+		if env[name] != value {
+			t.Errorf("%s=%q, want %q", name, env[name], value)
+		}
+	}
+	pod.Containers[0].Env, of.Containers[0].Env = nil, nil
+	pod.Containers[0].Image, of.Containers[0].Image = "", ""
+	of.Containers[0].EnvFrom = nil
+	if !reflect.DeepEqual(pod, of) {
+		t.Errorf("the pod differs from the base's:\n%+v\n%+v", pod, of)
+	}
+}
+
+func decodedJob(t *testing.T, o Options) batchv1.Job {
+	t.Helper()
+	job, _ := decoded(t, o)
+	return job
+}
+
+func TestOptionsAreHonoured(t *testing.T) {
+	o := options()
+	o.Namespace, o.GPUs, o.CPU, o.Memory, o.ServiceAccount = "training", 0, "8", "32Gi", "trainer"
+	o.MaxTraining, o.StopGrace = 2*time.Hour, 100*time.Second
+	job := decodedJob(t, o)
+	pod := job.Spec.Template.Spec
+	if job.Namespace != "training" || *job.Spec.ActiveDeadlineSeconds <= 7200 || *pod.TerminationGracePeriodSeconds <= 100 || pod.ServiceAccountName != "trainer" {
+		t.Errorf("%+v", job)
+	}
+	r := pod.Containers[0].Resources
+	if _, gpu := r.Limits["nvidia.com/gpu"]; gpu || r.Requests.Cpu().String() != "8" || r.Limits.Memory().String() != "32Gi" || r.Requests.Memory().String() != "32Gi" {
+		t.Errorf("%+v", r)
+	}
+	o.GPUs = 8
+	if got := decodedJob(t, o).Spec.Template.Spec.Containers[0].Resources.Limits["nvidia.com/gpu"]; got.String() != "8" {
+		t.Errorf("%s GPUs", got.String())
+	}
+}
+
+func TestSeveralMachines(t *testing.T) {
+	o := options()
+	o.Nodes, o.Namespace = 3, "training"
+	job, service := decoded(t, o)
+	pod := job.Spec.Template.Spec
+	env := environment(pod)
+	if *job.Spec.CompletionMode != batchv1.IndexedCompletion || *job.Spec.Completions != 3 || *job.Spec.Parallelism != 3 || *job.Spec.BackoffLimit != 18 || job.Spec.SuccessPolicy == nil {
+		t.Errorf("%+v", job.Spec)
+	}
+	if env["NNODES"] != "3" || env["MASTER_ADDR"] != job.Name+"-0."+service.Name || pod.Subdomain != service.Name || service.Namespace != "training" {
+		t.Errorf("%v, subdomain %s, service %s", env, pod.Subdomain, service.Name)
+	}
+	if service.Spec.Selector[batchv1.JobNameLabel] != job.Name || len(service.Spec.Selector) != 1 || service.Spec.ClusterIP != corev1.ClusterIPNone {
+		t.Errorf("%+v", service.Spec)
+	}
+	var ports []int32
+	for _, p := range pod.Containers[0].Ports {
+		ports = append(ports, p.ContainerPort)
+	}
+	if slices.Sort(ports); !slices.Equal(ports, []int32{9464, 29500, 29600}) {
+		t.Errorf("ports %v", ports)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for id, want := range map[string]string{"A_b.C": "trainer-a-b-c", strings.Repeat("x", 128): "trainer-" + strings.Repeat("x", 44), "a" + strings.Repeat("-", 80): "trainer-a"} {
+		if got := Name(id); got != want {
+			t.Errorf("%s: %s", id, got)
+		}
+	}
+	for variable, want := range map[string]string{"CALLBACK_TOKEN": "callback-token", "R2_SECRET_ACCESS_KEY": "secret-access-key", "PRETRAINED_WEIGHT_URL": "pretrained-weight-url"} {
+		if got := SecretKey(variable); got != want {
+			t.Errorf("%s: %s", variable, got)
+		}
+	}
+}
