@@ -122,7 +122,11 @@ func (j *job) fetchDataset(ctx context.Context) error {
 	if got.MissingCount > 0 {
 		j.warn(fmt.Sprintf("The snapshot names %d images that the dataset lacks: %s", got.MissingCount, strings.Join(got.Missing[:min(3, len(got.Missing))], ", ")))
 	}
-	j.emit(contract.EventDatasetDownloaded, fmt.Sprintf("The dataset is here: %d files, %s", got.Files, contract.Bytes(got.Bytes)), map[string]any{
+	message := fmt.Sprintf("The dataset is here: %d files, %s", got.Files, contract.Bytes(got.Bytes))
+	if got.Local && got.Files == 0 {
+		message = "The dataset is used where it lies: " + got.Dir // nobody counted it
+	}
+	j.emit(contract.EventDatasetDownloaded, message, map[string]any{
 		"dataset_id": j.datasetID(), "source": got.Source, "etag": got.ETag, "files": got.Files, "bytes": got.Bytes, "cached": got.Cached, "left_out": got.Junk,
 		"seconds": j.since(began), "annotations_sha256": got.AnnotationsSHA256, "images_missing": got.MissingCount,
 	})
