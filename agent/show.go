@@ -143,7 +143,8 @@ func (j *job) timeLeft(v view) (time.Duration, bool) {
 		before = 100 * float64(v.resumed) / float64(j.cfg.Epochs)
 	}
 	whole, ok := remaining(v.beat.Sub(v.since), int64(100*(v.percent-before)), int64(100*(100-before)))
-	return max(0, whole-j.Now().Sub(v.beat)).Round(time.Second), ok
+	left := whole - j.Now().Sub(v.beat)
+	return left.Round(time.Second), ok && left >= time.Second
 }
 
 func (j *job) uploadRows() (rows []screen.Row) {

@@ -22,7 +22,7 @@ type Section struct {
 
 const (
 	maxCard = 110
-	indent  = 11 // columns before a section's text; of a narrow terminal less
+	indent  = 13 // columns before a section's text; of a narrow terminal less
 )
 
 // print writes the card for a terminal of so many columns. Addresses are never

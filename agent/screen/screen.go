@@ -83,9 +83,10 @@ func (s *Screen) Write(p []byte) (int, error) {
 	if s.held.Len() == 0 {
 		s.since = s.opt.Now()
 	}
-	s.held.Write(p)
-	if !bytes.HasSuffix(p, []byte("\n")) {
-		s.held.WriteByte('\n')
+	for line := range strings.Lines(string(p)) {
+		for _, part := range wrap(strings.TrimRight(line, "\n"), s.columns(), "  ") {
+			s.held.WriteString(part + "\n")
+		}
 	}
 	var out bytes.Buffer
 	s.release(&out, s.closed || s.held.Len() > maxHeld)
@@ -136,8 +137,11 @@ func (s *Screen) finishOther(out *bytes.Buffer) {
 	if s.other.state != ground {
 		out.WriteString("\x18") // CAN ends a sequence that was broken off
 	}
+	if s.other.styled {
+		out.WriteString("\x1b[m")
+	}
 	if !s.other.start {
-		out.WriteString("\x1b[m\r\n")
+		out.WriteString("\r\n")
 	}
 	s.other = tracker{start: true}
 	s.spoke = time.Time{}

@@ -110,9 +110,9 @@ func TestLinesGoAboveAProgressBar(t *testing.T) {
 func TestALongLineAboveAProgressBarTakesItsRows(t *testing.T) {
 	d := newDesk(t, 20, 6)
 	d.program("bar 10%")
-	d.lines("this is a line of more than twenty columns")
+	d.lines("a line of more than twenty columns and://an/address/of/more\n")
 	d.program("\rbar 20%\n")
-	d.want("this is a line of mo", "re than twenty colum", "ns", "bar 20%")
+	d.want("a line of more than", "  twenty columns", "  and://an/address/o", "f/more", "bar 20%")
 }
 
 func TestLinesWaitForAProgramThatDrawsSeveralLines(t *testing.T) {

@@ -9,6 +9,7 @@ type tracker struct {
 	start  bool      // the cursor is at the start of a fresh line
 	aside  bool      // the alternate screen is shown: an editor, a pager
 	hidden bool      // the cursor is hidden: it draws
+	styled bool      // colours are on
 	raised time.Time // when the cursor was last moved to another line
 	params []byte    // of the sequence under way
 	more   int       // bytes that the UTF-8 character under way still needs
@@ -109,6 +110,8 @@ func (t *tracker) control(b byte, now time.Time) {
 		t.raised, t.start = now, false
 	case 'C', 'D', 'G':
 		t.start = false
+	case 'm':
+		t.styled = string(t.params) != "" && string(t.params) != "0"
 	case 'h', 'l':
 		t.mode(b == 'h')
 	}

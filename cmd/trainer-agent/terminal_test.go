@@ -103,13 +103,16 @@ func (p *person) sees(texts ...string) {
 	p.t.Helper()
 	p.until(strings.Join(texts, " … "), func(screen string) bool {
 		for _, text := range texts {
-			if !strings.Contains(screen, text) {
+			if !strings.Contains(screen, text) && !strings.Contains(unfolded(screen), text) {
 				return false
 			}
 		}
 		return true
 	})
 }
+
+// unfolded is a screen without its line breaks.
+func unfolded(screen string) string { return strings.Join(strings.Fields(screen), " ") }
 
 func (p *person) until(what string, ok func(screen string) bool) {
 	p.t.Helper()

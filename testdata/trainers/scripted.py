@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import termios
 import time
 import urllib.error
 import urllib.request
@@ -236,8 +237,24 @@ def fills() -> None:
         signal.sigwait([signal.SIGUSR1])
 
 
+def steps() -> None:
+    """Draw a progress bar, and go a step further at every key."""
+    settings = termios.tcgetattr(0)
+    settings[3] &= ~(termios.ECHO | termios.ICANON)
+    termios.tcsetattr(0, termios.TCSANOW, settings)
+    for epoch in range(1, EPOCHS + 1):
+        print(f"\r\x1b[Kbar {epoch}: 10%", end="")
+        os.read(0, 1)
+        print(f"\r\x1b[Kbar {epoch}: 100%")
+        heartbeat(epoch, loss=1.0 / epoch)
+        if validation(epoch, 0.5 + 0.1 * epoch):
+            save("best.pt", epoch, 2_000_000)
+        os.read(0, 1)
+    done()
+
+
 SCENARIOS = {f.__name__.replace("_", "-"): f for f in (
-    ok, quick, no_checkpoint, fails, cuda_oom, nan_loss, says_failed, lingers, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps, fills)}
+    ok, quick, no_checkpoint, fails, cuda_oom, nan_loss, says_failed, lingers, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps, fills, steps)}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in SCENARIOS:
