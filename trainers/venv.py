@@ -10,6 +10,7 @@ of the size of the default build on Linux), else from the default index.
 """
 
 import argparse
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -44,10 +45,8 @@ def size_mb(folder: Path) -> int:
     total = 0
     for root, _, names in os.walk(folder):
         for name in names:
-            try:
+            with contextlib.suppress(OSError):  # pip moves files while we look
                 total += os.lstat(os.path.join(root, name)).st_size
-            except OSError:
-                pass  # pip moves files while we look
     return total >> 20
 
 

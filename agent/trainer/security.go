@@ -125,6 +125,7 @@ func (v *Validator) auditDependencies(ctx context.Context) []finding {
 	var answer struct {
 		Dependencies []struct {
 			Name, Version string
+			SkipReason    string `json:"skip_reason"`
 			Vulns         []struct {
 				ID          string   `json:"id"`
 				FixVersions []string `json:"fix_versions"`
@@ -135,6 +136,9 @@ func (v *Validator) auditDependencies(ctx context.Context) []finding {
 		return append(found, gap("dependencies not audited: pip-audit: %v. %s", errors.Join(err, wrong), lastLines(stderr.String(), 3)))
 	}
 	for _, d := range answer.Dependencies {
+		if d.SkipReason != "" {
+			found = append(found, gap("requirements.txt: %s was not audited: %s", d.Name, d.SkipReason))
+		}
 		for _, vulnerability := range d.Vulns {
 			fix := "no version has it fixed"
 			if len(vulnerability.FixVersions) > 0 {

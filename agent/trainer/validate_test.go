@@ -172,6 +172,9 @@ func TestEveryStepCanFail(t *testing.T) {
 		"vulnerable": {"security", "pillow 1.0 has PYSEC-1 (fixed in 2.0)", func(v *Validator, t *testing.T) {
 			answer(v, t, "pip-audit", `echo '{"dependencies":[{"name":"pillow","version":"1.0","vulns":[{"id":"PYSEC-1","fix_versions":["2.0"]}]}]}'; exit 1`)
 		}},
+		"not in the database": {"security", "numpy was not audited: not found", func(v *Validator, t *testing.T) {
+			answer(v, t, "pip-audit", `echo '{"dependencies":[{"name":"numpy","skip_reason":"not found"}]}'`)
+		}},
 		"audit breaks":    {"security", "not audited", func(v *Validator, t *testing.T) { answer(v, t, "pip-audit", "echo no network >&2; exit 1") }},
 		"strict, no scan": {"security", "clamscan (ClamAV) is not installed", func(v *Validator, t *testing.T) { _ = os.Remove(filepath.Join(filepath.Dir(v.Python), "clamscan")) }},
 	} {

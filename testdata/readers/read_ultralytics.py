@@ -38,7 +38,7 @@ def read_labels(item):
             "shapes": {os.path.relpath(label["im_file"], root): list(label["shape"]) for label in dataset.labels},
             "rows": {
                 os.path.relpath(label["im_file"], root): [
-                    [float(c[0]), *map(float, box)] for c, box in zip(label["cls"], label["bboxes"])
+                    [float(c[0]), *map(float, box)] for c, box in zip(label["cls"], label["bboxes"], strict=True)
                 ]
                 for label in dataset.labels
             },

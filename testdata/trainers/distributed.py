@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "trainers" / "sdk"))
 
-from trainer_sdk import Job, Platform, launch_processes, run  # noqa: E402
+from trainer_sdk import Job, Platform, launch_processes, run
 
 
 def train(job: Job, platform: Platform) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
 
-import offline  # noqa: E402, F401  before transformers
-from load import load  # noqa: E402
-from trainer_classifier import export  # noqa: E402
+import offline  # noqa: F401  before transformers
+from load import load
+from trainer_classifier import export
 
 if __name__ == "__main__":
     export(load, "huggingface")

@@ -128,7 +128,7 @@ def model_folder(weights: Path) -> Path | None:
     elif zipfile.is_zipfile(weights) and _holds_config(weights):
         root = Path(tempfile.mkdtemp(prefix="weights-"))
         with zipfile.ZipFile(weights) as archive:
-            archive.extractall(root)  # noqa: S202  zipfile keeps members inside the folder
+            archive.extractall(root)
     else:
         return None
     found = sorted(root.rglob("config.json"), key=lambda p: len(p.parts))

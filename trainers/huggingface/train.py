@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
 
-import offline  # noqa: E402, F401  before transformers
-import images  # noqa: E402
-import models  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from clip import ZeroShotCLIP  # noqa: E402
-from config_schema import schema  # noqa: E402
-from reports import JobCallback  # noqa: E402
-from trainer_classification import ClassifierResults  # noqa: E402
-from trainer_images import SplitImages  # noqa: E402
-from trainer_processes import PROCESSES, gpu_count, torch_device  # noqa: E402
-from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run, write_json  # noqa: E402
-from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed  # noqa: E402
+import offline  # noqa: F401, I001  before transformers
+import images
+import models
+import numpy as np
+import torch
+from clip import ZeroShotCLIP
+from config_schema import schema
+from reports import JobCallback
+from trainer_classification import ClassifierResults
+from trainer_images import SplitImages
+from trainer_processes import PROCESSES, gpu_count, torch_device
+from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run, write_json
+from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
 
 TASKS = ["image_classification", "zero_shot_classification"]
 
@@ -87,7 +89,7 @@ def build_trainer(job: Job, platform: Platform, options: dict[str, Any]) -> tupl
 class JobTrainer(Trainer):
     """transformers' Trainer; a saved model has what is needed to use it beside it."""
 
-    extra_files: dict[str, Any] = {}
+    extra_files: Mapping[str, Any] = MappingProxyType({})
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """Load as from_pretrained does, every tensor or an error.

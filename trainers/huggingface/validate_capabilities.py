@@ -7,13 +7,13 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
 
-import offline  # noqa: E402, F401  before transformers
-import models  # noqa: E402
-import torch  # noqa: E402
-from clip import ZeroShotCLIP  # noqa: E402
-from torch import nn  # noqa: E402
-from trainer_capabilities import main  # noqa: E402
-from transformers import AutoModelForImageClassification  # noqa: E402
+import offline  # noqa: F401, I001  before transformers
+import models
+import torch
+from clip import ZeroShotCLIP
+from torch import nn
+from trainer_capabilities import main
+from transformers import AutoModelForImageClassification
 
 CLASSES = 1000
 SIZE = 224

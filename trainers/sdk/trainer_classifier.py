@@ -158,7 +158,10 @@ def convert(job: Job, platform: Platform, request: ExportRequest, classifier: Cl
     return Exported(
         file=request.target, input_shape=tuple(image.shape), output_shape=tuple(expected.shape), inference_ms=float(np.median(milliseconds)),
         model={"architecture": classifier.architecture, "num_classes": len(classifier.names), "class_names": list(classifier.names)},
-        preprocessing={"resize": {"method": "resize_crop", "size": size}, "normalize": {"mean": list(classifier.mean), "std": list(classifier.std), "scale": 1 / 255}, "channel_order": "RGB", "data_type": "float32", "layout": "NCHW", "embedded": request.preprocessing},
+        preprocessing={
+            "resize": {"method": "resize_crop", "size": size}, "normalize": {"mean": list(classifier.mean), "std": list(classifier.std), "scale": 1 / 255},
+            "channel_order": "RGB", "data_type": "float32", "layout": "NCHW", "embedded": request.preprocessing,
+        },
         postprocessing={"softmax": {"apply": not request.postprocessing, "temperature": 1.0}, "top_k": 5, "embedded": request.postprocessing},
         accuracy=accuracies(job, classifier, request, call) if request.validate else None,
     )

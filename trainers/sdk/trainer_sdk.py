@@ -174,10 +174,6 @@ class Job:
         if self.task not in supported:
             raise JobError(f"TASK_TYPE {self.task!r} is not one that this trainer does: {', '.join(supported)}")
 
-    def seed_default(self) -> int:
-        """The seed of a job that names none: the same for every run of it."""
-        return 42
-
 
 def _parse_flags(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The job comes from the environment; these arguments win over it.")
@@ -198,15 +194,16 @@ def split_config(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
         raw = json.loads(text)
     except ValueError as error:
         raise JobError(f"CONFIG_JSON is not JSON ({error}), for example {{\"config\": {{\"seed\": 1}}}}") from None
-    nested = raw.get("config") if isinstance(raw, dict) else None
-    if not isinstance(raw, dict) or not isinstance(nested, dict | None):
+    nested = raw.get("config") or {} if isinstance(raw, dict) else None
+    if not isinstance(nested, dict):
         raise JobError("CONFIG_JSON is not a JSON object, for example {\"config\": {\"seed\": 1}}")
     named = {_SETTING_ALIASES.get(key, key): value for key, value in raw.items()}
     settings = {key: value for key, value in named.items() if key in _SETTINGS}
     options = {key: value for key, value in named.items() if key not in _JOB_KEYS}
-    for key, value in (nested or {}).items():
-        if _SETTING_ALIASES.get(key, key) in _SETTINGS:
-            raise JobError(f"option {key!r} is a setting of the job: set {_SETTING_ALIASES.get(key, key).upper()} instead")
+    for key, value in nested.items():
+        setting = _SETTING_ALIASES.get(key, key)
+        if setting in _SETTINGS:
+            raise JobError(f"option {key!r} is a setting of the job: set {setting.upper()} instead")
         options[key] = value
     return settings, options
 
@@ -332,7 +329,7 @@ class Platform:
 
     def test_run_done(self, results: Mapping[str, Any] | None = None, *, error: str | None = None) -> None:
         """End a test run; results holds the other fields of the callback (overall_metrics, results_path, …)."""
-        empty = {"overall_metrics": {}, "per_class_metrics": None, "confusion_matrix": None, "pr_curves": None, "results_path": None, "visualizations_path": None, "xai_results_path": None}
+        empty: dict[str, Any] = {"overall_metrics": {}, "per_class_metrics": None, "confusion_matrix": None, "pr_curves": None, "results_path": None, "visualizations_path": None, "xai_results_path": None}
         self._final("test-runs/{id}/done", error, {**empty, **(results or {})})
 
     def inference_done(self, results: Mapping[str, Any] | None = None, *, error: str | None = None) -> None:

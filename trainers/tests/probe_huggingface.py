@@ -16,13 +16,13 @@ from unittest import mock
 TRAINERS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TRAINERS / "huggingface"), str(TRAINERS / "sdk")]
 
-import train  # noqa: E402
-import models  # noqa: E402
-import torch  # noqa: E402
-from config_schema import FIELDS, PRESETS, schema  # noqa: E402
-from options import changed  # noqa: E402
-from trainer_sdk import Job, Platform, check_options  # noqa: E402
-from transformers import set_seed  # noqa: E402
+import models
+import torch
+import train
+from config_schema import FIELDS, PRESETS, schema
+from options import changed
+from trainer_sdk import Job, Platform, check_options
+from transformers import set_seed
 
 models.CONFIGS["vit-test"] = models._vit(32, 2, layers=2)
 VALUES = {"max_grad_norm": 0.001, "adam_beta1": 0.5, "gradient_accumulation_steps": 2, "patience": 1, "warmup_ratio": 0.5}

@@ -8,8 +8,8 @@ from typing import Any
 
 sys.path.insert(0, sys.argv[1])
 
-import train  # noqa: E402
-from trainer_sdk import Job, Platform  # noqa: E402
+import train
+from trainer_sdk import Job, Platform
 
 
 class Listener(Platform):

@@ -16,11 +16,11 @@ from unittest import mock
 TRAINERS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TRAINERS / "timm"), str(TRAINERS / "sdk")]
 
-import torch  # noqa: E402
-import train  # noqa: E402
-from config_schema import FIELDS, PRESETS, schema  # noqa: E402
-from options import changed  # noqa: E402
-from trainer_sdk import Job, Platform, check_options  # noqa: E402
+import torch
+import train
+from config_schema import FIELDS, PRESETS, schema
+from options import changed
+from trainer_sdk import Job, Platform, check_options
 
 # What else a field needs to have an effect at all.
 CONTEXT: dict[str, dict[str, Any]] = {

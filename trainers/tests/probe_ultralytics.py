@@ -13,11 +13,11 @@ os.environ["YOLO_VERBOSE"] = "false"
 TRAINERS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TRAINERS / "ultralytics"), str(TRAINERS / "sdk")]
 
-import train  # noqa: E402
-from config_schema import FIELDS, PRESETS, schema  # noqa: E402
-from options import changed  # noqa: E402
-from trainer_sdk import Job, JobError, check_options  # noqa: E402
-from ultralytics.cfg import get_cfg  # noqa: E402
+import train
+from config_schema import FIELDS, PRESETS, schema
+from options import changed
+from trainer_sdk import Job, JobError, check_options
+from ultralytics.cfg import get_cfg
 
 
 def refusal(env: dict[str, str]) -> str | None:

@@ -12,17 +12,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import unittest
 from pathlib import Path
 from unittest import mock
 
-from process import TRAINERS, TrainerTest, environment, started
-from relay import TOKEN, Call, Relay
-
+from process import TRAINERS, TrainerTest, environment, started  # isort: skip  it puts the SDK on sys.path
 import trainer_sdk
+from relay import TOKEN, Call, Relay
 from trainer_sdk import Job, JobError, Platform
-
 
 # A wait that a signal ends even when it comes just before.
 SIGNAL_PIPE = """

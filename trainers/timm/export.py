@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
 
-from load import load  # noqa: E402
-from trainer_classifier import export  # noqa: E402
+from load import load
+from trainer_classifier import export
 
 if __name__ == "__main__":
     export(load, "timm")

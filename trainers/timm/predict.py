@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
 
-from load import load  # noqa: E402
-from trainer_classifier import predict  # noqa: E402
+from load import load
+from trainer_classifier import predict
 
 if __name__ == "__main__":
     predict(load)

@@ -15,17 +15,17 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
 
-import checkpoint  # noqa: E402
-import numpy as np  # noqa: E402
-import recipe  # noqa: E402
-import torch  # noqa: E402
-from config_schema import schema  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.utils.data import DataLoader, DistributedSampler  # noqa: E402
-from trainer_classification import ClassifierResults, results  # noqa: E402
-from trainer_images import SplitImages  # noqa: E402
-from trainer_processes import PROCESSES, RANK, agree, gather, gpu_count, torch_device  # noqa: E402
-from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run  # noqa: E402
+import checkpoint
+import numpy as np
+import recipe
+import torch
+from config_schema import schema
+from torch import nn
+from torch.utils.data import DataLoader, DistributedSampler
+from trainer_classification import ClassifierResults, results
+from trainer_images import SplitImages
+from trainer_processes import PROCESSES, RANK, agree, gather, gpu_count, torch_device
+from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
 
 
 def main(job: Job, platform: Platform) -> None:

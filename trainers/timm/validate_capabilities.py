@@ -7,12 +7,12 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
 
-import recipe  # noqa: E402
-import torch  # noqa: E402
-from config_schema import schema  # noqa: E402
-from torch import nn  # noqa: E402
-from trainer_capabilities import main  # noqa: E402
-from trainer_sdk import check_options  # noqa: E402
+import recipe
+import torch
+from config_schema import schema
+from torch import nn
+from trainer_capabilities import main
+from trainer_sdk import check_options
 
 CLASSES = 1000
 SIZE = 224

@@ -15,15 +15,15 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
 
-import offline  # noqa: E402, F401  before ultralytics
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from predict import TASKS, device, load_model  # noqa: E402
-from results import platform_metrics  # noqa: E402
-from trainer_export import Exported, ExportRequest, move, quantize_onnx, run_export  # noqa: E402
-from trainer_sdk import PRIMARY_METRICS, Job, JobError, Platform, run  # noqa: E402
-from ultralytics import YOLO  # noqa: E402
-from ultralytics.nn.autobackend import AutoBackend  # noqa: E402
+import offline  # noqa: F401, I001  before ultralytics
+import numpy as np
+import torch
+from predict import TASKS, device, load_model
+from results import platform_metrics
+from trainer_export import Exported, ExportRequest, move, quantize_onnx, run_export
+from trainer_sdk import PRIMARY_METRICS, Job, JobError, Platform, run
+from ultralytics import YOLO
+from ultralytics.nn.autobackend import AutoBackend
 
 FORMATS = {"onnx": "onnx", "torchscript": "torchscript", "tensorrt": "engine", "coreml": "coreml", "tflite": "litert", "openvino": "openvino"}
 ROUNDS = 5

@@ -15,8 +15,8 @@ os.environ["YOLO_AUTOINSTALL"] = "false"
 os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp(prefix="ultralytics-"))
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from ultralytics.data import utils as data_utils  # noqa: E402
-from ultralytics.utils import SETTINGS, callbacks, checks, plotting  # noqa: E402
+from ultralytics.data import utils as data_utils
+from ultralytics.utils import SETTINGS, callbacks, checks, plotting
 
 SETTINGS.update({"sync": False})
 callbacks.add_integration_callbacks = lambda _instance: None

@@ -13,14 +13,14 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
 
-import offline  # noqa: E402, F401  before ultralytics
-from results import BoxRecorder, ClassRecorder, NamedSamples, per_class_metrics, platform_metrics, pr_curves  # noqa: E402
-from trainer_inference import InferenceRequest, Progress, final_callback, finish, images_below, warn_of_unsupported  # noqa: E402
-from trainer_sdk import Job, JobError, Platform, run  # noqa: E402
-from ultralytics import YOLO  # noqa: E402
-from ultralytics.engine.results import Results  # noqa: E402
-from ultralytics.models.yolo.classify import ClassificationValidator  # noqa: E402
-from ultralytics.utils import YAML  # noqa: E402
+import offline  # noqa: F401  before ultralytics
+from results import BoxRecorder, ClassRecorder, NamedSamples, per_class_metrics, platform_metrics, pr_curves
+from trainer_inference import InferenceRequest, Progress, final_callback, finish, images_below, warn_of_unsupported
+from trainer_sdk import Job, JobError, Platform, run
+from ultralytics import YOLO
+from ultralytics.engine.results import Results
+from ultralytics.models.yolo.classify import ClassificationValidator
+from ultralytics.utils import YAML
 
 TASKS = {"detect": "object_detection", "segment": "instance_segmentation", "pose": "pose_estimation", "classify": "image_classification"}
 

@@ -12,14 +12,14 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
 
-import offline  # noqa: E402, F401  before ultralytics
-import torch  # noqa: E402
-from config_schema import schema  # noqa: E402
-from job_trainer import job_trainer  # noqa: E402
-from trainer_processes import gpu_count  # noqa: E402
-from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run  # noqa: E402
-from ultralytics.nn.tasks import load_checkpoint, yaml_model_load  # noqa: E402
-from ultralytics.utils import DEFAULT_CFG_DICT, RANK  # noqa: E402
+import offline  # noqa: F401  before ultralytics
+import torch
+from config_schema import schema
+from job_trainer import job_trainer
+from trainer_processes import gpu_count
+from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
+from ultralytics.nn.tasks import load_checkpoint, yaml_model_load
+from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 
 TASKS = {"object_detection": "detect", "instance_segmentation": "segment", "pose_estimation": "pose", "image_classification": "classify"}
 SUFFIXES = {"detect": "", "segment": "-seg", "pose": "-pose", "classify": "-cls"}

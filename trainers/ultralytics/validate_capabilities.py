@@ -9,11 +9,11 @@ from pathlib import Path
 os.environ["YOLO_VERBOSE"] = "false"  # stdout is for the result
 sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
 
-import offline  # noqa: E402, F401  before ultralytics
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-from trainer_capabilities import main  # noqa: E402
-from ultralytics.nn.tasks import ClassificationModel, DetectionModel, PoseModel, SegmentationModel  # noqa: E402
+import offline  # noqa: F401  before ultralytics
+import torch
+from torch import nn
+from trainer_capabilities import main
+from ultralytics.nn.tasks import ClassificationModel, DetectionModel, PoseModel, SegmentationModel
 
 MODELS = {
     "object_detection": (DetectionModel, 640),

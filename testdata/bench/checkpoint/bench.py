@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-import bench  # noqa: E402
+import bench
 
 BOTO3 = """
 import sys, boto3

@@ -27,7 +27,7 @@ def main():
     rng = random.Random(1)
     os.makedirs(f"{args.dir}/images", exist_ok=True)
     seeds = []
-    for k, size in enumerate([(640, 480), (480, 640), (640, 427), (500, 375)]):
+    for size in ((640, 480), (480, 640), (640, 427), (500, 375)):
         out = io.BytesIO()
         Image.effect_noise(size, 40).convert("RGB").save(out, "JPEG", quality=40)
         seeds.append((size, out.getvalue()))

@@ -16,7 +16,7 @@ import sys
 import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-import bench  # noqa: E402
+import bench
 
 BOTO3 = """
 import os, sys, zipfile, boto3
