@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -13,8 +12,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"golang.org/x/net/netutil"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -64,6 +61,11 @@ func TestTenThousandRequestsASecondAreAnsweredAndBounded(t *testing.T) {
 type pipeNet struct {
 	conns chan net.Conn
 	done  chan struct{}
+	once  sync.Once
+}
+
+func newPipeNet() *pipeNet {
+	return &pipeNet{conns: make(chan net.Conn, 4*maxConnections), done: make(chan struct{})}
 }
 
 func (p *pipeNet) Accept() (net.Conn, error) {
@@ -75,7 +77,7 @@ func (p *pipeNet) Accept() (net.Conn, error) {
 	}
 }
 
-func (p *pipeNet) Close() error   { return nil }
+func (p *pipeNet) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
 func (p *pipeNet) Addr() net.Addr { return &net.IPAddr{} }
 
 func (p *pipeNet) dial() net.Conn {
@@ -84,17 +86,29 @@ func (p *pipeNet) dial() net.Conn {
 	return client
 }
 
+// over starts a relay on a network in memory.
+func over(t *testing.T, p *pipeNet, q Outbox) *Relay {
+	t.Helper()
+	r, err := New(Options{JobID: "job-1", Outbox: q, Listener: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// shut ends a relay whose clients may still be there.
+func shut(r *Relay) {
+	_ = r.server.Close()
+	r.served.Wait()
+}
+
 // virtual runs a test in a bubble with a relay on a network in memory.
 func virtual(t *testing.T, q *queue, do func(*testing.T, *Relay, *pipeNet)) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pipeNet{conns: make(chan net.Conn, 4*maxConnections), done: make(chan struct{})}
-		r := newRelay(Options{JobID: "job-1", Outbox: q, Logger: slog.New(slog.DiscardHandler)})
-		r.token = "token"
-		r.served.Go(func() { _ = r.server.Serve(netutil.LimitListener(p, maxConnections)) })
+		p := newPipeNet()
+		r := over(t, p, q)
 		do(t, r, p)
-		close(p.done)
-		_ = r.server.Close()
-		r.served.Wait()
+		shut(r)
 	})
 }
 
@@ -108,12 +122,12 @@ func ends(t *testing.T, c net.Conn) string {
 	return string(b)
 }
 
-func post(length int) string {
-	return fmt.Sprintf("POST /api/v1/jobs/job-1/heartbeat HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer token\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", length)
+func (r *Relay) post(length int) string {
+	return fmt.Sprintf("POST /api/v1/jobs/job-1/heartbeat HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", r.Token(), length)
 }
 
 func TestASlowLorisIsCutOff(t *testing.T) {
-	virtual(t, &queue{}, func(t *testing.T, _ *Relay, p *pipeNet) {
+	virtual(t, &queue{}, func(t *testing.T, r *Relay, p *pipeNet) {
 		began := time.Now()
 		c := p.dial()
 		_, _ = io.WriteString(c, "POST /api/v1/jobs/job-1/heartbeat HTTP/1.1\r\nX: ")
@@ -123,7 +137,7 @@ func TestASlowLorisIsCutOff(t *testing.T) {
 		}
 		began = time.Now()
 		c = p.dial()
-		_, _ = io.WriteString(c, post(100)+"{")
+		_, _ = io.WriteString(c, r.post(100)+"{")
 		if said := ends(t, c); !strings.Contains(said, "408 Request Timeout") {
 			t.Errorf("answered %q", said)
 		}
@@ -134,7 +148,7 @@ func TestASlowLorisIsCutOff(t *testing.T) {
 }
 
 func TestIdleConnectionsDoNotShutOthersOutForLong(t *testing.T) {
-	virtual(t, &queue{}, func(t *testing.T, _ *Relay, p *pipeNet) {
+	virtual(t, &queue{}, func(t *testing.T, r *Relay, p *pipeNet) {
 		var conns []net.Conn
 		for range maxConnections + 10 {
 			conns = append(conns, p.dial())
@@ -142,7 +156,7 @@ func TestIdleConnectionsDoNotShutOthersOutForLong(t *testing.T) {
 		began := time.Now()
 		c := p.dial()
 		body := `{"epoch":1}`
-		go func() { _, _ = io.WriteString(c, post(len(body))+body) }()
+		go func() { _, _ = io.WriteString(c, r.post(len(body))+body) }()
 		if said := ends(t, c); !strings.Contains(said, "200 OK") {
 			t.Errorf("answered %q", said)
 		}
@@ -170,11 +184,9 @@ func (b *blocked) Append(m contract.Message) error {
 
 func TestOnlySoManyBytesOfBodiesAreInWorkAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pipeNet{conns: make(chan net.Conn, 16), done: make(chan struct{})}
+		p := newPipeNet()
 		q := &blocked{entered: make(chan struct{}, 100), let: make(chan struct{})}
-		r := newRelay(Options{JobID: "job-1", Outbox: q})
-		r.token = "token"
-		r.served.Go(func() { _ = r.server.Serve(p) })
+		r := over(t, p, q)
 		body := `{"epoch":1,"x":"` + strings.Repeat("x", MaxBody-18) + `"}`
 		var wg sync.WaitGroup
 		var mu sync.Mutex
@@ -182,7 +194,7 @@ func TestOnlySoManyBytesOfBodiesAreInWorkAtOnce(t *testing.T) {
 		for range 6 {
 			wg.Go(func() {
 				c := p.dial()
-				go func() { _, _ = io.WriteString(c, post(len(body))+body) }()
+				go func() { _, _ = io.WriteString(c, r.post(len(body))+body) }()
 				line, _, _ := strings.Cut(ends(t, c), "\r\n")
 				mu.Lock()
 				said[line]++
@@ -200,9 +212,7 @@ func TestOnlySoManyBytesOfBodiesAreInWorkAtOnce(t *testing.T) {
 		if said["HTTP/1.1 200 OK"] != 2 || said["HTTP/1.1 503 Service Unavailable"] != 4 {
 			t.Errorf("answered %v", said)
 		}
-		close(p.done)
-		_ = r.server.Close()
-		r.served.Wait()
+		shut(r)
 	})
 }
 

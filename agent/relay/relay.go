@@ -73,6 +73,9 @@ type Options struct {
 	// same workspace; it wins over Best. Empty remembers nothing.
 	StateFile string
 
+	// Listener is served instead of a free port of 127.0.0.1.
+	Listener net.Listener
+
 	ValidationDeadline time.Duration // 0 means ValidationDeadline
 	Logger             *slog.Logger
 	Now                func() time.Time
@@ -103,14 +106,17 @@ type Stats struct {
 	Repeated int // requests with an Idempotency-Key that was accepted before
 }
 
-// New starts a relay on a free port of 127.0.0.1 with a token of its own.
+// New starts a relay with a token of its own.
 func New(opts Options) (*Relay, error) {
 	if opts.JobID == "" || opts.Outbox == nil {
 		return nil, errors.New("relay: Options.JobID and Options.Outbox are required")
 	}
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("opening the relay's port: %w", err)
+	listener := opts.Listener
+	if listener == nil {
+		var err error
+		if listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp4", "127.0.0.1:0"); err != nil {
+			return nil, fmt.Errorf("opening the relay's port: %w", err)
+		}
 	}
 	r := newRelay(opts)
 	r.url = "http://" + listener.Addr().String()

@@ -1,38 +1,37 @@
 // Command relay measures what a heartbeat costs the training loop: posted to the
 // agent's relay, and posted to the backend directly as the platform's own
-// clients do, with a backend that is healthy, far away, dead or hanging. It
-// prints a section of docs/benchmarks.md.
+// clients do, with a backend that is healthy, far away, dead or hanging. An empty
+// server beside them says what the client itself costs. It prints a section of
+// docs/benchmarks.md.
 //
 //	go run ./testdata/bench/relay
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/outbox"
 	"github.com/vision-platform/trainer-agent/agent/relay"
-	"github.com/vision-platform/trainer-agent/contract"
 )
 
 const (
-	posts        = 500 // through the relay, and directly where that is quick
-	directlySlow = 60  // directly, where each takes long
-	directlyHung = 2   // directly, where each takes the client's ten seconds
+	rounds = 20
+	block  = 25 // posts to one target at a stretch
+	posts  = rounds * block
+
+	empty = "(an empty server: what the client costs)"
 )
 
 func main() {
@@ -42,39 +41,104 @@ func main() {
 	}
 }
 
-// A world is one state of the backend.
-type world struct {
-	name   string
-	url    string
-	direct int           // posts made directly
-	got    *atomic.Int64 // messages that arrived
-	close  func()
-}
-
 func run() error {
 	fmt.Printf("### Callbacks: what a heartbeat costs the training loop\n\n")
-	// The first row says how much of the relay's time is the disk's.
-	fmt.Printf("Milliseconds as the trainer sees them (`requests.post`, a new connection each, 20 metrics); "+
-		"%d posts through the relay, which are on disk when they are answered.\n\n", posts)
-	fmt.Println("| backend | way | posts | p50 | p99 | max | accepted | delivered |")
-	fmt.Println("|---|---|--:|--:|--:|--:|--:|--:|")
+	fmt.Printf("Milliseconds as the trainer sees them (`requests.post`, a new connection each, 20 metrics), and as the server does, from the first byte of "+
+		"the request to the last one of the answer. %d posts through each relay, which are on disk when they are answered; blocks of %d to every target in turn.\n\n", posts, block)
+	fmt.Println("| backend | way | posts | p50 | p99 | max | in the server p50 | p99 | accepted | delivered |")
+	fmt.Println("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
 	disk, err := synced()
 	if err != nil {
 		return err
 	}
-	disk.print("(none: 600 bytes appended and synced to the disk)", "—", 0)
-	var summary []string
-	for _, make := range []func() (world, error){healthy, far, dead, hanging} {
-		w, err := make()
+	disk.print("(none: 600 bytes appended and synced to the disk)", "—", "—")
+	all, err := worlds()
+	if err != nil {
+		return err
+	}
+	b := &bench{targets: map[string][2]string{}, relays: map[string]*relayed{}}
+	defer b.close()
+	if err := b.open(all); err != nil {
+		return err
+	}
+	if err := b.measure(all); err != nil {
+		return err
+	}
+	for _, w := range all {
+		w.close()
+	}
+	return nil
+}
+
+// A bench holds one relay for every state of the backend, and the empty server.
+type bench struct {
+	targets map[string][2]string // name → url, token
+	relays  map[string]*relayed
+	empty   *timedListener
+}
+
+// through names the relay in front of a backend among the targets.
+func through(w world) string { return "relay: " + w.name }
+
+func (b *bench) open(all []world) (err error) {
+	if b.empty, err = listen(); err != nil {
+		return err
+	}
+	go func() {
+		_ = http.Serve(b.empty, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			_, _ = io.WriteString(w, `{"status":"ok"}`)
+		}))
+	}()
+	b.targets[empty] = [2]string{"http://" + b.empty.Addr().String(), "token"}
+	for _, w := range all {
+		r, err := openRelay(w)
 		if err != nil {
 			return err
 		}
-		line, err := measure(w)
-		w.close()
-		if err != nil {
-			return fmt.Errorf("%s: %w", w.name, err)
+		b.relays[through(w)] = r
+		b.targets[through(w)] = [2]string{r.relay.URL(), r.relay.Token()}
+	}
+	b.targets[all[0].name] = [2]string{all[0].url, "token"}
+	b.targets["dead"] = [2]string{all[2].url, "token"}
+	return nil
+}
+
+func (b *bench) close() {
+	for _, r := range b.relays {
+		r.close()
+	}
+	_ = b.empty.Close()
+}
+
+func (b *bench) measure(all []world) error {
+	results, err := client(b.targets, rounds, block)
+	if err != nil {
+		return err
+	}
+	floor := results[empty].served(b.empty)
+	floor.print(empty, "direct", "—")
+	var summary []string
+	for _, w := range all {
+		direct, measured := results[w.name]
+		if !measured {
+			few := 20 // direct posts that take long
+			if w.hung {
+				few = 1
+			}
+			slow, err := client(map[string][2]string{w.name: {w.url, "token"}}, 2, few)
+			if err != nil {
+				return err
+			}
+			direct = slow[w.name]
 		}
-		summary = append(summary, line)
+		r := b.relays[through(w)]
+		left := r.flush()
+		ours := results[through(w)].served(r.listener)
+		ours.print(w.name, "relay", fmt.Sprintf("%d%s", w.relayed.Load(), left))
+		direct.print(w.name, "direct", "—")
+		summary = append(summary, fmt.Sprintf("- %s: the relay's p50 is %.2g× and its p99 %.2g× that of posting directly; over the empty server it adds %.2f ms at p50 and %.2f ms at p99.", w.name,
+			ours.at(50)/direct.at(50), ours.at(99)/direct.at(99), ours.at(50)-floor.at(50), ours.at(99)-floor.at(99)))
 	}
 	fmt.Println()
 	for _, line := range summary {
@@ -83,19 +147,45 @@ func run() error {
 	return nil
 }
 
-func measure(w world) (summary string, err error) {
-	through, err := relayed(w)
+// A relayed is a relay and its outbox on a real disk.
+type relayed struct {
+	listener *timedListener
+	relay    *relay.Relay
+	box      *outbox.Outbox
+	close    func()
+}
+
+func openRelay(w world) (*relayed, error) {
+	dir, err := os.MkdirTemp("", "relay-bench-")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	before := w.got.Load()
-	direct, err := client(w.url, "token", w.direct)
-	if err != nil {
-		return "", err
+	r := &relayed{}
+	if r.box, err = outbox.Open(dir, outbox.Options{JobID: "job-1", BaseURL: w.url, Token: func() (string, error) { return "token", nil }}); err != nil {
+		return nil, err
 	}
-	direct.print(w.name, "direct", w.got.Load()-before)
-	return fmt.Sprintf("- %s: the relay's p50 is %.2g× and its p99 %.2g× that of posting directly.", w.name,
-		through.at(50)/direct.at(50), through.at(99)/direct.at(99)), nil
+	ctx, cancel := context.WithCancel(context.Background())
+	var sender sync.WaitGroup
+	sender.Go(func() { _ = r.box.Run(ctx) })
+	if r.listener, err = listen(); err == nil {
+		r.relay, err = relay.New(relay.Options{JobID: "job-1", Outbox: r.box, Full: outbox.ErrFull, Ended: outbox.ErrFinal, Listener: r.listener})
+	}
+	r.close = func() {
+		cancel()
+		sender.Wait()
+		_ = errors.Join(r.relay.Close(context.Background()), r.box.Close(), os.RemoveAll(dir))
+	}
+	return r, err
+}
+
+// flush gives what waits a moment, and says how much is left.
+func (r *relayed) flush() string {
+	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
+	defer stop()
+	if r.box.Flush(ctx) != nil {
+		return fmt.Sprintf(" (%d wait on disk)", r.box.Pending().Depth)
+	}
+	return ""
 }
 
 // synced times what no durable answer can be faster than on this disk.
@@ -119,119 +209,58 @@ func synced() (r result, err error) {
 	return r, nil
 }
 
-// relayed posts through a relay and an outbox on a real disk.
-func relayed(w world) (result, error) {
-	dir, err := os.MkdirTemp("", "relay-bench-")
-	if err != nil {
-		return result{}, err
-	}
-	defer os.RemoveAll(dir)
-	box, err := outbox.Open(dir, outbox.Options{JobID: "job-1", BaseURL: w.url, Token: func() (string, error) { return "token", nil }})
-	if err != nil {
-		return result{}, err
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var sender sync.WaitGroup
-	sender.Go(func() { _ = box.Run(ctx) })
-	defer func() { cancel(); sender.Wait(); _ = box.Close() }()
-	r, err := relay.New(relay.Options{JobID: "job-1", Outbox: box, Full: outbox.ErrFull, Ended: outbox.ErrFinal})
-	if err != nil {
-		return result{}, err
-	}
-	before := w.got.Load()
-	res, err := client(r.URL(), r.Token(), posts)
-	if err != nil {
-		return result{}, err
-	}
-	flush, stop := context.WithTimeout(ctx, 5*time.Second)
-	defer stop()
-	left := ""
-	if err := box.Flush(flush); err != nil {
-		left = fmt.Sprintf(" (%d wait on disk)", box.Pending().Depth)
-	}
-	res.left = left
-	res.print(w.name, "relay", w.got.Load()-before)
-	return res, r.Close(ctx)
-}
-
 type result struct {
 	Times    []float64 `json:"times"`
 	Accepted int       `json:"accepted"`
-	left     string
+	inside   []float64 // as the server sees them
 }
 
-// at is a percentile in milliseconds.
-func (r result) at(percent int) float64 {
-	return r.Times[min(len(r.Times)-1, len(r.Times)*percent/100)]
+// served adds the server's own view.
+func (r result) served(l *timedListener) result {
+	r.inside = l.taken(block)
+	slices.Sort(r.inside)
+	return r
 }
 
-func (r result) print(backend, way string, delivered int64) {
-	fmt.Printf("| %s | %s | %d | %.2f | %.2f | %.2f | %d | %d%s |\n", backend, way, len(r.Times),
-		r.at(50), r.at(99), r.at(100), r.Accepted, min(delivered, int64(posts)), r.left)
+func (r result) at(percent int) float64 { return at(r.Times, percent) }
+
+// at is a percentile of sorted milliseconds.
+func at(times []float64, percent int) float64 {
+	return times[min(len(times)-1, len(times)*percent/100)]
 }
 
-// client runs the Python client.
-func client(url, token string, count int) (result, error) {
+func (r result) print(backend, way, delivered string) {
+	inside := "— | —"
+	if len(r.inside) > 0 {
+		inside = fmt.Sprintf("%.2f | %.2f", at(r.inside, 50), at(r.inside, 99))
+	}
+	fmt.Printf("| %s | %s | %d | %.2f | %.2f | %.2f | %s | %d | %s |\n", backend, way, len(r.Times),
+		r.at(50), r.at(99), r.at(100), inside, r.Accepted, delivered)
+}
+
+// client runs the Python client against the targets.
+func client(targets map[string][2]string, rounds, block int) (map[string]result, error) {
 	venv := os.Getenv("TRAINER_VENV")
 	if venv == "" {
 		venv = ".venv"
 	}
-	cmd := exec.Command(filepath.Join(venv, "bin", "python"), "-W", "ignore", "testdata/bench/relay/post.py", strconv.Itoa(count))
-	cmd.Env = append(os.Environ(), "BACKEND_BASE_URL="+url, "CALLBACK_TOKEN="+token, "JOB_ID=job-1", "NO_PROXY=127.0.0.1")
-	cmd.Stderr = os.Stderr
+	plan, err := json.Marshal(map[string]any{"targets": targets, "rounds": rounds, "block": block})
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(filepath.Join(venv, "bin", "python"), "-W", "ignore", "testdata/bench/relay/post.py")
+	cmd.Env = append(os.Environ(), "NO_PROXY=127.0.0.1")
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(plan), os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return result{}, fmt.Errorf("running the client: %w", err)
+		return nil, fmt.Errorf("running the client: %w", err)
 	}
-	var r result
-	if err := json.Unmarshal(out, &r); err != nil || len(r.Times) == 0 {
-		return result{}, errors.Join(fmt.Errorf("the client says %q", out), err)
+	var results map[string]result
+	if err := json.Unmarshal(out, &results); err != nil {
+		return nil, fmt.Errorf("the client says %q: %w", out, err)
 	}
-	slices.Sort(r.Times)
-	return r, nil
-}
-
-func server(name string, direct int, wait time.Duration) world {
-	got := &atomic.Int64{}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		time.Sleep(wait)
-		got.Add(1)
-		_ = json.NewEncoder(w).Encode(contract.ValidationReply{Status: "ok"})
-	}))
-	return world{name, srv.URL, direct, got, srv.Close}
-}
-
-func healthy() (world, error) { return server("healthy, on this machine", posts, 0), nil }
-
-func far() (world, error) {
-	return server("healthy, answers in 200 ms", directlySlow, 200*time.Millisecond), nil
-}
-
-// dead is a port where nobody listens.
-func dead() (world, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return world{}, err
+	for _, r := range results {
+		slices.Sort(r.Times)
 	}
-	url := "http://" + l.Addr().String()
-	return world{"dead", url, posts, &atomic.Int64{}, func() {}}, l.Close()
-}
-
-// hanging takes connections and requests and never answers.
-func hanging() (world, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return world{}, err
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { defer c.Close(); _, _ = io.Copy(io.Discard, c) }()
-		}
-	}()
-	return world{"hanging", "http://" + l.Addr().String(), directlyHung, &atomic.Int64{}, func() { _ = l.Close() }}, nil
+	return results, nil
 }
