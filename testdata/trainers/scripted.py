@@ -253,8 +253,24 @@ def steps() -> None:
     done()
 
 
+def eats_memory() -> None:
+    """Grow until the kernel ends it; without a limit end at 4 GiB."""
+    eaten = []
+    for _ in range(256):
+        eaten.append(b"x" * (16 << 20))
+    sys.exit("no limit at 4 GiB")
+
+
+def fills_shm() -> None:
+    """Write batches to /dev/shm, as the workers of a DataLoader do."""
+    for batch in range(64):
+        with open(f"/dev/shm/torch_{batch}", "wb") as file:
+            file.write(b"x" * (4 << 20))
+
+
 SCENARIOS = {f.__name__.replace("_", "-"): f for f in (
-    ok, quick, no_checkpoint, fails, cuda_oom, nan_loss, says_failed, lingers, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps, fills, steps)}
+    ok, quick, no_checkpoint, fails, cuda_oom, nan_loss, says_failed, lingers, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps, fills, steps,
+    eats_memory, fills_shm)}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in SCENARIOS:

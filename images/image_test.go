@@ -1,0 +1,148 @@
+package images
+
+import (
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// frameworks have an image each.
+var frameworks = []string{"ultralytics", "timm", "huggingface"}
+
+func imageOf(framework string) string { return "localhost/trainer-" + framework + ":test" }
+
+// freeAddr is a loopback address where nobody listens.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func TestImagesDeclareWhatARuntimeNeeds(t *testing.T) {
+	b := images(t)
+	for _, name := range append([]string{"agent", "base"}, frameworks...) {
+		c := b.config(t, imageOf(name))
+		if c.User != "1000:1000" || c.StopSignal != "SIGTERM" || c.Healthcheck == nil {
+			t.Errorf("%s: user %q, stop signal %q, health check %v", name, c.User, c.StopSignal, c.Healthcheck)
+		}
+		if filepath.Base(c.Entrypoint[0]) != "trainer-agent" {
+			t.Errorf("%s: the entry point is %q, not the agent", name, c.Entrypoint)
+		}
+		for _, label := range []string{"title", "vendor", "source", "version", "revision"} {
+			if c.Labels["org.opencontainers.image."+label] == "" {
+				t.Errorf("%s: no label %s", name, label)
+			}
+		}
+		if title := c.Labels["org.opencontainers.image.title"]; title != "trainer-"+name {
+			t.Errorf("%s: the title is %q", name, title)
+		}
+		if slices.Contains(frameworks, name) && (!slices.Contains(c.Env, "FRAMEWORK="+name) || c.WorkingDir != "/opt/trainers/"+name) {
+			t.Errorf("%s: %q in %s", name, c.Env, c.WorkingDir)
+		}
+	}
+}
+
+// The agent's image is the agent, the probe and the certificates: nothing else.
+func TestAgentImageHoldsNothingElse(t *testing.T) {
+	b := images(t)
+	var files []string
+	for path := range filesOf(t, b, imageOf("agent")) {
+		files = append(files, path)
+	}
+	slices.Sort(files)
+	if want := []string{"etc/ssl/certs/ca-certificates.crt", "usr/local/bin/trainer-agent", "usr/local/bin/trainer-gpu"}; !slices.Equal(files, want) {
+		t.Errorf("%v", files)
+	}
+}
+
+// No compiler, no Go, no second init, no weights; what stands in the image is root's.
+func TestImagesHoldNoToolsAndNoWeights(t *testing.T) {
+	b := images(t)
+	unwanted := []string{"gcc", "cc", "g++", "clang", "ld", "make", "go", "git", "curl", "tini", "dumb-init"}
+	weights := []string{".pt", ".pth", ".safetensors", ".onnx", ".ckpt"}
+	for _, name := range append([]string{"base"}, frameworks...) {
+		for path, entry := range filesOf(t, b, imageOf(name)) {
+			if !entry.Type().IsRegular() || strings.Contains(path, "/dist-packages/") {
+				continue // devices of the local base; Python's own .pth files are no weights
+			}
+			base := filepath.Base(path)
+			if slices.Contains(unwanted, base) && strings.HasSuffix(filepath.Dir(path), "bin") || slices.Contains(weights, filepath.Ext(base)) {
+				t.Errorf("%s holds /%s", name, path)
+			}
+			if info, err := entry.Info(); err == nil && info.Mode().Perm()&0o002 != 0 {
+				t.Errorf("%s: everybody may write /%s", name, path)
+			}
+		}
+	}
+}
+
+// filesOf lists what is no folder in an image, as it is before it runs.
+func filesOf(t *testing.T, b *builder, image string) map[string]fs.DirEntry {
+	t.Helper()
+	id, err := b.run("buildah", "from", "--pull-never", image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	container := strings.TrimSpace(string(id))
+	t.Cleanup(func() { _, _ = b.run("buildah", "rm", container) })
+	root, err := b.run("buildah", "mount", container)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]fs.DirEntry{}
+	err = fs.WalkDir(os.DirFS(strings.TrimSpace(string(root))), ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files[path] = d
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// Every trainer's own Dockerfile, on the agent's image.
+func TestTrainersDockerfilesBuild(t *testing.T) {
+	b := images(t)
+	for _, framework := range frameworks {
+		_, err := b.run("buildah", "build", "-f", "trainers/"+framework+"/Dockerfile", "--build-arg", "AGENT_IMAGE="+agentImage,
+			"--build-arg", "PYTHON_IMAGE=localhost/bases-python", "-v", b.site+":/opt/site-packages:ro", "-t", "localhost/own-"+framework, "trainers")
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// train is a container of a framework's image for a real training of one epoch.
+func train(t *testing.T, framework, model string, task contract.TaskType) *container {
+	t.Helper()
+	c := newContainer(t, imageOf(framework)).bind(images(t).site, "/opt/site-packages", "ro").shm(1024 * mib)
+	return c.with("FRAMEWORK", "", "TASK_TYPE", string(task), "MODEL_NAME", model, "DATASET_ID", datasetOf(task),
+		"EPOCHS", "1", "BATCH_SIZE", "4", "IMAGE_SIZE", "64", "NUM_WORKERS", "1")
+}
+
+// The real trainers from the real images: once as the image says, once as the
+// platform's Job template overrides it (command: ["python"], args: ["train.py"]).
+func TestImagesTrain(t *testing.T) {
+	t.Run("timm, by the platform's template", func(t *testing.T) {
+		t.Parallel()
+		c := train(t, "timm", "resnet18", contract.TaskImageClassification)
+		c.command([]string{"python"}, []string{"train.py"})
+		c.start().ends(contract.ExitOK).succeeded()
+	})
+	t.Run("huggingface, by its own command", func(t *testing.T) {
+		t.Parallel()
+		train(t, "huggingface", "vit-tiny-patch16-224", contract.TaskImageClassification).start().ends(contract.ExitOK).succeeded()
+	})
+}

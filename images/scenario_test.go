@@ -1,0 +1,256 @@
+package images
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+const (
+	mib = 1 << 20
+
+	agentImage = "localhost/trainer-agent:test" // scratch, with only the static agent
+	baseImage  = "localhost/trainer-base:test"  // Debian with Python
+)
+
+// trainers are the two root file systems, each with a training script that plays
+// scenarios. The first has no libc, no shell, no /etc.
+var trainers = map[string]func(t *testing.T, scenario string) *container{
+	"scratch": func(t *testing.T, scenario string) *container {
+		return newContainer(t, agentImage, "run", "--", "/trainer", scenario).bind(images(t).staticTrainer(), "/trainer", "ro")
+	},
+	"debian": scripted,
+}
+
+// scripted runs testdata/trainers/scripted.py in the image for trainers of one's own.
+func scripted(t *testing.T, scenario string) *container {
+	return newContainer(t, baseImage, "python3", "/scripts/scripted.py", scenario).bind(filepath.Join(images(t).root, "testdata", "trainers"), "/scripts", "ro")
+}
+
+// Each case runs on both roots.
+func TestContainersEnd(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		scenario string
+		set      func(*container)
+		during   func(*container)
+		exit     int
+		child    int           // the training process's own status
+		code     contract.Code // "" means success
+	}{
+		{name: "success", scenario: "ok", exit: contract.ExitOK},
+		{
+			name: "TERM, and the trainer saves", scenario: "waits", exit: contract.ExitStopped, child: 0, code: contract.CodeStopped,
+			during: func(c *container) { c.ready().signal("TERM") },
+		},
+		{
+			name: "TERM, and the trainer ignores it", scenario: "ignores-term", exit: contract.ExitStopped, child: 128 + 9, code: contract.CodeStopped,
+			set:    func(c *container) { c.with("AGENT_STOP_GRACE", "3s") },
+			during: func(c *container) { c.ready().signal("TERM") },
+		},
+		{
+			name: "memory limit", scenario: "eats-memory", exit: contract.ExitFailed, child: 128 + 9, code: contract.CodeHostOOM,
+			set: func(c *container) { c.memory(384 * mib) },
+		},
+		{
+			name: "memory limit seen through a cgroup namespace", scenario: "eats-memory", exit: contract.ExitFailed, child: 128 + 9, code: contract.CodeHostOOM,
+			set: func(c *container) {
+				linux := c.memory(384 * mib).spec.Linux
+				linux.Namespaces = append(linux.Namespaces, specs.LinuxNamespace{Type: specs.CgroupNamespace})
+			},
+		},
+	} {
+		for root, trainer := range trainers {
+			t.Run(c.name+"/"+root, func(t *testing.T) {
+				t.Parallel()
+				run := trainer(t, c.scenario)
+				if c.set != nil {
+					c.set(run)
+				}
+				run.start()
+				if c.during != nil {
+					c.during(run)
+				}
+				run.ends(c.exit)
+				if c.code == "" {
+					run.succeeded()
+					return
+				}
+				d := run.done()
+				if d.Error == nil || d.Error.Code != c.code || d.ExitCode == nil || *d.ExitCode != c.child {
+					t.Fatalf("done: %+v, exit code %v, error %+v\n%s", d, d.ExitCode, d.Error, run.stderr.String())
+				}
+				if r := run.termination(); r.Error == nil || r.Error.Code != c.code || r.ExitCode != c.exit {
+					t.Errorf("termination message: %+v", r)
+				}
+				if c.scenario == "waits" && !slices.Contains(run.checkpoints(), "last.pt") {
+					t.Errorf("the last checkpoint is missing: %v", run.checkpoints())
+				}
+			})
+		}
+	}
+}
+
+// A memory limit with memory.oom.group, as the kubelet sets it on cgroup v2, and
+// a lost node end the agent too, without last words: the next one tells.
+func TestNextContainerTellsThatTheLastOneWasKilled(t *testing.T) {
+	t.Parallel()
+	c := scripted(t, "resumes").with("EPOCHS", "6").start().ready()
+	c.until("the third checkpoint is saved", func(calls []backend.Call) bool {
+		for _, e := range backend.Events(calls, contract.EventCheckpointSaved) {
+			var saved contract.CheckpointSaved
+			if json.Unmarshal(e.Data, &saved) == nil && saved.Epoch == 3 && strings.HasSuffix(saved.CheckpointPath, "last.pt") {
+				return true
+			}
+		}
+		return false
+	})
+	c.signal("KILL")
+	c.ends(128 + 9)
+	next := scripted(t, "resumes").bind(c.workspace, "/workspace").with("JOB_ID", c.job, "EPOCHS", "6")
+	next.job = c.job
+	next.start().ends(contract.ExitOK)
+	next.succeeded()
+	started := next.events(contract.EventAgentStarted)
+	if len(started) != 2 || !strings.Contains(string(started[1].Data), "previous_run") {
+		t.Errorf("agent_started: %s", started)
+	}
+	if len(next.events(contract.EventTrainingResumed)) != 1 {
+		t.Error("no training_resumed event")
+	}
+}
+
+func TestSharedMemory(t *testing.T) {
+	shmWarnings := func(c *container) (n int) {
+		for _, e := range c.events(contract.EventResourceWarning) {
+			if strings.Contains(string(e.Data), `"resource":"shm"`) {
+				n++
+			}
+		}
+		return n
+	}
+	t.Run("64 MiB are too small for these workers, says a warning", func(t *testing.T) {
+		t.Parallel()
+		c := scripted(t, "ok").shm(64*mib).with("NUM_WORKERS", "8", "BATCH_SIZE", "64").start().ends(contract.ExitOK)
+		if n := shmWarnings(c); n != 1 {
+			t.Errorf("%d warnings about /dev/shm", n)
+		}
+	})
+	t.Run("8 GiB are enough", func(t *testing.T) {
+		t.Parallel()
+		c := scripted(t, "ok").shm(8192*mib).with("NUM_WORKERS", "8", "BATCH_SIZE", "64").start().ends(contract.ExitOK)
+		if n := shmWarnings(c); n != 0 {
+			t.Errorf("%d warnings about /dev/shm", n)
+		}
+	})
+	t.Run("64 MiB are full", func(t *testing.T) {
+		t.Parallel()
+		c := scripted(t, "fills-shm").shm(64 * mib).start().ends(contract.ExitFailed)
+		if d := c.done(); d.Error == nil || d.Error.Code != contract.CodeShmTooSmall {
+			t.Errorf("%+v", d.Error)
+		}
+	})
+}
+
+// What a training process sees from inside the restricted pod.
+func TestConfinement(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, baseImage, "python3", "/scripts/confined.py").bind(filepath.Join(images(t).root, "images", "testdata"), "/scripts", "ro")
+	c.with("FRAMEWORK", "custom", "AGENT_DATASET_FORMAT", "coco").start().ends(contract.ExitOK)
+	var seen struct {
+		UID          int
+		Groups       []int
+		Capabilities []string
+		NoNewPrivs   string `json:"no_new_privs"`
+		Seccomp      string
+		PID1         string
+		Refusals     map[string]*string
+		Environment  map[string]string
+	}
+	b, err := os.ReadFile(filepath.Join(c.workspace, "runs", "seen.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &seen)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen.UID != 1000 || slices.Contains(seen.Groups, 0) || seen.NoNewPrivs != "1" || seen.Seccomp != "2" || seen.PID1 != "trainer-agent" {
+		t.Errorf("%s", b)
+	}
+	for name, value := range seen.Environment {
+		if value == token || value == shared.store.SecretKey || value == shared.store.AccessKey {
+			t.Errorf("the training process sees %s", name)
+		}
+	}
+	for _, set := range seen.Capabilities {
+		if strings.Trim(set, "0") != "" {
+			t.Errorf("capabilities: %v", seen.Capabilities)
+		}
+	}
+	for path, refusal := range seen.Refusals {
+		writable := path == "/tmp" || path == "/workspace" || path == "/dev/shm"
+		if path == "/workspace/.agent" {
+			continue // the agent's own, and of the same user here: AGENT_RUN_AS needs root
+		}
+		if writable != (refusal == nil) || (!writable && *refusal != "EROFS") {
+			t.Errorf("writing to %s: %v", path, refusal)
+		}
+	}
+}
+
+// The health check that the image declares, run as a container engine runs it.
+func TestHealthCheck(t *testing.T) {
+	for root, trainer := range trainers {
+		t.Run(root, func(t *testing.T) {
+			t.Parallel()
+			c := trainer(t, "waits").with("AGENT_METRICS_ADDR", freeAddr(t)).start().ready()
+			check := c.image.Healthcheck
+			if check == nil || check.Test[0] != "CMD" {
+				t.Fatalf("HEALTHCHECK: %+v", check)
+			}
+			if out, err := c.exec(check.Test[1:]...); err != nil {
+				t.Errorf("unhealthy while it works: %v\n%s", err, out)
+			}
+			env := append([]string{"--env", "AGENT_METRICS_ADDR=" + freeAddr(t)}, c.id)
+			if out, err := runc(append(append([]string{"exec"}, env...), check.Test[1:]...)...).CombinedOutput(); err == nil {
+				t.Errorf("healthy where no agent listens:\n%s", out)
+			}
+			c.signal("TERM")
+			c.ends(contract.ExitStopped)
+		})
+	}
+}
+
+// The platform's Job template overrides the entry point: command: ["python"].
+func TestPythonIsTheAgentAsFirstProcess(t *testing.T) {
+	t.Parallel()
+	c := scripted(t, "waits")
+	c.command([]string{"python"}, []string{"/scripts/scripted.py", "waits"})
+	c.start().ready()
+	if out, err := c.exec("python", "-c", "print('plain', 1 + 1)"); err != nil || out != "plain 2\n" {
+		t.Errorf("python beside the agent: %q %v", out, err)
+	}
+	c.signal("TERM")
+	c.ends(contract.ExitStopped)
+	if d := c.done(); d.Error == nil || d.Error.Code != contract.CodeStopped {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestPythonStaysPlainWithoutTheShim(t *testing.T) {
+	t.Parallel()
+	c := newContainer(t, "localhost/trainer-base:plain-python")
+	c.command([]string{"python"}, []string{"-c", "import os; print('plain', os.getpid())"})
+	c.start().ends(0)
+	if c.stdout.String() != "plain 1\n" || len(shared.backend.Calls(c.job)) > 0 {
+		t.Errorf("%q, %d callbacks", c.stdout.String(), len(shared.backend.Calls(c.job)))
+	}
+}
