@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -149,5 +150,41 @@ func TestOurOwnTrainerPassesTheValidation(t *testing.T) {
 	out := agentAt(t, shared.root, nil, 0, "validate", "--python", py, filepath.Join("trainers", "timm"))
 	if !strings.Contains(out, "passed  inference_test") {
 		t.Errorf("%s", out)
+	}
+}
+
+// The examples of the documents are jobs that succeed.
+func TestExamplesOfTheDocumentsTrain(t *testing.T) {
+	block := regexp.MustCompile("(?s)```python\n(.*?)```")
+	sdk, err := os.ReadFile(filepath.Join(shared.root, "trainers", "sdk", "trainer_sdk.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, document := range []string{"README.md", "docs/trainers.md", "trainers/sdk/README.md"} {
+		text, err := os.ReadFile(filepath.Join(shared.root, document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range block.FindAllSubmatch(text, -1) {
+			count++
+			dir := t.TempDir()
+			if err := trainer.WriteSample(filepath.Join(dir, "sample"), contract.TaskImageClassification); err != nil {
+				t.Fatal(err)
+			}
+			for name, body := range map[string][]byte{"train.py": found[1], "trainer_sdk.py": sdk} {
+				if err := os.WriteFile(filepath.Join(dir, name), body, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			agentAt(t, dir, []string{"TASK_TYPE=image_classification", "MODEL_NAME=example", "EPOCHS=2", "LEARNING_RATE=0.1", "DEVICE=cpu"}, 0, "try", "--", "python3", "train.py")
+			epochs, done := told(t, dir)
+			if !slices.Equal(epochs, []int{1, 2}) || done.CheckpointPath == nil || !strings.HasSuffix(*done.CheckpointPath, "best.ckpt") {
+				t.Errorf("%s: epochs %v, %+v", document, epochs, done)
+			}
+		}
+	}
+	if count != 4 {
+		t.Errorf("%d examples, want 4", count)
 	}
 }

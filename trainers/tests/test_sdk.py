@@ -258,8 +258,8 @@ class TheEnd(TrainerTest):
             Path(folder, "train.py").write_text(example)
             run = self.succeed(str(Path(folder, "train.py")), PYTHONPATH=TRAINERS / "sdk", EPOCHS=3, LEARNING_RATE=0.1, TASK_TYPE="image_classification", OUTPUT_DIR=Path(folder, "out"))
             self.assertEqual(run.epochs(), [1, 2, 3])
-            self.assertEqual(run.done["checkpoint_path"], "checkpoints/best.txt")
-            self.assertTrue(Path(folder, "out", "checkpoints", "best.txt").is_file())
+            self.assertEqual(run.done["checkpoint_path"], "checkpoints/best.ckpt")
+            self.assertTrue(Path(folder, "out", "checkpoints", "best.ckpt").is_file())
 
     def test_only_the_standard_library_is_imported(self) -> None:
         probe = f"import sys; sys.path.insert(0, {str(TRAINERS / 'sdk')!r}); import trainer_sdk, trainer_inference, trainer_export; print([m for m in sys.modules if 'site-packages' in str(getattr(sys.modules[m], '__file__', ''))])"
