@@ -7,6 +7,7 @@ It talks to the agent as the platform's own callback clients do: BACKEND_BASE_UR
 and CALLBACK_TOKEN from the environment, plain HTTP.
 """
 
+import faulthandler
 import json
 import os
 import signal
@@ -217,6 +218,39 @@ def sleeps() -> None:
         time.sleep(3600)
 
 
+def works_in_silence() -> None:
+    quick()
+    while time.process_time() < 5:
+        pass
+
+
+def talks_idly() -> None:
+    quick()
+    began = time.monotonic()
+    while time.monotonic() - began < 5:
+        print("still waiting", flush=True)
+        time.sleep(0.1)
+
+
+def hangs_with_a_handler() -> None:
+    """As the SDK prepares a trainer: a signal prints the stacks."""
+    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
+    save("last.pt", 1)
+
+    def waits_for_nobody() -> None:
+        while True:
+            time.sleep(3600)
+    waits_for_nobody()
+
+
+def says() -> None:
+    """Write the arguments, each with a system call of its own."""
+    quick()
+    for piece in sys.argv[2:]:
+        os.write(1, piece.encode())
+    os.write(1, b"\n")
+
+
 def fills() -> None:
     """Take memory up to 91 % and 96 % of the cgroup's limit, waiting for SIGUSR1 at each, then all of it."""
     group = Path(sys.argv[2])
@@ -270,7 +304,7 @@ def fills_shm() -> None:
 
 SCENARIOS = {f.__name__.replace("_", "-"): f for f in (
     ok, quick, no_checkpoint, fails, cuda_oom, nan_loss, says_failed, lingers, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps, fills, steps,
-    eats_memory, fills_shm)}
+    eats_memory, fills_shm, works_in_silence, talks_idly, hangs_with_a_handler, says)}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in SCENARIOS:
