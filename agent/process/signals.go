@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -22,6 +23,22 @@ type Request struct {
 
 // Error makes a Request the cause of a cancelled context.
 func (r Request) Error() string { return fmt.Sprintf("told to stop by %s", signalName(r.Signal)) }
+
+// early is what Listen hears for the supervisor to come.
+var early atomic.Pointer[ears]
+
+type ears struct{ signals, sigchld chan os.Signal }
+
+// Listen registers for signals ahead of NewSupervisor, which hears of all that came
+// meanwhile. A program calls it as its first act: a SIGTERM that finds nobody
+// listening ends PID 1 with Go's exit code 2, which would mean something else.
+func Listen() {
+	e := &ears{make(chan os.Signal, signalBuffer), make(chan os.Signal, 1)}
+	if early.CompareAndSwap(nil, e) {
+		signal.Notify(e.signals, caughtSignals()...)
+		signal.Notify(e.sigchld, syscall.SIGCHLD)
+	}
+}
 
 // Requests delivers the first three stop requests, in order, none lost.
 func (s *Supervisor) Requests() <-chan Request { return s.requests }

@@ -60,6 +60,16 @@ func TestStopRequestBeforeTheChildStopsAtOnce(t *testing.T) {
 	}
 }
 
+func TestSignalBeforeTheSupervisorIsHeard(t *testing.T) {
+	Listen()
+	raise(t, syscall.SIGTERM)
+	s := newSupervisor(t, Options{})
+	<-s.Stopping().Done()
+	if r, ok := errors.AsType[Request](context.Cause(s.Stopping())); !ok || r.Signal != syscall.SIGTERM {
+		t.Errorf("cause is %v", context.Cause(s.Stopping()))
+	}
+}
+
 func TestRequestsAfterTheThirdSayNothingNew(t *testing.T) {
 	s := newSupervisor(t, Options{})
 	for range 10 { // nobody reads, and nothing blocks

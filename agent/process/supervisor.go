@@ -93,17 +93,19 @@ type Supervisor struct {
 // There is one wait(-1) in a process, so there is one Supervisor.
 var open atomic.Bool
 
-// NewSupervisor registers for signals first, so call it first; then it becomes
-// the reaper (PID 1, or a child subreaper on Linux) and starts its one goroutine.
+// NewSupervisor registers for signals first, if Listen has not; then it becomes the
+// reaper (PID 1, or a child subreaper on Linux) and starts its one goroutine.
 func NewSupervisor(opts Options) (*Supervisor, error) {
 	if !open.CompareAndSwap(false, true) {
 		return nil, errors.New("a supervisor is already open in this process: two would steal each other's exit statuses")
 	}
+	Listen()
+	heard := early.Swap(nil)
 	s := &Supervisor{
 		opts:     opts.withDefaults(),
 		self:     os.Getpid(),
-		signals:  make(chan os.Signal, signalBuffer),
-		sigchld:  make(chan os.Signal, 1),
+		signals:  heard.signals,
+		sigchld:  heard.sigchld,
 		requests: make(chan Request, maxRequests),
 		hurry:    make(chan struct{}),
 		now:      make(chan struct{}),
@@ -112,8 +114,6 @@ func NewSupervisor(opts Options) (*Supervisor, error) {
 		changed:  make(chan struct{}),
 	}
 	s.stopping, s.cancel = context.WithCancelCause(context.Background())
-	signal.Notify(s.signals, caughtSignals()...)
-	signal.Notify(s.sigchld, syscall.SIGCHLD)
 	s.term = openTerminal()
 	if err := hide(); err != nil {
 		s.opts.Log.Warn("children may look into the agent", "error", err)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -58,6 +59,9 @@ func newParser() (*kong.Kong, error) {
 }
 
 func run(args []string) int {
+	if len(args) > 0 && slices.Contains([]string{"run", "prepare", "exec"}, args[0]) {
+		process.Listen() // reading the command line takes a millisecond, in which a pod may be deleted
+	}
 	parser, err := newParser()
 	if err != nil {
 		panic(err) // a wrong struct tag: a bug that every test would meet
