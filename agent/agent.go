@@ -254,6 +254,7 @@ func (j *job) close() {
 	if d := j.prepared.dataset; d != nil {
 		errs = append(errs, d.Close())
 	}
+	errs = append(errs, j.prepared.weights.Close())
 	if j.unlock != nil {
 		j.unlock()
 	}

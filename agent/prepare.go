@@ -20,9 +20,9 @@ import (
 type prepared struct {
 	dataset     *dataset.Dataset
 	converted   *converters.Prepared
-	weights     string // path; "" when none were asked for
-	resume      string // path of the checkpoint to continue from
-	resumeEpoch int    // completed epochs that it holds
+	weights     dataset.Weights // without a path when none were asked for
+	resume      string          // path of the checkpoint to continue from
+	resumeEpoch int             // completed epochs that it holds
 	best        *relay.Best
 	checkpoint  string // path of an inference or export job's checkpoint
 	images      []string
@@ -171,15 +171,15 @@ func (j *job) fetchWeights(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	path, err := dataset.FetchWeights(ctx, dataset.WeightsRequest{
-		URL: j.cfg.WeightURL.Reveal(), Dir: j.ws.weights(), CacheDir: j.cfg.CacheDir, Client: client,
+	got, err := dataset.FetchWeights(ctx, dataset.WeightsRequest{
+		URL: j.cfg.WeightURL.Reveal(), Dir: j.ws.weights(), CacheDir: j.cfg.CacheDir, CacheMaxBytes: int64(j.cfg.CacheMaxBytes), Client: client,
 		Progress: j.progress.transferring, Log: j.log,
 	})
 	if err != nil {
 		return err
 	}
-	j.prepared.weights = path
-	j.emit(contract.EventPretrainedDownloaded, "The pretrained weights are here", map[string]any{"seconds": j.since(began)})
+	j.prepared.weights = got
+	j.emit(contract.EventPretrainedDownloaded, "The pretrained weights are here", map[string]any{"cached": got.Cached, "seconds": j.since(began)})
 	return nil
 }
 
@@ -253,7 +253,7 @@ func (p prepared) environment(ws workspace) map[string]string {
 	if p.resume != "" {
 		env["RESUME_EPOCH"] = strconv.Itoa(p.resumeEpoch)
 	}
-	optional := map[string]string{"PRETRAINED_WEIGHTS": p.weights, "RESUME_CHECKPOINT": p.resume, "CHECKPOINT_FILE": p.checkpoint}
+	optional := map[string]string{"PRETRAINED_WEIGHTS": p.weights.Path, "RESUME_CHECKPOINT": p.resume, "CHECKPOINT_FILE": p.checkpoint}
 	for name, value := range optional {
 		if value != "" {
 			env[name] = value

@@ -37,18 +37,9 @@ const halfBlock = 2048
 func (f *fetcher) makeRoom(c *cache.Cache, id, data string, size, files int64) error {
 	present, presentFiles := written(data)
 	need := max(0, size+files*halfBlock-present)
-	if err := c.MakeRoom(id, need); err != nil {
-		return fmt.Errorf("making room in the cache: %w", err)
-	}
-	free, err := f.Space(data)
+	free, err := room(c, id, data, need, f.Space)
 	if err != nil {
 		return err
-	}
-	if free.Bytes < need && c.Sealed {
-		c.Free(id, need-free.Bytes)
-		if free, err = f.Space(data); err != nil {
-			return err
-		}
 	}
 	switch {
 	case free.Bytes < need:
@@ -59,6 +50,20 @@ func (f *fetcher) makeRoom(c *cache.Cache, id, data string, size, files int64) e
 			WithHint("Use a volume that was formatted with more inodes.")
 	}
 	return nil
+}
+
+// room lets the cache give up what it can for an entry that needs so many bytes
+// more, and returns what is free then.
+func room(c *cache.Cache, id, data string, need int64, space func(string) (Space, error)) (Space, error) {
+	if err := c.MakeRoom(id, need); err != nil {
+		return Space{}, fmt.Errorf("making room in the cache: %w", err)
+	}
+	free, err := space(data)
+	if err == nil && free.Bytes < need && c.Sealed {
+		c.Free(id, need-free.Bytes)
+		free, err = space(data)
+	}
+	return free, err
 }
 
 // written is what an interrupted fetch has left to go on with.

@@ -1,10 +1,7 @@
 package dataset
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,49 +14,66 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // WeightsRequest says which pretrained weights to fetch, and to where.
 type WeightsRequest struct {
-	URL      string       // PRETRAINED_WEIGHT_URL: presigned, so its query is a secret
-	Dir      string       // of this job, for example $WORKSPACE_DIR/weights
-	CacheDir string       // shared by the jobs of a node, in its folder weights; empty = Dir
-	Client   *http.Client // with the store's proxies and CA; nil = http.DefaultClient
-	MaxBytes int64        // 0 = 64 GiB
-	Attempts int          // connections tried, default 6
-	Backoff  time.Duration
-	Progress func(contract.Transfer)
-	Log      *slog.Logger
-	Now      func() time.Time
+	URL           string       // PRETRAINED_WEIGHT_URL: presigned, so its query is a secret
+	Dir           string       // of this job, for example $WORKSPACE_DIR/weights
+	CacheDir      string       // shared by the jobs of a node; empty = Dir
+	CacheMaxBytes int64        // of the shared cache; 0 = no limit
+	Client        *http.Client // with the store's proxies and CA; nil = http.DefaultClient
+	MaxBytes      int64        // 0 = 64 GiB
+	Attempts      int          // connections tried, default 6
+	Backoff       time.Duration
+	Progress      func(contract.Transfer)
+	Log           *slog.Logger
+	Now           func() time.Time
+
+	// Replaceable for tests; the zero values are the machine's own.
+	Space  func(dir string) (Space, error)
+	BootID func() string
 }
+
+// Weights are pretrained weights in use. Close them when the job ends: only then
+// may a shared cache remove them.
+type Weights struct {
+	Path   string
+	Cached bool // nothing had to be fetched
+
+	entry *cache.Entry
+}
+
+// Close ends the use of cached weights.
+func (w *Weights) Close() error { return w.entry.Close() }
 
 const defaultMaxWeights = 64 << 30
 
-// FetchWeights downloads pretrained weights and returns their path. The file has
-// the name in the URL, because frameworks choose a loader by its extension. What
-// is in the cache under the same address and ETag is not downloaded again; what
-// broke off is resumed at the byte.
-func FetchWeights(ctx context.Context, req WeightsRequest) (string, error) {
+// FetchWeights downloads pretrained weights. The file has the name in the URL,
+// because frameworks choose a loader by its extension. What is in the cache under
+// the same address and ETag is not downloaded again; what broke off is resumed at
+// the byte. An answer without an ETag is kept for this job only.
+func FetchWeights(ctx context.Context, req WeightsRequest) (Weights, error) {
 	req = req.withDefaults()
 	u, err := url.Parse(req.URL)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return "", contract.Failf(contract.CodeWeightsUnavailable, "PRETRAINED_WEIGHT_URL is not an http(s) address").
+		return Weights{}, contract.Failf(contract.CodeWeightsUnavailable, "PRETRAINED_WEIGHT_URL is not an http(s) address").
 			WithHint("Give a presigned URL of the weights' file.")
 	}
 	w := &weights{WeightsRequest: req, url: u, meter: newMeter("weights", req.Progress, req.Now)}
-	stop := w.meter.start("")
-	defer stop()
-	return w.fetch(ctx)
+	for restart := 0; ; restart++ {
+		got, err := w.fetch(ctx)
+		if !errors.Is(err, contract.ErrObjectChanged) || restart == maxRestarts {
+			return got, err
+		}
+		req.Log.Warn("the weights were replaced while they were read; beginning again", "weights", w.name())
+	}
 }
 
 func (r WeightsRequest) withDefaults() WeightsRequest {
-	if r.CacheDir == "" {
-		r.CacheDir = r.Dir
-	} else {
-		r.CacheDir = filepath.Join(r.CacheDir, "weights")
-	}
 	if r.Client == nil {
 		r.Client = http.DefaultClient
 	}
@@ -78,6 +92,12 @@ func (r WeightsRequest) withDefaults() WeightsRequest {
 	if r.Now == nil {
 		r.Now = time.Now
 	}
+	if r.Space == nil {
+		r.Space = freeSpace
+	}
+	if r.BootID == nil {
+		r.BootID = bootID
+	}
 	return r
 }
 
@@ -87,10 +107,14 @@ type weights struct {
 	url   *url.URL
 	meter *meter
 
-	part *os.File // what has arrived
-	have int64
-	size int64 // -1 until it is known
-	etag string
+	body   io.ReadCloser // of the answer under way; nil between two
+	tries  int           // connections that failed
+	pinned bool          // to etag: another version is another entry
+	part   *os.File      // what has arrived
+	have   int64
+	sum    uint32 // CRC-32 of it
+	size   int64  // -1 until it is known
+	etag   string
 }
 
 // name is the address without its secret half.
@@ -110,178 +134,47 @@ func (w *weights) base() string {
 	return base
 }
 
-// final is where this version of the file stays: the ETag is part of the folder.
-func (w *weights) final() string {
-	sum := sha256.Sum256([]byte(w.url.Host + w.url.Path + "\n" + w.etag))
-	return filepath.Join(w.CacheDir, hex.EncodeToString(sum[:16]), w.base())
-}
-
-func (w *weights) fetch(ctx context.Context) (string, error) {
-	w.size = -1
-	if err := os.MkdirAll(w.CacheDir, 0o755); err != nil {
-		return "", tree.Explain(w.CacheDir, err)
+// fetch asks for the file and finds or makes the cache's entry for the version
+// that answers.
+func (w *weights) fetch(ctx context.Context) (Weights, error) {
+	w.pinned, w.have, w.size, w.etag = false, 0, -1, ""
+	if err := w.connect(ctx); err != nil {
+		return Weights{}, err
 	}
-	part, err := os.CreateTemp(w.CacheDir, ".incoming-*")
-	if err != nil {
-		return "", tree.Explain(w.CacheDir, err)
+	defer w.hangUp()
+	if err := w.checkHead(); err != nil {
+		return Weights{}, err
 	}
-	w.part = part
-	defer func() {
-		_ = part.Close()
-		_ = os.Remove(part.Name())
-	}()
-	for attempt := 1; ; attempt++ {
-		cached, err := w.try(ctx)
-		switch {
-		case err == nil && cached:
-			return w.final(), nil
-		case err == nil:
-			return w.keep()
-		case ctx.Err() != nil:
-			return "", context.Cause(ctx)
+	w.pinned = true
+	boot := w.BootID()
+	own := &cache.Cache{Dir: w.Dir, BootID: boot, Log: w.Log}
+	if w.CacheDir != "" && w.etag != "" {
+		shared := &cache.Cache{Dir: w.CacheDir, MaxBytes: w.CacheMaxBytes, Sealed: true, BootID: boot, Log: w.Log}
+		got, err := w.acquire(ctx, shared, cache.ID("weights", w.name(), w.etag))
+		if !errors.Is(err, cache.ErrDamagedInUse) {
+			return got, err
 		}
-		if f, final := errors.AsType[*contract.Failure](err); final {
-			return "", f
-		}
-		if attempt >= w.Attempts {
-			return "", contract.Failf(contract.CodeWeightsUnavailable, "downloading %s: %w", w.name(), w.masked(err)).
-				WithHint("Check that the address is reachable from the node.")
-		}
-		w.Log.Debug("the download of the weights broke off and goes on", "byte", w.have, "error", w.masked(err))
-		if err := pause(ctx, w.Backoff<<min(attempt-1, 5)); err != nil {
-			return "", err
-		}
+		w.Log.Warn("fetching a copy of its own for this job", "reason", err)
 	}
-}
-
-// try makes one request, from the byte that was reached.
-func (w *weights) try(ctx context.Context) (cached bool, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.URL, nil)
-	if err != nil {
-		return false, err
+	version := w.etag
+	if version == "" {
+		version = fmt.Sprint(w.Now().UnixNano()) // never found again
 	}
-	if w.have > 0 {
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", w.have))
-		if w.etag != "" && !strings.HasPrefix(w.etag, "W/") {
-			req.Header.Set("If-Range", w.etag)
-		}
-	}
-	resp, err := w.Client.Do(req)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if err := w.accept(resp); err != nil {
-		return false, err
-	}
-	if _, err := os.Lstat(w.final()); err == nil && w.have == 0 && w.etag != "" {
-		return true, nil
-	}
-	return false, w.read(resp.Body)
-}
-
-// accept looks at the answer's head. An answer with the whole file starts over.
-func (w *weights) accept(resp *http.Response) error {
-	switch resp.StatusCode {
-	case http.StatusPartialContent:
-		var first, last, total int64
-		if _, err := fmt.Sscanf(resp.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &total); err != nil || first != w.have {
-			w.have = 0
-			return fmt.Errorf("the server answered with the range %q", resp.Header.Get("Content-Range"))
-		}
-		w.size = total
-		return nil
-	case http.StatusOK:
-		w.have, w.size, w.etag = 0, resp.ContentLength, resp.Header.Get("ETag")
-	case http.StatusRequestedRangeNotSatisfiable:
-		w.have = 0
-		return errors.New("the server refused to resume")
-	default:
-		return w.refused(resp)
-	}
-	if w.size > w.MaxBytes {
-		return contract.Failf(contract.CodeWeightsUnavailable, "the weights at %s have %s; the limit is %s", w.name(), human(w.size), human(w.MaxBytes))
-	}
-	free, err := freeSpace(w.CacheDir)
-	if err == nil && w.size > free.Bytes {
-		return contract.Failf(contract.CodeDiskFull, "the weights need %s in %s, and %s is free", human(w.size), w.CacheDir, human(free.Bytes)).
-			WithHint("Give the workspace a larger volume.")
-	}
-	return nil
-}
-
-func (w *weights) read(body io.Reader) error {
-	progress := w.meter.begin(w.size, 1)
-	progress.Bytes.Store(w.have)
-	limit := w.MaxBytes + 1 - w.have
-	n, err := io.Copy(io.MultiWriter(io.NewOffsetWriter(w.part, w.have), progressWriter{progress}), io.LimitReader(body, limit))
-	w.have += n
-	switch {
-	case n == limit:
-		return contract.Failf(contract.CodeWeightsUnavailable, "the weights at %s are larger than %s", w.name(), human(w.MaxBytes))
-	case err != nil:
-		if explained := tree.Explain(w.part.Name(), err); errors.As(explained, new(*contract.Failure)) {
-			return explained
-		}
-		return err
-	case w.size >= 0 && w.have < w.size:
-		return io.ErrUnexpectedEOF
-	}
-	return nil
-}
-
-// keep checks the file and gives it its place.
-func (w *weights) keep() (string, error) {
-	if err := w.check(); err != nil {
-		return "", err
-	}
-	final := w.final()
-	err := errors.Join(w.part.Truncate(w.have), w.part.Chmod(0o444), os.MkdirAll(filepath.Dir(final), 0o755))
+	id := cache.ID("weights", w.name(), version)
+	got, err := w.acquire(ctx, own, id)
 	if err == nil {
-		err = os.Rename(w.part.Name(), final)
+		err = own.Only(id)
 	}
-	return final, tree.Explain(final, err)
+	return got, err
 }
 
-// check refuses what answers like a file and is none.
-func (w *weights) check() error {
-	head := make([]byte, 512)
-	n, _ := w.part.ReadAt(head[:min(512, w.have)], 0)
-	head = bytes.TrimSpace(head[:n])
-	what := ""
-	switch lower := bytes.ToLower(head); {
-	case w.have == 0:
-		what = "an empty file"
-	case bytes.HasPrefix(lower, []byte("<!doctype html")), bytes.HasPrefix(lower, []byte("<html")):
-		what = "a web page"
-	case bytes.HasPrefix(lower, []byte("<?xml")), bytes.HasPrefix(lower, []byte("<error")):
-		what = "an XML message"
-	case bytes.HasPrefix(head, []byte("version https://git-lfs")):
-		what = "a Git LFS pointer"
-	case bytes.HasPrefix(head, []byte(`{"`)) && !strings.HasSuffix(w.base(), ".json"):
-		what = "a JSON message"
+func (w *weights) acquire(ctx context.Context, c *cache.Cache, id string) (Weights, error) {
+	entry, err := c.Acquire(ctx, id, func(ctx context.Context, data string) (cache.Contents, error) {
+		defer w.meter.start(c.ProgressFile(id))()
+		return w.download(ctx, c, id, data)
+	}, func() { w.meter.relay(c.ProgressFile(id)) })
+	if err != nil {
+		return Weights{}, err
 	}
-	if what != "" {
-		return contract.Failf(contract.CodeWeightsUnavailable, "%s gave %s in place of weights", w.name(), what).
-			WithHint("Upload the weights' own file and presign its address.")
-	}
-	return nil
-}
-
-func (w *weights) masked(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err // its text would show the query
-	}
-	return err
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return Weights{Path: filepath.Join(entry.Dir, w.base()), Cached: !entry.Fresh, entry: entry}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -63,12 +64,19 @@ func (o *origin) request(t *testing.T) WeightsRequest {
 	}
 }
 
+// weightsPath fetches weights and ends their use.
+func weightsPath(t *testing.T, req WeightsRequest) (string, error) {
+	t.Helper()
+	w, err := FetchWeights(t.Context(), req)
+	return w.Path, errors.Join(err, w.Close())
+}
+
 func torch(n int) []byte { return append([]byte("PK\x03\x04"), bytes.Repeat([]byte("w"), n)...) }
 
 func TestWeightsAreFetchedOnce(t *testing.T) {
 	o := &origin{body: torch(3 << 20), etag: `"v1"`}
 	req := o.request(t)
-	path, err := FetchWeights(t.Context(), req)
+	path, err := weightsPath(t, req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,17 +84,17 @@ func TestWeightsAreFetchedOnce(t *testing.T) {
 		t.Errorf("%s: %d bytes, %v", path, len(b), err)
 	}
 	req.URL = strings.Replace(req.URL, secret, "X-Amz-Signature=another", 1)
-	again, err := FetchWeights(t.Context(), req)
+	again, err := weightsPath(t, req)
 	if err != nil || again != path {
 		t.Errorf("again: %s %v", again, err)
 	}
 	o.body, o.etag = torch(100), `"v2"`
-	other, err := FetchWeights(t.Context(), req)
+	other, err := weightsPath(t, req)
 	if err != nil || other == path {
 		t.Errorf("another version: %s %v", other, err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(req.Dir, ".incoming-*")); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+	if kept, _ := filepath.Glob(filepath.Join(req.Dir, "*", "data", "*")); len(kept) != 1 {
+		t.Errorf("a folder of one job keeps %v", kept)
 	}
 }
 
@@ -102,7 +110,7 @@ func TestWeightsResumeAtTheByte(t *testing.T) {
 		}
 		return false
 	}
-	path, err := FetchWeights(t.Context(), o.request(t))
+	path, err := weightsPath(t, o.request(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +135,7 @@ func TestWeightsReplacedInTheMiddleStartOver(t *testing.T) {
 		o.body, o.etag = append(torch(400_000), "end"...), `"v2"` // shorter than what has arrived
 		panic(http.ErrAbortHandler)
 	}
-	path, err := FetchWeights(t.Context(), o.request(t))
+	path, err := weightsPath(t, o.request(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +197,7 @@ func TestEveryReasonWhyWeightsAreUnavailable(t *testing.T) {
 			if strings.Contains(fmt.Sprint(err)+log.String(), "verysecret") {
 				t.Errorf("the query shows: %v\n%s", err, log.String())
 			}
-			if left, _ := filepath.Glob(filepath.Join(req.Dir, "*")); len(left) > 0 {
+			if left, _ := filepath.Glob(filepath.Join(req.Dir, "*", "data", "*")); len(left) > 0 {
 				t.Errorf("left behind: %v", left)
 			}
 		})
@@ -247,5 +255,73 @@ func TestWeightsNamesAreHarmless(t *testing.T) {
 		if got := (&weights{url: req.URL}).base(); got != want {
 			t.Errorf("%s: %q, want %q", address, got, want)
 		}
+	}
+}
+
+// Weights and datasets share one cache, and its limit.
+func TestWeightsAreEvictedLikeDatasets(t *testing.T) {
+	shared := t.TempDir()
+	o := &origin{etag: `"v1"`, body: torch(600_000)}
+	req := o.request(t)
+	req.CacheDir, req.CacheMaxBytes = shared, 1_500_000
+	fetchOf := func(name string) Weights {
+		t.Helper()
+		req.URL = strings.Replace(req.URL, filepath.Base(strings.SplitN(req.URL, "?", 2)[0]), name, 1)
+		w, err := FetchWeights(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	exists := func(path string) bool {
+		_, err := os.Stat(path)
+		return err == nil
+	}
+	held := fetchOf("held.pt") // the oldest, but in use
+	old := fetchOf("old.pt")
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fresh := fetchOf("fresh.pt")
+	if !exists(held.Path) || exists(old.Path) || !exists(fresh.Path) {
+		t.Errorf("held %v, old %v, fresh %v", exists(held.Path), exists(old.Path), exists(fresh.Path))
+	}
+	if err := errors.Join(held.Close(), fresh.Close()); err != nil {
+		t.Fatal(err)
+	}
+	data := fetch(t, zipBucket(t, map[string]string{"annotations.json": "{}", "images/a.jpg": strings.Repeat("x", 800_000)}), Request{CacheDir: shared, CacheMaxBytes: 1_500_000})
+	defer func() { _ = data.Close() }()
+	if exists(held.Path) || !exists(fresh.Path) {
+		t.Errorf("after a dataset: held %v, fresh %v", exists(held.Path), exists(fresh.Path))
+	}
+	if again := fetchOf("fresh.pt"); !again.Cached || o.gets.Load() != 4 {
+		t.Errorf("cached %v after %d answers", again.Cached, o.gets.Load())
+	} else if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestJobsThatWantTheSameWeightsFetchThemOnce(t *testing.T) {
+	o := &origin{etag: `"v1"`, body: torch(4 << 20)}
+	req := o.request(t)
+	req.CacheDir = t.TempDir()
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			mine := req
+			w, err := FetchWeights(t.Context(), mine)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if b, err := os.ReadFile(w.Path); err != nil || !bytes.Equal(b, o.body) {
+				t.Errorf("%d bytes, %v", len(b), err)
+			}
+			_ = w.Close()
+		})
+	}
+	group.Wait()
+	if kept, _ := filepath.Glob(filepath.Join(req.CacheDir, "*", "data", "*")); len(kept) != 1 {
+		t.Errorf("the cache keeps %v", kept)
 	}
 }

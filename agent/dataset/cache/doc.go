@@ -1,4 +1,4 @@
-// Package cache keeps unpacked datasets in a folder that the jobs of one node
+// Package cache keeps unpacked datasets and pretrained weights in a folder that the jobs of one node
 // share at the same time.
 //
 // It promises that an entry is complete or absent but never half, that one

@@ -35,7 +35,7 @@ func (c *Cache) MakeRoom(keep string, need int64) error {
 			break
 		}
 		if e.id != keep && c.remove(e.id, false) {
-			c.log().Info("removed a cached dataset to make room", "entry", c.path(e.id), "bytes", e.bytes)
+			c.log().Info("removed an entry of the cache to make room", "entry", c.path(e.id), "bytes", e.bytes)
 			total -= e.bytes
 		}
 	}
@@ -55,7 +55,7 @@ func (c *Cache) Free(keep string, need int64) int64 {
 			break
 		}
 		if e.id != keep && c.remove(e.id, false) {
-			c.log().Info("removed a cached dataset because the disk is nearly full", "entry", c.path(e.id), "bytes", e.bytes)
+			c.log().Info("removed an entry of the cache because the disk is nearly full", "entry", c.path(e.id), "bytes", e.bytes)
 			freed += e.bytes
 		}
 	}
@@ -157,7 +157,7 @@ func (c *Cache) remove(id string, partial bool) bool {
 		return false
 	}
 	if err := removeAll(trash); err != nil {
-		c.log().Warn("removing a cached dataset", "error", err)
+		c.log().Warn("removing an entry of the cache", "error", err)
 	}
 	return true
 }
