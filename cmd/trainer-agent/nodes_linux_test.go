@@ -116,11 +116,24 @@ func TestTwoMachinesTrainAsOneJob(t *testing.T) {
 	}
 }
 
-func TestKilledMachineStopsAll(t *testing.T) {
+// What Kubernetes does then is to start all again: they resume together.
+func TestKilledMachineStopsAllAndTheNextRunResumes(t *testing.T) {
 	c := newCluster(t).train()
+	c.nodes[0].until("a checkpoint is saved", savedLast(3))
 	c.nodes[1].killAll()
 	c.mustExit(contract.ExitInfra, -1)
 	c.failed(contract.CodeNodeLost, "Node 1", "lost")
+	for _, j := range c.nodes {
+		j.workspace = t.TempDir()
+		j.with("SLOW", "", "EPOCHS", "5", "WORKSPACE_DIR", j.workspace).start()
+	}
+	c.mustExit(0, 0)
+	if got := c.nodes[0].epochsHeard(); !slices.Equal(got, []int{1, 2, 3, 4, 5}) {
+		t.Errorf("heartbeats of epochs %v", got)
+	}
+	if n := len(c.nodes[0].events(contract.EventTrainingResumed)); n != 1 {
+		t.Errorf("%d training_resumed events", n)
+	}
 }
 
 func TestKilledLeaderStopsAll(t *testing.T) {

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -71,17 +72,21 @@ func TestBackendThatSpawnsSubprocesses(t *testing.T) {
 
 func spawnInGo(t *testing.T, jobs []*job, root string) (codes []int) {
 	var agents []*exec.Cmd
-	for _, j := range jobs {
-		agent, err := subprocess.Spawn(j.env, j.command, root)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for i, j := range jobs {
+		of := t.Context()
+		if i == 1 {
+			of = ctx
+		}
+		agent, err := subprocess.Spawn(of, j.env, j.command, root)
 		if err != nil {
 			t.Fatal(err)
 		}
 		agents = append(agents, agent)
 	}
 	jobs[1].ready()
-	if err := subprocess.Cancel(agents[1]); err != nil {
-		t.Fatal(err)
-	}
+	cancel()
 	for _, agent := range agents {
 		_ = agent.Wait() // the exit code tells
 		codes = append(codes, agent.ProcessState.ExitCode())

@@ -3,14 +3,16 @@
 package subprocess
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 )
 
-// Spawn starts an agent for the job. The caller waits for it.
-func Spawn(job map[string]string, command []string, root string) (*exec.Cmd, error) {
+// Spawn starts an agent for the job, and the end of ctx cancels it: the agent stops
+// the training and saves what there is. The caller waits for it.
+func Spawn(ctx context.Context, job map[string]string, command []string, root string) (*exec.Cmd, error) {
 	workspace := filepath.Join(root, "jobs", job["JOB_ID"]) // of this job alone; started again in it, the job goes on
 	if err := os.MkdirAll(workspace, 0o755); err != nil {
 		return nil, err
@@ -20,17 +22,15 @@ func Spawn(job map[string]string, command []string, root string) (*exec.Cmd, err
 		return nil, err
 	}
 	defer log.Close()
-	agent := exec.Command("trainer-agent", append([]string{"run", "--"}, command...)...)
+	agent := exec.CommandContext(ctx, "trainer-agent", append([]string{"run", "--"}, command...)...)
 	agent.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "WORKSPACE_DIR=" + workspace, "AGENT_DATASET_CACHE_DIR=" + filepath.Join(root, "cache")}
 	for name, value := range job {
 		agent.Env = append(agent.Env, name+"="+value)
 	}
+	agent.Cancel = func() error { return agent.Process.Signal(syscall.SIGTERM) } // the agent, not its group
 	agent.Stdout, agent.Stderr, agent.SysProcAttr = log, log, &syscall.SysProcAttr{Setsid: true}
 	return agent, agent.Start()
 }
-
-// Cancel asks the agent, not its group: it stops the training and saves what there is.
-func Cancel(agent *exec.Cmd) error { return agent.Process.Signal(syscall.SIGTERM) }
 
 // Outcome says what agent.ProcessState.ExitCode() means.
 func Outcome(exitCode int) string {

@@ -27,7 +27,12 @@ def train(job: Job, platform: Platform) -> None:
     model = nn.parallel.DistributedDataParallel(nn.Linear(4, 2))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     slow = bool(os.environ.get("SLOW"))
-    epoch = 0
+    epoch = int(os.environ.get("RESUME_EPOCH", 0))
+    if job.resume_checkpoint:
+        model.module.load_state_dict(torch.load(job.resume_checkpoint))
+    begun = torch.tensor(float(epoch))
+    distributed.all_reduce(begun, distributed.ReduceOp.MAX)
+    assert begun.item() == epoch, f"rank {rank} begins after epoch {epoch}, another one after {begun.item()}"
     while epoch < job.epochs or slow:
         epoch += 1
         x = torch.full((8, 4), float(rank + 1))
