@@ -45,7 +45,6 @@ var boxFormats = map[string]catalog.BoxFormat{
 // draft is an annotation while it is read: its keys come in any order.
 type draft struct {
 	object     catalog.Object
-	id         string
 	image      int32 // index into reader.images, nested, or -1 when absent
 	class      use
 	background bool
@@ -68,6 +67,7 @@ func (d *reader) annotation(image int32) error {
 		d.problems.Add(NullEntry, d.entries, "annotation %d", d.entries)
 		return d.s.skip()
 	}
+	d.id = d.id[:0]
 	a := draft{image: image, class: use{-1, -1}}
 	a.object.ID = catalog.NoID
 	var seen seenKeys
@@ -95,7 +95,7 @@ func (d *reader) annotationField(a *draft, key uint) (err error) {
 	case 1:
 		var b []byte
 		if b, err = d.key(); err == nil {
-			a.id = string(b)
+			d.id = append(d.id[:0], b...)
 			if v, ok := wholeNumber(b); ok {
 				o.ID = v
 			}
@@ -211,10 +211,10 @@ func (d *reader) name(a *draft) string {
 	case a.image >= 0:
 		where = " of image " + d.images.list[a.image]
 	}
-	if a.id == "" {
+	if len(d.id) == 0 {
 		return fmt.Sprintf("annotation %d of the file%s", d.entries, where)
 	}
-	return "annotation " + a.id + where
+	return "annotation " + string(d.id) + where
 }
 
 // add judges a complete annotation and keeps it.

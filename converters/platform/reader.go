@@ -85,7 +85,7 @@ type reader struct {
 	files    map[string]struct{}
 	classes  names // by id text, as annotations use them
 	byName   names // class names, as annotations use them
-	uses     map[use]useCount
+	uses     map[use]*useCount
 	useList  []use
 	declared []declared
 	current  *catalog.Image // being read, for the names of problems
@@ -96,7 +96,8 @@ type reader struct {
 	count   int // coordinates so far
 	flat    []float64
 	ringBuf [][]float64
-	entries int // annotations so far, of every kind
+	id      []byte // of the annotation being read, as text
+	entries int    // annotations so far, of every kind
 }
 
 // use is a pair of class id and class name as an annotation has them; -1 when
@@ -131,7 +132,7 @@ func (n *names) intern(text []byte) int32 {
 func newReader(r io.Reader, problems *problem.List, limits Limits) *reader {
 	return &reader{
 		s: newScanner(r), c: &catalog.Catalog{}, problems: problems, limits: limits,
-		files: make(map[string]struct{}), uses: make(map[use]useCount),
+		files: make(map[string]struct{}), uses: make(map[use]*useCount),
 	}
 }
 

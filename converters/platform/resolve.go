@@ -15,13 +15,13 @@ func (d *reader) useIndex(u use, background bool) int32 {
 	if background {
 		return catalog.Background
 	}
-	count, known := d.uses[u]
-	if !known {
-		count = useCount{index: int32(len(d.useList)), first: d.entries}
+	count := d.uses[u]
+	if count == nil {
+		count = &useCount{index: int32(len(d.useList)), first: d.entries}
 		d.useList = append(d.useList, u)
+		d.uses[u] = count
 	}
 	count.n++
-	d.uses[u] = count
 	return count.index
 }
 

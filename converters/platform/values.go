@@ -1,7 +1,6 @@
 package platform
 
 import (
-	"bytes"
 	"math"
 	"strconv"
 	"unicode/utf8"
@@ -37,10 +36,20 @@ func (d *reader) key() ([]byte, error) {
 // canonical is the text of a number used as an id: 7, 7.0 and 7e0 are the same
 // id. Numbers beyond 2^53 keep their text, since a float64 would merge them.
 func canonical(v float64, text []byte) []byte {
-	if !bytes.ContainsAny(text, ".eE") || v != math.Trunc(v) || math.Abs(v) >= 1<<53 {
+	if isInteger(text) || v != math.Trunc(v) || math.Abs(v) >= 1<<53 {
 		return text
 	}
 	return strconv.AppendInt(nil, int64(v), 10)
+}
+
+// isInteger reports whether a number is written without a point and an exponent.
+func isInteger(text []byte) bool {
+	for _, c := range text {
+		if c == '.' || c|0x20 == 'e' {
+			return false
+		}
+	}
+	return true
 }
 
 // integer reads a whole number; anything else is ok = false.

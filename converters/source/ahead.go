@@ -15,7 +15,8 @@ type Folder struct {
 	tree func() (*Tree, error)
 
 	looks []look // by file, as far as there was time
-	stop  func()
+	stop  context.CancelFunc
+	ahead sync.WaitGroup
 }
 
 // look is what was seen of a file.
@@ -35,13 +36,8 @@ func (f *Folder) Tree() (*Tree, error) { return f.tree() }
 
 // LookAhead starts to look at images, until Find or Close is called.
 func (f *Folder) LookAhead(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	f.stop = func() {
-		cancel()
-		wg.Wait()
-	}
-	wg.Go(func() {
+	ctx, f.stop = context.WithCancel(ctx)
+	f.ahead.Go(func() {
 		t, err := f.tree()
 		if err != nil {
 			return // Find tells
@@ -49,7 +45,7 @@ func (f *Folder) LookAhead(ctx context.Context) {
 		f.looks = make([]look, len(t.names))
 		var next atomic.Int64
 		for range workers() {
-			wg.Go(func() {
+			f.ahead.Go(func() {
 				for i := int(next.Add(1)) - 1; i < len(t.names) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 					if name := t.names[i]; IsImage(name) {
 						info, err := imagefile.Probe(t.Path(name))
@@ -62,7 +58,10 @@ func (f *Folder) LookAhead(ctx context.Context) {
 }
 
 // Close ends the look ahead. It may be called more than once.
-func (f *Folder) Close() { f.stop() }
+func (f *Folder) Close() {
+	f.stop()
+	f.ahead.Wait()
+}
 
 // look is what was seen of a file, or is seen now.
 func (f *Folder) look(file *File) (imagefile.Info, error) {
