@@ -35,7 +35,7 @@ PYLINTERS := ruff==0.17.6 mypy==2.4.1
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
-.PHONY: help build images venv venv-all demo test test-go test-python bench prometheus lint fmt clean
+.PHONY: help build images venv venv-all demo test test-go test-python bench release prometheus lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,12 @@ bench: build venv-all ## compare with the named peers and write docs/benchmarks.
 	  $(PYTHON) testdata/bench/init/bench.py --agent bin/trainer-agent --sandbox bin/trainer-sandbox; \
 	} | tee .bench/benchmarks.md
 	@cp .bench/benchmarks.md docs/benchmarks.md
+
+release: .tools/go-licenses ## binaries for linux and darwin with checksums, SBOMs and licences below dist/release (CHECK=1 builds twice and compares)
+	$(PYTHON) release/release.py --version $(VERSION) --commit $(COMMIT) --go-licenses .tools/go-licenses $(if $(CHECK),--twice) $(addprefix --platform ,$(PLATFORM)) $(addprefix --out ,$(OUT))
+
+.tools/go-licenses:
+	GOBIN=$(abspath .tools) go install github.com/google/go-licenses@v1.6.0
 
 prometheus: ## unpack Debian's prometheus below .tools, for the tests of the dashboard and the alerts
 	@mkdir -p .tools/prometheus; cd .tools/prometheus; test -x usr/bin/promtool || { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; dpkg-deb -x prometheus_*.deb .; rm prometheus_*.deb; }
