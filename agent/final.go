@@ -41,17 +41,28 @@ func (j *job) finalMetrics(uploads checkpoints.Summary) contract.Metrics {
 		metrics["best_epoch"] = contract.Number(uploads.BestEpoch)
 	}
 	var said contract.Done
-	if v.final != nil && json.Unmarshal(v.final, &said) == nil {
+	if json.Unmarshal(j.lastWord(), &said) == nil {
 		maps.Copy(metrics, said.FinalMetrics)
 	}
 	return metrics
+}
+
+// lastWord is the trainer's own final callback; when it said none in this life,
+// the one that it had an answer for in a life that was killed. Nil is none.
+func (j *job) lastWord() json.RawMessage {
+	said := j.progress.view().final
+	if said != nil || j.outbox == nil {
+		return said
+	}
+	kept, _ := j.outbox.Kept(contract.FinalKind(j.cfg.Job.Type, contract.InferenceType(j.cfg.InferenceType)))
+	return kept.Body
 }
 
 // final builds the callback that ends the job: the trainer's own, where it gave
 // one, corrected by what the agent knows better.
 func (j *job) final(r *contract.Result) (contract.Kind, any) {
 	kind := contract.FinalKind(j.cfg.Job.Type, contract.InferenceType(j.cfg.InferenceType))
-	said := j.progress.view().final
+	said := j.lastWord()
 	var line *string
 	if r.Error != nil {
 		text := r.Error.Line()

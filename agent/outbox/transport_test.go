@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -70,6 +71,59 @@ func TestTheProxyOfTheGivenEnvironmentIsUsed(t *testing.T) {
 	}
 }
 
+func TestAProxyOfAnEncryptedBackendSeesNoToken(t *testing.T) {
+	b := &backend{}
+	srv := httptest.NewTLSServer(b)
+	defer srv.Close()
+	var asked, header atomic.Value
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Store(r.Method + " " + r.Host)
+		header.Store(fmt.Sprint(r.Header))
+		tunnel(w, srv.Listener.Addr().String())
+	}))
+	defer proxy.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}
+	if err := os.WriteFile(ca, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opts := options("https://example.com") // which the server's certificate is for
+	opts.CAFile, opts.Getenv = ca, func(name string) string { return map[string]string{"https_proxy": proxy.URL}[name] }
+	o := open(t, t.TempDir(), opts)
+	run(t, o)
+	appendAll(t, o, heartbeat(1))
+	flush(t, o)
+	o.client.close()
+	if asked.Load() != "CONNECT example.com:443" || strings.Contains(header.Load().(string), "secret-token") {
+		t.Errorf("the proxy was asked for %v with %v", asked.Load(), header.Load())
+	}
+	if got := b.got(); len(got) != 1 || got[0].auth != "Bearer secret-token" {
+		t.Errorf("the backend got %+v", got)
+	}
+}
+
+// tunnel joins a hijacked connection to an address until either side closes.
+func tunnel(w http.ResponseWriter, to string) {
+	far, err := net.Dial("tcp", to)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	near, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	_, _ = io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")
+	var wg sync.WaitGroup
+	for _, pair := range [][2]net.Conn{{near, far}, {far, near}} {
+		wg.Go(func() {
+			_, _ = io.Copy(pair[0], pair[1])
+			_ = errors.Join(near.Close(), far.Close())
+		})
+	}
+	wg.Wait()
+}
+
 func TestACustomCAIsTrusted(t *testing.T) {
 	var protocol atomic.Value
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { protocol.Store(r.Proto) }))
@@ -127,7 +181,11 @@ func TestAUselessCAFileIsAConfigurationFailure(t *testing.T) {
 func TestOneConnectionServesManyMessages(t *testing.T) {
 	var mu sync.Mutex
 	opened := 0
+	tries := 0
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if tries++; tries%5 == 2 { // one request at a time
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
 		fmt.Fprint(w, `{"status":"ok","is_best":true}`)
 	}))
 	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -51,6 +52,9 @@ func poster(fifo string) error {
 		return err
 	}
 	_, err = fmt.Fprintln(said, "done")
+	if os.Getenv("POSTER_STAYS") != "" {
+		<-context.Background().Done()
+	}
 	return err
 }
 
@@ -99,6 +103,7 @@ type posting struct {
 	fifo     *os.File // open for both, so that neither side waits for the other
 	heard    *bufio.Scanner
 	accepted []int
+	ended    bool // the child had an answer for its done
 	lives    int
 }
 
@@ -153,6 +158,7 @@ func (p *posting) live(count int, kill bool) {
 		if err == nil {
 			p.accepted = append(p.accepted, id)
 		}
+		p.ended = p.ended || err != nil
 		if kill && (n == after || (err != nil && after < 0)) {
 			timer.Reset(most)
 		}
@@ -184,6 +190,19 @@ func TestKilledAtAnyMomentTheAgentDeliversAllThatItsChildHadAnAnswerFor(t *testi
 		t.Fatalf("only %d messages were accepted", accepted)
 	}
 	t.Logf("%d kills, %d messages accepted, %d sent more than once", workspaces*(lives+2), accepted, duplicates)
+}
+
+func TestWhatTheChildOfAKilledAgentSaidLastIsInTheNextRunsEnd(t *testing.T) {
+	p := newPosting(t, 0)
+	p.with("POSTER_STAYS", "1") // so that only the kill ends it
+	for !p.ended {
+		p.live(1, true)
+	}
+	p.command = []string{"true"}
+	p.mustExit(1) // it leaves no checkpoint
+	if d := p.done(); d.FinalMetrics["accuracy"] != 0.9 {
+		t.Errorf("done: %+v", d)
+	}
 }
 
 // check holds what the backend got against what the child had an answer for.

@@ -134,9 +134,14 @@ func TestUndeliveredGoesToTheBucketAndIsReplayed(t *testing.T) {
 		t.Fatalf("no undelivered.jsonl\n%s", j.stderr.String())
 	}
 	shared.backend.RemoveFault(id)
-	for range 2 { // safe to run twice
+	address := contract.URI(bucket, contract.UndeliveredKey(j.id))
+	file := filepath.Join(t.TempDir(), "undelivered.jsonl")
+	if err := os.WriteFile(file, j.object(contract.UndeliveredKey(j.id)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []string{address, file, file, address} { // safe to run again, from wherever
 		replay := newJob(t, "")
-		replay.cmd = command(j, "replay", "--from", contract.URI(bucket, contract.UndeliveredKey(j.id)))
+		replay.cmd = command(j, "replay", "--from", from)
 		if out, err := replay.cmd.CombinedOutput(); err != nil {
 			t.Fatalf("replay: %v\n%s", err, out)
 		}
