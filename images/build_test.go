@@ -156,9 +156,10 @@ func (b *builder) buildAll() error {
 }
 
 // make runs make images. What the images install from PyPI is mounted, so pip
-// only finds that every pinned requirement is there.
+// only finds that every pinned requirement is there. The version is a constant,
+// so that a new commit alone changes no layer.
 func (b *builder) make(targets, tag, flags string) error {
-	_, err := b.run("make", "images", "ENGINE=buildah", "IMAGES="+targets, "VARIANT=cpu", "TAG="+tag, "REGISTRY=localhost/",
+	_, err := b.run("make", "images", "ENGINE=buildah", "IMAGES="+targets, "VARIANT=cpu", "TAG="+tag, "REGISTRY=localhost/", "VERSION=test", "COMMIT=test",
 		"GO_IMAGE=localhost/bases-go", "PYTHON_IMAGE=localhost/bases-python", "BUILD_FLAGS="+flags)
 	return err
 }
