@@ -2,8 +2,6 @@ package converters
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"path/filepath"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -101,11 +99,12 @@ func (j *conversion) write(ctx context.Context, w writer, p *plan.Plan) (*Prepar
 	if err := j.refused(); err != nil {
 		return out, err // found while the objects were written
 	}
-	text, err := json.MarshalIndent(classes, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("encoding the class map: %w", err)
+	if len(p.Renamed) > 0 {
+		if err := dir.WriteJSON("renamed.json", p.Renamed); err != nil {
+			return nil, err
+		}
 	}
-	if err := dir.Write(staging.Marker, append(text, '\n')); err != nil {
+	if err := dir.WriteJSON(staging.Marker, classes); err != nil {
 		return nil, err
 	}
 	if err := dir.Commit(); err != nil {

@@ -45,6 +45,25 @@ func TestYOLODetectionLayout(t *testing.T) {
 	}
 }
 
+func TestProgressCountsImages(t *testing.T) {
+	for _, format := range []contract.DatasetFormat{contract.FormatYOLO, contract.FormatCOCO} {
+		root := dataset(t, 300, func(i int) []any { return []any{box(1, 3, 3, 10, 10)} }, nil)
+		r := request(t, root, contract.TaskObjectDetection, format)
+		last, phases := 0, 0
+		r.Progress = func(done, total int) {
+			if total != 300 || done > total || (done < last && last != total) {
+				t.Errorf("%s: %d of %d after %d", format, done, total, last)
+			}
+			if last = done; done == total {
+				phases++
+			}
+		}
+		if prepare(t, r); last != 300 || phases != 2 {
+			t.Errorf("%s: %d at the end of %d phases", format, last, phases)
+		}
+	}
+}
+
 func TestASecondConversionGivesTheSameBytes(t *testing.T) {
 	root := dataset(t, 20, func(i int) []any { return []any{box(1, float64(i), 3, 10, 10), box(5, 1, float64(i), 9, 9)} }, nil)
 	r := request(t, root, contract.TaskObjectDetection, contract.FormatYOLO)

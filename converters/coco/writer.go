@@ -59,7 +59,7 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 			return nil, contract.ClassMap{}, err
 		}
 	}
-	counts, classes := w.tally.Counts(), classMap(p)
+	counts, classes := w.tally.Counts(), p.ClassMap(contract.FormatCOCO)
 	if dir == nil {
 		return counts, classes, nil
 	}
@@ -73,14 +73,6 @@ func hasImages(p *plan.Plan, split contract.Split) bool {
 		}
 	}
 	return false
-}
-
-func classMap(p *plan.Plan) contract.ClassMap {
-	m := contract.ClassMap{Task: p.Rules.Task, Format: contract.FormatCOCO, Classes: []contract.ClassEntry{}}
-	for i, c := range p.Catalog.Classes {
-		m.Classes = append(m.Classes, contract.ClassEntry{Index: i, ID: c.ID, Name: c.Name})
-	}
-	return m
 }
 
 // imageIDs keeps the dataset's ids when all of them are whole numbers from 0 to

@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -55,7 +54,7 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 		fmt.Fprintf(digest, "%s/%s\n", im.Split, im.Rel)
 	}
 	card := readme(classes, tally.Counts(), hex.EncodeToString(digest.Sum(nil)[:8]))
-	return tally.Counts(), classes, describe(p, dir, classes, card)
+	return tally.Counts(), classes, describe(dir, classes, card)
 }
 
 // classify drops the images without a usable class and returns the class of the
@@ -105,9 +104,9 @@ func classMap(p *plan.Plan, labels []int) (contract.ClassMap, map[int]int) {
 	return m, index
 }
 
-// describe writes what stands beside the folders: timm's class map, the splits
-// for Hugging Face, and which names were changed.
-func describe(p *plan.Plan, dir *staging.Dir, classes contract.ClassMap, card []byte) error {
+// describe writes what stands beside the folders: timm's class map, and the splits
+// for Hugging Face.
+func describe(dir *staging.Dir, classes contract.ClassMap, card []byte) error {
 	var lines strings.Builder
 	for _, c := range classes.Classes {
 		lines.WriteString(c.Folder + "\n")
@@ -115,17 +114,7 @@ func describe(p *plan.Plan, dir *staging.Dir, classes contract.ClassMap, card []
 	if err := dir.Write("class_map.txt", []byte(lines.String())); err != nil {
 		return err
 	}
-	if err := dir.Write("README.md", card); err != nil {
-		return err
-	}
-	if len(p.Renamed) == 0 {
-		return nil
-	}
-	text, err := json.MarshalIndent(p.Renamed, "", "  ")
-	if err != nil {
-		return err
-	}
-	return dir.Write("renamed.json", append(text, '\n'))
+	return dir.Write("README.md", card)
 }
 
 // readme names the splits for load_dataset, which would guess them from folder

@@ -50,3 +50,12 @@ func (t *Tally) Add(split contract.Split, classes []int) {
 func (t *Tally) Counts() []Count {
 	return slices.DeleteFunc(slices.Clone(t.counts), func(c Count) bool { return c.Images == 0 })
 }
+
+// ClassMap is classes.json of a layout that keeps every class of the catalog.
+func (p *Plan) ClassMap(format contract.DatasetFormat) contract.ClassMap {
+	m := contract.ClassMap{Task: p.Rules.Task, Format: format, Classes: []contract.ClassEntry{}}
+	for i, c := range p.Catalog.Classes {
+		m.Classes = append(m.Classes, contract.ClassEntry{Index: i, ID: c.ID, Name: c.Name})
+	}
+	return m
+}

@@ -48,7 +48,7 @@ type Plan struct {
 	Rules    objects.Rules
 	Images   []Image // in catalog order
 	Problems *problem.List
-	Renamed  map[string]string // new path below the split -> the dataset's file name
+	Renamed  map[string]string // new path -> the dataset's file name; with the split where two may share a path
 }
 
 // Lanes are the images by the folder below top that each goes into, in plan order.

@@ -7,6 +7,7 @@
 package staging
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -121,6 +122,15 @@ func (d *Dir) Abort() { _ = os.RemoveAll(d.temp) }
 // Write creates one file with content, with its folder.
 func (d *Dir) Write(rel string, content []byte) error {
 	return d.in(rel, func(f *Folder, name string) error { return f.Write(name, content) })
+}
+
+// WriteJSON creates one file with v as indented JSON.
+func (d *Dir) WriteJSON(rel string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", rel, err)
+	}
+	return d.Write(rel, append(text, '\n'))
 }
 
 // Fill creates one file whose content write makes, with its folder.

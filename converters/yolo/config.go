@@ -7,7 +7,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/objects"
 	"github.com/vision-platform/trainer-agent/converters/plan"
 )
@@ -71,13 +70,4 @@ func (w *writer) classNames() []string {
 		w.Problems.Add(CodeName, 0, "%q is %q in data.yaml", w.Catalog.Classes[0].Name, names[0])
 	}
 	return names
-}
-
-// classMap is classes.json.
-func (w *writer) classMap() contract.ClassMap {
-	m := contract.ClassMap{Task: w.Rules.Task, Format: contract.FormatYOLO, Classes: []contract.ClassEntry{}}
-	for i, c := range w.Catalog.Classes {
-		m.Classes = append(m.Classes, contract.ClassEntry{Index: i, ID: c.ID, Name: c.Name})
-	}
-	return m
 }

@@ -11,7 +11,6 @@ package yolo
 
 import (
 	"context"
-	"encoding/json"
 	"path"
 	"strings"
 
@@ -70,10 +69,12 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 		p.Problems.Add(NoFlip, 0, "%d points", p.Rules.Skeleton.Points)
 	}
 	lanes := p.Lanes(labelFolder, labelWeight)
+	told := progress
 	if dir != nil {
 		lanes = append(lanes, p.Lanes(imageFolder, 1)...)
+		told = halved(progress) // an image is two files
 	}
-	err := dir.Work(ctx, lanes, progress, func() func(*staging.Lane, *staging.Folder, int32) error {
+	err := dir.Work(ctx, lanes, told, func() func(*staging.Lane, *staging.Folder, int32) error {
 		var l labeler
 		return func(lane *staging.Lane, f *staging.Folder, i int32) error {
 			im := &p.Images[i]
@@ -86,8 +87,15 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 	if err != nil {
 		return nil, contract.ClassMap{}, err
 	}
-	counts, classes := w.tally.Counts(), w.classMap()
+	counts, classes := w.tally.Counts(), p.ClassMap(contract.FormatYOLO)
 	return counts, classes, w.finish(counts)
+}
+
+func halved(progress func(done, total int)) func(done, total int) {
+	if progress == nil {
+		return nil
+	}
+	return func(done, total int) { progress(done/2, total/2) }
 }
 
 // label writes the rows of one image. F is nil when nothing is written.
@@ -112,15 +120,5 @@ func (w *writer) finish(counts []plan.Count) error {
 	if w.dir == nil {
 		return nil
 	}
-	if err := w.dir.Write(ConfigName, config(w.dir.Final, names, counts, w.Rules.Skeleton)); err != nil {
-		return err
-	}
-	if len(w.Renamed) > 0 {
-		text, err := json.MarshalIndent(w.Renamed, "", "  ")
-		if err != nil {
-			return err
-		}
-		return w.dir.Write("renamed.json", append(text, '\n'))
-	}
-	return nil
+	return w.dir.Write(ConfigName, config(w.dir.Final, names, counts, w.Rules.Skeleton))
 }
