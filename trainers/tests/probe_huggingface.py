@@ -71,6 +71,10 @@ if fingerprint(data, {"prompt": "a drawing of a {}"}, **clip) == fingerprint(dat
 same += [name for name, value in {"LEARNING_RATE": "0.002", "IMAGE_SIZE": "64", "BATCH_SIZE": "4", "EPOCHS": "2"}.items() if fingerprint(data, {}, **{name: value}) == plain]
 if [checkpointed(True, data), checkpointed(False, data)] != [True, False]:
     same.append("activation_checkpointing")
+arguments = train.training_arguments(Job.load((), {"NUM_WORKERS": "3", "OUTPUT_DIR": tempfile.gettempdir()}), check_options({}, schema()))
+if arguments.dataloader_num_workers != 3:
+    same.append("NUM_WORKERS")
+assert arguments.report_to == [], "a tracker would be told"
 for preset in PRESETS.values():
     check_options(preset, schema())
 print(json.dumps({"same": same, "amp": [precision_on_gpu(True), precision_on_gpu(False)]}))

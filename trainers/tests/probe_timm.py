@@ -70,6 +70,10 @@ for field in FIELDS:
 for setting, value in {"LEARNING_RATE": "0.002", "IMAGE_SIZE": "64", "BATCH_SIZE": "4", "EPOCHS": "2"}.items():
     if fingerprint(data, {}, **{setting: value}) == plain["{}"]:
         same.append(setting)
+job = Job.load((), {"TASK_TYPE": "image_classification", "MODEL_NAME": "test_vit", "DATASET_DIR": data, "IMAGE_SIZE": "32", "NUM_WORKERS": "3"})
+loaders = train.Training(job, Platform(job), check_options({}, schema()))
+if (loaders.train_loader.num_workers, loaders.val_loader.num_workers) != (3, 3):
+    same.append("NUM_WORKERS")
 for preset in PRESETS.values():
     check_options(preset, schema())
 print(json.dumps({"same": same, "amp": [amp_on_gpu(True), amp_on_gpu(False)]}))

@@ -15,6 +15,7 @@ from typing import Any
 from relay import TOKEN, Relay
 
 TRAINERS = Path(__file__).resolve().parent.parent
+GUARD = Path(__file__).resolve().parent / "guard"  # its sitecustomize.py lets no process reach the network
 TIMEOUT = 300  # seconds; a bound for a trainer that hangs, not a promise
 
 if str(TRAINERS / "sdk") not in sys.path:
@@ -40,7 +41,8 @@ class Run:
 
 def environment(relay: Relay | None, **job: object) -> dict[str, str]:
     """The environment of a trainer and nothing else of this process's."""
-    kept = {k: os.environ[k] for k in ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR") if k in os.environ}
+    kept = {k: os.environ[k] for k in ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR") if k in os.environ}
+    kept["PYTHONPATH"] = os.pathsep.join([str(GUARD), *filter(None, [os.environ.get("PYTHONPATH")])])
     fixed = {"JOB_ID": "job-1", "TRACE_ID": "trace-1", "DEVICE": "cpu", "NUM_WORKERS": "0", "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     address = {"BACKEND_BASE_URL": relay.url, "CALLBACK_TOKEN": TOKEN} if relay else {}
     return {**kept, **fixed, **address, **{k: str(v) for k, v in job.items()}}
@@ -69,6 +71,7 @@ class TrainerTest(unittest.TestCase):
         self.addCleanup(relay.close)
         with started(script, relay, *arguments, **job) as process:
             output, _ = process.communicate(timeout=TIMEOUT)
+        self.assertNotIn("[guard]", output)
         return Run(process.returncode, output, relay)
 
     def succeed(self, script: str, *arguments: str, **job: object) -> Run:

@@ -53,7 +53,12 @@ class ImageClassification(ClassifierTest):
         self.assertEqual(self.assert_schema_is_honoured("probe_huggingface.py")["amp"], [[True, False], [False, False]])
 
     def test_what_is_refused_says_what_to_do(self) -> None:
+        renamed = shutil.copytree(self.data, self.root / "renamed")
+        (renamed / "val/0-circle").rename(renamed / "val/z-circle")
         for message, change in (
+            ("unknown option 'promt' (did you mean 'prompt'?). Valid options: activation_checkpointing, adam_beta1,", {"CONFIG_JSON": '{"config": {"promt": "{}"}}'}),
+            ("val: the folders give the class order ['1-square', '2-triangle', 'z-circle']", {"DATASET_DIR": renamed}),
+            ("torch sees no GPU", {"DEVICE": "cuda"}),
             ("MODEL_NAME 'vit-huge' is not known without weights", {"MODEL_NAME": "vit-huge"}),
             ("IMAGE_SIZE 33 is not a multiple of the model's patch of 16; use 32", {"IMAGE_SIZE": 33}),
             ("zero_shot_classification needs a CLIP model", {"TASK_TYPE": "zero_shot_classification"}),

@@ -55,6 +55,8 @@ class Timm(ClassifierTest):
             ("is not a model of timm; near it: resnet18", {"MODEL_NAME": "resnet_18"}),
             ("train/0-circle/000.png cannot be read", {"DATASET_DIR": broken}),
             ("val: the folders give the class order ['1-square', '2-triangle', 'z-circle']", {"DATASET_DIR": renamed}),
+            ("unknown option 'mixupp' (did you mean 'mixup'?). Valid options: amp, auto_augment, clip_grad,", {"CONFIG_JSON": '{"config": {"mixupp": 0.2}}'}),
+            ("torch sees no GPU", {"DEVICE": "cuda"}),
             ("BATCH_SIZE 7 must be even", {"BATCH_SIZE": 7, "CONFIG_JSON": '{"mixup": 0.2}'}),
         ):
             with self.subTest(message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 import fixtures
-from process import TRAINERS, TrainerTest, environment, started
+from process import GUARD, TRAINERS, TrainerTest, environment, started
 from relay import Relay
 
 TRAIN = "ultralytics/train.py"
@@ -112,7 +113,10 @@ class Ultralytics(TrainerTest):
         self.assertLessEqual({"pose_loss", "kobj_loss", "mAP50-95(P)", "recall(P)"}, set(run.relay.of("heartbeat")[0]["metrics"]))
 
     def test_classification_names_the_true_classes(self) -> None:
-        run = self.succeed(TRAIN, **self.job("image_classification", "classify"))
+        trackers = {"PYTHONPATH": f"{GUARD}{os.pathsep}{Path(__file__).with_name('trackers')}"}  # installed, and not to be used
+        run = self.succeed(TRAIN, **self.job("image_classification", "classify", **trackers))
+        again = self.succeed(TRAIN, **self.job("image_classification", "again"))
+        self.assertEqual(again.relay.of("heartbeat")[1]["metrics"], run.relay.of("heartbeat")[1]["metrics"])  # the seed is fixed
         body = run.relay.of("validation")[1]
         self.assert_validation(body, classes=3, images=9)
         self.assertEqual([row["class_name"] for row in body["per_class_metrics"]], ["a circle", "a square", "a triangle"])
