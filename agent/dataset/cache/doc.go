@@ -1,5 +1,5 @@
-// Package cache keeps unpacked datasets and pretrained weights in a folder that the jobs of one node
-// share at the same time.
+// Package cache keeps unpacked datasets and pretrained weights in a folder that
+// the jobs of one node share at the same time.
 //
 // It promises that an entry is complete or absent but never half, that one
 // process fills it while the others wait, that an entry in use is never removed
