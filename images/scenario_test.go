@@ -160,48 +160,74 @@ func TestSharedMemory(t *testing.T) {
 	})
 }
 
-// What a training process sees from inside the restricted pod.
+// seen is what testdata/confined.py found out about itself.
+type seen struct {
+	UID          int
+	Groups       []int
+	Capabilities []string
+	NoNewPrivs   string `json:"no_new_privs"`
+	Seccomp      string
+	PID1         string
+	Refusals     map[string]*string
+	Environment  map[string]string
+}
+
+// What a training process sees from inside: in the restricted pod, and below an
+// agent that is root with the capabilities that container engines leave it.
 func TestConfinement(t *testing.T) {
-	t.Parallel()
-	c := newContainer(t, baseImage, "python3", "/scripts/confined.py").bind(filepath.Join(images(t).root, "images", "testdata"), "/scripts", "ro")
-	c.with("FRAMEWORK", "custom", "AGENT_DATASET_FORMAT", "coco").start().ends(contract.ExitOK)
-	var seen struct {
-		UID          int
-		Groups       []int
-		Capabilities []string
-		NoNewPrivs   string `json:"no_new_privs"`
-		Seccomp      string
-		PID1         string
-		Refusals     map[string]*string
-		Environment  map[string]string
+	for name, c := range map[string]struct {
+		set     func(*container)
+		private *string // how writing to the agent's own folder is refused
+	}{
+		"restricted pod": {set: func(*container) {}}, // of the same user: only AGENT_RUN_AS parts them
+		"root with AGENT_RUN_AS": {private: new("EACCES"), set: func(c *container) {
+			kept := []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID"}
+			c.with("AGENT_RUN_AS", "1000:1000").spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: kept, Effective: kept, Permitted: kept}
+			c.spec.Process.User = specs.User{}
+			c.spec.Process.NoNewPrivileges = false
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := newContainer(t, baseImage, "python3", "/scripts/confined.py").bind(filepath.Join(images(t).root, "images", "testdata"), "/scripts", "ro")
+			c.set(run)
+			run.with("FRAMEWORK", "custom", "AGENT_DATASET_FORMAT", "coco").start().ends(contract.ExitOK)
+			run.isConfined(c.private)
+		})
 	}
+}
+
+func (c *container) isConfined(private *string) {
+	c.t.Helper()
+	var s seen
 	b, err := os.ReadFile(filepath.Join(c.workspace, "runs", "seen.json"))
 	if err == nil {
-		err = json.Unmarshal(b, &seen)
+		err = json.Unmarshal(b, &s)
 	}
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	if seen.UID != 1000 || slices.Contains(seen.Groups, 0) || seen.NoNewPrivs != "1" || seen.Seccomp != "2" || seen.PID1 != "trainer-agent" {
-		t.Errorf("%s", b)
+	if s.UID != 1000 || slices.Contains(s.Groups, 0) || s.NoNewPrivs != "1" || s.Seccomp != "2" || s.PID1 != "trainer-agent" {
+		c.t.Errorf("%s", b)
 	}
-	for name, value := range seen.Environment {
+	for i, set := range []string{"inheritable", "permitted", "effective"} { // nothing gets out of the bounding set with no_new_privs
+		if strings.Trim(s.Capabilities[i], "0") != "" {
+			c.t.Errorf("%s capabilities: %s", set, s.Capabilities[i])
+		}
+	}
+	for name, value := range s.Environment {
 		if value == token || value == shared.store.SecretKey || value == shared.store.AccessKey {
-			t.Errorf("the training process sees %s", name)
+			c.t.Errorf("the training process sees %s", name)
 		}
 	}
-	for _, set := range seen.Capabilities {
-		if strings.Trim(set, "0") != "" {
-			t.Errorf("capabilities: %v", seen.Capabilities)
-		}
-	}
-	for path, refusal := range seen.Refusals {
-		writable := path == "/tmp" || path == "/workspace" || path == "/dev/shm"
-		if path == "/workspace/.agent" {
-			continue // the agent's own, and of the same user here: AGENT_RUN_AS needs root
-		}
-		if writable != (refusal == nil) || (!writable && *refusal != "EROFS") {
-			t.Errorf("writing to %s: %v", path, refusal)
+	readOnly := new("EROFS")
+	for path, want := range map[string]*string{
+		"/": readOnly, "/usr/local/bin": readOnly, "/opt": readOnly, "/etc": readOnly,
+		"/tmp": nil, "/workspace": nil, "/dev/shm": nil, "/workspace/.agent": private,
+	} {
+		got := s.Refusals[path]
+		if (got == nil) != (want == nil) || (got != nil && *got != *want) {
+			c.t.Errorf("writing to %s: %s", path, b)
 		}
 	}
 }
