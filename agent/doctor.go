@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -17,7 +15,6 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/storage"
-	"github.com/vision-platform/trainer-agent/agent/system"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -43,14 +40,16 @@ type Finding struct {
 const maxSkew = 15 * time.Minute
 
 // Doctor tries everything that the job will need, and changes nothing but one
-// small object that it removes again.
+// small object that it removes again. The backend sees one callback that it
+// must refuse.
 func Doctor(ctx context.Context, o Options) []Finding {
 	j := newJob(o)
 	list := j.examineEnvironment()
-	list = append(list, j.examineBackend(ctx), j.examineWorkspace())
+	list = append(list, j.examineBackend(ctx)...)
+	list = append(list, j.examineWorkspace())
 	list = append(list, j.examineBucket(ctx)...)
 	list = append(list, j.examineMachine()...)
-	return append(list, j.examineGPU(), j.examinePython(ctx))
+	return append(list, j.examineGPU(ctx), j.examinePython(ctx))
 }
 
 func (j *job) examineEnvironment() []Finding {
@@ -68,35 +67,71 @@ func (j *job) examineEnvironment() []Finding {
 	return list
 }
 
-func (j *job) examineBackend(ctx context.Context) Finding {
+// examineBackend asks for what no backend can accept, a heartbeat that is no
+// JSON: what it is refused with says whether the path and the token are right.
+func (j *job) examineBackend(ctx context.Context) []Finding {
 	if j.cfg.BaseURL == "" {
-		return Finding{Red, "backend", "no address", "Set BACKEND_BASE_URL."}
+		return []Finding{{Red, "backend", "no address", "Set BACKEND_BASE_URL."}}
 	}
 	client, err := storage.HTTPClient(storage.Config{CAFile: j.cfg.CAFile, Getenv: j.getenv})
 	if err != nil {
-		return Finding{Red, "backend", err.Error(), "Check AGENT_CA_FILE."}
+		return []Finding{{Red, "backend", err.Error(), "Check AGENT_CA_FILE."}}
 	}
+	defer client.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, string(j.cfg.BaseURL), nil)
+	url := string(j.cfg.BaseURL) + contract.KindHeartbeat.Path(j.cfg.JobID)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("trainer-agent doctor"))
 	if err != nil {
-		return Finding{Red, "backend", err.Error(), "Check BACKEND_BASE_URL."}
+		return []Finding{{Red, "backend", err.Error(), "Check BACKEND_BASE_URL."}}
 	}
+	token, err := j.token()
+	if err != nil {
+		return []Finding{{Red, "backend", err.Error(), "Check CALLBACK_TOKEN_FILE."}}
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set(contract.HeaderTraceID, j.cfg.TraceID)
 	began := j.Now()
 	response, err := client.Do(request)
 	if err != nil {
-		return Finding{Red, "backend", err.Error(), "Check BACKEND_BASE_URL, DNS, proxies and network policies."}
+		return []Finding{{Red, "backend", err.Error(), "Check BACKEND_BASE_URL, DNS, proxies and network policies."}}
 	}
 	defer func() { _ = response.Body.Close() }()
-	text := fmt.Sprintf("answers in %s", j.Now().Sub(began).Round(time.Millisecond))
-	date, err := http.ParseTime(response.Header.Get("Date"))
-	if err != nil {
-		return Finding{Green, "backend", text, ""}
+	list := []Finding{backendSays(response.StatusCode, j.Now().Sub(began))}
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+		list = append(list, clockAgainst(date, j.Now()))
 	}
-	if skew := j.Now().Sub(date).Abs(); skew > maxSkew {
-		return Finding{Red, "clock", fmt.Sprintf("differs from the backend's by %s", skew.Round(time.Second)), "Set the machine's clock: the store refuses requests that are more than 15 minutes off."}
+	return list
+}
+
+// backendSays reads the refusal.
+func backendSays(status int, took time.Duration) Finding {
+	text := fmt.Sprintf("answers in %s", took.Round(time.Millisecond))
+	switch {
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return Finding{Red, "backend", fmt.Sprintf("%s, but refuses the token (HTTP %d)", text, status), "Check CALLBACK_TOKEN: it may have expired, or be another job's."}
+	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed:
+		return Finding{Yellow, "backend", fmt.Sprintf("%s, but knows no heartbeat of this job (HTTP %d)", text, status), "Check the path in BACKEND_BASE_URL, and JOB_ID."}
+	case status >= http.StatusInternalServerError:
+		return Finding{Yellow, "backend", fmt.Sprintf("%s with HTTP %d", text, status), "Look at the backend. A job waits for it and loses nothing."}
 	}
-	return Finding{Green, "backend", text + ", clocks agree", ""}
+	return Finding{Green, "backend", text + ", takes the token", ""}
+}
+
+// slightSkew is what a slow answer and whole seconds explain.
+const slightSkew = 30 * time.Second
+
+func clockAgainst(backend, now time.Time) Finding {
+	skew := now.Sub(backend).Abs()
+	text := fmt.Sprintf("differs from the backend's by %s", skew.Round(time.Second))
+	switch {
+	case skew > maxSkew:
+		return Finding{Red, "clock", text, "Set the machine's clock: the store refuses requests that are more than 15 minutes off."}
+	case skew > slightSkew:
+		return Finding{Yellow, "clock", text, "Let the machine keep time by NTP: the store refuses requests that are more than 15 minutes off."}
+	}
+	return Finding{Green, "clock", "agrees with the backend's", ""}
 }
 
 func (j *job) examineWorkspace() Finding {
@@ -164,76 +199,4 @@ func (j *job) examineDataset(ctx context.Context) Finding {
 		break
 	}
 	return Finding{Red, "dataset", "neither " + contract.DatasetZipKey(j.cfg.DatasetID) + " nor objects below " + contract.DatasetPrefix(j.cfg.DatasetID), "Check DATASET_ID and BUCKET_NAME."}
-}
-
-func (j *job) examineMachine() []Finding {
-	workspace := j.ws.root
-	if workspace == "" {
-		workspace = os.TempDir()
-	}
-	sampler, err := system.New(system.Options{Workspace: workspace})
-	if err != nil {
-		return []Finding{{Yellow, "machine", err.Error(), ""}}
-	}
-	s := sampler.Sample()
-	var list []Finding
-	if m := s.Memory; m != nil {
-		text := contract.Bytes(m.UsedBytes) + " of memory in use, no limit"
-		if m.LimitBytes > 0 {
-			text = contract.Bytes(m.UsedBytes) + " of memory in use, limit " + contract.Bytes(m.LimitBytes)
-		}
-		list = append(list, Finding{Green, "memory", text, ""})
-	}
-	if s.Shm != nil {
-		f := Finding{Green, "shm", "/dev/shm has " + contract.Bytes(s.Shm.TotalBytes), ""}
-		if need := system.ShmNeed(j.cfg.Framework, j.cfg.NumWorkers, j.cfg.BatchSize, j.cfg.ImageSize); need > s.Shm.TotalBytes {
-			f = Finding{Red, "shm", fmt.Sprintf("/dev/shm has %s, %d workers need about %s", contract.Bytes(s.Shm.TotalBytes), j.cfg.NumWorkers, contract.Bytes(need)),
-				"Mount a memory-backed volume at /dev/shm, or use fewer workers."}
-		}
-		list = append(list, f)
-	}
-	limits := system.LimitsOf("/", os.Getpid())
-	f := Finding{Green, "limits", fmt.Sprintf("%d open files, %d processes", limits.OpenFiles, limits.Processes), ""}
-	if limits.OpenFiles > 0 && limits.OpenFiles < 4096 {
-		f.Grade, f.Fix = Yellow, "Raise the limit of open files (ulimit -n) to 4096 or more: data loaders run out of them."
-	}
-	return append(list, f)
-}
-
-func (j *job) examineGPU() Finding {
-	if _, err := os.Stat("/dev/nvidiactl"); err != nil {
-		f := Finding{Green, "gpu", "none is visible", ""}
-		if strings.HasPrefix(j.cfg.Device, "cuda") {
-			f = Finding{Red, "gpu", "none is visible, and DEVICE is " + j.cfg.Device, "Ask for a GPU (nvidia.com/gpu in the pod's limits, --gpus with docker), or set DEVICE=cpu."}
-		}
-		return f
-	}
-	if probe := findProbe(j.cfg.GPUProbe); !filepath.IsAbs(probe) {
-		return Finding{Yellow, "gpu", "a GPU is visible, but the probe " + probe + " is not here", "Copy trainer-gpu beside trainer-agent: without it nobody watches the GPU's health."}
-	}
-	return Finding{Green, "gpu", "visible, and the probe is here", ""}
-}
-
-// frameworkVersions asks Python itself what is installed; it imports none of it.
-const frameworkVersions = `import sys, importlib.metadata as m
-def v(n):
-    try: return n + " " + m.version(n)
-    except m.PackageNotFoundError: return ""
-print("Python " + sys.version.split()[0], *filter(None, map(v, ("torch", "ultralytics", "timm", "transformers"))), sep=", ")`
-
-func (j *job) examinePython(ctx context.Context) Finding {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	for _, name := range []string{"python", "python3"} {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			continue
-		}
-		out, err := exec.CommandContext(ctx, path, "-c", frameworkVersions).Output()
-		if err != nil {
-			return Finding{Red, "python", path + " does not run: " + err.Error(), "Mend the image's Python."}
-		}
-		return Finding{Green, "python", path + ": " + strings.TrimSpace(string(out)), ""}
-	}
-	return Finding{Yellow, "python", "not in PATH", "A trainer that is not Python needs none; others do."}
 }

@@ -87,3 +87,18 @@ func TestNoDriverIsOneLogLine(t *testing.T) {
 		t.Error("a machine without a GPU raised GPU events")
 	}
 }
+
+func TestDoctorAsksTheDriver(t *testing.T) {
+	for what, c := range map[string]struct{ machine, says string }{
+		"two GPUs":  {"gpus 2", "green   gpu          2 × "},
+		"no driver": {"fail nvmlInit_v2 9", "and DEVICE is cuda"},
+	} {
+		m := fake.New(t)
+		m.Set(c.machine)
+		j := onGPUs(t, m, "ok").with("DEVICE", "cuda")
+		out, _ := command(j, "doctor").CombinedOutput() // red without a driver
+		if !strings.Contains(string(out), c.says) {
+			t.Errorf("%s: %s", what, out)
+		}
+	}
+}
