@@ -157,14 +157,15 @@ func (l *Leader) evidence() (changed <-chan struct{}, list []contract.NodeEviden
 	return l.changed, list, open
 }
 
-// End tells every member the verdict and waits a moment until they have read it.
+// End tells every member the verdict and waits a moment until they have read it;
+// for members that have not come yet too, when no other run follows.
 func (l *Leader) End(v Verdict) {
 	l.say(func(s *leaderState) { s.Stop, s.Verdict = true, &v })
 	timer := time.NewTimer(farewell)
 	defer timer.Stop()
 	for {
-		changed, connected := l.connected()
-		if connected == 0 {
+		changed, left := l.listening()
+		if left == 0 {
 			return
 		}
 		select {
@@ -175,11 +176,12 @@ func (l *Leader) End(v Verdict) {
 	}
 }
 
-func (l *Leader) connected() (changed <-chan struct{}, n int) {
+// listening counts the members that may still read the verdict.
+func (l *Leader) listening() (changed <-chan struct{}, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, node := range l.nodes {
-		if node.link != nil {
+		if node.link != nil || (!node.joined && l.final()) {
 			n++
 		}
 	}

@@ -269,6 +269,28 @@ func TestSecondNodeOfTheSameNumber(t *testing.T) {
 	group.Wait()
 }
 
+// A dataset that cannot be used ends node 0 before the others have come.
+func TestMemberThatComesLateGetsTheVerdict(t *testing.T) {
+	l := lead(t)
+	var group sync.WaitGroup
+	group.Go(func() {
+		l.End(Verdict{Exit: contract.ExitFailed, Failure: contract.Failf(contract.CodeDatasetInvalid, "No polygons.")})
+	})
+	m := join(t, l.Addr().String(), 1)
+	if v := m.Verdict(t.Context()); v == nil || v.Exit != contract.ExitFailed || v.Failure.Code != contract.CodeDatasetInvalid {
+		t.Errorf("%+v", v)
+	}
+	group.Wait()
+}
+
+func TestMemberOfTheNextRunWaitsForItsLeader(t *testing.T) {
+	l := lead(t)
+	l.End(Verdict{Exit: contract.ExitInfra, Failure: contract.Failf(contract.CodeGPULost, "The GPU is lost.")})
+	if _, err := tryJoin(t, l.Addr().String(), 1, waiting(soon)); err == nil || !strings.Contains(err.Error(), "this run of the job is over") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestMemberOfAnEarlierRunIsRefused(t *testing.T) {
 	l := lead(t)
 	p := newProxy(t, l)

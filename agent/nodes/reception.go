@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // accept takes connections until Close.
@@ -82,7 +84,7 @@ func (l *Leader) attach(hello message, k *link) (n *node, refused string) {
 		return nil, "this job has no such node"
 	case hello.Run != "" && !again:
 		return nil, "this is another run of the job"
-	case n.lost || n.said.Ended || l.state.Stop || l.over():
+	case n.lost || n.said.Ended || (l.state.Stop && !l.final()) || l.over():
 		return nil, "this run of the job is over"
 	case !again && n.joined && n.link != nil:
 		return nil, "another machine has this number"
@@ -99,6 +101,14 @@ func (l *Leader) attach(hello message, k *link) (n *node, refused string) {
 	n.link, n.joined, n.host, n.heard = k, true, hello.Host, time.Now()
 	l.change()
 	return n, ""
+}
+
+// final reports whether the verdict holds for the next run too: a member that
+// comes only now need not wait for a leader that nobody starts again. The lock
+// is held.
+func (l *Leader) final() bool {
+	v := l.state.Verdict
+	return v != nil && v.Exit != contract.ExitInfra && v.Exit != contract.ExitStopped
 }
 
 // over reports whether Close has begun; the lock is held.
