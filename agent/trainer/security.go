@@ -95,7 +95,7 @@ func (v *Validator) scanMalware(ctx context.Context) []finding {
 	if err != nil {
 		return []finding{gap("not scanned for malware: clamscan (ClamAV) is not installed")}
 	}
-	cmd, stderr, cancel := v.command(ctx, nil, program, "--recursive", "--infected", "--no-summary", v.Dir)
+	cmd, stderr, cancel := v.command(ctx, nil, program, "--recursive", "--infected", "--no-summary", `--exclude-dir=/(\.venv|\.git|workspace)$`, v.Dir)
 	defer cancel()
 	out := &tail{}
 	cmd.Stdout = out
