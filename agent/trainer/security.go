@@ -89,13 +89,21 @@ func head(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, maxScanned))
 }
 
+// scanner prepares a program of the machine, which may need its proxies and
+// certificates, unlike the package's own code.
+func (v *Validator) scanner(ctx context.Context, program string, args ...string) (*exec.Cmd, *tail, context.CancelFunc) {
+	cmd, stderr, cancel := v.command(ctx, nil, program, args...)
+	cmd.Env = v.Environ
+	return cmd, stderr, cancel
+}
+
 // scanMalware runs ClamAV, which ends with 1 when it found something.
 func (v *Validator) scanMalware(ctx context.Context) []finding {
 	program, err := exec.LookPath("clamscan")
 	if err != nil {
 		return []finding{gap("not scanned for malware: clamscan (ClamAV) is not installed")}
 	}
-	cmd, stderr, cancel := v.command(ctx, nil, program, "--recursive", "--infected", "--no-summary", `--exclude-dir=/(\.venv|\.git|workspace)$`, v.Dir)
+	cmd, stderr, cancel := v.scanner(ctx, program, "--recursive", "--infected", "--no-summary", `--exclude-dir=/(\.venv|\.git|workspace)$`, v.Dir)
 	defer cancel()
 	out := &tail{}
 	cmd.Stdout = out
@@ -117,7 +125,7 @@ func (v *Validator) auditDependencies(ctx context.Context) []finding {
 	if err != nil {
 		return append(found, gap("dependencies not audited: pip-audit is not installed"))
 	}
-	cmd, stderr, cancel := v.command(ctx, nil, program, "--requirement", "requirements.txt", "--format", "json", "--progress-spinner", "off", "--no-deps", "--disable-pip")
+	cmd, stderr, cancel := v.scanner(ctx, program, "--requirement", "requirements.txt", "--format", "json", "--progress-spinner", "off", "--no-deps", "--disable-pip")
 	defer cancel()
 	out := &tail{}
 	cmd.Stdout = out
