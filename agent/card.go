@@ -44,6 +44,9 @@ func (j *job) card(r contract.Result) screen.Card {
 		Good: r.Error == nil && r.ExitCode == contract.ExitOK, Title: string(r.Status),
 		Details: []string{j.cfg.JobID, exitText(r), screen.Duration(r.Finished.Sub(r.Started.Time))},
 	}
+	if r.ExitCode == contract.ExitUndelivered {
+		c.Title += ", but done was not delivered"
+	}
 	if r.Error != nil {
 		c.Title += " " + string(r.Error.Code)
 		if r.Error.Code == contract.CodeStopped {
@@ -56,7 +59,7 @@ func (j *job) card(r contract.Result) screen.Card {
 		text := fmt.Sprintf("%s %.4g in epoch %d of %d", j.cfg.PrimaryMetric, v.best.value, v.best.epoch, j.cfg.Epochs)
 		c.Sections = append(c.Sections, screen.Section{Name: "best", Lines: []string{text}})
 	}
-	c.Sections = append(c.Sections, screen.Section{Name: "objects", Lines: objectLines(r.Artifacts)})
+	c.Sections = append(c.Sections, screen.Section{Name: "objects", Whole: true, Lines: objectLines(r.Artifacts)})
 	for _, f := range r.NotUploaded {
 		c.Sections = append(c.Sections, screen.Section{Name: "missing", Loud: true, Lines: []string{f.Name + ": " + f.Reason}})
 	}

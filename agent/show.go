@@ -175,7 +175,10 @@ func (j *job) reportingRow(v view) screen.Row {
 		return row
 	}
 	if n := j.outbox.Pending().Depth; n > 0 {
-		row.Parts = []string{fmt.Sprintf("%d callbacks to deliver", n), "for " + screen.Duration(j.Now().Sub(v.since).Truncate(time.Second))}
+		row.Parts = []string{fmt.Sprintf("%d callbacks to deliver", n)}
+		if spent := j.Now().Sub(v.since).Truncate(time.Second); spent > 0 {
+			row.Parts = append(row.Parts, "for "+screen.Duration(spent))
+		}
 	}
 	return row
 }

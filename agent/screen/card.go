@@ -18,6 +18,7 @@ type Section struct {
 	Name  string
 	Lines []string
 	Loud  bool // worth a colour: what went wrong
+	Whole bool // lines are not broken between words
 }
 
 const (
@@ -63,7 +64,11 @@ func (s Section) print(b *bytes.Buffer, room int, color bool) {
 		name = ""
 	}
 	for _, text := range s.Lines {
-		for i, line := range wrap(Clean(text), room-len(margin), "  ") {
+		lines := []string{Clean(text)}
+		if !s.Whole {
+			lines = wrap(lines[0], room-len(margin), "  ")
+		}
+		for i, line := range lines {
 			lead := margin
 			if name != "" && i == 0 {
 				lead, name = "  "+paint(name, code, color), ""

@@ -254,3 +254,39 @@ func FuzzTracker(f *testing.F) {
 		}
 	})
 }
+
+func TestCardKeepsAddressesWhole(t *testing.T) {
+	card := Card{Title: "failed CUDA_OOM", Details: []string{"job-1", "exit code 1"}, Sections: []Section{
+		{Name: "why", Loud: true, Lines: []string{"Out of GPU memory. Try reducing batch_size. It was 16."}},
+		{Name: "nothing"},
+		{Name: "objects", Whole: true, Lines: []string{" 1.9 MiB  s3://bucket/checkpoints/job-1/best.pt"}},
+	}}
+	for columns, want := range map[int]string{
+		80: "\n✗ failed CUDA_OOM  job-1 · exit code 1\n" +
+			"  why        Out of GPU memory. Try reducing batch_size. It was 16.\n" +
+			"  objects     1.9 MiB  s3://bucket/checkpoints/job-1/best.pt\n\n",
+		40: "\n✗ failed CUDA_OOM  job-1 · exit code 1\n" +
+			"  why\n    Out of GPU memory. Try reducing\n      batch_size. It was 16.\n" +
+			"  objects\n     1.9 MiB  s3://bucket/checkpoints/job-1/best.pt\n\n",
+	} {
+		var got bytes.Buffer
+		if card.print(&got, columns, false); got.String() != want {
+			t.Errorf("%d columns:\n%s\nwanted\n%s", columns, got.String(), want)
+		}
+		got.Reset()
+		if card.print(&got, columns, true); plainText(got.String())+"\n\n" != want || !strings.Contains(got.String(), "\x1b[1;31m✗ failed CUDA_OOM") {
+			t.Errorf("in colour: %q", got.String())
+		}
+	}
+}
+
+func TestDurations(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		1234 * time.Millisecond: "1.2 s", 4 * time.Second: "4 s", 42*time.Second + 1: "42 s",
+		200 * time.Second: "3 min 20 s", 7500 * time.Second: "2 h 5 min",
+	} {
+		if got := Duration(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}

@@ -89,6 +89,8 @@ func plainText(text string) string {
 // Duration writes a time span for a person: "8 s", "3 min 20 s", "2 h 5 min".
 func Duration(d time.Duration) string {
 	switch {
+	case d < time.Minute && d%time.Second == 0:
+		return fmt.Sprintf("%d s", d/time.Second)
 	case d < 10*time.Second:
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	case d < time.Minute:

@@ -138,6 +138,7 @@ func manyImages(t *testing.T, n int) ([]byte, map[string]uint32) {
 // converted. Whatever the moment, it ends with 143, and what it leaves in the
 // shared cache another job can use.
 func TestStopAtAnyMomentOfPreparing(t *testing.T) {
+	t.Parallel()
 	packed, sums := manyImages(t, 1500)
 	if err := shared.put("datasets/many.zip", packed); err != nil {
 		t.Fatal(err)
@@ -217,6 +218,7 @@ func (j *job) cacheHolds(sums map[string]uint32) {
 // TestPersonSeesThatAnotherJobFetches: two jobs want a dataset that is not in their
 // cache; one fetches, and a person at the other sees how far it is.
 func TestPersonSeesThatAnotherJobFetches(t *testing.T) {
+	t.Parallel()
 	packed, sums := manyImages(t, 1000)
 	if err := shared.put("datasets/wanted.zip", packed); err != nil {
 		t.Fatal(err)
