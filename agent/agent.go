@@ -185,7 +185,8 @@ func (j *job) openWorkspace() (err error) {
 }
 
 func (j *job) openLife() (err error) {
-	if j.life, j.previous, err = begin(j.ws.life(), j.Now()); err == nil && j.previous != nil {
+	account, _ := process.ReadMemory() // where there is none, nothing is concluded from it
+	if j.life, j.previous, err = begin(j.ws.life(), j.Now(), account); err == nil && j.previous != nil {
 		j.warn(j.previous.Message)
 	}
 	return err

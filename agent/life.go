@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -25,6 +26,8 @@ type lifeMark struct {
 	Started       contract.Timestamp `json:"started"`
 	MemoryPercent int                `json:"memory_percent,omitempty"` // of the limit, the highest that was warned about
 	MemoryLimit   int64              `json:"memory_limit,omitempty"`   // bytes
+	Group         uint64             `json:"cgroup,omitempty"`         // whose memory it shares, process.Memory
+	OOMKills      *int64             `json:"oom_kills,omitempty"`      // in that cgroup before this run
 }
 
 // previousRun is what is known of a run that was killed.
@@ -34,33 +37,40 @@ type previousRun struct {
 	Message string             `json:"message"`
 }
 
-// begin reads the mark of an earlier run and makes this run's.
-func begin(path string, now time.Time) (*life, *previousRun, error) {
-	l := &life{path: path, mark: lifeMark{Started: contract.At(now)}}
+// begin reads the mark of an earlier run and makes this run's. The account is the
+// cgroup's, now.
+func begin(path string, now time.Time, account process.Memory) (*life, *previousRun, error) {
+	l := &life{path: path, mark: lifeMark{Started: contract.At(now), Group: account.Group, OOMKills: account.OOMKills}}
 	var earlier *previousRun
 	b, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		earlier = inquest(b)
+		earlier = inquest(b, account)
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, nil, fmt.Errorf("reading the mark of an earlier run: %w", err)
 	}
 	return l, earlier, l.write()
 }
 
-// inquest says truly what is known: memory that was nearly full is a reason, no
-// sign at all is none.
-func inquest(b []byte) *previousRun {
+// inquest says truly what is known: memory that was nearly full is a reason, and so
+// are kills that the cgroup counted since, where it is still the same one; no sign at
+// all is none.
+func inquest(b []byte, account process.Memory) *previousRun {
 	var m lifeMark
 	if json.Unmarshal(b, &m) != nil {
 		return &previousRun{Code: contract.CodeInternal, Message: "The previous run in this workspace was killed while it wrote its mark."}
 	}
 	p := &previousRun{Started: m.Started, Code: contract.CodeStopped,
 		Message: "The previous run in this workspace was killed without a word: SIGKILL, or the loss of the machine."}
-	if m.MemoryPercent > 0 {
+	kills, _ := account.KilledSince(process.Memory{Group: m.Group, OOMKills: m.OOMKills})
+	switch {
+	case m.MemoryPercent > 0:
 		p.Code = contract.CodeHostOOM
 		p.Message = fmt.Sprintf("The previous run in this workspace was killed when memory was at %d %% of %s or more: most likely the container ran out of memory. Use fewer workers or ask for more memory.",
 			m.MemoryPercent, contract.Bytes(m.MemoryLimit))
+	case kills > 0:
+		p.Code = contract.CodeHostOOM
+		p.Message = "The previous run in this workspace was killed, and the kernel killed for want of memory in its cgroup since it began: most likely the container ran out of memory. Use fewer workers or ask for more memory."
 	}
 	return p
 }

@@ -12,6 +12,7 @@ type Memory struct {
 	Used     int64  // bytes that the kernel cannot take back: without the page cache
 	Limit    int64  // bytes; 0 = none
 	OOMKills *int64 // processes that the kernel killed in it for want of memory, ever
+	Group    uint64 // which cgroup it is: a number that no other has while the machine runs; 0 = not known
 }
 
 // Percent is Used of Limit, 0 without a limit.
@@ -23,9 +24,10 @@ func (m Memory) Percent() int {
 }
 
 // KilledSince is how many processes the kernel killed for want of memory between
-// two readings; false when that cannot be known, which is not "none".
+// two readings; false when that cannot be known, which is not "none": a reading of
+// another cgroup tells nothing.
 func (m Memory) KilledSince(before Memory) (int64, bool) {
-	if m.OOMKills == nil || before.OOMKills == nil {
+	if m.OOMKills == nil || before.OOMKills == nil || m.Group != before.Group {
 		return 0, false
 	}
 	return *m.OOMKills - *before.OOMKills, true

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // noLimit: cgroup v1 says "none" with a number near 2⁶³, rounded to pages.
@@ -41,7 +43,7 @@ func readMemoryV2(dir string) (Memory, error) {
 		return Memory{}, err
 	}
 	stat := readCounts(dir, "memory.stat")
-	m := Memory{Used: max(0, current-stat["inactive_file"]-stat["active_file"])}
+	m := Memory{Used: max(0, current-stat["inactive_file"]-stat["active_file"]), Group: groupNumber(dir)}
 	if limit, err := readNumber(dir, "memory.max"); err == nil && limit < noLimit {
 		m.Limit = limit // "max" is no number, so no limit
 	}
@@ -58,7 +60,7 @@ func readMemoryV1(dir string) (Memory, error) {
 		return Memory{}, err
 	}
 	stat := readCounts(dir, "memory.stat")
-	m := Memory{Used: max(0, usage-stat["total_inactive_file"]-stat["total_active_file"])}
+	m := Memory{Used: max(0, usage-stat["total_inactive_file"]-stat["total_active_file"]), Group: groupNumber(dir)}
 	if limit := stat["hierarchical_memory_limit"]; limit > 0 && limit < noLimit {
 		m.Limit = limit
 	}
@@ -66,6 +68,15 @@ func readMemoryV1(dir string) (Memory, error) {
 		m.OOMKills = &kills
 	}
 	return m, nil
+}
+
+// groupNumber is the folder's inode, which the kernel counts up (fs/kernfs/dir.c).
+func groupNumber(dir string) uint64 {
+	var st unix.Stat_t
+	if unix.Stat(dir, &st) != nil {
+		return 0
+	}
+	return st.Ino
 }
 
 func readNumber(dir, name string) (int64, error) {

@@ -34,7 +34,9 @@ var guestSuites = []struct {
 		"TestStopKillsDescendantsThatForkedAway", "TestChildDiesWithAKilledAgent",
 	}},
 	{"agent/system", []string{"TestSampleOfThisMachine"}},
-	{"cmd/trainer-agent", []string{"TestTrainingThatMemoryKilledIsReported", "TestAgentThatMemoryKilledIsReportedByTheNext"}},
+	{"cmd/trainer-agent", []string{
+		"TestTrainingThatMemoryKilledIsReported", "TestAgentThatMemoryKilledIsReportedByTheNext", "TestAgentThatMemoryKilledAtOnceIsReportedByTheNext",
+	}},
 }
 
 func TestRoomsOnCgroupV2(t *testing.T) {
@@ -89,7 +91,7 @@ var bootGuest = sync.OnceValues(func() (string, error) {
 	if err := os.Link(shared.agent, filepath.Join(dir, "trainer-agent")); err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience) // the slowest machine's
 	defer cancel()
 	kernel := exec.CommandContext(ctx, guestKernel, "mem=768M", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "loglevel=1",
 		"con=null", "con0=null,fd:1", "uml_dir="+dir, "init="+guestBinary(dir, "cmd/trainer-agent"), guestVariable+"="+dir, "GUEST_ROOT="+shared.root)

@@ -54,20 +54,32 @@ func memoryGroup(t *testing.T) string {
 }
 
 // fill has the training take memory up to each level that is warned about, and then
-// all of it. It goes on when the warning is on disk, as the event is after the mark.
-func (j *job) fill() {
+// all of it. It goes on when the warning has come.
+func (j *job) fill(warned func(level int) bool) {
 	j.t.Helper()
 	for _, level := range []int{90, 95} {
-		event := fmt.Sprintf(`"percent":%d,"resource":"memory"`, level)
-		j.eventually(event+" is on disk", func() bool {
-			files, _ := filepath.Glob(filepath.Join(j.workspace, ".agent", "outbox", "*"))
-			return slices.ContainsFunc(files, func(file string) bool {
-				b, _ := os.ReadFile(file)
-				return bytes.Contains(b, []byte(event))
-			})
-		})
+		j.eventually(fmt.Sprintf("the warning of %d %%", level), func() bool { return warned(level) })
 		_ = j.cmd.Process.Signal(syscall.SIGUSR1) // the agent passes it on
 	}
+}
+
+// told: the backend has the warning.
+func (j *job) told(level int) bool { return slices.Contains(j.memoryWarnings(), level) }
+
+// kept: the event is on disk, where the mark is before it.
+func (j *job) kept(level int) bool {
+	mark, _ := os.ReadFile(filepath.Join(j.workspace, ".agent", "life.json"))
+	if !bytes.Contains(mark, fmt.Appendf(nil, `"memory_percent":%d`, level)) {
+		return false
+	}
+	event := fmt.Appendf(nil, `"percent":%d,"resource":"memory"`, level)
+	found := false
+	_ = filepath.WalkDir(filepath.Join(j.workspace, ".agent", "outbox"), func(path string, _ os.DirEntry, _ error) error {
+		b, _ := os.ReadFile(path)
+		found = found || bytes.Contains(b, event)
+		return nil
+	})
+	return found
 }
 
 // eventually waits for what nothing announces.
@@ -112,7 +124,7 @@ func TestTrainingThatMemoryKilledIsReported(t *testing.T) {
 	group := memoryGroup(t)
 	j := newJob(t, "fills", group)
 	j.group = group
-	j.start().fill()
+	j.start().fill(j.told)
 	if code := j.wait(); code != contract.CodeHostOOM.ExitCode() {
 		t.Fatalf("exit code %d\n%s", code, j.stderr.String())
 	}
@@ -146,17 +158,46 @@ func TestAgentThatMemoryKilledIsReportedByTheNext(t *testing.T) {
 	if !inGuest(t) {
 		return
 	}
+	j, outage := killedWithItsGroup(t, func(j *job) { j.fill(j.kept) })
+	shared.backend.RemoveFault(outage)
+	j.command[2] = "ok"
+	j.mustExit(0)
+	if got := j.memoryWarnings(); !slices.Equal(got, []int{90, 95}) {
+		t.Errorf("the spool of the first life warned of %v", got)
+	}
+	j.toldOfMemory("95 % of 96 MiB")
+	if d := j.done(); d.Status != contract.StatusSucceeded {
+		t.Errorf("done: %+v", d)
+	}
+}
+
+// Memory that is taken faster than it is watched leaves the count of the cgroup.
+func TestAgentThatMemoryKilledAtOnceIsReportedByTheNext(t *testing.T) {
+	if !inGuest(t) {
+		return
+	}
+	j, outage := killedWithItsGroup(t, func(*job) {}, "at once")
+	shared.backend.RemoveFault(outage)
+	j.command[2] = "quick"
+	j.mustExit(0)
+	j.toldOfMemory("ran out of memory")
+}
+
+// killedWithItsGroup is a job whose agent died with its training. The backend is
+// away until the outage is removed.
+func killedWithItsGroup(t *testing.T, drive func(*job), how ...string) (j *job, outage int) {
+	t.Helper()
 	group := memoryGroup(t)
 	if err := os.WriteFile(filepath.Join(group, "memory.oom.group"), []byte("1"), 0); err != nil {
 		t.Fatal(err)
 	}
-	j := newJob(t, "fills", group)
+	j = newJob(t, "fills", append([]string{group}, how...)...)
 	outage, err := shared.backend.AddFault(backend.Fault{Job: j.id, Drop: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	j.group = group
-	j.start().fill()
+	drive(j.start())
 	_ = j.cmd.Wait()
 	if status, ok := j.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
 		t.Fatalf("the agent ended with %v\n%s", j.cmd.ProcessState, j.stderr.String())
@@ -167,18 +208,14 @@ func TestAgentThatMemoryKilledIsReportedByTheNext(t *testing.T) {
 	if got := backend.Accepted(j.calls()); len(got) > 0 {
 		t.Fatalf("the backend accepted %d calls of the first life", len(got))
 	}
+	return j, outage
+}
 
-	shared.backend.RemoveFault(outage)
-	j.command[2] = "ok"
-	j.mustExit(0)
-	if got := j.memoryWarnings(); !slices.Equal(got, []int{90, 95}) {
-		t.Errorf("the spool of the first life warned of %v", got)
-	}
-	if starts := j.events(contract.EventAgentStarted); len(starts) != 2 || !strings.Contains(string(starts[1].Data), `"code":"HOST_OOM"`) ||
-		!strings.Contains(string(starts[1].Data), "95 % of 96 MiB") {
-		t.Errorf("the second life says of the first: %+v", starts)
-	}
-	if d := j.done(); d.Status != contract.StatusSucceeded {
-		t.Errorf("done: %+v", d)
+// toldOfMemory: the second life says how the first one ended.
+func (j *job) toldOfMemory(says string) {
+	j.t.Helper()
+	starts := j.events(contract.EventAgentStarted)
+	if len(starts) != 2 || !strings.Contains(string(starts[1].Data), `"code":"HOST_OOM"`) || !strings.Contains(string(starts[1].Data), says) {
+		j.t.Errorf("the second life says of the first: %+v", starts)
 	}
 }

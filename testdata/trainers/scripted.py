@@ -252,7 +252,7 @@ def says() -> None:
 
 
 def fills() -> None:
-    """Take memory up to 91 % and 96 % of the cgroup's limit, waiting for SIGUSR1 at each, then all of it."""
+    """Take memory up to 91 % and 96 % of the cgroup's limit, waiting for SIGUSR1 at each, then all of it; or all at once."""
     group = Path(sys.argv[2])
     v2 = (group / "memory.max").exists()
     usage, limit = (group / name for name in (("memory.current", "memory.max") if v2 else ("memory.usage_in_bytes", "memory.limit_in_bytes")))
@@ -265,7 +265,7 @@ def fills() -> None:
     heartbeat(1, loss=1.0)
     memory = []
     most = int(limit.read_text())
-    for level in (0.91, 0.96, 2):
+    for level in (2,) if "at once" in sys.argv else (0.91, 0.96, 2):
         while (left := level * most - used()) > 0:
             memory.append(b"x" * max(1 << 20, int(left / 2)))
         signal.sigwait([signal.SIGUSR1])

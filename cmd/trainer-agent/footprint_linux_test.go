@@ -1,0 +1,33 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// idleMemory is what the agent may take from a training that it has nothing to do
+// for, in bytes.
+const idleMemory = 20_000_000
+
+func TestAgentIsSmallBesideATraining(t *testing.T) {
+	j := newJob(t, "waits").start().ready()
+	j.eventually("the agent is small", func() bool {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", j.cmd.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(status), "VmRSS:")
+		kib, err := strconv.Atoi(strings.Fields(rest)[0])
+		return err == nil && kib<<10 <= idleMemory
+	})
+	_ = j.cmd.Process.Signal(syscall.SIGTERM)
+	if code := j.wait(); code != contract.ExitStopped {
+		t.Errorf("exit code %d\n%s", code, j.stderr.String())
+	}
+}
