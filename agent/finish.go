@@ -208,23 +208,24 @@ func (j *job) keepUndelivered() {
 }
 
 // keepResult writes result.json to the workspace and the bucket, and the last
-// words for Kubernetes. Nothing after this changes the outcome.
+// words for Kubernetes. Nothing after this changes the outcome. The mark of the
+// run goes last of all: a success that is killed before is not trained again.
 func (j *job) keepResult(ctx context.Context, r contract.Result) {
 	r.Finished = contract.At(j.Now())
 	r.PhaseSeconds = j.progress.view().seconds
 	r.Warnings = j.warnings
 	body, err := report.WriteResult(j.ws.result(), r)
-	if j.life != nil {
-		err = errors.Join(err, j.life.end())
-	}
 	if j.Termination != "" {
 		err = errors.Join(err, report.WriteTermination(j.Termination, r))
 	}
-	if j.store != nil && j.leads() { // last, because a network may take its time
+	if j.store != nil && j.leads() { // after the disk, because a network may take its time
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), minTail)
 		defer cancel()
 		_, putErr := j.store.Put(ctx, contract.ResultKey(r.JobID), bytes.NewReader(body), int64(len(body)), nil)
 		err = errors.Join(err, putErr)
+	}
+	if j.life != nil {
+		err = errors.Join(err, j.life.end())
 	}
 	if err != nil {
 		j.log.Warn("the result could not be kept everywhere", "error", err)

@@ -130,8 +130,9 @@ func newPosting(t *testing.T, seed uint64) *posting {
 
 // live runs the agent once. The kill comes a little after the child had its
 // answer to some message, or to its done, or at a time that may fall anywhere
-// into the start; without a kill the agent runs to its end.
-func (p *posting) live(count int, kill bool) {
+// into the start; without a kill the agent runs to its end. It reports whether
+// the run has ended with its own words, which a late kill finds it to have.
+func (p *posting) live(count int, kill bool) (over bool) {
 	p.t.Helper()
 	p.lives++
 	p.with("POSTER_LIFE", strconv.Itoa(p.lives), "POSTER_COUNT", strconv.Itoa(count))
@@ -166,11 +167,13 @@ func (p *posting) live(count int, kill bool) {
 	if code := <-ended; !kill && code != 0 {
 		p.t.Fatalf("the last life ended with %d\n%s", code, p.stderr.String())
 	}
+	_, err := os.Stat(filepath.Join(p.workspace, ".agent", "life.json"))
+	return p.ended && os.IsNotExist(err)
 }
 
 func TestKilledAtAnyMomentTheAgentDeliversAllThatItsChildHadAnAnswerFor(t *testing.T) {
 	const workspaces, lives = 6, 8
-	accepted, duplicates := 0, 0
+	started, accepted, duplicates := 0, 0, 0
 	for w := range uint64(workspaces) {
 		p := newPosting(t, w)
 		if _, err := shared.backend.AddFault(backend.Fault{Job: p.id, Kind: contract.KindEvent, Status: 503, Accept: w%2 == 0, Skip: 20, Calls: 6}); err != nil {
@@ -179,17 +182,16 @@ func TestKilledAtAnyMomentTheAgentDeliversAllThatItsChildHadAnAnswerFor(t *testi
 		for range lives {
 			p.live(0, true)
 		}
-		for range 2 {
-			p.live(4, true)
+		if !p.live(4, true) && !p.live(4, true) {
+			p.live(4, false)
 		}
-		p.live(4, false)
-		accepted += len(p.accepted)
+		started, accepted = started+p.lives, accepted+len(p.accepted)
 		duplicates += p.check()
 	}
 	if accepted < workspaces*lives {
 		t.Fatalf("only %d messages were accepted", accepted)
 	}
-	t.Logf("%d kills, %d messages accepted, %d sent more than once", workspaces*(lives+2), accepted, duplicates)
+	t.Logf("%d lives, %d messages accepted, %d sent more than once", started, accepted, duplicates)
 }
 
 func TestWhatTheChildOfAKilledAgentSaidLastIsInTheNextRunsEnd(t *testing.T) {
@@ -199,7 +201,7 @@ func TestWhatTheChildOfAKilledAgentSaidLastIsInTheNextRunsEnd(t *testing.T) {
 		p.live(1, true)
 	}
 	p.command = []string{"true"}
-	p.mustExit(1) // it leaves no checkpoint
+	p.start().wait() // with or without a checkpoint, as the kill fell
 	if d := p.done(); d.FinalMetrics["accuracy"] != 0.9 {
 		t.Errorf("done: %+v", d)
 	}
@@ -210,7 +212,7 @@ func (p *posting) check() (duplicates int) {
 	p.t.Helper()
 	bodies, arrived, newest, final := map[string]string{}, map[int]string{}, -1, 0
 	for _, c := range p.calls() {
-		if strings.HasPrefix(c.Problem, "reading the body") {
+		if !bytes.HasPrefix(c.Body, []byte("{")) || strings.HasPrefix(c.Problem, "reading the body") {
 			continue // the kill cut it off
 		}
 		if c.Problem != "" {
