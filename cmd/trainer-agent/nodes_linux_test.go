@@ -137,7 +137,7 @@ func TestKilledMachineStopsAllAndTheNextRunResumes(t *testing.T) {
 }
 
 func TestKilledLeaderStopsAll(t *testing.T) {
-	c := newCluster(t).train("AGENT_NODE_TIMEOUT", "4s")
+	c := newCluster(t).train("AGENT_NODE_TIMEOUT", "6s")
 	c.nodes[0].killAll()
 	c.mustExit(-1, contract.ExitInfra)
 	if r := c.nodes[1].result(); r.Error == nil || r.Error.Code != contract.CodeNodeLost || !strings.Contains(r.Error.Message, "Node 0") {
@@ -146,7 +146,7 @@ func TestKilledLeaderStopsAll(t *testing.T) {
 }
 
 func TestMachineThatLosesItsNetworkStopsAll(t *testing.T) {
-	c := newCluster(t).train("AGENT_NODE_TIMEOUT", "4s")
+	c := newCluster(t).train("AGENT_NODE_TIMEOUT", "6s")
 	c.unplug(1)
 	c.mustExit(contract.ExitInfra, contract.ExitInfra)
 	c.failed(contract.CodeNodeLost, "Node 1", "lost")
