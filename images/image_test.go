@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vision-platform/trainer-agent/agent/trainer"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -145,4 +146,28 @@ func TestImagesTrain(t *testing.T) {
 		t.Parallel()
 		train(t, "huggingface", "vit-tiny-patch16-224", contract.TaskImageClassification).start().ends(contract.ExitOK).succeeded()
 	})
+}
+
+// The image of a package that trainer-agent init wrote builds, and in it the
+// package passes the platform's validation as the image's user.
+func TestNewPackagesImagePassesTheValidation(t *testing.T) {
+	b, dir := images(t), filepath.Join(t.TempDir(), "cell-counter")
+	if err := trainer.Write(dir, "cell-counter", "plain"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.run("buildah", "build", "-f", filepath.Join(dir, "Dockerfile"), "--build-arg", "AGENT_IMAGE="+agentImage,
+		"--build-arg", "PYTHON_IMAGE=localhost/bases-python", "-v", b.site+":/opt/site-packages:ro", "-t", "localhost/cell-counter", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := b.run("buildah", "from", "--pull-never", "localhost/cell-counter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	container := strings.TrimSpace(string(id))
+	t.Cleanup(func() { _, _ = b.run("buildah", "rm", container) })
+	out, err := b.run("buildah", "run", "--user", "1000", "-v", b.site+":/opt/site-packages:ro", container, "--", "trainer-agent", "validate", "/app")
+	if err != nil || !strings.Contains(string(out), "6 of 6 steps taken") {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
