@@ -146,14 +146,13 @@ func TestStopAtAnyMomentOfPreparing(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var longest time.Duration
 	for i := range 10 {
-		moment := fmt.Sprintf("byte-%d", random.Int64N(int64(len(packed))))
-		j := newJob(t, "waits").with("DATASET_ID", "many", "AGENT_DATASET_CACHE_DIR", t.TempDir())
-		gate := standsAfter(t, "datasets/many.zip", 1<<40)
+		at := random.Int64N(int64(len(packed)))
+		moment := fmt.Sprintf("byte %d", at)
 		if i%3 == 2 {
-			moment = "convert"
-		} else if _, err := fmt.Sscanf(moment, "byte-%d", &gate.left); err != nil {
-			t.Fatal(err)
+			moment, at = "convert", 1<<40
 		}
+		j := newJob(t, "waits").with("DATASET_ID", "many", "AGENT_DATASET_CACHE_DIR", t.TempDir())
+		gate := standsAfter(t, "datasets/many.zip", at)
 		endpoint := j.env["S3_ENDPOINT"]
 		j.with("S3_ENDPOINT", gate.url).start()
 		if moment == "convert" {
