@@ -61,26 +61,38 @@ func TestDeskRecordsWhatThePlatformWouldBeTold(t *testing.T) {
 
 func TestAnEarlierTryIsRemovedAndNothingElse(t *testing.T) {
 	dir := t.TempDir()
-	mine := filepath.Join(dir, "mine", "notes.txt")
-	old := filepath.Join(dir, "old", ".agent", "result.json")
-	for _, path := range []string{mine, old} {
+	put := func(path string) string {
+		path = filepath.Join(dir, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		return path
 	}
-	for workspace, keep := range map[string]bool{"mine": false, "old": true} {
-		if err := (Local{Workspace: filepath.Join(dir, workspace)}).OpenWorkspace(keep); err != nil {
-			t.Fatal(err)
-		}
+	old := put("old/.agent/result.json")
+	put("old/callbacks.jsonl")
+	open := func(name string, keep bool) error {
+		return Local{Workspace: filepath.Join(dir, name)}.OpenWorkspace(keep)
 	}
-	if !regular(mine) || !regular(old) {
-		t.Error("what was to be kept is gone")
+	if err := open("old", true); err != nil || !regular(old) {
+		t.Errorf("a try that goes on lost its workspace (%v)", err)
 	}
-	if err := (Local{Workspace: filepath.Join(dir, "old")}).OpenWorkspace(false); err != nil || regular(old) {
+	if err := open("old", false); err != nil || regular(old) {
 		t.Errorf("the earlier try is still there (%v)", err)
+	}
+	for _, path := range []string{
+		put("mine/train.py"),          // a package, with --workspace .
+		put("job/.agent/result.json"), // a real job's workspace: its outbox may hold what nobody has
+	} {
+		rel, _ := filepath.Rel(dir, path)
+		name, _, _ := strings.Cut(rel, "/")
+		for _, keep := range []bool{false, true} {
+			if err := open(name, keep); err == nil || !strings.Contains(err.Error(), "--workspace") || !regular(path) {
+				t.Errorf("%s: got %v", name, err)
+			}
+		}
 	}
 }
 

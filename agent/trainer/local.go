@@ -47,18 +47,27 @@ func (l Local) Environment(desk *Desk) (map[string]string, error) {
 	return env, nil
 }
 
-// OpenWorkspace makes the workspace. An earlier one is removed, so that every try
-// is a first one; what is no workspace of the agent is never removed.
+// OpenWorkspace makes the workspace. What an earlier try left in it is removed, so
+// that every try is a first one. A try is known by its record: a folder that holds
+// anything else is refused, because whatever lies in it would be removed next time.
 func (l Local) OpenWorkspace(keep bool) error {
-	if !keep {
-		if _, err := os.Stat(filepath.Join(l.Workspace, ".agent")); err == nil {
-			if err := os.RemoveAll(l.Workspace); err != nil {
-				return fmt.Errorf("removing the last try: %w", err)
-			}
-		}
-	}
 	if err := os.MkdirAll(l.Workspace, 0o755); err != nil {
 		return fmt.Errorf("making the workspace: %w", err)
+	}
+	entries, err := os.ReadDir(l.Workspace)
+	if err != nil {
+		return fmt.Errorf("making the workspace: %w", err)
+	}
+	if len(entries) > 0 && !regular(l.Record()) {
+		return fmt.Errorf("the folder %s is not empty and no try made it: name a new one with --workspace", l.Workspace)
+	}
+	if keep {
+		return nil
+	}
+	for _, e := range entries { // the folder itself may be a mounted volume
+		if err := os.RemoveAll(filepath.Join(l.Workspace, e.Name())); err != nil {
+			return fmt.Errorf("removing the last try: %w", err)
+		}
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 type TryCmd struct {
 	Told
 	Dataset   string   `placeholder:"DIR|ZIP" type:"path" help:"Dataset in Platform Format; by default ./sample."`
-	Workspace string   `default:"workspace" type:"path" help:"Folder for all that the job writes; a try before is removed from it."`
+	Workspace string   `default:"workspace" type:"path" help:"Folder for all that the job writes: a new or empty one, or that of a try before, which is removed."`
 	Command   []string `arg:"" passthrough:"" name:"command" help:"The training process, after --. $(NAME) is replaced from its environment."`
 }
 
