@@ -250,6 +250,20 @@ func TestSecretsComeFromFilesAndNeverShow(t *testing.T) {
 	}
 }
 
+func TestAPasswordInAnAddressNeverShows(t *testing.T) {
+	for _, address := range []string{"http://user:hunter2@host:8000", "user:hunter2@host", "http://host/?key=hunter2", "http://a:p@hunter2@host"} {
+		for _, name := range []string{"BACKEND_BASE_URL", "S3_ENDPOINT", "R2_ENDPOINT"} {
+			c, problems := load(t, minimal, map[string]string{name: address})
+			if !slices.Contains(errorsOf(problems), name) {
+				t.Errorf("%s=%s is taken", name, address)
+			}
+			if text := fmt.Sprint(problems, c.Rows(problems), Failure(problems)); strings.Contains(text, "hunter2") {
+				t.Errorf("%s=%s shows in %s", name, address, text)
+			}
+		}
+	}
+}
+
 func TestMisspellingsAreWarnedAbout(t *testing.T) {
 	_, problems := load(t, minimal, map[string]string{
 		"BATCHSIZE": "8", "S3_ENDPIONT": "x", "agent_stop_grace": "1s", "PATH": "/bin", "HOME": "/", "S3_PORT": "tcp://1", "WORKERS": "3", "EPOCH": "4", "AWS_PROFILE": "x",

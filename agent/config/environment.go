@@ -14,7 +14,7 @@ type Environment struct {
 	JobID         string  `envconfig:"JOB_ID" group:"job" need:"always" pattern:"^[A-Za-z0-9._-]{1,128}$" expect:"1 to 128 letters, digits, dots, underscores or hyphens" example:"550e8400-e29b-41d4-a716-446655440000" desc:"Opaque id of the job. It becomes part of object keys and URLs."`
 	TraceID       string  `envconfig:"TRACE_ID" group:"job" pattern:"^[\\x21-\\x7e]{1,256}$" expect:"1 to 256 printable ASCII characters" example:"4bf92f3577b34da6" desc:"Sent as X-Trace-ID on every callback and written to every log line. Made up when absent."`
 	JobType       string  `envconfig:"JOB_TYPE" group:"job" options:"training,inference,export" example:"training" desc:"Kind of job. When absent: inference if INFERENCE_TYPE is set, export if EXPORT_FORMAT is set, else training."`
-	BaseURL       BaseURL `envconfig:"BACKEND_BASE_URL" group:"job" need:"always" expect:"an http or https URL" example:"https://api.example.com" desc:"Backend that takes the callbacks. A trailing slash is dropped."`
+	BaseURL       BaseURL `envconfig:"BACKEND_BASE_URL" group:"job" need:"always" expect:"an http or https URL without user, password or query" example:"https://api.example.com" desc:"Backend that takes the callbacks. A trailing slash is dropped."`
 	CallbackToken Secret  `envconfig:"CALLBACK_TOKEN" group:"job" need:"always" example:"eyJhbGciOi..." desc:"Bearer token of the callbacks. From CALLBACK_TOKEN_FILE it is read again after a 401, so it may be rotated."`
 	TaskType      string  `envconfig:"TASK_TYPE" group:"job" need:"always" options:"object_detection,instance_segmentation,pose_estimation,image_classification,zero_shot_classification,semantic_segmentation" example:"object_detection" desc:"Computer-vision task."`
 	Framework     string  `envconfig:"FRAMEWORK" group:"job" pattern:"^[A-Za-z0-9._-]{1,64}$" expect:"1 to 64 letters, digits, dots, underscores or hyphens" example:"ultralytics" desc:"ultralytics, timm, huggingface or a custom trainer's name; the image sets it. It decides the dataset format."`
@@ -27,12 +27,12 @@ type Environment struct {
 
 	// Storage
 	StorageType       string  `envconfig:"STORAGE_TYPE" group:"storage" default:"s3" options:"s3,minio,r2,local" example:"minio" desc:"Kind of object store. local reads DATASET_PATH and writes below AGENT_LOCAL_BUCKET_DIR."`
-	S3Endpoint        BaseURL `envconfig:"S3_ENDPOINT" group:"storage" need:"minio" expect:"an http or https URL" example:"http://localhost:9000" desc:"Address of the S3 API. Absent means AWS."`
+	S3Endpoint        BaseURL `envconfig:"S3_ENDPOINT" group:"storage" need:"minio" expect:"an http or https URL without user, password or query" example:"http://localhost:9000" desc:"Address of the S3 API. Absent means AWS."`
 	AccessKeyID       string  `envconfig:"AWS_ACCESS_KEY_ID" group:"storage" need:"minio" example:"minioadmin" desc:"Access key. Without keys and endpoint, STORAGE_TYPE=s3 uses the SDK's default chain (IRSA, instance role)."`
 	SecretAccessKey   Secret  `envconfig:"AWS_SECRET_ACCESS_KEY" group:"storage" need:"minio" example:"minioadmin" desc:"Secret of the access key."`
 	SessionToken      Secret  `envconfig:"AWS_SESSION_TOKEN" group:"storage" example:"FwoGZXIvYXdzE..." desc:"Session token of temporary keys."`
 	Region            string  `envconfig:"AWS_REGION" group:"storage" example:"us-east-1" desc:"Region. When absent: auto for r2, us-east-1 for an endpoint, else the SDK's default chain."`
-	R2Endpoint        BaseURL `envconfig:"R2_ENDPOINT" group:"storage" expect:"an https URL" example:"https://ACCOUNT.r2.cloudflarestorage.com" desc:"Other name of S3_ENDPOINT for STORAGE_TYPE=r2."`
+	R2Endpoint        BaseURL `envconfig:"R2_ENDPOINT" group:"storage" expect:"an https URL without user, password or query" example:"https://ACCOUNT.r2.cloudflarestorage.com" desc:"Other name of S3_ENDPOINT for STORAGE_TYPE=r2."`
 	R2AccessKeyID     string  `envconfig:"R2_ACCESS_KEY_ID" group:"storage" example:"0123456789abcdef" desc:"Other name of AWS_ACCESS_KEY_ID for STORAGE_TYPE=r2."`
 	R2SecretAccessKey Secret  `envconfig:"R2_SECRET_ACCESS_KEY" group:"storage" example:"0123456789abcdef" desc:"Other name of AWS_SECRET_ACCESS_KEY for STORAGE_TYPE=r2."`
 	BucketName        string  `envconfig:"BUCKET_NAME" group:"storage" default:"vision-platform" pattern:"^[a-z0-9A-Z][a-z0-9A-Z._-]{1,253}[a-z0-9A-Z]$" expect:"a bucket's name: 3 to 255 letters, digits, dots, underscores or hyphens" example:"vision-platform" desc:"Bucket of datasets, checkpoints and logs."`

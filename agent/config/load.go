@@ -97,8 +97,28 @@ func ReadSecretFile(path string) (string, error) {
 func (v variable) problem(raw string) *Problem {
 	if v.secret {
 		raw = "***"
+	} else if v.field.Type == reflect.TypeFor[BaseURL]() {
+		raw = withoutPassword(raw)
 	}
 	return &Problem{Variable: v.name, Value: raw, Expected: v.expected(), Example: v.example}
+}
+
+// withoutPassword masks what an address, a valid one or not, may hold of secrets:
+// user and password, and the query.
+func withoutPassword(address string) string {
+	scheme, rest, found := strings.Cut(address, "://")
+	if !found {
+		scheme, rest = "", address
+	} else {
+		scheme += "://"
+	}
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		rest = "***" + rest[at:]
+	}
+	if before, _, found := strings.Cut(rest, "?"); found {
+		rest = before + "?***"
+	}
+	return scheme + rest
 }
 
 // allows checks options, pattern and range of a value that parsed.

@@ -8,6 +8,7 @@ package manifest
 
 import (
 	"embed"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -195,5 +196,13 @@ func (o Options) named(object yaml.MapSlice) yaml.MapSlice {
 }
 
 func variable(name, value string) yaml.MapSlice {
-	return yaml.MapSlice{{Key: "name", Value: name}, {Key: "value", Value: value}}
+	value = strings.ReplaceAll(value, "$(", "$$(") // Kubernetes would put another variable there
+	return yaml.MapSlice{{Key: "name", Value: name}, {Key: "value", Value: scalar(value)}}
 }
+
+// scalar is a text that every reader of YAML takes for one: the package yaml writes
+// 12e3, 1_000 and ? without quotes.
+type scalar string
+
+// MarshalYAML writes the text as a JSON string, which YAML has too.
+func (s scalar) MarshalYAML() ([]byte, error) { return json.Marshal(string(s)) }

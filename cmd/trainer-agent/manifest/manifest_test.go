@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -112,6 +113,26 @@ func decodedJob(t *testing.T, o Options) batchv1.Job {
 	t.Helper()
 	job, _ := decoded(t, o)
 	return job
+}
+
+// Values arrive as they are, whatever YAML or Kubernetes could see in them.
+func TestValuesAreTexts(t *testing.T) {
+	o := options()
+	values := []string{
+		"12e3", "5E10", "1_000", "0x1F", "0o17", "0b11", ".5", "1.", "+1", "-3", "1e-3", "12:30:00", "2026-11-22", "Job.1", "http://backend:8000",
+		"on", "Off", "y", "NO", "true", "null", "~", ".inf", ".NaN", "=", "<<", "*a", "&a", "!a", "a: b", "a #b", "#a", "- a", "?", "[1]", "{}", "%", "@", "`", "'", `"`, `\n`,
+		"a\nb", " a ", "$(JOB_ID)", "$$(X)", "a$", "\u00e9", "\u2028",
+	}
+	for i, v := range values {
+		o.Env = append(o.Env, Variable{fmt.Sprint("V", i), v})
+	}
+	env := environment(decodedJob(t, o).Spec.Template.Spec)
+	for i, want := range values {
+		want = strings.ReplaceAll(want, "$(", "$$(")
+		if got := env[fmt.Sprint("V", i)]; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 }
 
 func TestOptionsAreHonoured(t *testing.T) {
