@@ -2,6 +2,9 @@ package converters
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -85,6 +88,9 @@ func (j *conversion) report(ctx context.Context, w writer, p *plan.Plan) (*Prepa
 }
 
 func (j *conversion) write(ctx context.Context, w writer, p *plan.Plan) (*Prepared, error) {
+	if err := apart(j.Out, j.Root); err != nil {
+		return nil, err
+	}
 	dir, err := staging.New(j.Out)
 	if err != nil {
 		return nil, err
@@ -113,6 +119,32 @@ func (j *conversion) write(ctx context.Context, w writer, p *plan.Plan) (*Prepar
 	out.Dir = dir.Final
 	out.Config = filepath.Join(dir.Final, w.config)
 	return out, nil
+}
+
+// apart refuses to replace a folder that is the source, or that holds it: a dataset
+// that a conversion made may be converted again, but not onto itself.
+func apart(out, root string) error {
+	real, err := filepath.EvalSymlinks(out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing is replaced
+	}
+	if err == nil {
+		real, err = filepath.Abs(real)
+	}
+	if err == nil {
+		root, err = filepath.EvalSymlinks(root)
+	}
+	if err == nil {
+		root, err = filepath.Abs(root)
+	}
+	if err != nil {
+		return fmt.Errorf("finding the output folder: %w", err)
+	}
+	if inside, err := filepath.Rel(real, root); err == nil && filepath.IsLocal(inside) {
+		return contract.Failf(contract.CodeConfigInvalid, "The output folder %s holds the dataset itself.", out).
+			WithHint("Choose a new folder: the dataset is never changed.")
+	}
+	return nil
 }
 
 func (j *conversion) prepared(w writer, counts []plan.Count, classes contract.ClassMap) *Prepared {

@@ -22,8 +22,8 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// Marker is the file by which a prepared folder is known as such: only a folder
-// that has it, or an empty one, is ever replaced.
+// Marker is the file, a contract.ClassMap, by which a prepared folder is known as
+// such: only a folder that has it, or an empty one, is ever replaced.
 const Marker = "classes.json"
 
 // Dir is a folder under construction. Its methods may be called from several
@@ -75,13 +75,22 @@ func replaceable(final string) error {
 	if err != nil {
 		return contract.Failf(contract.CodeConfigInvalid, "The output folder %s cannot be used: %w.", final, err)
 	}
-	for _, e := range entries {
-		if e.Name() == Marker {
-			return nil
-		}
+	if marked(final) {
+		return nil
 	}
 	return contract.Failf(contract.CodeConfigInvalid, "The output folder %s is not empty and was not made by a conversion.", final).
 		WithHint("Choose a new folder, or empty this one first.")
+}
+
+// marked tells a conversion's classes.json from a dataset's own file of that name.
+// An empty one is what a machine that lost its power left of ours.
+func marked(dir string) bool {
+	var classes contract.ClassMap
+	text, err := os.ReadFile(filepath.Join(dir, Marker))
+	if err != nil || len(text) == 0 {
+		return err == nil
+	}
+	return json.Unmarshal(text, &classes) == nil && classes.Task != "" && classes.Format != ""
 }
 
 // removeStale removes what interrupted conversions left.

@@ -73,11 +73,9 @@ func TestLinkFallsBack(t *testing.T) {
 
 func TestCommitReplacesOnlyOurOwn(t *testing.T) {
 	d, _ := make1(t)
+	const ours = `{"task_type": "object_detection", "format": "yolo"}`
 	for _, name := range []string{Marker, "labels/a.txt", "empty.txt"} {
-		content := []byte(name)
-		if name == "empty.txt" {
-			content = nil
-		}
+		content := map[string][]byte{Marker: []byte(ours), "labels/a.txt": []byte("labels/a.txt")}[name]
 		if err := d.Write(name, content); err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +90,7 @@ func TestCommitReplacesOnlyOurOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := again.Write(Marker, []byte("new")); err != nil {
+	if err := again.Write(Marker, []byte(ours+"\n")); err != nil {
 		t.Fatal(err)
 	}
 	if read(t, filepath.Join(d.Final, "labels", "a.txt")) != "labels/a.txt" {
@@ -105,13 +103,18 @@ func TestCommitReplacesOnlyOurOwn(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Errorf("%v, %v", entries, err)
 	}
-	if read(t, filepath.Join(d.Final, Marker)) != "new" {
+	if read(t, filepath.Join(d.Final, Marker)) != ours+"\n" {
 		t.Error("the new folder is not there")
 	}
-	if err := os.Remove(filepath.Join(d.Final, Marker)); err != nil {
-		t.Fatal(err)
+	for _, classes := range []string{`["cat", "dog"]`, `{"0": "cat"}`} { // as datasets have it
+		if err := os.WriteFile(filepath.Join(d.Final, Marker), []byte(classes), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(d.Final); err == nil {
+			t.Errorf("a folder with a classes.json of its own would be replaced: %s", classes)
+		}
 	}
-	if err := os.WriteFile(filepath.Join(d.Final, "mine"), nil, 0o644); err != nil {
+	if err := os.Rename(filepath.Join(d.Final, Marker), filepath.Join(d.Final, "mine")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := New(d.Final); err == nil {
