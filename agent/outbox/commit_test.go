@@ -3,8 +3,11 @@ package outbox
 import (
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 func TestCallersThatComeAtOnceShareOneSync(t *testing.T) {
@@ -34,5 +37,29 @@ func TestCallersThatComeAtOnceShareOneSync(t *testing.T) {
 	}
 	if n := len(b.got()); n != ranks {
 		t.Errorf("%d messages arrived, want %d", n, ranks)
+	}
+}
+
+func TestTheFinalMessageWaitsForOneThatIsOnItsWayToTheDisk(t *testing.T) {
+	b := newBackend(t, nil)
+	o := open(t, t.TempDir(), options(b.URL))
+	o.syncing.Lock() // as if a sync were under way
+	var wg sync.WaitGroup
+	wg.Go(func() { appendAll(t, o, event("before")) })
+	for o.Pending().Depth < 1 {
+		runtime.Gosched()
+	}
+	if err := o.AppendFinal(message(contract.KindDone, map[string]any{"status": "succeeded"})); err != nil {
+		t.Error(err)
+	}
+	if r, found, err := o.head(); found || err != nil {
+		t.Errorf("%s is sent first (%v)", r.body, err)
+	}
+	o.syncing.Unlock()
+	wg.Wait()
+	run(t, o)
+	flush(t, o)
+	if got := b.got(); len(got) != 2 || !strings.HasSuffix(got[1].path, "/done") {
+		t.Errorf("%+v", got)
 	}
 }

@@ -73,7 +73,7 @@ func (o *Outbox) salvage(from, to string) (s *spool.Spool, saved int, err error)
 	if err != nil {
 		o.log.Warn("the damaged outbox store could not be read to its end", "error", err)
 	}
-	if err := s.Sync(); err != nil {
+	if err := s.Sync(1); err != nil {
 		s.Abandon()
 		return nil, 0, err
 	}

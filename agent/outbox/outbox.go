@@ -227,8 +227,9 @@ func (o *Outbox) reportDamage(aside, cause string, saved int) {
 	if err != nil || o.store == nil || (o.final != nil && o.final.state != finalNone) {
 		return
 	}
-	if _, _, err = o.put(record{kind: msg.Kind, at: now, body: msg.Body}); err == nil {
-		err = o.store.Sync()
+	var seq uint64
+	if seq, _, err = o.put(record{kind: msg.Kind, at: now, body: msg.Body}); err == nil {
+		err = o.store.Sync(seq)
 		o.durable = o.store.Last()
 	}
 	if err != nil {

@@ -48,6 +48,9 @@ func (o *Outbox) put(r record) (uint64, *batch, error) {
 	if r.slot != "" {
 		o.slots[r.slot] = o.newest
 	}
+	if o.batch.first == 0 {
+		o.batch.first = r.seq
+	}
 	return r.seq, o.batch, nil
 }
 
@@ -113,7 +116,8 @@ func (o *Outbox) take(s *spool.Spool) error {
 // before was under way. Callers that come at once, such as the ranks of a
 // distributed training, share one.
 type batch struct {
-	synced bool // guarded by Outbox.syncing, like err
+	first  uint64 // the oldest sequence in it, guarded by Outbox.mu
+	synced bool   // guarded by Outbox.syncing, like err
 	err    error
 }
 
@@ -127,9 +131,9 @@ func (o *Outbox) commit(b *batch) error {
 	}
 	o.mu.Lock()
 	o.batch = &batch{}
-	store, last := o.store, o.store.Last()
+	store, first, last := o.store, b.first, o.store.Last()
 	o.mu.Unlock()
-	b.synced, b.err = true, refusal(store.Sync())
+	b.synced, b.err = true, refusal(store.Sync(first))
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	// What a failed sync leaves unsaid is delivered all the same: it may have

@@ -58,6 +58,12 @@ func (o *Outbox) head() (record, bool, error) {
 		return record{}, false, err
 	}
 	if !found && o.final.state == finalStored {
+		// A message that came before the final one may still be on its way to the
+		// disk: its commit wakes the sender.
+		_, _, waits, err := o.store.First()
+		if waits || err != nil {
+			return record{}, false, err
+		}
 		r, found = o.final.rec, true
 	}
 	if found {

@@ -18,6 +18,7 @@ type Spool struct {
 	dir, owner string
 	segments   []*segment // in order; the last one is written to
 	tail       atomic.Pointer[tail]
+	unsure     atomic.Uint64 // the newest record in a file whose sync failed
 	cursor     *cursor
 	mark       mark
 	head       *Reader           // at the oldest record that waits
@@ -66,6 +67,9 @@ func (s *Spool) makeRoom(first uint64, size int64) error {
 	if err := old.sync(); err != nil && !broken {
 		return err
 	}
+	if broken {
+		s.unsure.Store(seg.last)
+	}
 	if err := s.begin(first); err != nil {
 		return err
 	}
@@ -84,9 +88,15 @@ func (s *Spool) begin(first uint64) error {
 	return nil
 }
 
-// Sync makes every record durable whose Write has returned. It may be called
-// while others write and read.
-func (s *Spool) Sync() error { return s.tail.Load().sync() }
+// Sync makes every record from a sequence on durable whose Write has returned. It
+// may be called while others write and read.
+func (s *Spool) Sync(from uint64) error {
+	t := s.tail.Load()
+	if from <= s.unsure.Load() { // read after the tail, set before it
+		return fmt.Errorf("record %d: %w", from, errUnsure)
+	}
+	return t.sync()
+}
 
 // supersede takes a waiting record out of the queue.
 func (s *Spool) supersede(seq, by uint64) {

@@ -101,7 +101,7 @@ func TestASpoolIsAQueueThatOutlivesKills(t *testing.T) {
 				want = append(want, seq)
 			},
 			"sync": func(t *rapid.T) {
-				if err := s.Sync(); err != nil {
+				if err := s.Sync(1); err != nil {
 					t.Fatalf("syncing: %v", err)
 				}
 			},
@@ -301,6 +301,23 @@ func TestAfterASyncThatFailedANewSegmentIsBegun(t *testing.T) {
 	}
 }
 
+func TestWhatWasWrittenBesideASyncThatFailedIsNeverSaidToBeOnDisk(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Abandon()
+	write(t, s, Record{Seq: 1, Data: data(1, 0)})
+	s.tail.Load().failed.Store(true) // the sync of somebody else, which came before
+	if s.Sync(1) == nil {
+		t.Error("the next sync of the same file is believed")
+	}
+	write(t, s, Record{Seq: 2, Data: data(2, 0)})
+	if s.Sync(1) == nil {
+		t.Error("the sync of another file is taken for the one of the record's")
+	}
+	if err := s.Sync(2); err != nil {
+		t.Errorf("the new file: %v", err)
+	}
+}
+
 func TestAWriteThatFailsChangesNothing(t *testing.T) {
 	s := open(t, t.TempDir())
 	write(t, s, Record{Seq: 5, Data: data(5, 0)})
@@ -334,7 +351,7 @@ func TestOthersWriteWhileOneSyncs(t *testing.T) {
 					return
 				default:
 				}
-				if err := s.Sync(); err != nil {
+				if err := s.Sync(1); err != nil {
 					t.Errorf("syncing: %v", err)
 				}
 			}

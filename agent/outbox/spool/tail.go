@@ -18,6 +18,8 @@ type tail struct {
 	failed atomic.Bool // a sync has failed: nobody knows what of the file is on disk
 }
 
+var errUnsure = errors.New("an earlier sync of the file has failed")
+
 // append writes a frame at the offset. A write that fails leaves no trace.
 func (t *tail) append(frame []byte, at int64) error {
 	if _, err := t.file.WriteAt(frame, at); err != nil {
@@ -44,11 +46,16 @@ func (t *tail) cut(at int64) error {
 	return err
 }
 
-// sync makes everything written so far durable. One that is closed is.
+// sync makes everything written so far durable. One that is closed is. After one
+// that failed every later one does: the kernel has forgotten the pages that it
+// could not write, and would call the next one a success (fsync(2), EIO).
 func (t *tail) sync() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
+	switch {
+	case t.failed.Load():
+		return errUnsure
+	case t.closed:
 		return nil
 	}
 	err := syncData(t.file)
