@@ -50,7 +50,7 @@ build: ## build bin/trainer-agent (static), bin/trainer-gpu, bin/trainer-sandbox
 images: ## build the images (IMAGES="agent timm", VARIANT=cuda|cpu, ENGINE=docker|podman|buildah, GO_IMAGE=, PYTHON_IMAGE=, REGISTRY=, TAG=)
 	@test -n "$(ENGINE)" || { echo "docker, podman or buildah is needed"; exit 1; }
 	set -e; for image in $(IMAGES); do \
-	  BUILDAH_FORMAT=docker BUILDAH_LAYERS=true $(ENGINE) build -f images/Dockerfile --target $$image -t $(REGISTRY)trainer-$$image:$(TAG) $(IMAGE_ARGS) .; \
+	  BUILDAH_FORMAT=docker BUILDAH_LAYERS=true $(ENGINE) build -f images/Dockerfile --target $$image -t $(REGISTRY)trainer-$$image:$(TAG) $$([ $$image != agent ] || echo -t $(REGISTRY)trainer-agent:latest) $(IMAGE_ARGS) .; \
 	done
 
 venv: ## make .venv with the requirements of one trainer (FRAMEWORK=ultralytics)

@@ -117,7 +117,7 @@ func filesOf(t *testing.T, b *builder, image string) map[string]fs.DirEntry {
 func TestTrainersDockerfilesBuild(t *testing.T) {
 	b := images(t)
 	for _, framework := range frameworks {
-		_, err := b.run("buildah", "build", "-f", "trainers/"+framework+"/Dockerfile", "--build-arg", "AGENT_IMAGE="+agentImage,
+		_, err := b.run("buildah", "build", "-f", "trainers/"+framework+"/Dockerfile", "--build-arg", "AGENT_IMAGE=localhost/trainer-agent:latest",
 			"--build-arg", "PYTHON_IMAGE=localhost/bases-python", "-v", b.site+":/opt/site-packages:ro", "-t", "localhost/own-"+framework, "trainers")
 		if err != nil {
 			t.Error(err)
@@ -155,7 +155,7 @@ func TestNewPackagesImagePassesTheValidation(t *testing.T) {
 	if err := trainer.Write(dir, "cell-counter", "plain"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := b.run("buildah", "build", "-f", filepath.Join(dir, "Dockerfile"), "--build-arg", "AGENT_IMAGE="+agentImage,
+	_, err := b.run("buildah", "build", "-f", filepath.Join(dir, "Dockerfile"), "--build-arg", "AGENT_IMAGE=localhost/trainer-agent:latest",
 		"--build-arg", "PYTHON_IMAGE=localhost/bases-python", "-v", b.site+":/opt/site-packages:ro", "-t", "localhost/cell-counter", dir)
 	if err != nil {
 		t.Fatal(err)
