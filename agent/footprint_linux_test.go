@@ -2,6 +2,7 @@ package agent
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,5 +69,31 @@ func TestReadOnlyPartsOfTheProgram(t *testing.T) {
 	}
 	if from, to, _ := readOnly("00400000-00f84000 r-xp 0 fe:00 1 /a", "/a"); from != 0x400000 || to != 0xf84000 {
 		t.Errorf("from %x to %x", from, to)
+	}
+}
+
+func TestPagesThatALoaderHasWrittenToAreKept(t *testing.T) {
+	const smaps = `55a2465c5000-55a2466ae000 r-xp 00000000 fe:00 11158925                   /bin/agent
+Rss:                 932 kB
+Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd ex mr mw me sd
+55a2467da000-55a24681b000 r--p 00215000 fe:00 11158925                   /bin/agent
+Rss:                 236 kB
+Anonymous:           236 kB
+Swap:                  0 kB
+VmFlags: rd mr mw me ac sd
+55a24681b000-55a24681c000 r--p 00256000 fe:00 11158925                   /bin/agent
+Rss:                   0 kB
+Anonymous:             0 kB
+Swap:                  4 kB
+VmFlags: rd mr mw me ac sd
+55a24681c000-55a24681d000 r--p 00257000 fe:00 11158925                   /bin/agent
+Rss:                   4 kB
+VmFlags: rd mr mw me ac sd
+`
+	got := unchanged(strings.NewReader(smaps), "/bin/agent")
+	if want := []mapping{{0x55a2465c5000, 0x55a2466ae000}}; !slices.Equal(got, want) {
+		t.Errorf("%x, want %x", got, want)
 	}
 }
