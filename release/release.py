@@ -144,6 +144,9 @@ def main() -> None:
     parser.add_argument("--platform", action="append", choices=PLATFORMS, help="only this one; may be repeated")
     parser.add_argument("--twice", action="store_true", help="build each platform a second time and compare")
     args = parser.parse_args()
+    ours = args.out == parser.get_default("out") or (args.out / "SHA256SUMS").is_file()
+    if not ours and args.out.exists() and any(args.out.iterdir()):
+        sys.exit(f"release: {args.out} is not empty and holds no release: choose another folder")
     shutil.rmtree(args.out, ignore_errors=True)
     args.out.mkdir(parents=True)
     names = licences(args.go_licenses, args.out)
