@@ -48,7 +48,7 @@ type memberState struct {
 // link is one connection with a bound on every wait.
 type link struct {
 	conn    net.Conn
-	timeout time.Duration
+	timeout time.Duration // changed by who reads, under mu
 	in      *bufio.Scanner
 
 	mu sync.Mutex // of writes
@@ -61,6 +61,13 @@ func newLink(conn net.Conn, timeout time.Duration) *link {
 }
 
 func (l *link) send(m message) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.write(m)
+}
+
+// write is send for who holds the lock.
+func (l *link) write(m message) error {
 	b, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("encoding a message: %w", err)
@@ -68,8 +75,6 @@ func (l *link) send(m message) error {
 	if len(b) >= maxMessage {
 		return fmt.Errorf("a message of %d bytes is too long", len(b))
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if err := l.conn.SetWriteDeadline(time.Now().Add(l.timeout)); err != nil {
 		return err
 	}

@@ -197,6 +197,70 @@ func TestLinkThatComesBackHasLostNothing(t *testing.T) {
 	}
 }
 
+func TestMemberThatHasEndedComesBackForTheVerdict(t *testing.T) {
+	for name, stop := range map[string]bool{"it ended": false, "it was told to stop": true} {
+		t.Run(name, func(t *testing.T) {
+			l := lead(t)
+			p := newProxy(t, l)
+			m := join(t, p.address(), 1)
+			if stop {
+				l.Stop()
+				await(t, "the stop", m.Trouble())
+			} else {
+				m.Ended(nil)
+				for open := 1; open > 0; {
+					var changed <-chan struct{}
+					if changed, _, open = l.evidence(); open > 0 {
+						await(t, "the member's end", changed)
+					}
+				}
+			}
+			p.cut()
+			var group sync.WaitGroup
+			group.Go(func() { l.say(func(s *leaderState) { s.Stop, s.Verdict = true, &Verdict{Exit: contract.ExitInfra} }) })
+			if v := m.Verdict(t.Context()); v == nil || v.Exit != contract.ExitInfra {
+				t.Errorf("verdict %+v, evidence %+v", v, m.Evidence())
+			}
+			group.Wait()
+		})
+	}
+}
+
+func TestNothingComesBeforeTheWelcome(t *testing.T) {
+	l := lead(t)
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				l.broadcast()
+			}
+		}
+	})
+	for range 200 {
+		m := join(t, l.Addr().String(), 1)
+		if m.run != l.run {
+			t.Errorf("the member joined run %q of %q", m.run, l.run)
+		}
+		m.Close()
+		l.mu.Lock() // a new run for the next one
+		n := l.nodes[1]
+		for n.link != nil {
+			changed := l.changed
+			l.mu.Unlock()
+			<-changed
+			l.mu.Lock()
+		}
+		*n = node{rank: 1}
+		l.mu.Unlock()
+	}
+	close(stop)
+	group.Wait()
+}
+
 func TestEventsArriveInOrder(t *testing.T) {
 	got := make(chan string, 3)
 	l := lead(t, func(o *Options) { o.OnEvent = func(rank int, e Event) { got <- e.Message } })

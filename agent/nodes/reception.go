@@ -39,16 +39,14 @@ func (l *Leader) serve(conn net.Conn) {
 		l.opts.log().Warn("a connection to the port of the job's machines came to nothing", "from", conn.RemoteAddr().String(), "error", err)
 		return
 	}
-	n, refused := l.attach(hello, k)
-	if refused != "" {
-		_ = k.send(message{Refused: refused})
+	n, err := l.welcome(hello, k)
+	if n == nil {
 		return
 	}
 	defer l.detach(n, k)
-	if k.send(message{Run: l.run}) != nil {
+	if err != nil {
 		return
 	}
-	k.timeout = l.opts.Timeout
 	l.broadcast()
 	for {
 		m, err := k.receive()
@@ -72,6 +70,20 @@ func (l *Leader) closeWithUs(conn net.Conn) (stop func()) {
 	return func() { close(over) }
 }
 
+// welcome attaches a member and says so, or why not; no node is a refusal. Nothing
+// that is broadcast meanwhile comes before the welcome.
+func (l *Leader) welcome(hello message, k *link) (*node, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n, refused := l.attach(hello, k)
+	if refused != "" {
+		return nil, k.write(message{Refused: refused})
+	}
+	err := k.write(message{Run: l.run})
+	k.timeout = l.opts.Timeout
+	return n, err
+}
+
 // attach gives a member its place. A newcomer in the place of one that had come
 // and whose link is gone is the proof that the earlier one is lost.
 func (l *Leader) attach(hello message, k *link) (n *node, refused string) {
@@ -84,7 +96,7 @@ func (l *Leader) attach(hello message, k *link) (n *node, refused string) {
 		return nil, "this job has no such node"
 	case hello.Run != "" && !again:
 		return nil, "this is another run of the job"
-	case n.lost || n.said.Ended || (l.state.Stop && !l.final()) || l.over():
+	case n.lost || l.over(), !again && (n.said.Ended || (l.state.Stop && !l.final())):
 		return nil, "this run of the job is over"
 	case !again && n.joined && n.link != nil:
 		return nil, "another machine has this number"
