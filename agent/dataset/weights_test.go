@@ -123,24 +123,35 @@ func TestWeightsResumeAtTheByte(t *testing.T) {
 }
 
 func TestWeightsReplacedInTheMiddleStartOver(t *testing.T) {
-	o := &origin{body: torch(1 << 20), etag: `"v1"`}
-	o.fault = func(n int64, w http.ResponseWriter, _ *http.Request) bool {
-		if n > 1 {
-			return false
-		}
-		w.Header().Set("ETag", o.etag)
-		w.Header().Set("Content-Length", fmt.Sprint(len(o.body)))
-		_, _ = w.Write(o.body[:500_000])
-		_ = http.NewResponseController(w).Flush()
-		o.body, o.etag = append(torch(400_000), "end"...), `"v2"` // shorter than what has arrived
-		panic(http.ErrAbortHandler)
-	}
-	path, err := weightsPath(t, o.request(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, o.body) {
-		t.Errorf("%d bytes, %v", len(b), err)
+	for name, c := range map[string]struct {
+		before, after string // ETag
+		size          int
+	}{
+		"shorter than what has arrived": {`"v1"`, `"v2"`, 400_000},
+		"a weak ETag":                   {`W/"v1"`, `W/"v2"`, 1 << 20},
+		"no ETag, another size":         {"", "", 2 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := &origin{body: torch(1 << 20), etag: c.before}
+			o.fault = func(n int64, w http.ResponseWriter, _ *http.Request) bool {
+				if n > 1 {
+					return false
+				}
+				w.Header().Set("ETag", o.etag)
+				w.Header().Set("Content-Length", fmt.Sprint(len(o.body)))
+				_, _ = w.Write(o.body[:500_000])
+				_ = http.NewResponseController(w).Flush()
+				o.body, o.etag = bytes.ReplaceAll(torch(c.size), []byte("w"), []byte("v")), c.after
+				panic(http.ErrAbortHandler)
+			}
+			path, err := weightsPath(t, o.request(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, o.body) {
+				t.Errorf("%d bytes, %v", len(b), err)
+			}
+		})
 	}
 }
 

@@ -87,6 +87,10 @@ func (w *weights) accept(resp *http.Response) error {
 			w.have = 0
 			return fmt.Errorf("the server answered with the range %q", resp.Header.Get("Content-Range"))
 		}
+		// A weak ETag is no condition that a server keeps, and none at all is none.
+		if etag := resp.Header.Get("ETag"); etag != "" && etag != w.etag || w.size >= 0 && total != w.size {
+			return contract.ErrObjectChanged
+		}
 		w.size = total
 		return nil
 	case http.StatusOK:

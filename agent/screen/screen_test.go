@@ -2,6 +2,7 @@ package screen
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -253,6 +254,13 @@ func FuzzTracker(f *testing.F) {
 			t.Errorf("%+v in one, %+v in parts", whole, parts)
 		}
 	})
+}
+
+func TestLinesOfAMessageDoNotRunTogether(t *testing.T) {
+	joined := errors.Join(errors.New("closing the log"), errors.New("closing the store"))
+	if got := Clean(joined.Error() + "\r\n"); got != "closing the log closing the store" {
+		t.Errorf("%q", got)
+	}
 }
 
 func TestCardKeepsAddressesWhole(t *testing.T) {

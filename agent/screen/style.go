@@ -49,14 +49,15 @@ func paint(text, code string, color bool) string {
 	return "\x1b[" + code + "m" + text + "\x1b[m"
 }
 
-// Clean takes out of a text what a terminal would obey: control characters.
+// Clean takes out of a text what a terminal would obey: control characters. Lines
+// become one, with a space between them.
 func Clean(text string) string {
 	if !strings.ContainsFunc(text, controls) && utf8.ValidString(text) {
 		return text
 	}
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\t':
+		case r == '\t', r == '\n':
 			return ' '
 		case controls(r):
 			return -1
