@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,16 @@ type Rejection struct {
 	Answer string `json:"answer"`
 }
 
+// encode returns the line with its end. Bodies stay as short as they came: with
+// every < and & escaped, as json.Marshal does, one could grow beyond maxLine.
+func (l Line) encode() ([]byte, error) {
+	var b bytes.Buffer
+	to := json.NewEncoder(&b)
+	to.SetEscapeHTML(false)
+	err := to.Encode(l)
+	return b.Bytes(), err
+}
+
 func (o *Outbox) line(r record, refusal *outcome) Line {
 	l := Line{
 		Key: o.key(r.seq), Kind: r.kind, Path: r.kind.Path(o.opts.JobID),
@@ -55,12 +66,12 @@ func (o *Outbox) Export(w io.Writer) (lines int, err error) {
 			return nil
 		}
 		seen[l.Key] = true
-		b, err := json.Marshal(l)
+		b, err := l.encode()
 		if err != nil {
 			return fmt.Errorf("exporting %s: %w", l.Key, err)
 		}
 		lines++
-		_, err = out.Write(append(b, '\n'))
+		_, err = out.Write(b)
 		return err
 	}
 	if err := o.eachRejected(write); err != nil {

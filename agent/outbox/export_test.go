@@ -65,6 +65,24 @@ func TestTheExportHasWhatTheBackendDoesNotHaveAndNoSecret(t *testing.T) {
 	}
 }
 
+func TestTheLargestBodyIsExportedAndReplayed(t *testing.T) {
+	refuses := newBackend(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	o := open(t, t.TempDir(), options(refuses.URL))
+	run(t, o)
+	body := `{"event_type":"log","message":"` + strings.Repeat("<", MaxMessageBytes-100) + `"}`
+	appendAll(t, o, contract.Message{Kind: contract.KindEvent, Body: []byte(body)})
+	flush(t, o)
+	var out bytes.Buffer
+	if _, err := o.Export(&out); err != nil {
+		t.Fatal(err)
+	}
+	b := newBackend(t, nil)
+	done, err := Replay(t.Context(), &out, options(b.URL))
+	if err != nil || done.Delivered == 0 || b.got()[0].body != body {
+		t.Errorf("replayed %+v, %v", done, err)
+	}
+}
+
 func TestReplayIsSafeToRunTwice(t *testing.T) {
 	lines, _ := exported(t)
 	b := newBackend(t, func(n int, w http.ResponseWriter, _ *http.Request) {

@@ -22,7 +22,7 @@ func keep(dir string, r record) error {
 		return err
 	}
 	path := filepath.Join(dir, keptPrefix+string(r.kind))
-	f, err := os.Create(path + ".tmp")
+	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("keeping a message: %w", err)
 	}

@@ -52,14 +52,14 @@ func (r *rejectedFile) endLine() error {
 }
 
 func (r *rejectedFile) add(line Line) error {
-	b, err := json.Marshal(line)
+	b, err := line.encode()
 	if err != nil {
 		return err
 	}
 	if r.size+int64(len(b)) > rejectedMax {
 		return fmt.Errorf("%w: rejected.jsonl holds %d bytes", ErrFull, r.size)
 	}
-	n, err := r.file.Write(append(b, '\n'))
+	n, err := r.file.Write(b)
 	r.size += int64(n)
 	if err != nil {
 		return err
