@@ -197,16 +197,17 @@ func (s *Screen) mayPrint() bool {
 
 // insert puts lines above the one that the other program is writing: room is made
 // below it first, because what is pushed past the last line of a terminal is lost.
-// Index (ESC D) keeps the column, so the cursor comes back to where it was.
+// Index (ESC D) keeps the column, so the cursor comes back to where it was. Line by
+// line, so that it never takes more room than a terminal has.
 func (s *Screen) insert(out *bytes.Buffer, lines []byte) {
-	columns, rows := s.columns(), 0
+	columns := s.columns()
 	for line := range strings.Lines(string(lines)) {
-		rows += max(1, (width(line)+columns-1)/columns)
+		rows := max(1, (width(line)+columns-1)/columns)
+		out.WriteString(strings.Repeat("\x1bD", rows))
+		fmt.Fprintf(out, "\x1b7\x1b[%dA\x1b[%dL\r", rows, rows)
+		out.WriteString(strings.TrimSuffix(line, "\n"))
+		out.WriteString("\x1b8")
 	}
-	out.WriteString(strings.Repeat("\x1bD", rows))
-	fmt.Fprintf(out, "\x1b7\x1b[%dA\x1b[%dL\r", rows, rows)
-	out.Write(crlf(bytes.TrimSuffix(lines, []byte("\n"))))
-	out.WriteString("\x1b8")
 }
 
 // redraw brings the rows up to date, where and when they may be seen.

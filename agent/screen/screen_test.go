@@ -116,6 +116,21 @@ func TestALongLineAboveAProgressBarTakesItsRows(t *testing.T) {
 	d.want("a line of more than", "  twenty columns", "  and://an/address/o", "f/more", "bar 20%")
 }
 
+// Each line is inserted for itself: more at once than the terminal has rows would
+// push the program's own line out, and end where it then writes.
+func TestMoreLinesThanRowsAboveAProgressBar(t *testing.T) {
+	d := newDesk(t, 40, 4)
+	d.program("bar 10%")
+	var all strings.Builder
+	for i := range 9 {
+		fmt.Fprintf(&all, "fact %d\n", i)
+	}
+	d.lines(all.String())
+	d.want("fact 6", "fact 7", "fact 8", "bar 10%")
+	d.program("\rbar 20%\n")
+	d.want("fact 7", "fact 8", "bar 20%")
+}
+
 func TestLinesWaitForAProgramThatDrawsSeveralLines(t *testing.T) {
 	d := newDesk(t, 40, 8)
 	frame := func(i int) { d.program(fmt.Sprintf("one %d\ntwo %d\n\x1b[2A", i, i)) }
