@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -210,6 +211,39 @@ func TestConfigurationIsJudgedBeforeAnythingIsSent(t *testing.T) {
 	} {
 		_, err := Open(t.Context(), cfg)
 		wantFailure(t, name, err, contract.CodeConfigInvalid, "")
+	}
+}
+
+// A line that the SDK writes to standard error by itself is no JSON among the
+// agent's, and lands amid the rows of a terminal.
+func TestTheSDKSpeaksThroughOurLog(t *testing.T) {
+	metadata := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			w.WriteHeader(http.StatusForbidden) // no tokens here: the SDK warns and goes on without
+			return
+		}
+		http.NotFound(w, r)
+	}))
+	defer metadata.Close()
+	for _, pair := range os.Environ() {
+		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "AWS_") {
+			t.Setenv(name, "")
+		}
+	}
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.URL)
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(t.TempDir(), "none"))
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(t.TempDir(), "none"))
+	var said bytes.Buffer
+	cfg := Config{Region: "eu-west-1", Log: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	credentials, _, err := credentialsOf(t.Context(), cfg, metadata.Client())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := credentials.Retrieve(t.Context()); err == nil {
+		t.Error("there are credentials")
+	}
+	if !strings.Contains(said.String(), "level=DEBUG") || !strings.Contains(said.String(), "IMDSv1") {
+		t.Errorf("the log has %q", said.String())
 	}
 }
 

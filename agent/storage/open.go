@@ -2,11 +2,13 @@ package storage
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 	"golang.org/x/time/rate"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -77,12 +79,20 @@ func credentialsOf(ctx context.Context, cfg Config, client aws.HTTPClient) (aws.
 	if cfg.AccessKeyID != "" {
 		return credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, cfg.SessionToken), cfg.Region, nil
 	}
-	loaded, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client), config.WithDefaultRegion(cfg.Region))
+	loaded, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client), config.WithDefaultRegion(cfg.Region),
+		config.WithLogger(sdkLog(cfg)))
 	if err != nil {
 		return nil, "", contract.Failf(contract.CodeStorageForbidden, "finding storage credentials on this machine: %w", err).
 			WithHint("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role.")
 	}
 	return loaded.Credentials, loaded.Region, nil
+}
+
+// sdkLog takes what the SDK would write to standard error by itself.
+func sdkLog(cfg Config) logging.Logger {
+	return logging.LoggerFunc(func(_ logging.Classification, format string, args ...any) {
+		cfg.Log.Debug("the AWS SDK says: " + fmt.Sprintf(format, args...))
+	})
 }
 
 // URI is the address of a key.
