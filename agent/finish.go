@@ -47,6 +47,7 @@ func (j *job) finish(o outcome) int {
 	if failure == nil {
 		failure, failedIn = uploads.Failure(), phaseUploading
 	}
+	j.together.ended(failure)
 	j.progress.enter(phaseReporting)
 	result := j.result(o, failure, uploads)
 	j.uploadLog(ctx, budget/10, &result)

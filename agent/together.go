@@ -132,6 +132,13 @@ func (j *job) leaving() {
 	}
 }
 
+// ended tells node 0 how this machine's part ended, as soon as it is known.
+func (t together) ended(failure *contract.Failure) {
+	if t.member != nil {
+		t.member.Ended(failure)
+	}
+}
+
 // endTogether tells the others that this machine's part is over.
 func (j *job) endTogether(o outcome) {
 	if j.together.leader != nil && (o.err != nil || o.stop != diagnose.StopNone || o.status == nil || !o.status.Success()) {
@@ -166,11 +173,10 @@ func (j *job) verdict(o outcome, r *contract.Result) {
 	if j.together.member == nil {
 		return
 	}
-	j.together.member.Ended(r.Error)
 	if o.stop == diagnose.StopTold {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), j.cfg.FlushTimeout+j.cfg.NodeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), j.verdictWait())
 	defer cancel()
 	ctx, release := j.Supervisor.WithStop(ctx)
 	defer release()
@@ -186,6 +192,13 @@ func (j *job) verdict(o outcome, r *contract.Result) {
 	if v == nil {
 		r.Status, r.ExitCode = contract.StatusFailed, r.Error.ExitCode()
 	}
+}
+
+// verdictWait is how long node 0 may take: its own child may go on alone, with the
+// last validation, for as long as a training may; then it uploads and reports. That
+// it lives is known by its link.
+func (j *job) verdictWait() time.Duration {
+	return j.timeLimit() + j.cfg.FlushTimeout + j.cfg.NodeTimeout
 }
 
 // take makes the leader's verdict this machine's.
