@@ -22,6 +22,7 @@ Storage, retries, checkpoint uploads and system metrics are the agent's work, no
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import faulthandler
 import json
@@ -481,6 +482,9 @@ def run(train: Callable[[Job, Platform], None], argv: Sequence[str] | None = Non
         print(f"[trainer] error: {error}", file=sys.stderr, flush=True)
         sys.exit(EXIT_FAILED)
     watch_signals(platform)
+    if fail == "done" and "BACKEND_BASE_URL" not in os.environ:  # without the agent nobody has made it
+        with contextlib.suppress(OSError):
+            job.checkpoint_dir.mkdir(parents=True, exist_ok=True)
     try:
         train(job, platform)
     except BaseException as error:

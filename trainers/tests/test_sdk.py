@@ -261,6 +261,15 @@ class TheEnd(TrainerTest):
             self.assertEqual(run.done["checkpoint_path"], "checkpoints/best.ckpt")
             self.assertTrue(Path(folder, "out", "checkpoints", "best.ckpt").is_file())
 
+    def test_the_example_runs_alone(self) -> None:
+        example = re.search(r"```python\n(.*?)```", (TRAINERS / "sdk" / "README.md").read_text(), re.S)[1]
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "train.py").write_text(example)
+            done = subprocess.run([sys.executable, "train.py"], cwd=folder, capture_output=True, text=True, timeout=60,
+                                  env=environment(None) | {"PYTHONPATH": str(TRAINERS / "sdk"), "EPOCHS": "2", "TASK_TYPE": "image_classification"})
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertTrue(Path(folder, "runs", "checkpoints", "best.ckpt").is_file())
+
     def test_only_the_standard_library_is_imported(self) -> None:
         probe = f"import sys; sys.path.insert(0, {str(TRAINERS / 'sdk')!r}); import trainer_sdk, trainer_inference, trainer_export; print([m for m in sys.modules if 'site-packages' in str(getattr(sys.modules[m], '__file__', ''))])"
         found = subprocess.run([sys.executable, "-S", "-c", probe], capture_output=True, text=True, check=True, env=environment(None))
