@@ -196,7 +196,7 @@ func (o Options) named(object yaml.MapSlice) yaml.MapSlice {
 }
 
 func variable(name, value string) yaml.MapSlice {
-	value = strings.ReplaceAll(value, "$(", "$$(") // Kubernetes would put another variable there
+	value = strings.ReplaceAll(value, "$", "$$") // Kubernetes would put another variable there, and one dollar for two
 	return yaml.MapSlice{{Key: "name", Value: name}, {Key: "value", Value: scalar(value)}}
 }
 
