@@ -20,7 +20,7 @@ type childOutput struct {
 }
 
 // newChildOutput puts a queue before the console only: a pod's log driver that
-// blocks must not block training, and a file does not.
+// stands still must not stop training, and a file does not.
 func newChildOutput(console, log io.Writer, secrets []string, alive func()) *childOutput {
 	o := &childOutput{console: output.NewQueue(console, output.DefaultQueue), tail: output.NewTail(output.DefaultTail), alive: alive}
 	o.collapser = output.NewCollapser(io.MultiWriter(log, o.tail), output.DefaultMaxLine)

@@ -4,16 +4,23 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
+	"time"
 )
 
-// DefaultQueue bounds a Queue in bytes.
-const DefaultQueue = 4 << 20
+const (
+	DefaultQueue = 4 << 20     // bounds a Queue in bytes
+	patience     = time.Second // for a writer that takes less than a piece in it
+	piece        = 64 << 10    // bytes, what a Linux pipe holds
+)
 
 // Queue decouples a writer that may block, such as a stdout that nobody reads,
-// from one that must not wait, such as a child's output. Order and bytes are kept;
-// when the bound is reached what does not fit is dropped, counted, and named in
-// the stream. Write is safe for concurrent use.
+// from one that must not wait, such as a child's output. Order and bytes are kept:
+// when the bound is reached, Write waits for a writer that is merely slow. One
+// that stands still costs a second, once; from then on until it has caught up,
+// what does not fit is dropped, counted, and named in the stream. Write is safe
+// for concurrent use.
 type Queue struct {
 	w     io.Writer
 	limit int
@@ -25,7 +32,9 @@ type Queue struct {
 	gap     int64 // bytes dropped since the last that was taken
 	dropped int64
 	closed  bool
-	err     error // the writer's first error; from then on everything is dropped
+	stuck   bool          // the writer stood still and has not caught up yet
+	moved   chan struct{} // closed when the writer took a piece
+	err     error         // the writer's first error; from then on everything is dropped
 }
 
 // NewQueue holds up to limit bytes (0 = DefaultQueue) for w. Close it.
@@ -33,17 +42,20 @@ func NewQueue(w io.Writer, limit int) *Queue {
 	if limit <= 0 {
 		limit = DefaultQueue
 	}
-	q := &Queue{w: w, limit: limit, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	q := &Queue{w: w, limit: limit, wake: make(chan struct{}, 1), done: make(chan struct{}), moved: make(chan struct{})}
 	go q.run()
 	return q
 }
 
-// Write never waits and always takes everything, if only to drop it.
+// Write always takes everything, if only to drop it.
 func (q *Queue) Write(b []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	for !q.closed && q.err == nil && !q.fits(b) && !q.stuck {
+		q.wait()
+	}
 	switch {
-	case q.closed, q.err != nil, len(q.waiting)+len(b) > q.limit:
+	case q.closed, q.err != nil, !q.fits(b):
 		q.gap += int64(len(b))
 		q.dropped += int64(len(b))
 	default:
@@ -52,6 +64,23 @@ func (q *Queue) Write(b []byte) (int, error) {
 		q.notify()
 	}
 	return len(b), nil
+}
+
+func (q *Queue) fits(b []byte) bool { return len(q.waiting)+len(b) <= q.limit }
+
+// wait gives the lock away until the writer took a piece, or stands still.
+func (q *Queue) wait() {
+	moved := q.moved
+	q.mu.Unlock()
+	still := time.NewTimer(patience)
+	defer still.Stop()
+	select {
+	case <-moved:
+		q.mu.Lock()
+	case <-still.C:
+		q.mu.Lock()
+		q.stuck = true
+	}
 }
 
 // nameGap says in the stream what is missing there.
@@ -98,9 +127,9 @@ func (q *Queue) run() {
 	for range q.wake {
 		var end bool
 		batch, end = q.take(batch)
-		if len(batch) > 0 {
-			_, err := q.w.Write(batch)
-			q.note(err, len(batch))
+		for part := range slices.Chunk(batch, piece) {
+			_, err := q.w.Write(part)
+			q.note(err, len(part))
 		}
 		if end {
 			return
@@ -115,18 +144,27 @@ func (q *Queue) take(spare []byte) (batch []byte, end bool) {
 	if q.closed {
 		q.nameGap()
 	}
-	batch, q.waiting = q.waiting, spare[:0]
+	batch, q.waiting, q.stuck = q.waiting, spare[:0], false
+	q.stir()
 	return batch, q.closed
 }
 
-func (q *Queue) note(err error, lost int) {
+// note counts a piece that is written or lost.
+func (q *Queue) note(err error, length int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.stir()
 	if err == nil {
 		return
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.err == nil {
 		q.err = fmt.Errorf("writing output: %w", err)
 	}
-	q.dropped += int64(lost)
+	q.dropped += int64(length)
+}
+
+// stir wakes whoever waits for room.
+func (q *Queue) stir() {
+	close(q.moved)
+	q.moved = make(chan struct{})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,25 +22,56 @@ func (g *gate) Write(b []byte) (int, error) {
 	return g.got.Write(b)
 }
 
-func TestQueueNeverBlocksAndNamesWhatItDropped(t *testing.T) {
-	g := &gate{open: make(chan struct{})}
-	q := NewQueue(g, 10)
-	for range 100 { // returns although nobody reads
-		if _, err := q.Write([]byte("12345")); err != nil {
+func TestQueueWaitsOnceForAStandingWriterAndNamesWhatItDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{open: make(chan struct{})}
+		q := NewQueue(g, 10)
+		began := time.Now()
+		for range 100 { // returns although nobody reads
+			if _, err := q.Write([]byte("12345")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if waited := time.Since(began); waited != patience {
+			t.Errorf("the child waited %s in all, want %s", waited, patience)
+		}
+		lost := q.Dropped()
+		if lost < 400 {
+			t.Errorf("dropped %d of 500 bytes, but the bound is 10", lost)
+		}
+		close(g.open)
+		if err := q.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-	}
-	lost := q.Dropped()
-	if lost < 400 {
-		t.Errorf("dropped %d of 500 bytes, but the bound is 10", lost)
-	}
-	close(g.open)
-	if err := q.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if got := g.got.String(); !strings.Contains(got, "bytes of output dropped") || !strings.HasPrefix(got, "12345") {
-		t.Errorf("got %q", got)
-	}
+		if got := g.got.String(); !strings.Contains(got, "bytes of output dropped") || !strings.HasPrefix(got, "12345") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// slow takes a piece in half the time that a Queue is patient.
+type slow struct{ bytes.Buffer }
+
+func (s *slow) Write(b []byte) (int, error) {
+	<-time.After(patience / 2)
+	return s.Buffer.Write(b)
+}
+
+func TestQueueLosesNothingToASlowWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{}
+		q := NewQueue(s, 4*piece)
+		want := bytes.Repeat([]byte("0123456789abcdef"), 4*piece)
+		for part := range slices.Chunk(want, 1000) {
+			_, _ = q.Write(part)
+		}
+		if err := q.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(s.Bytes(), want) {
+			t.Errorf("%d bytes of %d arrived, %d dropped", s.Len(), len(want), q.Dropped())
+		}
+	})
 }
 
 func TestQueueKeepsBytesAndOrder(t *testing.T) {
