@@ -47,12 +47,8 @@ func (c TryCmd) Run() error {
 	if err != nil {
 		return errors.Join(err, desk.Close())
 	}
-	for name, value := range env {
-		if os.Getenv(name) == "" {
-			if err := os.Setenv(name, value); err != nil {
-				return errors.Join(err, desk.Close())
-			}
-		}
+	if err := fillEnvironment(env); err != nil {
+		return errors.Join(err, desk.Close())
 	}
 	status := RunCmd{Told: c.Told, Command: c.Command}.Run()
 	if err := desk.Close(); err != nil {
@@ -63,6 +59,24 @@ func (c TryCmd) Run() error {
 		fmt.Fprintf(os.Stderr, "checkpoints: %s\n", relative(kept))
 	}
 	return status
+}
+
+// fillEnvironment sets what is not set. A token belongs to its backend: another's is
+// no use at the desk, and the desk's at no other.
+func fillEnvironment(env map[string]string) error {
+	if os.Getenv("BACKEND_BASE_URL") != "" {
+		delete(env, "CALLBACK_TOKEN")
+	} else if err := errors.Join(os.Unsetenv("CALLBACK_TOKEN"), os.Unsetenv("CALLBACK_TOKEN_FILE")); err != nil {
+		return err
+	}
+	for name, value := range env {
+		if os.Getenv(name) == "" {
+			if err := os.Setenv(name, value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func filled(dir string) bool {
