@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
@@ -188,6 +189,10 @@ func (j *job) verdict(o outcome, r *contract.Result) {
 		r.Error = contract.Failf(contract.CodeStopped, "The job was stopped from outside before it ended.").WithHint("Run it again: it resumes from its last checkpoint.")
 	case r.Error == nil:
 		r.Error = contract.Failf(contract.CodeNodeLost, "Node 0 was lost after the training: how the job ended is not known.").WithHint("Run it again: it resumes from its last checkpoint.")
+	case r.Error.Code == contract.CodeNodeLost && !strings.HasPrefix(r.Error.Message, "Node 0"):
+		// The training's connection broke before the agents' link did.
+		r.Error = contract.Failf(contract.CodeNodeLost, "Node 0 was lost: it gave no more sign of life.").
+			WithHint("Run it again: it resumes from its last checkpoint.").WithEvidence(r.Error.Evidence...)
 	}
 	if v == nil {
 		r.Status, r.ExitCode = contract.StatusFailed, r.Error.ExitCode()
