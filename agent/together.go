@@ -125,9 +125,12 @@ func (t together) close() {
 	}
 }
 
-// leaving tells node 0 at once that this machine was told to stop, so that every
-// child can finish its step while all are still there.
+// leaving tells the others at once that this machine was told to stop, so that
+// every child can finish its step while all are still there.
 func (j *job) leaving() {
+	if j.together.leader != nil {
+		j.together.leader.Stop()
+	}
 	if j.together.member != nil {
 		j.together.member.Ended(contract.Failf(contract.CodeStopped, "The machine was told to stop.").WithHint("Run it again: it resumes from its last checkpoint."))
 	}

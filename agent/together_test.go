@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/agent/nodes"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -15,5 +16,27 @@ func TestAMachineThatIsDoneWaitsAsLongAsNode0MayTrain(t *testing.T) {
 	cfg.Job.Training = &contract.TrainingJob{MaxTrainingTime: time.Hour}
 	if got := (&job{cfg: cfg}).verdictWait(); got < 71*time.Minute {
 		t.Errorf("it waits %s", got)
+	}
+}
+
+func TestNode0ThatIsToldToStopTellsTheOthersAtOnce(t *testing.T) {
+	o := nodes.Options{JobID: "job-1", Nodes: 2, Address: "127.0.0.1:0", Timeout: time.Minute, Wait: time.Minute,
+		Key: func() (string, error) { return "the-callback-token", nil }}
+	leader, err := nodes.Listen(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leader.Close()
+	o.Rank, o.Address = 1, leader.Addr().String()
+	member, err := nodes.Join(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer member.Close()
+	(&job{together: together{leader: leader}}).leaving()
+	select {
+	case <-member.Trouble():
+	case <-time.After(10 * time.Second):
+		t.Error("the other machine trains on")
 	}
 }
