@@ -137,7 +137,7 @@ func clockAgainst(backend, now time.Time) Finding {
 func (j *job) examineWorkspace() Finding {
 	ws, err := newWorkspace(j.cfg.WorkspaceDir)
 	if err == nil {
-		err = ws.open()
+		err = ws.try()
 	}
 	if err != nil {
 		f := contract.AsFailure(err)

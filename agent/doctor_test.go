@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -31,5 +33,24 @@ func TestDoctorGradesWhatItSees(t *testing.T) {
 	names := gpuNames([]contract.ProbeGPU{{Name: "NVIDIA H100"}, {Name: "NVIDIA H100"}, {}})
 	if names != "1 × GPU, 2 × NVIDIA H100" {
 		t.Error(names)
+	}
+}
+
+func TestTryingAWorkspaceLeavesNothingInIt(t *testing.T) {
+	w := workspace{filepath.Join(t.TempDir(), "new")}
+	if err := w.try(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(w.root); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+	if err := w.open(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.try(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(w.checkpoints()); err != nil {
+		t.Errorf("a folder that was there is gone: %v", err)
 	}
 }

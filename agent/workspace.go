@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -29,13 +31,29 @@ func (w workspace) result() string      { return filepath.Join(w.private(), "res
 func (w workspace) life() string        { return filepath.Join(w.private(), "life.json") }
 func (w workspace) lock() string        { return filepath.Join(w.private(), "lock") }
 
+type folder struct {
+	path string
+	mode os.FileMode
+}
+
+func (w workspace) folders() []folder {
+	return []folder{{w.root, 0o755}, {w.private(), 0o700}, {w.output(), 0o755}, {w.checkpoints(), 0o755}}
+}
+
+// try opens the workspace and takes away again what that made below its root.
+func (w workspace) try() error {
+	for _, dir := range w.folders()[1:] {
+		if _, err := os.Lstat(dir.path); errors.Is(err, fs.ErrNotExist) {
+			defer func() { _ = os.Remove(dir.path) }()
+		}
+	}
+	return w.open()
+}
+
 // open makes the folders and proves that they can be written to. The agent's
 // own folder is closed to the child's user.
 func (w workspace) open() error {
-	for _, dir := range []struct {
-		path string
-		mode os.FileMode
-	}{{w.root, 0o755}, {w.private(), 0o700}, {w.output(), 0o755}, {w.checkpoints(), 0o755}} {
+	for _, dir := range w.folders() {
 		if err := os.MkdirAll(dir.path, dir.mode); err != nil {
 			return w.unwritable(err)
 		}

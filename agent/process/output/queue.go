@@ -9,10 +9,12 @@ import (
 	"time"
 )
 
+// DefaultQueue bounds a Queue in bytes.
+const DefaultQueue = 4 << 20
+
 const (
-	DefaultQueue = 4 << 20     // bounds a Queue in bytes
-	patience     = time.Second // for a writer that takes less than a piece in it
-	piece        = 64 << 10    // bytes, what a Linux pipe holds
+	patience = time.Second // for a writer that takes less than a piece in it
+	piece    = 64 << 10    // bytes, what a Linux pipe holds
 )
 
 // Queue decouples a writer that may block, such as a stdout that nobody reads,
