@@ -44,20 +44,22 @@ func (w *Watcher) epochOf(t want, files []contract.ManifestFile, before *entry) 
 	return w.history.nearest(time.Unix(0, src.mtime()))
 }
 
-// epochOfStripped is the epoch of a model that was made from the file before it
-// by dropping its optimiser, and its epoch with that.
+// epochOfStripped is the epoch of a model that was made from a file of its name
+// by dropping the optimiser, and its epoch with that: of the one that is up, or
+// of a later one that nobody saw in between, as the reports say.
 func (w *Watcher) epochOfStripped(r role, before *entry) int {
-	if before != nil && before.epoch() > 0 {
-		return before.epoch()
+	known := 0
+	if before != nil {
+		known = before.epoch()
 	}
 	if r == roleBest {
-		return w.history.best()
+		return max(known, w.history.best())
 	}
-	newest := w.history.newest()
+	known = max(known, w.history.newest())
 	for _, n := range w.ledger.admitted() {
-		newest = max(newest, n)
+		known = max(known, n)
 	}
-	return newest
+	return known
 }
 
 // metricsMissing fills in the metrics that are known by now (some trainers save
