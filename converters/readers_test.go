@@ -16,24 +16,8 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters"
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
-
-// python finds the project's virtual environment. In CI it must be there.
-func python(t *testing.T) string {
-	t.Helper()
-	venv := os.Getenv("TRAINER_VENV")
-	if venv == "" {
-		venv, _ = filepath.Abs("../.venv")
-	}
-	path := filepath.Join(venv, "bin", "python")
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("no Python at %s: make venv-all", path)
-		}
-		t.Skipf("no Python at %s: make venv-all", path)
-	}
-	return path
-}
 
 // readWith runs a script of testdata/readers over all requests at once.
 func readWith(t *testing.T, script string, requests, results any) {
@@ -42,7 +26,7 @@ func readWith(t *testing.T, script string, requests, results any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), python(t), filepath.Join("..", "testdata", "readers", script))
+	cmd := exec.CommandContext(t.Context(), need.Python(t), filepath.Join("..", "testdata", "readers", script))
 	cmd.Env = append(os.Environ(), "YOLO_CONFIG_DIR="+t.TempDir(), "HF_HOME="+t.TempDir(), "OMP_NUM_THREADS=2")
 	cmd.Stdin = bytes.NewReader(in)
 	var stderr bytes.Buffer
@@ -142,7 +126,7 @@ type ultralyticsSplit struct {
 }
 
 func TestUltralyticsCountsEqualOurs(t *testing.T) {
-	python(t)
+	need.Python(t)
 	prepared := map[string]*converters.Prepared{}
 	var items []item
 	before := map[string]map[string]string{}
@@ -280,7 +264,7 @@ var nasty = []string{
 }
 
 func TestClassFoldersReadTheSameEverywhere(t *testing.T) {
-	python(t)
+	need.Python(t)
 	prepared := map[string]*converters.Prepared{}
 	var items []item
 	for name, names := range map[string][]string{
@@ -328,7 +312,7 @@ func reversed(names []string) []string {
 }
 
 func TestPycocotoolsLoadsWhatWeWrite(t *testing.T) {
-	python(t)
+	need.Python(t)
 	mask := func(r *rand.Rand, class int, x, y, w, h float64) m {
 		if r.IntN(3) > 0 {
 			return shape(r, class, x, y, w, h)

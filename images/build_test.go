@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 // Packages of the local root: what Python's slim image has.
@@ -39,10 +41,7 @@ var built = sync.OnceValues(func() (*builder, error) {
 func images(t *testing.T) *builder {
 	t.Helper()
 	if missing := missingTools(); len(missing) > 0 {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("images cannot be built and run here: %v", missing)
-		}
-		t.Skipf("images cannot be built and run here: %v", missing)
+		need.Missing(t, "what builds and runs images: %v", missing)
 	}
 	b, err := built()
 	if err != nil {
@@ -70,14 +69,7 @@ func missingTools() (missing []string) {
 // sitePackages is the folder of the trainers' requirements that make venv-all
 // installed, for the Python that Debian 12 has.
 func sitePackages() (string, error) {
-	venv := os.Getenv("TRAINER_VENV")
-	if venv == "" {
-		venv = filepath.Join("..", ".venv")
-	}
-	site, err := filepath.Abs(filepath.Join(venv, "lib", "python3.11", "site-packages"))
-	if err == nil {
-		site, err = filepath.EvalSymlinks(site)
-	}
+	site, err := filepath.EvalSymlinks(filepath.Join(need.Venv(), "lib", "python3.11", "site-packages"))
 	if err != nil {
 		return "", fmt.Errorf("no virtual environment of Python 3.11 (make venv-all): %w", err)
 	}

@@ -11,28 +11,8 @@ import (
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
-
-// python is the interpreter of the project's virtual environment.
-func python(t *testing.T) string {
-	t.Helper()
-	venv := os.Getenv("TRAINER_VENV")
-	if venv == "" {
-		venv = filepath.Join("..", "..", ".venv")
-	}
-	bin, err := filepath.Abs(filepath.Join(venv, "bin", "python"))
-	if err == nil {
-		_, err = os.Stat(bin)
-	}
-	if err == nil {
-		return bin
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatalf("no virtual environment: %v; run make venv", err)
-	}
-	t.Skipf("no virtual environment: %v; run make venv", err)
-	return ""
-}
 
 // pinned names a framework, and what it leaves in the bucket with which epoch; 0
 // is any.
@@ -48,7 +28,7 @@ var pinned = map[string]map[string]int{
 
 // The pinned frameworks write with their own code while a watcher runs on each.
 func TestThePinnedFrameworks(t *testing.T) {
-	interpreter, dir := python(t), t.TempDir()
+	interpreter, dir := need.Python(t), t.TempDir()
 	rigs := map[string]*rig{}
 	for name := range pinned {
 		out := filepath.Join(dir, name)

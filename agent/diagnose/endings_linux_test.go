@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
 	"github.com/vision-platform/trainer-agent/agent/system"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 // The tests of this file produce endings: a real child in a mount namespace of
@@ -85,7 +85,7 @@ func ending(t *testing.T, s stage, cgroup string) diagnose.Evidence {
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil && os.Getuid() != 0 {
-		cannot(t, "a mount namespace needs root: %v", err)
+		need.Missing(t, "root, for a mount namespace: %v", err)
 	}
 	if err != nil {
 		t.Fatalf("running the helper: %v", err)
@@ -110,65 +110,13 @@ func expect(t *testing.T, e diagnose.Evidence, code contract.Code, says string) 
 	t.Logf("%s: %s", f.Code, f.Line())
 }
 
-// cannot fails in CI: what is not tried there must not read as passed.
-func cannot(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf("SKIPPED: "+format, args...)
-}
-
-// python finds the interpreter of the trainers' virtual environment.
-func python(t *testing.T) string {
-	t.Helper()
-	venv := os.Getenv("TRAINER_VENV")
-	if venv == "" {
-		venv = "../../.venv"
-	}
-	path, err := filepath.Abs(filepath.Join(venv, "bin/python"))
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		cannot(t, "no Python: %v", err)
-	}
-	return path
-}
-
 func TestHostOutOfMemoryIsReal(t *testing.T) {
-	group := memoryGroup(t, 160<<20)
-	e := ending(t, stage{Command: []string{python(t), "-c", "x = []\nwhile True: x.append(bytearray(1 << 20))"}}, group)
+	group := need.MemoryGroup(t, 160<<20)
+	e := ending(t, stage{Command: []string{need.Python(t), "-c", "x = []\nwhile True: x.append(bytearray(1 << 20))"}}, group)
 	expect(t, e, contract.CodeHostOOM, "The container ran out of memory: the kernel killed a process. Use fewer workers (now 4) or ask for more memory.")
 	if e.System.MemoryLimit != 160<<20 {
 		t.Errorf("the limit was read as %d", e.System.MemoryLimit)
 	}
-}
-
-// memoryGroup makes a cgroup below our own with a memory limit, in either world.
-func memoryGroup(t *testing.T, limit int64) string {
-	t.Helper()
-	own := system.OwnMemoryGroup("/")
-	if own == "" {
-		cannot(t, "no memory cgroup on this machine")
-	}
-	dir, err := os.MkdirTemp(own, "trainer-agent-test-")
-	if err != nil {
-		cannot(t, "making a cgroup: %v", err)
-	}
-	t.Cleanup(func() { _ = os.Remove(dir) })
-	for _, name := range []string{"memory.limit_in_bytes", "memory.max"} {
-		file := filepath.Join(dir, name)
-		if _, err := os.Stat(file); err != nil {
-			continue
-		}
-		if err := os.WriteFile(file, []byte(strconv.FormatInt(limit, 10)), 0); err != nil {
-			cannot(t, "limiting a cgroup: %v", err)
-		}
-		return dir
-	}
-	cannot(t, "the cgroup %s has no memory controller", dir)
-	return ""
 }
 
 // The workers' batches lie in /dev/shm: the real thing needs torch.
@@ -182,7 +130,7 @@ for batch in torch.utils.data.DataLoader(Data(), batch_size=8, num_workers=2):
 `
 
 func TestFullShmIsReal(t *testing.T) {
-	e := ending(t, stage{Shm: "4m", Command: []string{python(t), "-c", fillShm}}, "")
+	e := ending(t, stage{Shm: "4m", Command: []string{need.Python(t), "-c", fillShm}}, "")
 	expect(t, e, contract.CodeShmTooSmall, "Shared memory (/dev/shm)")
 }
 
@@ -192,7 +140,7 @@ torch.save(torch.zeros(16 << 20, dtype=torch.uint8), "last.pt")
 `
 
 func TestFullDiskIsReal(t *testing.T) {
-	e := ending(t, stage{Disk: "4m", Command: []string{python(t), "-c", fillDisk}}, "")
+	e := ending(t, stage{Disk: "4m", Command: []string{need.Python(t), "-c", fillDisk}}, "")
 	expect(t, e, contract.CodeDiskFull, "The disk")
 }
 
@@ -215,7 +163,7 @@ func TestPythonEndingsAreReal(t *testing.T) {
 			if err := os.WriteFile(script, []byte(tc.script), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			f := diagnose.Diagnose(ending(t, stage{Command: []string{python(t), script}}, ""))
+			f := diagnose.Diagnose(ending(t, stage{Command: []string{need.Python(t), script}}, ""))
 			if f == nil || !strings.Contains(f.Line(), tc.says) {
 				t.Errorf("diagnosed %v, want %q", f, tc.says)
 			}

@@ -5,8 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 func TestCgroupFolder(t *testing.T) {
@@ -69,57 +70,9 @@ func TestReadMemoryFiles(t *testing.T) {
 	}
 }
 
-// memoryGroup makes a cgroup with a memory limit, below the own one in v1, or in v2
-// below the nearest one that hands the memory controller down.
-func memoryGroup(t *testing.T, limit string) string {
-	t.Helper()
-	name := fmt.Sprintf("process-test-%d", os.Getpid())
-	make := func(parent, file string) (string, error) {
-		dir := filepath.Join(parent, name)
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return "", err
-		}
-		t.Cleanup(func() {
-			if err := os.Remove(dir); err != nil {
-				t.Error(err)
-			}
-		})
-		return dir, os.WriteFile(filepath.Join(dir, file), []byte(limit), 0)
-	}
-	if own, err := ownCgroup("memory"); err == nil {
-		dir, err := make(own, "memory.limit_in_bytes")
-		if err == nil {
-			return dir
-		}
-		missing(t, err)
-	}
-	own, err := ownCgroup("")
-	for err == nil && strings.HasPrefix(own, "/sys/fs/cgroup") {
-		handed, _ := os.ReadFile(filepath.Join(own, "cgroup.subtree_control"))
-		if strings.Contains(string(handed), "memory") {
-			dir, err := make(own, "memory.max")
-			if err == nil {
-				return dir
-			}
-			missing(t, err)
-		}
-		own = filepath.Dir(own)
-	}
-	missing(t, fmt.Errorf("no cgroup hands the memory controller down: %w", err))
-	return ""
-}
-
-func missing(t *testing.T, err error) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal("CI must run this with writable cgroups:", err)
-	}
-	t.Skip("NOT TESTED: needs writable cgroups:", err)
-}
-
 func TestOOMOfTheChildIsSeenInTheAccountAndWarnedAboutBefore(t *testing.T) {
-	needRoot(t)
-	group := memoryGroup(t, "134217728")
+	need.Root(t)
+	group := need.MemoryGroup(t, 128<<20)
 	line := self("account", group)
 	out, err := exec.Command(line[0], line[1:]...).CombinedOutput()
 	if err != nil {
@@ -131,10 +84,10 @@ func TestOOMOfTheChildIsSeenInTheAccountAndWarnedAboutBefore(t *testing.T) {
 }
 
 func TestChildIsInACgroupOfItsOwnThatGoesAwayWithIt(t *testing.T) {
-	needRoot(t)
+	need.Root(t)
 	s := newSupervisor(t, Options{})
 	if s.group == nil {
-		missing(t, fmt.Errorf("no cgroup of the child's own"))
+		need.Missing(t, "a cgroup of the child's own")
 	}
 	c, out := startReady(t, s, Spec{Main: true}, "escape")
 	out.waitN(t, "ready", 2)
@@ -155,14 +108,14 @@ func TestChildIsInACgroupOfItsOwnThatGoesAwayWithIt(t *testing.T) {
 }
 
 func TestGroupOfAKilledAgentIsSweptAway(t *testing.T) {
-	needRoot(t)
+	need.Root(t)
 	own, err := ownCgroup("")
 	if err != nil {
-		missing(t, err)
+		need.Missing(t, "cgroups that may be written to: %v", err)
 	}
 	stale := filepath.Join(own, cgroupPrefix+"999999999") // above any pid_max
 	if err := os.Mkdir(stale, 0o755); err != nil {
-		missing(t, err)
+		need.Missing(t, "cgroups that may be written to: %v", err)
 	}
 	newSupervisor(t, Options{})
 	if _, err := os.Stat(stale); !os.IsNotExist(err) {
@@ -171,10 +124,10 @@ func TestGroupOfAKilledAgentIsSweptAway(t *testing.T) {
 }
 
 func TestOneWriteKillsTheChildsCgroup(t *testing.T) {
-	needRoot(t)
+	need.Root(t)
 	s := newSupervisor(t, Options{})
 	if s.group == nil {
-		missing(t, fmt.Errorf("no cgroup of the child's own"))
+		need.Missing(t, "a cgroup of the child's own")
 	}
 	c, out := startReady(t, s, Spec{Main: true}, "escape")
 	out.waitN(t, "ready", 2)

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 func TestParseIdentity(t *testing.T) {
@@ -25,20 +27,8 @@ func TestParseIdentity(t *testing.T) {
 	}
 }
 
-// needRoot skips without root, and fails where the tests must be complete.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("CI runs these tests as root")
-	}
-	t.Skip("NOT TESTED: this needs root")
-}
-
 func TestRunAsDropsEverythingAndOnlyInTheChild(t *testing.T) {
-	needRoot(t)
+	need.Root(t)
 	dir := openToOthers(t)
 	secret := filepath.Join(dir, ".agent", "token")
 	mine := filepath.Join(dir, "runs", "model.pt")
@@ -87,7 +77,7 @@ func niceness(t *testing.T) int {
 }
 
 func TestRunAsCanOpenItsOutputByName(t *testing.T) {
-	needRoot(t)
+	need.Root(t)
 	for name, tty := range map[string]bool{"pipe": false, "terminal": true} {
 		t.Run(name, func(t *testing.T) {
 			s := newSupervisor(t, Options{})
@@ -107,7 +97,7 @@ func TestRunAsCanOpenItsOutputByName(t *testing.T) {
 }
 
 func TestRunAsWithoutThePrivilegeSaysSo(t *testing.T) {
-	needRoot(t)
+	need.Root(t)
 	dir := openToOthers(t)
 	cmd := exec.Command(runnableByOthers(t, dir), "drop", "12346:12346")
 	cmd.Dir = dir
@@ -172,7 +162,7 @@ func TestNoNewPrivsWithoutChangingTheUser(t *testing.T) {
 }
 
 func TestOwnLeavesSharedFilesAndTheAgentsAlone(t *testing.T) {
-	needRoot(t)
+	need.Root(t)
 	dir := t.TempDir()
 	outside := filepath.Join(t.TempDir(), "outside")
 	cached := filepath.Join(t.TempDir(), "cached")

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 // agent is a role that runs as PID 1 of its own namespace, or as a child
@@ -26,21 +28,11 @@ func asEach(t *testing.T, test func(t *testing.T, start func(role string, args .
 		test(t, func(role string, args ...string) *agent { return startAgent(t, false, role, args...) })
 	})
 	t.Run("PID 1", func(t *testing.T) {
-		needNamespaces(t)
+		if err := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "true").Run(); err != nil {
+			need.Missing(t, "root and unshare: %v", err)
+		}
 		test(t, func(role string, args ...string) *agent { return startAgent(t, true, role, args...) })
 	})
-}
-
-func needNamespaces(t *testing.T) {
-	t.Helper()
-	err := exec.Command("unshare", "--pid", "--fork", "--mount-proc", "true").Run()
-	if err == nil {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("CI must run these tests as root with unshare:", err)
-	}
-	t.Skip("NOT TESTED: PID 1 needs root and unshare:", err)
 }
 
 func startAgent(t *testing.T, pid1 bool, role string, args ...string) *agent {
@@ -216,7 +208,7 @@ func TestTenThousandOrphansLeaveNoZombieAndNoWrongStatus(t *testing.T) {
 
 // An agent without root and its child are one user, and still strangers.
 func TestChildCannotReadTheAgentsEnvironmentOrMemory(t *testing.T) {
-	needRoot(t)
+	need.Root(t)
 	dir := openToOthers(t)
 	exe := runnableByOthers(t, dir)
 	cmd := exec.Command(exe, "init", "1h", exe, "peek")

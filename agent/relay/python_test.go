@@ -6,32 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// python is the interpreter of the project's environment.
-func python(t *testing.T) string {
-	t.Helper()
-	venv := os.Getenv("TRAINER_VENV")
-	if venv == "" {
-		venv = filepath.Join("..", "..", ".venv")
-	}
-	path, err := filepath.Abs(filepath.Join(venv, "bin", "python"))
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("no Python environment: %v", err)
-		}
-		t.Skipf("no Python environment: %v", err)
-	}
-	return path
-}
+	"github.com/vision-platform/trainer-agent/internal/need"
+)
 
 func TestThePlatformsOwnClientRunsUnchanged(t *testing.T) {
 	q := &queue{}
 	r := start(t, q, nil)
-	cmd := exec.CommandContext(t.Context(), python(t), "-W", "ignore", filepath.Join("testdata", "platform_client.py"))
+	cmd := exec.CommandContext(t.Context(), need.Python(t), "-W", "ignore", filepath.Join("testdata", "platform_client.py"))
 	cmd.Env = []string{"BACKEND_BASE_URL=" + r.URL(), "CALLBACK_TOKEN=" + r.Token(), "JOB_ID=job-1", "PATH=" + os.Getenv("PATH")}
 	out, err := cmd.CombinedOutput()
 	if err != nil || string(out) != "True\nok\n422 epoch\n" {

@@ -137,15 +137,3 @@ func readKey(path, key string) (int64, bool) {
 	}
 	return 0, false
 }
-
-// OwnMemoryGroup is the folder of this process's memory cgroup, "" without one.
-func OwnMemoryGroup(root string) string {
-	g := findGroups(root)
-	if chain := g.v1["memory"]; len(chain) > 0 {
-		return chain[0]
-	}
-	if len(g.unified) > 0 {
-		return g.unified[0]
-	}
-	return ""
-}

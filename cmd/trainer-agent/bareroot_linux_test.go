@@ -9,6 +9,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-gpu/fake"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 // musl is the libc of Alpine and the like, as Debian's package of that name has it.
@@ -19,7 +20,7 @@ const musl = "/lib/ld-musl-x86_64.so.1"
 // that is one line in the log.
 func TestImageWithoutGlibcCarriesAJob(t *testing.T) {
 	if err := exec.Command("unshare", "--mount", "--pid", "--fork", "true").Run(); err != nil {
-		cannot(t, "root and unshare: %v", err)
+		need.Missing(t, "root and unshare: %v", err)
 	}
 	probe := fake.Probe(t)
 	trainer := filepath.Join(t.TempDir(), "trainer")
@@ -50,7 +51,7 @@ func TestImageWithoutGlibcCarriesAJob(t *testing.T) {
 			j.copyIn(trainer, "/trainer")
 			for to, from := range c.files {
 				if _, err := os.Stat(from); err != nil {
-					cannot(t, "musl (apt-get install musl): %v", err)
+					need.Missing(t, "musl (apt-get install musl): %v", err)
 				}
 				j.copyIn(from, to)
 			}

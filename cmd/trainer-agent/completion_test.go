@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 // shells are how each one is started without anybody's own settings, and how it
@@ -24,12 +26,7 @@ func TestCompletionInRealShells(t *testing.T) {
 	for name, shell := range shells {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := exec.LookPath(name); err != nil {
-				if os.Getenv("CI") != "" {
-					t.Fatal(err)
-				}
-				t.Skip(name + " is not installed; CI has it")
-			}
+			need.Program(t, name, "apt-get install "+name)
 			dir := t.TempDir()
 			for _, file := range []string{"undelivered.jsonl", "folder/inside"} {
 				path := filepath.Join(dir, file)

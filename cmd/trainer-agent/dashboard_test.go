@@ -20,6 +20,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-gpu/fake"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 // TestTheDashboardShowsARealJob lets a Prometheus server scrape a job and asks
@@ -104,12 +105,7 @@ func debianTool(t *testing.T, name string) string {
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
-	const missing = "not installed: make prometheus, or apt-get install prometheus"
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is %s", name, missing)
-	}
-	t.Skipf("%s is %s", name, missing)
-	return ""
+	return need.Program(t, name, "make prometheus, or apt-get install prometheus")
 }
 
 // freeAddress is one that nobody listened at a moment ago.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 // A machine with cgroup v1 can't show what v2 does, and a container may not make
@@ -60,9 +62,7 @@ func inGuest(t *testing.T) bool {
 
 func passedInGuest(t *testing.T, name string) {
 	t.Helper()
-	if _, err := exec.LookPath(guestKernel); err != nil {
-		cannot(t, "a kernel with cgroup v2 (apt-get install user-mode-linux): %v", err)
-	}
+	need.Program(t, guestKernel, "apt-get install user-mode-linux")
 	console, err := bootGuest()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, console)

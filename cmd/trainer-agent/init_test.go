@@ -12,6 +12,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/trainer"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 // newPackage is what a trainer author has after the first command.
@@ -72,7 +73,7 @@ func told(t *testing.T, dir string) (epochs []int, done contract.Done) {
 var small = []string{"BATCH_SIZE=8", "IMAGE_SIZE=64", "LEARNING_RATE=0.02", "NUM_WORKERS=0", "DEVICE=cpu", "CHECKPOINT_FREQUENCY=0"}
 
 func TestNewPackageTrainsAtOnceAndGoesOn(t *testing.T) {
-	py, dir := python(t), newPackage(t, "plain")
+	py, dir := need.Python(t), newPackage(t, "plain")
 	try := func(more ...string) (epochs []int, done contract.Done) {
 		agentAt(t, dir, append(slices.Clone(small), more...), 0, "try", "--", py, "train.py")
 		return told(t, dir)
@@ -107,7 +108,7 @@ func TestNewPackageTrainsAtOnceAndGoesOn(t *testing.T) {
 func TestNewPackagesPassTheValidation(t *testing.T) {
 	for _, template := range trainer.Templates {
 		t.Run(template, func(t *testing.T) {
-			py, dir := python(t), newPackage(t, template)
+			py, dir := need.Python(t), newPackage(t, template)
 			out := agentAt(t, dir, nil, 0, "validate", "--json", "--python", py)
 			var last contract.PackageValidation
 			lines := strings.Split(strings.TrimSpace(out), "\n")
@@ -125,7 +126,7 @@ func TestNewPackagesPassTheValidation(t *testing.T) {
 }
 
 func TestValidationFindsWhatATrainerBreaks(t *testing.T) {
-	py, dir := python(t), newPackage(t, "plain")
+	py, dir := need.Python(t), newPackage(t, "plain")
 	loop := filepath.Join(dir, "train.py")
 	body, err := os.ReadFile(loop)
 	if err != nil {
@@ -146,7 +147,7 @@ func TestValidationFindsWhatATrainerBreaks(t *testing.T) {
 // The trainers of this repository are packages like any other. One of them is
 // enough here: their own tests show the rest.
 func TestOurOwnTrainerPassesTheValidation(t *testing.T) {
-	py := python(t)
+	py := need.Python(t)
 	out := agentAt(t, shared.root, nil, 0, "validate", "--python", py, filepath.Join("trainers", "timm"))
 	if !strings.Contains(out, "passed  inference_test") {
 		t.Errorf("%s", out)

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 // network is a small cluster on one machine: a network namespace a node, all on
@@ -32,10 +34,7 @@ func newNetwork(t *testing.T, nodes int) *network {
 		n.names = append(n.names, fmt.Sprintf("ta%d-n%d", os.Getpid(), i))
 	}
 	if out, err := exec.Command("ip", "netns", "add", n.names[0]).CombinedOutput(); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("making a network namespace: %v %s", err, out)
-		}
-		t.Skipf("no network namespaces here (root and iproute2 are needed): %v %s", err, out)
+		need.Missing(t, "network namespaces (root, apt-get install iproute2): %v %s", err, out)
 	}
 	t.Cleanup(func() { n.remove() })
 	n.ip("-n", n.names[0], "link", "add", "br0", "type", "bridge")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 // cluster is one training on two machines: torchrun over gloo, an agent a node.
@@ -21,7 +22,7 @@ type cluster struct {
 
 func newCluster(t *testing.T, pairs ...string) *cluster {
 	t.Helper()
-	interpreter := python(t)
+	interpreter := need.Python(t)
 	c := &cluster{network: newNetwork(t, 2)}
 	api, bucketAddress := c.reach(strings.TrimPrefix(shared.url, "http://")), c.reach(strings.TrimPrefix(shared.store.Env()["S3_ENDPOINT"], "http://"))
 	id := ""

@@ -7,51 +7,17 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/agent/system"
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 const memoryLimit = 96 << 20
-
-// memoryGroup makes a cgroup with a memory limit: below the own one with v1; with
-// v2 below the nearest that hands the memory controller down, which one with
-// processes can't.
-func memoryGroup(t *testing.T) string {
-	t.Helper()
-	parent := system.OwnMemoryGroup("/")
-	if parent == "" {
-		cannot(t, "a memory cgroup")
-	}
-	limit := "memory.limit_in_bytes"
-	if _, err := os.Stat(filepath.Join(parent, limit)); err != nil {
-		limit = "memory.max"
-		for handed := ""; !strings.Contains(handed, "memory") && parent != "/"; {
-			parent = filepath.Dir(parent)
-			b, _ := os.ReadFile(filepath.Join(parent, "cgroup.subtree_control"))
-			handed = string(b)
-		}
-	}
-	group, err := os.MkdirTemp(parent, "trainer-agent-test-")
-	if err != nil {
-		cannot(t, "a cgroup that may be written to: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := os.Remove(group); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.WriteFile(filepath.Join(group, limit), []byte(strconv.Itoa(memoryLimit)), 0); err != nil {
-		cannot(t, "a cgroup with a memory limit: %v", err)
-	}
-	return group
-}
 
 // fill has the training take memory up to each level that is warned about, and then
 // all of it. It goes on when the warning has come.
@@ -121,7 +87,7 @@ func TestTrainingThatMemoryKilledIsReported(t *testing.T) {
 	if os.Getenv(guestVariable) == "" {
 		t.Run("v2", func(t *testing.T) { passedInGuest(t, "TestTrainingThatMemoryKilledIsReported") })
 	}
-	group := memoryGroup(t)
+	group := need.MemoryGroup(t, memoryLimit)
 	j := newJob(t, "fills", group)
 	j.group = group
 	j.start().fill(j.told)
@@ -187,7 +153,7 @@ func TestAgentThatMemoryKilledAtOnceIsReportedByTheNext(t *testing.T) {
 // away until the outage is removed.
 func killedWithItsGroup(t *testing.T, drive func(*job), how ...string) (j *job, outage int) {
 	t.Helper()
-	group := memoryGroup(t)
+	group := need.MemoryGroup(t, memoryLimit)
 	if err := os.WriteFile(filepath.Join(group, "memory.oom.group"), []byte("1"), 0); err != nil {
 		t.Fatal(err)
 	}

@@ -342,12 +342,3 @@ func (j *job) killAll() {
 	}
 	_ = j.cmd.Wait()
 }
-
-// cannot skips a test that the machine cannot run; CI must be able to run it.
-func cannot(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf("CI needs "+format, args...)
-	}
-	t.Skipf("NOT TESTED: this needs "+format, args...)
-}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 // A training that says nothing may be at work, and one that only waits may say so.
@@ -51,9 +52,7 @@ func TestSecretInTheOutputIsMaskedAcrossItsPieces(t *testing.T) {
 }
 
 func TestRunAsCarriesAJobAndKeepsTheAgentsFilesClosed(t *testing.T) {
-	if os.Geteuid() != 0 {
-		cannot(t, "root")
-	}
+	need.Root(t)
 	dir, err := os.MkdirTemp("/tmp", "trainer-agent-e2e-*") // the tests' own folders are closed to others
 	if err != nil {
 		t.Fatal(err)

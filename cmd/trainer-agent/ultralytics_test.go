@@ -11,31 +11,14 @@ import (
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
-
-// python is the virtual environment with the trainers' requirements: make test
-// makes it. Where somebody runs go test by hand without it, that is said.
-func python(t *testing.T) string {
-	t.Helper()
-	venv := os.Getenv("TRAINER_VENV")
-	if venv == "" {
-		venv = filepath.Join(shared.root, ".venv")
-	}
-	path := filepath.Join(venv, "bin", "python")
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("no virtual environment: %v", err)
-		}
-		t.Skipf("no virtual environment (make venv-all): %v", err)
-	}
-	return path
-}
 
 // shapes generates a small real dataset and puts it into the bucket.
 func shapes(t *testing.T, task contract.TaskType, images string) (id string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "shapes")
-	out, err := exec.Command(python(t), filepath.Join(shared.root, "testdata", "make_shapes.py"),
+	out, err := exec.Command(need.Python(t), filepath.Join(shared.root, "testdata", "make_shapes.py"),
 		"--task", string(task), "--out", dir, "--images", images, "--size", "128", "--zip", dir+".zip").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -70,7 +53,7 @@ func (j *job) epochsHeard() (epochs []int) {
 // The same job starts again on an empty workspace and goes on where it was.
 func TestUltralyticsTrainsAndResumesAfterALoss(t *testing.T) {
 	j := newJob(t, "")
-	j.command = []string{python(t), filepath.Join(shared.root, "trainers", "ultralytics", "train.py")}
+	j.command = []string{need.Python(t), filepath.Join(shared.root, "trainers", "ultralytics", "train.py")}
 	j.with("DATASET_ID", shapes(t, contract.TaskObjectDetection, "24"), "EPOCHS", "6", "IMAGE_SIZE", "96", "BATCH_SIZE", "8",
 		"NUM_WORKERS", "0", "LEARNING_RATE", "0.005").start()
 	j.until("last.pt of epoch 3 is saved", savedLast(3))

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 // play runs the demo with the actor in the agent's place.
@@ -23,7 +25,7 @@ func play(t *testing.T, model string) (output string, err error) {
 		t.Fatal(err)
 	}
 	c := &demoCmd{
-		Agent: agent, GPUProbe: agent, Python: python(t), Root: filepath.Join("..", ".."), Framework: "ultralytics", Model: model,
+		Agent: agent, GPUProbe: agent, Python: need.Python(t), Root: filepath.Join("..", ".."), Framework: "ultralytics", Model: model,
 		Epochs: 3, Images: 4, BatchSize: 2, DataDir: filepath.Join(dir, "data"), Timeout: time.Minute,
 	}
 	return captured(t, func() error { return c.Run(t.Context()) })
@@ -79,7 +81,7 @@ func TestDemoNamesWhatIsMissing(t *testing.T) {
 }
 
 func TestDemoSaysWhatToDoWhenAProgramIsNotThere(t *testing.T) {
-	c := &demoCmd{Framework: "timm", Root: filepath.Join("..", ".."), Python: python(t), Agent: "/nowhere/trainer-agent"}
+	c := &demoCmd{Framework: "timm", Root: filepath.Join("..", ".."), Python: need.Python(t), Agent: "/nowhere/trainer-agent"}
 	if err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "make build") {
 		t.Errorf("got %v", err)
 	}

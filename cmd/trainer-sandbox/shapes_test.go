@@ -9,6 +9,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters"
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 // draw runs testdata/make_shapes.py and returns the folder and the archive.
@@ -17,7 +18,7 @@ func draw(t *testing.T, task contract.TaskType) (folder string, archive []byte) 
 	folder = filepath.Join(t.TempDir(), "shapes")
 	pack := folder + ".zip"
 	script := filepath.Join("..", "..", "testdata", "make_shapes.py")
-	out, err := exec.CommandContext(t.Context(), python(t), script, "--task", string(task), "--out", folder, "--images", "60", "--size", "96", "--zip", pack).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), need.Python(t), script, "--task", string(task), "--out", folder, "--images", "60", "--size", "96", "--zip", pack).CombinedOutput()
 	if err != nil {
 		t.Fatalf("make_shapes.py: %v\n%s", err, out)
 	}

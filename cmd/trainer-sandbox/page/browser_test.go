@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 var jan = time.Date(2026, 1, 10, 12, 0, 0, 0, time.UTC)
@@ -38,10 +40,7 @@ func TestThePageInABrowser(t *testing.T) {
 // node_modules holds playwright-core (.tools/node, where .ci/run puts it).
 func browser(t *testing.T) (node, chromium, folder string) {
 	t.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		missing(t, "node is not installed")
-	}
+	node = need.Program(t, "node", "apt-get install nodejs")
 	chromium = os.Getenv("CHROMIUM")
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); chromium == "" && err == nil {
@@ -49,23 +48,14 @@ func browser(t *testing.T) (node, chromium, folder string) {
 		}
 	}
 	if chromium == "" {
-		missing(t, "Chromium is not installed: apt-get install chromium")
+		need.Missing(t, "Chromium (apt-get install chromium)")
 	}
-	folder, err = filepath.Abs(filepath.Join("..", "..", "..", ".tools", "node"))
+	folder, err := filepath.Abs(filepath.Join("..", "..", "..", ".tools", "node"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(folder, "node_modules", "playwright-core")); err != nil {
-		missing(t, "playwright-core is not installed: npm install --prefix .tools/node playwright-core@1.65.1")
+		need.Missing(t, "playwright-core (npm install --prefix .tools/node playwright-core@1.65.1): %v", err)
 	}
 	return node, chromium, folder
-}
-
-// missing ends a test that lacks a tool: in CI that is a failure.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
 }
