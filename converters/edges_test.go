@@ -177,6 +177,7 @@ func TestEdgeCasesOfBoxes(t *testing.T) {
 		{name: "7 Infinity", root: raw(`{"id": 9, "class_id": 1, "bbox": [1, 2, Infinity, 3]}`), refused: "bad_number", example: "Infinity"},
 		{name: "7 1e999", root: raw(`{"id": 9, "class_id": 1, "bbox": [1, 2, 1e999, 3]}`), refused: "bad_number", example: "1e999"},
 		{name: "7 a string", root: raw(`{"id": 9, "class_id": 1, "bbox": [1, "2", 3, 4]}`), refused: "bad_number", example: "a string"},
+		{name: "7 a box beyond every image", root: first(box(1, 1, 2, 1e308, 1e308)), refused: "coordinate_too_large", example: "image 0"},
 		{name: "8 a box in fractions", root: first(box(1, .25, .25, .5, .5)), refused: "bbox_looks_normalized"},
 		{name: "8 a box in declared fractions", root: first(m{"class_id": 1, "bbox": []float64{.25, .25, .5, .5}, "bbox_format": "xywh_normalized"}), label: map[string]string{"0.txt": goodRow}},
 		{name: "9 xyxy", root: first(m{"class_id": 1, "bbox": []float64{16, 12, 48, 36}, "bbox_format": "xyxy"}), label: map[string]string{"0.txt": goodRow}},
@@ -256,6 +257,18 @@ func TestEdgeCasesOfShapes(t *testing.T) {
 		{name: "33 two polygons with one bounding box both survive", task: segmentation, root: segments(seg(1, square), seg(1, twin)),
 			label: map[string]string{"0.txt": squareRow + "0 0.250000 0.250000 0.749999 0.250000 0.749999 0.750000 0.312500 0.625000 0.250000 0.750000\n"}},
 		{name: "a polygon gives a missing box", root: segments(seg(1, square)), label: map[string]string{"0.txt": goodRow}},
+		{name: "8 a polygon in fractions", task: segmentation, root: segments(seg(1, []float64{.1, .1, .9, .1, .9, .9})), refused: "shape_looks_normalized", example: "image 0"},
+		{name: "8 a polygon in declared fractions", task: segmentation, root: segments(m{"class_id": 1, "bbox_format": "xywh_normalized", "segmentation": [][]float64{{.25, .25, .75, .25, .75, .75, .25, .75}}}), label: map[string]string{"0.txt": squareRow}},
+		{name: "8 keypoints in fractions", task: posing, root: poses(m{"class_id": 1, "bbox": []float64{16, 12, 32, 24}, "keypoints": []float64{.25, .25, 2, .5, .5, 1}}), refused: "shape_looks_normalized", example: "image 0"},
+		{name: "8 keypoints in the corner are pixels", task: posing, root: poses(m{"class_id": 1, "bbox": []float64{0, 0, 64, 48}, "keypoints": []float64{0, 0, 2, 1, 1, 2}}),
+			label: map[string]string{"0.txt": "0 0.500000 0.500000 1.000000 1.000000 0.000000 0.000000 2 0.015625 0.020833 2\n"}},
+		{name: "7 a polygon beyond float64's arithmetic", task: segmentation, root: segments(seg(1, []float64{-1e308, -1e308, 1e308, -1e308, 1e308, 1e308})), refused: "coordinate_too_large", example: "image 0"},
+		{name: "35 numbers that make no whole points", task: posing, root: poses(m{"class_id": 1, "bbox": []float64{1, 2, 30, 40}, "keypoints": []float64{1, 2, 2, 3, 4}}), refused: "keypoint_count"},
+		{name: "35 numbers that make no whole points anywhere", task: posing, root: func(t *testing.T) string {
+			return dataset(t, 3, func(int) []any {
+				return []any{m{"class_id": 1, "bbox": []float64{16, 12, 32, 24}, "keypoints": []float64{1, 2, 2, 3, 4}}}
+			}, nil)
+		}, refused: "keypoint_count", count: 3},
 		{name: "35 another number of keypoints", task: posing, root: poses(m{"class_id": 1, "bbox": []float64{1, 2, 30, 40}, "keypoints": []float64{1, 2, 2}}), refused: "keypoint_count"},
 		{name: "35 v missing", task: posing, root: func(t *testing.T) string {
 			return dataset(t, 3, func(int) []any {

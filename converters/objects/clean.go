@@ -8,6 +8,7 @@
 package objects
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -19,6 +20,10 @@ import (
 // minSide is the smallest side of a box, as a fraction of the image's: labels
 // are written with six decimals, and a smaller one would read as zero.
 const minSide = 1e-6
+
+// maxCoordinate is far beyond any image, in pixels, and far from where the
+// arithmetic of float64 overflows.
+const maxCoordinate = 1e9
 
 // Object is one object in the pixels of the displayed frame.
 type Object struct {
@@ -145,11 +150,26 @@ func (c cleaner) box() (box [4]float64, ok bool) {
 	if c.o.Format >= catalog.XYWHNormalized {
 		box[0], box[2] = box[0]*c.width, box[2]*c.width
 		box[1], box[3] = box[1]*c.height, box[3]*c.height
-	} else if box[2] > box[0] && box[3] > box[1] && max(b[0], b[1], b[2], b[3]) <= 1 && c.width > 1 && c.height > 1 {
+	}
+	if c.farOut(box[:]) {
+		return box, false
+	}
+	if c.inPixels() && box[2] > box[0] && box[3] > box[1] && max(b[0], b[1], b[2], b[3]) <= 1 {
 		c.report(LooksNormalized)
 		return box, false
 	}
 	return c.clip(box)
+}
+
+// farOut reports coordinates that nobody can have meant.
+func (c cleaner) farOut(values []float64) bool {
+	for _, v := range values {
+		if !(math.Abs(v) <= maxCoordinate) {
+			c.report(FarOut)
+			return true
+		}
+	}
+	return false
 }
 
 func (c cleaner) clip(box [4]float64) ([4]float64, bool) {

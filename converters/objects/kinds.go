@@ -9,6 +9,11 @@ var (
 	LooksNormalized = problem.Kind{Code: "bbox_looks_normalized", Severity: problem.Error,
 		Message: "boxes are smaller than a pixel and look like fractions of the image",
 		Hint:    `Write bbox in pixels, or declare "bbox_format": "xywh_normalized".`}
+	ShapeLooksNormalized = problem.Kind{Code: "shape_looks_normalized", Severity: problem.Error,
+		Message: "annotations have polygons or keypoints that lie within the first pixel and look like fractions of the image",
+		Hint:    `Write segmentation and keypoints in pixels, or declare "bbox_format": "xywh_normalized", which they follow.`}
+	FarOut = problem.Kind{Code: "coordinate_too_large", Severity: problem.Error,
+		Message: "annotations have a coordinate that no image reaches", Hint: "Correct or remove these annotations."}
 	Degenerate = problem.Kind{Code: "degenerate_bbox", Severity: problem.Warning,
 		Message: "boxes have no area and are left out"}
 	Outside = problem.Kind{Code: "object_outside", Severity: problem.Warning,
@@ -36,7 +41,7 @@ var (
 	BoxWithoutKeypoints = problem.Kind{Code: "box_without_keypoints", Severity: problem.Warning,
 		Message: "annotations have a box and no keypoints among others that have them; all their keypoints count as not labelled"}
 	KeypointCount = problem.Kind{Code: "keypoint_count", Severity: problem.Error,
-		Message: "annotations have another number of keypoints than the others",
+		Message: "annotations have another number of keypoints than the others, or numbers that make no whole points",
 		Hint:    "All objects of a pose dataset have the same skeleton; write 0, 0, 0 for a point that is not labelled."}
 	KeypointOutside = problem.Kind{Code: "keypoint_outside", Severity: problem.Warning,
 		Message: "keypoints are outside of their image and count as not labelled"}

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"math"
+	"slices"
 
 	"github.com/vision-platform/trainer-agent/converters/catalog"
 	"github.com/vision-platform/trainer-agent/converters/geometry"
@@ -16,6 +17,13 @@ const minArea = 1e-3
 func (c cleaner) shaped(out Object) (Object, bool) {
 	rings, ok := c.rings(&out)
 	if !ok {
+		return out, false
+	}
+	if slices.ContainsFunc(rings, c.farOut) {
+		return out, false
+	}
+	if c.ringsAreFractions(rings) {
+		c.report(ShapeLooksNormalized)
 		return out, false
 	}
 	clipped := false

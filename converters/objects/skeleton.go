@@ -19,7 +19,9 @@ func newSkeleton(c *catalog.Catalog) Skeleton {
 	counts := make(map[int]int)
 	for i := range c.Objects.Len() {
 		if o := c.Objects.At(i); o.Keypoints != nil {
-			counts[pointsOf(o, s.Dims)]++
+			if n := pointsOf(o, s.Dims); n > 0 {
+				counts[n]++
+			}
 		}
 	}
 	if n := len(c.KeypointNames); n > 0 && counts[n] > 0 {
@@ -65,6 +67,8 @@ func dims(c *catalog.Catalog) int {
 	return 2
 }
 
+// pointsOf is how many points an annotation has, or -1 when its numbers do not
+// make whole points.
 func pointsOf(o *catalog.Object, dims int) int {
 	if o.Dims != 0 {
 		dims = int(o.Dims)
@@ -130,7 +134,14 @@ func swapSide(n string) string {
 // labelled is 0, 0, 0: some readers drop the image for coordinates out of range,
 // whatever the visibility.
 func (c cleaner) keypoints() ([]float64, bool) {
-	n := c.Skeleton.Points
+	n, dims := c.Skeleton.Points, c.Skeleton.Dims
+	if c.o.Dims != 0 {
+		dims = int(c.o.Dims)
+	}
+	if c.o.Keypoints != nil && (n == 0 || pointsOf(c.o, dims) != n) {
+		c.report(KeypointCount)
+		return nil, false
+	}
 	if n == 0 {
 		return nil, false // counted once for the dataset
 	}
@@ -139,12 +150,8 @@ func (c cleaner) keypoints() ([]float64, bool) {
 		c.report(BoxWithoutKeypoints)
 		return out, true
 	}
-	dims := c.Skeleton.Dims
-	if c.o.Dims != 0 {
-		dims = int(c.o.Dims)
-	}
-	if pointsOf(c.o, dims) != n {
-		c.report(KeypointCount)
+	if c.pointsAreFractions(dims) {
+		c.report(ShapeLooksNormalized)
 		return nil, false
 	}
 	for p := range n {
