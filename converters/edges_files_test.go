@@ -330,6 +330,11 @@ func TestEdgeCasesOfClassification(t *testing.T) {
 	}
 	for _, e := range []edge{
 		{name: "37 several labels", root: of(map[int][]any{0: {m{"class_id": 1}, m{"class_id": 5}}}), refused: "several_labels", example: "image 0"},
+		{name: "37 one label in other words", root: of(map[int][]any{0: {m{"class_id": 1}, m{"class_id": 1, "class_name": "cat"}, m{"class_name": "cat"}}}), check: func(t *testing.T, p *converters.Prepared) {
+			if p.Splits[0].PerClass[0] != 2 {
+				t.Errorf("%+v", p.Splits)
+			}
+		}},
 		{name: "38 a class that is in train only", root: of(map[int][]any{5: {m{"class_id": 1}}, 7: {m{"class_id": 1}}}), refused: "class_missing_in_split", example: `"dog" in val`},
 		{name: "38 a class without images", root: func(t *testing.T) string {
 			return dataset(t, 4, func(i int) []any { return []any{m{"class_id": []int{1, 5}[i%2]}} }, m{

@@ -188,6 +188,15 @@ func TestEdgeCasesOfBoxes(t *testing.T) {
 		{name: "14 an unknown class id", root: first(box(2, 16, 12, 32, 24)), refused: "unknown_class"},
 		{name: "14 an id beyond float64", root: raw(`{"class_id": 9007199254740993, "bbox": [1, 2, 3, 4]}`), refused: "unknown_class"},
 		{name: "36 null and empty annotations", root: raw(`null, {}, {"class_id": 1, "bbox": [16, 12, 32, 24]}`), problem: "null_entry", count: 2, label: map[string]string{"0.txt": goodRow}},
+		{name: "36 no box", root: raw(`{"id": 9, "class_id": 1}, {"class_id": 1, "bbox": [16, 12, 32, 24]}`), refused: "no_bbox", example: "annotation 9 of image 0"},
+		{name: "36 an empty box and a null one", root: raw(`{"id": 9, "class_id": 1, "bbox": []}, {"id": 10, "class_id": 1, "bbox": null}`), refused: "no_bbox", count: 2},
+		{name: "36 the class of a whole image among boxes", root: func(t *testing.T) string {
+			return folder(t, m{"images/0.jpg": jpegOf(64, 48), "images/1.jpg": jpegOf(64, 48), "images/2.jpg": jpegOf(64, 48),
+				"annotations.json": m{"classes": []any{m{"id": 1, "name": "cat"}}, "images": []any{
+					m{"id": 0, "file_name": "0.jpg", "annotation": m{"class_id": 1}},
+					m{"id": 1, "file_name": "1.jpg", "annotations": []any{good()}},
+					m{"id": 2, "file_name": "2.jpg", "annotations": []any{good()}}}}})
+		}, problem: "class_of_whole_image", example: "image 0", label: map[string]string{"0.txt": ""}},
 		{name: "36 no class", root: raw(`{"bbox": [1, 2, 3, 4]}`), refused: "no_class"},
 		{name: "36 annotation ids 0 and twice are numbered from 1 in COCO", task: contract.TaskObjectDetection, format: contract.FormatCOCO,
 			root: first(m{"id": 0, "class_id": 1, "bbox": []float64{1, 2, 3, 4}}, m{"id": 0, "class_id": 1, "bbox": []float64{2, 2, 3, 4}}), check: func(t *testing.T, p *converters.Prepared) {

@@ -85,6 +85,9 @@ func (r Rules) NeedsKeypoints() bool { return r.Task == contract.TaskPoseEstimat
 // Clean appends the usable objects of image i, width × height pixels, to dst. It
 // may be called from several goroutines.
 func (r Rules) Clean(dst []Object, c *catalog.Catalog, i int, width, height int, problems *problem.List) []Object {
+	if c.Images[i].Label >= 0 {
+		problems.Add(WholeImage, i, "image %s", c.Images[i].ID)
+	}
 	for _, k := range c.ObjectsOf(i) {
 		one := cleaner{r, c, c.Objects.At(int(k)), int(k), float64(width), float64(height), problems}
 		if o, ok := one.clean(); ok {

@@ -6,6 +6,8 @@ import "github.com/vision-platform/trainer-agent/converters/problem"
 var (
 	NoBox = problem.Kind{Code: "no_bbox", Severity: problem.Error,
 		Message: "annotations have no bbox, and nothing to derive one from", Hint: "Add bbox [x, y, width, height] in pixels."}
+	WholeImage = problem.Kind{Code: "class_of_whole_image", Severity: problem.Warning,
+		Message: "images have a class of their own, which says nothing about the objects in them; it is not used"}
 	LooksNormalized = problem.Kind{Code: "bbox_looks_normalized", Severity: problem.Error,
 		Message: "boxes are smaller than a pixel and look like fractions of the image",
 		Hint:    `Write bbox in pixels, or declare "bbox_format": "xywh_normalized".`}

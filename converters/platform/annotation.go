@@ -46,6 +46,7 @@ var boxFormats = map[string]catalog.BoxFormat{
 type draft struct {
 	object     catalog.Object
 	image      int32 // index into reader.images, nested, or -1 when absent
+	single     bool  // not in a list: it may be the class of the whole image
 	class      use
 	background bool
 	badNumber  string // what is wrong, naming the field
@@ -55,7 +56,7 @@ type draft struct {
 	keys       int
 }
 
-// annotation reads one entry of an annotations list. Image is nested, or
+// annotation reads one entry of an annotations list. Image is nested or single, or
 // -1 at the top level.
 func (d *reader) annotation(image int32) error {
 	c, err := d.s.peek()
@@ -69,6 +70,9 @@ func (d *reader) annotation(image int32) error {
 	}
 	d.id = d.id[:0]
 	a := draft{image: image, class: use{-1, -1}}
+	if image == single {
+		a.image, a.single = nested, true
+	}
 	a.object.ID = catalog.NoID
 	var seen seenKeys
 	err = d.s.object(func(key []byte) error {
@@ -249,21 +253,10 @@ func (d *reader) add(a *draft) {
 	}
 	a.object.Image = a.image
 	a.object.Class = d.useIndex(a.class, a.background)
-	if a.image == nested && !a.object.HasGeometry() && !a.object.Crowd {
-		d.label(a.object.Class)
+	if a.image == nested && !a.object.HasGeometry() && !a.object.Crowd && d.current.Label == catalog.NoLabel &&
+		(a.single || a.background) {
+		d.current.Label = a.object.Class
 		return
 	}
 	d.c.Objects.Append(a.object)
-}
-
-// label keeps the class of a whole image. A use of the same class in other words
-// counts as another class here; resolve tells them apart.
-func (d *reader) label(class int32) {
-	switch im := d.current; im.Label {
-	case catalog.NoLabel:
-		im.Label = class
-	case class:
-	default:
-		im.Label = catalog.ManyLabels
-	}
 }

@@ -10,8 +10,12 @@ import (
 )
 
 // nested marks an annotation that stands inside its image; the image's index is
-// known only at the image's end, since keys come in any order.
-const nested = -2
+// known only at the image's end, since keys come in any order. A single one, not
+// in a list, may be the class of the whole image.
+const (
+	nested = -2
+	single = -3
+)
 
 var imageKeys = map[string]uint{
 	"id": 1, "file_name": 2, "width": 3, "height": 4, "split": 5, "annotation": 6, "annotations": 7,
@@ -77,7 +81,7 @@ func (d *reader) imageField(im *catalog.Image, key uint) (err error) {
 		}
 		switch c {
 		case '{':
-			err = d.annotation(nested)
+			err = d.annotation(single)
 		case '[':
 			err = d.s.array(func() error { return d.annotation(nested) })
 		default:

@@ -60,6 +60,9 @@ func (d *reader) resolve() {
 			d.problems.Add(UnknownClass, order, "%s of image %s", objectName(o, order), d.c.Images[o.Image].ID)
 			return false
 		}
+		if im := &d.c.Images[o.Image]; o.Class == catalog.Background && im.Label == catalog.NoLabel && !o.HasGeometry() {
+			im.Label = catalog.Background
+		}
 		return o.Class >= 0 // a background says that there is nothing
 	})
 	d.c.Arrange()
