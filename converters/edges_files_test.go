@@ -398,6 +398,13 @@ func TestEdgeCasesOfSplits(t *testing.T) {
 		{name: "39 unknown ids", root: n(4), split: `{"method": "custom", "splits": {"0": "train", "1": "train", "2": "val", "3": "test", "99": "val"}}`, problem: "split_unknown_image", example: "99", check: sizes("train 2, val 1, test 1")},
 		{name: "39 an id in two splits", root: n(4), split: `{"method": "custom", "splits": {"0": "train", "0.jpg": "val"}}`, refused: "split_contradiction"},
 		{name: "39 unlisted images", root: n(4), split: `{"method": "custom", "splits": {"0": "train", "1": "val"}}`, problem: "split_unlisted_image", count: 2},
+		{name: "39 split_config and other fields of the images", root: func(t *testing.T) string {
+			return folder(t, m{"images/0.jpg": jpegOf(64, 48), "images/1.jpg": jpegOf(64, 48), "images/2.jpg": jpegOf(64, 48),
+				"annotations.json": m{"classes": []any{m{"id": 1, "name": "cat"}}, "split_config": m{"splits": m{"0": "train", "1": "val", "2": "train"}}, "images": []any{
+					m{"id": 0, "file_name": "0.jpg", "split": "train", "annotations": []any{good()}},
+					m{"id": 1, "file_name": "1.jpg", "split": "val", "annotations": []any{good()}},
+					m{"id": 2, "file_name": "2.jpg", "split": "test", "annotations": []any{good()}}}}})
+		}, problem: "split_fields_overridden", example: "2 says test and is in train", check: sizes("train 2, val 1")},
 		{name: "39 excluded images", root: n(4), split: `{"exclude_images": [0, "1.jpg"]}`, problem: "split_excluded_image", count: 2, check: sizes("train 1, val 1")},
 		{name: "38 a class that val never sees", root: func(t *testing.T) string {
 			return dataset(t, 3, func(i int) []any { return []any{box([]int{1, 1, 5}[i], 16, 12, 32, 24)} }, m{"split_config": m{"splits": m{"0": "train", "1": "val", "2": "train"}}})

@@ -19,6 +19,8 @@ var (
 		Message: "images are not named by the split and were assigned automatically"}
 	splitIgnored = problem.Kind{Code: "split_fields_ignored", Severity: problem.Warning,
 		Message: "split fields of images are not used, because other images have none"}
+	splitOverridden = problem.Kind{Code: "split_fields_overridden", Severity: problem.Warning,
+		Message: "images have a split field that the dataset's split_config overrides"}
 	splitMoved = problem.Kind{Code: "split_moved_image", Severity: problem.Info,
 		Message: "images were moved so that neither train nor val is empty"}
 	splitExcluded = problem.Kind{Code: "split_excluded_image", Severity: problem.Info,
@@ -73,6 +75,11 @@ func (j *conversion) tell(a *split.Assignment) {
 	}{{splitUnlisted, a.Unlisted}, {splitMoved, a.Moved}, {splitExcluded, a.Excluded}} {
 		for _, i := range list.images {
 			j.problems.Add(list.kind, i, "%s", name(i))
+		}
+	}
+	for i, im := range j.catalog.Images {
+		if s := a.Splits[i]; a.Source == split.FromConfig && im.Split != "" && s != "" && s != im.Split {
+			j.problems.Add(splitOverridden, i, "%s says %s and is in %s", name(i), im.Split, s)
 		}
 	}
 	if a.Ignored > 0 {

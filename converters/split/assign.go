@@ -89,7 +89,7 @@ func (a *Assignment) choose(d Dataset, job *contract.SplitStrategy) contract.Spl
 		}
 	}
 	if job != nil {
-		plan.Stratify = job.Stratify
+		plan.Stratify = plan.Stratify || job.Stratify
 	}
 	for _, other := range []*contract.SplitStrategy{job, d.Config} {
 		if other == nil {

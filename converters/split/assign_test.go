@@ -217,6 +217,27 @@ func TestStratifiedKeepsClassRatios(t *testing.T) {
 	}
 }
 
+func TestADatasetThatIsStratifiedStaysSo(t *testing.T) {
+	config, err := ParseConfig([]byte(`{"ratio": [0.5, 0.5], "stratify": true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Dataset{Images: numbered(40), Config: config, Classes: func(i int) []int { return []int{i % 20} }}
+	for _, job := range []*contract.SplitStrategy{nil, parse(t, `{"method": "use_dataset"}`)} {
+		perClass := map[int]int{}
+		for i, s := range assign(t, d, job).Splits {
+			if s == contract.SplitTrain {
+				perClass[i%20]++
+			}
+		}
+		for class := range 20 {
+			if perClass[class] != 1 {
+				t.Errorf("job %+v: %d of 2 images of class %d are in train", job, perClass[class], class)
+			}
+		}
+	}
+}
+
 func TestEveryImageLandsInExactlyOneSplit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(0, 60).Draw(t, "n")
