@@ -78,6 +78,36 @@ func TestYOLODatasetBecomesCOCO(t *testing.T) {
 	}
 }
 
+// TestImagesForTestingAreNeverTrainedOn: a dataset of train and test, without val,
+// is common, and only its training images may be shared out.
+func TestImagesForTestingAreNeverTrainedOn(t *testing.T) {
+	yolo, folders := m{"data.yaml": "train: images/train\ntest: images/test\nnames: [cat]\n"}, m{}
+	for i := range 10 {
+		for split, n := range map[string]int{"train": 10, "test": 5} {
+			if i < n {
+				name := fmt.Sprintf("%s/%s%d", split, split, i)
+				yolo["images/"+name+".jpg"], yolo["labels/"+name+".txt"] = jpegOf(64, 48), goodRow
+				folders[fmt.Sprintf("%s/%s/%d.jpg", split, []string{"cat", "dog"}[i%2], i)] = jpegOf(64, 48)
+			}
+		}
+	}
+	for task, root := range map[contract.TaskType]string{contract.TaskObjectDetection: folder(t, yolo), classifying: folder(t, folders)} {
+		r := request(t, root, task, contract.ResolveFormat(contract.FrameworkUltralytics, task))
+		r.Split = strategy(t, `{"method": "use_dataset", "stratify": true}`)
+		p := prepare(t, r)
+		if splitSizes(p) != "train 8/8, val 2/2, test 5/5" || find(p, "no_validation_split").Count != 10 {
+			t.Errorf("%s: %s %v", task, splitSizes(p), p.Problems)
+		}
+	}
+	only := folder(t, m{"val2017/a.jpg": jpegOf(64, 48), "val2017/b.jpg": jpegOf(64, 48), "val2017/c.jpg": jpegOf(64, 48), "val2017/d.jpg": jpegOf(64, 48),
+		"annotations/instances_val2017.json": m{"categories": []any{m{"id": 1, "name": "cat"}},
+			"images":      []any{m{"id": 1, "file_name": "a.jpg"}, m{"id": 2, "file_name": "b.jpg"}, m{"id": 3, "file_name": "c.jpg"}, m{"id": 4, "file_name": "d.jpg"}},
+			"annotations": []any{m{"id": 1, "image_id": 1, "category_id": 1, "bbox": []float64{1, 2, 30, 40}}}}})
+	if p := prepare(t, request(t, only, contract.TaskObjectDetection, contract.FormatYOLO)); p.SplitSource != "default" || p.Splits[0].Images != 3 {
+		t.Errorf("only val: %s %s", p.SplitSource, splitSizes(p))
+	}
+}
+
 func TestYOLOLabelsThatTheReaderDropsAreNamed(t *testing.T) {
 	for row, want := range map[string]string{
 		"0 .5 .5 .2\n":             "has 4 columns",

@@ -97,7 +97,7 @@ func readCOCO(t *source.Tree, files []string, problems *problem.List) (*catalog.
 		}
 		join(all, c, file, problems)
 	}
-	settle(all)
+	settle(all, problems)
 	all.Arrange()
 	return all, nil
 }

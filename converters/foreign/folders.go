@@ -42,8 +42,8 @@ func recogniseFolders(_ *source.Tree, names []string, task contract.TaskType) *L
 			c.Images = append(c.Images, catalog.Image{ID: name, File: name, Split: split})
 		}
 		if len(c.Images) > 0 {
-			return &Layout{Name: "imagefolder", read: func(*problem.List) (*catalog.Catalog, error) {
-				return folderCatalog(&c, folders, withSplits), nil
+			return &Layout{Name: "imagefolder", read: func(problems *problem.List) (*catalog.Catalog, error) {
+				return folderCatalog(&c, folders, withSplits, problems), nil
 			}}
 		}
 	}
@@ -55,7 +55,7 @@ func hidden(parts []string) bool {
 }
 
 // folderCatalog numbers the classes by code point over all splits.
-func folderCatalog(c *catalog.Catalog, folders map[string]int, withSplits bool) *catalog.Catalog {
+func folderCatalog(c *catalog.Catalog, folders map[string]int, withSplits bool, problems *problem.List) *catalog.Catalog {
 	list := make([]string, 0, len(folders))
 	for folder := range folders {
 		list = append(list, folder)
@@ -72,7 +72,7 @@ func folderCatalog(c *catalog.Catalog, folders map[string]int, withSplits bool) 
 	for i := range c.Images {
 		c.Images[i].Label = int32(folders[strings.Split(c.Images[i].File, "/")[at]])
 	}
-	settle(c)
+	settle(c, problems)
 	c.Arrange()
 	return c
 }

@@ -43,6 +43,8 @@ func Recognise(t *source.Tree, task contract.TaskType) *Layout {
 var (
 	TwoSplits = problem.Kind{Code: "image_in_two_splits", Severity: problem.Error,
 		Message: "images are in two splits", Hint: "What is trained on cannot be validated on; give each split images of its own."}
+	NoValidation = problem.Kind{Code: "no_validation_split", Severity: problem.Info,
+		Message: "images are shared out between train and val, because the dataset has only one of these"}
 	NoLabels = problem.Kind{Code: "no_label_files", Severity: problem.Error,
 		Message: "images have no label file where the reader looks for it",
 		Hint:    "For images/.../x.jpg the label is labels/.../x.txt: the last /images/ of the path becomes /labels/."}
@@ -76,14 +78,24 @@ func splitOf(name string) contract.Split {
 	return ""
 }
 
-// settle gives the images their split fields. Without a validation split there
-// is nothing to keep: the dataset is split as if it had said nothing.
-func settle(c *catalog.Catalog) {
-	split := slices.ContainsFunc(c.Images, func(im catalog.Image) bool { return im.Split == contract.SplitVal })
+// settle gives the images their split fields. A dataset without train or without
+// val has not said how to share these out: that is decided as if it had said
+// nothing, among the images that are not for testing.
+func settle(c *catalog.Catalog, problems *problem.List) {
+	counts := make(map[contract.Split]int)
+	for _, im := range c.Images {
+		counts[im.Split]++
+	}
+	whole := counts[contract.SplitTrain] > 0 && counts[contract.SplitVal] > 0
+	tests := counts[contract.SplitTest] > 0 && counts[contract.SplitTest] < len(c.Images)
 	for i := range c.Images {
-		if c.Images[i].HasSplit = split; !split {
-			c.Images[i].Split = ""
+		im := &c.Images[i]
+		if im.HasSplit = whole || tests; !whole && (im.Split != contract.SplitTest || !tests) {
+			im.Split = ""
 		}
+	}
+	if !whole && tests {
+		problems.AddN(NoValidation, len(c.Images)-counts[contract.SplitTest], 0, "%d more are for testing", counts[contract.SplitTest])
 	}
 }
 

@@ -143,7 +143,7 @@ func (r *yoloReader) read() (*catalog.Catalog, error) {
 	}
 	r.classes()
 	r.c.Flip = r.config.FlipIdx
-	settle(r.c)
+	settle(r.c, r.problems)
 	r.c.Arrange()
 	return r.c, nil
 }
