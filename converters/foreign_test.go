@@ -108,6 +108,31 @@ func TestImagesForTestingAreNeverTrainedOn(t *testing.T) {
 	}
 }
 
+// TestYOLOConfigurationsThatAreWrongAreNamed, where they were read over before and
+// the classes lost their names and the images their split.
+func TestYOLOConfigurationsThatAreWrongAreNamed(t *testing.T) {
+	for config, want := range map[string]string{
+		"train: images/train\nval: images/val\nnames: [no, dog\n":              "data.yaml cannot be read: it is no configuration of a dataset: [",
+		"train: images/train\nval: images/val\nnc: two\nnames: [no, dog]\n":    "data.yaml cannot be read: it is no configuration of a dataset: [3:5] ",
+		"train: images/train\nval: images/val\nnames: {0: cat, x: dog}\n":      `names in data.yaml are not class numbers ("x")`,
+		"train: images/train\nval: images/valid\nnames: {0: cat, -1: dog}\n":   `names in data.yaml are not class numbers ("-1")`,
+		"train: images/train\nval: images/train\nnc: 1\nnames: {0: a, 1: b}\n": "images are in two splits",
+	} {
+		_, err := converters.Prepare(t.Context(), request(t, yoloFolder(t, m{"data.yaml": config}), contract.TaskObjectDetection, contract.FormatYOLO))
+		if f := contract.AsFailure(err); f == nil || f.Code != contract.CodeDatasetInvalid || !strings.Contains(f.Message, want) || strings.Contains(f.Message, "\n") || f.Hint == "" {
+			t.Errorf("%q: %v", config, err)
+		}
+	}
+	p := prepare(t, request(t, yoloFolder(t, m{"data.yaml": "train: images/train\nval: images/valid\nnames: [null, dog]\n"}), contract.TaskObjectDetection, contract.FormatYOLO))
+	if find(p, "no_images_there").Examples[0] != "val: images/valid" || p.Classes.Classes[0].Name != "class 0" {
+		t.Errorf("%+v", p)
+	}
+	other := yoloFolder(t, m{"a.yaml": "not: [closed", "docker.yml": "train: 7"}) // not ours to judge
+	if p := prepare(t, request(t, other, contract.TaskObjectDetection, contract.FormatYOLO)); splitSizes(p) != "train 2/3, val 1/1" {
+		t.Error(splitSizes(p))
+	}
+}
+
 func TestYOLOLabelsThatTheReaderDropsAreNamed(t *testing.T) {
 	for row, want := range map[string]string{
 		"0 .5 .5 .2\n":             "has 4 columns",

@@ -54,6 +54,10 @@ var (
 		Message: "label rows are such that Ultralytics drops the whole image", Hint: "Correct or remove these rows."}
 	BadList = problem.Kind{Code: "listed_image_missing", Severity: problem.Warning,
 		Message: "lines of image lists name a file that is not in the dataset"}
+	NothingThere = problem.Kind{Code: "no_images_there", Severity: problem.Warning,
+		Message: "entries of data.yaml lead to no image"}
+	BadClassKey = problem.Kind{Code: "bad_class_number", Severity: problem.Error,
+		Message: "keys of names in data.yaml are not class numbers", Hint: "Number the classes from 0."}
 	UnnamedClass = problem.Kind{Code: "class_without_name", Severity: problem.Info,
 		Message: "classes have no name and are called after their number"}
 	ClassesDiffer = problem.Kind{Code: "categories_differ", Severity: problem.Error,

@@ -4,13 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"os"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/catalog"
@@ -25,81 +24,6 @@ const (
 	maxListBytes   = 1 << 30
 	maxPathBytes   = 4096
 )
-
-// yoloConfig is data.yaml.
-type yoloConfig struct {
-	Path  string `yaml:"path"`
-	Train any    `yaml:"train"`
-	Val   any    `yaml:"val"`
-	// Validation is another name of val that Ultralytics takes.
-	Validation any   `yaml:"validation"`
-	Test       any   `yaml:"test"`
-	Names      any   `yaml:"names"`
-	NC         int   `yaml:"nc"`
-	KptShape   []int `yaml:"kpt_shape"`
-	FlipIdx    []int `yaml:"flip_idx"`
-}
-
-// recogniseYOLO takes a folder with a data.yaml (any name) that has train and
-// val, or with images/{train,val} and labels/.
-func recogniseYOLO(t *source.Tree, names []string, task contract.TaskType) *Layout {
-	if task == contract.TaskImageClassification || task == contract.TaskZeroShotClassification {
-		return nil
-	}
-	for _, name := range names {
-		ext := strings.ToLower(path.Ext(name))
-		if (ext != ".yaml" && ext != ".yml") || strings.Contains(name, "/") {
-			continue
-		}
-		config, err := readConfig(t.Path(name))
-		if err != nil || (config.Names == nil && config.NC == 0) || config.Train == nil {
-			continue
-		}
-		return yoloLayout(t, names, t.Path(name), *config, task)
-	}
-	if len(below(names, "labels")) == 0 || len(below(names, "images")) == 0 {
-		return nil
-	}
-	config := yoloConfig{Train: "images"}
-	if len(below(names, "images/train")) > 0 {
-		config.Train = "images/train"
-		for _, dir := range []string{"val", "valid", "validation"} {
-			if config.Val == nil && len(below(names, "images/"+dir)) > 0 {
-				config.Val = "images/" + dir
-			}
-		}
-		if len(below(names, "images/test")) > 0 {
-			config.Test = "images/test"
-		}
-	}
-	return yoloLayout(t, names, "", config, task)
-}
-
-func yoloLayout(t *source.Tree, names []string, file string, config yoloConfig, task contract.TaskType) *Layout {
-	if config.Val == nil {
-		config.Val = config.Validation
-	}
-	return &Layout{Name: "yolo", Annotations: file, read: func(problems *problem.List) (*catalog.Catalog, error) {
-		r := &yoloReader{t: t, names: names, config: config, task: task, problems: problems, c: new(catalog.Catalog)}
-		return r.read()
-	}}
-}
-
-func readConfig(file string) (*yoloConfig, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxConfigBytes {
-		return nil, fmt.Errorf("%s is too large for a configuration", file)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	config := new(yoloConfig)
-	return config, yaml.Unmarshal(text, config)
-}
 
 type yoloReader struct {
 	t        *source.Tree
@@ -122,6 +46,9 @@ func (r *yoloReader) read() (*catalog.Catalog, error) {
 		list, err := r.images(part.value)
 		if err != nil {
 			return nil, err
+		}
+		if len(list) == 0 && part.value != nil {
+			r.problems.Add(NothingThere, slices.Index(contract.Splits, part.split), "%s: %v", part.split, part.value)
 		}
 		for _, name := range list {
 			if before, twice := split[name]; twice {
@@ -244,13 +171,16 @@ func (r *yoloReader) classes() {
 	switch v := r.config.Names.(type) {
 	case []any:
 		for i, name := range v {
-			names[i] = fmt.Sprint(name)
+			names[i] = className(name)
 		}
 	case map[string]any:
-		for key, name := range v {
-			if i, err := strconv.Atoi(key); err == nil {
-				names[i] = fmt.Sprint(name)
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			i, err := strconv.Atoi(key)
+			if err != nil || i < 0 {
+				r.problems.Add(BadClassKey, 0, "%q", key)
+				continue
 			}
+			names[i] = className(v[key])
 		}
 	default:
 		for i, name := range r.classFile() {
@@ -262,13 +192,21 @@ func (r *yoloReader) classes() {
 		n = max(n, i+1)
 	}
 	for i := range min(n, 1<<20) {
-		name, ok := names[i]
-		if !ok {
+		name := names[i]
+		if name == "" {
 			name = fmt.Sprint("class ", i)
 			r.problems.Add(UnnamedClass, i, "%d", i)
 		}
 		r.c.Classes = append(r.c.Classes, catalog.Class{ID: json.RawMessage(strconv.Itoa(i)), Name: name})
 	}
+}
+
+// className is a name as text; empty for null.
+func className(v any) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(v)
 }
 
 // classFile reads the names that labelling tools leave beside the labels.
