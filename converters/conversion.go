@@ -60,7 +60,9 @@ func (j *conversion) run(ctx context.Context) (*Prepared, error) {
 		return nil, err
 	}
 	p := &plan.Plan{Catalog: j.catalog, Problems: j.problems}
-	p.Select(files, w.reader)
+	if err := p.Select(ctx, files, w.reader); err != nil {
+		return nil, err
+	}
 	p.Rules = objects.NewRules(j.catalog, j.Task, w.keepCrowd, j.problems)
 	j.assign(p)
 	if j.DryRun || j.refused() != nil {

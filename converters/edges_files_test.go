@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters"
@@ -51,6 +52,25 @@ func bmpOf(w, h int) []byte {
 	var out bytes.Buffer
 	_ = bmp.Encode(&out, picture(w, h))
 	return out.Bytes()
+}
+
+func tiffOf(t *testing.T, w, h int) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := tiff.Encode(&out, picture(w, h), nil); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// turnedTIFF has orientation 6: tag 274 in front of 277, in place of 296.
+func turnedTIFF(t *testing.T, w, h int) []byte {
+	content := tiffOf(t, w, h)
+	at := bytes.LastIndex(content, []byte("\x15\x01\x03\x00"))
+	last := bytes.LastIndex(content, []byte("\x28\x01\x03\x00"))
+	copy(content[at+12:last+12], bytes.Clone(content[at:last]))
+	copy(content[at:], "\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00")
+	return content
 }
 
 // images are the image files of a prepared folder below their split.
@@ -165,6 +185,11 @@ func TestEdgeCasesOfFiles(t *testing.T) {
 		{name: "28 zero bytes", root: named(m{"z.jpg": []byte{}}), problem: "broken_image", example: "0 bytes", check: has()},
 		{name: "28 truncated JPEG", root: named(m{"t.jpg": jpegOf(200, 200)[:900]}), problem: "broken_image", check: has()},
 		{name: "28 truncated PNG", root: named(m{"t.png": pngOf(200, 200)[:300]}), problem: "broken_image", check: has()},
+		{name: "28 truncated BMP", root: named(m{"t.bmp": bmpOf(200, 200)[:900]}), problem: "broken_image", check: has()},
+		{name: "28 truncated GIF, which would have been converted", root: named(m{"t.gif": gifOf(200, 200)[:900]}), problem: "broken_image", example: `"t.gif"`, check: has()},
+		{name: "28 a GIF that no decoder takes", root: named(m{"t.gif": append(slices.Clip(gifOf(200, 200)[:900]), ';')}), problem: "broken_image", example: `"t.gif"`, check: has()},
+		{name: "28 truncated TIFF", root: named(m{"t.tif": tiffOf(t, 200, 200)[:900]}), problem: "broken_image", check: has()},
+		{name: "12 EXIF 6 outside of JPEG is written upright", root: named(m{"t.tif": turnedTIFF(t, 48, 64)}), problem: "orientation_baked", example: `"t.tif"`, check: has("t.png")},
 		{name: "17 Unicode forms", root: func(t *testing.T) string {
 			root := named(nil)(t) // annotations composed, disk decomposed
 			put(t, root, m{"images/e\u0301.jpg": whole, "annotations.json": m{"classes": []any{m{"id": 1, "name": "cat"}}, "images": []any{

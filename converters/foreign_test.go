@@ -185,6 +185,19 @@ func TestClassFoldersAreUsedWithTheirOwnSplit(t *testing.T) {
 	}
 }
 
+// TestImagesThatNoFrameworkListsAreReported: their suffix keeps them out of its list.
+func TestImagesThatNoFrameworkListsAreReported(t *testing.T) {
+	files := m{}
+	for _, name := range []string{"train/a/1", "train/b/1", "val/a/1", "val/b/1"} {
+		files[name+".jpg"] = jpegOf(32, 32)
+	}
+	files["train/a/2.jfif"], files["val/b/2.ppm"], files["train/stray.png"], files["train/stray.jpg"] = jpegOf(32, 32), "P6 1 1 255 abc", pngOf(32, 32), jpegOf(32, 32)
+	p := prepare(t, request(t, folder(t, files), contract.TaskImageClassification, contract.FormatImageFolder))
+	if splitSizes(p) != "train 3/3, val 2/2" || fmt.Sprint(find(p, "not_an_image").Examples, find(p, "unlisted_file").Examples) != `["val/b/2.ppm"] ["train/stray.jpg" "train/stray.png"]` {
+		t.Errorf("%s %+v", splitSizes(p), p.Problems)
+	}
+}
+
 func TestClassFoldersWithoutSplitsAreSplit(t *testing.T) {
 	files := m{}
 	for i := range 10 {

@@ -30,7 +30,7 @@ var Reader = plan.Reader{
 		imagefile.JPEG: true, imagefile.PNG: true, imagefile.BMP: true, imagefile.TIFF: true,
 		imagefile.WebP: true, imagefile.GIF: true, imagefile.AVIF: true, imagefile.JP2: true,
 	},
-	Disputed: []int{2, 3, 4, 5, 6, 7, 8},
+	Disputed: func(string, int) bool { return true },
 }
 
 // Renumbered is the problem of ids that COCO cannot have.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"math"
 	"sync"
 
 	// Formats whose header the standard decoders read.
@@ -44,7 +45,7 @@ type Info struct {
 	Width       int // pixels of the displayed frame: orientation applied; 0 when unknown
 	Height      int
 	Orientation int  // EXIF, 1–8; 1 when there is none
-	Ends        bool // the file ends as its format should; JPEG: with FF D9
+	Ends        bool // the file ends as its format should, as far as its header says; JPEG: with FF D9
 	Bytes       int64
 }
 
@@ -236,11 +237,27 @@ func (w *window) other(info *Info) error {
 	info.Width, info.Height = config.Width, config.Height
 	switch info.Format {
 	case TIFF:
-		info.Orientation = orientation(io.NewSectionReader(w.r, 0, w.size))
+		whole := io.NewSectionReader(w.r, 0, w.size)
+		info.Orientation, info.Ends = orientation(whole), tiffEnds(whole, w.size)
 	case WebP:
-		info.Orientation = w.webpOrientation()
+		info.Orientation, info.Ends = w.webpOrientation(), w.says(4)+8 <= w.size
+	case BMP:
+		said := w.says(2)
+		info.Ends = said > 0 && said <= w.size
+	case GIF:
+		tail := w.at(w.size-1, 1)
+		info.Ends = tail != nil && tail[0] == 0x3b
 	}
 	return nil
+}
+
+// says is the length of the file that stands in its header at an offset.
+func (w *window) says(at int64) int64 {
+	b := w.at(at, 4)
+	if b == nil {
+		return math.MaxInt64 / 2
+	}
+	return int64(binary.LittleEndian.Uint32(b))
 }
 
 func (w *window) webpOrientation() int {

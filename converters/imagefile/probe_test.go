@@ -115,6 +115,11 @@ func TestProbe(t *testing.T) {
 		{"GIF", encode(t, GIF, 40, 30), Info{GIF, 40, 30, 1, true, 0}},
 		{"BMP", encode(t, BMP, 40, 30), Info{BMP, 40, 30, 1, true, 0}},
 		{"TIFF", encode(t, TIFF, 40, 30), Info{TIFF, 40, 30, 1, true, 0}},
+		{"GIF without its end", encode(t, GIF, 40, 30)[:900], Info{GIF, 40, 30, 1, false, 0}},
+		{"BMP without its end", encode(t, BMP, 40, 30)[:2000], Info{BMP, 40, 30, 1, false, 0}},
+		{"TIFF of strips without its end", cutStrips(t), Info{TIFF, 40, 30, 1, false, 0}},
+		{"WebP", webp, Info{WebP, 1, 1, 1, true, 0}},
+		{"WebP without its end", webp[:30], Info{WebP, 1, 1, 1, false, 0}},
 		{"HEIC", []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00"), Info{HEIC, 0, 0, 1, true, 0}},
 		{"AVIF", []byte("\x00\x00\x00\x18ftypavif\x00\x00\x00\x00"), Info{AVIF, 0, 0, 1, true, 0}},
 		{"text", []byte("hello"), Info{Unknown, 0, 0, 1, true, 0}},
@@ -124,6 +129,32 @@ func TestProbe(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %+v", c.name, got, err, c.want)
 		}
 	}
+}
+
+// webp is the smallest lossy picture there is (libwebp's test of one pixel).
+var webp = []byte("RIFF\x24\x00\x00\x00WEBPVP8 \x18\x00\x00\x000\x01\x00\x9d\x01\x2a\x01\x00\x01\x00\x02\x00\x34\x25\xa4\x00\x03p\x00\xfe\xfb\xfd\x50\x00")
+
+// cutStrips is a TIFF with its directory in front whose pixels are half there.
+func cutStrips(t *testing.T) []byte {
+	t.Helper()
+	whole := encode(t, TIFF, 40, 30)
+	at := binary.LittleEndian.Uint32(whole[4:])
+	pixels, directory := whole[8:at], bytes.Clone(whole[at:])
+	moved := uint32(8 + len(directory))
+	count := int(binary.LittleEndian.Uint16(directory))
+	for i := range count {
+		field := directory[2+12*i:]
+		kind, n := binary.LittleEndian.Uint16(field[2:]), binary.LittleEndian.Uint32(field[4:])
+		size := map[uint16]uint32{3: 2, 4: 4, 5: 8}[kind] * n
+		switch value := binary.LittleEndian.Uint32(field[8:]); {
+		case binary.LittleEndian.Uint16(field) == tagStripStarts:
+			binary.LittleEndian.PutUint32(field[8:], moved)
+		case size > 4:
+			binary.LittleEndian.PutUint32(field[8:], value-at+8)
+		}
+	}
+	out := append([]byte("II*\x00\x08\x00\x00\x00"), directory...)
+	return append(out, pixels[:len(pixels)/2]...)
 }
 
 func TestBrokenFilesAreErrors(t *testing.T) {
@@ -176,6 +207,7 @@ func FuzzProbe(f *testing.F) {
 	for _, format := range []string{JPEG, PNG, GIF, BMP, TIFF} {
 		f.Add(encode(f, format, 20, 20))
 	}
+	f.Add(webp)
 	f.Add(turned(encode(f, JPEG, 20, 20), binary.LittleEndian, 6))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		info, err := probe(bytes.NewReader(content), int64(len(content)))

@@ -7,9 +7,9 @@ package plan
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -17,7 +17,6 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/imagefile"
 	"github.com/vision-platform/trainer-agent/converters/objects"
 	"github.com/vision-platform/trainer-agent/converters/problem"
-	"github.com/vision-platform/trainer-agent/converters/source"
 	"github.com/vision-platform/trainer-agent/converters/staging"
 )
 
@@ -91,64 +90,12 @@ func (im *Image) Put(f *staging.Folder) error {
 	case Copy:
 		return f.Copy(im.Path, name)
 	case Convert:
-		return f.Fill(name, func(out io.Writer) error { return imagefile.WritePNG(out, im.Path) })
+		return f.Fill(name, func(out io.Writer) error {
+			if err := imagefile.WritePNG(out, im.Path); err != nil {
+				return fmt.Errorf("converting %s to PNG: %w", im.Path, err)
+			}
+			return nil
+		})
 	}
 	return f.Link(im.Path, name)
-}
-
-// Reader is what is known of the program that will read the images.
-type Reader struct {
-	Formats map[string]bool // of content, that it reads
-	MinSide int             // smaller images are dropped by it; 0 for none
-	// Disputed are the EXIF orientations on which readers of the layout disagree
-	// with each other, or with themselves: those images are written upright.
-	Disputed []int
-}
-
-// The problems of images that a reader does not take.
-var (
-	TooSmall = problem.Kind{Code: "image_too_small", Severity: problem.Warning,
-		Message: "images have a side of less than 10 pixels, which Ultralytics drops; they are left out"}
-	Converted = problem.Kind{Code: "image_converted", Severity: problem.Info,
-		Message: "images are in a format that not every reader takes and are written as PNG"}
-	Unreadable = problem.Kind{Code: "unreadable_format", Severity: problem.Warning,
-		Message: "images are in a format that the reader does not take and that cannot be converted here; they are left out",
-		Hint:    "Convert them to JPEG or PNG."}
-	Turned = problem.Kind{Code: "orientation_baked", Severity: problem.Info,
-		Message: "images have an EXIF orientation on which readers disagree; they are written upright as PNG"}
-)
-
-// decodable are the formats that WritePNG reads.
-var decodable = map[string]bool{
-	imagefile.JPEG: true, imagefile.PNG: true, imagefile.GIF: true,
-	imagefile.BMP: true, imagefile.TIFF: true, imagefile.WebP: true,
-}
-
-// Select decides for every image whether and how it is handed to the reader.
-// The images it leaves out are reported.
-func (p *Plan) Select(files []source.File, r Reader) {
-	for i, f := range files {
-		if f.Path == "" {
-			continue
-		}
-		im := Image{Index: i, Path: f.Path, Rel: f.Rel, Width: f.Width, Height: f.Height}
-		switch {
-		case min(f.Width, f.Height) < r.MinSide:
-			p.Problems.Add(TooSmall, i, "%q is %dx%d", f.Rel, f.Width, f.Height)
-			continue
-		case !r.Formats[f.Format] && !decodable[f.Format]:
-			p.Problems.Add(Unreadable, i, "%q is %s", f.Rel, f.Format)
-			continue
-		case !r.Formats[f.Format]:
-			p.Problems.Add(Converted, i, "%q is %s", f.Rel, f.Format)
-			im.Mode = Convert
-		case slices.Contains(r.Disputed, f.Orientation) && decodable[f.Format]:
-			p.Problems.Add(Turned, i, "%q", f.Rel)
-			im.Mode = Convert
-		case f.Format == imagefile.JPEG && !f.Ends:
-			im.Mode = Copy
-		}
-		im.Rel = withSuffix(f.Rel, f.Format, im.Mode)
-		p.Images = append(p.Images, im)
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/unicode/norm"
@@ -164,25 +165,25 @@ func trimBase(files []File) {
 	}
 }
 
-// IsImage reports whether a file's suffix is one of an image.
+// IsImage reports whether a file's suffix is one of an image, be it of a format
+// that no reader here takes: whoever put it there should hear of it.
 func IsImage(name string) bool { return imageSuffixes[strings.ToLower(path.Ext(name))] }
 
 var imageSuffixes = map[string]bool{
-	".jpg": true, ".jpeg": true, ".png": true, ".bmp": true, ".gif": true, ".tif": true,
-	".tiff": true, ".webp": true, ".heic": true, ".avif": true, ".jp2": true,
+	".jpg": true, ".jpeg": true, ".jpe": true, ".jfif": true, ".mpo": true, ".png": true, ".bmp": true,
+	".gif": true, ".tif": true, ".tiff": true, ".webp": true, ".heic": true, ".heif": true, ".avif": true,
+	".jp2": true, ".dng": true, ".pfm": true, ".ppm": true, ".pgm": true, ".svg": true,
 }
 
 func reportUnlisted(t *Tree, used []int32, base string, problems *problem.List) {
-	n, example := 0, ""
+	var unlisted []string
 	for i, name := range t.names {
-		if used[i] > 0 || !strings.HasPrefix(name, base) || !IsImage(name) {
-			continue
-		}
-		if n++; example == "" || name < example {
-			example = name
+		if used[i] == 0 && strings.HasPrefix(name, base) && IsImage(name) {
+			unlisted = append(unlisted, name)
 		}
 	}
-	if n > 0 {
-		problems.AddN(Unlisted, n, 0, "%q", example)
+	slices.Sort(unlisted)
+	for i, name := range unlisted {
+		problems.Add(Unlisted, i, "%q", name)
 	}
 }

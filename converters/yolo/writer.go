@@ -25,14 +25,17 @@ import (
 const ConfigName = "data.yaml"
 
 // Reader is what Ultralytics reads: it drops images with a side below 10 pixels
-// and disagrees with itself on EXIF orientations 5 and 7.
+// and disagrees with itself on EXIF orientations 5 and 7. Those of other formats
+// than JPEG are turned by some versions of OpenCV and Pillow and not by others.
 var Reader = plan.Reader{
 	Formats: map[string]bool{
 		imagefile.JPEG: true, imagefile.PNG: true, imagefile.BMP: true, imagefile.TIFF: true,
 		imagefile.WebP: true, imagefile.HEIC: true, imagefile.AVIF: true, imagefile.JP2: true,
 	},
-	MinSide:  10,
-	Disputed: []int{5, 7},
+	MinSide: 10,
+	Disputed: func(format string, orientation int) bool {
+		return orientation == 5 || orientation == 7 || format != imagefile.JPEG
+	},
 }
 
 // The problems of YOLO labels.
