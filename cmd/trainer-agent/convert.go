@@ -113,6 +113,17 @@ func (c *ConvertCmd) request() (converters.Request, error) {
 		return r, contract.Failf(contract.CodeConfigInvalid, "%q is not a task type.", c.Task).
 			WithHint("Use one of %s.", strings.Join(known, ", "))
 	}
+	if r.Format == contract.FormatNone {
+		return r, contract.Failf(contract.CodeConfigInvalid, "%q leaves the dataset as it is; there is nothing to convert.", c.To).
+			WithHint("Use yolo, imagefolder or coco.")
+	}
+	if c.Images < 1 || c.Images > preview.MaxImages {
+		return r, contract.Failf(contract.CodeConfigInvalid, "--images is %d.", c.Images).
+			WithHint("A contact sheet has 1 to %d images.", preview.MaxImages)
+	}
+	if err := c.outside(); err != nil {
+		return r, err
+	}
 	if !c.DryRun && c.Out == "" && c.Preview == "" {
 		return r, contract.Failf(contract.CodeConfigInvalid, "Where to write is not said.").
 			WithHint("Give --out DIR, --preview FILE.png or --dry-run.")
@@ -132,11 +143,43 @@ func (c *ConvertCmd) request() (converters.Request, error) {
 	return r, nil
 }
 
+// outside refuses an output folder inside of the dataset: it would be part of the
+// dataset the next time.
+func (c *ConvertCmd) outside() error {
+	from, err := resolved(c.From)
+	if err != nil {
+		return err
+	}
+	out, err := resolved(c.Out)
+	if err != nil {
+		return err
+	}
+	if inside, err := filepath.Rel(from, out); c.Out != "" && err == nil && inside != "." && filepath.IsLocal(inside) {
+		return contract.Failf(contract.CodeConfigInvalid, "The output folder %s is in the dataset.", c.Out).
+			WithHint("Choose a folder outside of %s: the dataset is never changed.", c.From)
+	}
+	return nil
+}
+
+// resolved is an absolute path without symbolic links, as far as it is there.
+func resolved(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	for dir := path; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			return real + strings.TrimPrefix(path, dir), nil
+		}
+	}
+	return path, nil
+}
+
 // scratch is a folder for what is unpacked. It is beside the output, so that
 // images can be linked and outlive it.
 func (c *ConvertCmd) scratch() (string, error) {
 	parent := ""
-	if c.Out != "" {
+	if c.Out != "" && !c.DryRun {
 		parent = filepath.Dir(filepath.Clean(c.Out))
 		if err := os.MkdirAll(parent, 0o755); err != nil {
 			return "", fmt.Errorf("creating the output folder: %w", err)
@@ -212,6 +255,9 @@ var splitWords = map[string]string{
 func (c *ConvertCmd) draw(ctx context.Context, p *converters.Prepared, task contract.TaskType) error {
 	if c.Preview == "" {
 		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(c.Preview), 0o755); err != nil {
+		return fmt.Errorf("creating the folder of the contact sheet: %w", err)
 	}
 	f, err := os.Create(c.Preview)
 	if err != nil {
