@@ -11,11 +11,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/pause"
 )
 
 const (
@@ -91,7 +91,7 @@ func (w *Watcher) sendOutput(ctx context.Context, prefix, name string, f file, a
 		if failure, ok := errors.AsType[*contract.Failure](err); ok && !failure.Retryable {
 			break
 		}
-		pause(ctx, retryAt(w.opt.Now(), try).Sub(w.opt.Now()))
+		_ = pause.For(ctx, retryAt(w.opt.Now(), try).Sub(w.opt.Now()))
 	}
 	m.Epoch = 0
 	return m, err
@@ -109,15 +109,6 @@ func torn(root *os.Root, f file) bool {
 	}
 	defer func() { _ = h.Close() }()
 	return inspect(h, f.version.size, path.Base(f.rel)) == cut
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 // listOutputs finds the outputs within the limits.

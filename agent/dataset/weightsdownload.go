@@ -11,11 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/pause"
 )
 
 // connect asks for the file from the byte that was reached, and asks again where
@@ -23,14 +23,8 @@ import (
 func (w *weights) connect(ctx context.Context) error {
 	for {
 		err := w.request(ctx)
-		switch {
-		case err == nil || errors.Is(err, contract.ErrObjectChanged):
+		if err == nil || errors.Is(err, contract.ErrObjectChanged) {
 			return err
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		}
-		if f, final := errors.AsType[*contract.Failure](err); final {
-			return f
 		}
 		if err := w.again(ctx, err); err != nil {
 			return err
@@ -40,13 +34,19 @@ func (w *weights) connect(ctx context.Context) error {
 
 // again waits before another try, or says that there is none.
 func (w *weights) again(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if f, final := errors.AsType[*contract.Failure](err); final {
+		return f
+	}
 	w.tries++
 	if w.tries >= w.Attempts {
 		return contract.Failf(contract.CodeWeightsUnavailable, "downloading %s: %w", w.name(), w.masked(err)).
 			WithHint("Check that the address is reachable from the node.")
 	}
 	w.Log.Debug("the download of the weights broke off and goes on", "byte", w.have, "error", w.masked(err))
-	return pause(ctx, w.Backoff<<min(w.tries-1, 5))
+	return pause.For(ctx, w.Backoff<<min(w.tries-1, 5))
 }
 
 func (w *weights) request(ctx context.Context) error {
@@ -157,14 +157,8 @@ func (w *weights) receive(ctx context.Context) error {
 		}
 		err := w.read(w.body)
 		w.hangUp()
-		switch {
-		case err == nil:
+		if err == nil {
 			return nil
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		}
-		if f, final := errors.AsType[*contract.Failure](err); final {
-			return f
 		}
 		if err := w.again(ctx, err); err != nil {
 			return err
@@ -205,15 +199,4 @@ func (w *weights) masked(err error) error {
 		return u.Err // its text would show the query
 	}
 	return err
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/pause"
 )
 
 // ending is how one probe's life ended, as far as the restart policy cares.
@@ -40,16 +41,16 @@ func (m *Monitor) Run(ctx context.Context) {
 			failures, backoff = nil, time.Second
 		}
 		failures = append(within(failures, now), now)
-		pause := backoff
+		rest := backoff
 		backoff = min(2*backoff, backoffMax)
 		if len(failures) > failuresMax {
 			m.raise([]contract.GPUFault{{
 				Kind: contract.GPUProbe, Index: -1, Time: now,
 				Message: fmt.Sprintf("The GPU probe failed %d times in %v and rests for %v: %s", len(failures), failureSpan, offFor, end.reason),
 			}})
-			failures, backoff, pause = nil, time.Second, offFor
+			failures, backoff, rest = nil, time.Second, offFor
 		}
-		sleep(ctx, pause)
+		_ = pause.For(ctx, rest) // the loop looks at ctx
 	}
 }
 
@@ -67,13 +68,4 @@ func (m *Monitor) off(reason string) {
 	m.reason = reason
 	m.mu.Unlock()
 	m.opts.Logger.Info("GPUs are not watched", "reason", reason)
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/pause"
 )
 
 // Run is the one sender: it delivers what waits, in order and one at a time,
@@ -75,8 +76,8 @@ func (o *Outbox) head() (record, bool, error) {
 // send delivers one message, or puts it aside when the backend refuses it.
 func (o *Outbox) send(ctx context.Context, r record, pace *rate.Limiter) error {
 	if !o.isFlushing() {
-		if err := o.pause(ctx, pace); err != nil {
-			return err
+		if pause.For(ctx, pace.Reserve().Delay()) != nil { // the pace at which a backlog is drained
+			return ctx.Err()
 		}
 	}
 	p := parcel{path: r.kind.Path(o.opts.JobID), key: o.key(r.seq), trace: o.opts.TraceID, body: r.body}
@@ -101,22 +102,6 @@ func (o *Outbox) send(ctx context.Context, r record, pace *rate.Limiter) error {
 	}
 	o.refused(r, out)
 	return nil
-}
-
-// pause keeps the pace at which a backlog is drained.
-func (o *Outbox) pause(ctx context.Context, pace *rate.Limiter) error {
-	wait := pace.Reserve().Delay()
-	if wait == 0 {
-		return nil
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (o *Outbox) isFlushing() bool {

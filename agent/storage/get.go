@@ -9,12 +9,12 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/pause"
 )
 
 // Stat asks for an object's size and ETag.
@@ -180,7 +180,7 @@ func (r *reader) again(err error) error {
 	}
 	r.store.cfg.Log.Debug("a download broke off and goes on", "key", r.key, "byte", r.next, "error", err)
 	r.store.cfg.OnRetry()
-	return sleep(r.ctx, backoff(r.breaks-1, r.store.cfg.MaxBackoff)/4)
+	return pause.For(r.ctx, backoff(r.breaks-1, r.store.cfg.MaxBackoff)/4)
 }
 
 func (r *reader) reopen() error {
@@ -211,15 +211,4 @@ func (r *reader) Close() error {
 	r.left = 0
 	r.drop(fs.ErrClosed)
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
+	"github.com/vision-platform/trainer-agent/internal/pause"
 )
 
 const (
@@ -64,14 +65,7 @@ func (c *Cache) pause(ctx context.Context) error {
 	if poll <= 0 {
 		poll = defaultPoll
 	}
-	t := time.NewTimer(poll/2 + rand.N(poll))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return pause.For(ctx, poll/2+rand.N(poll))
 }
 
 // try takes the lock without waiting: shared for a complete entry, exclusive to
