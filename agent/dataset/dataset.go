@@ -218,7 +218,7 @@ func (f *fetcher) workers(perTransfer int) int {
 	if f.Workers > 0 {
 		return f.Workers
 	}
-	n := min(16, max(4, 2*runtime.GOMAXPROCS(0)))
+	n := min(16, max(4, runtime.GOMAXPROCS(0)))
 	if f.latency > 10*time.Millisecond {
 		n *= 2
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 
 	"github.com/alecthomas/kong"
@@ -48,7 +49,15 @@ type exitCode int
 
 func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-func main() { os.Exit(run(os.Args[1:])) }
+// spareProcessors are what Go's scheduler gets beyond the cores. While none is
+// idle it takes the processor away from every system call of more than 20 µs,
+// and a data set is a hundred thousand files to create, at 30 µs each.
+const spareProcessors = 2
+
+func main() {
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcessors)
+	os.Exit(run(os.Args[1:]))
+}
 
 // newParser makes the parser of the command line.
 func newParser() (*kong.Kong, error) {

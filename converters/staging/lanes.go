@@ -22,8 +22,21 @@ type Lane struct {
 
 func (l *Lane) left() int { return (len(l.Items) - l.next) * l.Weight }
 
+// share is what one more worker would have to do.
+func (l *Lane) share() int { return l.left() / (l.workers + 1) }
+
 // laneBatch is how many items a worker takes at a time.
 const laneBatch = 128
+
+// laneWorkers is how many workers a lane has at most: creating a file takes most
+// of the time of one, and a third would only wait for the folder.
+const laneWorkers = 2
+
+// workers is how many goroutines create files. Two processors stay idle: while
+// none is, Go's scheduler takes the processor away from every system call of more
+// than 20 µs, which those that create a file are, and to get it back costs more
+// than that.
+func workers() int { return max(2, runtime.GOMAXPROCS(0)-2) }
 
 // Work calls do for every item of every lane, from several goroutines, with the
 // lane's folder, which is nil when d is. Start is called once in every goroutine
@@ -34,7 +47,7 @@ func (d *Dir) Work(ctx context.Context, lanes []Lane, progress func(done, total 
 	defer cancel(nil)
 	s := newSchedule(lanes, progress)
 	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
+	for range workers() {
 		wg.Go(func() {
 			do := start()
 			for l := s.enter(); l != nil; l = s.enter() {
@@ -95,7 +108,7 @@ func newSchedule(lanes []Lane, progress func(done, total int)) *schedule {
 }
 
 // enter gives a worker a lane: the largest that nobody began, else the one with
-// the most left for each of its workers; nil when all is taken.
+// the most left for each of its workers; nil when there is nothing to help with.
 func (s *schedule) enter() *Lane {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +118,7 @@ func (s *schedule) enter() *Lane {
 		s.begun = append(s.begun, l)
 	} else {
 		for _, b := range s.begun {
-			if share := b.left() / (b.workers + 1); share > 0 && (l == nil || share > l.left()/(l.workers+1)) {
+			if b.workers < laneWorkers && b.left() > 0 && (l == nil || b.share() > l.share()) {
 				l = b
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -105,7 +104,7 @@ func TestWorkStopsAtTheFirstError(t *testing.T) {
 			return boom
 		}
 	})
-	if !errors.Is(err, boom) || count > runtime.GOMAXPROCS(0) {
+	if !errors.Is(err, boom) || count > workers() {
 		t.Errorf("%v after %d items", err, count)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
