@@ -2,6 +2,7 @@ package checkpoints
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -183,16 +184,16 @@ func TestAFolderGoesOnWhereItsUploadBroke(t *testing.T) {
 func TestAFolderRotatedAwayDuringItsUploadLeavesNothing(t *testing.T) {
 	b := newBucket()
 	r := newRig(t, b, nil)
+	rotated, rotate := context.WithCancel(t.Context())
 	b.onRead = func(key string, at int64) {
 		if strings.HasSuffix(key, "epoch-1/optimizer.pt") && at > 0 {
 			_ = os.RemoveAll(r.path("checkpoint-10"))
+			rotate()
 		}
 	}
 	r.run()
 	r.huggingFaceStep(10, "1.0", 0, nil)
-	for len(b.names()) == 0 {
-		r.awaitLooks(1)
-	}
+	<-rotated.Done()
 	for len(b.names()) > 0 {
 		r.awaitLooks(1)
 	}
