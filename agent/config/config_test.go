@@ -124,7 +124,7 @@ func TestRangesAreChecked(t *testing.T) {
 		"CHECKPOINT_FREQUENCY": {"-1"}, "MAX_TRAINING_TIME_SECONDS": {"0"}, "OPTIMIZATION_LEVEL": {"4"},
 		"CONFIDENCE_THRESHOLD": {"1.5", "-0.1"}, "INPUT_SIZE": {"[640]", "[0, 640]", "640"}, "AGENT_STOP_GRACE": {"0s", "2h"},
 		"JOB_ID": {"a/b", "..", "a b", strings.Repeat("x", 129)}, "BACKEND_BASE_URL": {"api.example.com", "ftp://x", "http://u:p@x", "http://x?a=1"},
-		"AGENT_RUN_AS": {"root", "1000", "-1:0"}, "AGENT_UPLOAD_BANDWIDTH": {"-1", "fast", "1e300"}, "AGENT_XID_FATAL": {"a,b"},
+		"AGENT_RUN_AS": {"root", "1000", "-1:0", ":", "1000:", ":1000", "1:2:3", "1 :1", "4294967295:0", "0:4294967295"}, "AGENT_UPLOAD_BANDWIDTH": {"-1", "fast", "1e300"}, "AGENT_XID_FATAL": {"a,b"},
 		"SPLIT_STRATEGY": {"{}x", `{"method":"weekly"}`}, "IMAGE_PATHS": {"a.jpg", "[1]"}, "CONFIG_JSON": {"[]", "null", "{"},
 		"CHECKPOINT_PATH": {"/tmp/best.pt", "s3://bucket"},
 	} {

@@ -161,7 +161,8 @@ func (i *Identity) Decode(v string) error {
 	uid, gid, ok := strings.Cut(v, ":")
 	u, errU := strconv.ParseUint(uid, 10, 32)
 	g, errG := strconv.ParseUint(gid, 10, 32)
-	if !ok || errU != nil || errG != nil {
+	// The last number is (uid_t)−1, which means "no change" to the kernel.
+	if !ok || errU != nil || errG != nil || u == math.MaxUint32 || g == math.MaxUint32 {
 		return fmt.Errorf("expected uid:gid, both as numbers")
 	}
 	i.UID, i.GID = uint32(u), uint32(g)

@@ -5,8 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -16,23 +14,7 @@ type Identity struct {
 	Groups   []uint32 // supplementary; none by default
 }
 
-// ParseIdentity reads AGENT_RUN_AS: "uid:gid" or "uid", in numbers, because the
-// image's passwd file is the child's business and not the agent's.
-func ParseIdentity(s string) (Identity, error) {
-	user, group, both := strings.Cut(s, ":")
-	if !both {
-		group = user
-	}
-	uid, err1 := strconv.ParseUint(user, 10, 32)
-	gid, err2 := strconv.ParseUint(group, 10, 32)
-	// The last number is (uid_t)−1, which means "no change" to the kernel.
-	if err1 != nil || err2 != nil || uid == 1<<32-1 || gid == 1<<32-1 {
-		return Identity{}, fmt.Errorf("%q is not uid:gid in numbers, for example 1000:1000", s)
-	}
-	return Identity{UID: uint32(uid), GID: uint32(gid)}, nil
-}
-
-// String is the form that ParseIdentity reads.
+// String is the form of AGENT_RUN_AS.
 func (id Identity) String() string { return fmt.Sprintf("%d:%d", id.UID, id.GID) }
 
 // current reports whether the agent already is this, so nothing needs dropping.

@@ -14,19 +14,6 @@ import (
 	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
-func TestParseIdentity(t *testing.T) {
-	for in, want := range map[string]string{"1000:1000": "1000:1000", "1000": "1000:1000", "0:5": "0:5"} {
-		if got, err := ParseIdentity(in); err != nil || got.String() != want {
-			t.Errorf("%s gives %v, %v", in, got, err)
-		}
-	}
-	for _, in := range []string{"", ":", "user", "1000:", ":1000", "-1:0", "4294967295:0", "1:2:3", "1 :1"} {
-		if got, err := ParseIdentity(in); err == nil {
-			t.Errorf("%q gives %v", in, got)
-		}
-	}
-}
-
 func TestRunAsDropsEverythingAndOnlyInTheChild(t *testing.T) {
 	need.Root(t)
 	dir := openToOthers(t)

@@ -269,8 +269,8 @@ func peek([]string) int {
 
 // drop is an agent that tries to start a child as somebody else.
 func drop(args []string) int {
-	id, err := ParseIdentity(args[0])
-	if err != nil {
+	var id Identity
+	if _, err := fmt.Sscanf(args[0], "%d:%d", &id.UID, &id.GID); err != nil {
 		return 90
 	}
 	s, err := NewSupervisor(Options{})
