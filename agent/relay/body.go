@@ -24,7 +24,6 @@ const maxFields = 1024
 // below as it came.
 type body struct {
 	fields []field
-	nulled int // numbers that were NaN, ±Inf or beyond float64
 }
 
 // decode checks a body against the contract. A syntaxError is for 400, a
@@ -60,7 +59,6 @@ func decode(kind contract.Kind, b []byte) (*body, error) {
 		// bytes when out grows into another array.
 		d.set(name, s.out[from:len(s.out):len(s.out)])
 	}
-	d.nulled = s.nulled
 	if err := s.end(); err != nil {
 		return nil, err
 	}

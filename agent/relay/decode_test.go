@@ -26,13 +26,10 @@ func TestPythonsNumbersBecomeNull(t *testing.T) {
 		`{"a":0.1000,"b":1E5,"c":-0}`:            `{"a":0.1000,"b":1E5,"c":-0}`,
 		" {\n\t\"a\" : [ ] , \"b\" : { } }\r\n":  `{"a":[],"b":{}}`,
 	} {
-		clean, _, err := Clean([]byte(body))
+		clean, err := Clean([]byte(body))
 		if err != nil || string(clean) != want {
 			t.Errorf("%s became %s (%v), want %s", body, clean, err, want)
 		}
-	}
-	if _, nulled, _ := Clean([]byte(`[NaN,Infinity,-Infinity,1e999,1,null,"NaN"]`)); nulled != 4 {
-		t.Errorf("counted %d numbers, want 4", nulled)
 	}
 }
 
@@ -65,7 +62,7 @@ func TestWhatIsNotJSONIsRefusedWithItsPlace(t *testing.T) {
 		strings.Repeat(`{"a":`, 65): "nested deeper",
 		strings.Repeat("[", 4<<20):  "nested deeper",
 	} {
-		_, _, err := Clean([]byte(body))
+		_, err := Clean([]byte(body))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: %v, want an error with %q", body, err, want)
 		}
@@ -237,7 +234,7 @@ func FuzzClean(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		clean, nulled, err := Clean(b)
+		clean, err := Clean(b)
 		var theirs any
 		valid := json.Unmarshal(b, &theirs) == nil
 		if err != nil {
@@ -250,12 +247,12 @@ func FuzzClean(f *testing.F) {
 		if err := json.Unmarshal(clean, &ours); err != nil {
 			t.Fatalf("%q became %q, which is no JSON: %v", b, clean, err)
 		}
-		if valid && (nulled > 0 || !reflect.DeepEqual(ours, theirs)) {
+		if valid && !reflect.DeepEqual(ours, theirs) {
 			t.Fatalf("%q became %q", b, clean)
 		}
-		again, n, err := Clean(clean)
-		if err != nil || n != 0 || !bytes.Equal(again, clean) {
-			t.Fatalf("%q is not clean: %q %d %v", clean, again, n, err)
+		again, err := Clean(clean)
+		if err != nil || !bytes.Equal(again, clean) {
+			t.Fatalf("%q is not clean: %q %v", clean, again, err)
 		}
 	})
 }

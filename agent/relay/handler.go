@@ -55,7 +55,6 @@ func (r *Relay) reply(w http.ResponseWriter, answer any, refused *refusal) {
 	status := http.StatusOK
 	if refused != nil {
 		answer, status = refused, refused.status
-		r.count(func(s *Stats) { s.Refused++ })
 		if refused.retryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(refused.retryAfter))
 		}
@@ -98,9 +97,6 @@ func (r *Relay) callback(kind contract.Kind, w http.ResponseWriter, req *http.Re
 	d, err := decode(kind, raw)
 	if err != nil {
 		return nil, invalid(err)
-	}
-	if d.nulled > 0 {
-		r.count(func(s *Stats) { s.Nulled += d.nulled })
 	}
 	return r.accept(req, kind, d)
 }
@@ -177,7 +173,6 @@ func invalid(err error) *refusal {
 func (r *Relay) accept(req *http.Request, kind contract.Kind, d *body) (any, *refusal) {
 	key := req.Header.Get(contract.HeaderIdempotencyKey)
 	if answer, known := r.repeated.get(key); known {
-		r.count(func(s *Stats) { s.Repeated++ })
 		return answer, nil
 	}
 	r.enrich(kind, d)
@@ -188,7 +183,6 @@ func (r *Relay) accept(req *http.Request, kind contract.Kind, d *body) (any, *re
 		return nil, r.unaccepted(err)
 	}
 	r.repeated.add(key, answer)
-	r.count(func(s *Stats) { s.Accepted++ })
 	return answer, nil
 }
 

@@ -131,7 +131,7 @@ func TestTheOutboxsRefusalsReachTheChild(t *testing.T) {
 				t.Errorf("%v: %s answered %d %v", c.err, kind, a.status, a.body)
 			}
 		}
-		if seen != 0 || r.Stats().Accepted != 0 {
+		if seen != 0 {
 			t.Errorf("%v: shown %d messages", c.err, seen)
 		}
 	}

@@ -20,7 +20,6 @@ func (s *scanner) number(sh *shape) error {
 	case sh.kind != kindAny && sh.kind != kindNumber:
 		return sh.unlike("the number " + shown(string(token)))
 	case !finite:
-		s.nulled++
 		s.out = append(s.out, "null"...)
 	default:
 		s.out = append(s.out, token...)

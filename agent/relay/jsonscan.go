@@ -44,25 +44,24 @@ func in(name string, err error) error {
 // and numbers beyond float64 as null. It builds nothing in memory beside out, so
 // a body costs twice its size however it is nested.
 type scanner struct {
-	in     []byte
-	pos    int
-	out    []byte
-	depth  int
-	nulled int // numbers that became null
+	in    []byte
+	pos   int
+	out   []byte
+	depth int
 }
 
 // Clean turns JSON as Python writes it into JSON as everybody reads it: NaN,
-// ±Infinity and numbers beyond float64 become null, and are counted. The error
-// says what is wrong where.
-func Clean(b []byte) (clean []byte, nulled int, err error) {
+// ±Infinity and numbers beyond float64 become null. The error says what is
+// wrong where.
+func Clean(b []byte) (clean []byte, err error) {
 	s := &scanner{in: b, out: make([]byte, 0, len(b))}
 	if !utf8.Valid(b) {
-		return nil, 0, &syntaxError{0, "the text is not UTF-8"}
+		return nil, &syntaxError{0, "the text is not UTF-8"}
 	}
 	if err := s.value(anything); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return s.out, s.nulled, s.end()
+	return s.out, s.end()
 }
 
 func (s *scanner) end() error {

@@ -93,17 +93,6 @@ type Relay struct {
 	bodies   *semaphore.Weighted
 	best     *record
 	repeated *recent
-
-	mu     sync.Mutex
-	counts Stats
-}
-
-// Stats counts what the child sent in this life of the agent.
-type Stats struct {
-	Accepted int
-	Refused  int // answered with 4xx or 5xx, for whatever reason
-	Nulled   int // numbers that were NaN, ±Inf or beyond float64
-	Repeated int // requests with an Idempotency-Key that was accepted before
 }
 
 // New starts a relay with a token of its own.
@@ -175,22 +164,6 @@ func (r *Relay) URL() string { return r.url }
 
 // Token is the child's CALLBACK_TOKEN: good only here, only for this run.
 func (r *Relay) Token() string { return r.token }
-
-// Best is the best epoch by the relay's own record; false when there is none yet.
-func (r *Relay) Best() (Best, bool) { return r.best.get() }
-
-// Stats returns the counters.
-func (r *Relay) Stats() Stats {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.counts
-}
-
-func (r *Relay) count(fn func(*Stats)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	fn(&r.counts)
-}
 
 // Close stops the relay: requests in work get their answers until ctx ends.
 func (r *Relay) Close(ctx context.Context) error {

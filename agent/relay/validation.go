@@ -79,15 +79,6 @@ func (r *record) save() {
 	}
 }
 
-func (r *record) get() (Best, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.best == nil {
-		return Best{}, false
-	}
-	return *r.best, true
-}
-
 // add enters a validation and says whether its epoch is the best.
 func (r *record) add(epoch int, value float64) bool {
 	r.mu.Lock()

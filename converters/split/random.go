@@ -1,7 +1,6 @@
 package split
 
 import (
-	"crypto/sha512"
 	"math/big"
 	"math/bits"
 )
@@ -30,13 +29,6 @@ func NewRandomBig(seed *big.Int) *Random {
 	r := new(Random)
 	r.seedWords(words(seed))
 	return r
-}
-
-// NewRandomString seeds as random.seed(s, version=2) does with a str: the UTF-8
-// bytes and their SHA-512, read as one big-endian number.
-func NewRandomString(s string) *Random {
-	sum := sha512.Sum512([]byte(s))
-	return NewRandomBig(new(big.Int).SetBytes(append([]byte(s), sum[:]...)))
 }
 
 // words are abs(seed) as little-endian 32-bit words, at least one.
@@ -102,12 +94,6 @@ func (r *Random) refill() {
 		r.state[i] = next
 	}
 	r.next = 0
-}
-
-// Float64 draws from [0, 1) as random.random() does.
-func (r *Random) Float64() float64 {
-	a, b := r.Uint32()>>5, r.Uint32()>>6
-	return (float64(a)*67108864 + float64(b)) * (1.0 / 9007199254740992)
 }
 
 // Below draws from [0, n) as random._randbelow does; n must be at least 1. The

@@ -110,7 +110,7 @@ func ultralyticsName(column string) string {
 // reaches it (0.99 counts: the last step of an epoch can fall short with
 // gradient accumulation) or goes beyond.
 func parseTrainerState(b []byte) ([]row, error) {
-	clean, _, err := relay.Clean(b) // json.dump writes bare NaN
+	clean, err := relay.Clean(b) // json.dump writes bare NaN
 	if err != nil {
 		return nil, err
 	}
