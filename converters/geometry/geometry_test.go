@@ -116,6 +116,20 @@ func TestMergeKeepsTheArea(t *testing.T) {
 	}
 }
 
+// TestAMaskOfNoiseIsMergedInItsTime: bridging each of its regions to the nearest
+// one took minutes.
+func TestAMaskOfNoiseIsMergedInItsTime(t *testing.T) {
+	var rings []Ring
+	for k := range 250_000 {
+		x, y := float64(k%500*2), float64(k/500*2)
+		rings = append(rings, Ring{x, y, x + 1, y, x + 1, y + 1, x, y + 1})
+	}
+	got := Merge(rings)
+	if area := math.Abs(Area(got)); area != 250_000 || len(got) != 250_000*10+249_999*2 {
+		t.Errorf("area %v of %d numbers", area, len(got))
+	}
+}
+
 func TestDistinct(t *testing.T) {
 	if got := Distinct(Ring{1, 1, 1, 1, 2, 2, 3, 3, 3, 3, 1, 1}); !reflect.DeepEqual(got, Ring{1, 1, 2, 2, 3, 3}) {
 		t.Errorf("%v", got)

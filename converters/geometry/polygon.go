@@ -112,38 +112,3 @@ func Distinct(r Ring) Ring {
 	}
 	return out
 }
-
-// Merge joins the rings of one object to a single ring, as a format with one
-// ring an object needs it: each ring is bridged to the ones before it where they
-// are nearest, there and back along the same line, so the bridge has no area
-// (the method of Ultralytics' merge_multi_segment).
-func Merge(rings []Ring) Ring {
-	if len(rings) == 0 {
-		return nil
-	}
-	out := rings[0]
-	for _, next := range rings[1:] {
-		i, j := nearest(out, next)
-		merged := make(Ring, 0, len(out)+len(next)+4)
-		merged = append(merged, out[:2*i+2]...)
-		merged = append(merged, next[2*j:]...)
-		merged = append(merged, next[:2*j+2]...)
-		merged = append(merged, out[2*i:]...)
-		out = merged
-	}
-	return out
-}
-
-// nearest finds the points of two rings with the smallest distance.
-func nearest(a, b Ring) (i, j int) {
-	best := math.Inf(1)
-	for p := 0; p+1 < len(a); p += 2 {
-		for q := 0; q+1 < len(b); q += 2 {
-			dx, dy := a[p]-b[q], a[p+1]-b[q+1]
-			if d := dx*dx + dy*dy; d < best {
-				best, i, j = d, p/2, q/2
-			}
-		}
-	}
-	return i, j
-}

@@ -11,6 +11,9 @@ import (
 // nudge is one unit of the last decimal that is written.
 const nudge = 1e-6
 
+// maxNudges bounds how far a polygon is nudged away from others with its box.
+const maxNudges = 100
+
 // labeler writes the rows of one image. It belongs to one goroutine.
 type labeler struct {
 	width, height float64
@@ -45,10 +48,7 @@ func (l *labeler) add(o *objects.Object) bool {
 	}
 	if o.Rings != nil && l.boxTaken(o.Class) {
 		l.rows[len(l.rows)-1] = bytes.Clone(row)
-		for l.shrink() {
-			if !l.boxTaken(o.Class) {
-				break
-			}
+		for tries := 0; tries < maxNudges && l.shrink() && l.boxTaken(o.Class); tries++ {
 		}
 		l.text = l.text[:from]
 		l.polygon(o.Class)
