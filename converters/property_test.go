@@ -163,14 +163,14 @@ func readRows(t *testing.T, p *converters.Prepared) map[string][][]float64 {
 	for path, text := range listing(t, p.Dir) {
 		folder, rest, _ := strings.Cut(path, "/")
 		_, name, _ := strings.Cut(rest, "/")
-		switch {
-		case folder == "labels":
+		switch folder {
+		case "labels":
 			name = strings.TrimSuffix(name, ".txt") + ".jpg"
 			begin(name)
 			for line := range strings.Lines(text) {
 				rows[name] = append(rows[name], yoloNumbers(t, line))
 			}
-		case folder == "annotations":
+		case "annotations":
 			cocoRows(t, text, begin, rows)
 		}
 	}
