@@ -31,11 +31,11 @@ type conversion struct {
 
 // writer is one format: what its reader takes, and how it is written.
 type writer struct {
-	format    contract.DatasetFormat // as it is reported
-	reader    plan.Reader
-	keepCrowd bool
-	config    string // the file to point the framework at; empty for the folder
-	write     func(context.Context, *plan.Plan, *staging.Dir, func(done, total int)) ([]plan.Count, contract.ClassMap, error)
+	format contract.DatasetFormat // as it is reported
+	reader plan.Reader
+	masks  bool   // can be written, and that an object is a crowd
+	config string // the file to point the framework at; empty for the folder
+	write  func(context.Context, *plan.Plan, *staging.Dir, func(done, total int)) ([]plan.Count, contract.ClassMap, error)
 }
 
 // writerFor picks the writer. Ultralytics classification reads class folders
@@ -63,7 +63,7 @@ func (j *conversion) run(ctx context.Context) (*Prepared, error) {
 	if err := p.Select(ctx, files, w.reader); err != nil {
 		return nil, err
 	}
-	p.Rules = objects.NewRules(j.catalog, j.Task, w.keepCrowd, j.problems)
+	p.Rules = objects.NewRules(j.catalog, j.Task, w.masks, j.problems)
 	j.assign(p)
 	if j.DryRun || j.refused() != nil {
 		return j.report(ctx, w, p)

@@ -233,6 +233,31 @@ func TestCOCODatasetsInTheLayoutsOfTheField(t *testing.T) {
 	}
 }
 
+// TestCOCOBecomesCOCOWithItsIdsAndMasks: nothing of it needs to be changed.
+func TestCOCOBecomesCOCOWithItsIdsAndMasks(t *testing.T) {
+	ring := m{"size": []int{48, 64}, "counts": []int{48 + 1, 3, 45, 1, 1, 1, 45, 3, 48*64 - 48 - 1 - 3 - 45 - 1 - 1 - 1 - 45 - 3}}
+	coco := func(id int, file string) m {
+		return m{"categories": []any{m{"id": 18, "name": "dog"}}, "images": []any{m{"id": id, "file_name": file}},
+			"annotations": []any{m{"id": 1, "image_id": id, "category_id": 18, "segmentation": ring, "keypoints": []int{1, 2, 2}, "bbox": []int{1, 1, 9, 9}}}}
+	}
+	files := m{"train/x.jpg": jpegOf(64, 48), "val/y.jpg": jpegOf(64, 48), "annotations/captions_train.json": m{"images": []any{m{"id": 7, "file_name": "x.jpg"}}, "annotations": []any{m{"id": 1, "image_id": 7, "caption": "x"}}},
+		"annotations/instances_train.json": coco(7, "x.jpg"), "annotations/instances_val.json": coco(9, "y.jpg")}
+	p := prepare(t, request(t, folder(t, files), contract.TaskInstanceSegmentation, contract.FormatCOCO))
+	if text := listing(t, p.Dir)["annotations/instances_val.json"]; len(p.Problems) != 0 || !strings.Contains(text, `"image_id": 9,`) || !strings.Contains(text, `"counts": [49, 3, 45, 1, 1, 1,`) {
+		t.Errorf("%v\n%s", p.Problems, text)
+	}
+	pose := prepare(t, request(t, folder(t, files), contract.TaskPoseEstimation, contract.FormatYOLO)) // not from the captions
+	if splitSizes(pose) != "train 1/1, val 1/1" {
+		t.Errorf("%s %v", splitSizes(pose), pose.Problems)
+	}
+	files["annotations/instances_val.json"], files["annotations/instances_val2.json"] = coco(7, "y.jpg"), coco(7, "z.jpg")
+	files["val/z.jpg"] = jpegOf(64, 48)
+	p = prepare(t, request(t, folder(t, files), contract.TaskInstanceSegmentation, contract.FormatCOCO))
+	if splitSizes(p) != "train 1/1, val 2/2" || find(p, "image_ids_renumbered").Count != 3 {
+		t.Errorf("%s %v", splitSizes(p), p.Problems)
+	}
+}
+
 func TestALayoutThatNobodyKnows(t *testing.T) {
 	_, err := converters.Prepare(t.Context(), request(t, folder(t, m{"a.jpg": jpegOf(20, 20)}), contract.TaskObjectDetection, contract.FormatYOLO))
 	if f := contract.AsFailure(err); f == nil || f.Code != contract.CodeDatasetInvalid || !strings.Contains(f.Hint, "annotations.json") {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"path"
@@ -31,20 +30,28 @@ func recogniseCOCO(t *source.Tree, names []string, task contract.TaskType) *Layo
 			found = append(found, name)
 		}
 	}
-	prefix := "instances"
-	if task == contract.TaskPoseEstimation {
-		prefix = "person_keypoints"
-	}
-	fits := func(name string) bool { return strings.HasPrefix(path.Base(name), prefix) }
-	if slices.ContainsFunc(found, fits) {
-		found = slices.DeleteFunc(found, func(name string) bool { return !fits(name) })
-	}
-	if len(found) == 0 {
+	if found = fitting(found, task); len(found) == 0 {
 		return nil
 	}
 	return &Layout{Name: "coco", Annotations: t.Path(found[0]), read: func(problems *problem.List) (*catalog.Catalog, error) {
 		return readCOCO(t, found, problems)
 	}}
+}
+
+// fitting are the files for the task, where the names say what they are for.
+func fitting(files []string, task contract.TaskType) []string {
+	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasPrefix(path.Base(name), "captions") })
+	prefixes := []string{"instances"}
+	if task == contract.TaskPoseEstimation {
+		prefixes = []string{"person_keypoints", "keypoints", "instances"}
+	}
+	for _, prefix := range prefixes {
+		fits := func(name string) bool { return strings.HasPrefix(path.Base(name), prefix) }
+		if slices.ContainsFunc(files, fits) {
+			return slices.DeleteFunc(files, func(name string) bool { return !fits(name) })
+		}
+	}
+	return files
 }
 
 // looksLikeCOCO looks for the keys of COCO in the first and last kilobytes.
@@ -76,6 +83,7 @@ func looksLikeCOCO(file string) bool {
 // readCOCO reads one file, or one for each split, into one catalog.
 func readCOCO(t *source.Tree, files []string, problems *problem.List) (*catalog.Catalog, error) {
 	var all *catalog.Catalog
+	known := make(map[string]bool) // image ids of the files before
 	for _, file := range files {
 		c, err := platform.ReadFile(t.Path(file), problems)
 		if err != nil {
@@ -83,13 +91,13 @@ func readCOCO(t *source.Tree, files []string, problems *problem.List) (*catalog.
 		}
 		split := cmp.Or(splitOf(strings.TrimSuffix(path.Base(file), path.Ext(file))), splitOf(path.Dir(file)))
 		dir := imageFolder(t, c, file)
+		prefix := unlike(c, known, "", string(split), file)
 		for i := range c.Images {
 			im := &c.Images[i]
 			im.File = path.Join(dir, im.File)
 			im.Split = cmp.Or(split, im.Split)
-			if len(files) > 1 {
-				im.ID = fmt.Sprintf("%s/%s", cmp.Or(string(split), file), im.ID)
-			}
+			im.ID = prefix + im.ID
+			known[im.ID] = true
 		}
 		if all == nil {
 			all = c
@@ -100,6 +108,20 @@ func readCOCO(t *source.Tree, files []string, problems *problem.List) (*catalog.
 	settle(all, problems)
 	all.Arrange()
 	return all, nil
+}
+
+// unlike picks the first prefix under which no image id is known yet: files of
+// splits often count their images anew.
+func unlike(c *catalog.Catalog, known map[string]bool, prefixes ...string) string {
+	for _, prefix := range prefixes {
+		if prefix != "" {
+			prefix += "/"
+		}
+		if !slices.ContainsFunc(c.Images, func(im catalog.Image) bool { return known[prefix+im.ID] }) {
+			return prefix
+		}
+	}
+	return prefixes[len(prefixes)-1] + "/"
 }
 
 // imageFolder is the folder in which most of the file's images are.

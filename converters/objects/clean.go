@@ -38,16 +38,16 @@ type Object struct {
 
 // Rules say what the objects are for.
 type Rules struct {
-	Task      contract.TaskType
-	KeepCrowd bool // the format can say that an object is a crowd
-	Skeleton  Skeleton
-	Shapes    bool // some annotation of the dataset has an outline
+	Task     contract.TaskType
+	Masks    bool // the format has masks, and can say that an object is a crowd
+	Skeleton Skeleton
+	Shapes   bool // some annotation of the dataset has an outline
 }
 
 // NewRules looks over the whole catalog: what its keypoints look like, and
 // whether it has what the task needs at all.
-func NewRules(c *catalog.Catalog, task contract.TaskType, keepCrowd bool, problems *problem.List) Rules {
-	r := Rules{Task: task, KeepCrowd: keepCrowd}
+func NewRules(c *catalog.Catalog, task contract.TaskType, masks bool, problems *problem.List) Rules {
+	r := Rules{Task: task, Masks: masks}
 	geometric, shapes, points := 0, 0, 0
 	for i := range c.Objects.Len() {
 		o := c.Objects.At(i)
@@ -117,7 +117,7 @@ func (c cleaner) report(kind problem.Kind) {
 
 func (c cleaner) clean() (Object, bool) {
 	out := Object{Index: c.index, Class: int(c.o.Class), Crowd: c.o.Crowd}
-	if c.o.Crowd && !c.KeepCrowd {
+	if c.o.Crowd && !c.Masks {
 		c.report(CrowdSkipped)
 		return out, false
 	}

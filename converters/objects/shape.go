@@ -95,7 +95,7 @@ func (c cleaner) rings(out *Object) ([]geometry.Ring, bool) {
 			return nil, false
 		}
 		rings, holes := geometry.Outlines(c.o.RLE)
-		if holes > 0 {
+		if holes > 0 && !c.Masks {
 			c.report(HolesFilled)
 		}
 		if len(rings) == 0 {
