@@ -46,6 +46,9 @@ func Decode(path string) (image.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBroken, err)
 	}
+	if info.Format == WebP {
+		im = videoRange(im)
+	}
 	return upright(im, info.Orientation), nil
 }
 

@@ -196,6 +196,29 @@ func TestDecodeIsUpright(t *testing.T) {
 	}
 }
 
+// TestWebPHasItsTrueColors: black and white were grey.
+func TestWebPHasItsTrueColors(t *testing.T) {
+	video := image.NewYCbCr(image.Rect(0, 0, 4, 1), image.YCbCrSubsampleRatio420)
+	copy(video.Y, []uint8{16, 235, 81, 0}) // black, white, red's luma, below black
+	copy(video.Cb, []uint8{128, 90})
+	copy(video.Cr, []uint8{128, 240})
+	want := []color.NRGBA{{0, 0, 0, 255}, {255, 255, 255, 255}, {254, 0, 0, 255}, {160, 0, 0, 255}}
+	for x, c := range want {
+		if got := videoRange(video).At(x, 0); got != c {
+			t.Errorf("pixel %d is %v, want %v", x, got, c)
+		}
+	}
+	faint := &image.NYCbCrA{YCbCr: *video, A: []uint8{1, 2, 3, 4}, AStride: 4}
+	if got := videoRange(faint).At(1, 0); got != (color.NRGBA{255, 255, 255, 2}) {
+		t.Errorf("with alpha: %v", got)
+	}
+	if im, err := Decode(write(t, webp)); err != nil || im.Bounds().Dx() != 1 {
+		t.Errorf("%v %v", im, err)
+	} else if _, is := im.(*image.NRGBA); !is {
+		t.Errorf("decoded as %T", im)
+	}
+}
+
 func TestTruncatedIsTold(t *testing.T) {
 	content := encode(t, JPEG, 400, 300)
 	if _, err := Decode(write(t, content[:len(content)/2])); !errors.Is(err, ErrBroken) {
