@@ -1,8 +1,11 @@
 package system
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -136,19 +139,55 @@ func TestSampleOfThisMachine(t *testing.T) {
 	}
 }
 
-// The unified tree has the group's own account of stalls, also beside v1 trees.
+const stalls = "some avg10=%s avg60=0.00 avg300=0.00 total=5\nfull avg10=99.00 avg60=0.00 avg300=0.00 total=1\n"
+
+func TestPressureIsTheGroupsOwnElseTheMachines(t *testing.T) {
+	group, machine := "sys/fs/cgroup/memory.pressure", "proc/pressure/memory"
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string // of memory; empty is none
+	}{
+		"both":                      {map[string]string{group: fmt.Sprintf(stalls, "1.25"), machine: fmt.Sprintf(stalls, "7.50")}, "1.25"},
+		"only the machine's":        {map[string]string{machine: fmt.Sprintf(stalls, "7.50")}, "7.5"},
+		"only the other resource's": {map[string]string{"proc/pressure/cpu": fmt.Sprintf(stalls, "7.50")}, ""},
+		"none":                      {nil, ""},
+		"of no known form":          {map[string]string{group: "some\n", machine: "some avg10=much avg60=0.00\n"}, ""},
+	} {
+		files := map[string]string{
+			"proc/self/cgroup": "0::/\n", "proc/self/mountinfo": "25 20 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n",
+			"proc/meminfo": meminfoText, "sys/fs/cgroup/memory.current": "500\n",
+		}
+		maps.Copy(files, c.files)
+		root := tree(t, files)
+		s, err := New(Options{Root: root, Workspace: root})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if p := s.Sample().Memory.PressureAvg; p != nil {
+			got = fmt.Sprint(float64(*p))
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// What the real kernel tells of stalls is told; of one that is built or booted
+// without that account (CONFIG_PSI, psi=0) nothing is.
 func TestPressureOfThisMachine(t *testing.T) {
 	g := findGroups("/")
-	told := "/proc/pressure/memory"
-	if len(g.unified) > 0 {
-		told = filepath.Join(g.unified[0], "memory.pressure")
-	}
-	if _, err := os.Stat(told); err != nil {
-		t.Skip("NOT TESTED: this kernel has no account of stalls:", err)
-	}
 	for _, resource := range []string{"memory", "cpu"} {
-		if v, ok := g.pressure("/", resource); !ok || v < 0 || v > 100 {
-			t.Errorf("%s: %v, %v", resource, v, ok)
+		files := []string{"/proc/pressure/" + resource}
+		if len(g.unified) > 0 {
+			files = append(files, filepath.Join(g.unified[0], resource+".pressure"))
+		}
+		told := slices.ContainsFunc(files, func(file string) bool {
+			text, err := os.ReadFile(file)
+			return err == nil && strings.HasPrefix(string(text), "some avg10=")
+		})
+		if v, ok := g.pressure("/", resource); ok != told || v < 0 || v > 100 {
+			t.Errorf("%s: %v, %v; the kernel tells of stalls: %v", resource, v, ok, told)
 		}
 	}
 }
