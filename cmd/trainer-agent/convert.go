@@ -74,15 +74,15 @@ func (c *ConvertCmd) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(scratch) }()
-	data, err := dataset.Fetch(ctx, nil, dataset.Request{LocalPath: c.From, Dir: filepath.Join(scratch, "dataset")})
+	defer scratch.close()
+	data, err := dataset.Fetch(ctx, nil, dataset.Request{LocalPath: c.From, Dir: filepath.Join(scratch.dir, "dataset")})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = data.Close() }()
 	request.Root = data.Dir
 	if request.Out == "" {
-		request.Out = filepath.Join(scratch, "prepared")
+		request.Out = filepath.Join(scratch.dir, "prepared")
 	}
 	prepared, err := c.convert(ctx, request)
 	if prepared != nil {
@@ -177,19 +177,15 @@ func resolved(path string) (string, error) {
 
 // scratch is a folder for what is unpacked. It is beside the output, so that
 // images can be linked and outlive it.
-func (c *ConvertCmd) scratch() (string, error) {
-	parent := ""
-	if c.Out != "" && !c.DryRun {
-		parent = filepath.Dir(filepath.Clean(c.Out))
-		if err := os.MkdirAll(parent, 0o755); err != nil {
-			return "", fmt.Errorf("creating the output folder: %w", err)
-		}
+func (c *ConvertCmd) scratch() (*scratch, error) {
+	if c.Out == "" || c.DryRun {
+		return newScratch("")
 	}
-	dir, err := os.MkdirTemp(parent, ".trainer-agent-convert-*")
-	if err != nil {
-		return "", fmt.Errorf("creating a folder for temporary files: %w", err)
+	parent := filepath.Dir(filepath.Clean(c.Out))
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return nil, fmt.Errorf("creating the output folder: %w", err)
 	}
-	return dir, nil
+	return newScratch(parent)
 }
 
 // convert runs the conversion under a progress bar, on a terminal.

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -10,7 +11,11 @@ import (
 	"image/color"
 	"image/jpeg"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -98,4 +103,83 @@ func framed(ts *testscript.TestScript, neg bool, args []string) {
 	if drawn == neg {
 		ts.Fatalf("a line at the square's edge: %v", drawn)
 	}
+}
+
+// A conversion that is killed leaves what it unpacked; the next one removes that,
+// and never what a living one uses.
+func TestConvertRemovesWhatAKilledOneLeft(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := cats(dir); err != nil {
+		t.Fatal(err)
+	}
+	sheet := filepath.Join(dir, "sheet.png")
+	defer fullFIFO(t, sheet)()
+	convert := func(out string, args ...string) *exec.Cmd {
+		args = append([]string{"convert", "--from", filepath.Join(dir, "cats.zip"), "--task", "object_detection", "--out", filepath.Join(dir, out)}, args...)
+		return exec.Command(shared.agent, args...)
+	}
+	scratches := func() []string {
+		found, err := filepath.Glob(filepath.Join(dir, ".trainer-agent-convert-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	stands := convert("first", "--preview", sheet)
+	report, err := stands.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stands.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stands.Process.Kill() })
+	lines := bufio.NewScanner(report)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "written as") { // now it draws
+	}
+	used := scratches()
+	if len(used) != 1 {
+		t.Fatalf("a conversion under way uses %v", used)
+	}
+	if out, err := convert("second").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got := scratches(); !slices.Equal(got, used) {
+		t.Errorf("beside a living conversion there are %v, want its own %v", got, used)
+	}
+	if err := stands.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = stands.Wait()
+	if got := scratches(); !slices.Equal(got, used) {
+		t.Fatalf("the killed one left %v, want %v", got, used)
+	}
+	if out, err := convert("third").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got := scratches(); len(got) != 0 {
+		t.Errorf("left behind: %v", got)
+	}
+}
+
+// fullFIFO makes a named pipe in which whoever writes stands still.
+func fullFIFO(t *testing.T, path string) (closeIt func()) {
+	t.Helper()
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Open(path, syscall.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{4096, 1} {
+		for err = nil; err == nil; {
+			_, err = syscall.Write(fd, make([]byte, size))
+		}
+	}
+	if !errors.Is(err, syscall.EAGAIN) {
+		t.Fatal(err)
+	}
+	return func() { _ = syscall.Close(fd) }
 }
