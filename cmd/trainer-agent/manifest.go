@@ -15,7 +15,7 @@ import (
 // ManifestCmd prints a Kubernetes Job.
 type ManifestCmd struct {
 	Image          string `required:"" help:"The trainer's image." placeholder:"IMAGE"`
-	Name           string `help:"Name of the Job. By default trainer-JOB_ID." placeholder:"NAME"`
+	Name           string `help:"Name of the Job. By default trainer-JOB_ID, with a hash of it where Kubernetes cannot have it as it is." placeholder:"NAME"`
 	Namespace      string `help:"Namespace of the Job." placeholder:"NAME"`
 	GPUs           int    `name:"gpus" default:"1" help:"GPUs of each machine; 0 asks for none." placeholder:"N"`
 	Nodes          int    `default:"1" help:"Machines; more than one make an Indexed Job and its Service." placeholder:"N"`

@@ -43,18 +43,6 @@ type Options struct {
 // Variable is one environment variable.
 type Variable struct{ Name, Value string }
 
-// Name is the name of a job's Kubernetes objects: short enough that every pod's
-// host name, NAME-INDEX, is a DNS label.
-func Name(jobID string) string {
-	name := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower("trainer-"+jobID))
-	return strings.TrimRight(name[:min(len(name), 52)], "-")
-}
-
 // SecretKey is the Secret's key for a variable.
 func SecretKey(variable string) string {
 	key := strings.TrimPrefix(strings.TrimPrefix(variable, "AWS_"), "R2_")
