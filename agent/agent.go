@@ -221,7 +221,7 @@ func (j *job) openEndpoint(ctx context.Context) (err error) {
 	if j.cfg.MetricsAddr == "" {
 		return nil
 	}
-	if j.endpoint, err = report.Serve(ctx, j.cfg.MetricsAddr, j.snapshot); err != nil {
+	if j.endpoint, err = report.Serve(ctx, j.cfg.MetricsAddr, j.snapshot, j.log); err != nil {
 		j.warn(err.Error()) // metrics are no reason to lose a job
 	}
 	return nil

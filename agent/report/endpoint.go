@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -15,8 +16,10 @@ type Endpoint struct {
 	listener net.Listener
 }
 
-// Serve listens on addr (host:port) and answers from read until Close.
-func Serve(ctx context.Context, addr string, read func() Snapshot) (*Endpoint, error) {
+// Serve listens on addr (host:port) and answers from read until Close. What goes
+// wrong with a scraper's connection is told at debug level: it is no fault of the
+// job's.
+func Serve(ctx context.Context, addr string, read func() Snapshot, log *slog.Logger) (*Endpoint, error) {
 	var listen net.ListenConfig
 	listener, err := listen.Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -37,6 +40,7 @@ func Serve(ctx context.Context, addr string, read func() Snapshot) (*Endpoint, e
 	})
 	e := &Endpoint{listener: listener, server: &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
 	go func() {
 		if err := e.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {

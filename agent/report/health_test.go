@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -10,7 +11,7 @@ import (
 func TestHealthIsAskedWhereTheEndpointListens(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	for _, host := range []string{"127.0.0.1", "", "0.0.0.0", "[::]"} {
-		e, err := Serve(t.Context(), host+":0", func() Snapshot { return Snapshot{} })
+		e, err := Serve(t.Context(), host+":0", func() Snapshot { return Snapshot{} }, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

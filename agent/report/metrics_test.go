@@ -1,9 +1,12 @@
 package report
 
 import (
+	"bytes"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,7 +40,7 @@ func TestEndpointTellsWhatIsKnown(t *testing.T) {
 		Checkpoints: &Checkpoints{Bytes: 7, Waiting: 1, Last: time.UnixMilli(1500), Lag: 2 * time.Second},
 		System:      &contract.System{GPUs: []contract.GPU{{UUID: "GPU-1", UtilPercent: &util}}},
 	}
-	e, err := Serve(t.Context(), "127.0.0.1:0", func() Snapshot { return snapshot })
+	e, err := Serve(t.Context(), "127.0.0.1:0", func() Snapshot { return snapshot }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,5 +72,42 @@ func TestEndpointTellsWhatIsKnown(t *testing.T) {
 	snapshot.Ready = true
 	if status, _ := scrape(t, e, "/readyz"); status != http.StatusOK {
 		t.Errorf("readyz when ready: %d", status)
+	}
+}
+
+// lockedBuffer is written to by the server and read by the test.
+type lockedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.String()
+}
+
+// net/http would write to standard error, in a form that no log collector reads.
+func TestErrorsOfTheEndpointAreInTheLog(t *testing.T) {
+	var out lockedBuffer
+	log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	e, err := Serve(t.Context(), "127.0.0.1:0", func() Snapshot { panic("nothing to tell") }, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Close() }()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	if response, err := client.Get("http://" + e.Addr() + "/metrics"); err == nil {
+		_ = response.Body.Close()
+		t.Fatalf("a handler that panics answered %d", response.StatusCode)
+	}
+	if text := out.String(); !strings.Contains(text, `"level":"DEBUG"`) || !strings.Contains(text, "nothing to tell") {
+		t.Errorf("the log: %q", text)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -64,7 +65,10 @@ func OpenDesk(ctx context.Context, record string) (*Desk, error) {
 	for _, kind := range contract.Kinds {
 		mux.HandleFunc("POST "+kind.Pattern(), func(w http.ResponseWriter, r *http.Request) { d.accept(w, r, kind) })
 	}
-	d.server = &http.Server{Handler: mux, ReadHeaderTimeout: deskHeaderTimeout}
+	d.server = &http.Server{
+		Handler: mux, ReadHeaderTimeout: deskHeaderTimeout,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // the agent at the other end tells of what it could not deliver
+	}
 	go func() { d.served <- d.server.Serve(listener) }()
 	return d, nil
 }

@@ -1,6 +1,8 @@
 package trainer
 
 import (
+	"bytes"
+	"log"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -56,6 +58,27 @@ func TestDeskRecordsWhatThePlatformWouldBeTold(t *testing.T) {
 	calls, err := ReadCallbacks(record)
 	if err != nil || len(calls) != 2 || calls[0].Kind != contract.KindHeartbeat || string(calls[1].Body) != `{"status":"succeeded"}` {
 		t.Errorf("%v %s", err, calls)
+	}
+}
+
+// net/http would write across the rows of progress.
+func TestDeskSaysNothingOnStandardError(t *testing.T) {
+	d, err := OpenDesk(t.Context(), filepath.Join(t.TempDir(), "callbacks.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.server.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a fault of ours") })
+	var said bytes.Buffer
+	before := log.Writer()
+	log.SetOutput(&said)
+	defer log.SetOutput(before)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	if answer, err := client.Get(d.URL); err == nil {
+		_ = answer.Body.Close()
+		t.Errorf("a handler that panics answered %d", answer.StatusCode)
+	}
+	if err := d.Close(); err != nil || said.Len() > 0 {
+		t.Errorf("%v, %q", err, said.String())
 	}
 }
 
