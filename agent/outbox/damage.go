@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/outbox/spool"
@@ -21,8 +22,9 @@ func (o *Outbox) replaceStore(cause error) error {
 	if err != nil {
 		return fmt.Errorf("replacing the outbox store: %w", err)
 	}
+	var rest []string
 	if errors.Is(cause, spool.ErrOwner) {
-		if err := o.setAsideRest(); err != nil {
+		if rest, err = o.setAsideRest(); err != nil {
 			s.Abandon()
 			return err
 		}
@@ -50,6 +52,9 @@ func (o *Outbox) replaceStore(cause error) error {
 	// What the damaged store had counted may be lost, and no sequence may repeat.
 	o.next = max(o.next, uint64(o.opts.Now().UnixMilli()))
 	o.reportDamage(aside, cause.Error(), saved)
+	for _, path := range append(rest, aside) {
+		o.removeOlder(path)
+	}
 	return nil
 }
 
@@ -81,19 +86,52 @@ func (o *Outbox) salvage(from, to string) (s *spool.Spool, saved int, err error)
 }
 
 // setAsideRest keeps what else another job left from being taken for this one's.
-func (o *Outbox) setAsideRest() error {
+func (o *Outbox) setAsideRest() (aside []string, err error) {
 	entries, err := os.ReadDir(o.dir)
 	if err != nil {
-		return fmt.Errorf("setting another job's outbox aside: %w", err)
+		return nil, fmt.Errorf("setting another job's outbox aside: %w", err)
 	}
 	for _, e := range entries {
 		if e.Name() == slotName || e.Name() == rejectedName || strings.HasPrefix(e.Name(), keptPrefix) {
-			if _, err := o.moveAside(e.Name()); err != nil {
-				return err
+			path, err := o.moveAside(e.Name())
+			if err != nil {
+				return nil, err
 			}
+			aside = append(aside, path)
 		}
 	}
-	return nil
+	return aside, nil
+}
+
+// maxAside is how many files or folders of one name stay set aside.
+const maxAside = 3
+
+// removeOlder removes what was set aside under the same name before path, all but
+// the newest: a disk that damages the store again and again must not fill up with
+// it. path itself stays, whatever the clock did meanwhile.
+func (o *Outbox) removeOlder(path string) {
+	entries, err := os.ReadDir(o.dir)
+	if err != nil {
+		o.log.Warn("what was set aside of the outbox cannot be listed", "error", err)
+		return
+	}
+	made, name, _ := strings.Cut(filepath.Base(path), ".")
+	var stamps []string
+	for _, e := range entries {
+		if stamp, of, _ := strings.Cut(e.Name(), "."); of == name && stamp != made {
+			stamps = append(stamps, stamp)
+		}
+	}
+	slices.Sort(stamps) // without the name, "+" sorts behind its stamp
+	for _, stamp := range stamps[:max(0, len(stamps)-(maxAside-1))] {
+		old := filepath.Join(o.dir, stamp+"."+name)
+		if err := os.RemoveAll(old); err != nil {
+			o.log.Warn("an old damaged file of the outbox could not be removed", "file", old, "error", err)
+			continue
+		}
+		o.log.Warn("an old damaged file of the outbox was removed: the newest are kept", "file", old, "kept", maxAside)
+		o.setAside = slices.DeleteFunc(o.setAside, func(path string) bool { return path == old })
+	}
 }
 
 // moveAside renames a file or folder to {stamp}.{name}.damaged, or the next such name

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/outbox/spool"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -268,6 +269,67 @@ func TestTheStoreOfAnotherJobIsSetAsideUnread(t *testing.T) {
 	}
 	if n := len(o.Pending().SetAside); n != 1 {
 		t.Errorf("%d files set aside, want 1", n)
+	}
+}
+
+func TestOnlyTheNewestDamagedStoresAreKept(t *testing.T) {
+	dir := t.TempDir()
+	var made []string
+	for i := range 6 {
+		opts := options("http://backend.test")
+		opts.JobID = "job-" + strconv.Itoa(i) // each finds another's outbox: the end of that is set aside too
+		second := 100 + i/2
+		if i == 5 {
+			second = 1 // the clock was set back
+		}
+		opts.Now = func() time.Time { return time.Unix(int64(second), 0) }
+		o := open(t, dir, opts)
+		made = append(made, o.Pending().SetAside...)
+		if err := o.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(made) != 5 {
+		t.Fatalf("set aside: %v", made)
+	}
+	for _, name := range []string{storeName, slotName} {
+		left, err := filepath.Glob(filepath.Join(dir, "*."+name+".damaged"))
+		if err != nil || len(left) != maxAside {
+			t.Errorf("%d of %s are kept (%v), want %d: %v", len(left), name, err, maxAside, left)
+		}
+	}
+	for i, path := range made { // at 100 s, 101 s twice, 102 s, and 1 s
+		_, err := os.Stat(path)
+		if kept := err == nil; kept != (i >= 2) {
+			t.Errorf("%s is kept: %v", path, kept)
+		}
+	}
+}
+
+func TestAStoreThatIsDamagedAgainAndAgainNamesOnlyWhatIsKept(t *testing.T) {
+	dir := t.TempDir()
+	o := open(t, dir, options("http://backend.test"))
+	for i := range maxAside + 2 {
+		appendAll(t, o, event("event-"+strconv.Itoa(i)))
+		if err := os.Truncate(segment(t, dir), 10); err != nil {
+			t.Fatal(err)
+		}
+		o.mu.Lock()
+		o.store.Abandon()
+		err := o.replaceStore(spool.ErrDamaged)
+		o.mu.Unlock()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	named := o.Pending().SetAside
+	if len(named) != maxAside {
+		t.Errorf("%d are named: %v", len(named), named)
+	}
+	for _, path := range named {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -58,5 +58,6 @@
 // A delivery that the agent is killed in may be repeated after the restart: the
 // backend tells the two apart by the key alone. A 2xx status counts as delivered
 // even if its body stalls. When a store is damaged, what can be read of it is
-// carried over; the rest is only in the file that was set aside.
+// carried over; the rest is only in the file that was set aside, and of those the
+// newest three of a name are kept.
 package outbox

@@ -17,7 +17,7 @@ type Stats struct {
 	Settled   int           // delivered or put aside
 	Rejected  int           // put aside, because the backend refused them
 	Retries   int           // tries that failed
-	SetAside  []string      // damaged files
+	SetAside  []string      // damaged files that are kept
 }
 
 // Pending returns the state of the outbox.
