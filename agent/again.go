@@ -32,11 +32,12 @@ func (j *job) succeededBefore() bool {
 	return false
 }
 
-// deliverAgain sends what the earlier life left.
-func (j *job) deliverAgain() int {
+// deliverAgain sends what the earlier life left. The end of ctx ends it at once, a
+// request to stop within the stop grace, as it does the end of any job.
+func (j *job) deliverAgain(ctx context.Context) int {
 	j.log.Info("the job succeeded in an earlier run; delivering what was left")
 	r := contract.Result{JobID: j.cfg.JobID, TraceID: j.cfg.TraceID, Status: contract.StatusSucceeded, Started: contract.At(j.started)}
-	ctx, cancel := context.WithTimeout(context.Background(), j.cfg.FlushTimeout)
+	ctx, cancel := context.WithTimeout(ctx, j.cfg.FlushTimeout)
 	defer cancel()
 	ctx, release := j.hurry(ctx, j.cfg.StopGrace-2*minTail)
 	defer release()

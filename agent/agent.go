@@ -88,7 +88,7 @@ func Run(ctx context.Context, o Options) int {
 		return j.finish(outcome{err: err})
 	}
 	if j.succeededBefore() {
-		return j.deliverAgain()
+		return j.deliverAgain(ctx)
 	}
 	j.emit(contract.EventAgentStarted, "The agent has started", j.startedData())
 	if err := j.watch(ctx); err != nil {

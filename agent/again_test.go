@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/agent/outbox"
+	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// succeeded is a workspace in which a run ended well and was killed before it
+// could tell the backend; the options are those of the next run.
+func succeeded(t *testing.T, backend http.HandlerFunc) Options {
+	t.Helper()
+	server := httptest.NewServer(backend)
+	t.Cleanup(server.Close)
+	root := t.TempDir()
+	for name, value := range map[string]string{
+		"JOB_ID": "job-1", "BACKEND_BASE_URL": server.URL, "CALLBACK_TOKEN": "the-callback-token", "TASK_TYPE": "object_detection", "MODEL_NAME": "yolo11n",
+		"STORAGE_TYPE": "local", "DATASET_PATH": root, "EPOCHS": "3", "WORKSPACE_DIR": root, "AGENT_FLUSH_TIMEOUT": "1h", "AGENT_STOP_GRACE": "1s",
+	} {
+		t.Setenv(name, value)
+	}
+	cfg, problems := config.Load()
+	token := func() (string, error) { return "the-callback-token", nil }
+	box, err := outbox.Open(filepath.Join(root, ".agent", "outbox"), outbox.Options{JobID: "job-1", BaseURL: server.URL, Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := contract.NewMessage(contract.KindDone, contract.Done{Status: contract.StatusSucceeded}, time.Now())
+	if err == nil {
+		err = box.AppendFinal(done)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := box.Close(); err != nil {
+		t.Fatal(err)
+	}
+	supervisor, err := process.NewSupervisor(process.Options{NoCgroup: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = supervisor.Close() })
+	return Options{Config: cfg, Problems: problems, Supervisor: supervisor, Log: slog.New(slog.DiscardHandler), Now: time.Now, Quiet: true}
+}
+
+func TestWhatAnEarlierRunLeftIsNoLongerSentWhenToldToStop(t *testing.T) {
+	for name, tell := range map[string]func(context.CancelFunc) error{
+		"by the caller": func(cancel context.CancelFunc) error { cancel(); return nil },
+		"by a signal":   func(context.CancelFunc) error { return syscall.Kill(os.Getpid(), syscall.SIGTERM) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			o := succeeded(t, func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				if err := tell(cancel); err != nil {
+					t.Error(err)
+				}
+				<-r.Context().Done() // a backend that never answers
+			})
+			ended := make(chan int)
+			go func() { ended <- Run(ctx, o) }()
+			select {
+			case code := <-ended:
+				if code != contract.ExitUndelivered {
+					t.Errorf("exit code %d, want %d", code, contract.ExitUndelivered)
+				}
+			case <-time.After(time.Minute):
+				t.Fatal("it goes on")
+			}
+			if _, err := os.Stat(filepath.Join(o.Config.WorkspaceDir, "bucket", contract.UndeliveredKey("job-1"))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
