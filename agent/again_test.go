@@ -86,3 +86,16 @@ func TestWhatAnEarlierRunLeftIsNoLongerSentWhenToldToStop(t *testing.T) {
 		})
 	}
 }
+
+// The backend is there again when the job is run again, and as quick as can be.
+func TestAJobThatOnlyCouldNotTellIsNotTrainedAgain(t *testing.T) {
+	told := make(chan struct{}, 10)
+	o := succeeded(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		told <- struct{}{}
+	})
+	o.Command = []string{"false"}
+	if code := Run(t.Context(), o); code != contract.ExitOK || len(told) != 1 {
+		t.Errorf("exit code %d after %d callbacks, want %d after one", code, len(told), contract.ExitOK)
+	}
+}

@@ -84,10 +84,13 @@ func Run(ctx context.Context, o Options) int {
 	j := newJob(o)
 	defer j.close()
 	j.show(ctx)
-	if err := j.open(ctx); err != nil {
+	err := j.open()
+	again := err == nil && j.succeededBefore()
+	j.startSender(ctx)
+	if err != nil {
 		return j.finish(outcome{err: err})
 	}
-	if j.succeededBefore() {
+	if again {
 		return j.deliverAgain(ctx)
 	}
 	j.emit(contract.EventAgentStarted, "The agent has started", j.startedData())
@@ -147,7 +150,7 @@ func (j *job) warn(text string) {
 
 // open makes the workspace and the outbox, in that order, so that every later
 // failure can be told to the backend. Configuration problems come after both.
-func (j *job) open(ctx context.Context) error {
+func (j *job) open() error {
 	j.openTracing()
 	failure := config.Failure(j.Problems)
 	if err := j.openWorkspace(); err != nil {
@@ -156,7 +159,7 @@ func (j *job) open(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := j.openOutbox(ctx); err != nil {
+	if err := j.openOutbox(); err != nil {
 		if failure != nil {
 			return failure
 		}
@@ -195,7 +198,7 @@ func (j *job) openLife() (err error) {
 // openOutbox needs to know the backend, the job and the token; where the
 // configuration lacks one of them there is nobody to tell. Of several machines
 // only node 0 tells.
-func (j *job) openOutbox(ctx context.Context) error {
+func (j *job) openOutbox() error {
 	if j.cfg.BaseURL == "" || !j.cfg.CallbackToken.Set() || !j.cfg.Named() || !j.leads() {
 		return nil
 	}
@@ -212,9 +215,16 @@ func (j *job) openOutbox(ctx context.Context) error {
 		return err
 	}
 	j.outbox = box
-	// The sender outlives a stop: it ends in finish, when everything is delivered.
-	j.sender = start(context.WithoutCancel(ctx), func(ctx context.Context) { _ = box.Run(ctx) })
 	return nil
+}
+
+// startSender begins to deliver, once it is settled whether what an earlier life
+// said last still holds. The sender outlives a stop: it ends in finish, when
+// everything is delivered.
+func (j *job) startSender(ctx context.Context) {
+	if j.outbox != nil {
+		j.sender = start(context.WithoutCancel(ctx), func(ctx context.Context) { _ = j.outbox.Run(ctx) })
+	}
 }
 
 func (j *job) openEndpoint(ctx context.Context) (err error) {
