@@ -32,8 +32,9 @@ func (j *job) succeededBefore() bool {
 	return false
 }
 
-// deliverAgain sends what the earlier life left. The end of ctx ends it at once, a
-// request to stop within the stop grace, as it does the end of any job.
+// deliverAgain sends what the earlier life left, and tells the job's other machines,
+// which lost that life before they knew how the job ended. The end of ctx ends it
+// at once, a request to stop within the stop grace, as it does the end of any job.
 func (j *job) deliverAgain(ctx context.Context) int {
 	j.log.Info("the job succeeded in an earlier run; delivering what was left")
 	r := contract.Result{JobID: j.cfg.JobID, TraceID: j.cfg.TraceID, Status: contract.StatusSucceeded, Started: contract.At(j.started)}
@@ -48,5 +49,8 @@ func (j *job) deliverAgain(ctx context.Context) int {
 	traced := j.endTrace(r, phaseReporting)
 	j.keepResult(ctx, r)
 	traced()
+	if err := j.announce(ctx, r); err != nil {
+		j.warn(err.Error())
+	}
 	return r.ExitCode
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/agent/nodes"
 	"github.com/vision-platform/trainer-agent/agent/outbox"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -97,5 +99,40 @@ func TestAJobThatOnlyCouldNotTellIsNotTrainedAgain(t *testing.T) {
 	o.Command = []string{"false"}
 	if code := Run(t.Context(), o); code != contract.ExitOK || len(told) != 1 {
 		t.Errorf("exit code %d after %d callbacks, want %d after one", code, len(told), contract.ExitOK)
+	}
+}
+
+// The others lost node 0 before they knew how the job ended.
+func TestTheOtherMachinesHearHowAnEarlierRunEnded(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	_ = listener.Close() // node 0 will have this port
+	_, port, _ := net.SplitHostPort(address)
+	for name, value := range map[string]string{"NNODES": "2", "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "AGENT_NODE_PORT": port} {
+		t.Setenv(name, value)
+	}
+	o := succeeded(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	heard := make(chan *nodes.Verdict)
+	go func() {
+		defer close(heard)
+		member, err := nodes.Join(t.Context(), nodes.Options{
+			JobID: "job-1", Rank: 1, Nodes: 2, Address: address, Timeout: time.Minute, Wait: time.Minute,
+			Key: func() (string, error) { return "the-callback-token", nil },
+		})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer member.Close()
+		heard <- member.Verdict(t.Context())
+	}()
+	if code := Run(t.Context(), o); code != contract.ExitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if v := <-heard; v == nil || v.Exit != contract.ExitOK {
+		t.Errorf("the other machine heard %+v", v)
 	}
 }

@@ -51,23 +51,38 @@ func (j *job) gather(ctx context.Context) (err error) {
 	if j.cfg.Nodes == 1 {
 		return nil
 	}
-	host, _ := os.Hostname()
-	o := nodes.Options{
-		JobID: j.cfg.JobID, Rank: j.cfg.NodeRank, Nodes: j.cfg.Nodes, Host: host, Key: j.token,
-		Timeout: j.cfg.NodeTimeout, Wait: j.cfg.NodeWait, OnEvent: j.told, Log: j.log,
-	}
-	port := strconv.Itoa(j.cfg.NodePort)
+	o := j.nodeOptions()
 	if j.leads() {
-		o.Address = ":" + port
 		j.together.leader, err = nodes.Listen(ctx, o)
 		return err
 	}
-	o.Address = net.JoinHostPort(j.cfg.MasterAddr, port)
 	j.progress.enter(phaseGathering)
 	ctx, cancel := j.Supervisor.WithStop(ctx)
 	defer cancel()
 	j.together.member, err = nodes.Join(ctx, o)
 	return err
+}
+
+func (j *job) nodeOptions() nodes.Options {
+	host, _ := os.Hostname()
+	o := nodes.Options{
+		JobID: j.cfg.JobID, Rank: j.cfg.NodeRank, Nodes: j.cfg.Nodes, Host: host, Key: j.token,
+		Timeout: j.cfg.NodeTimeout, Wait: j.cfg.NodeWait, OnEvent: j.told, Log: j.log,
+	}
+	leader := "" // node 0 listens on every address
+	if !j.leads() {
+		leader = j.cfg.MasterAddr
+	}
+	o.Address = net.JoinHostPort(leader, strconv.Itoa(j.cfg.NodePort))
+	return o
+}
+
+// announce tells the other machines how a run ended that is over.
+func (j *job) announce(ctx context.Context, r contract.Result) error {
+	if j.cfg.Nodes == 1 {
+		return nil
+	}
+	return nodes.Announce(ctx, j.nodeOptions(), nodes.Verdict{Exit: r.ExitCode, Failure: r.Error})
 }
 
 // assemble waits until every machine is prepared.

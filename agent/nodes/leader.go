@@ -49,6 +49,23 @@ type node struct {
 
 // Listen opens the leader's port. Whoever calls it must call Close.
 func Listen(ctx context.Context, opts Options) (*Leader, error) {
+	return listen(ctx, opts, leaderState{})
+}
+
+// Announce is all that is left to a leader whose run is over: it opens the port,
+// and ends as End does. A member of that run, which lost its leader before the
+// verdict, hears of it when it is a final one.
+func Announce(ctx context.Context, opts Options, v Verdict) error {
+	l, err := listen(ctx, opts, leaderState{Stop: true, Verdict: &v}) // said before anybody can ask
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	l.End(v)
+	return nil
+}
+
+func listen(ctx context.Context, opts Options, state leaderState) (*Leader, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
@@ -58,7 +75,7 @@ func Listen(ctx context.Context, opts Options) (*Leader, error) {
 			WithHint("Set AGENT_NODE_PORT to a free port, the same on every machine.")
 	}
 	l := &Leader{
-		opts: opts, run: newNonce(), listener: netutil.LimitListener(listener, 2*opts.Nodes+16),
+		opts: opts, run: newNonce(), state: state, listener: netutil.LimitListener(listener, 2*opts.Nodes+16),
 		trouble: make(chan struct{}), done: make(chan struct{}), nodes: map[int]*node{}, changed: make(chan struct{}),
 	}
 	for rank := 1; rank < opts.Nodes; rank++ {

@@ -94,7 +94,7 @@ func (l *Leader) attach(hello message, k *link) (n *node, refused string) {
 	switch {
 	case n == nil:
 		return nil, "this job has no such node"
-	case hello.Run != "" && !again:
+	case hello.Run != "" && !again && !l.final():
 		return nil, "this is another run of the job"
 	case n.lost || l.over(), !again && (n.said.Ended || (l.state.Stop && !l.final())):
 		return nil, "this run of the job is over"
@@ -115,9 +115,9 @@ func (l *Leader) attach(hello message, k *link) (n *node, refused string) {
 	return n, ""
 }
 
-// final reports whether the verdict holds for the next run too: a member that
-// comes only now need not wait for a leader that nobody starts again. The lock
-// is held.
+// final reports whether the verdict holds for every run of the job: a member that
+// comes only now need not wait for a leader that nobody starts again, and one of
+// a run whose leader was killed after its success hears of that. The lock is held.
 func (l *Leader) final() bool {
 	v := l.state.Verdict
 	return v != nil && v.Exit != contract.ExitInfra && v.Exit != contract.ExitStopped

@@ -123,6 +123,22 @@ func TestMemberOfTheNextRunWaitsForItsLeader(t *testing.T) {
 	}
 }
 
+// Node 0 was killed between its success and its last word, and started again: it
+// has only that word to say, to whoever of the run is still there.
+func TestMemberOfAnEarlierRunHearsTheFinalVerdict(t *testing.T) {
+	l := lead(t)
+	address := l.Addr().String()
+	m := join(t, address, 1)
+	m.Ended(nil)
+	l.Close()
+	if err := Announce(t.Context(), options(0, address), Verdict{Exit: contract.ExitOK}); err != nil {
+		t.Fatal(err)
+	}
+	if v := m.Verdict(t.Context()); v == nil || v.Exit != contract.ExitOK || v.Failure != nil {
+		t.Errorf("%+v", v)
+	}
+}
+
 func TestMemberOfAnEarlierRunIsRefused(t *testing.T) {
 	l := lead(t)
 	p := newProxy(t, l)
