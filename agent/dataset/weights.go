@@ -55,7 +55,8 @@ const defaultMaxWeights = 64 << 30
 // FetchWeights downloads pretrained weights. The file has the name in the URL,
 // because frameworks choose a loader by its extension. What is in the cache under
 // the same address and ETag is not downloaded again; what broke off is resumed at
-// the byte. An answer without an ETag is kept for this job only.
+// the byte if a strong validator tells that it is the same version still, and begun
+// anew if there is none. An answer without an ETag is kept for this job only.
 func FetchWeights(ctx context.Context, req WeightsRequest) (Weights, error) {
 	req = req.withDefaults()
 	u, err := url.Parse(req.URL)
@@ -115,6 +116,9 @@ type weights struct {
 	sum    uint32 // CRC-32 of it
 	size   int64  // -1 until it is known
 	etag   string
+	// validator is the strong one of the version that is read, for If-Range; without
+	// one nothing is resumed.
+	validator string
 }
 
 // name is the address without its secret half.
@@ -137,7 +141,7 @@ func (w *weights) base() string {
 // fetch asks for the file and finds or makes the cache's entry for the version
 // that answers.
 func (w *weights) fetch(ctx context.Context) (Weights, error) {
-	w.pinned, w.have, w.size, w.etag = false, 0, -1, ""
+	w.pinned, w.have, w.size, w.etag, w.validator = false, 0, -1, "", ""
 	if err := w.connect(ctx); err != nil {
 		return Weights{}, err
 	}

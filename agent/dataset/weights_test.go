@@ -26,6 +26,7 @@ const secret = "X-Amz-Signature=verysecret"
 type origin struct {
 	body  []byte
 	etag  string
+	time  time.Time // of the last change; zero is not told
 	gets  atomic.Int64
 	bytes atomic.Int64
 	fault func(n int64, w http.ResponseWriter, r *http.Request) bool
@@ -37,7 +38,18 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("ETag", o.etag)
-	http.ServeContent(countedWriter{w, &o.bytes}, r, "", time.Time{}, bytes.NewReader(o.body))
+	http.ServeContent(countedWriter{w, &o.bytes}, r, "", o.time, bytes.NewReader(o.body))
+}
+
+// breakOff sends the head and n bytes of the file; after that the connection is gone.
+func (o *origin) breakOff(w http.ResponseWriter, n int) {
+	w.Header().Set("ETag", o.etag)
+	if !o.time.IsZero() {
+		w.Header().Set("Last-Modified", o.time.UTC().Format(http.TimeFormat))
+	}
+	w.Header().Set("Content-Length", fmt.Sprint(len(o.body)))
+	_, _ = w.Write(o.body[:n])
+	_ = http.NewResponseController(w).Flush()
 }
 
 type countedWriter struct {
@@ -99,50 +111,27 @@ func TestWeightsAreFetchedOnce(t *testing.T) {
 }
 
 func TestWeightsResumeAtTheByte(t *testing.T) {
-	o := &origin{body: torch(1 << 20), etag: `"v1"`}
-	o.fault = func(n int64, w http.ResponseWriter, r *http.Request) bool {
-		if n == 1 {
-			w.Header().Set("ETag", o.etag)
-			w.Header().Set("Content-Length", fmt.Sprint(len(o.body)))
-			_, _ = w.Write(o.body[:700_000])
-			_ = http.NewResponseController(w).Flush()
-			panic(http.ErrAbortHandler)
-		}
-		return false
-	}
-	path, err := weightsPath(t, o.request(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, o.body) {
-		t.Errorf("%d bytes, %v", len(b), err)
-	}
-	if n := o.bytes.Load(); n >= int64(len(o.body)) {
-		t.Errorf("the second connection sent %d bytes", n)
-	}
-}
-
-func TestWeightsReplacedInTheMiddleStartOver(t *testing.T) {
 	for name, c := range map[string]struct {
-		before, after string // ETag
-		size          int
+		etag    string
+		time    time.Time
+		resumes bool
 	}{
-		"shorter than what has arrived": {`"v1"`, `"v2"`, 400_000},
-		"a weak ETag":                   {`W/"v1"`, `W/"v2"`, 1 << 20},
-		"no ETag, another size":         {"", "", 2 << 20},
+		"an ETag":                           {`"v1"`, time.Time{}, true},
+		"an ETag, changed just now":         {`"v1"`, time.Now().Add(time.Hour), true},
+		"a time of change":                  {"", time.Now().Add(-time.Hour), true},
+		"a time of change that may be now":  {"", time.Now().Add(time.Hour), false},
+		"a weak ETag":                       {`W/"v1"`, time.Time{}, false},
+		"a weak ETag and a time of change":  {`W/"v1"`, time.Now().Add(-time.Hour), false},
+		"nothing that tells of the version": {"", time.Time{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := &origin{body: torch(1 << 20), etag: c.before}
+			o := &origin{body: torch(1 << 20), etag: c.etag, time: c.time}
 			o.fault = func(n int64, w http.ResponseWriter, _ *http.Request) bool {
-				if n > 1 {
-					return false
+				if n == 1 {
+					o.breakOff(w, 700_000)
+					panic(http.ErrAbortHandler)
 				}
-				w.Header().Set("ETag", o.etag)
-				w.Header().Set("Content-Length", fmt.Sprint(len(o.body)))
-				_, _ = w.Write(o.body[:500_000])
-				_ = http.NewResponseController(w).Flush()
-				o.body, o.etag = bytes.ReplaceAll(torch(c.size), []byte("w"), []byte("v")), c.after
-				panic(http.ErrAbortHandler)
+				return false
 			}
 			path, err := weightsPath(t, o.request(t))
 			if err != nil {
@@ -151,7 +140,57 @@ func TestWeightsReplacedInTheMiddleStartOver(t *testing.T) {
 			if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, o.body) {
 				t.Errorf("%d bytes, %v", len(b), err)
 			}
+			if n := o.bytes.Load(); (n < int64(len(o.body))) != c.resumes {
+				t.Errorf("the second connection sent %d of %d bytes", n, len(o.body))
+			}
 		})
+	}
+}
+
+// version is what a server says of the file's.
+type version struct {
+	etag string
+	time time.Time
+}
+
+func TestWeightsReplacedInTheMiddleStartOver(t *testing.T) {
+	before, after := time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
+	future := time.Now().Add(time.Hour)
+	for name, c := range map[string]struct {
+		before, after version
+		size          int
+	}{
+		"shorter than what has arrived":       {version{etag: `"v1"`}, version{etag: `"v2"`}, 400_000},
+		"a weak ETag":                         {version{etag: `W/"v1"`}, version{etag: `W/"v2"`}, 1 << 20},
+		"a weak ETag that stays":              {version{etag: `W/"v1"`}, version{etag: `W/"v1"`}, 1 << 20},
+		"no ETag, another size":               {version{}, version{}, 2 << 20},
+		"no ETag, the same size":              {version{}, version{}, 1 << 20},
+		"no ETag, another time":               {version{time: before}, version{time: after}, 1 << 20},
+		"no ETag, a time that may change yet": {version{time: future}, version{time: future}, 1 << 20},
+	} {
+		for _, ignores := range []bool{false, true} { // If-Range, as simple servers do
+			t.Run(fmt.Sprintf("%s, If-Range ignored %v", name, ignores), func(t *testing.T) {
+				o := &origin{body: torch(1 << 20), etag: c.before.etag, time: c.before.time}
+				o.fault = func(n int64, w http.ResponseWriter, r *http.Request) bool {
+					if ignores {
+						r.Header.Del("If-Range")
+					}
+					if n > 1 {
+						return false
+					}
+					o.breakOff(w, 500_000)
+					o.body, o.etag, o.time = bytes.ReplaceAll(torch(c.size), []byte("w"), []byte("v")), c.after.etag, c.after.time
+					panic(http.ErrAbortHandler)
+				}
+				path, err := weightsPath(t, o.request(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, o.body) {
+					t.Errorf("%d bytes, %v", len(b), err)
+				}
+			})
+		}
 	}
 }
 

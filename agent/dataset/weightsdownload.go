@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
@@ -45,6 +46,9 @@ func (w *weights) again(ctx context.Context, err error) error {
 		return contract.Failf(contract.CodeWeightsUnavailable, "downloading %s: %w", w.name(), w.masked(err)).
 			WithHint("Check that the address is reachable from the node.")
 	}
+	if w.validator == "" {
+		w.have, w.sum = 0, 0
+	}
 	w.Log.Debug("the download of the weights broke off and goes on", "byte", w.have, "error", w.masked(err))
 	return pause.For(ctx, w.Backoff<<min(w.tries-1, 5))
 }
@@ -56,9 +60,7 @@ func (w *weights) request(ctx context.Context) error {
 	}
 	if w.have > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", w.have))
-		if w.etag != "" && !strings.HasPrefix(w.etag, "W/") {
-			req.Header.Set("If-Range", w.etag)
-		}
+		req.Header.Set("If-Range", w.validator)
 	}
 	resp, err := w.Client.Do(req)
 	if err != nil {
@@ -87,8 +89,7 @@ func (w *weights) accept(resp *http.Response) error {
 			w.have = 0
 			return fmt.Errorf("the server answered with the range %q", resp.Header.Get("Content-Range"))
 		}
-		// A weak ETag is no condition that a server keeps, and none at all is none.
-		if etag := resp.Header.Get("ETag"); etag != "" && etag != w.etag || w.size >= 0 && total != w.size {
+		if !w.sameVersion(resp.Header) || w.size >= 0 && total != w.size { // a server may ignore If-Range
 			return contract.ErrObjectChanged
 		}
 		w.size = total
@@ -98,7 +99,7 @@ func (w *weights) accept(resp *http.Response) error {
 		if w.pinned && etag != w.etag {
 			return contract.ErrObjectChanged
 		}
-		w.have, w.sum, w.size, w.etag = 0, 0, resp.ContentLength, etag
+		w.have, w.sum, w.size, w.etag, w.validator = 0, 0, resp.ContentLength, etag, strongValidator(resp.Header)
 	case http.StatusRequestedRangeNotSatisfiable:
 		w.have = 0
 		return errors.New("the server refused to resume")
@@ -109,6 +110,37 @@ func (w *weights) accept(resp *http.Response) error {
 		return contract.Failf(contract.CodeWeightsUnavailable, "the weights at %s have %s; the limit is %s", w.name(), human(w.size), human(w.MaxBytes))
 	}
 	return nil
+}
+
+// strongValidator is what tells one version of a file from every other (RFC 9110,
+// 8.8.1 and 8.8.2.2): an ETag that is not weak or, where there is none, a
+// Last-Modified that was over when the answer was made. Empty is none, and parts of
+// two answers may then be of two versions.
+func strongValidator(h http.Header) string {
+	if etag := h.Get("ETag"); etag != "" {
+		if strings.HasPrefix(etag, "W/") {
+			return ""
+		}
+		return etag
+	}
+	modified, err := http.ParseTime(h.Get("Last-Modified"))
+	if err != nil {
+		return ""
+	}
+	if answered, err := http.ParseTime(h.Get("Date")); err != nil || answered.Sub(modified) < time.Second {
+		return ""
+	}
+	return h.Get("Last-Modified")
+}
+
+// sameVersion reports whether the head of a part says nothing else than that of the
+// file.
+func (w *weights) sameVersion(h http.Header) bool {
+	if etag := h.Get("ETag"); etag != "" || w.etag != "" {
+		return etag == "" || etag == w.etag
+	}
+	modified := h.Get("Last-Modified")
+	return modified == "" || modified == w.validator
 }
 
 // download fills the entry's folder.
