@@ -22,7 +22,7 @@ func (j *job) show(ctx context.Context) {
 		return
 	}
 	every := lookEvery
-	if j.Screen != nil {
+	if j.Screen.HasRows() {
 		every = showEvery
 	}
 	j.showing = start(context.WithoutCancel(ctx), func(ctx context.Context) {
@@ -38,7 +38,7 @@ func (j *job) show(ctx context.Context) {
 			}
 			v := j.progress.view()
 			t.epoch(v, false)
-			if j.Screen == nil {
+			if !j.Screen.HasRows() {
 				t.transfer(v)
 				continue
 			}

@@ -26,7 +26,10 @@ type Options struct {
 	Out   io.Writer            // the terminal; what blocks here blocks every caller
 	Size  func() (columns int) // asked at every drawing, so a resize needs no signal
 	Color bool                 // escape codes for colour may be used
-	Now   func() time.Time     // default time.Now
+	// NoRows leaves the rows out: something writes to the terminal that does not go
+	// through Other, and would be drawn over.
+	NoRows bool
+	Now    func() time.Time // default time.Now
 }
 
 // Screen is one terminal. Its methods may be called from several goroutines.
@@ -60,13 +63,16 @@ func (s *Screen) columns() int {
 	return 80
 }
 
+// HasRows reports whether Show shows anything; no Screen shows nothing.
+func (s *Screen) HasRows() bool { return s != nil && !s.opt.NoRows }
+
 // Show replaces the rows of progress; none takes them away. Call it a few times a
 // second even when nothing has changed: it also brings rows back after a pause of
 // the other program, and lines that wait.
 func (s *Screen) Show(rows ...Row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.closed || s.opt.NoRows {
 		return
 	}
 	s.rows = rows

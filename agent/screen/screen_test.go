@@ -70,6 +70,22 @@ func TestRowsStayBelowTheLines(t *testing.T) {
 	}
 }
 
+func TestLinesAndTheCardWithoutRows(t *testing.T) {
+	d := newDesk(t, 60, 9)
+	d.opt.NoRows = true
+	d.Show(Row{Label: "downloading", Done: 1, Total: 8})
+	d.lines("fact 1\n")
+	d.Show(Row{Label: "downloading", Done: 2, Total: 8})
+	d.want("fact 1")
+	if d.HasRows() || (*Screen)(nil).HasRows() || !newDesk(t, 60, 9).HasRows() {
+		t.Error("HasRows")
+	}
+	d.End(Card{Good: true, Title: "succeeded"})
+	if seen := d.vt.String(); !strings.Contains(seen, "✓ succeeded") || strings.Contains(seen, "downloading") {
+		t.Error(seen)
+	}
+}
+
 func TestRowsGiveWayToAnotherProgram(t *testing.T) {
 	d := newDesk(t, 60, 8)
 	row := Row{Label: "epoch 1/3", Parts: []string{"1 min left"}}

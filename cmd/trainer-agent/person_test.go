@@ -254,6 +254,27 @@ func TestTerminalThatCannotMoveItsCursor(t *testing.T) {
 	}
 }
 
+// run … | tee log: what comes out of the pipe appears on the same terminal without
+// going through the agent, and would stand in the middle of rows.
+func TestNoRowsBesideAPipeToTheSameTerminal(t *testing.T) {
+	t.Parallel()
+	if err := shared.put("datasets/piped.zip", withBallast(t, 3<<19)); err != nil {
+		t.Fatal(err)
+	}
+	j := newJob(t, "ok").with("DATASET_ID", "piped", "AGENT_DOWNLOAD_BANDWIDTH", "128KiB", "TERM", "xterm-256color")
+	agent := command(j, append([]string{"run", "--"}, j.command...)...)
+	cmd := exec.Command("sh", append([]string{"-c", `"$@" | cat`, "sh"}, agent.Args...)...)
+	cmd.Env = slices.Concat(agent.Env, []string{"LANG=C.UTF-8"})
+	p := sit(t, cmd, 100, 60)
+	if code := p.leaves(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	p.sees("progress phase=downloading", "epoch 1/3 loss 1.0", "epoch 3 of 3", "✓ succeeded", "exit code 0")
+	if text := p.bytes(); strings.Contains(text, "━") || strings.Contains(text, "\x1b[J") {
+		t.Errorf("rows were drawn: %q", text)
+	}
+}
+
 func TestQuietTellsOnlyTheEnd(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, "ok")

@@ -72,12 +72,19 @@ func (t Told) display(cfg *config.Config) display {
 	// A terminal that was halted with Ctrl-S must not halt the job.
 	d := display{queue: output.NewQueue(os.Stderr, output.DefaultQueue)}
 	color := screen.Color(os.Stderr, os.Getenv)
-	d.screen = screen.New(screen.Options{Out: d.queue, Size: screen.Columns(os.Stderr), Color: color})
+	d.screen = screen.New(screen.Options{Out: d.queue, Size: screen.Columns(os.Stderr), Color: color, NoRows: piped(os.Stdout)})
 	o.Handler = func(w io.Writer, level slog.Leveler) slog.Handler {
 		return screen.NewHandler(w, screen.HandlerOptions{Level: level, Color: color, Details: t.Verbose})
 	}
 	d.log = report.NewLogger(d.screen, o)
 	return d
+}
+
+// piped reports whether a file leads to another program: tee, for one, writes what
+// it reads to the same terminal, whenever it likes.
+func piped(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
 }
 
 // close leaves the terminal as it was found.
