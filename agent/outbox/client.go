@@ -36,6 +36,7 @@ const (
 // policies have no full jitter, no cap on Retry-After and no time limit a try.
 type client struct {
 	http  *http.Client
+	idle  interface{ CloseIdleConnections() } // of the transport
 	base  string
 	trace string
 	token *tokenSource
@@ -58,8 +59,9 @@ func newClient(o Options) (*client, error) {
 		rt = t
 	}
 	return &client{
+		idle: &http.Client{Transport: rt},
 		http: &http.Client{
-			Transport: rt,
+			Transport: stayOpen{rt},
 			Timeout:   TryTimeout, // of one try: retries are made above it
 			// A redirect would carry the token to whoever it names.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -68,6 +70,10 @@ func newClient(o Options) (*client, error) {
 		token: &tokenSource{read: o.Token}, rand: o.Rand, now: o.Now,
 	}, nil
 }
+
+// stayOpen hides the transport's CloseIdleConnections from go-retryablehttp, which
+// calls it when a wait is cut short: the connection is as good as it was.
+type stayOpen struct{ http.RoundTripper }
 
 func newTransport(o Options) (*http.Transport, error) {
 	t := &http.Transport{
@@ -180,7 +186,7 @@ func (c *client) setWaiting(cancel context.CancelCauseFunc) {
 	c.waiting = cancel
 }
 
-func (c *client) close() { c.http.CloseIdleConnections() }
+func (c *client) close() { c.idle.CloseIdleConnections() }
 
 // A delivery is one loop of tries.
 type delivery struct {
