@@ -52,6 +52,14 @@ func (t TaskType) PrimaryMetric() string {
 	}
 }
 
+// NeedsOutlines reports whether every object needs a polygon or a mask.
+func (t TaskType) NeedsOutlines() bool {
+	return t == TaskInstanceSegmentation || t == TaskSemanticSegmentation
+}
+
+// NeedsKeypoints reports whether every object needs keypoints.
+func (t TaskType) NeedsKeypoints() bool { return t == TaskPoseEstimation }
+
 // MetricMode says whether a larger or a smaller primary metric is better.
 type MetricMode string
 

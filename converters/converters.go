@@ -119,7 +119,7 @@ func recognise(r Request, folder *source.Folder) (*recognised, error) {
 	}
 	if path != "" {
 		return &recognised{"platform", path, func(problems *problem.List) (*catalog.Catalog, error) {
-			return platform.ReadFile(path, problems)
+			return platform.ReadFile(path, r.Task, problems)
 		}}, nil
 	}
 	tree, err := folder.Tree()

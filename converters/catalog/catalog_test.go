@@ -50,6 +50,28 @@ func TestSlabCopiesDoNotTouchEachOther(t *testing.T) {
 	}
 }
 
+// TestUndoneCopiesLeaveTheEarlierOnes, also where they began another slab.
+func TestUndoneCopiesLeaveTheEarlierOnes(t *testing.T) {
+	var s Slab[int]
+	before := s
+	s.Copy([]int{7})
+	s.Undo(before)
+	kept := s.Copy([]int{1, 2})
+	before = s
+	for range 20 {
+		s.Copy(make([]int, slabSize/8))
+	}
+	s.Undo(before)
+	again := s.Copy([]int{3})
+	before = s
+	s.Copy([]int{8, 8})
+	s.Undo(before)
+	more := s.Copy([]int{4})
+	if !slices.Equal(kept, []int{1, 2}) || again[0] != 3 || more[0] != 4 || len(s.free) > 4 {
+		t.Errorf("%v %v %v, %d in use", kept, again, more, len(s.free))
+	}
+}
+
 func TestArrangeGroupsByImageInFileOrder(t *testing.T) {
 	c := Catalog{Images: make([]Image, 3)}
 	for _, image := range []int32{2, 0, 2, 2, 0} {

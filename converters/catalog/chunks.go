@@ -63,6 +63,16 @@ type Slab[T any] struct{ free []T }
 
 const slabSize = 1 << 16
 
+// Undo takes back every copy made since the slab was before. They must not be
+// used any more.
+func (s *Slab[T]) Undo(before Slab[T]) {
+	if len(before.free) > 0 && &before.free[0] == &s.free[0] {
+		s.free = before.free
+	} else {
+		s.free = s.free[:0] // of another slab, which was begun since
+	}
+}
+
 // Copy returns a copy of v that cannot grow into its neighbour. A nil v stays nil.
 func (s *Slab[T]) Copy(v []T) []T {
 	if v == nil {

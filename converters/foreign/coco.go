@@ -34,7 +34,7 @@ func recogniseCOCO(t *source.Tree, names []string, task contract.TaskType) *Layo
 		return nil
 	}
 	return &Layout{Name: "coco", Annotations: t.Path(found[0]), read: func(problems *problem.List) (*catalog.Catalog, error) {
-		return readCOCO(t, found, problems)
+		return readCOCO(t, found, task, problems)
 	}}
 }
 
@@ -81,11 +81,11 @@ func looksLikeCOCO(file string) bool {
 }
 
 // readCOCO reads one file, or one for each split, into one catalog.
-func readCOCO(t *source.Tree, files []string, problems *problem.List) (*catalog.Catalog, error) {
+func readCOCO(t *source.Tree, files []string, task contract.TaskType, problems *problem.List) (*catalog.Catalog, error) {
 	var all *catalog.Catalog
 	known := make(map[string]bool) // image ids of the files before
 	for _, file := range files {
-		c, err := platform.ReadFile(t.Path(file), problems)
+		c, err := platform.ReadFile(t.Path(file), task, problems)
 		if err != nil {
 			return nil, err
 		}

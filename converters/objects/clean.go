@@ -62,25 +62,17 @@ func NewRules(c *catalog.Catalog, task contract.TaskType, masks bool, problems *
 		}
 	}
 	r.Shapes = shapes > 0
-	if r.NeedsShape() && geometric > 0 && shapes == 0 {
+	if r.Task.NeedsOutlines() && geometric > 0 && shapes == 0 {
 		problems.AddN(NoShapes, geometric, 0, "none of %d", geometric)
 	}
-	if r.NeedsKeypoints() && geometric > 0 && points == 0 {
+	if r.Task.NeedsKeypoints() && geometric > 0 && points == 0 {
 		problems.AddN(NoKeypoints, geometric, 0, "none of %d", geometric)
 	}
-	if r.NeedsKeypoints() && points > 0 {
+	if r.Task.NeedsKeypoints() && points > 0 {
 		r.Skeleton = newSkeleton(c)
 	}
 	return r
 }
-
-// NeedsShape reports whether every object needs an outline.
-func (r Rules) NeedsShape() bool {
-	return r.Task == contract.TaskInstanceSegmentation || r.Task == contract.TaskSemanticSegmentation
-}
-
-// NeedsKeypoints reports whether every object needs keypoints.
-func (r Rules) NeedsKeypoints() bool { return r.Task == contract.TaskPoseEstimation }
 
 // Clean appends the usable objects of image i, width × height pixels, to dst. It
 // may be called from several goroutines.
@@ -121,7 +113,7 @@ func (c cleaner) clean() (Object, bool) {
 		c.report(CrowdSkipped)
 		return out, false
 	}
-	if c.NeedsShape() || (!c.o.HasBox && c.o.HasShape()) {
+	if c.Task.NeedsOutlines() || (!c.o.HasBox && c.o.HasShape()) {
 		return c.shaped(out)
 	}
 	if !c.o.HasBox {
@@ -133,7 +125,7 @@ func (c cleaner) clean() (Object, bool) {
 		return out, false
 	}
 	out.Box = box
-	if c.NeedsKeypoints() {
+	if c.Task.NeedsKeypoints() {
 		out.Keypoints, ok = c.keypoints()
 	}
 	return out, ok

@@ -56,7 +56,7 @@ func (c cleaner) shaped(out Object) (Object, bool) {
 	}
 	out.Rings = kept
 	out.Box = geometry.Bounds(kept...)
-	if !c.NeedsShape() {
+	if !c.Task.NeedsOutlines() {
 		out.Rings, out.Mask = nil, nil
 	}
 	return out, true

@@ -75,6 +75,7 @@ func (d *reader) annotation(image int32) error {
 	}
 	a.object.ID = catalog.NoID
 	var seen seenKeys
+	numbers, rings := d.numbers, d.rings
 	err = d.s.object(func(key []byte) error {
 		a.keys++
 		n := annotationKey(key)
@@ -86,11 +87,27 @@ func (d *reader) annotation(image int32) error {
 	if err != nil {
 		return err
 	}
+	if a.object.HasBox && d.forget(&a.object) {
+		d.numbers.Undo(numbers)
+		d.rings.Undo(rings)
+	}
 	d.add(&a)
 	if d.c.Objects.Len() > d.limits.Objects {
 		return fmt.Errorf("more than %d annotations: %w", d.limits.Objects, errTooLarge)
 	}
 	return nil
+}
+
+// forget drops what the task has no use for, of an object that has a box: most
+// of a large file are polygons. It reports whether no coordinate is left.
+func (d *reader) forget(o *catalog.Object) bool {
+	if !d.task.NeedsOutlines() {
+		o.Polygons, o.RLE = nil, nil
+	}
+	if !d.task.NeedsKeypoints() {
+		o.Keypoints = nil
+	}
+	return o.Polygons == nil && o.Keypoints == nil
 }
 
 func (d *reader) annotationField(a *draft, key uint) (err error) {

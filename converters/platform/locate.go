@@ -64,8 +64,8 @@ func globEscape(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// ReadFile reads one annotations file with the default limits.
-func ReadFile(path string, problems *problem.List) (*catalog.Catalog, error) {
+// ReadFile reads one annotations file for a task, with the default limits.
+func ReadFile(path string, task contract.TaskType, problems *problem.List) (*catalog.Catalog, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, contract.Failf(contract.CodeDatasetNotFound, "The annotations file %s is not there: %w.", filepath.Base(path), err)
@@ -74,5 +74,5 @@ func ReadFile(path string, problems *problem.List) (*catalog.Catalog, error) {
 		return nil, fmt.Errorf("opening the annotations: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	return Read(f, filepath.Base(path), problems, DefaultLimits)
+	return Read(f, filepath.Base(path), task, problems, DefaultLimits)
 }

@@ -24,11 +24,12 @@ var DefaultLimits = Limits{Bytes: 8 << 30, Images: 5_000_000, Objects: 20_000_00
 // errTooLarge wraps every exceeded limit.
 var errTooLarge = errors.New("more than this agent reads")
 
-// Read reads one annotations file. Problems of the content go to the list; the
+// Read reads one annotations file for a task: outlines and keypoints that it has
+// no use for are checked and not kept. Problems of the content go to the list; the
 // error, a *contract.Failure, is for what cannot be read on from: broken JSON,
 // a limit, a read error.
-func Read(r io.Reader, name string, problems *problem.List, limits Limits) (*catalog.Catalog, error) {
-	d := newReader(&limitedReader{r: r, left: limits.Bytes}, problems, limits)
+func Read(r io.Reader, name string, task contract.TaskType, problems *problem.List, limits Limits) (*catalog.Catalog, error) {
+	d := newReader(&limitedReader{r: r, left: limits.Bytes}, task, problems, limits)
 	err := d.top()
 	if err == nil && !d.s.atEnd() {
 		err = d.s.fail("more text after the end of the object")
@@ -73,6 +74,7 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 // reader is the state of one Read.
 type reader struct {
 	s        *scanner
+	task     contract.TaskType
 	c        *catalog.Catalog
 	problems *problem.List
 	limits   Limits
@@ -126,9 +128,9 @@ func (n *names) intern(text []byte) int32 {
 	return i
 }
 
-func newReader(r io.Reader, problems *problem.List, limits Limits) *reader {
+func newReader(r io.Reader, task contract.TaskType, problems *problem.List, limits Limits) *reader {
 	return &reader{
-		s: newScanner(r), c: &catalog.Catalog{}, problems: problems, limits: limits,
+		s: newScanner(r), task: task, c: &catalog.Catalog{}, problems: problems, limits: limits,
 		files: make(map[string]struct{}), uses: make(map[use]*useCount),
 	}
 }

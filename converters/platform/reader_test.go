@@ -12,10 +12,20 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/problem"
 )
 
+// read reads for the task that needs what the text has.
 func read(t *testing.T, text string) (*catalog.Catalog, *problem.List) {
 	t.Helper()
+	task := contract.TaskInstanceSegmentation
+	if strings.Contains(text, "keypoints") {
+		task = contract.TaskPoseEstimation
+	}
+	return readFor(t, task, text)
+}
+
+func readFor(t *testing.T, task contract.TaskType, text string) (*catalog.Catalog, *problem.List) {
+	t.Helper()
 	problems := new(problem.List)
-	c, err := Read(strings.NewReader(text), "annotations.json", problems, DefaultLimits)
+	c, err := Read(strings.NewReader(text), "annotations.json", task, problems, DefaultLimits)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -188,7 +198,7 @@ func TestBrokenTextIsOneClearError(t *testing.T) {
 		`{"dataset_id": "` + "\xff" + `"}`: "not valid UTF-8",
 		`{"x": ` + strings.Repeat("9", 2000) + `}`: "more than 1024 digits",
 	} {
-		_, err := Read(strings.NewReader(text), "annotations.json", new(problem.List), DefaultLimits)
+		_, err := Read(strings.NewReader(text), "annotations.json", contract.TaskInstanceSegmentation, new(problem.List), DefaultLimits)
 		f := contract.AsFailure(err)
 		if f == nil || f.Code != contract.CodeDatasetInvalid || !strings.Contains(f.Message, want) {
 			t.Errorf("%.40s: %v, want %q", text, err, want)
@@ -199,15 +209,43 @@ func TestBrokenTextIsOneClearError(t *testing.T) {
 func TestLimitsHold(t *testing.T) {
 	text := `{"classes": ["a"], "images": [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "b"}], "annotations": [{"image_id": 1, "class_id": 0, "bbox": [1,2,3,4]}, {"image_id": 1, "class_id": 0, "bbox": [1,2,3,4]}]}`
 	for _, limits := range []Limits{{100, 9, 9, 99}, {9999, 1, 9, 99}, {9999, 9, 1, 99}, {9999, 9, 9, 5}} {
-		_, err := Read(strings.NewReader(text), "annotations.json", new(problem.List), limits)
+		_, err := Read(strings.NewReader(text), "annotations.json", contract.TaskInstanceSegmentation, new(problem.List), limits)
 		if f := contract.AsFailure(err); f == nil || f.Code != contract.CodeDatasetTooLarge {
 			t.Errorf("%+v: %v", limits, err)
 		}
 	}
 }
 
+// TestOnlyWhatTheTaskUsesIsKept: the rest is checked all the same, and what is kept
+// is not written over by what comes after it.
+func TestOnlyWhatTheTaskUsesIsKept(t *testing.T) {
+	const text = `{"classes": [{"id": 1, "name": "cat"}], "images": [{"id": 1, "file_name": "a.jpg", "width": 8, "height": 6, "annotations": [
+		{"class_id": 1, "segmentation": [[0, 0, 5, 0, 5, 5]]},
+		{"class_id": 1, "segmentation": [[1, 1, 6, 1, 6, 6]], "bbox": [1, 1, 5, 5], "keypoints": [2, 2, 2]},
+		{"class_id": 1, "segmentation": [[2, 2, 7, 2, 7, "x"]], "bbox": [2, 2, 5, 5]},
+		{"class_id": 1, "keypoints": [3, 3, 2]}]}]}`
+	const (
+		rest   = `1 a.jpg 8x6 label -1 split "": [class 0 polygons [[0 0 5 0 5 5]]] [class 0 box [1 1 5 5] format 0`
+		points = `] [class 0 keypoints [3 3 2] dims 0]`
+	)
+	for task, want := range map[contract.TaskType]string{
+		contract.TaskObjectDetection:      rest + points,
+		contract.TaskInstanceSegmentation: rest + ` polygons [[1 1 6 1 6 6]]` + points,
+		contract.TaskSemanticSegmentation: rest + ` polygons [[1 1 6 1 6 6]]` + points,
+		contract.TaskPoseEstimation:       rest + ` keypoints [2 2 2] dims 0` + points,
+	} {
+		c, problems := readFor(t, task, text)
+		if got := dump(c); got != want {
+			t.Errorf("%s: %s, want %s", task, got, want)
+		}
+		if list := problems.Problems(); len(list) != 1 || list[0].Code != BadNumber.Code {
+			t.Errorf("%s: problems %+v", task, list)
+		}
+	}
+}
+
 func TestAReadErrorIsPassedOn(t *testing.T) {
-	_, err := Read(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(`{"images": []}`))), "annotations.json", new(problem.List), DefaultLimits)
+	_, err := Read(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(`{"images": []}`))), "annotations.json", contract.TaskInstanceSegmentation, new(problem.List), DefaultLimits)
 	if err == nil || !strings.Contains(err.Error(), "timeout") {
 		t.Errorf("error %v", err)
 	}
@@ -228,7 +266,7 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("valid %v (%v), encoding/json says %v", valid, err, json.Valid(text))
 		}
 		problems := new(problem.List)
-		c, err := Read(strings.NewReader(string(text)), "x", problems, Limits{1 << 20, 1000, 1000, 10000})
+		c, err := Read(strings.NewReader(string(text)), "x", contract.TaskInstanceSegmentation, problems, Limits{1 << 20, 1000, 1000, 10000})
 		if err != nil {
 			return
 		}
