@@ -117,6 +117,11 @@ func TestYOLOConfigurationsThatAreWrongAreNamed(t *testing.T) {
 		"train: images/train\nval: images/val\nnames: {0: cat, x: dog}\n":      `names in data.yaml are not class numbers ("x")`,
 		"train: images/train\nval: images/valid\nnames: {0: cat, -1: dog}\n":   `names in data.yaml are not class numbers ("-1")`,
 		"train: images/train\nval: images/train\nnc: 1\nnames: {0: a, 1: b}\n": "images are in two splits",
+		// Each of these took the parser minutes, or gigabytes.
+		"train: a\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a]\nnames: *b\n": "it has aliases, or is nested too deep",
+		"train: a\nnames: " + strings.Repeat("[", 100_000):                            "it has aliases, or is nested too deep",
+		"train: a\nnames:\n" + strings.Repeat("- ", 100_000):                          "it has aliases, or is nested too deep",
+		"train: a\nnames:\n" + strings.Repeat("&a ", 100_000):                         "it has aliases, or is nested too deep",
 	} {
 		_, err := converters.Prepare(t.Context(), request(t, yoloFolder(t, m{"data.yaml": config}), contract.TaskObjectDetection, contract.FormatYOLO))
 		if f := contract.AsFailure(err); f == nil || f.Code != contract.CodeDatasetInvalid || !strings.Contains(f.Message, want) || strings.Contains(f.Message, "\n") || f.Hint == "" {

@@ -86,7 +86,7 @@ func readConfig(file string) (*yoloConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxConfigBytes {
+	if info.Size() > maxYAMLBytes {
 		return nil, fmt.Errorf("%s is too large for a configuration", file)
 	}
 	text, err := os.ReadFile(file)
@@ -94,7 +94,10 @@ func readConfig(file string) (*yoloConfig, error) {
 		return nil, err
 	}
 	config := new(yoloConfig)
-	if err = yaml.Unmarshal(text, config); err != nil && bytes.Contains(text, []byte("train:")) && bytes.Contains(text, []byte("names:")) {
+	if err = boundedYAML(text); err == nil {
+		err = yaml.Unmarshal(text, config)
+	}
+	if err != nil && bytes.Contains(text, []byte("train:")) && bytes.Contains(text, []byte("names:")) {
 		what, _, _ := strings.Cut(err.Error(), "\n") // what follows is the text around the place
 		return nil, fmt.Errorf("%w: %s", errConfig, what)
 	}

@@ -66,6 +66,7 @@ func FuzzYOLO(f *testing.F) {
 	f.Add("train: images/train\nval: images/val\nnames: [cat, dog]\n", "0 .5 .5 .2 .2\n1 .1 .1 .2 .2 .3 .1\n", "./images/train/a.jpg\n/elsewhere/images/val/b.jpg\n")
 	f.Add("path: /x\ntrain: train.txt\nval: [images/val]\nnc: 2\nnames: {0: a, 5: b}\nkpt_shape: [1, 3]\nflip_idx: [0]", "0 .5 .5 .2 .2 .5 .5 2\r\n", "\ufeffimages/train/a.jpg")
 	f.Add("train: .\nval: ..\nnc: -1\nnames: 7\nkpt_shape: [-1, 2]", "NaN 1e999 -1 0x1p-2 _\n-1 0 0 0 0", "////\n\x00")
+	f.Add("train: a\nb: &b [*a, *a]\nnames: *b", "", "")
 	f.Fuzz(func(t *testing.T, config, label, list string) {
 		for _, task := range []contract.TaskType{contract.TaskObjectDetection, contract.TaskInstanceSegmentation, contract.TaskPoseEstimation} {
 			readBack(t, map[string]string{
