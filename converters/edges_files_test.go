@@ -182,6 +182,7 @@ func TestEdgeCasesOfFiles(t *testing.T) {
 		{name: "25 backslashes out of the dataset", root: named(m{`..\..\x.jpg`: nil}), refused: "unsafe_path"},
 		{name: "26 inner images, labels and hidden folders", root: named(m{"images/x.jpg": whole, "labels/x.jpg": whole, ".d/x.jpg": whole, ".x.jpg": whole}), check: has("images_/x.jpg", "labels_/x.jpg", "_.d/x.jpg", "_.x.jpg")},
 		{name: "28 too small for Ultralytics", root: named(m{"s.jpg": jpegOf(9, 40)}), problem: "image_too_small", check: has()},
+		{name: "28 a decompression bomb", root: named(m{"b.png": append(slices.Concat(pngOf(20, 20)[:16], []byte("\x00\x00\x50\x00\x00\x00\x50\x00")), pngOf(20, 20)[24:]...)}), problem: "image_too_large", example: `"b.png" is 20480x20480`, check: has()},
 		{name: "28 zero bytes", root: named(m{"z.jpg": []byte{}}), problem: "broken_image", example: "0 bytes", check: has()},
 		{name: "28 truncated JPEG", root: named(m{"t.jpg": jpegOf(200, 200)[:900]}), problem: "broken_image", check: has()},
 		{name: "28 truncated PNG", root: named(m{"t.png": pngOf(200, 200)[:300]}), problem: "broken_image", check: has()},

@@ -1,6 +1,7 @@
 package imagefile
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -9,10 +10,27 @@ import (
 	"image/png"
 	"io"
 	"os"
+
+	"golang.org/x/sync/semaphore"
 )
 
-// MaxPixels bounds what is decoded: 4 bytes a pixel are held in memory.
+// MaxPixels bounds what is decoded: 4 bytes a pixel are held in memory. It bounds
+// what is decoded at the same time, too: a small file may claim any size.
 const MaxPixels = 200_000_000
+
+var decoding = semaphore.NewWeighted(MaxPixels)
+
+// reserve waits until there is room for the pixels of an image.
+func reserve(info Info) (release func(), err error) {
+	if info.Width*info.Height > MaxPixels {
+		return nil, fmt.Errorf("%w: %d x %d pixels are more than this agent decodes", ErrBroken, info.Width, info.Height)
+	}
+	n := int64(info.Width * info.Height)
+	if err := decoding.Acquire(context.Background(), n); err != nil { // whoever holds it decodes, which ends
+		return nil, err
+	}
+	return func() { decoding.Release(n) }, nil
+}
 
 // ErrUnsupported wraps the errors of files that are whole as far as we can tell,
 // in a variant of their format that Go's decoders do not know.
@@ -31,9 +49,15 @@ func Decode(path string) (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Width*info.Height > MaxPixels {
-		return nil, fmt.Errorf("%w: %d x %d pixels are more than this agent decodes", ErrBroken, info.Width, info.Height)
+	release, err := reserve(info)
+	if err != nil {
+		return nil, err
 	}
+	defer release()
+	return decode(path, info)
+}
+
+func decode(path string, info Info) (image.Image, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -98,7 +122,16 @@ func turn(orientation, x, y, w, h int) (int, int) {
 // WritePNG writes the displayed pixels of a file as PNG: for formats that a
 // reader does not know, and for orientations on which readers disagree.
 func WritePNG(out io.Writer, path string) error {
-	im, err := Decode(path)
+	info, err := Probe(path)
+	if err != nil {
+		return err
+	}
+	release, err := reserve(info)
+	if err != nil {
+		return err
+	}
+	defer release()
+	im, err := decode(path, info)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/gif"
@@ -11,6 +12,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/image/bmp"
@@ -216,6 +218,38 @@ func TestWebPHasItsTrueColors(t *testing.T) {
 		t.Errorf("%v %v", im, err)
 	} else if _, is := im.(*image.NRGBA); !is {
 		t.Errorf("decoded as %T", im)
+	}
+}
+
+// TestImagesThatClaimAnySizeAreDecodedOneByOne: eight small files that claim 180
+// million pixels each took 4 bytes a pixel, all at once.
+func TestImagesThatClaimAnySizeAreDecodedOneByOne(t *testing.T) {
+	claim := func(w, h uint32) string {
+		content := encode(t, PNG, 40, 30)[:100]
+		binary.BigEndian.PutUint32(content[16:], w)
+		binary.BigEndian.PutUint32(content[20:], h)
+		binary.BigEndian.PutUint32(content[29:], crc32.ChecksumIEEE(content[12:29]))
+		return write(t, content)
+	}
+	path := claim(18_000, 10_000)
+	release, err := reserve(Info{Width: 18_000, Height: 10_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := Decode(path)
+		done <- err
+	}()
+	if decoding.TryAcquire(MaxPixels - 18_000*10_000 + 1) {
+		t.Error("there is room for more than MaxPixels")
+	}
+	release()
+	if err := <-done; !errors.Is(err, ErrBroken) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := Decode(claim(60_000, 60_000)); !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), "more than this agent decodes") {
+		t.Errorf("error %v", err)
 	}
 }
 

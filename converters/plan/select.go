@@ -24,6 +24,8 @@ type Reader struct {
 var (
 	TooSmall = problem.Kind{Code: "image_too_small", Severity: problem.Warning,
 		Message: "images have a side of less than 10 pixels, which Ultralytics drops; they are left out"}
+	TooLarge = problem.Kind{Code: "image_too_large", Severity: problem.Warning,
+		Message: "images have more pixels than Pillow opens (a decompression bomb to it); they are left out"}
 	Converted = problem.Kind{Code: "image_converted", Severity: problem.Info,
 		Message: "images are in a format that not every reader takes and are written as PNG"}
 	Unreadable = problem.Kind{Code: "unreadable_format", Severity: problem.Warning,
@@ -32,6 +34,9 @@ var (
 	Turned = problem.Kind{Code: "orientation_baked", Severity: problem.Info,
 		Message: "images have an EXIF orientation on which readers disagree; they are written upright as PNG"}
 )
+
+// maxOpened is twice Pillow's MAX_IMAGE_PIXELS: beyond it Image.open raises.
+const maxOpened = 2 * (1 << 30 / 4 / 3)
 
 // decodable are the formats that WritePNG reads.
 var decodable = map[string]bool{
@@ -50,6 +55,9 @@ func (p *Plan) Select(ctx context.Context, files []source.File, r Reader) error 
 		switch {
 		case min(f.Width, f.Height) < r.MinSide:
 			p.Problems.Add(TooSmall, i, "%q is %dx%d", f.Rel, f.Width, f.Height)
+			continue
+		case f.Width*f.Height > maxOpened:
+			p.Problems.Add(TooLarge, i, "%q is %dx%d", f.Rel, f.Width, f.Height)
 			continue
 		case !r.Formats[f.Format] && !decodable[f.Format]:
 			p.Problems.Add(Unreadable, i, "%q is %s", f.Rel, f.Format)
