@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -15,11 +14,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/jobtest"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -30,7 +28,7 @@ type container struct {
 	job       string
 	image     config
 	spec      *specs.Spec
-	env       map[string]string
+	env       jobtest.Env
 	workspace string // on the machine
 	message   string // file behind /dev/termination-log
 	cmd       *exec.Cmd
@@ -43,7 +41,7 @@ type container struct {
 func newContainer(t *testing.T, image string, args ...string) *container {
 	t.Helper()
 	b := images(t)
-	n := shared.jobs.Add(1)
+	n := shared.NextJob()
 	c := &container{
 		t: t, id: fmt.Sprintf("trainer-images-%d-%d", os.Getpid(), n), job: fmt.Sprintf("images-%d", n),
 		image: b.config(t, image), workspace: folder(t), message: filepath.Join(t.TempDir(), "termination-log"),
@@ -59,13 +57,8 @@ func newContainer(t *testing.T, image string, args ...string) *container {
 	if c.spec.Process.Cwd = c.image.WorkingDir; c.spec.Process.Cwd == "" {
 		c.spec.Process.Cwd = "/"
 	}
-	c.env = map[string]string{
-		"JOB_ID": c.job, "BACKEND_BASE_URL": shared.url, "CALLBACK_TOKEN": token, "TASK_TYPE": "object_detection", "FRAMEWORK": "ultralytics",
-		"MODEL_NAME": "yolo11n", "DATASET_ID": datasetOf(contract.TaskObjectDetection), "EPOCHS": "3", "WORKSPACE_DIR": "/workspace",
-		"AGENT_STOP_GRACE": "10s", "AGENT_FLUSH_TIMEOUT": "60s", "DEVICE": "cpu", "CHECKPOINT_FREQUENCY": "1",
-		"AGENT_METRICS_ADDR": "127.0.0.1:0", // the network is the machine's, and so are its ports
-	}
-	maps.Copy(c.env, shared.store.Env())
+	c.env = shared.Env(c.job, datasetOf(contract.TaskObjectDetection), "/workspace")
+	c.env["AGENT_METRICS_ADDR"] = "127.0.0.1:0" // the network is the machine's, and so are its ports
 	c.bind(c.workspace, "/workspace").bind(folder(t), "/tmp").bind(c.message, "/dev/termination-log")
 	return c
 }
@@ -95,12 +88,7 @@ func (c *container) command(entrypoint, args []string) {
 
 // with sets variables; an empty value takes one away.
 func (c *container) with(pairs ...string) *container {
-	for i := 0; i < len(pairs); i += 2 {
-		c.env[pairs[i]] = pairs[i+1]
-		if pairs[i+1] == "" {
-			delete(c.env, pairs[i])
-		}
-	}
+	c.env.Set(pairs...)
 	return c
 }
 
@@ -169,16 +157,11 @@ func (c *container) wait() int {
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { _ = runc("kill", c.id, "KILL").Run() })()
-	err := c.cmd.Wait()
+	code := jobtest.ExitCode(c.t, c.cmd)
 	if ctx.Err() != nil {
 		c.t.Errorf("no end within %s", patience)
 	}
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return exit.ExitCode()
-	} else if err != nil {
-		c.t.Fatal(err)
-	}
-	return 0
+	return code
 }
 
 // ends checks the exit code of a container that was started.
@@ -208,14 +191,12 @@ func (c *container) exec(args ...string) (string, error) {
 // ready waits for the training process's own word.
 func (c *container) ready() *container {
 	c.t.Helper()
-	return c.until("the child is ready", func(calls []backend.Call) bool { return len(backend.Events(calls, "scripted_ready")) > 0 })
+	return c.until("the child is ready", jobtest.Ready)
 }
 
 func (c *container) until(what string, predicate func([]backend.Call) bool) *container {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
-	defer cancel()
-	if err := shared.backend.Wait(ctx, c.job, predicate); err != nil {
+	if err := shared.Until(c.t, c.job, patience, predicate); err != nil {
 		_ = runc("kill", c.id, "KILL").Run()
 		_ = c.cmd.Wait()
 		c.t.Fatalf("waiting until %s: %v\n%s\n%s", what, err, c.stdout.String(), c.stderr.String())
@@ -224,21 +205,13 @@ func (c *container) until(what string, predicate func([]backend.Call) bool) *con
 }
 
 func (c *container) events(name contract.EventType) []contract.Event {
-	return backend.Events(shared.backend.Calls(c.job), name)
+	return backend.Events(shared.Backend.Calls(c.job), name)
 }
 
 // done is the one accepted final callback.
 func (c *container) done() contract.Done {
 	c.t.Helper()
-	finals := backend.Accepted(shared.backend.Calls(c.job), contract.KindDone)
-	if len(finals) != 1 {
-		c.t.Fatalf("%d accepted done callbacks, want 1\n%s", len(finals), c.stderr.String())
-	}
-	var d contract.Done
-	if err := finals[0].Decode(&d); err != nil {
-		c.t.Fatal(err)
-	}
-	return d
+	return shared.Done(c.t, c.job, &c.stderr)
 }
 
 // succeeded checks what a job that went well leaves everywhere.
@@ -271,15 +244,7 @@ func (c *container) termination() (r contract.Result) {
 }
 
 // checkpoints lists the job's objects.
-func (c *container) checkpoints() (names []string) {
+func (c *container) checkpoints() []string {
 	c.t.Helper()
-	prefix := "checkpoints/job-" + c.job + "/"
-	out, err := shared.store.Client().ListObjectsV2(c.t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket), Prefix: aws.String(prefix)})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	for _, o := range out.Contents {
-		names = append(names, strings.TrimPrefix(*o.Key, prefix))
-	}
-	return names
+	return shared.Names(c.t, "checkpoints/job-"+c.job+"/")
 }

@@ -66,7 +66,7 @@ func pod(t *testing.T, settings map[string]string) (*container, corev1.Container
 	c := newContainer(t, imageOf(strings.TrimPrefix(main.Image, "trainer-")))
 	c.command(main.Command, main.Args)
 	secure(c, *job.SecurityContext, *main.SecurityContext)
-	secrets := map[string]string{"callback-token": token, "access-key-id": shared.store.AccessKey, "secret-access-key": shared.store.SecretKey}
+	secrets := map[string]string{"callback-token": token, "access-key-id": shared.Store.AccessKey, "secret-access-key": shared.Store.SecretKey}
 	volumes := map[string]corev1.Volume{}
 	for _, v := range job.Volumes {
 		volumes[v.Name] = v
@@ -86,7 +86,7 @@ func pod(t *testing.T, settings map[string]string) (*container, corev1.Container
 	for _, e := range append(main.Env, overlay.Containers[0].Env...) {
 		c.env[e.Name] = valueOf(t, e, secrets)
 	}
-	c.with("JOB_ID", jobID, "BACKEND_BASE_URL", shared.url, "S3_ENDPOINT", shared.store.URL, "AWS_REGION", shared.store.Env()["AWS_REGION"], "AGENT_METRICS_ADDR", freeAddr(t))
+	c.with("JOB_ID", jobID, "BACKEND_BASE_URL", shared.URL, "S3_ENDPOINT", shared.Store.URL, "AWS_REGION", shared.Store.Env()["AWS_REGION"], "AGENT_METRICS_ADDR", freeAddr(t))
 	return c, main
 }
 

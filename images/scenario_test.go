@@ -216,7 +216,7 @@ func (c *container) isConfined(private *string) {
 		}
 	}
 	for name, value := range s.Environment {
-		if value == token || value == shared.store.SecretKey || value == shared.store.AccessKey {
+		if value == token || value == shared.Store.SecretKey || value == shared.Store.AccessKey {
 			c.t.Errorf("the training process sees %s", name)
 		}
 	}
@@ -276,7 +276,7 @@ func TestPythonStaysPlainWithoutTheShim(t *testing.T) {
 	c := newContainer(t, "localhost/trainer-base:plain-python")
 	c.command([]string{"python"}, []string{"-c", "import os; print('plain', os.getpid())"})
 	c.start().ends(0)
-	if c.stdout.String() != "plain 1\n" || len(shared.backend.Calls(c.job)) > 0 {
-		t.Errorf("%q, %d callbacks", c.stdout.String(), len(shared.backend.Calls(c.job)))
+	if c.stdout.String() != "plain 1\n" || len(shared.Backend.Calls(c.job)) > 0 {
+		t.Errorf("%q, %d callbacks", c.stdout.String(), len(shared.Backend.Calls(c.job)))
 	}
 }

@@ -103,11 +103,11 @@ func TestChildGetsItsSettingsAndNoCredential(t *testing.T) {
 		}
 	}
 	for name, value := range s.Env {
-		if value == token || value == shared.store.SecretKey || value == shared.store.AccessKey || value == "sk-user-secret" || name == "AWS_PROFILE" {
+		if value == token || value == shared.Store.SecretKey || value == shared.Store.AccessKey || value == "sk-user-secret" || name == "AWS_PROFILE" {
 			t.Errorf("the child sees %s", name)
 		}
 	}
-	if s.Env["BACKEND_BASE_URL"] == shared.url || !strings.HasPrefix(s.Env["BACKEND_BASE_URL"], "http://127.0.0.1:") {
+	if s.Env["BACKEND_BASE_URL"] == shared.URL || !strings.HasPrefix(s.Env["BACKEND_BASE_URL"], "http://127.0.0.1:") {
 		t.Errorf("BACKEND_BASE_URL=%s", s.Env["BACKEND_BASE_URL"])
 	}
 	if want := []string{"--job-id", j.id, "--dataset-s3-uri", "file://" + s.Env["DATASET_DIR"], "$(JOB_ID)", "$(NO_SUCH)"}; !slices.Equal(s.Argv, want) {
@@ -120,7 +120,7 @@ func TestChildGetsItsSettingsAndNoCredential(t *testing.T) {
 	if !slices.Contains(s.Files, "data.yaml") || !slices.Contains(s.Files, "classes.json") {
 		t.Errorf("prepared files: %v", s.Files)
 	}
-	if log := j.stderr.String() + j.stdout.String(); strings.Contains(log, token) || strings.Contains(log, shared.store.SecretKey) {
+	if log := j.stderr.String() + j.stdout.String(); strings.Contains(log, token) || strings.Contains(log, shared.Store.SecretKey) {
 		t.Error("a secret is in the log")
 	}
 }

@@ -176,7 +176,7 @@ func TestKilledAtAnyMomentTheAgentDeliversAllThatItsChildHadAnAnswerFor(t *testi
 	started, accepted, duplicates := 0, 0, 0
 	for w := range uint64(workspaces) {
 		p := newPosting(t, w)
-		if _, err := shared.backend.AddFault(backend.Fault{Job: p.id, Kind: contract.KindEvent, Status: 503, Accept: w%2 == 0, Skip: 20, Calls: 6}); err != nil {
+		if _, err := shared.Backend.AddFault(backend.Fault{Job: p.id, Kind: contract.KindEvent, Status: 503, Accept: w%2 == 0, Skip: 20, Calls: 6}); err != nil {
 			t.Fatal(err)
 		}
 		for range lives {

@@ -24,7 +24,7 @@ func newCluster(t *testing.T, pairs ...string) *cluster {
 	t.Helper()
 	interpreter := need.Python(t)
 	c := &cluster{network: newNetwork(t, 2)}
-	api, bucketAddress := c.reach(strings.TrimPrefix(shared.url, "http://")), c.reach(strings.TrimPrefix(shared.store.Env()["S3_ENDPOINT"], "http://"))
+	api, bucketAddress := c.reach(strings.TrimPrefix(shared.URL, "http://")), c.reach(strings.TrimPrefix(shared.Store.Env()["S3_ENDPOINT"], "http://"))
 	id := ""
 	for i := range 2 {
 		j := newJob(t, "")

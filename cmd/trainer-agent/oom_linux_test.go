@@ -125,7 +125,7 @@ func TestAgentThatMemoryKilledIsReportedByTheNext(t *testing.T) {
 		return
 	}
 	j, outage := killedWithItsGroup(t, func(j *job) { j.fill(j.kept) })
-	shared.backend.RemoveFault(outage)
+	shared.Backend.RemoveFault(outage)
 	j.command[2] = "ok"
 	j.mustExit(0)
 	if got := j.memoryWarnings(); !slices.Equal(got, []int{90, 95}) {
@@ -143,7 +143,7 @@ func TestAgentThatMemoryKilledAtOnceIsReportedByTheNext(t *testing.T) {
 		return
 	}
 	j, outage := killedWithItsGroup(t, func(*job) {}, "at once")
-	shared.backend.RemoveFault(outage)
+	shared.Backend.RemoveFault(outage)
 	j.command[2] = "quick"
 	j.mustExit(0)
 	j.toldOfMemory("ran out of memory")
@@ -158,7 +158,7 @@ func killedWithItsGroup(t *testing.T, drive func(*job), how ...string) (j *job, 
 		t.Fatal(err)
 	}
 	j = newJob(t, "fills", append([]string{group}, how...)...)
-	outage, err := shared.backend.AddFault(backend.Fault{Job: j.id, Drop: true})
+	outage, err := shared.Backend.AddFault(backend.Fault{Job: j.id, Drop: true})
 	if err != nil {
 		t.Fatal(err)
 	}

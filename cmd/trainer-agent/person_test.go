@@ -77,7 +77,7 @@ func (p *person) clean() {
 }
 
 func TestPersonSeesThePhasesOfAJob(t *testing.T) {
-	if err := shared.put("datasets/ballast.zip", withBallast(t, 1<<20)); err != nil {
+	if err := shared.Put("datasets/ballast.zip", withBallast(t, 1<<20)); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -185,7 +185,7 @@ func TestCtrlC(t *testing.T) {
 	for _, command := range []string{"run", "prepare"} {
 		t.Run("while "+command+" downloads", func(t *testing.T) {
 			t.Parallel()
-			if err := shared.put("datasets/slow-"+command+".zip", withBallast(t, 4<<20)); err != nil {
+			if err := shared.Put("datasets/slow-"+command+".zip", withBallast(t, 4<<20)); err != nil {
 				t.Fatal(err)
 			}
 			j := newJob(t, "ok").with("DATASET_ID", "slow-"+command, "AGENT_DOWNLOAD_BANDWIDTH", "64KiB")
@@ -208,7 +208,7 @@ func TestCtrlC(t *testing.T) {
 // Nothing can be done after SIGKILL, so nothing may be needed.
 func TestKilledAgentLeavesAUsableTerminal(t *testing.T) {
 	t.Parallel()
-	if err := shared.put("datasets/killed.zip", withBallast(t, 4<<20)); err != nil {
+	if err := shared.Put("datasets/killed.zip", withBallast(t, 4<<20)); err != nil {
 		t.Fatal(err)
 	}
 	j := newJob(t, "ok").with("DATASET_ID", "killed", "AGENT_DOWNLOAD_BANDWIDTH", "64KiB")
@@ -300,7 +300,7 @@ func TestQuietTellsOnlyTheEnd(t *testing.T) {
 // TestLogOfAPod: without a terminal a fact is one line, and no line comes twice.
 func TestLogOfAPod(t *testing.T) {
 	t.Parallel()
-	if err := shared.put("datasets/logged.zip", withBallast(t, 3<<19)); err != nil {
+	if err := shared.Put("datasets/logged.zip", withBallast(t, 3<<19)); err != nil {
 		t.Fatal(err)
 	}
 	j := newJob(t, "ok").with("DATASET_ID", "logged", "AGENT_DOWNLOAD_BANDWIDTH", "128KiB").mustExit(0)
@@ -330,7 +330,7 @@ func TestLogOfAPod(t *testing.T) {
 	if progress == 0 || progress > 5 {
 		t.Errorf("%d lines of progress:\n%s", progress, j.stderr.String())
 	}
-	for _, secret := range []string{token, shared.store.SecretKey} {
+	for _, secret := range []string{token, shared.Store.SecretKey} {
 		if strings.Contains(j.stderr.String(), secret) {
 			t.Error("a secret is in the log")
 		}

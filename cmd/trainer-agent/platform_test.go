@@ -1,52 +1,38 @@
 package main_test
 
 import (
-	"archive/zip"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
-	"image/png"
-	"io"
-	"maps"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-gpu/fake"
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
-	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/store"
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/jobtest"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/internal/need"
 )
 
 const (
-	token  = "callback-token-of-the-tests"
-	bucket = "vision-platform"
+	token  = jobtest.Token
+	bucket = jobtest.Bucket
 )
 
-// platform is a real S3 server and a recording backend, shared by all tests;
-// every test has a job id of its own.
+// platform is shared by all tests; every test has a job id of its own.
 type platform struct {
-	store   *store.Server
-	backend *backend.Backend
-	url     string
-	agent   string // the built binary
-	root    string // of the repository
-	jobs    atomic.Int64
+	*jobtest.Platform
+	agent string // the built binary
+	root  string // of the repository
 }
 
 var shared *platform
@@ -72,23 +58,13 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	defer fake.Remove()
-	root, err := filepath.Abs(filepath.Join("..", ".."))
-	if err != nil {
-		panic(err)
-	}
+	root := need.Repository()
 	p := &platform{agent: builtAgent(root, dir), root: root}
-	if p.store, err = store.Start(context.Background(), store.Config{Dir: filepath.Join(dir, "s3"), Buckets: []string{bucket}}); err != nil {
+	if p.Platform, err = jobtest.Start(filepath.Join(dir, "platform")); err != nil {
 		panic(err)
 	}
-	defer func() { _ = p.store.Close() }()
-	if p.backend, err = backend.New(backend.Options{Token: token}); err != nil {
-		panic(err)
-	}
-	defer func() { _ = p.backend.Close() }()
-	server := httptest.NewServer(p.backend)
-	defer server.Close()
-	p.url = server.URL
-	if err := p.put("datasets/tiny.zip", tinyDataset()); err != nil {
+	defer func() { _ = p.Close() }()
+	if err := p.Put("datasets/tiny.zip", tinyDataset()); err != nil {
 		panic(err)
 	}
 	shared = p
@@ -109,46 +85,15 @@ func builtAgent(root, dir string) string {
 	return path
 }
 
-func (p *platform) put(key string, body []byte) error {
-	_, err := p.store.Client().PutObject(context.Background(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), Body: bytes.NewReader(body)})
-	return err
-}
-
 // tinyDataset is eight images with one box each, in Platform Format.
-func tinyDataset() []byte {
-	var out bytes.Buffer
-	archive := zip.NewWriter(&out)
-	images := []map[string]any{}
-	for i := range 8 {
-		name := fmt.Sprintf("img%d.png", i)
-		w, _ := archive.Create("images/" + name)
-		picture := image.NewRGBA(image.Rect(0, 0, 32, 32))
-		for x := 8; x < 24; x++ {
-			for y := 8; y < 24; y++ {
-				picture.Set(x, y, color.RGBA{R: uint8(30 * i), G: 200, A: 255})
-			}
-		}
-		_ = png.Encode(w, picture)
-		images = append(images, map[string]any{
-			"id": i, "file_name": name, "width": 32, "height": 32,
-			"annotations": []any{map[string]any{"class_id": i % 2, "bbox": []int{8, 8, 16, 16}}},
-		})
-	}
-	w, _ := archive.Create("annotations.json")
-	_ = json.NewEncoder(w).Encode(map[string]any{
-		"format_version": "1.0", "dataset_id": "tiny", "images": images,
-		"classes": []any{map[string]any{"id": 0, "name": "cat"}, map[string]any{"id": 1, "name": "dog"}},
-	})
-	_ = archive.Close()
-	return out.Bytes()
-}
+func tinyDataset() []byte { return jobtest.Dataset(contract.TaskObjectDetection, 8) }
 
 // job is one run of the built agent.
 type job struct {
 	t         *testing.T
 	id        string
 	workspace string
-	env       map[string]string
+	env       jobtest.Env
 	command   []string
 	group     string   // the cgroup to run in; "" = the tests' own
 	image     string   // the root folder to run in, as PID 1; "" = the machine's own
@@ -161,25 +106,15 @@ type job struct {
 // newJob makes a job whose child is the scripted trainer.
 func newJob(t *testing.T, scenario string, args ...string) *job {
 	t.Helper()
-	j := &job{t: t, id: fmt.Sprintf("e2e-%d", shared.jobs.Add(1)), workspace: t.TempDir()}
-	j.env = map[string]string{
-		"JOB_ID": j.id, "BACKEND_BASE_URL": shared.url, "CALLBACK_TOKEN": token, "TASK_TYPE": "object_detection", "FRAMEWORK": "ultralytics",
-		"MODEL_NAME": "yolo11n", "DATASET_ID": "tiny", "EPOCHS": "3", "WORKSPACE_DIR": j.workspace, "BUCKET_NAME": bucket,
-		"AGENT_STOP_GRACE": "10s", "AGENT_FLUSH_TIMEOUT": "60s", "DEVICE": "cpu", "CHECKPOINT_FREQUENCY": "1",
-	}
-	maps.Copy(j.env, shared.store.Env())
+	j := &job{t: t, id: fmt.Sprintf("e2e-%d", shared.NextJob()), workspace: t.TempDir()}
+	j.env = shared.Env(j.id, "tiny", j.workspace)
 	j.command = append([]string{"python3", filepath.Join(shared.root, "testdata", "trainers", "scripted.py"), scenario}, args...)
 	return j
 }
 
 // with sets variables; an empty value takes one away.
 func (j *job) with(pairs ...string) *job {
-	for i := 0; i < len(pairs); i += 2 {
-		j.env[pairs[i]] = pairs[i+1]
-		if pairs[i+1] == "" {
-			delete(j.env, pairs[i])
-		}
-	}
+	j.env.Set(pairs...)
 	return j
 }
 
@@ -211,13 +146,7 @@ func (j *job) start() *job {
 
 func (j *job) wait() int {
 	j.t.Helper()
-	err := j.cmd.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return exit.ExitCode()
-	} else if err != nil {
-		j.t.Fatal(err)
-	}
-	return 0
+	return jobtest.ExitCode(j.t, j.cmd)
 }
 
 // mustExit runs the job to its end and checks the exit code.
@@ -232,39 +161,23 @@ func (j *job) mustExit(want int) *job {
 // ready waits for the child's own word that it is where the test wants it.
 func (j *job) ready() *job {
 	j.t.Helper()
-	j.until("the child is ready", func(calls []backend.Call) bool { return len(backend.Events(calls, "scripted_ready")) > 0 })
+	j.until("the child is ready", jobtest.Ready)
 	return j
 }
 
 func (j *job) until(what string, predicate func([]backend.Call) bool) {
 	j.t.Helper()
-	ended := make(chan struct{})
-	ctx, cancel := context.WithTimeout(j.t.Context(), patience)
-	defer cancel()
-	defer close(ended)
-	if err := shared.backend.Wait(ctx, j.id, predicate); err != nil {
+	if err := shared.Until(j.t, j.id, patience, predicate); err != nil {
 		j.t.Fatalf("waiting until %s: %v\n%s", what, err, j.stderr.String())
 	}
 }
 
-func (j *job) calls() []backend.Call { return shared.backend.Calls(j.id) }
+func (j *job) calls() []backend.Call { return shared.Backend.Calls(j.id) }
 
 // done is the one accepted final callback.
 func (j *job) done() contract.Done {
 	j.t.Helper()
-	finals := backend.Accepted(j.calls(), contract.KindDone)
-	if len(finals) != 1 {
-		j.t.Fatalf("%d accepted done callbacks, want 1\n%s", len(finals), j.stderr.String())
-	}
-	var d contract.Done
-	if err := finals[0].Decode(&d); err != nil {
-		j.t.Fatal(err)
-	}
-	calls := backend.Accepted(j.calls())
-	if last := calls[len(calls)-1]; last.Kind != contract.KindDone {
-		j.t.Errorf("%s came after done", last.Kind)
-	}
-	return d
+	return shared.Done(j.t, j.id, &j.stderr)
 }
 
 func (j *job) events(name contract.EventType) []contract.Event {
@@ -274,12 +187,10 @@ func (j *job) events(name contract.EventType) []contract.Event {
 // object reads one object; nil when it is not there.
 func (j *job) object(key string) []byte {
 	j.t.Helper()
-	out, err := shared.store.Client().GetObject(j.t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)})
-	if err != nil {
+	b, err := shared.Read(j.t.Context(), key)
+	if errors.As(err, new(*types.NoSuchKey)) {
 		return nil
 	}
-	defer func() { _ = out.Body.Close() }()
-	b, err := io.ReadAll(out.Body)
 	if err != nil {
 		j.t.Fatal(err)
 	}
@@ -287,17 +198,9 @@ func (j *job) object(key string) []byte {
 }
 
 // objects lists the names below a prefix.
-func (j *job) objects(prefix string) (names []string) {
+func (j *job) objects(prefix string) []string {
 	j.t.Helper()
-	out, err := shared.store.Client().ListObjectsV2(j.t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket), Prefix: aws.String(prefix)})
-	if err != nil {
-		j.t.Fatal(err)
-	}
-	for _, o := range out.Contents {
-		names = append(names, strings.TrimPrefix(*o.Key, prefix))
-	}
-	slices.Sort(names)
-	return names
+	return shared.Names(j.t, prefix)
 }
 
 func (j *job) result() contract.Result {

@@ -14,9 +14,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", filepath.Dir(shared.agent)+string(filepath.ListSeparator)+e.Getenv("PATH"))
-			e.Setenv("BACKEND", shared.url)
+			e.Setenv("BACKEND", shared.URL)
 			e.Setenv("TOKEN", token)
-			for name, value := range shared.store.Env() {
+			for name, value := range shared.Store.Env() {
 				e.Setenv("STORE_"+name, value)
 			}
 			return nil

@@ -38,7 +38,7 @@ type gate struct {
 func standsAfter(t *testing.T, key string, bytes int64) *gate {
 	t.Helper()
 	g := &gate{reached: make(chan struct{}), open: make(chan struct{}), left: bytes}
-	to, err := url.Parse(shared.store.Env()["S3_ENDPOINT"])
+	to, err := url.Parse(shared.Store.Env()["S3_ENDPOINT"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func manyImages(t *testing.T, n int) ([]byte, map[string]uint32) {
 func TestStopAtAnyMomentOfPreparing(t *testing.T) {
 	t.Parallel()
 	packed, sums := manyImages(t, 1500)
-	if err := shared.put("datasets/many.zip", packed); err != nil {
+	if err := shared.Put("datasets/many.zip", packed); err != nil {
 		t.Fatal(err)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
@@ -219,7 +219,7 @@ func (j *job) cacheHolds(sums map[string]uint32) {
 func TestPersonSeesThatAnotherJobFetches(t *testing.T) {
 	t.Parallel()
 	packed, sums := manyImages(t, 1000)
-	if err := shared.put("datasets/wanted.zip", packed); err != nil {
+	if err := shared.Put("datasets/wanted.zip", packed); err != nil {
 		t.Fatal(err)
 	}
 	gate := standsAfter(t, "datasets/wanted.zip", int64(len(packed))/2)

@@ -40,7 +40,7 @@ func TestBackendThatSpawnsSubprocesses(t *testing.T) {
 		t.Run(language, func(t *testing.T) {
 			root := t.TempDir()
 			dataset := "shared-" + language
-			if err := shared.put(contract.DatasetZipKey(dataset), tinyDataset()); err != nil {
+			if err := shared.Put(contract.DatasetZipKey(dataset), tinyDataset()); err != nil {
 				t.Fatal(err)
 			}
 			jobs := []*job{newJob(t, "ok").with("DATASET_ID", dataset), newJob(t, "waits").with("DATASET_ID", dataset)}

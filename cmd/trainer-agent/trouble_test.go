@@ -47,7 +47,7 @@ func TestBadDatasets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.body != nil {
-				if err := shared.put("datasets/bad-"+name+".zip", c.body); err != nil {
+				if err := shared.Put("datasets/bad-"+name+".zip", c.body); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -114,7 +114,7 @@ func TestUnwritableWorkspace(t *testing.T) {
 
 func TestBackendThatFailsDoesNotDisturbTheJob(t *testing.T) {
 	j := newJob(t, "ok")
-	if _, err := shared.backend.AddFault(backend.Fault{Job: j.id, Status: 503, RetryAfter: "0", Calls: 4}); err != nil {
+	if _, err := shared.Backend.AddFault(backend.Fault{Job: j.id, Status: 503, RetryAfter: "0", Calls: 4}); err != nil {
 		t.Fatal(err)
 	}
 	j.mustExit(0)
@@ -125,7 +125,7 @@ func TestBackendThatFailsDoesNotDisturbTheJob(t *testing.T) {
 
 func TestUndeliveredGoesToTheBucketAndIsReplayed(t *testing.T) {
 	j := newJob(t, "quick")
-	id, err := shared.backend.AddFault(backend.Fault{Job: j.id, Drop: true})
+	id, err := shared.Backend.AddFault(backend.Fault{Job: j.id, Drop: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestUndeliveredGoesToTheBucketAndIsReplayed(t *testing.T) {
 	if j.object(contract.UndeliveredKey(j.id)) == nil {
 		t.Fatalf("no undelivered.jsonl\n%s", j.stderr.String())
 	}
-	shared.backend.RemoveFault(id)
+	shared.Backend.RemoveFault(id)
 	address := contract.URI(bucket, contract.UndeliveredKey(j.id))
 	file := filepath.Join(t.TempDir(), "undelivered.jsonl")
 	if err := os.WriteFile(file, j.object(contract.UndeliveredKey(j.id)), 0o600); err != nil {
@@ -153,7 +153,7 @@ func TestUndeliveredGoesToTheBucketAndIsReplayed(t *testing.T) {
 
 func TestKilledAgentLosesNothing(t *testing.T) {
 	j := newJob(t, "waits")
-	id, err := shared.backend.AddFault(backend.Fault{Job: j.id, Kind: contract.KindHeartbeat, Drop: true})
+	id, err := shared.Backend.AddFault(backend.Fault{Job: j.id, Kind: contract.KindHeartbeat, Drop: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestKilledAgentLosesNothing(t *testing.T) {
 		return false
 	})
 	j.killAll()
-	shared.backend.RemoveFault(id)
+	shared.Backend.RemoveFault(id)
 	j.command[2] = "ok"
 	j.mustExit(0)
 	var first contract.Heartbeat
@@ -194,7 +194,7 @@ func TestStopDuringTheDownloadIsPrompt(t *testing.T) {
 	f, _ := w.CreateHeader(&zip.FileHeader{Name: "images/big.bin", Method: zip.Store})
 	_, _ = f.Write(make([]byte, 8<<20))
 	_ = w.Close()
-	if err := shared.put("datasets/big.zip", big.Bytes()); err != nil {
+	if err := shared.Put("datasets/big.zip", big.Bytes()); err != nil {
 		t.Fatal(err)
 	}
 	j := newJob(t, "ok").with("DATASET_ID", "big", "AGENT_DOWNLOAD_BANDWIDTH", "64KiB").start()
@@ -211,7 +211,7 @@ func TestStopDuringTheDownloadIsPrompt(t *testing.T) {
 // A node may be drained while a job that is done training waits for its backend.
 func TestStopDuringTheFlushStillLeavesTheLastWords(t *testing.T) {
 	j := newJob(t, "quick")
-	if _, err := shared.backend.AddFault(backend.Fault{Job: j.id, Drop: true}); err != nil {
+	if _, err := shared.Backend.AddFault(backend.Fault{Job: j.id, Drop: true}); err != nil {
 		t.Fatal(err)
 	}
 	j.with("AGENT_FLUSH_TIMEOUT", "1h").start()

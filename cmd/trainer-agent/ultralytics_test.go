@@ -28,7 +28,7 @@ func shapes(t *testing.T, task contract.TaskType, images string) (id string) {
 		t.Fatal(err)
 	}
 	id = "shapes-" + string(task) + "-" + images
-	if err := shared.put(contract.DatasetZipKey(id), body); err != nil {
+	if err := shared.Put(contract.DatasetZipKey(id), body); err != nil {
 		t.Fatal(err)
 	}
 	return id

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/store"
 	"github.com/vision-platform/trainer-agent/contract"
 )

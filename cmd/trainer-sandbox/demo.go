@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/platform"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -48,7 +49,7 @@ func (c *demoCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := startPlatform(ctx, platformConfig{
+	p, err := platform.Start(ctx, platform.Config{
 		S3Addr: "127.0.0.1:0", BackendAddr: fmt.Sprintf("127.0.0.1:%d", c.Port), DataDir: c.DataDir, Bucket: defaultBucket,
 		Token: defaultToken, AccessKey: "sandbox", SecretKey: "sandbox-secret",
 	})
@@ -59,13 +60,13 @@ func (c *demoCmd) Run(ctx context.Context) error {
 	err = c.play(ctx, p, job)
 	if c.Keep && ctx.Err() == nil {
 		say("page", "still open at %s/?job=%s — Ctrl-C ends it", p.URL, job.id)
-		return errors.Join(err, p.serve(ctx))
+		return errors.Join(err, p.Serve(ctx))
 	}
 	return errors.Join(err, p.Close())
 }
 
 // play runs the job, prints what happened and fails unless all of it did.
-func (c *demoCmd) play(ctx context.Context, p *platform, job demoJob) error {
+func (c *demoCmd) play(ctx context.Context, p *platform.Platform, job demoJob) error {
 	if err := c.makeDataset(ctx, p, job); err != nil {
 		return err
 	}

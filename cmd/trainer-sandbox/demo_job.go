@@ -14,8 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/platform"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -71,7 +70,7 @@ type demoJob struct {
 func (j demoJob) checkpointFrequency() int { return max(1, j.epochs/3) }
 
 // env is the contract's environment of the job, section 2.
-func (j demoJob) env(p *platform, probe string) map[string]string {
+func (j demoJob) env(p *platform.Platform, probe string) map[string]string {
 	env := p.Env()
 	maps.Copy(env, map[string]string{
 		"JOB_ID": j.id, "JOB_TYPE": string(contract.JobTraining), "TASK_TYPE": string(j.task), "FRAMEWORK": j.framework,
@@ -84,7 +83,7 @@ func (j demoJob) env(p *platform, probe string) map[string]string {
 }
 
 // makeDataset draws the shapes, packs them and uploads the archive.
-func (c *demoCmd) makeDataset(ctx context.Context, p *platform, job demoJob) error {
+func (c *demoCmd) makeDataset(ctx context.Context, p *platform.Platform, job demoJob) error {
 	say("dataset", "drawing %d images of %d×%d pixels for %s", c.Images, drawnSize, drawnSize, job.task)
 	folder := filepath.Join(c.DataDir, "dataset")
 	archive := folder + ".zip"
@@ -106,8 +105,7 @@ func (c *demoCmd) makeDataset(ctx context.Context, p *platform, job demoJob) err
 	}
 	defer f.Close()
 	key := contract.DatasetZipKey(job.dataset)
-	_, err = p.Store.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(defaultBucket), Key: aws.String(key), Body: f})
-	if err != nil {
+	if err := p.Put(ctx, key, f); err != nil {
 		return fmt.Errorf("uploading the dataset: %w", err)
 	}
 	say("dataset", "uploaded as %s", contract.URI(defaultBucket, key))
@@ -118,7 +116,7 @@ const drawnSize = 160 // pixels
 
 // runAgent runs the job and returns the agent's exit code. Its output goes
 // straight to ours, so that it knows whether it writes to a terminal.
-func (c *demoCmd) runAgent(ctx context.Context, p *platform, job demoJob) (int, error) {
+func (c *demoCmd) runAgent(ctx context.Context, p *platform.Platform, job demoJob) (int, error) {
 	if err := os.MkdirAll(job.workspace, 0o755); err != nil {
 		return 0, err
 	}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/platform"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -20,40 +19,21 @@ type evidence struct {
 	job      demoJob
 	exitCode int
 	calls    []backend.Call
-	objects  []object
+	objects  []platform.Object
 	manifest contract.Manifest
 }
 
-type object struct {
-	key      string
-	size     int64 // bytes
-	modified time.Time
-}
-
-func collect(ctx context.Context, p *platform, job demoJob, exitCode int) (*evidence, error) {
-	e := &evidence{job: job, exitCode: exitCode, calls: p.Backend.Calls(job.id)}
-	client := p.Store.Client()
-	pages := s3.NewListObjectsV2Paginator(client, &s3.ListObjectsV2Input{Bucket: aws.String(defaultBucket)})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("listing the bucket: %w", err)
-		}
-		for _, o := range page.Contents {
-			e.objects = append(e.objects, object{aws.ToString(o.Key), aws.ToInt64(o.Size), aws.ToTime(o.LastModified)})
-		}
+func collect(ctx context.Context, p *platform.Platform, job demoJob, exitCode int) (e *evidence, err error) {
+	e = &evidence{job: job, exitCode: exitCode, calls: p.Backend.Calls(job.id)}
+	if e.objects, err = p.Objects(ctx, ""); err != nil {
+		return nil, err
 	}
 	if _, ok := e.object(contract.ManifestKey(job.id)); !ok {
 		return e, nil
 	}
-	out, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(defaultBucket), Key: aws.String(contract.ManifestKey(job.id))})
+	body, err := p.Read(ctx, contract.ManifestKey(job.id))
 	if err != nil {
-		return nil, fmt.Errorf("reading the manifest: %w", err)
-	}
-	defer out.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(out.Body, 16<<20))
-	if err != nil {
-		return nil, fmt.Errorf("reading the manifest: %w", err)
+		return nil, err
 	}
 	if err := json.Unmarshal(body, &e.manifest); err != nil {
 		return nil, fmt.Errorf("reading the manifest: %w", err)
@@ -61,10 +41,10 @@ func collect(ctx context.Context, p *platform, job demoJob, exitCode int) (*evid
 	return e, nil
 }
 
-func (e *evidence) object(key string) (object, bool) {
-	i := slices.IndexFunc(e.objects, func(o object) bool { return o.key == key })
+func (e *evidence) object(key string) (platform.Object, bool) {
+	i := slices.IndexFunc(e.objects, func(o platform.Object) bool { return o.Key == key })
 	if i < 0 {
-		return object{}, false
+		return platform.Object{}, false
 	}
 	return e.objects[i], true
 }
@@ -72,9 +52,9 @@ func (e *evidence) object(key string) (object, bool) {
 // checkpoint finds a checkpoint by its name without extension, a file or a folder.
 func (e *evidence) checkpoint(name string) bool {
 	prefix := contract.CheckpointKey(e.job.id, name)
-	return slices.ContainsFunc(e.objects, func(o object) bool {
-		rest, ok := strings.CutPrefix(o.key, prefix)
-		return ok && o.size > 0 && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "/"))
+	return slices.ContainsFunc(e.objects, func(o platform.Object) bool {
+		rest, ok := strings.CutPrefix(o.Key, prefix)
+		return ok && o.Size > 0 && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "/"))
 	})
 }
 
@@ -167,13 +147,13 @@ func (e *evidence) missingObjects() []string {
 		}
 	}
 	for _, key := range []string{contract.ManifestKey(e.job.id), contract.TrainingLogKey(e.job.id), contract.ResultKey(e.job.id)} {
-		if o, _ := e.object(key); o.size == 0 {
+		if o, _ := e.object(key); o.Size == 0 {
 			m = append(m, "the object "+key)
 		}
 	}
 	for _, f := range e.manifest.Files {
-		if o, _ := e.object(contract.CheckpointKey(e.job.id, f.Name)); o.size != f.SizeBytes {
-			m = append(m, fmt.Sprintf("%s of %d bytes, as the manifest says (there are %d)", f.Name, f.SizeBytes, o.size))
+		if o, _ := e.object(contract.CheckpointKey(e.job.id, f.Name)); o.Size != f.SizeBytes {
+			m = append(m, fmt.Sprintf("%s of %d bytes, as the manifest says (there are %d)", f.Name, f.SizeBytes, o.Size))
 		}
 	}
 	return m

@@ -15,7 +15,14 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
 	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// The laptop's well-known bucket and token.
+const (
+	defaultBucket = "vision-platform"
+	defaultToken  = "sandbox-token"
 )
 
 type cli struct {

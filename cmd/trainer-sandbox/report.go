@@ -33,7 +33,7 @@ func (e *evidence) print(w io.Writer) {
 	}
 	heading(w, "Bucket "+defaultBucket)
 	for _, o := range e.objects {
-		fmt.Fprintf(w, "  %10s  %s\n", bytesText(o.size), o.key)
+		fmt.Fprintf(w, "  %10s  %s\n", bytesText(o.Size), o.Key)
 	}
 }
 

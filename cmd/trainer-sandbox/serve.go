@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/platform"
 )
 
 type serveCmd struct {
@@ -40,7 +42,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if c.DataDir == "" {
 		c.DataDir = filepath.Join(os.TempDir(), "trainer-sandbox")
 	}
-	p, err := startPlatform(ctx, platformConfig{
+	p, err := platform.Start(ctx, platform.Config{
 		S3Addr: c.S3Addr, BackendAddr: c.BackendAddr, DataDir: c.DataDir, Bucket: c.Bucket,
 		Token: c.Token, AccessKey: c.AccessKey, SecretKey: c.SecretKey,
 	})
@@ -51,20 +53,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return errors.Join(err, p.Close())
 	}
 	fmt.Fprintf(os.Stderr, "# Page: %s/   Data: %s   Stop: Ctrl-C\n", p.URL, c.DataDir)
-	return p.serve(ctx)
-}
-
-// serve waits for the end and stops everything.
-func (p *platform) serve(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return p.Close()
-	case err := <-p.served:
-		p.served <- err
-		return errors.Join(err, p.Close())
-	case <-p.Store.Done():
-		return errors.Join(errors.New("the S3 store ended by itself"), p.Close())
-	}
+	return p.Serve(ctx)
 }
 
 // checkExposure refuses to show a platform with well-known keys to a network.

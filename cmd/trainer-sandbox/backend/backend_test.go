@@ -15,8 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/contract"
 	"go.uber.org/goleak"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 const token = "let-me-in"

@@ -13,6 +13,7 @@ import (
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 )
 

@@ -16,10 +16,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"go.uber.org/goleak"
+
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/store"
 	"github.com/vision-platform/trainer-agent/contract"
-	"go.uber.org/goleak"
 )
 
 const (

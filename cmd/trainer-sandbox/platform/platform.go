@@ -1,6 +1,11 @@
-package main
+// Package platform joins the store, the backend and the page to the platform that
+// a job sees: one for a person at a laptop, one for tests that run whole jobs. It
+// promises that what works against it works against the real one, as far as its
+// parts do. It leaves to its callers which job runs, and where.
+package platform
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,38 +21,35 @@ import (
 )
 
 const (
-	defaultBucket = "vision-platform"
-	defaultToken  = "sandbox-token"
-
 	headerTimeout   = 10 * time.Second
 	shutdownTimeout = 5 * time.Second
 )
 
-// platformConfig says where the platform listens and keeps its data.
-type platformConfig struct {
-	S3Addr, BackendAddr  string // host:port; port 0 picks a free one
+// Config says where the platform listens and keeps its data.
+type Config struct {
+	S3Addr, BackendAddr  string // host:port; port 0 picks a free one; empty means 127.0.0.1:0
 	DataDir              string
 	Token                string
-	AccessKey, SecretKey string
+	AccessKey, SecretKey string // of the store; empty means its defaults
 	Bucket               string
 }
 
-// platform is a running store, backend and page.
-type platform struct {
+// Platform is a running store, backend and page.
+type Platform struct {
 	Store   *store.Server
 	Backend *backend.Backend
 	URL     string // of backend and page
-	config  platformConfig
+	config  Config
 	server  *http.Server
 	served  chan error
 }
 
-// startPlatform brings everything up, or leaves nothing running.
-func startPlatform(ctx context.Context, cfg platformConfig) (p *platform, err error) {
+// Start brings everything up, or leaves nothing running.
+func Start(ctx context.Context, cfg Config) (p *Platform, err error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
-	p = &platform{config: cfg, served: make(chan error, 1)}
+	p = &Platform{config: cfg, served: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
@@ -69,9 +71,9 @@ func startPlatform(ctx context.Context, cfg platformConfig) (p *platform, err er
 	return p, p.listen(ctx)
 }
 
-func (p *platform) listen(ctx context.Context) error {
+func (p *Platform) listen(ctx context.Context) error {
 	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", p.config.BackendAddr)
+	listener, err := lc.Listen(ctx, "tcp", cmp.Or(p.config.BackendAddr, "127.0.0.1:0"))
 	if err != nil {
 		return fmt.Errorf("starting the backend: %w", err)
 	}
@@ -87,7 +89,7 @@ func (p *platform) listen(ctx context.Context) error {
 }
 
 // Env is what a job needs to know of the platform.
-func (p *platform) Env() map[string]string {
+func (p *Platform) Env() map[string]string {
 	env := p.Store.Env()
 	env["BUCKET_NAME"] = p.config.Bucket
 	env["BACKEND_BASE_URL"] = p.URL
@@ -95,8 +97,21 @@ func (p *platform) Env() map[string]string {
 	return env
 }
 
+// Serve waits until ctx ends, or a part by itself, and stops everything.
+func (p *Platform) Serve(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return p.Close()
+	case err := <-p.served:
+		p.served <- err
+		return errors.Join(err, p.Close())
+	case <-p.Store.Done():
+		return errors.Join(errors.New("the S3 store ended by itself"), p.Close())
+	}
+}
+
 // Close stops everything; the data stays.
-func (p *platform) Close() error {
+func (p *Platform) Close() error {
 	var errs []error
 	if p.Backend != nil {
 		errs = append(errs, p.Backend.Close()) // first: it ends the streams that would hold the server
