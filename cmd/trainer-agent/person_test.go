@@ -258,7 +258,7 @@ func TestTerminalThatCannotMoveItsCursor(t *testing.T) {
 // going through the agent, and would stand in the middle of rows.
 func TestNoRowsBesideAPipeToTheSameTerminal(t *testing.T) {
 	t.Parallel()
-	if err := shared.put("datasets/piped.zip", withBallast(t, 3<<19)); err != nil {
+	if err := shared.Put("datasets/piped.zip", withBallast(t, 3<<19)); err != nil {
 		t.Fatal(err)
 	}
 	j := newJob(t, "ok").with("DATASET_ID", "piped", "AGENT_DOWNLOAD_BANDWIDTH", "128KiB", "TERM", "xterm-256color")
