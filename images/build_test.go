@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // Packages of the local root: what Python's slim image has.

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // pinned names a framework, and what it leaves in the bucket with which epoch; 0

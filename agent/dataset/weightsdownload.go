@@ -15,8 +15,8 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
+	"github.com/vision-platform/trainer-agent/agent/internal/pause"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/internal/pause"
 )
 
 // connect asks for the file from the byte that was reached, and asks again where

@@ -12,7 +12,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
 	"github.com/vision-platform/trainer-agent/agent/system"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // The tests of this file produce endings: a real child in a mount namespace of

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/pause"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/internal/pause"
 )
 
 // ending is how one probe's life ended, as far as the restart policy cares.

@@ -7,8 +7,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/pause"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/internal/pause"
 )
 
 // redial is the pause between two tries to reach the leader.

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 func init() {

@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/pause"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/internal/pause"
 )
 
 // Run is the one sender: it delivers what waits, in order and one at a time,

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 func TestRunAsDropsEverythingAndOnlyInTheChild(t *testing.T) {

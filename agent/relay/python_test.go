@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 func TestThePlatformsOwnClientRunsUnchanged(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-gpu/fake"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // musl is the libc of Alpine and the like, as Debian's package of that name has it.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // shells are how each one is started without anybody's own settings, and how it

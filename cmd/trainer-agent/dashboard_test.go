@@ -20,7 +20,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-gpu/fake"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // TestTheDashboardShowsARealJob lets a Prometheus server scrape a job and asks

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // A machine with cgroup v1 can't show what v2 does, and a container may not make

@@ -12,7 +12,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/trainer"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // newPackage is what a trainer author has after the first command.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 const memoryLimit = 96 << 20

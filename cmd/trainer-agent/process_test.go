@@ -11,7 +11,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // A training that says nothing may be at work, and one that only waits may say so.

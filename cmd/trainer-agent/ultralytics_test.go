@@ -11,7 +11,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // shapes generates a small real dataset and puts it into the bucket.

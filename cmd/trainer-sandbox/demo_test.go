@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // play runs the demo with the actor in the agent's place.

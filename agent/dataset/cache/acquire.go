@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
-	"github.com/vision-platform/trainer-agent/internal/pause"
+	"github.com/vision-platform/trainer-agent/agent/internal/pause"
 )
 
 const (

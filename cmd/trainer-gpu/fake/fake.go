@@ -15,7 +15,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // Machine is a driver's library and its script.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/internal/need"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 var jan = time.Date(2026, 1, 10, 12, 0, 0, 0, time.UTC)

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/internal/pause"
+	"github.com/vision-platform/trainer-agent/agent/internal/pause"
 )
 
 func TestPauseEndsWithItsTimeOrItsContext(t *testing.T) {
