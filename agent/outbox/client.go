@@ -2,25 +2,12 @@ package outbox
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
-	"io"
-	"math"
-	"net"
 	"net/http"
-	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/hashicorp/go-retryablehttp"
-	"golang.org/x/net/http/httpproxy"
-
-	"github.com/vision-platform/trainer-agent/contract"
 )
 
 const (
@@ -69,59 +56,6 @@ func newClient(o Options) (*client, error) {
 		base: strings.TrimRight(o.BaseURL, "/"), trace: o.TraceID,
 		token: &tokenSource{read: o.Token}, rand: o.Rand, now: o.Now,
 	}, nil
-}
-
-// stayOpen hides the transport's CloseIdleConnections from go-retryablehttp, which
-// calls it when a wait is cut short: the connection is as good as it was.
-type stayOpen struct{ http.RoundTripper }
-
-func newTransport(o Options) (*http.Transport, error) {
-	t := &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: TryTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           2,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    TryTimeout,
-		MaxResponseHeaderBytes: maxReplyHeader,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		// A connection that died without a word is noticed, not reused try after try.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: TryTimeout, PingTimeout: TryTimeout / 2},
-	}
-	if o.Getenv != nil {
-		proxy := proxyConfig(o.Getenv).ProxyFunc()
-		t.Proxy = func(r *http.Request) (*url.URL, error) { return proxy(r.URL) }
-	}
-	if o.CAFile == "" {
-		return t, nil
-	}
-	pem, err := os.ReadFile(o.CAFile)
-	if err != nil {
-		return nil, contract.Failf(contract.CodeConfigInvalid, "AGENT_CA_FILE cannot be read: %w.", err).
-			WithHint("Mount the certificate file, or unset AGENT_CA_FILE.")
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, contract.Failf(contract.CodeConfigInvalid, "AGENT_CA_FILE %s holds no PEM certificate.", o.CAFile).
-			WithHint("It must begin with -----BEGIN CERTIFICATE-----.")
-	}
-	t.TLSClientConfig.RootCAs = pool
-	return t, nil
-}
-
-// proxyConfig reads the usual variables, in both spellings.
-func proxyConfig(getenv func(string) string) *httpproxy.Config {
-	either := func(name string) string {
-		if v := getenv(name); v != "" {
-			return v
-		}
-		return getenv(strings.ToLower(name))
-	}
-	return &httpproxy.Config{
-		HTTPProxy: either("HTTP_PROXY"), HTTPSProxy: either("HTTPS_PROXY"), NoProxy: either("NO_PROXY"),
-	}
 }
 
 // outcome is what the backend finally said to a message.
@@ -187,130 +121,3 @@ func (c *client) setWaiting(cancel context.CancelCauseFunc) {
 }
 
 func (c *client) close() { c.idle.CloseIdleConnections() }
-
-// A delivery is one loop of tries.
-type delivery struct {
-	client  *client
-	cancel  context.CancelCauseFunc
-	trouble func(error, time.Duration)
-	retries int
-	renewed int   // tries because the token had changed
-	now     bool  // the next try needs no wait
-	lastErr error // of the last try
-}
-
-func (d *delivery) run(ctx context.Context, p parcel) (outcome, error) {
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, d.client.base+p.path, p.body)
-	if err != nil {
-		return outcome{}, fmt.Errorf("making the request: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set(contract.HeaderIdempotencyKey, p.key)
-	req.Header.Set(contract.HeaderTraceID, p.trace)
-	d.client.token.apply(req.Header)
-	retry := &retryablehttp.Client{
-		HTTPClient: d.client.http, RetryMax: math.MaxInt,
-		CheckRetry: d.check, Backoff: d.wait, PrepareRetry: d.prepare,
-		ErrorHandler: retryablehttp.PassthroughErrorHandler,
-	}
-	resp, err := retry.Do(req)
-	if err != nil {
-		return outcome{}, fmt.Errorf("sending: %w", err)
-	}
-	defer resp.Body.Close()
-	// The status decides; an answer that stalls or breaks off changes nothing.
-	reply, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply))
-	return outcome{status: resp.StatusCode, reply: reply}, nil
-}
-
-// check is the retry table of section 4 of the contract.
-func (d *delivery) check(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	d.now = false
-	switch {
-	case ctx.Err() != nil:
-		return false, ctx.Err()
-	case err != nil:
-		d.lastErr = err
-		return true, nil //nolint:nilerr // the answer is: try again
-	}
-	d.lastErr = fmt.Errorf("the backend answered %s", resp.Status)
-	switch status := resp.StatusCode; {
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		d.now = d.renewed < authRetries && d.client.token.renew()
-		if d.now {
-			d.renewed++
-		}
-		return d.now, nil
-	case status/100 == 3:
-		d.lastErr = fmt.Errorf("the backend answered %s to %q, which is not followed", resp.Status, resp.Header.Get("Location"))
-		return true, nil
-	}
-	return retryStatus(resp.StatusCode), nil
-}
-
-// retryStatus reports whether the same message may be accepted later. A redirect
-// is among these although the contract's table is silent about it: it is what a
-// proxy answers in front of a backend that is away.
-func retryStatus(status int) bool {
-	switch status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return true
-	}
-	return status/100 == 5 || status/100 == 3 || status < 200
-}
-
-func (d *delivery) wait(_, _ time.Duration, attempt int, resp *http.Response) time.Duration {
-	d.retries++
-	wait := time.Duration(0)
-	if !d.now {
-		if d.client.hurried.Load() {
-			attempt = min(attempt, hurriedAttempt)
-		}
-		wait = backoff(attempt, d.client.rand())
-		if resp != nil {
-			wait = max(wait, retryAfter(resp.Header.Get("Retry-After"), d.client.now()))
-		}
-	}
-	if resp == nil {
-		d.client.close() // the next try begins with a new connection
-	}
-	d.trouble(d.lastErr, wait)
-	d.client.setWaiting(d.cancel)
-	return wait
-}
-
-// prepare runs after the wait, before the next try.
-func (d *delivery) prepare(req *http.Request) error {
-	d.client.setWaiting(nil)
-	req.Header = req.Header.Clone() // the last try's connection may still read the old one
-	d.client.token.apply(req.Header)
-	return nil
-}
-
-// A tokenSource remembers the bearer token and asks for it again when told.
-type tokenSource struct {
-	read  func() (string, error)
-	token string
-}
-
-// apply sets the Authorization header. Without a token the request goes out
-// without one, and the backend's 401 makes the next try ask again.
-func (t *tokenSource) apply(h http.Header) {
-	if t.token == "" {
-		t.renew()
-	}
-	if t.token != "" {
-		h.Set(contract.HeaderAuthorization, "Bearer "+t.token)
-	}
-}
-
-// renew reads the token again and reports whether it is a new one.
-func (t *tokenSource) renew() bool {
-	token, err := t.read()
-	token = strings.TrimSpace(token)
-	if err != nil || token == "" || token == t.token {
-		return false
-	}
-	t.token = token
-	return true
-}
