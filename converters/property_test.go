@@ -69,6 +69,12 @@ func drawAnnotation(t *rapid.T, task contract.TaskType) drawn {
 		return drawn{annotation: nil}
 	case 4:
 		return drawn{annotation: m{"class_id": -1}, background: true}
+	case 5:
+		odd := rapid.OneOf(rapid.Float64Range(-200, 200), rapid.Float64(), rapid.SampledFrom([]float64{0, frameW, frameH, 1e-300, -1e-9, 5e8, -5e8}))
+		a["bbox"] = rapid.SliceOfN(odd, 4, 4).Draw(t, "box")
+		a["bbox_format"] = rapid.SampledFrom([]string{"xywh", "xyxy", "cxcywh", "xyxy_normalized"}).Draw(t, "format")
+		a["segmentation"] = [][]float64{rapid.SliceOfN(odd, 2, 12).Draw(t, "ring"), rapid.SliceOfN(odd, 6, 8).Draw(t, "other ring")}
+		return drawn{annotation: a}
 	}
 	return drawn{annotation: a, want: want}
 }
@@ -129,6 +135,11 @@ func checkConserved(t *testing.T, r *rapid.T, picture []byte, task contract.Task
 		r.Fatalf("%d images, want %d", len(rows), n)
 	}
 	for name, list := range all {
+		for _, row := range rows[name] {
+			if slices.ContainsFunc(row, func(v float64) bool { return !(v >= -1e-9 && v <= 1+1e-9) && v != 2 }) { // 2 is a visibility
+				r.Fatalf("%s has %v", name, row)
+			}
+		}
 		for _, d := range list {
 			if d.want != nil && !slices.ContainsFunc(rows[name], func(row []float64) bool { return near(row, d.want) }) {
 				r.Fatalf("%s: %v is not among %v", name, d.want, rows[name])
