@@ -2,17 +2,11 @@ package outbox
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"net"
 	"net/http"
-	"net/url"
-	"os"
-	"strings"
 	"time"
 
-	"golang.org/x/net/http/httpproxy"
-
-	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/agent/internal/network"
 )
 
 // stayOpen hides the transport's CloseIdleConnections from go-retryablehttp, which
@@ -20,6 +14,10 @@ import (
 type stayOpen struct{ http.RoundTripper }
 
 func newTransport(o Options) (*http.Transport, error) {
+	roots, err := network.Roots(o.CAFile)
+	if err != nil {
+		return nil, err
+	}
 	t := &http.Transport{
 		DialContext:            (&net.Dialer{Timeout: TryTimeout, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:      true,
@@ -27,43 +25,12 @@ func newTransport(o Options) (*http.Transport, error) {
 		IdleConnTimeout:        90 * time.Second,
 		TLSHandshakeTimeout:    TryTimeout,
 		MaxResponseHeaderBytes: maxReplyHeader,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		// A connection that died without a word is noticed, not reused try after try.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: TryTimeout, PingTimeout: TryTimeout / 2},
 	}
 	if o.Getenv != nil {
-		proxy := proxyConfig(o.Getenv).ProxyFunc()
-		t.Proxy = func(r *http.Request) (*url.URL, error) { return proxy(r.URL) }
+		t.Proxy = network.Proxy(o.Getenv)
 	}
-	if o.CAFile == "" {
-		return t, nil
-	}
-	pem, err := os.ReadFile(o.CAFile)
-	if err != nil {
-		return nil, contract.Failf(contract.CodeConfigInvalid, "AGENT_CA_FILE cannot be read: %w.", err).
-			WithHint("Mount the certificate file, or unset AGENT_CA_FILE.")
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, contract.Failf(contract.CodeConfigInvalid, "AGENT_CA_FILE %s holds no PEM certificate.", o.CAFile).
-			WithHint("It must begin with -----BEGIN CERTIFICATE-----.")
-	}
-	t.TLSClientConfig.RootCAs = pool
 	return t, nil
-}
-
-// proxyConfig reads the usual variables, in both spellings.
-func proxyConfig(getenv func(string) string) *httpproxy.Config {
-	either := func(name string) string {
-		if v := getenv(name); v != "" {
-			return v
-		}
-		return getenv(strings.ToLower(name))
-	}
-	return &httpproxy.Config{
-		HTTPProxy: either("HTTP_PROXY"), HTTPSProxy: either("HTTPS_PROXY"), NoProxy: either("NO_PROXY"),
-	}
 }

@@ -17,8 +17,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/vision-platform/trainer-agent/contract"
 )
 
 func TestARedirectIsNotFollowedWithTheToken(t *testing.T) {
@@ -159,22 +157,6 @@ func TestACustomCAIsTrusted(t *testing.T) {
 	}
 	if got := protocol.Load(); got != "HTTP/2.0" {
 		t.Errorf("spoke %v, want HTTP/2.0", got)
-	}
-}
-
-func TestAUselessCAFileIsAConfigurationFailure(t *testing.T) {
-	empty := filepath.Join(t.TempDir(), "empty.pem")
-	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range []string{empty, empty + ".missing"} {
-		opts := options("https://backend.test")
-		opts.CAFile = file
-		_, err := Open(t.TempDir(), opts)
-		f, ok := errors.AsType[*contract.Failure](err)
-		if !ok || f.Code != contract.CodeConfigInvalid || f.Hint == "" || !strings.Contains(f.Message, "AGENT_CA_FILE") {
-			t.Errorf("opening with %s: %v", file, err)
-		}
 	}
 }
 

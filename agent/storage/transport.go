@@ -3,16 +3,11 @@ package storage
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"net"
 	"net/http"
-	"net/url"
-	"os"
 	"time"
 
-	"golang.org/x/net/http/httpproxy"
-
-	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/agent/internal/network"
 )
 
 // HTTPClient makes the client that the store uses: proxies from cfg.Getenv, the
@@ -23,16 +18,15 @@ import (
 // connections, and one HTTP/2 connection would put them all in one window.
 func HTTPClient(cfg Config) (*http.Client, error) {
 	cfg = cfg.withDefaults()
-	roots, err := loadRoots(cfg.CAFile)
+	roots, err := network.Roots(cfg.CAFile)
 	if err != nil {
 		return nil, err
 	}
-	proxy := proxyConfig(cfg.Getenv).ProxyFunc()
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	transport := &http.Transport{
-		Proxy: func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, network, addr)
+		Proxy: network.Proxy(cfg.Getenv),
+		DialContext: func(ctx context.Context, family, addr string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, family, addr)
 			if err != nil {
 				return nil, err
 			}
@@ -50,43 +44,6 @@ func HTTPClient(cfg Config) (*http.Client, error) {
 		DisableCompression:    true, // bytes and lengths as they are stored
 	}
 	return &http.Client{Transport: transport}, nil
-}
-
-func proxyConfig(getenv func(string) string) *httpproxy.Config {
-	first := func(names ...string) string {
-		for _, name := range names {
-			if v := getenv(name); v != "" {
-				return v
-			}
-		}
-		return ""
-	}
-	return &httpproxy.Config{
-		HTTPProxy:  first("HTTP_PROXY", "http_proxy"),
-		HTTPSProxy: first("HTTPS_PROXY", "https_proxy"),
-		NoProxy:    first("NO_PROXY", "no_proxy"),
-	}
-}
-
-// loadRoots returns nil, which means the system's roots, without a file.
-func loadRoots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, contract.Failf(contract.CodeConfigInvalid, "reading the CA file: %w", err).
-			WithHint("Mount the file, or correct its path.")
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, contract.Failf(contract.CodeConfigInvalid, "the CA file %s holds no PEM certificate", file).
-			WithHint("It must hold blocks that begin with -----BEGIN CERTIFICATE-----.")
-	}
-	return roots, nil
 }
 
 // stallConn breaks a connection on which nothing moves: every read and write has
