@@ -113,14 +113,55 @@ func filesOf(t *testing.T, b *builder, image string) map[string]fs.DirEntry {
 	return files
 }
 
-// Every trainer's own Dockerfile, on the agent's image.
+// A trainer's own Dockerfile builds on the agent's image, and what it makes runs on
+// a read-only root: the framework finds a place for its caches.
 func TestTrainersDockerfilesBuild(t *testing.T) {
 	b := images(t)
-	for _, framework := range frameworks {
+	for framework, module := range map[string]string{"ultralytics": "ultralytics", "timm": "timm", "huggingface": "transformers"} {
 		_, err := b.run("buildah", "build", "-f", "trainers/"+framework+"/Dockerfile", "--build-arg", "AGENT_IMAGE=localhost/trainer-agent:latest",
 			"--build-arg", "PYTHON_IMAGE=localhost/bases-python", "-v", b.site+":/opt/site-packages:ro", "-t", "localhost/own-"+framework, "trainers")
 		if err != nil {
 			t.Error(err)
+			continue
+		}
+		c := newContainer(t, "localhost/own-"+framework).bind(b.site, "/opt/site-packages", "ro").shm(64 * mib)
+		c.command([]string{"python", "-c", cachesAreWritable}, []string{module})
+		c.start().ends(0)
+		if said := c.stderr.String(); strings.Contains(said, "not writable") || strings.Contains(said, "not a writable") {
+			t.Errorf("%s: %s", framework, said)
+		}
+	}
+}
+
+// cachesAreWritable imports a framework and makes the folder in which PyTorch,
+// Hugging Face and Matplotlib keep theirs. Ultralytics and Matplotlib warn when
+// they have to go elsewhere.
+const cachesAreWritable = `
+import importlib, pathlib, sys
+importlib.import_module(sys.argv[1])
+import matplotlib
+matplotlib.get_configdir()
+(pathlib.Path.home() / ".cache" / "torch").mkdir(parents=True, exist_ok=True)
+`
+
+// A layer is made anew with every one before it: what changes seldom comes first,
+// so that neither a new agent nor a line of the trainer's code installs the
+// framework again.
+func TestLayersGoFromTheLeastToTheMostOftenChanged(t *testing.T) {
+	for file, code := range map[string]string{
+		"ultralytics": "\nCOPY ultralytics /opt", "timm": "\nCOPY timm /opt", "huggingface": "\nCOPY huggingface /opt", "starter/common": "\nCOPY . .",
+	} {
+		text, err := os.ReadFile(filepath.Join("..", "trainers", file, "Dockerfile"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := 0
+		for _, step := range []string{"useradd", "requirements.txt", "pip install", "COPY --from=agent", code} {
+			at := strings.Index(string(text), step)
+			if at < last {
+				t.Errorf("trainers/%s/Dockerfile: %q comes too early, or never", file, step)
+			}
+			last = at
 		}
 	}
 }
@@ -166,6 +207,9 @@ func TestNewPackagesImagePassesTheValidation(t *testing.T) {
 	}
 	container := strings.TrimSpace(string(id))
 	t.Cleanup(func() { _, _ = b.run("buildah", "rm", container) })
+	if env := b.config(t, "localhost/cell-counter").Env; !slices.Contains(env, "HOME=/tmp") {
+		t.Errorf("HOME is not where a read-only root can be written to: %q", env)
+	}
 	out, err := b.run("buildah", "run", "--user", "1000", "-v", b.site+":/opt/site-packages:ro", container, "--", "trainer-agent", "validate", "/app")
 	if err != nil || !strings.Contains(string(out), "6 of 6 steps taken") {
 		t.Errorf("%v\n%s", err, out)
