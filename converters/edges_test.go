@@ -181,6 +181,9 @@ func TestEdgeCasesOfBoxes(t *testing.T) {
 		{name: "8 a box in fractions", root: first(box(1, .25, .25, .5, .5)), refused: "bbox_looks_normalized"},
 		{name: "8 a box in declared fractions", root: first(m{"class_id": 1, "bbox": []float64{.25, .25, .5, .5}, "bbox_format": "xywh_normalized"}), label: map[string]string{"0.txt": goodRow}},
 		{name: "9 xyxy", root: first(m{"class_id": 1, "bbox": []float64{16, 12, 48, 36}, "bbox_format": "xyxy"}), label: map[string]string{"0.txt": goodRow}},
+		{name: "9 xyxy that nobody declared", root: func(t *testing.T) string {
+			return dataset(t, 20, func(i int) []any { return []any{box(1, 20+float64(i), 12, 24+2*float64(i), 36)} }, nil)
+		}, problem: "many_objects_stick_out", count: 13, example: "of 20"},
 		{name: "9 cxcywh", root: first(m{"class_id": 1, "bbox": []float64{32, 24, 32, 24}, "bbox_format": "cxcywh"}), label: map[string]string{"0.txt": goodRow}},
 		{name: "9 cxcywh in fractions", root: first(m{"class_id": 1, "bbox": []float64{.5, .5, .5, .5}, "bbox_format": "cxcywh_normalized"}), label: map[string]string{"0.txt": goodRow}},
 		{name: "9 an unknown format", root: first(m{"class_id": 1, "bbox": []float64{1, 2, 3, 4}, "bbox_format": "voc"}), refused: "bad_bbox_format"},

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	labels "github.com/vision-platform/trainer-agent/converters/objects"
 	"github.com/vision-platform/trainer-agent/converters/plan"
 	"github.com/vision-platform/trainer-agent/converters/problem"
 	"github.com/vision-platform/trainer-agent/converters/split"
@@ -29,9 +30,16 @@ var (
 		Message: "images are too few: one for training and one for validation are needed", Hint: "Add images to the dataset."}
 	missingInSplit = problem.Kind{Code: "class_only_elsewhere", Severity: problem.Warning,
 		Message: "classes have no object in train or in val"}
+	manyClipped = problem.Kind{Code: "many_objects_stick_out", Severity: problem.Warning,
+		Message: "objects, more than a quarter, stick out of their image: their boxes may be in another format than they are read in",
+		Hint:    "Look at --preview. bbox is [x, y, width, height] from the top left; declare bbox_format where it is not."}
 	noObjects = problem.Kind{Code: "no_objects", Severity: problem.Error,
 		Message: "datasets have no usable object at all", Hint: "Annotate some images first."}
 )
+
+// minSuspects is from how many objects on that stick out of their image a dataset
+// may have mistaken one format of boxes for another.
+const minSuspects = 10
 
 // assign gives every image of the plan its split. Images that the job excludes
 // leave the plan.
@@ -109,6 +117,9 @@ func (j *conversion) balance(counts []plan.Count, classes contract.ClassMap) {
 		perClass[c.Split] = c.PerClass
 		objects += c.Objects
 		images += c.Images
+	}
+	if out := j.problems.Count(labels.Clipped); images > 0 && out >= minSuspects && out > objects/4 {
+		j.problems.AddN(manyClipped, out, 0, "of %d", objects)
 	}
 	if objects == 0 && images > 0 && !j.problems.Fatal() {
 		j.problems.Add(noObjects, 0, "%d images, 0 objects", images)
