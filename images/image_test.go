@@ -2,7 +2,6 @@ package images
 
 import (
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,17 +16,6 @@ import (
 var frameworks = []string{"ultralytics", "timm", "huggingface"}
 
 func imageOf(framework string) string { return "localhost/trainer-" + framework + ":test" }
-
-// freeAddr is a loopback address where nobody listens.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
 
 func TestImagesDeclareWhatARuntimeNeeds(t *testing.T) {
 	b := images(t)

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/jobtest"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -86,7 +87,7 @@ func pod(t *testing.T, settings map[string]string) (*container, corev1.Container
 	for _, e := range append(main.Env, overlay.Containers[0].Env...) {
 		c.env[e.Name] = valueOf(t, e, secrets)
 	}
-	c.with("JOB_ID", jobID, "BACKEND_BASE_URL", shared.URL, "S3_ENDPOINT", shared.Store.URL, "AWS_REGION", shared.Store.Env()["AWS_REGION"], "AGENT_METRICS_ADDR", freeAddr(t))
+	c.with("JOB_ID", jobID, "BACKEND_BASE_URL", shared.URL, "S3_ENDPOINT", shared.Store.URL, "AWS_REGION", shared.Store.Env()["AWS_REGION"], "AGENT_METRICS_ADDR", jobtest.FreeAddress(t))
 	return c, main
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/jobtest"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -237,7 +238,7 @@ func TestHealthCheck(t *testing.T) {
 	for root, trainer := range trainers {
 		t.Run(root, func(t *testing.T) {
 			t.Parallel()
-			c := trainer(t, "waits").with("AGENT_METRICS_ADDR", freeAddr(t)).start().ready()
+			c := trainer(t, "waits").with("AGENT_METRICS_ADDR", jobtest.FreeAddress(t)).start().ready()
 			check := c.image.Healthcheck
 			if check == nil || check.Test[0] != "CMD" {
 				t.Fatalf("HEALTHCHECK: %+v", check)
@@ -245,7 +246,7 @@ func TestHealthCheck(t *testing.T) {
 			if out, err := c.exec(check.Test[1:]...); err != nil {
 				t.Errorf("unhealthy while it works: %v\n%s", err, out)
 			}
-			env := append([]string{"--env", "AGENT_METRICS_ADDR=" + freeAddr(t)}, c.id)
+			env := append([]string{"--env", "AGENT_METRICS_ADDR=" + jobtest.FreeAddress(t)}, c.id)
 			if out, err := runc(append(append([]string{"exec"}, env...), check.Test[1:]...)...).CombinedOutput(); err == nil {
 				t.Errorf("healthy where no agent listens:\n%s", out)
 			}

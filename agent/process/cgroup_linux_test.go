@@ -83,7 +83,9 @@ func TestOOMOfTheChildIsSeenInTheAccountAndWarnedAboutBefore(t *testing.T) {
 	}
 }
 
-func TestChildIsInACgroupOfItsOwnThatGoesAwayWithIt(t *testing.T) {
+// startInGroup starts a child and one that forked away from it, in a cgroup.
+func startInGroup(t *testing.T) (*Supervisor, *Child, *watched) {
+	t.Helper()
 	need.Root(t)
 	s := newSupervisor(t, Options{})
 	if s.group == nil {
@@ -91,6 +93,11 @@ func TestChildIsInACgroupOfItsOwnThatGoesAwayWithIt(t *testing.T) {
 	}
 	c, out := startReady(t, s, Spec{Main: true}, "escape")
 	out.waitN(t, "ready", 2)
+	return s, c, out
+}
+
+func TestChildIsInACgroupOfItsOwnThatGoesAwayWithIt(t *testing.T) {
+	s, c, out := startInGroup(t)
 	inside, err := os.ReadFile(filepath.Join(s.group.path, "cgroup.procs"))
 	for _, pid := range out.pids() {
 		if err != nil || !contains(string(inside), fmt.Sprint(pid)) {
@@ -124,13 +131,7 @@ func TestGroupOfAKilledAgentIsSweptAway(t *testing.T) {
 }
 
 func TestOneWriteKillsTheChildsCgroup(t *testing.T) {
-	need.Root(t)
-	s := newSupervisor(t, Options{})
-	if s.group == nil {
-		need.Missing(t, "a cgroup of the child's own")
-	}
-	c, out := startReady(t, s, Spec{Main: true}, "escape")
-	out.waitN(t, "ready", 2)
+	s, c, _ := startInGroup(t)
 	s.group.kill()
 	if got := c.Status(); got.ExitCode != 137 {
 		t.Errorf("status %v", got)

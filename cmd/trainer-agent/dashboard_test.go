@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-gpu/fake"
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/jobtest"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/testdata/need"
 )
@@ -30,7 +30,7 @@ func TestTheDashboardShowsARealJob(t *testing.T) {
 	server := debianTool(t, "prometheus")
 	gpus := fake.New(t)
 	gpus.Set("gpus 2", "0.util 88", "1.power_mw 300000")
-	address := freeAddress(t)
+	address := jobtest.FreeAddress(t)
 	j := onGPUs(t, gpus, "lingers").with("AGENT_METRICS_ADDR", address).start().ready()
 	scraped := newWindow(t, "http://"+address)
 	prometheus := startPrometheus(t, server, scraped.URL)
@@ -106,17 +106,6 @@ func debianTool(t *testing.T, name string) string {
 		return path
 	}
 	return need.Program(t, name, "make prometheus, or apt-get install prometheus")
-}
-
-// freeAddress is one that nobody listened at a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 func get(t *testing.T, url string) (int, string) {
@@ -245,7 +234,7 @@ type prometheus struct {
 
 func startPrometheus(t *testing.T, program, target string) prometheus {
 	t.Helper()
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), jobtest.FreeAddress(t)
 	config := fmt.Sprintf("global: {scrape_interval: 250ms, scrape_timeout: 250ms}\nscrape_configs: [{job_name: trainers, static_configs: [{targets: [%q]}]}]\n", strings.TrimPrefix(target, "http://"))
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {

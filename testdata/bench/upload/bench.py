@@ -2,7 +2,6 @@
 
     python testdata/bench/upload/bench.py [--work /dev/shm] [--rounds 3] [--mib 1024]
 """
-import argparse
 import os
 import pathlib
 import shutil
@@ -11,19 +10,9 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import bench
 
-BOTO3 = """
-import sys, boto3
-endpoint, path = sys.argv[1:]
-boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").upload_file(path, "vision-platform", "checkpoints/boto3.pt")
-"""
-
 
 def main():
-    args = argparse.ArgumentParser()
-    args.add_argument("--work", type=pathlib.Path, default=pathlib.Path("/dev/shm"))
-    args.add_argument("--rounds", type=int, default=3)
-    args.add_argument("--mib", type=int, default=1024)
-    args = args.parse_args()
+    args = bench.of_a_checkpoint()
     drive, python, s5cmd = bench.build()
     work = bench.empty(args.work / "trainer-bench-upload")
     path = work / "best.pt"
@@ -35,7 +24,7 @@ def main():
         with bench.store(drive, work / "store") as endpoint:
             for _ in range(args.rounds):
                 runs["ours"].append(bench.measure([[drive, "put", "-endpoint", endpoint, "-file", path, "-key", "checkpoints/ours.pt"]]))
-                runs["boto3 upload_file"].append(bench.measure([[python, "-c", BOTO3, endpoint, path]]))
+                runs["boto3 upload_file"].append(bench.measure([[python, "-c", bench.UPLOAD, endpoint, path]]))
                 runs["s5cmd cp"].append(bench.measure([[s5cmd, "--endpoint-url", endpoint, "cp", path, "s3://vision-platform/checkpoints/s5cmd.pt"]]))
     finally:
         shutil.rmtree(work, ignore_errors=True)
