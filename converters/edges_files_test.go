@@ -230,7 +230,8 @@ func TestEdge42AnnotationsThatAreNotJSON(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"images": [`:                        "not valid JSON",
 		`{"images": []} trailing`:             "more text after the end",
-		strings.Repeat("[", 1<<20):            "expected an object",
+		strings.Repeat("[", 1<<20):            "not in Platform Format: it has another shape: expected an object",
+		`{"images": {}}`:                      `not in Platform Format: it has another shape: "images" is not a list at byte 11`,
 		"\xff\xfe{\x00":                       "not valid JSON",
 		`{"a": ` + strings.Repeat("[", 1<<20): "nested",
 	} {

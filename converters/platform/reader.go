@@ -50,11 +50,22 @@ func failure(name string, err error) *contract.Failure {
 			WithHint("Split the dataset into smaller ones.")
 	}
 	var syntax *syntaxError
-	if errors.As(err, &syntax) {
+	switch {
+	case errors.Is(err, errShape):
+		return contract.Failf(contract.CodeDatasetInvalid, "%s is not in Platform Format: %w.", name, err).
+			WithHint("The file is an object with the lists images, classes and, as it may be, annotations.")
+	case errors.As(err, &syntax):
 		return contract.Failf(contract.CodeDatasetInvalid, "%s is not valid JSON: %w.", name, err).
 			WithHint("Write the file again with a JSON library and check it before uploading.")
 	}
 	return contract.Failf(contract.CodeDatasetInvalid, "Reading %s failed: %w.", name, err)
+}
+
+// errShape wraps the errors of JSON that is whole and says something else.
+var errShape = errors.New("it has another shape")
+
+func (s *scanner) misshapen(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", errShape, s.fail(format, args...))
 }
 
 // limitedReader fails, instead of ending, past its limit.
@@ -141,6 +152,9 @@ func (d *reader) top() error {
 	if c, err := d.s.peek(); err != nil {
 		return err
 	} else if c != '{' {
+		if c == '[' || c == '"' {
+			return d.s.misshapen("expected an object, found %q", c)
+		}
 		return d.s.fail("expected an object, found %q", c)
 	}
 	var seen seenKeys
@@ -197,7 +211,7 @@ func (d *reader) list(name string, element func() error) error {
 		return d.s.skip()
 	}
 	if c != '[' {
-		return d.s.fail("%q is not a list", name)
+		return d.s.misshapen("%q is not a list", name)
 	}
 	return d.s.array(element)
 }
