@@ -1,14 +1,16 @@
 """The platform guide's own PlatformToYOLOConverter, straight, for a comparison of speed.
 
-    port.py DATASET OUT [--polygons]
+    port.py DATASET OUT [--polygons] [--links]
 
 Its five steps, in its order, with its apply_split (auto, 0.8 to 0.2, seed 42). Two
 things that it leaves open are filled in the cheapest way: the annotations of an image
 are those that stand in it, and a row is one f-string. Like the guide's it makes no
-image links and looks at no image.
+image links and looks at no image; with --links it makes the links that the agent
+makes.
 """
 
 import json
+import os
 import random
 import sys
 from pathlib import Path
@@ -39,7 +41,13 @@ def row(a, img, index, polygons):
     return f"{index[a['class_id']]} {(x + bw / 2) / w:.6f} {(y + bh / 2) / h:.6f} {bw / w:.6f} {bh / h:.6f}"
 
 
-def convert(data, root, out, polygons):
+def link(images, root, folder):
+    folder.mkdir(parents=True)
+    for img in images:
+        os.link(f"{root}/images/{img['file_name']}", f"{folder}/{img['file_name']}")
+
+
+def convert(data, root, out, polygons, links):
     index = {c["id"]: i for i, c in enumerate(data["classes"])}
     splits = apply_split(data["images"])
     train = [img for img in data["images"] if splits.get(img["id"]) == "train"]
@@ -52,6 +60,8 @@ def convert(data, root, out, polygons):
                 for a in img["annotations"]:
                     if not polygons or a.get("segmentation"):
                         f.write(row(a, img, index, polygons) + "\n")
+        if links:
+            link(images, root, out / "images" / split)
     for split, images in (("train", train), ("val", val)):
         with open(out / f"{split}.txt", "w") as f:
             for img in images:
@@ -65,7 +75,7 @@ def main():
     root, out = Path(sys.argv[1]), Path(sys.argv[2])
     with open(root / "annotations.json") as f:
         data = json.load(f)
-    convert(data, root, out, "--polygons" in sys.argv)
+    convert(data, root, out, "--polygons" in sys.argv, "--links" in sys.argv)
 
 
 main()

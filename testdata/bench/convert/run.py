@@ -1,10 +1,12 @@
 """Measure the conversion of the synthetic set against its peers, in one run.
 
-    run.py --agent bin/trainer-agent --python .venv/bin/python --dir .bench/convert [--images N]
+    run.py --agent bin/trainer-agent --python .venv/bin/python --dir .bench/convert
+           [--memory /dev/shm] [--images N] [--rounds N]
 
-Prints a section of Markdown: wall time, processor time and peak memory of each,
-and the ratios. The peers write labels only; the agent also links every image,
-reads every image's header, and checks every object.
+Prints sections of Markdown: wall time, processor time and peak memory of each,
+and the ratios, on the disk and on the memory file system. The peers write labels
+only; the agent also links every image, reads every image's header, and checks
+every object. One more row has the guide's converter link the images too.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+TASKS = (("boxes", "object_detection", []), ("polygons", "instance_segmentation", ["--polygons"]))
 
 
 def measure(command):
@@ -28,10 +31,44 @@ def measure(command):
     return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output
 
 
-def fresh(path):
-    """A name that was not used before. Nothing is removed until the end: ext4 searches
-    long for an inode while many were deleted within the last seconds."""
-    return f"{path}-{os.getpid()}"
+def one_round(args, data, root, labels, task, flag, k):
+    """Run every tool once. Each writes to a name that was not used before."""
+    def fresh(name):
+        return f"{root}/{name}-{labels}-{k}-{os.getpid()}"
+
+    out = fresh("out")
+    peer = [args.python, f"{HERE}/port.py", data]
+    ours = measure([args.agent, "convert", "--from", data, "--task", task, "--out", out])
+    _, _, rss, seconds = measure([args.python, f"{HERE}/floor.py", out, fresh("floor")])
+    return {
+        "trainer-agent": ours,
+        "creating the files": (float(seconds), float("nan"), rss, ""),
+        "the guide's converter": measure([*peer, fresh("port"), *flag]),
+        "the guide's converter, and links": measure([*peer, fresh("linked"), *flag, "--links"]),
+        "Ultralytics convert_coco": measure([args.python, f"{HERE}/coco_peer.py", f"{data}/coco", fresh("peer"), *flag]),
+    }
+
+
+def clear(root):
+    """Remove what the tools wrote; the set stays."""
+    for name in os.listdir(root):
+        if not name.startswith("set"):
+            shutil.rmtree(f"{root}/{name}", ignore_errors=True)
+
+
+def section(args, data, root, where, after_round):
+    print(f"\n### Converting {args.images} images to YOLO, {where}, {os.cpu_count()} cores, median of {args.rounds} rounds\n")
+    print("| labels | tool | wall s | processor s | peak MB | wall, times the agent's | memory, times the agent's |")
+    print("|---|---|---|---|---|---|---|")
+    for labels, task, flag in TASKS:
+        rounds = []
+        for k in range(args.rounds):
+            rounds.append(one_round(args, data, root, labels, task, flag, k))
+            after_round(root)
+        middle = {tool: sorted((r[tool] for r in rounds), key=lambda r: r[0])[len(rounds) // 2] for tool in rounds[0]}
+        ours = middle["trainer-agent"]
+        for tool, (wall, cpu, rss, _) in middle.items():
+            print(f"| {labels} | {tool} | {wall:.1f} | {cpu:.1f} | {rss:.0f} | {wall / ours[0]:.2f} | {rss / ours[2]:.2f} |", flush=True)
 
 
 def main():
@@ -39,6 +76,7 @@ def main():
     parser.add_argument("--agent", required=True)
     parser.add_argument("--python", required=True)
     parser.add_argument("--dir", required=True)
+    parser.add_argument("--memory", help="a folder on a memory file system, to measure there too")
     parser.add_argument("--images", type=int, default=118287)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
@@ -47,27 +85,18 @@ def main():
     if not os.path.exists(f"{data}/coco/instances_train.json"):
         shutil.rmtree(data, ignore_errors=True)
         subprocess.run([args.python, f"{HERE}/generate.py", data, "--images", str(args.images)], check=True)
-    print(f"\n### Converting {args.images} images to YOLO, {os.cpu_count()} cores, median of {args.rounds} rounds\n")
-    print("| labels | tool | wall s | processor s | peak MB | wall, times the agent's | memory, times the agent's |")
-    print("|---|---|---|---|---|---|---|")
-    for labels, task, flag in (("boxes", "object_detection", []), ("polygons", "instance_segmentation", ["--polygons"])):
-        runs = {"trainer-agent": [], "the guide's converter": [], "Ultralytics convert_coco": [], "creating the files": []}
-        for k in range(args.rounds):
-            out = fresh(f"{root}/out-{labels}-{k}")
-            runs["trainer-agent"].append(measure([args.agent, "convert", "--from", data, "--task", task, "--out", out]))
-            wall, cpu, rss, seconds = measure([args.python, f"{HERE}/floor.py", out, fresh(f"{root}/floor-{labels}-{k}")])
-            runs["creating the files"].append((float(seconds), float("nan"), rss, ""))
-            runs["the guide's converter"].append(
-                measure([args.python, f"{HERE}/port.py", data, fresh(f"{root}/port-{labels}-{k}"), *flag]))
-            runs["Ultralytics convert_coco"].append(
-                measure([args.python, f"{HERE}/coco_peer.py", f"{data}/coco", fresh(f"{root}/peer-{labels}-{k}"), *flag]))
-        middle = {tool: sorted(rounds, key=lambda r: r[0])[len(rounds) // 2] for tool, rounds in runs.items()}
-        ours = middle["trainer-agent"]
-        for tool, (wall, cpu, rss, _) in middle.items():
-            print(f"| {labels} | {tool} | {wall:.1f} | {cpu:.1f} | {rss:.0f} | {wall / ours[0]:.2f} | {rss / ours[2]:.2f} |")
-    for name in os.listdir(root):
-        if not name.startswith("set-"):
-            shutil.rmtree(f"{root}/{name}", ignore_errors=True)
+    # Nothing is removed before the end: ext4 searches long for an inode while
+    # many were deleted within the last minutes.
+    section(args, data, root, "disk", lambda root: None)
+    clear(root)
+    if args.memory:
+        root = f"{args.memory}/convert-{os.getpid()}"
+        try:
+            os.makedirs(root)
+            subprocess.run(["cp", "-a", data, f"{root}/set"], check=True)
+            section(args, f"{root}/set", root, "memory file system", clear)
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
 
 
 main()
