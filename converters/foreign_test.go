@@ -114,8 +114,8 @@ func TestYOLOConfigurationsThatAreWrongAreNamed(t *testing.T) {
 	for config, want := range map[string]string{
 		"train: images/train\nval: images/val\nnames: [no, dog\n":              "data.yaml cannot be read: it is no configuration of a dataset: [",
 		"train: images/train\nval: images/val\nnc: two\nnames: [no, dog]\n":    "data.yaml cannot be read: it is no configuration of a dataset: [3:5] ",
-		"train: images/train\nval: images/val\nnames: {0: cat, x: dog}\n":      `names in data.yaml are not class numbers ("x")`,
-		"train: images/train\nval: images/valid\nnames: {0: cat, -1: dog}\n":   `names in data.yaml are not class numbers ("-1")`,
+		"train: images/train\nval: images/val\nnames: {0: cat, x: dog}\n":      `names in data.yaml are not class numbers: 1 ("x")`,
+		"train: images/train\nval: images/valid\nnames: {0: cat, -1: dog}\n":   `names in data.yaml are not class numbers: 1 ("-1")`,
 		"train: images/train\nval: images/train\nnc: 1\nnames: {0: a, 1: b}\n": "images are in two splits",
 		// Each of these took the parser minutes, or gigabytes.
 		"train: a\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a]\nnames: *b\n": "it has aliases, or is nested too deep",

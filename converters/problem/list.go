@@ -26,7 +26,8 @@ const (
 	Info    Severity = "info"    // worth knowing; nothing was lost
 )
 
-// Kind is one kind of problem. Message completes "N …", in the plural.
+// Kind is one kind of problem. Message is in the plural; how many there are is
+// said behind it.
 type Kind struct {
 	Code     string
 	Severity Severity
@@ -140,9 +141,9 @@ func (l *List) Problems() []Problem {
 	return list
 }
 
-// String is the problem as one line: "3 images are not on disk; left out (4, 9, 12)".
+// String is the problem as one line: "images are not on disk: 3 (4, 9, 12)".
 func (p Problem) String() string {
-	line := fmt.Sprintf("%d %s", p.Count, p.Message)
+	line := fmt.Sprintf("%s: %d", p.Message, p.Count)
 	if len(p.Examples) > 0 {
 		more := ""
 		if p.Count > len(p.Examples) {

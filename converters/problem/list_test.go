@@ -28,7 +28,7 @@ func TestTheListDoesNotDependOnTheOrderOfWorkers(t *testing.T) {
 	if !reflect.DeepEqual(a, b) {
 		t.Errorf("%v\n%v", a, b)
 	}
-	if want := "1000 things are odd (image 0, image 1, image 2, image 3, image 4, ...)"; a[0].String() != want {
+	if want := "things are odd: 1000 (image 0, image 1, image 2, image 3, image 4, ...)"; a[0].String() != want {
 		t.Errorf("%s, want %s", a[0], want)
 	}
 }
@@ -40,7 +40,7 @@ func TestFailureCountsEverything(t *testing.T) {
 	if f := l.Failure(false); f != nil || l.Fatal() {
 		t.Errorf("a warning refuses the dataset: %v", f)
 	}
-	if f := l.Failure(true); f == nil || !strings.Contains(f.Message, "1 things are odd (o)") {
+	if f := l.Failure(true); f == nil || !strings.Contains(f.Message, "things are odd: 1 (o)") {
 		t.Errorf("strict: %v", f)
 	}
 	l.Add(bad, 3, "%s", strings.Repeat("é", 500))
