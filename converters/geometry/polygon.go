@@ -16,8 +16,19 @@ func Bounds(rings ...Ring) (box [4]float64) {
 	box = [4]float64{math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)}
 	for _, r := range rings {
 		for i := 0; i+1 < len(r); i += 2 {
-			box[0], box[1] = min(box[0], r[i]), min(box[1], r[i+1])
-			box[2], box[3] = max(box[2], r[i]), max(box[3], r[i+1])
+			x, y := r[i], r[i+1]
+			if x < box[0] {
+				box[0] = x
+			}
+			if x > box[2] {
+				box[2] = x
+			}
+			if y < box[1] {
+				box[1] = y
+			}
+			if y > box[3] {
+				box[3] = y
+			}
 		}
 	}
 	return box

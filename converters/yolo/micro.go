@@ -1,6 +1,9 @@
 package yolo
 
-import "math"
+import (
+	"math"
+	"strconv"
+)
 
 // micros is v in millionths, rounded as Python's "%.6f" and strconv's 'f' format
 // round: to the nearest, by the exact value of the float64, a tie to even. It
@@ -8,9 +11,8 @@ import "math"
 func micros(v float64) int64 {
 	product := v * 1e6
 	lost := math.FMA(v, 1e6, -product) // product + lost is exact
-	floor := math.Floor(product)
-	n := int64(floor)
-	above := product - floor - 0.5 // exact near the tie, where it counts
+	n := int64(product)
+	above := product - float64(n) - 0.5 // exact near the tie, where it counts
 	if above > -lost || (above == -lost && n&1 == 1) {
 		n++
 	}
@@ -20,16 +22,13 @@ func micros(v float64) int64 {
 // appendMicros writes millionths as a number with six decimals, never with an
 // exponent.
 func appendMicros(text []byte, n int64) []byte {
-	var digits [20]byte
-	at := len(digits)
-	for k := 0; k < 7 || n > 0; k++ {
-		if k == 6 {
-			at--
-			digits[at] = '.'
-		}
-		at--
-		digits[at] = '0' + byte(n%10)
-		n /= 10
+	whole, f := n/1e6, uint32(n%1e6)
+	if whole < 10 {
+		text = append(text, '0'+byte(whole))
+	} else {
+		text = strconv.AppendInt(text, whole, 10)
 	}
-	return append(text, digits[at:]...)
+	high, middle, low := f/1e4, f/100%100, f%100 // three short chains of divisions, not one of six
+	return append(text, '.',
+		'0'+byte(high/10), '0'+byte(high%10), '0'+byte(middle/10), '0'+byte(middle%10), '0'+byte(low/10), '0'+byte(low%10))
 }
