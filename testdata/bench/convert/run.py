@@ -22,6 +22,7 @@ TASKS = (("boxes", "object_detection", []), ("polygons", "instance_segmentation"
 
 def measure(command):
     """Run a command; return wall seconds, processor seconds, peak resident MB and its output."""
+    os.sync()  # so that none waits for what the one before it wrote
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     output = process.stdout.read()
