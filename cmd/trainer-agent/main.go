@@ -15,6 +15,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/staging"
 )
 
 type cli struct {
@@ -49,13 +50,8 @@ type exitCode int
 
 func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// spareProcessors are what Go's scheduler gets beyond the cores. While none is
-// idle it takes the processor away from every system call of more than 20 µs,
-// and a data set is a hundred thousand files to create, at 30 µs each.
-const spareProcessors = 2
-
 func main() {
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcessors)
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + staging.SpareProcessors) // a dataset is a hundred thousand files
 	os.Exit(run(os.Args[1:]))
 }
 

@@ -32,11 +32,14 @@ const laneBatch = 128
 // of the time of one, and a third would only wait for the folder.
 const laneWorkers = 2
 
-// workers is how many goroutines create files. Two processors stay idle: while
-// none is, Go's scheduler takes the processor away from every system call of more
-// than 20 µs, which those that create a file are, and to get it back costs more
-// than that.
-func workers() int { return max(2, runtime.GOMAXPROCS(0)-2) }
+// SpareProcessors stay idle while files are created: while none does, Go's
+// scheduler takes the processor away from every system call of more than 20 µs,
+// which those that create a file are, and to get it back costs more than that. A
+// program that creates many asks for as many beyond the cores.
+const SpareProcessors = 2
+
+// workers is how many goroutines create files.
+func workers() int { return max(2, runtime.GOMAXPROCS(0)-SpareProcessors) }
 
 // Work calls do for every item of every lane, from several goroutines, with the
 // lane's folder, which is nil when d is. Start is called once in every goroutine
