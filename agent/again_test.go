@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
+	"github.com/vision-platform/trainer-agent/agent/cluster"
 	"github.com/vision-platform/trainer-agent/agent/config"
-	"github.com/vision-platform/trainer-agent/agent/nodes"
-	"github.com/vision-platform/trainer-agent/agent/outbox"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -115,10 +115,10 @@ func TestTheOtherMachinesHearHowAnEarlierRunEnded(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	o := succeeded(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
-	heard := make(chan *nodes.Verdict)
+	heard := make(chan *cluster.Verdict)
 	go func() {
 		defer close(heard)
-		member, err := nodes.Join(t.Context(), nodes.Options{
+		member, err := cluster.Join(t.Context(), cluster.Options{
 			JobID: "job-1", Rank: 1, Nodes: 2, Address: address, Timeout: time.Minute, Wait: time.Minute,
 			Key: func() (string, error) { return "the-callback-token", nil },
 		})

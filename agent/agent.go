@@ -10,18 +10,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/autoreport"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/relay"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
 	"github.com/vision-platform/trainer-agent/agent/config"
-	"github.com/vision-platform/trainer-agent/agent/gpu"
-	"github.com/vision-platform/trainer-agent/agent/outbox"
+	"github.com/vision-platform/trainer-agent/agent/monitor/gpu"
+	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
 	"github.com/vision-platform/trainer-agent/agent/process"
-	"github.com/vision-platform/trainer-agent/agent/relay"
-	"github.com/vision-platform/trainer-agent/agent/relay/autoreport"
-	"github.com/vision-platform/trainer-agent/agent/report"
-	"github.com/vision-platform/trainer-agent/agent/screen"
 	"github.com/vision-platform/trainer-agent/agent/storage"
-	"github.com/vision-platform/trainer-agent/agent/system"
-	"github.com/vision-platform/trainer-agent/agent/trace"
+	"github.com/vision-platform/trainer-agent/agent/telemetry"
+	"github.com/vision-platform/trainer-agent/agent/telemetry/trace"
+	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -36,9 +36,9 @@ type Options struct {
 	Terminal    bool // Stdout is a terminal: the child gets a pty
 	Log         *slog.Logger
 	Now         func() time.Time
-	Termination string         // where the last words go, report.TerminationLog
-	Screen      *screen.Screen // a person's terminal; nil without one
-	Quiet       bool           // no progress, on the terminal or in the log
+	Termination string     // where the last words go, report.TerminationLog
+	Screen      *ui.Screen // a person's terminal; nil without one
+	Quiet       bool       // no progress, on the terminal or in the log
 }
 
 // job is one job in one life of the agent.
@@ -56,7 +56,7 @@ type job struct {
 	outbox       *outbox.Outbox
 	store        storage.Store
 	storeRetries atomic.Int64
-	sampler      *system.Sampler
+	sampler      *resources.Sampler
 	gpus         *gpu.Monitor
 	gpuLost      chan struct{} // closed when a GPU is no use any more
 	watcher      atomic.Pointer[checkpoints.Watcher]
@@ -64,8 +64,8 @@ type job struct {
 	pulse        *outbox.Pulse
 	reader       atomic.Pointer[autoreport.Reporter]
 	relay        atomic.Pointer[relay.Relay]
-	endpoint     *report.Endpoint
-	training     *report.TrainingLog
+	endpoint     *telemetry.Endpoint
+	training     *telemetry.TrainingLog
 	tracer       *trace.Tracer // nil when nobody collects traces
 	output       *childOutput
 
@@ -183,7 +183,7 @@ func (j *job) openWorkspace() (err error) {
 	}
 	// The log of a run that was killed was never uploaded: it is continued.
 	_, err = os.Stat(j.ws.life())
-	j.training, err = report.CreateTrainingLog(j.ws.trainingLog(), report.DefaultTrainingLogBytes, err == nil)
+	j.training, err = telemetry.CreateTrainingLog(j.ws.trainingLog(), telemetry.DefaultTrainingLogBytes, err == nil)
 	return err
 }
 
@@ -231,7 +231,7 @@ func (j *job) openEndpoint(ctx context.Context) (err error) {
 	if j.cfg.MetricsAddr == "" {
 		return nil
 	}
-	if j.endpoint, err = report.Serve(ctx, j.cfg.MetricsAddr, j.snapshot, j.log); err != nil {
+	if j.endpoint, err = telemetry.Serve(ctx, j.cfg.MetricsAddr, j.snapshot, j.log); err != nil {
 		j.warn(err.Error()) // metrics are no reason to lose a job
 	}
 	return nil

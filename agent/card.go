@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/process"
-	"github.com/vision-platform/trainer-agent/agent/report"
-	"github.com/vision-platform/trainer-agent/agent/screen"
+	"github.com/vision-platform/trainer-agent/agent/telemetry"
+	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -36,13 +36,13 @@ func (j *job) tell(r contract.Result) {
 	if r.CheckpointPath != nil {
 		args = append(args, "checkpoint_path", *r.CheckpointPath)
 	}
-	j.log.Log(context.Background(), report.LevelOutcome, "the job succeeded", args...)
+	j.log.Log(context.Background(), telemetry.LevelOutcome, "the job succeeded", args...)
 }
 
-func (j *job) card(r contract.Result) screen.Card {
-	c := screen.Card{
+func (j *job) card(r contract.Result) ui.Card {
+	c := ui.Card{
 		Good: r.Error == nil && r.ExitCode == contract.ExitOK, Title: string(r.Status),
-		Details: []string{j.cfg.JobID, exitText(r), screen.Duration(r.Finished.Sub(r.Started.Time))},
+		Details: []string{j.cfg.JobID, exitText(r), ui.Duration(r.Finished.Sub(r.Started.Time))},
 	}
 	if r.ExitCode == contract.ExitUndelivered {
 		c.Title += ", but done was not delivered"
@@ -54,17 +54,17 @@ func (j *job) card(r contract.Result) screen.Card {
 		}
 		c.Sections = failureSections(r.Error)
 	}
-	c.Sections = append(c.Sections, screen.Section{Name: "time", Lines: oneOrNone(j.phaseTimes(r.PhaseSeconds))})
+	c.Sections = append(c.Sections, ui.Section{Name: "time", Lines: oneOrNone(j.phaseTimes(r.PhaseSeconds))})
 	if v := j.progress.view(); v.best.epoch > 0 {
 		text := fmt.Sprintf("%s %.4g in epoch %d of %d", j.cfg.PrimaryMetric, v.best.value, v.best.epoch, j.cfg.Epochs)
-		c.Sections = append(c.Sections, screen.Section{Name: "best", Lines: []string{text}})
+		c.Sections = append(c.Sections, ui.Section{Name: "best", Lines: []string{text}})
 	}
-	c.Sections = append(c.Sections, screen.Section{Name: "objects", Whole: true, Lines: objectLines(r.Artifacts)})
+	c.Sections = append(c.Sections, ui.Section{Name: "objects", Whole: true, Lines: objectLines(r.Artifacts)})
 	for _, f := range r.NotUploaded {
-		c.Sections = append(c.Sections, screen.Section{Name: "missing", Loud: true, Lines: []string{f.Name + ": " + f.Reason}})
+		c.Sections = append(c.Sections, ui.Section{Name: "missing", Loud: true, Lines: []string{f.Name + ": " + f.Reason}})
 	}
 	if r.NotDelivered > 0 {
-		c.Sections = append(c.Sections, screen.Section{Name: "callbacks", Loud: true, Lines: []string{
+		c.Sections = append(c.Sections, ui.Section{Name: "callbacks", Loud: true, Lines: []string{
 			fmt.Sprintf("%d were not delivered; the lines above say how to send them", r.NotDelivered)}})
 	}
 	return c
@@ -78,9 +78,9 @@ func exitText(r contract.Result) string {
 	return text
 }
 
-func failureSections(f *contract.Failure) []screen.Section {
+func failureSections(f *contract.Failure) []ui.Section {
 	const most = 8
-	return []screen.Section{
+	return []ui.Section{
 		{Name: "why", Loud: true, Lines: oneOrNone(f.Message)},
 		{Name: "fix", Lines: oneOrNone(f.Hint)},
 		{Name: "evidence", Lines: f.Evidence[:min(most, len(f.Evidence))]},
@@ -103,7 +103,7 @@ func (j *job) phaseTimes(seconds map[string]float64) string {
 	var parts []string
 	for _, n := range names {
 		if s := seconds[n[0]]; s >= 0.05 {
-			parts = append(parts, n[1]+" "+screen.Duration(time.Duration(s*float64(time.Second))))
+			parts = append(parts, n[1]+" "+ui.Duration(time.Duration(s*float64(time.Second))))
 		}
 	}
 	return strings.Join(parts, " · ")
@@ -120,12 +120,12 @@ func objectLines(all []contract.Artifact) (lines []string) {
 }
 
 // masked takes secrets out of what others may have written into the card.
-func (j *job) masked(c screen.Card) screen.Card {
+func (j *job) masked(c ui.Card) ui.Card {
 	secrets := j.cfg.Secrets()
 	for i, s := range c.Sections {
 		c.Sections[i].Lines = slices.Clone(s.Lines)
 		for k, line := range s.Lines {
-			c.Sections[i].Lines[k] = report.Mask(line, secrets)
+			c.Sections[i].Lines[k] = telemetry.Mask(line, secrets)
 		}
 	}
 	return c
@@ -149,13 +149,13 @@ func (j *job) finishPrepare(err error) int {
 	case r.Error != nil:
 		j.log.Error("preparing failed", "code", r.Error.Code, "reason", r.Error.Line(), "exit_code", r.ExitCode)
 	default:
-		j.log.Log(context.Background(), report.LevelOutcome, "the job is prepared", "seconds", j.since(j.started), "workspace", j.ws.root)
+		j.log.Log(context.Background(), telemetry.LevelOutcome, "the job is prepared", "seconds", j.since(j.started), "workspace", j.ws.root)
 	}
 	return r.ExitCode
 }
 
-func (j *job) preparedCard(r contract.Result, seconds map[string]float64) screen.Card {
-	c := screen.Card{Good: r.Error == nil, Title: "prepared", Details: []string{j.cfg.JobID, exitText(r), screen.Duration(r.Finished.Sub(r.Started.Time))}}
+func (j *job) preparedCard(r contract.Result, seconds map[string]float64) ui.Card {
+	c := ui.Card{Good: r.Error == nil, Title: "prepared", Details: []string{j.cfg.JobID, exitText(r), ui.Duration(r.Finished.Sub(r.Started.Time))}}
 	if r.Error != nil {
 		c.Title = "failed " + string(r.Error.Code)
 		if r.Error.Code == contract.CodeStopped {
@@ -164,13 +164,13 @@ func (j *job) preparedCard(r contract.Result, seconds map[string]float64) screen
 		c.Sections = failureSections(r.Error)
 	}
 	delete(seconds, phaseReporting)
-	c.Sections = append(c.Sections, screen.Section{Name: "time", Lines: oneOrNone(j.phaseTimes(seconds))})
+	c.Sections = append(c.Sections, ui.Section{Name: "time", Lines: oneOrNone(j.phaseTimes(seconds))})
 	if p := j.prepared.converted; p != nil {
 		var splits []string
 		for _, s := range p.Splits {
 			splits = append(splits, fmt.Sprintf("%s %d images", s.Split, s.Images))
 		}
-		c.Sections = append(c.Sections, screen.Section{Name: "dataset", Lines: []string{fmt.Sprintf("%s: %s", p.Format, strings.Join(splits, " · ")), p.Dir}})
+		c.Sections = append(c.Sections, ui.Section{Name: "dataset", Lines: []string{fmt.Sprintf("%s: %s", p.Format, strings.Join(splits, " · ")), p.Dir}})
 	}
 	return c
 }

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/agent/system"
+	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -22,7 +22,7 @@ func (j *job) examineMachine() []Finding {
 	if workspace == "" {
 		workspace = os.TempDir()
 	}
-	sampler, err := system.New(system.Options{Workspace: workspace})
+	sampler, err := resources.New(resources.Options{Workspace: workspace})
 	if err != nil {
 		return []Finding{{Yellow, "machine", err.Error(), ""}}
 	}
@@ -44,13 +44,13 @@ func (j *job) examineMachine() []Finding {
 	}
 	if s.Shm != nil {
 		f := Finding{Green, "shm", "/dev/shm has " + contract.Bytes(s.Shm.TotalBytes), ""}
-		if need := system.ShmNeed(j.cfg.Framework, j.cfg.NumWorkers, j.cfg.BatchSize, j.cfg.ImageSize); need > s.Shm.TotalBytes {
+		if need := resources.ShmNeed(j.cfg.Framework, j.cfg.NumWorkers, j.cfg.BatchSize, j.cfg.ImageSize); need > s.Shm.TotalBytes {
 			f = Finding{Red, "shm", fmt.Sprintf("/dev/shm has %s, %d workers need about %s", contract.Bytes(s.Shm.TotalBytes), j.cfg.NumWorkers, contract.Bytes(need)),
 				"Mount a memory-backed volume at /dev/shm, or use fewer workers."}
 		}
 		list = append(list, f)
 	}
-	limits := system.LimitsOf("/", os.Getpid())
+	limits := resources.LimitsOf("/", os.Getpid())
 	f := Finding{Green, "limits", fmt.Sprintf("%d open files, %d processes", limits.OpenFiles, limits.Processes), ""}
 	if limits.OpenFiles > 0 && limits.OpenFiles < 4096 {
 		f.Grade, f.Fix = Yellow, "Raise the limit of open files (ulimit -n) to 4096 or more: data loaders run out of them."

@@ -11,7 +11,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
 	"github.com/vision-platform/trainer-agent/agent/process"
-	"github.com/vision-platform/trainer-agent/agent/report"
+	"github.com/vision-platform/trainer-agent/agent/telemetry"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -215,9 +215,9 @@ func (j *job) keepResult(ctx context.Context, r contract.Result) {
 	r.Finished = contract.At(j.Now())
 	r.PhaseSeconds = j.progress.view().seconds
 	r.Warnings = j.warnings
-	body, err := report.WriteResult(j.ws.result(), r)
+	body, err := telemetry.WriteResult(j.ws.result(), r)
 	if j.Termination != "" {
-		err = errors.Join(err, report.WriteTermination(j.Termination, r))
+		err = errors.Join(err, telemetry.WriteTermination(j.Termination, r))
 	}
 	if j.store != nil && j.leads() { // after the disk, because a network may take its time
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), minTail)

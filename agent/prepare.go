@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/relay"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
 	"github.com/vision-platform/trainer-agent/agent/dataset"
-	"github.com/vision-platform/trainer-agent/agent/relay"
 	"github.com/vision-platform/trainer-agent/agent/storage"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters"

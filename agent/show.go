@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/agent/screen"
+	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -48,27 +48,27 @@ func (j *job) show(ctx context.Context) {
 }
 
 // rows is what a person sees of the moment.
-func (j *job) rows(v view) []screen.Row {
+func (j *job) rows(v view) []ui.Row {
 	switch v.phase {
 	case phaseDownload, phaseConvert, phaseWeights:
-		return []screen.Row{j.transferRow(v)}
+		return []ui.Row{j.transferRow(v)}
 	case phaseResume:
-		return []screen.Row{{Label: v.phase, Parts: []string{"looking for an earlier run of this job"}}}
+		return []ui.Row{{Label: v.phase, Parts: []string{"looking for an earlier run of this job"}}}
 	case phaseRunning:
-		return append([]screen.Row{j.runningRow(v)}, j.uploadRows()...)
+		return append([]ui.Row{j.runningRow(v)}, j.uploadRows()...)
 	case phaseUploading:
 		if rows := j.uploadRows(); len(rows) > 0 {
 			return rows
 		}
-		return []screen.Row{{Label: v.phase, Parts: []string{"looking for the last files"}}}
+		return []ui.Row{{Label: v.phase, Parts: []string{"looking for the last files"}}}
 	case phaseReporting:
-		return []screen.Row{j.reportingRow(v)}
+		return []ui.Row{j.reportingRow(v)}
 	}
 	return nil
 }
 
-func (j *job) transferRow(v view) screen.Row {
-	row := screen.Row{Label: v.phase}
+func (j *job) transferRow(v view) ui.Row {
+	row := ui.Row{Label: v.phase}
 	t := v.transfer
 	if t == nil {
 		return row
@@ -81,7 +81,7 @@ func (j *job) transferRow(v view) screen.Row {
 	if v.phase == phaseConvert {
 		row.Done, row.Total = t.FilesDone, t.FilesTotal
 		if left, ok := remaining(j.Now().Sub(v.since), t.FilesDone, t.FilesTotal); ok {
-			row.Parts = append(row.Parts, screen.Duration(left)+" left")
+			row.Parts = append(row.Parts, ui.Duration(left)+" left")
 		}
 		row.Parts = append(row.Parts, counted(t.FilesDone, t.FilesTotal, "images"))
 		return row
@@ -89,7 +89,7 @@ func (j *job) transferRow(v view) screen.Row {
 	if t.BytesPerSecond > 0 {
 		row.Parts = append(row.Parts, contract.Bytes(t.BytesPerSecond)+"/s")
 		if left := t.BytesTotal - t.BytesDone; left > 0 {
-			row.Parts = append(row.Parts, screen.Duration(time.Duration(left/t.BytesPerSecond)*time.Second)+" left")
+			row.Parts = append(row.Parts, ui.Duration(time.Duration(left/t.BytesPerSecond)*time.Second)+" left")
 		}
 	}
 	if t.BytesTotal > 0 {
@@ -113,13 +113,13 @@ func remaining(spent time.Duration, done, total int64) (time.Duration, bool) {
 	return time.Duration(float64(spent) * float64(max(0, total-done)) / float64(done)), true
 }
 
-func (j *job) runningRow(v view) screen.Row {
-	row := screen.Row{Label: jobNoun(j.cfg.Job.Type)}
+func (j *job) runningRow(v view) ui.Row {
+	row := ui.Row{Label: jobNoun(j.cfg.Job.Type)}
 	if v.epoch > 0 && j.cfg.Epochs > 0 {
 		row.Label = fmt.Sprintf("epoch %d/%d", v.epoch, j.cfg.Epochs)
 	}
 	if v.beat.IsZero() {
-		row.Parts = []string{"for " + screen.Duration(j.Now().Sub(v.since).Truncate(time.Second))}
+		row.Parts = []string{"for " + ui.Duration(j.Now().Sub(v.since).Truncate(time.Second))}
 		return row
 	}
 	row.Done, row.Total = int64(v.percent*100), 100*100
@@ -127,7 +127,7 @@ func (j *job) runningRow(v view) screen.Row {
 		row.Parts = append(row.Parts, fmt.Sprintf("%s %.4g", j.cfg.PrimaryMetric, v.valued.value))
 	}
 	if left, ok := j.timeLeft(v); ok {
-		row.Parts = append(row.Parts, screen.Duration(left)+" left")
+		row.Parts = append(row.Parts, ui.Duration(left)+" left")
 	}
 	if v.best.epoch > 0 && v.best.epoch != v.valued.epoch {
 		row.Parts = append(row.Parts, fmt.Sprintf("best %.4g in epoch %d", v.best.value, v.best.epoch))
@@ -147,14 +147,14 @@ func (j *job) timeLeft(v view) (time.Duration, bool) {
 	return left.Round(time.Second), ok && left >= time.Second
 }
 
-func (j *job) uploadRows() (rows []screen.Row) {
+func (j *job) uploadRows() (rows []ui.Row) {
 	w := j.watcher.Load()
 	if w == nil {
 		return nil
 	}
 	active := w.Uploads()
 	for _, t := range active[:min(maxRows, len(active))] {
-		row := screen.Row{Label: "↑ " + t.What, Done: t.BytesDone, Total: t.BytesTotal, Parts: []string{contract.Bytes(t.BytesTotal)}}
+		row := ui.Row{Label: "↑ " + t.What, Done: t.BytesDone, Total: t.BytesTotal, Parts: []string{contract.Bytes(t.BytesTotal)}}
 		if len(rows) == 0 {
 			all := w.Progress()
 			if all.BytesPerSecond > 0 {
@@ -169,15 +169,15 @@ func (j *job) uploadRows() (rows []screen.Row) {
 	return rows
 }
 
-func (j *job) reportingRow(v view) screen.Row {
-	row := screen.Row{Label: v.phase}
+func (j *job) reportingRow(v view) ui.Row {
+	row := ui.Row{Label: v.phase}
 	if j.outbox == nil {
 		return row
 	}
 	if n := j.outbox.Pending().Depth; n > 0 {
 		row.Parts = []string{fmt.Sprintf("%d callbacks to deliver", n)}
 		if spent := j.Now().Sub(v.since).Truncate(time.Second); spent > 0 {
-			row.Parts = append(row.Parts, "for "+screen.Duration(spent))
+			row.Parts = append(row.Parts, "for "+ui.Duration(spent))
 		}
 	}
 	return row

@@ -1,11 +1,11 @@
 package agent
 
-import "github.com/vision-platform/trainer-agent/agent/report"
+import "github.com/vision-platform/trainer-agent/agent/telemetry"
 
 // snapshot is what the metrics endpoint tells.
-func (j *job) snapshot() report.Snapshot {
+func (j *job) snapshot() telemetry.Snapshot {
 	v := j.progress.view()
-	s := report.Snapshot{
+	s := telemetry.Snapshot{
 		Ready: v.phase == phaseRunning, JobType: j.cfg.Job.Type, Framework: j.cfg.Framework, Phase: v.phase, PhaseSeconds: v.seconds,
 		Epoch: v.epoch, Epochs: j.cfg.Epochs, PrimaryMetric: j.cfg.PrimaryMetric, PrimaryValue: v.primary, DownloadedBytes: v.read,
 		StoreRetries: j.storeRetries.Load(),
@@ -21,7 +21,7 @@ func (j *job) snapshot() report.Snapshot {
 	}
 	if w := j.watcher.Load(); w != nil {
 		u := w.Stats()
-		s.Checkpoints = &report.Checkpoints{Bytes: u.Bytes, Failures: u.Failures, Waiting: u.Waiting, Last: u.Last, Lag: u.Lag}
+		s.Checkpoints = &telemetry.Checkpoints{Bytes: u.Bytes, Failures: u.Failures, Waiting: u.Waiting, Last: u.Last, Lag: u.Lag}
 	}
 	if c := j.child.Load(); c != nil {
 		if u, err := c.Usage(); err == nil {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/agent/screen"
+	"github.com/vision-platform/trainer-agent/agent/ui"
 )
 
 const (
@@ -97,7 +97,7 @@ func (t *teller) epoch(v view, last bool) {
 		args = append(args, "best", fmt.Sprintf("%.4g", v.best.value), "best_epoch", v.best.epoch)
 	}
 	if left, ok := t.job.timeLeft(v); ok && v.phase == phaseRunning {
-		args = append(args, "left", screen.Duration(left))
+		args = append(args, "left", ui.Duration(left))
 	}
 	t.job.log.Info(fmt.Sprintf("epoch %d of %d", v.epoch, t.job.cfg.Epochs), args...)
 }

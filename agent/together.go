@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/cluster"
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
-	"github.com/vision-platform/trainer-agent/agent/nodes"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -30,8 +30,8 @@ var errTogether = errors.New("another machine of the job has failed")
 // tells node 0 what happens to it, and ends with node 0's verdict. Both ends are
 // nil for a job on one machine.
 type together struct {
-	leader *nodes.Leader
-	member *nodes.Member
+	leader *cluster.Leader
+	member *cluster.Member
 }
 
 // leads reports whether this agent reports and uploads: node 0, or the only one.
@@ -53,19 +53,19 @@ func (j *job) gather(ctx context.Context) (err error) {
 	}
 	o := j.nodeOptions()
 	if j.leads() {
-		j.together.leader, err = nodes.Listen(ctx, o)
+		j.together.leader, err = cluster.Listen(ctx, o)
 		return err
 	}
 	j.progress.enter(phaseGathering)
 	ctx, cancel := j.Supervisor.WithStop(ctx)
 	defer cancel()
-	j.together.member, err = nodes.Join(ctx, o)
+	j.together.member, err = cluster.Join(ctx, o)
 	return err
 }
 
-func (j *job) nodeOptions() nodes.Options {
+func (j *job) nodeOptions() cluster.Options {
 	host, _ := os.Hostname()
-	o := nodes.Options{
+	o := cluster.Options{
 		JobID: j.cfg.JobID, Rank: j.cfg.NodeRank, Nodes: j.cfg.Nodes, Host: host, Key: j.token,
 		Timeout: j.cfg.NodeTimeout, Wait: j.cfg.NodeWait, OnEvent: j.told, Log: j.log,
 	}
@@ -82,7 +82,7 @@ func (j *job) announce(ctx context.Context, r contract.Result) error {
 	if j.cfg.Nodes == 1 {
 		return nil
 	}
-	return nodes.Announce(ctx, j.nodeOptions(), nodes.Verdict{Exit: r.ExitCode, Failure: r.Error})
+	return cluster.Announce(ctx, j.nodeOptions(), cluster.Verdict{Exit: r.ExitCode, Failure: r.Error})
 }
 
 // assemble waits until every machine is prepared.
@@ -225,7 +225,7 @@ func (j *job) verdictWait() time.Duration {
 }
 
 // take makes the leader's verdict this machine's.
-func (j *job) take(v *nodes.Verdict, r *contract.Result) {
+func (j *job) take(v *cluster.Verdict, r *contract.Result) {
 	if r.Error != nil && v.Failure == nil {
 		j.warn("The job succeeded, although on this machine: " + r.Error.Line())
 	}
@@ -241,7 +241,7 @@ func (j *job) take(v *nodes.Verdict, r *contract.Result) {
 // judged tells the members how the job ended, after everything else.
 func (t together) judged(r contract.Result) {
 	if t.leader != nil {
-		t.leader.End(nodes.Verdict{Exit: r.ExitCode, Failure: r.Error})
+		t.leader.End(cluster.Verdict{Exit: r.ExitCode, Failure: r.Error})
 	}
 }
 
@@ -253,12 +253,12 @@ var retold = []contract.EventType{
 // retell passes an event of this machine's to node 0.
 func (j *job) retell(event contract.EventType, message string, body []byte) {
 	if j.together.member != nil && slices.Contains(retold, event) {
-		j.together.member.Tell(nodes.Event{Type: event, Message: message, Data: body})
+		j.together.member.Tell(cluster.Event{Type: event, Message: message, Data: body})
 	}
 }
 
 // told takes an event of a member's.
-func (j *job) told(rank int, e nodes.Event) {
+func (j *job) told(rank int, e cluster.Event) {
 	if !slices.Contains(retold, e.Type) {
 		return
 	}

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/cluster"
 	"github.com/vision-platform/trainer-agent/agent/config"
-	"github.com/vision-platform/trainer-agent/agent/nodes"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -20,15 +20,15 @@ func TestAMachineThatIsDoneWaitsAsLongAsNode0MayTrain(t *testing.T) {
 }
 
 func TestNode0ThatIsToldToStopTellsTheOthersAtOnce(t *testing.T) {
-	o := nodes.Options{JobID: "job-1", Nodes: 2, Address: "127.0.0.1:0", Timeout: time.Minute, Wait: time.Minute,
+	o := cluster.Options{JobID: "job-1", Nodes: 2, Address: "127.0.0.1:0", Timeout: time.Minute, Wait: time.Minute,
 		Key: func() (string, error) { return "the-callback-token", nil }}
-	leader, err := nodes.Listen(t.Context(), o)
+	leader, err := cluster.Listen(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer leader.Close()
 	o.Rank, o.Address = 1, leader.Addr().String()
-	member, err := nodes.Join(t.Context(), o)
+	member, err := cluster.Join(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

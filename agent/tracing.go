@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/vision-platform/trainer-agent/agent/storage"
-	"github.com/vision-platform/trainer-agent/agent/trace"
+	"github.com/vision-platform/trainer-agent/agent/telemetry/trace"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 

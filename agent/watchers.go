@@ -12,20 +12,20 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/autoreport"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/relay"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
-	"github.com/vision-platform/trainer-agent/agent/gpu"
-	"github.com/vision-platform/trainer-agent/agent/outbox"
+	"github.com/vision-platform/trainer-agent/agent/monitor/gpu"
+	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
 	"github.com/vision-platform/trainer-agent/agent/process"
-	"github.com/vision-platform/trainer-agent/agent/relay"
-	"github.com/vision-platform/trainer-agent/agent/relay/autoreport"
-	"github.com/vision-platform/trainer-agent/agent/system"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // openSampler watches the container from the first phase on: a download can
 // fill a disk too.
 func (j *job) openSampler(ctx context.Context) error {
-	sampler, err := system.New(system.Options{
+	sampler, err := resources.New(resources.Options{
 		Workspace: j.ws.root, Framework: j.cfg.Framework, NumWorkers: j.cfg.NumWorkers, BatchSize: j.cfg.BatchSize, ImageSize: j.cfg.ImageSize,
 		Progress: func() float64 { return j.progress.view().percent }, OnEvent: j.emit, Logger: j.log,
 	})

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vision-platform/trainer-agent/agent/trainer"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/trainers/kit"
 )
 
 // frameworks have an image each.
@@ -181,7 +181,7 @@ func TestImagesTrain(t *testing.T) {
 // package passes the platform's validation as the image's user.
 func TestNewPackagesImagePassesTheValidation(t *testing.T) {
 	b, dir := images(t), filepath.Join(t.TempDir(), "cell-counter")
-	if err := trainer.Write(dir, "cell-counter", "plain"); err != nil {
+	if err := kit.Write(dir, "cell-counter", "plain"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := b.run("buildah", "build", "-f", filepath.Join(dir, "Dockerfile"), "--build-arg", "AGENT_IMAGE=localhost/trainer-agent:latest",

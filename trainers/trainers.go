@@ -1,7 +1,7 @@
 // Package trainers carries the files from which a new trainer package is made:
 // the starter templates and the parts of the SDK that they use.
 // The files are the ones of this folder, so a new package has the SDK of the
-// agent that wrote it. It leaves choosing and naming them to agent/trainer.
+// agent that wrote it. It leaves choosing and naming them to trainers/kit.
 package trainers
 
 import (

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
-	"github.com/vision-platform/trainer-agent/agent/system"
+	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/testdata/need"
 )
@@ -49,7 +49,7 @@ func runHelper() int {
 			panic(err)
 		}
 	}
-	sampler, err := system.New(system.Options{Workspace: s.Workspace})
+	sampler, err := resources.New(resources.Options{Workspace: s.Workspace})
 	if err != nil {
 		panic(err)
 	}

@@ -32,7 +32,7 @@ func (c *inquest) gpuFailure(explains func(contract.GPUFaultKind) bool) *contrac
 	return nil
 }
 
-// tooEarly: XIDs after the child's exit are left out by agent/gpu already.
+// tooEarly: XIDs after the child's exit are left out by agent/monitor/gpu already.
 func (c *inquest) tooEarly(fault contract.GPUFault) bool {
 	return !c.Ended.IsZero() && c.Ended.Sub(fault.Time) > lookBack
 }

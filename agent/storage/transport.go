@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/agent/internal/network"
+	"github.com/vision-platform/trainer-agent/agent/internal/httpx"
 )
 
 // HTTPClient makes the client that the store uses: proxies from cfg.Getenv, the
@@ -18,13 +18,13 @@ import (
 // connections, and one HTTP/2 connection would put them all in one window.
 func HTTPClient(cfg Config) (*http.Client, error) {
 	cfg = cfg.withDefaults()
-	roots, err := network.Roots(cfg.CAFile)
+	roots, err := httpx.Roots(cfg.CAFile)
 	if err != nil {
 		return nil, err
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	transport := &http.Transport{
-		Proxy: network.Proxy(cfg.Getenv),
+		Proxy: httpx.Proxy(cfg.Getenv),
 		DialContext: func(ctx context.Context, family, addr string) (net.Conn, error) {
 			c, err := dialer.DialContext(ctx, family, addr)
 			if err != nil {

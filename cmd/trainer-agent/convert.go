@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset"
-	"github.com/vision-platform/trainer-agent/agent/screen"
+	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters"
 	"github.com/vision-platform/trainer-agent/converters/preview"
@@ -191,16 +191,16 @@ func (c *ConvertCmd) scratch() (*scratch, error) {
 // convert runs the conversion under a progress bar, on a terminal.
 func (c *ConvertCmd) convert(ctx context.Context, r converters.Request) (*converters.Prepared, error) {
 	f, ok := c.Stderr.(*os.File)
-	if !ok || !screen.IsTerminal(f, os.Getenv) {
+	if !ok || !ui.IsTerminal(f, os.Getenv) {
 		return converters.Prepare(ctx, r)
 	}
-	bars := screen.New(screen.Options{Out: f, Size: screen.Columns(f), Color: screen.Color(f, os.Getenv)})
+	bars := ui.New(ui.Options{Out: f, Size: ui.Columns(f), Color: ui.Color(f, os.Getenv)})
 	defer bars.Close()
 	var last atomic.Int64 // the time of the last drawing
 	r.Progress = func(done, total int) {
 		now, before := time.Now().UnixMilli(), last.Load()
 		if (now-before >= drawEvery || done == total) && last.CompareAndSwap(before, now) {
-			bars.Show(screen.Row{Label: "images", Done: int64(done), Total: int64(total), Parts: []string{fmt.Sprintf("%d of %d", done, total)}})
+			bars.Show(ui.Row{Label: "images", Done: int64(done), Total: int64(total), Parts: []string{fmt.Sprintf("%d of %d", done, total)}})
 		}
 	}
 	return converters.Prepare(ctx, r)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent"
 	"github.com/vision-platform/trainer-agent/agent/config"
-	"github.com/vision-platform/trainer-agent/agent/screen"
+	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -60,7 +60,7 @@ var gradeColor = map[agent.Grade]string{agent.Green: "\x1b[32m", agent.Yellow: "
 
 func printFinding(f agent.Finding) {
 	grade := fmt.Sprintf("%-6s", f.Grade)
-	if screen.Color(os.Stdout, os.Getenv) {
+	if ui.Color(os.Stdout, os.Getenv) {
 		grade = gradeColor[f.Grade] + grade + "\x1b[0m"
 	}
 	fmt.Printf("%s  %-11s  %s\n", grade, f.Name, f.Text)

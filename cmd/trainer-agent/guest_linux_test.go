@@ -35,7 +35,7 @@ var guestSuites = []struct {
 		"TestGroupOfAKilledAgentIsSweptAway", "TestOneWriteKillsTheChildsCgroup", "TestChainOfForksDoesNotOutrunTheKill",
 		"TestStopKillsDescendantsThatForkedAway", "TestChildDiesWithAKilledAgent",
 	}},
-	{"agent/system", []string{"TestSampleOfThisMachine"}},
+	{"agent/monitor/resources", []string{"TestSampleOfThisMachine"}},
 	{"cmd/trainer-agent", []string{
 		"TestTrainingThatMemoryKilledIsReported", "TestAgentThatMemoryKilledIsReportedByTheNext", "TestAgentThatMemoryKilledAtOnceIsReportedByTheNext",
 	}},

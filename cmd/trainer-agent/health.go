@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/config"
-	"github.com/vision-platform/trainer-agent/agent/report"
+	"github.com/vision-platform/trainer-agent/agent/telemetry"
 )
 
 // HealthCmd asks the agent of the same container whether it lives.
@@ -28,5 +28,5 @@ func (c HealthCmd) Run() error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
 	defer cancel()
 	cfg, _ := config.Load() // what else is wrong is the job's concern
-	return report.Healthy(ctx, cfg.MetricsAddr)
+	return telemetry.Healthy(ctx, cfg.MetricsAddr)
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/vision-platform/trainer-agent/agent/trainer"
+	"github.com/vision-platform/trainer-agent/trainers/kit"
 )
 
 // InitCmd writes a new trainer package.
@@ -31,7 +31,7 @@ func (c InitCmd) Run() error {
 	if dir == "" {
 		dir = c.Name
 	}
-	if err := trainer.Write(filepath.Clean(dir), c.Name, c.Template); err != nil {
+	if err := kit.Write(filepath.Clean(dir), c.Name, c.Template); err != nil {
 		return err
 	}
 	fmt.Printf(`%[1]s is a trainer that trains already. Next:

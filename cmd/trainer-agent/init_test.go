@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vision-platform/trainer-agent/agent/trainer"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/testdata/need"
+	"github.com/vision-platform/trainer-agent/trainers/kit"
 )
 
 // newPackage is what a trainer author has after the first command.
@@ -42,7 +42,7 @@ func agentAt(t *testing.T, dir string, env []string, want int, args ...string) s
 // told reads what the platform would have been told by the last try.
 func told(t *testing.T, dir string) (epochs []int, done contract.Done) {
 	t.Helper()
-	calls, err := trainer.ReadCallbacks(filepath.Join(dir, "workspace", "callbacks.jsonl"))
+	calls, err := kit.ReadCallbacks(filepath.Join(dir, "workspace", "callbacks.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestNewPackageTrainsAtOnceAndGoesOn(t *testing.T) {
 }
 
 func TestNewPackagesPassTheValidation(t *testing.T) {
-	for _, template := range trainer.Templates {
+	for _, template := range kit.Templates {
 		t.Run(template, func(t *testing.T) {
 			py, dir := need.Python(t), newPackage(t, template)
 			out := agentAt(t, dir, nil, 0, "validate", "--json", "--python", py)
@@ -170,7 +170,7 @@ func TestExamplesOfTheDocumentsTrain(t *testing.T) {
 		for _, found := range block.FindAllSubmatch(text, -1) {
 			count++
 			dir := t.TempDir()
-			if err := trainer.WriteSample(filepath.Join(dir, "sample"), contract.TaskImageClassification); err != nil {
+			if err := kit.WriteSample(filepath.Join(dir, "sample"), contract.TaskImageClassification); err != nil {
 				t.Fatal(err)
 			}
 			for name, body := range map[string][]byte{"train.py": found[1], "trainer_sdk.py": sdk} {

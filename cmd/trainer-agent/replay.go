@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
 	"github.com/vision-platform/trainer-agent/agent/config"
-	"github.com/vision-platform/trainer-agent/agent/outbox"
-	"github.com/vision-platform/trainer-agent/agent/report"
 	"github.com/vision-platform/trainer-agent/agent/storage"
+	"github.com/vision-platform/trainer-agent/agent/telemetry"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -43,7 +43,7 @@ func (c ReplayCmd) Run() error {
 		return err
 	}
 	defer func() { _ = in.Close() }()
-	log := report.NewLogger(os.Stderr, report.LogOptions{Format: "text", Level: cfg.LogLevel, Secrets: cfg.Secrets()})
+	log := telemetry.NewLogger(os.Stderr, telemetry.LogOptions{Format: "text", Level: cfg.LogLevel, Secrets: cfg.Secrets()})
 	summary, err := outbox.Replay(ctx, in, outbox.Options{
 		JobID: cfg.JobID, TraceID: cfg.TraceID, BaseURL: string(cfg.BaseURL), CAFile: cfg.CAFile, Getenv: os.Getenv, Logger: log,
 		Token: func() (string, error) { return cfg.CallbackToken.Reveal(), nil },

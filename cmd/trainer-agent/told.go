@@ -14,8 +14,8 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/output"
-	"github.com/vision-platform/trainer-agent/agent/report"
-	"github.com/vision-platform/trainer-agent/agent/screen"
+	"github.com/vision-platform/trainer-agent/agent/telemetry"
+	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -44,7 +44,7 @@ func (t Told) jobOptions(command []string) (agent.Options, func(), error) {
 	}
 	return agent.Options{
 		Config: cfg, Problems: problems, Command: command, Supervisor: supervisor, Environ: os.Environ(),
-		Stdout: os.Stdout, Terminal: term.IsTerminal(int(os.Stdout.Fd())), Log: log, Now: time.Now, Termination: report.TerminationLog,
+		Stdout: os.Stdout, Terminal: term.IsTerminal(int(os.Stdout.Fd())), Log: log, Now: time.Now, Termination: telemetry.TerminationLog,
 		Screen: display.screen, Quiet: t.Quiet,
 	}, done, nil
 }
@@ -52,31 +52,31 @@ func (t Told) jobOptions(command []string) (agent.Options, func(), error) {
 // display is where a person or a log collector reads of the job.
 type display struct {
 	log    *slog.Logger
-	screen *screen.Screen // nil without a terminal
+	screen *ui.Screen // nil without a terminal
 	queue  *output.Queue
 }
 
 // display takes the terminal, if standard error is one and AGENT_LOG_FORMAT asks
 // for nothing that a machine reads.
 func (t Told) display(cfg *config.Config) display {
-	o := report.LogOptions{
+	o := telemetry.LogOptions{
 		Format: cfg.LogFormat, Level: cfg.LogLevel, Secrets: cfg.Secrets(), JobID: cfg.JobID, TraceID: cfg.TraceID,
 		Quiet: t.Quiet, Verbose: t.Verbose,
 	}
-	if cfg.LogFormat == "json" || !screen.IsTerminal(os.Stderr, os.Getenv) {
+	if cfg.LogFormat == "json" || !ui.IsTerminal(os.Stderr, os.Getenv) {
 		if cfg.LogFormat == "" && term.IsTerminal(int(os.Stderr.Fd())) {
 			o.Format = "text" // a terminal that cannot move its cursor
 		}
-		return display{log: report.NewLogger(os.Stderr, o)}
+		return display{log: telemetry.NewLogger(os.Stderr, o)}
 	}
 	// A terminal that was halted with Ctrl-S must not halt the job.
 	d := display{queue: output.NewQueue(os.Stderr, output.DefaultQueue)}
-	color := screen.Color(os.Stderr, os.Getenv)
-	d.screen = screen.New(screen.Options{Out: d.queue, Size: screen.Columns(os.Stderr), Color: color, NoRows: piped(os.Stdout)})
+	color := ui.Color(os.Stderr, os.Getenv)
+	d.screen = ui.New(ui.Options{Out: d.queue, Size: ui.Columns(os.Stderr), Color: color, NoRows: piped(os.Stdout)})
 	o.Handler = func(w io.Writer, level slog.Leveler) slog.Handler {
-		return screen.NewHandler(w, screen.HandlerOptions{Level: level, Color: color, Details: t.Verbose})
+		return ui.NewHandler(w, ui.HandlerOptions{Level: level, Color: color, Details: t.Verbose})
 	}
-	d.log = report.NewLogger(d.screen, o)
+	d.log = telemetry.NewLogger(d.screen, o)
 	return d
 }
 

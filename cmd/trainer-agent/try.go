@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/vision-platform/trainer-agent/agent/trainer"
+	"github.com/vision-platform/trainer-agent/trainers/kit"
 )
 
 // TryCmd runs a trainer at a desk.
@@ -32,14 +32,14 @@ folder, EPOCHS is 3. AGENT_RESUME=auto keeps the workspace and goes on from the 
 
 // Run does what "run" does, with this folder in place of the platform.
 func (c TryCmd) Run() error {
-	local := trainer.Local{Package: ".", Dataset: c.Dataset, Workspace: c.Workspace}
+	local := kit.Local{Package: ".", Dataset: c.Dataset, Workspace: c.Workspace}
 	if dir := os.Getenv("WORKSPACE_DIR"); dir != "" {
 		local.Workspace = dir
 	}
 	if err := local.OpenWorkspace(os.Getenv("AGENT_RESUME") == "auto"); err != nil {
 		return err
 	}
-	desk, err := trainer.OpenDesk(context.Background(), local.Record())
+	desk, err := kit.OpenDesk(context.Background(), local.Record())
 	if err != nil {
 		return err
 	}

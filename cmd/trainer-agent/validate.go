@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/vision-platform/trainer-agent/agent/trainer"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/trainers/kit"
 )
 
 // ValidateCmd checks a trainer package as the platform checks an upload.
@@ -51,7 +51,7 @@ func (c ValidateCmd) Run() error {
 		return fmt.Errorf("making a folder for the tests: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
-	v := trainer.Validator{
+	v := kit.Validator{
 		Dir: dir, Python: interpreter(c.Python), Agent: self, Scratch: scratch, Dataset: c.Dataset,
 		Environ: os.Environ(), Strict: c.Strict, Progress: c.progress(),
 	}

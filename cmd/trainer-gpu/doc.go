@@ -5,5 +5,5 @@
 //
 // It is a process of its own because the driver's library needs cgo and may hang,
 // crash or end its process; it promises read-only calls, one initialisation, and
-// to leave when its input ends. It leaves every judgement to agent/gpu.
+// to leave when its input ends. It leaves every judgement to agent/monitor/gpu.
 package main

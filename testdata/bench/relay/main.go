@@ -22,8 +22,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/agent/outbox"
-	"github.com/vision-platform/trainer-agent/agent/relay"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/relay"
 )
 
 const (

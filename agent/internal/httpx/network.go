@@ -1,0 +1,53 @@
+// Package network knows what is particular about the network of a node: its
+// proxies, and certificate authorities beside the system's. It promises that every
+// connection of the agent to the outside reads both in the same way. It leaves
+// deadlines, retries and protocols to those who make the connections.
+package httpx
+
+import (
+	"crypto/x509"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"golang.org/x/net/http/httpproxy"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Proxy is an http.Transport's: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in both
+// spellings.
+func Proxy(getenv func(string) string) func(*http.Request) (*url.URL, error) {
+	either := func(name string) string {
+		if v := getenv(name); v != "" {
+			return v
+		}
+		return getenv(strings.ToLower(name))
+	}
+	config := httpproxy.Config{HTTPProxy: either("HTTP_PROXY"), HTTPSProxy: either("HTTPS_PROXY"), NoProxy: either("NO_PROXY")}
+	proxy := config.ProxyFunc()
+	return func(r *http.Request) (*url.URL, error) { return proxy(r.URL) }
+}
+
+// Roots are the system's certificate authorities and those of a PEM file. Without
+// a file it returns nil, which means the system's. An error is a CONFIG_INVALID.
+func Roots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, contract.Failf(contract.CodeConfigInvalid, "the CA file cannot be read: %w.", err).
+			WithHint("Mount the file, or correct or unset AGENT_CA_FILE.")
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, contract.Failf(contract.CodeConfigInvalid, "the CA file %s holds no PEM certificate.", file).
+			WithHint("It must hold blocks that begin with -----BEGIN CERTIFICATE-----.")
+	}
+	return roots, nil
+}

@@ -1,0 +1,44 @@
+package resources
+
+import (
+	"fmt"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// prefetch is torch's DataLoader default: batches that each worker holds ready.
+// Source: torch.utils.data.DataLoader(prefetch_factor=2).
+const prefetch = 2
+
+// ShmNeed estimates the bytes of /dev/shm that the workers of a DataLoader fill:
+// every batch in flight lies there as a three-channel tensor. Ultralytics and
+// timm send bytes, Hugging Face's image processors send float32.
+func ShmNeed(framework string, workers, batch, imageSize int) int64 {
+	if workers <= 0 || batch <= 0 || imageSize <= 0 {
+		return 0
+	}
+	bytesPerValue := int64(4)
+	switch framework {
+	case contract.FrameworkUltralytics, contract.FrameworkTimm:
+		bytesPerValue = 1
+	}
+	image := 3 * int64(imageSize) * int64(imageSize) * bytesPerValue
+	return int64(workers) * prefetch * int64(batch) * image
+}
+
+// startWarnings is what is known before anything fails.
+func (o Options) startWarnings(ev contract.SystemEvidence) []warning {
+	need := ShmNeed(o.Framework, o.NumWorkers, o.BatchSize, o.ImageSize)
+	if !ev.Shm.Known() || need <= ev.Shm.MinFreeBytes {
+		return nil
+	}
+	fits := int(float64(o.NumWorkers) * float64(ev.Shm.MinFreeBytes) / float64(need))
+	return []warning{{"shm_start", fmt.Sprintf(
+		"Shared memory (/dev/shm) has %s, but %d workers with batches of %d images of %d pixels need about %s. "+
+			"Mount a larger /dev/shm or use at most %d workers.",
+		contract.Bytes(ev.Shm.MinFreeBytes), o.NumWorkers, o.BatchSize, o.ImageSize, contract.Bytes(need), fits),
+		map[string]any{
+			"resource": "shm", "need_bytes": need, "free_bytes": ev.Shm.MinFreeBytes,
+			"total_bytes": ev.Shm.TotalBytes, "num_workers": o.NumWorkers, "fitting_workers": fits,
+		}}}
+}

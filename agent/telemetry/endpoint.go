@@ -1,0 +1,57 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Endpoint serves /metrics, /healthz and /readyz.
+type Endpoint struct {
+	server   *http.Server
+	listener net.Listener
+}
+
+// Serve listens on addr (host:port) and answers from read until Close. What goes
+// wrong with a scraper's connection is told at debug level: it is no fault of the
+// job's.
+func Serve(ctx context.Context, addr string, read func() Snapshot, log *slog.Logger) (*Endpoint, error) {
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listening for metrics on AGENT_METRICS_ADDR=%s: %w", addr, err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_ = writeMetrics(w, read()) // a scraper that went away is no concern of ours
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		s := read()
+		if !s.Ready {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_, _ = fmt.Fprintln(w, s.Phase)
+	})
+	e := &Endpoint{listener: listener, server: &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}}
+	go func() {
+		if err := e.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			return // the listener is gone: metrics are no reason to disturb a job
+		}
+	}()
+	return e, nil
+}
+
+// Addr is where the endpoint listens.
+func (e *Endpoint) Addr() string { return e.listener.Addr().String() }
+
+// Close stops serving.
+func (e *Endpoint) Close() error { return e.server.Close() }

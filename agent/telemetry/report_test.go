@@ -1,0 +1,86 @@
+package telemetry
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func TestLogLinesHideSecretsAndCarryTheIDs(t *testing.T) {
+	var out bytes.Buffer
+	log := NewLogger(&out, LogOptions{Format: "json", Level: "info", Secrets: []string{"s3cr3t", "ab"}, JobID: "j1", TraceID: "t1"})
+	log.Info("using s3cr3t", "key", "xs3cr3tx")
+	log.Debug("not shown")
+	var line map[string]any
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+		t.Fatalf("not one JSON line: %v: %s", err, out.String())
+	}
+	if strings.Contains(out.String(), "s3cr3t") || line["key"] != "x***x" {
+		t.Errorf("secret not masked: %s", out.String())
+	}
+	if line["job_id"] != "j1" || line["trace_id"] != "t1" {
+		t.Errorf("ids missing: %s", out.String())
+	}
+}
+
+func TestTrainingLogKeepsBeginningAndEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "training.log")
+	log, err := CreateTrainingLog(path, 4000, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 1000 {
+		fmt.Fprintf(log, "line %d\n", i)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	if !strings.HasPrefix(text, "line 0\nline 1\n") || !strings.HasSuffix(text, "line 998\nline 999\n") {
+		t.Errorf("beginning or end lost: %.40q … %q", text, text[len(text)-40:])
+	}
+	if len(text) > 4200 || !strings.Contains(text, "left out here") {
+		t.Errorf("%d bytes, gap marked: %v", len(text), strings.Contains(text, "left out here"))
+	}
+	if rest, _ := filepath.Glob(path + ".tail*"); rest != nil {
+		t.Errorf("parts left behind: %v", rest)
+	}
+}
+
+func TestTerminationMessageFitsAndStaysJSON(t *testing.T) {
+	failure := contract.Failf(contract.CodeTrainingFailed, "%s", strings.Repeat("é", 3000)).WithHint("%s", strings.Repeat("h", 3000))
+	for i := range 50 {
+		_ = failure.WithEvidence(fmt.Sprintf("%d %s", i, strings.Repeat("e", 2000)))
+	}
+	path := filepath.Join(t.TempDir(), "termination-log")
+	if err := WriteTermination(path, contract.Result{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Fatal("a termination log was made where the kubelet made none")
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteTermination(path, contract.Result{JobID: "j", ExitCode: 1, Error: failure}); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := os.ReadFile(path)
+	var r contract.Result
+	if err := json.Unmarshal(b, &r); err != nil || len(b) > 4096 {
+		t.Fatalf("%d bytes, %v", len(b), err)
+	}
+	if r.Error.Code != contract.CodeTrainingFailed || !strings.HasPrefix(r.Error.Evidence[0], "0 ") {
+		t.Errorf("lost the point: %+v", r.Error)
+	}
+}
