@@ -8,23 +8,23 @@ import (
 	"path/filepath"
 
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/converters/catalog"
-	"github.com/vision-platform/trainer-agent/converters/coco"
-	"github.com/vision-platform/trainer-agent/converters/imagefolder"
-	"github.com/vision-platform/trainer-agent/converters/objects"
-	"github.com/vision-platform/trainer-agent/converters/plan"
-	"github.com/vision-platform/trainer-agent/converters/problem"
-	"github.com/vision-platform/trainer-agent/converters/source"
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/labels"
 	"github.com/vision-platform/trainer-agent/converters/split"
-	"github.com/vision-platform/trainer-agent/converters/staging"
-	"github.com/vision-platform/trainer-agent/converters/yolo"
+	"github.com/vision-platform/trainer-agent/converters/write/coco"
+	"github.com/vision-platform/trainer-agent/converters/write/imagefolder"
+	"github.com/vision-platform/trainer-agent/converters/write/plan"
+	"github.com/vision-platform/trainer-agent/converters/write/staging"
+	"github.com/vision-platform/trainer-agent/converters/write/yolo"
 )
 
 // conversion is the state of one Prepare.
 type conversion struct {
 	Request
-	folder   *source.Folder
-	catalog  *catalog.Catalog
+	folder   *images.Folder
+	catalog  *dataset.Catalog
 	problems *problem.List
 	split    *split.Assignment
 }
@@ -63,7 +63,7 @@ func (j *conversion) run(ctx context.Context) (*Prepared, error) {
 	if err := p.Select(ctx, files, w.reader); err != nil {
 		return nil, err
 	}
-	p.Rules = objects.NewRules(j.catalog, j.Task, w.masks, j.problems)
+	p.Rules = labels.NewRules(j.catalog, j.Task, w.masks, j.problems)
 	j.assign(p)
 	if j.DryRun || j.refused() != nil {
 		return j.report(ctx, w, p)

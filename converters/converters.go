@@ -13,12 +13,12 @@ import (
 	"io/fs"
 
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/converters/catalog"
-	"github.com/vision-platform/trainer-agent/converters/foreign"
-	"github.com/vision-platform/trainer-agent/converters/plan"
-	"github.com/vision-platform/trainer-agent/converters/platform"
-	"github.com/vision-platform/trainer-agent/converters/problem"
-	"github.com/vision-platform/trainer-agent/converters/source"
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/read"
+	"github.com/vision-platform/trainer-agent/converters/read/platform"
+	"github.com/vision-platform/trainer-agent/converters/write/plan"
 )
 
 // Request is one conversion.
@@ -54,7 +54,7 @@ func Prepare(ctx context.Context, r Request) (*Prepared, error) {
 	if err := allowed(r.Task, r.Format); err != nil {
 		return nil, err
 	}
-	folder := source.Open(r.Root)
+	folder := images.Open(r.Root)
 	found, err := recognise(r, folder)
 	if err != nil {
 		return nil, err
@@ -104,11 +104,11 @@ func allowed(task contract.TaskType, format contract.DatasetFormat) error {
 type recognised struct {
 	layout      string
 	annotations string
-	read        func(*problem.List) (*catalog.Catalog, error)
+	read        func(*problem.List) (*dataset.Catalog, error)
 }
 
 // recognise finds out how the dataset is laid out: Platform Format first.
-func recognise(r Request, folder *source.Folder) (*recognised, error) {
+func recognise(r Request, folder *images.Folder) (*recognised, error) {
 	path := r.Annotations
 	if path == "" {
 		var err error
@@ -118,7 +118,7 @@ func recognise(r Request, folder *source.Folder) (*recognised, error) {
 		}
 	}
 	if path != "" {
-		return &recognised{"platform", path, func(problems *problem.List) (*catalog.Catalog, error) {
+		return &recognised{"platform", path, func(problems *problem.List) (*dataset.Catalog, error) {
 			return platform.ReadFile(path, r.Task, problems)
 		}}, nil
 	}
@@ -126,7 +126,7 @@ func recognise(r Request, folder *source.Folder) (*recognised, error) {
 	if err != nil {
 		return nil, err
 	}
-	if layout := foreign.Recognise(tree, r.Task); layout != nil {
+	if layout := read.Recognise(tree, r.Task); layout != nil {
 		return &recognised{layout.Name, layout.Annotations, layout.Read}, nil
 	}
 	if r.Format == contract.FormatNone {

@@ -4,10 +4,10 @@ import (
 	"slices"
 
 	"github.com/vision-platform/trainer-agent/contract"
-	labels "github.com/vision-platform/trainer-agent/converters/objects"
-	"github.com/vision-platform/trainer-agent/converters/plan"
-	"github.com/vision-platform/trainer-agent/converters/problem"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	labels "github.com/vision-platform/trainer-agent/converters/labels"
 	"github.com/vision-platform/trainer-agent/converters/split"
+	"github.com/vision-platform/trainer-agent/converters/write/plan"
 )
 
 // The problems of splits.

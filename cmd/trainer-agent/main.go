@@ -15,7 +15,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/converters/staging"
+	"github.com/vision-platform/trainer-agent/converters/write/staging"
 )
 
 type cli struct {

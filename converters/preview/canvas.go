@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/image/vector"
 
-	"github.com/vision-platform/trainer-agent/converters/objects"
+	"github.com/vision-platform/trainer-agent/converters/labels"
 )
 
 // Color is the colour of a class: hues a golden angle apart, so neighbours in
@@ -38,7 +38,7 @@ type canvas struct {
 	scale float64
 }
 
-func (c canvas) object(o objects.Object, name string) {
+func (c canvas) object(o labels.Object, name string) {
 	ink := Color(o.Class)
 	for _, r := range o.Rings {
 		c.fill(r, color.RGBA{ink.R / 3, ink.G / 3, ink.B / 3, 85})

@@ -21,12 +21,12 @@ import (
 	"golang.org/x/image/math/fixed"
 
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/converters/catalog"
-	"github.com/vision-platform/trainer-agent/converters/foreign"
-	"github.com/vision-platform/trainer-agent/converters/imagefile"
-	"github.com/vision-platform/trainer-agent/converters/objects"
-	"github.com/vision-platform/trainer-agent/converters/problem"
-	"github.com/vision-platform/trainer-agent/converters/source"
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/images/imagefile"
+	"github.com/vision-platform/trainer-agent/converters/labels"
+	"github.com/vision-platform/trainer-agent/converters/read"
 )
 
 const (
@@ -41,12 +41,12 @@ const MaxImages = 400
 
 // Write draws n images of the prepared folder dir as PNG.
 func Write(ctx context.Context, out io.Writer, dir string, task contract.TaskType, n int) error {
-	folder := source.Open(dir)
+	folder := images.Open(dir)
 	tree, err := folder.Tree()
 	if err != nil {
 		return err
 	}
-	layout := foreign.Recognise(tree, task)
+	layout := read.Recognise(tree, task)
 	if layout == nil {
 		return contract.Failf(contract.CodeDatasetInvalid, "%s is not a prepared dataset for %s.", dir, task)
 	}
@@ -63,7 +63,7 @@ func Write(ctx context.Context, out io.Writer, dir string, task contract.TaskTyp
 	if len(picked) == 0 {
 		return contract.Failf(contract.CodeDatasetInvalid, "%s has no image to show.", dir)
 	}
-	p := painter{c: c, files: files, rules: objects.NewRules(c, task, true, problems), problems: problems}
+	p := painter{c: c, files: files, rules: labels.NewRules(c, task, true, problems), problems: problems}
 	sheet := image.NewRGBA(image.Rect(0, 0, columns*(tile+margin)+margin, rows(len(picked))*(tile+caption+margin)+margin))
 	draw.Draw(sheet, sheet.Bounds(), image.NewUniform(color.RGBA{24, 26, 30, 255}), image.Point{}, draw.Src)
 	for k, i := range picked {
@@ -79,7 +79,7 @@ func Write(ctx context.Context, out io.Writer, dir string, task contract.TaskTyp
 func rows(n int) int { return (n + columns - 1) / columns }
 
 // pick spreads n images evenly over those that have something to show.
-func pick(c *catalog.Catalog, files []source.File, n int) []int {
+func pick(c *dataset.Catalog, files []images.File, n int) []int {
 	var labelled, plain []int
 	for i := range c.Images {
 		switch {
@@ -105,9 +105,9 @@ func pick(c *catalog.Catalog, files []source.File, n int) []int {
 }
 
 type painter struct {
-	c        *catalog.Catalog
-	files    []source.File
-	rules    objects.Rules
+	c        *dataset.Catalog
+	files    []images.File
+	rules    labels.Rules
 	problems *problem.List
 }
 

@@ -1,0 +1,54 @@
+package images
+
+import (
+	"errors"
+
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/images/imagefile"
+)
+
+// inspect judges one file. An image that cannot be used loses its Path.
+func (f *Folder) inspect(im dataset.Image, i int, file *File, problems *problem.List) {
+	info, err := f.look(file)
+	file.Info = info
+	switch {
+	case err != nil:
+		problems.Add(Broken, i, "%q: %v", file.Rel, err)
+		file.Path = ""
+		return
+	case info.Format == imagefile.Unknown:
+		problems.Add(NotAnImage, i, "%q", file.Rel)
+		file.Path = ""
+		return
+	case !info.Ends:
+		if _, err := imagefile.Decode(file.Path); err != nil && !errors.Is(err, imagefile.ErrUnsupported) {
+			problems.Add(Broken, i, "%q: %v", file.Rel, err)
+			file.Path = ""
+			return
+		}
+		if info.Format == imagefile.JPEG {
+			problems.Add(NoEnd, i, "%q", file.Rel)
+		}
+	}
+	if info.Orientation > 1 {
+		problems.Add(Rotated, i, "%q", file.Rel)
+	}
+	size(im, i, file, problems)
+}
+
+// size decides between the header and the annotations: the header wins.
+func size(im dataset.Image, i int, f *File, problems *problem.List) {
+	if f.Width > 0 && f.Height > 0 {
+		if im.Width > 0 && im.Height > 0 && (int(im.Width) != f.Width || int(im.Height) != f.Height) {
+			problems.Add(SizeDiffers, i, "image %s is %dx%d, not %dx%d", im.ID, f.Width, f.Height, im.Width, im.Height)
+		}
+		return
+	}
+	problems.Add(Unverified, i, "%q", f.Rel)
+	f.Width, f.Height = int(im.Width), int(im.Height)
+	if f.Width <= 0 || f.Height <= 0 {
+		problems.Add(NoSize, i, "image %s: %q", im.ID, f.Rel)
+		f.Path = ""
+	}
+}

@@ -1,0 +1,189 @@
+// Package source finds the files of a catalog's images on disk and looks at each:
+// where it is, what it is, how large it is displayed.
+//
+// It promises that no path leads out of the dataset's folder, that how names
+// lead to files is decided once for the whole dataset, and that every image is
+// either ready to be used or reported. It leaves the writing of prepared
+// datasets to the writers.
+package images
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/images/imagefile"
+)
+
+// The problems of image files.
+var (
+	UnsafePath = problem.Kind{Code: "unsafe_path", Severity: problem.Error,
+		Message: "file names lead out of the dataset", Hint: "file_name is relative to images/, without '..' and without a drive or a leading slash."}
+	Missing = problem.Kind{Code: "missing_file", Severity: problem.Warning,
+		Message: "images are not on disk and are left out"}
+	AllMissing = problem.Kind{Code: "all_files_missing", Severity: problem.Error,
+		Message: "images are listed and none of them is on disk", Hint: "Put the files below images/, named as file_name says."}
+	Escaping = problem.Kind{Code: "link_out_of_dataset", Severity: problem.Warning,
+		Message: "symbolic links lead out of the dataset and are not followed"}
+	Unlisted = problem.Kind{Code: "unlisted_file", Severity: problem.Info,
+		Message: "image files on disk are not in the annotations and are not used"}
+	OtherForm = problem.Kind{Code: "unicode_form", Severity: problem.Info,
+		Message: "file names are spelled in another Unicode form on disk than in the annotations"}
+	SamePath = problem.Kind{Code: "same_file", Severity: problem.Error,
+		Message: "images are the same file as another image", Hint: "List every image file once and merge its annotations."}
+	Broken = problem.Kind{Code: "broken_image", Severity: problem.Warning,
+		Message: "image files are broken and are left out"}
+	NotAnImage = problem.Kind{Code: "not_an_image", Severity: problem.Warning,
+		Message: "files are not an image that a trainer can read and are left out"}
+	NoEnd = problem.Kind{Code: "jpeg_without_end", Severity: problem.Info,
+		Message: "JPEG files do not end with their end marker; they are copied, because Ultralytics rewrites such files"}
+	SizeDiffers = problem.Kind{Code: "size_differs", Severity: problem.Warning,
+		Message: "images have another size than the annotations say; the file counts"}
+	NoSize = problem.Kind{Code: "no_size", Severity: problem.Error,
+		Message: "images have no width and height, and their format's header cannot be read", Hint: "Add width and height, or convert the files to JPEG or PNG."}
+	Unverified = problem.Kind{Code: "unverified_format", Severity: problem.Warning,
+		Message: "files are HEIC, AVIF or JPEG 2000, which were not looked into"}
+	Rotated = problem.Kind{Code: "exif_rotated", Severity: problem.Info,
+		Message: "images are displayed rotated (EXIF); their labels are taken to be in the displayed frame"}
+)
+
+// File is one image's file. Path is empty when the image is left out.
+type File struct {
+	Path string // absolute
+	Rel  string // with slashes, relative to the folder of the images
+	imagefile.Info
+	file int32 // index into the tree's names
+}
+
+// Find finds and looks at the file of every image of c. The result has one File
+// for each image. Progress is told after each image. It ends the look ahead.
+func (f *Folder) Find(ctx context.Context, c *dataset.Catalog, problems *problem.List, progress func(done, total int)) ([]File, error) {
+	t, err := f.Tree()
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range t.escapes {
+		problems.Add(Escaping, i, "%q", name)
+	}
+	files := make([]File, len(c.Images))
+	locate(c, t, files, problems)
+	f.Close()
+	err = Each(ctx, len(files), progress, func(i int) error {
+		if files[i].Path != "" {
+			f.inspect(c.Images[i], i, &files[i], problems)
+		}
+		return nil
+	})
+	return files, err
+}
+
+// locate fills in Path and Rel.
+func locate(c *dataset.Catalog, t *Tree, files []File, problems *problem.List) {
+	names := cleanNames(c, problems)
+	rule, found := decide(c, t, names)
+	var others *variants
+	used := make([]int32, len(t.names)) // by file: its image's index plus one
+	var missing []int
+	for i, name := range names {
+		if name == "" {
+			continue
+		}
+		file := found[i]
+		if file < 0 {
+			if others == nil {
+				others = newVariants(t)
+			}
+			other := others.composed[norm.NFC.String(rule.of(name))]
+			if other == "" {
+				missing = append(missing, i)
+				continue
+			}
+			problems.Add(OtherForm, i, "%q", name)
+			file = t.index[other]
+		}
+		rel := t.names[file]
+		if before := used[file]; before > 0 {
+			problems.Add(SamePath, i, "image %s is image %s: %q", c.Images[i].ID, c.Images[before-1].ID, rel)
+			continue
+		}
+		used[file] = int32(i) + 1
+		files[i] = File{Path: t.Path(rel), Rel: rel, file: file}
+	}
+	reportMissing(c, names, missing, rule, others, problems)
+	trimBase(files)
+	reportUnlisted(t, used, rule.base, problems)
+}
+
+// cleanNames are the images' file names as paths; empty where there is none that
+// may be used.
+func cleanNames(c *dataset.Catalog, problems *problem.List) []string {
+	names := make([]string, len(c.Images))
+	for i, im := range c.Images {
+		if im.File == "" {
+			continue // reported by the reader
+		}
+		name, ok := clean(im.File)
+		if !ok {
+			problems.Add(UnsafePath, i, "image %s: %q", im.ID, im.File)
+		}
+		names[i] = name
+	}
+	return names
+}
+
+func reportMissing(c *dataset.Catalog, names []string, missing []int, rule spelling, others *variants, problems *problem.List) {
+	kind := Missing
+	if len(missing) == len(names) {
+		kind = AllMissing
+	}
+	for _, i := range missing {
+		hint := ""
+		if near := others.folded[strings.ToLower(norm.NFC.String(rule.of(names[i])))]; near != "" {
+			hint = fmt.Sprintf(" (on disk: %q)", near)
+		}
+		problems.Add(kind, i, "image %s: %q%s", c.Images[i].ID, c.Images[i].File, hint)
+	}
+}
+
+// trimBase makes Rel relative to the images' folder: images/ is taken off when
+// all names have it.
+func trimBase(files []File) {
+	const prefix = "images/"
+	for _, f := range files {
+		if f.Path != "" && !strings.HasPrefix(f.Rel, prefix) {
+			return
+		}
+	}
+	for i := range files {
+		files[i].Rel = strings.TrimPrefix(files[i].Rel, prefix)
+	}
+}
+
+// IsImage reports whether a file's suffix is one of an image, be it of a format
+// that no reader here takes: whoever put it there should hear of it.
+func IsImage(name string) bool { return imageSuffixes[strings.ToLower(path.Ext(name))] }
+
+var imageSuffixes = map[string]bool{
+	".jpg": true, ".jpeg": true, ".jpe": true, ".jfif": true, ".mpo": true, ".png": true, ".bmp": true,
+	".gif": true, ".tif": true, ".tiff": true, ".webp": true, ".heic": true, ".heif": true, ".avif": true,
+	".jp2": true, ".dng": true, ".pfm": true, ".ppm": true, ".pgm": true, ".svg": true,
+}
+
+func reportUnlisted(t *Tree, used []int32, base string, problems *problem.List) {
+	var unlisted []string
+	for i, name := range t.names {
+		if used[i] == 0 && strings.HasPrefix(name, base) && IsImage(name) {
+			unlisted = append(unlisted, name)
+		}
+	}
+	slices.Sort(unlisted)
+	for i, name := range unlisted {
+		problems.Add(Unlisted, i, "%q", name)
+	}
+}

@@ -1,0 +1,109 @@
+package read
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/images"
+)
+
+// put writes files below root; false where a name is none of a file.
+func put(root string, files map[string]string) bool {
+	for name, text := range files {
+		path := filepath.Join(root, filepath.FromSlash(name))
+		if errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// readBack recognises a folder for a task, and checks that what is read holds
+// together.
+func readBack(t *testing.T, root string, task contract.TaskType) {
+	tree, err := images.ReadTree(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layout := Recognise(tree, task)
+	if layout == nil {
+		return
+	}
+	problems := new(problem.List)
+	c, err := layout.Read(problems)
+	if err != nil {
+		if f := contract.AsFailure(err); f == nil || f.Message == "" {
+			t.Fatalf("an error without words: %v", err)
+		}
+		return
+	}
+	for i := range c.Objects.Len() {
+		check(t, c, c.Objects.At(i), problems)
+	}
+}
+
+func check(t *testing.T, c *dataset.Catalog, o *dataset.Object, problems *problem.List) {
+	if int(o.Image) < 0 || int(o.Image) >= len(c.Images) {
+		t.Fatalf("an object of image %d of %d", o.Image, len(c.Images))
+	}
+	if int(o.Class) >= len(c.Classes) && !problems.Fatal() {
+		t.Fatalf("an object of class %d of %d", o.Class, len(c.Classes))
+	}
+	numbers := append([]float64(nil), o.Box[:]...)
+	for _, ring := range append(o.Polygons, o.Keypoints) {
+		numbers = append(numbers, ring...)
+	}
+	for _, v := range numbers {
+		if (math.IsNaN(v) || math.IsInf(v, 0)) && !problems.Fatal() {
+			t.Fatalf("an object of %v", numbers)
+		}
+	}
+}
+
+func FuzzYOLO(f *testing.F) {
+	f.Add("train: images/train\nval: images/val\nnames: [cat, dog]\n", "0 .5 .5 .2 .2\n1 .1 .1 .2 .2 .3 .1\n", "./images/train/a.jpg\n/elsewhere/images/val/b.jpg\n")
+	f.Add("path: /x\ntrain: train.txt\nval: [images/val]\nnc: 2\nnames: {0: a, 5: b}\nkpt_shape: [1, 3]\nflip_idx: [0]", "0 .5 .5 .2 .2 .5 .5 2\r\n", "\ufeffimages/train/a.jpg")
+	f.Add("train: .\nval: ..\nnc: -1\nnames: 7\nkpt_shape: [-1, 2]", "NaN 1e999 -1 0x1p-2 _\n-1 0 0 0 0", "////\n\x00")
+	f.Add("train: a\nb: &b [*a, *a]\nnames: *b", "", "")
+	root := f.TempDir() // of this worker: new folders for every input would be most of the work
+	put(root, map[string]string{"labels/val/b.txt": "0 .5 .5 .1 .1", "images/train/a.jpg": "", "images/val/b.jpg": ""})
+	tasks := []contract.TaskType{contract.TaskObjectDetection, contract.TaskInstanceSegmentation, contract.TaskPoseEstimation}
+	f.Fuzz(func(t *testing.T, config, label, list string) {
+		put(root, map[string]string{"data.yaml": config, "train.txt": list, "labels/train/a.txt": label})
+		readBack(t, root, tasks[(len(config)+len(label))%len(tasks)])
+	})
+}
+
+func FuzzCOCO(f *testing.F) {
+	f.Add(`{"images": [{"id": 1, "file_name": "a.jpg", "width": 4, "height": 3}], "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 1, 2, 1]}], "categories": [{"id": 3, "name": "cat"}]}`)
+	f.Add(`{"categories": [{"id": "x"}], "images": [{"id": 1}, {"id": 1, "file_name": "../a.jpg"}], "annotations": [{"image_id": 9, "bbox": [NaN]}]}`)
+	f.Add(`{"images": null, "annotations": {}, "categories": [`)
+	root := f.TempDir()
+	put(root, map[string]string{"train2017/a.jpg": "", "val2017/a.jpg": ""})
+	f.Fuzz(func(t *testing.T, text string) {
+		put(root, map[string]string{"annotations/instances_train2017.json": text, "annotations/instances_val2017.json": text})
+		readBack(t, root, contract.TaskObjectDetection)
+	})
+}
+
+func FuzzFolders(f *testing.F) {
+	f.Add("train/cat/a.jpg", "val/dog/b.jpg")
+	f.Add("cat/a.jpg", ".ipynb_checkpoints/b.jpg")
+	f.Add("train/a.jpg", "__MACOSX/cat/b.jpg")
+	f.Fuzz(func(t *testing.T, one, other string) {
+		if !filepath.IsLocal(one) || !filepath.IsLocal(other) {
+			t.Skip("not a name in a folder")
+		}
+		root := t.TempDir()
+		if !put(root, map[string]string{one + ".jpg": "", other + ".jpg": ""}) {
+			t.Skip("no name of a file")
+		}
+		readBack(t, root, contract.TaskImageClassification)
+	})
+}

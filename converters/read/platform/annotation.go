@@ -1,0 +1,279 @@
+package platform
+
+import (
+	"fmt"
+
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+)
+
+// annotationKey numbers the known keys of an annotation. It is no map: a large
+// file asks ten million times.
+func annotationKey(key []byte) uint {
+	switch string(key) {
+	case "id":
+		return 1
+	case "image_id":
+		return 2
+	case "class_id":
+		return 3
+	case "category_id":
+		return 4
+	case "class_name":
+		return 5
+	case "bbox":
+		return 6
+	case "bbox_format":
+		return 7
+	case "segmentation":
+		return 8
+	case "keypoints":
+		return 9
+	case "iscrowd":
+		return 10
+	case "is_background":
+		return 11
+	}
+	return 0
+}
+
+var boxFormats = map[string]dataset.BoxFormat{
+	"": dataset.XYWH, "xywh": dataset.XYWH, "xyxy": dataset.XYXY, "cxcywh": dataset.CXCYWH,
+	"xywh_normalized": dataset.XYWHNormalized, "xyxy_normalized": dataset.XYXYNormalized,
+	"cxcywh_normalized": dataset.CXCYWHNormalized,
+}
+
+// draft is an annotation while it is read: its keys come in any order.
+type draft struct {
+	object     dataset.Object
+	image      int32 // index into reader.images, nested, or -1 when absent
+	single     bool  // not in a list: it may be the class of the whole image
+	class      use
+	background bool
+	badNumber  string // what is wrong, naming the field
+	badShape   string
+	badFormat  string
+	duplicate  string
+	keys       int
+}
+
+// annotation reads one entry of an annotations list. Image is nested or single, or
+// -1 at the top level.
+func (d *reader) annotation(image int32) error {
+	c, err := d.s.peek()
+	if err != nil {
+		return err
+	}
+	d.entries++
+	if c != '{' {
+		d.problems.Add(NullEntry, d.entries, "annotation %d", d.entries)
+		return d.s.skip()
+	}
+	d.id = d.id[:0]
+	a := draft{image: image, class: use{-1, -1}}
+	if image == single {
+		a.image, a.single = nested, true
+	}
+	a.object.ID = dataset.NoID
+	var seen seenKeys
+	numbers, rings := d.numbers, d.rings
+	err = d.s.object(func(key []byte) error {
+		a.keys++
+		n := annotationKey(key)
+		if seen.again(n) {
+			a.duplicate = string(key)
+		}
+		return d.annotationField(&a, n)
+	})
+	if err != nil {
+		return err
+	}
+	if a.object.HasBox && d.forget(&a.object) {
+		d.numbers.Undo(numbers)
+		d.rings.Undo(rings)
+	}
+	d.add(&a)
+	if d.c.Objects.Len() > d.limits.Objects {
+		return fmt.Errorf("more than %d annotations: %w", d.limits.Objects, errTooLarge)
+	}
+	return nil
+}
+
+// forget drops what the task has no use for, of an object that has a box: most
+// of a large file are polygons. It reports whether no coordinate is left.
+func (d *reader) forget(o *dataset.Object) bool {
+	if !d.task.NeedsOutlines() {
+		o.Polygons, o.RLE = nil, nil
+	}
+	if !d.task.NeedsKeypoints() {
+		o.Keypoints = nil
+	}
+	return o.Polygons == nil && o.Keypoints == nil
+}
+
+func (d *reader) annotationField(a *draft, key uint) (err error) {
+	o := &a.object
+	switch key {
+	case 1:
+		var b []byte
+		if b, err = d.key(); err == nil {
+			d.id = append(d.id[:0], b...)
+			if v, ok := wholeNumber(b); ok {
+				o.ID = v
+			}
+		}
+	case 2:
+		err = d.imageRef(a)
+	case 3, 4:
+		var b []byte
+		if b, err = d.key(); err == nil && len(b) > 0 {
+			a.class.id = d.classes.intern(b)
+		}
+	case 5:
+		var b []byte
+		if b, err = d.key(); err == nil && len(b) > 0 {
+			a.class.name = d.byName.intern(b)
+		}
+	case 6:
+		err = d.box(a)
+	case 7:
+		var b []byte
+		if b, err = d.key(); err == nil {
+			format, known := boxFormats[string(b)]
+			if o.Format = format; !known {
+				a.badFormat = string(b)
+			}
+		}
+	case 8:
+		err = d.segmentation(a)
+	case 9:
+		err = d.keypoints(a)
+	case 10:
+		o.Crowd, err = d.truth()
+	case 11:
+		a.background, err = d.truth()
+	default:
+		err = d.s.skip()
+	}
+	return err
+}
+
+// imageRef reads image_id; inside an image it is redundant.
+func (d *reader) imageRef(a *draft) error {
+	b, err := d.key()
+	if err != nil || a.image == nested || len(b) == 0 {
+		return err
+	}
+	a.image = d.imageIndex(b)
+	return nil
+}
+
+func (d *reader) box(a *draft) error {
+	if c, err := d.s.peek(); err != nil || c == 'n' {
+		return orSkip(err, d.s)
+	}
+	dims, wrong, err := d.numberList()
+	switch {
+	case err != nil:
+		return err
+	case wrong != "":
+		a.badNumber = "bbox " + wrong
+	case len(d.flat) == 0:
+	case len(d.flat) != 4 || dims != 0:
+		a.badShape = fmt.Sprintf("bbox has %d numbers", len(d.flat))
+	default:
+		a.object.HasBox = true
+		copy(a.object.Box[:], d.flat)
+	}
+	return nil
+}
+
+func orSkip(err error, s *scanner) error {
+	if err != nil {
+		return err
+	}
+	return s.skip()
+}
+
+func (d *reader) keypoints(a *draft) error {
+	if c, err := d.s.peek(); err != nil || c != '[' {
+		return orSkip(err, d.s)
+	}
+	dims, wrong, err := d.numberList()
+	switch {
+	case err != nil:
+		return err
+	case wrong == "has points of different lengths":
+		a.badShape = "keypoints " + wrong
+	case wrong != "":
+		a.badNumber = "keypoints " + wrong
+	case len(d.flat) > 3*maxKeypoints || dims > 3 || dims == 1:
+		a.badShape = fmt.Sprintf("keypoints have %d numbers, %d a point", len(d.flat), dims)
+	case len(d.flat) > 0:
+		a.object.Dims = uint8(dims)
+		a.object.Keypoints = d.numbers.Copy(d.flat)
+	}
+	return nil
+}
+
+// counted bounds the coordinates of the whole file; n came to it.
+func (d *reader) counted(n int) error {
+	if d.count += n; d.count > d.limits.Numbers {
+		return fmt.Errorf("more than %d coordinates: %w", d.limits.Numbers, errTooLarge)
+	}
+	return nil
+}
+
+// name is how problems call an annotation.
+func (d *reader) name(a *draft) string {
+	where := ""
+	switch {
+	case a.image == nested:
+		where = " of image " + d.imageName()
+	case a.image >= 0:
+		where = " of image " + d.images.list[a.image]
+	}
+	if len(d.id) == 0 {
+		return fmt.Sprintf("annotation %d of the file%s", d.entries, where)
+	}
+	return "annotation " + string(d.id) + where
+}
+
+// add judges a complete annotation and keeps it.
+func (d *reader) add(a *draft) {
+	if a.duplicate != "" {
+		d.problems.Add(DuplicateKey, d.entries, "%s: %q", d.name(a), a.duplicate)
+		return
+	}
+	if a.badNumber != "" {
+		d.problems.Add(BadNumber, d.entries, "%s: %s", d.name(a), a.badNumber)
+		return
+	}
+	if a.badShape != "" {
+		d.problems.Add(BadShape, d.entries, "%s: %s", d.name(a), a.badShape)
+		return
+	}
+	if a.badFormat != "" {
+		d.problems.Add(BadFormat, d.entries, "%s: %q", d.name(a), a.badFormat)
+		return
+	}
+	if a.keys == 0 {
+		d.problems.Add(NullEntry, d.entries, "%s", d.name(a))
+		return
+	}
+	if a.image == -1 {
+		d.problems.Add(UnknownImage, d.entries, "%s has no image_id", d.name(a))
+		return
+	}
+	if a.class == (use{-1, -1}) && !a.background {
+		d.problems.Add(NoClass, d.entries, "%s", d.name(a))
+		return
+	}
+	a.object.Image = a.image
+	a.object.Class = d.useIndex(a.class, a.background)
+	if a.image == nested && !a.object.HasGeometry() && !a.object.Crowd && d.current.Label == dataset.NoLabel &&
+		(a.single || a.background) {
+		d.current.Label = a.object.Class
+		return
+	}
+	d.c.Objects.Append(a.object)
+}

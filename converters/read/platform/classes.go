@@ -1,0 +1,120 @@
+package platform
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+)
+
+// maxClasses is more than any vocabulary that a classifier is trained on.
+const maxClasses = 1_000_000
+
+// declared is one entry of classes or categories.
+type declared struct {
+	dataset.Class
+	key        string // the id as text
+	background bool
+}
+
+// class reads one entry of classes. A list of bare names is taken too: the id
+// is then the place in the list.
+func (d *reader) class() error {
+	c, err := d.s.peek()
+	if err != nil {
+		return err
+	}
+	entry := declared{key: strconv.Itoa(len(d.declared))}
+	entry.ID = json.RawMessage(entry.key)
+	if c == '{' {
+		err = d.s.object(func(key []byte) error { return d.classField(&entry, string(key)) })
+	} else {
+		entry.Name, err = d.text()
+	}
+	if err != nil {
+		return err
+	}
+	if entry.key == "-1" || entry.Name == "__background__" {
+		entry.background = true
+	}
+	if len(d.declared) >= maxClasses {
+		return fmt.Errorf("more than %d classes: %w", maxClasses, errTooLarge)
+	}
+	d.declared = append(d.declared, entry)
+	return nil
+}
+
+func (d *reader) classField(entry *declared, key string) (err error) {
+	switch key {
+	case "id":
+		var c byte
+		if c, err = d.s.peek(); err != nil {
+			return err
+		}
+		if entry.key, err = d.text(); err != nil {
+			return err
+		}
+		entry.ID = json.RawMessage(entry.key)
+		if c == '"' {
+			entry.ID, err = json.Marshal(entry.key)
+		}
+	case "name":
+		entry.Name, err = d.text()
+	case "is_background":
+		entry.background, err = d.truth()
+	case "keypoints":
+		err = d.keypointNames()
+	default:
+		err = d.s.skip()
+	}
+	return err
+}
+
+// compareIDs puts numbers before strings, numbers by value.
+func compareIDs(a, b declared) int {
+	x, errX := strconv.ParseInt(string(a.ID), 10, 64)
+	y, errY := strconv.ParseInt(string(b.ID), 10, 64)
+	if errX == nil && errY == nil {
+		return cmp.Compare(x, y)
+	}
+	number := func(d declared) int {
+		if d.ID[0] == '"' {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(number(a)-number(b), cmp.Compare(len(a.key)*(1-number(a)), len(b.key)*(1-number(b))), cmp.Compare(a.key, b.key))
+}
+
+// settleClasses sorts the classes by id and returns the class index, or
+// catalog.Background, of every id and of every name that annotations may use.
+func (d *reader) settleClasses() (byID, byName map[string]int32) {
+	slices.SortStableFunc(d.declared, compareIDs)
+	byID, byName = make(map[string]int32), make(map[string]int32)
+	byID["-1"], byName["__background__"] = dataset.Background, dataset.Background
+	for order, c := range d.declared {
+		index := int32(len(d.c.Classes))
+		if c.background {
+			byID[c.key] = dataset.Background
+			byName[c.Name] = dataset.Background
+			continue
+		}
+		if _, twice := byID[c.key]; twice {
+			d.problems.Add(DuplicateClass, order, "%s", c.ID)
+			continue
+		}
+		if c.Name == "" {
+			d.problems.Add(EmptyName, order, "%s", c.ID)
+			c.Name = "class " + c.key
+		}
+		if _, twice := byName[c.Name]; twice {
+			d.problems.Add(DuplicateName, order, "%q", c.Name)
+		}
+		byID[c.key], byName[c.Name] = index, index
+		d.c.Classes = append(d.c.Classes, c.Class)
+	}
+	return byID, byName
+}

@@ -1,0 +1,160 @@
+package platform
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/split"
+)
+
+// nested marks an annotation that stands inside its image; the image's index is
+// known only at the image's end, since keys come in any order. A single one, not
+// in a list, may be the class of the whole image.
+const (
+	nested = -2
+	single = -3
+)
+
+var imageKeys = map[string]uint{
+	"id": 1, "file_name": 2, "width": 3, "height": 4, "split": 5, "annotation": 6, "annotations": 7,
+}
+
+// image reads one entry of images.
+func (d *reader) image() error {
+	if c, err := d.s.peek(); err != nil || c != '{' {
+		d.problems.Add(NoFileName, len(d.c.Images), "image %d of the list", len(d.c.Images)+1)
+		return orSkip(err, d.s)
+	}
+	if len(d.c.Images) >= d.limits.Images {
+		return fmt.Errorf("more than %d images: %w", d.limits.Images, errTooLarge)
+	}
+	im := dataset.Image{Label: dataset.NoLabel}
+	d.current = &im
+	first := d.c.Objects.Len()
+	var seen seenKeys
+	duplicate := ""
+	err := d.s.object(func(key []byte) error {
+		n := imageKeys[string(key)]
+		if seen.again(n) {
+			duplicate = string(key)
+		}
+		return d.imageField(&im, n)
+	})
+	d.current = nil
+	if err != nil {
+		return err
+	}
+	d.addImage(im, first, duplicate)
+	return nil
+}
+
+func (d *reader) imageField(im *dataset.Image, key uint) (err error) {
+	switch key {
+	case 1:
+		var c byte
+		if c, err = d.s.peek(); err == nil {
+			im.Numeric = c != '"'
+			im.ID, err = d.text()
+		}
+	case 2:
+		im.File, err = d.text()
+	case 3:
+		im.Width, err = d.side()
+	case 4:
+		im.Height, err = d.side()
+	case 5:
+		im.HasSplit = true
+		var text string
+		if text, err = d.text(); err != nil {
+			return err
+		}
+		if im.Split = contract.Split(text); !split.Valid(im.Split) {
+			d.problems.Add(BadSplit, len(d.c.Images), "image %s: %q", d.imageName(), text)
+			im.Split = ""
+		}
+	case 6:
+		var c byte
+		if c, err = d.s.peek(); err != nil {
+			return err
+		}
+		switch c {
+		case '{':
+			err = d.annotation(single)
+		case '[':
+			err = d.s.array(func() error { return d.annotation(nested) })
+		default:
+			err = d.s.skip()
+		}
+	case 7:
+		err = d.list("annotations", func() error { return d.annotation(nested) })
+	default:
+		err = d.s.skip()
+	}
+	return err
+}
+
+// side reads a width or height; 0 when the file does not know.
+func (d *reader) side() (int32, error) {
+	v, ok, err := d.integer()
+	if !ok || v < 0 || v > math.MaxInt32 {
+		return 0, err
+	}
+	return int32(v), err
+}
+
+// imageName is how problems call the image being read.
+func (d *reader) imageName() string {
+	switch {
+	case d.current.ID != "":
+		return d.current.ID
+	case d.current.File != "":
+		return fmt.Sprintf("%q", d.current.File)
+	}
+	return fmt.Sprintf("number %d of the list", len(d.c.Images)+1)
+}
+
+// addImage keeps a complete image and tells its nested annotations its index.
+func (d *reader) addImage(im dataset.Image, first int, duplicate string) {
+	order := len(d.c.Images)
+	if im.ID == "" {
+		im.ID, im.Numeric = im.File, false
+	}
+	if im.ID == "" {
+		d.problems.Add(NoFileName, order, "image %d of the list", order+1)
+		d.c.Objects.Truncate(first)
+		return
+	}
+	if duplicate != "" {
+		d.problems.Add(DuplicateKey, order, "image %s: %q", im.ID, duplicate)
+	}
+	before := len(d.files)
+	d.files[im.File] = struct{}{}
+	if im.File == "" {
+		d.problems.Add(NoFileName, order, "image %s", im.ID)
+	} else if len(d.files) == before {
+		d.problems.Add(DuplicateFile, order, "%q", im.File)
+	}
+	index := d.imageIndex([]byte(im.ID))
+	if d.listed[index] >= 0 {
+		d.problems.Add(DuplicateImage, order, "%s", im.ID)
+		d.c.Objects.Truncate(first)
+		return
+	}
+	im.ID = d.images.list[index] // one copy of the text
+	d.listed[index] = int32(order)
+	for i := first; i < d.c.Objects.Len(); i++ {
+		d.c.Objects.At(i).Image = index
+	}
+	d.c.Images = append(d.c.Images, im)
+}
+
+// imageIndex is the index into reader.images of an id, known or new.
+func (d *reader) imageIndex(id []byte) int32 {
+	i := d.images.intern(id)
+	if int(i) == len(d.listed) {
+		d.listed = append(d.listed, -1)
+	}
+	return i
+}

@@ -1,0 +1,78 @@
+package platform
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+)
+
+// taskNames are the {task} of annotations_{task}.json that fit a task.
+var taskNames = map[contract.TaskType][]string{
+	contract.TaskImageClassification:    {"classification"},
+	contract.TaskZeroShotClassification: {"classification"},
+	contract.TaskObjectDetection:        {"detection"},
+	contract.TaskInstanceSegmentation:   {"segmentation"},
+	contract.TaskSemanticSegmentation:   {"segmentation"},
+	contract.TaskPoseEstimation:         {"pose", "keypoints"},
+}
+
+// Locate finds the annotations file below root: the one that fits the task, then
+// annotations.json, then the only one there. The error wraps fs.ErrNotExist when
+// there is none.
+func Locate(root string, task contract.TaskType) (string, error) {
+	found, err := filepath.Glob(filepath.Join(globEscape(root), "annotations*.json"))
+	if err != nil {
+		return "", err
+	}
+	found = slices.DeleteFunc(found, func(path string) bool {
+		info, err := os.Stat(path)
+		return err != nil || !info.Mode().IsRegular()
+	})
+	candidates := []string{"annotations_" + string(task) + ".json"}
+	for _, name := range taskNames[task] {
+		candidates = append(candidates, "annotations_"+name+".json")
+	}
+	for _, name := range append(candidates, "annotations.json") {
+		if path := filepath.Join(root, name); slices.Contains(found, path) {
+			return path, nil
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("there is no annotations.json in the dataset: %w", fs.ErrNotExist)
+	case 1:
+		return found[0], nil
+	}
+	names := make([]string, len(found))
+	for i, path := range found {
+		names[i] = filepath.Base(path)
+	}
+	return "", contract.Failf(contract.CodeDatasetInvalid,
+		"The dataset has %s, and none of them is for %s.", strings.Join(names, ", "), task).
+		WithHint("Rename the one to use to annotations.json.")
+}
+
+func globEscape(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// ReadFile reads one annotations file for a task, with the default limits.
+func ReadFile(path string, task contract.TaskType, problems *problem.List) (*dataset.Catalog, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, contract.Failf(contract.CodeDatasetNotFound, "The annotations file %s is not there: %w.", filepath.Base(path), err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the annotations: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	return Read(f, filepath.Base(path), task, problems, DefaultLimits)
+}

@@ -1,0 +1,262 @@
+package platform
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+)
+
+// Limits bound what a file may ask for; zero means the default.
+type Limits struct {
+	Bytes   int64 // of the file
+	Images  int
+	Objects int
+	Numbers int // coordinates of polygons and keypoints
+}
+
+// DefaultLimits hold a data set twenty times the size of COCO.
+var DefaultLimits = Limits{Bytes: 8 << 30, Images: 5_000_000, Objects: 20_000_000, Numbers: 300_000_000}
+
+// errTooLarge wraps every exceeded limit.
+var errTooLarge = errors.New("more than this agent reads")
+
+// Read reads one annotations file for a task: outlines and keypoints that it has
+// no use for are checked and not kept. Problems of the content go to the list; the
+// error, a *contract.Failure, is for what cannot be read on from: broken JSON,
+// a limit, a read error.
+func Read(r io.Reader, name string, task contract.TaskType, problems *problem.List, limits Limits) (*dataset.Catalog, error) {
+	d := newReader(&limitedReader{r: r, left: limits.Bytes}, task, problems, limits)
+	err := d.top()
+	if err == nil && !d.s.atEnd() {
+		err = d.s.fail("more text after the end of the object")
+	}
+	if err == nil && d.s.readErr != nil {
+		err = d.s.readErr
+	}
+	if err != nil {
+		return nil, failure(name, err)
+	}
+	d.resolve()
+	return d.c, nil
+}
+
+func failure(name string, err error) *contract.Failure {
+	if errors.Is(err, errTooLarge) {
+		return contract.Failf(contract.CodeDatasetTooLarge, "%s cannot be read: %w.", name, err).
+			WithHint("Split the dataset into smaller ones.")
+	}
+	var syntax *syntaxError
+	switch {
+	case errors.Is(err, errShape):
+		return contract.Failf(contract.CodeDatasetInvalid, "%s is not in Platform Format: %w.", name, err).
+			WithHint("The file is an object with the lists images, classes and, as it may be, annotations.")
+	case errors.As(err, &syntax):
+		return contract.Failf(contract.CodeDatasetInvalid, "%s is not valid JSON: %w.", name, err).
+			WithHint("Write the file again with a JSON library and check it before uploading.")
+	}
+	return contract.Failf(contract.CodeDatasetInvalid, "Reading %s failed: %w.", name, err)
+}
+
+// errShape wraps the errors of JSON that is whole and says something else.
+var errShape = errors.New("it has another shape")
+
+func (s *scanner) misshapen(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", errShape, s.fail(format, args...))
+}
+
+// limitedReader fails, instead of ending, past its limit.
+type limitedReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, fmt.Errorf("the file is too long: %w", errTooLarge)
+	}
+	return n, err
+}
+
+// reader is the state of one Read.
+type reader struct {
+	s        *scanner
+	task     contract.TaskType
+	c        *dataset.Catalog
+	problems *problem.List
+	limits   Limits
+
+	images   names   // by id, in order of appearance in images or annotations
+	listed   []int32 // images.index -> index into c.Images, -1 while only annotations named it
+	files    map[string]struct{}
+	classes  names // by id text, as annotations use them
+	byName   names // class names, as annotations use them
+	uses     map[use]*useCount
+	useList  []use
+	declared []declared
+	current  *dataset.Image // being read, for the names of problems
+	wrapped  bool           // inside the "annotations" of a snapshot
+
+	numbers dataset.Slab[float64]
+	rings   dataset.Slab[[]float64]
+	count   int // coordinates so far
+	flat    []float64
+	ringBuf [][]float64
+	id      []byte // of the annotation being read, as text
+	entries int    // annotations so far, of every kind
+}
+
+// use is a pair of class id and class name as an annotation has them; -1 when
+// one is absent.
+type use struct{ id, name int32 }
+
+type useCount struct {
+	index int32 // into reader.useList
+	n     int
+	first int // annotation
+}
+
+// names interns strings: each gets the next index.
+type names struct {
+	index map[string]int32
+	list  []string
+}
+
+func (n *names) intern(text []byte) int32 {
+	if i, ok := n.index[string(text)]; ok {
+		return i
+	}
+	if n.index == nil {
+		n.index = make(map[string]int32)
+	}
+	i, s := int32(len(n.list)), string(text)
+	n.index[s] = i
+	n.list = append(n.list, s)
+	return i
+}
+
+func newReader(r io.Reader, task contract.TaskType, problems *problem.List, limits Limits) *reader {
+	return &reader{
+		s: newScanner(r), task: task, c: &dataset.Catalog{}, problems: problems, limits: limits,
+		files: make(map[string]struct{}), uses: make(map[use]*useCount),
+	}
+}
+
+// top reads the outermost object, or the one that a snapshot wraps as
+// "annotations".
+func (d *reader) top() error {
+	if c, err := d.s.peek(); err != nil {
+		return err
+	} else if c != '{' {
+		if c == '[' || c == '"' {
+			return d.s.misshapen("expected an object, found %q", c)
+		}
+		return d.s.fail("expected an object, found %q", c)
+	}
+	var seen seenKeys
+	return d.s.object(func(key []byte) error {
+		name := string(key)
+		if seen.again(topKeys[name]) {
+			d.problems.Add(DuplicateKey, 0, "top level: %q", name)
+		}
+		switch name {
+		case "dataset_id":
+			text, err := d.text()
+			d.c.ID = text
+			return err
+		case "classes", "categories":
+			return d.list(name, d.class)
+		case "images":
+			return d.list(name, d.image)
+		case "annotations":
+			if c, err := d.s.peek(); err == nil && c == '{' && !d.wrapped {
+				d.wrapped = true
+				return d.top()
+			}
+			return d.list(name, func() error { return d.annotation(-1) })
+		case "split_config":
+			return d.splitConfig()
+		case "storage_info":
+			return d.storageInfo()
+		case "keypoint_names":
+			return d.keypointNames()
+		}
+		return d.s.skip()
+	})
+}
+
+var topKeys = map[string]uint{"images": 1, "annotations": 2, "classes": 3, "categories": 3, "split_config": 4}
+
+// seenKeys tells when a known key of one object comes again. Key 0 is unknown.
+type seenKeys uint64
+
+func (s *seenKeys) again(key uint) bool {
+	bit := seenKeys(1) << key
+	twice := key != 0 && *s&bit != 0
+	*s |= bit
+	return twice
+}
+
+// list reads an array or null.
+func (d *reader) list(name string, element func() error) error {
+	c, err := d.s.peek()
+	if err != nil {
+		return err
+	}
+	if c == 'n' {
+		return d.s.skip()
+	}
+	if c != '[' {
+		return d.s.misshapen("%q is not a list", name)
+	}
+	return d.s.array(element)
+}
+
+func (d *reader) storageInfo() error {
+	return d.record(func(key []byte) error {
+		if string(key) != "image_root" {
+			return d.s.skip()
+		}
+		text, err := d.text()
+		d.c.ImageRoot = text
+		return err
+	})
+}
+
+// record reads an object; null and values of another kind are read over.
+func (d *reader) record(member func(key []byte) error) error {
+	c, err := d.s.peek()
+	if err != nil {
+		return err
+	}
+	if c != '{' {
+		return d.s.skip()
+	}
+	return d.s.object(member)
+}
+
+func (d *reader) keypointNames() error {
+	if c, err := d.s.peek(); err != nil || c != '[' {
+		return errors.Join(err, d.s.skip())
+	}
+	var list []string
+	err := d.s.array(func() error {
+		text, err := d.text()
+		list = append(list, text)
+		if len(list) > maxKeypoints {
+			return fmt.Errorf("%d keypoints: %w", len(list), errTooLarge)
+		}
+		return err
+	})
+	if d.c.KeypointNames == nil {
+		d.c.KeypointNames = list
+	}
+	return err
+}
+
+// maxKeypoints is more than any skeleton has; a face mesh has 478.
+const maxKeypoints = 4096

@@ -1,0 +1,119 @@
+package plan
+
+import (
+	"context"
+	"errors"
+
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/images/imagefile"
+	"github.com/vision-platform/trainer-agent/converters/write/staging"
+)
+
+// Reader is what is known of the program that will read the images.
+type Reader struct {
+	Formats map[string]bool // of content, that it reads
+	MinSide int             // smaller images are dropped by it; 0 for none
+	// Disputed tells the EXIF orientations on which readers of the layout disagree
+	// with each other, or with themselves: those images are written upright. Nil
+	// when the labels do not depend on it.
+	Disputed func(format string, orientation int) bool
+}
+
+// The problems of images that a reader does not take.
+var (
+	TooSmall = problem.Kind{Code: "image_too_small", Severity: problem.Warning,
+		Message: "images have a side of less than 10 pixels, which Ultralytics drops; they are left out"}
+	TooLarge = problem.Kind{Code: "image_too_large", Severity: problem.Warning,
+		Message: "images have more pixels than Pillow opens (a decompression bomb to it); they are left out"}
+	Converted = problem.Kind{Code: "image_converted", Severity: problem.Info,
+		Message: "images are in a format that not every reader takes and are written as PNG"}
+	Unreadable = problem.Kind{Code: "unreadable_format", Severity: problem.Warning,
+		Message: "images are in a format that the reader does not take and that cannot be converted here; they are left out",
+		Hint:    "Convert them to JPEG or PNG."}
+	Turned = problem.Kind{Code: "orientation_baked", Severity: problem.Info,
+		Message: "images have an EXIF orientation on which readers disagree; they are written upright as PNG"}
+)
+
+// maxOpened is twice Pillow's MAX_IMAGE_PIXELS: beyond it Image.open raises.
+const maxOpened = 2 * (1 << 30 / 4 / 3)
+
+// decodable are the formats that WritePNG reads.
+var decodable = map[string]bool{
+	imagefile.JPEG: true, imagefile.PNG: true, imagefile.GIF: true,
+	imagefile.BMP: true, imagefile.TIFF: true, imagefile.WebP: true,
+}
+
+// Select decides for every image whether and how it is handed to the reader. The
+// images it leaves out are reported.
+func (p *Plan) Select(ctx context.Context, files []images.File, r Reader) error {
+	for i, f := range files {
+		if f.Path == "" {
+			continue
+		}
+		im := Image{Index: i, Path: f.Path, Rel: f.Rel, Width: f.Width, Height: f.Height}
+		switch {
+		case min(f.Width, f.Height) < r.MinSide:
+			p.Problems.Add(TooSmall, i, "%q is %dx%d", f.Rel, f.Width, f.Height)
+			continue
+		case f.Width*f.Height > maxOpened:
+			p.Problems.Add(TooLarge, i, "%q is %dx%d", f.Rel, f.Width, f.Height)
+			continue
+		case !r.Formats[f.Format] && !decodable[f.Format]:
+			p.Problems.Add(Unreadable, i, "%q is %s", f.Rel, f.Format)
+			continue
+		case !r.Formats[f.Format] || (r.disputed(f) && decodable[f.Format]):
+			im.Mode = Convert
+		case f.Format == imagefile.JPEG && !f.Ends:
+			im.Mode = Copy
+		}
+		im.Rel = withSuffix(f.Rel, f.Format, im.Mode)
+		p.Images = append(p.Images, im)
+	}
+	return p.verify(ctx, files, r)
+}
+
+func (r Reader) disputed(f images.File) bool {
+	return f.Orientation > 1 && r.Disputed != nil && r.Disputed(f.Format, f.Orientation)
+}
+
+// verify decodes the images that are to be converted, before anything is written:
+// the ones that cannot be are left out.
+func (p *Plan) verify(ctx context.Context, files []images.File, r Reader) error {
+	var convert []int32
+	for i := range p.Images {
+		if p.Images[i].Mode == Convert {
+			convert = append(convert, int32(i))
+		}
+	}
+	wrong := make([]error, len(p.Images))
+	var nowhere *staging.Dir
+	err := nowhere.Work(ctx, []staging.Lane{{Items: convert, Weight: 1}}, nil, func() func(*staging.Lane, *staging.Folder, int32) error {
+		return func(_ *staging.Lane, _ *staging.Folder, i int32) error {
+			_, wrong[i] = imagefile.Decode(p.Images[i].Path)
+			return nil
+		}
+	})
+	if err != nil {
+		return err
+	}
+	kept := p.Images[:0]
+	for i, im := range p.Images {
+		f := files[im.Index]
+		switch {
+		case errors.Is(wrong[i], imagefile.ErrUnsupported):
+			p.Problems.Add(Unreadable, im.Index, "%q: %v", f.Rel, wrong[i])
+			continue
+		case wrong[i] != nil:
+			p.Problems.Add(images.Broken, im.Index, "%q: %v", f.Rel, wrong[i])
+			continue
+		case im.Mode == Convert && r.Formats[f.Format]:
+			p.Problems.Add(Turned, im.Index, "%q", f.Rel)
+		case im.Mode == Convert:
+			p.Problems.Add(Converted, im.Index, "%q is %s", f.Rel, f.Format)
+		}
+		kept = append(kept, im)
+	}
+	p.Images = kept
+	return nil
+}
