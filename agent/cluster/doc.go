@@ -1,4 +1,4 @@
-// Package nodes keeps the agents of one job together when it runs on several
+// Package cluster keeps the agents of one job together when it runs on several
 // machines: node 0 leads, the others are its members, and each member holds one
 // TCP link to the leader.
 //

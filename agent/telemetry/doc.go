@@ -1,4 +1,4 @@
-// Package report tells what happened: structured log lines on stderr, the
+// Package telemetry tells what happened: structured log lines on stderr, the
 // child's output in training.log, result.json and
 // the termination message, and metrics for a scraper.
 //

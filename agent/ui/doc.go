@@ -1,4 +1,4 @@
-// Package screen is a person's terminal: lines that stay, rows of progress that
+// Package ui is a person's terminal: lines that stay, rows of progress that
 // are redrawn below them, and the card at the end.
 //
 // It promises that a program which draws on the same terminal is never drawn

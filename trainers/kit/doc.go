@@ -1,4 +1,4 @@
-// Package trainer is about trainer packages (contract, section 9): it writes a
+// Package kit is about trainer packages (contract, section 9): it writes a
 // new one, stands in for the platform when one is tried at a desk, and checks one
 // as the platform does with an upload.
 //

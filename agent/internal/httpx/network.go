@@ -1,4 +1,4 @@
-// Package network knows what is particular about the network of a node: its
+// Package httpx knows what is particular about the network of a node: its
 // proxies, and certificate authorities beside the system's. It promises that every
 // connection of the agent to the outside reads both in the same way. It leaves
 // deadlines, retries and protocols to those who make the connections.

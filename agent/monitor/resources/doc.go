@@ -1,4 +1,4 @@
-// Package system watches what the container runs out of: memory against its
+// Package resources watches what the container runs out of: memory against its
 // cgroup's limit (v1 and v2), processor, the workspace's disk, /dev/shm and the
 // kernel's count of processes killed for memory.
 //

@@ -150,7 +150,7 @@ func (o Options) container(c yaml.MapSlice) yaml.MapSlice {
 		env = append(env, variable(s+"_FILE", secretsDir+SecretKey(s)))
 	}
 	if o.Nodes > 1 {
-		env = append(env, variable("NNODES", strconv.Itoa(o.Nodes)), variable("MASTER_ADDR", o.Name+"-0."+o.Name))
+		env = append(env, variable("NNODES", strconv.Itoa(o.Nodes)))
 	}
 	c = set(c, "env", merge(get(c, "env"), env))
 	if o.GPUs == 0 {

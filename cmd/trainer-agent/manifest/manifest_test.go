@@ -174,7 +174,7 @@ func TestSeveralMachines(t *testing.T) {
 	if *job.Spec.CompletionMode != batchv1.IndexedCompletion || *job.Spec.Completions != 3 || *job.Spec.Parallelism != 3 || *job.Spec.BackoffLimit != 18 || job.Spec.SuccessPolicy == nil {
 		t.Errorf("%+v", job.Spec)
 	}
-	if env["NNODES"] != "3" || env["MASTER_ADDR"] != job.Name+"-0."+service.Name || pod.Subdomain != service.Name || service.Namespace != "training" {
+	if env["NNODES"] != "3" || env["MASTER_ADDR"] != "$(JOB_NAME)-0.$(JOB_NAME)" || job.Name != service.Name || pod.Subdomain != service.Name || service.Namespace != "training" {
 		t.Errorf("%v, subdomain %s, service %s", env, pod.Subdomain, service.Name)
 	}
 	if service.Spec.Selector[batchv1.JobNameLabel] != job.Name || len(service.Spec.Selector) != 1 || service.Spec.ClusterIP != corev1.ClusterIPNone {
