@@ -1,0 +1,67 @@
+package job
+
+import (
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Events are what the agent itself says of the job. Every event stands in the log
+// and goes to every sink: the outbox, or node 0.
+type Events struct {
+	log        *slog.Logger
+	now        func() time.Time
+	snapshotID string
+
+	mu    sync.RWMutex
+	sinks []func(contract.Event)
+}
+
+// NewEvents makes Events without a sink. A SNAPSHOT_ID is recorded in the data of
+// each of them.
+func NewEvents(log *slog.Logger, now func() time.Time, snapshotID string) *Events {
+	return &Events{log: log, now: now, snapshotID: snapshotID}
+}
+
+// Send adds a sink. It is called in the goroutine of Emit.
+func (e *Events) Send(sink func(contract.Event)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sinks = append(e.sinks, sink)
+}
+
+// Emit raises an event. data must encode to a JSON object; nil is an empty one.
+func (e *Events) Emit(event contract.EventType, message string, data any) {
+	body := e.encode(data)
+	e.log.Info(message, "event", string(event), "data", json.RawMessage(body))
+	raised := contract.Event{EventType: event, Message: message, Data: body, Timestamp: contract.At(e.now())}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for _, sink := range e.sinks {
+		sink(raised)
+	}
+}
+
+func (e *Events) encode(data any) []byte {
+	if data == nil {
+		data = struct{}{}
+	}
+	body, err := json.Marshal(data)
+	if err != nil {
+		body = []byte("{}")
+	}
+	var object map[string]json.RawMessage
+	if e.snapshotID == "" || json.Unmarshal(body, &object) != nil {
+		return body
+	}
+	id, errID := json.Marshal(e.snapshotID)
+	object["snapshot_id"] = id
+	with, err := json.Marshal(object)
+	if errID != nil || err != nil {
+		return body
+	}
+	return with
+}

@@ -1,0 +1,132 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Workspace is the layout of WORKSPACE_DIR. The zero value is none.
+type Workspace struct{ Root string }
+
+// Dataset is where the dataset is unpacked.
+func (w Workspace) Dataset() string { return filepath.Join(w.Root, "dataset") }
+
+// Prepared is the converted dataset.
+func (w Workspace) Prepared() string { return filepath.Join(w.Root, "prepared") }
+
+// Weights is where pretrained weights are.
+func (w Workspace) Weights() string { return filepath.Join(w.Root, "weights") }
+
+// Inputs is where the checkpoints and images of inference and export are, and the
+// checkpoint that is resumed from.
+func (w Workspace) Inputs() string { return filepath.Join(w.Root, "inputs") }
+
+// Output is OUTPUT_DIR: what the child makes.
+func (w Workspace) Output() string { return filepath.Join(w.Root, "runs") }
+
+// Checkpoints is CHECKPOINT_DIR.
+func (w Workspace) Checkpoints() string { return filepath.Join(w.Output(), "checkpoints") }
+
+// Private is the agent's own, closed to the child.
+func (w Workspace) Private() string { return filepath.Join(w.Root, ".agent") }
+
+// Scratch is for private snapshots of checkpoints.
+func (w Workspace) Scratch() string { return filepath.Join(w.Private(), "scratch") }
+
+// BestFile remembers the best epoch.
+func (w Workspace) BestFile() string { return filepath.Join(w.Private(), "best.json") }
+
+// ReportedFile remembers which epochs were read from result files.
+func (w Workspace) ReportedFile() string { return filepath.Join(w.Private(), "reported.json") }
+
+// Outbox holds the callbacks that are not delivered.
+func (w Workspace) Outbox() string { return filepath.Join(w.Private(), "outbox") }
+
+// TrainingLog is a copy of the child's output.
+func (w Workspace) TrainingLog() string { return filepath.Join(w.Private(), "training.log") }
+
+// ResultFile is result.json.
+func (w Workspace) ResultFile() string { return filepath.Join(w.Private(), "result.json") }
+
+// MarkerFile is the run marker.
+func (w Workspace) MarkerFile() string { return filepath.Join(w.Private(), "life.json") }
+
+func (w Workspace) lock() string { return filepath.Join(w.Private(), "lock") }
+
+type folder struct {
+	path string
+	mode os.FileMode
+}
+
+func (w Workspace) folders() []folder {
+	return []folder{{w.Root, 0o755}, {w.Private(), 0o700}, {w.Output(), 0o755}, {w.Checkpoints(), 0o755}}
+}
+
+// Try opens the workspace and takes away again what that made below its root.
+func (w Workspace) Try() error {
+	for _, dir := range w.folders()[1:] {
+		if _, err := os.Lstat(dir.path); errors.Is(err, fs.ErrNotExist) {
+			defer func() { _ = os.Remove(dir.path) }()
+		}
+	}
+	return w.Open()
+}
+
+// Open makes the folders and proves that they can be written to. The agent's
+// own folder is closed to the child's user.
+func (w Workspace) Open() error {
+	for _, dir := range w.folders() {
+		if err := os.MkdirAll(dir.path, dir.mode); err != nil {
+			return w.Unwritable(err)
+		}
+	}
+	probe, err := os.CreateTemp(w.Private(), "probe-*")
+	if err != nil {
+		return w.Unwritable(err)
+	}
+	defer func() { _ = os.Remove(probe.Name()) }()
+	if _, err := probe.WriteString("x"); err != nil {
+		_ = probe.Close()
+		return w.Unwritable(err)
+	}
+	if err := probe.Close(); err != nil {
+		return w.Unwritable(err)
+	}
+	return nil
+}
+
+// Unwritable is the failure of a job whose workspace takes nothing.
+func (w Workspace) Unwritable(err error) error {
+	return contract.Failf(contract.CodeConfigInvalid, "the workspace %s cannot be written to: %w.", w.Root, err).
+		WithHint("Set WORKSPACE_DIR to a folder that user %d can write to.", os.Getuid())
+}
+
+// NewWorkspace makes the root absolute, because the child may change directory.
+func NewWorkspace(root string) (Workspace, error) {
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return Workspace{}, fmt.Errorf("finding the workspace: %w", err)
+	}
+	return Workspace{abs}, nil
+}
+
+// Lock makes this agent the only one in the workspace until unlock.
+func (w Workspace) Lock() (unlock func(), err error) {
+	f, err := os.OpenFile(w.lock(), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, w.Unwritable(err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, contract.Failf(contract.CodeConfigInvalid, "another agent is at work in the workspace %s.", w.Root).
+			WithHint("Give each job a WORKSPACE_DIR of its own.")
+	}
+	return func() { _ = f.Close() }, nil // the lock goes with the file
+}
