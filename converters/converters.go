@@ -126,7 +126,11 @@ func recognise(r Request, folder *images.Folder) (*recognised, error) {
 	if err != nil {
 		return nil, err
 	}
-	if layout := read.Recognise(tree, r.Task); layout != nil {
+	layout, err := read.Recognise(tree, r.Task)
+	if err != nil {
+		return nil, err
+	}
+	if layout != nil {
 		return &recognised{layout.Name, layout.Annotations, layout.Read}, nil
 	}
 	if r.Format == contract.FormatNone {

@@ -14,25 +14,25 @@ func (f *Folder) inspect(im dataset.Image, i int, file *File, problems *problem.
 	file.Info = info
 	switch {
 	case err != nil:
-		problems.Add(Broken, i, "%q: %v", file.Rel, err)
+		problems.Add(problem.BrokenImage, i, "%q: %v", file.Rel, err)
 		file.Path = ""
 		return
 	case info.Format == imagefile.Unknown:
-		problems.Add(NotAnImage, i, "%q", file.Rel)
+		problems.Add(problem.NotAnImage, i, "%q", file.Rel)
 		file.Path = ""
 		return
 	case !info.Ends:
 		if _, err := imagefile.Decode(file.Path); err != nil && !errors.Is(err, imagefile.ErrUnsupported) {
-			problems.Add(Broken, i, "%q: %v", file.Rel, err)
+			problems.Add(problem.BrokenImage, i, "%q: %v", file.Rel, err)
 			file.Path = ""
 			return
 		}
 		if info.Format == imagefile.JPEG {
-			problems.Add(NoEnd, i, "%q", file.Rel)
+			problems.Add(problem.JPEGWithoutEnd, i, "%q", file.Rel)
 		}
 	}
 	if info.Orientation > 1 {
-		problems.Add(Rotated, i, "%q", file.Rel)
+		problems.Add(problem.EXIFRotated, i, "%q", file.Rel)
 	}
 	size(im, i, file, problems)
 }
@@ -41,14 +41,14 @@ func (f *Folder) inspect(im dataset.Image, i int, file *File, problems *problem.
 func size(im dataset.Image, i int, f *File, problems *problem.List) {
 	if f.Width > 0 && f.Height > 0 {
 		if im.Width > 0 && im.Height > 0 && (int(im.Width) != f.Width || int(im.Height) != f.Height) {
-			problems.Add(SizeDiffers, i, "image %s is %dx%d, not %dx%d", im.ID, f.Width, f.Height, im.Width, im.Height)
+			problems.Add(problem.SizeDiffers, i, "image %s is %dx%d, not %dx%d", im.ID, f.Width, f.Height, im.Width, im.Height)
 		}
 		return
 	}
-	problems.Add(Unverified, i, "%q", f.Rel)
+	problems.Add(problem.UnverifiedFormat, i, "%q", f.Rel)
 	f.Width, f.Height = int(im.Width), int(im.Height)
 	if f.Width <= 0 || f.Height <= 0 {
-		problems.Add(NoSize, i, "image %s: %q", im.ID, f.Rel)
+		problems.Add(problem.NoSize, i, "image %s: %q", im.ID, f.Rel)
 		f.Path = ""
 	}
 }

@@ -21,38 +21,6 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/images/imagefile"
 )
 
-// The problems of image files.
-var (
-	UnsafePath = problem.Kind{Code: "unsafe_path", Severity: problem.Error,
-		Message: "file names lead out of the dataset", Hint: "file_name is relative to images/, without '..' and without a drive or a leading slash."}
-	Missing = problem.Kind{Code: "missing_file", Severity: problem.Warning,
-		Message: "images are not on disk and are left out"}
-	AllMissing = problem.Kind{Code: "all_files_missing", Severity: problem.Error,
-		Message: "images are listed and none of them is on disk", Hint: "Put the files below images/, named as file_name says."}
-	Escaping = problem.Kind{Code: "link_out_of_dataset", Severity: problem.Warning,
-		Message: "symbolic links lead out of the dataset and are not followed"}
-	Unlisted = problem.Kind{Code: "unlisted_file", Severity: problem.Info,
-		Message: "image files on disk are not in the annotations and are not used"}
-	OtherForm = problem.Kind{Code: "unicode_form", Severity: problem.Info,
-		Message: "file names are spelled in another Unicode form on disk than in the annotations"}
-	SamePath = problem.Kind{Code: "same_file", Severity: problem.Error,
-		Message: "images are the same file as another image", Hint: "List every image file once and merge its annotations."}
-	Broken = problem.Kind{Code: "broken_image", Severity: problem.Warning,
-		Message: "image files are broken and are left out"}
-	NotAnImage = problem.Kind{Code: "not_an_image", Severity: problem.Warning,
-		Message: "files are not an image that a trainer can read and are left out"}
-	NoEnd = problem.Kind{Code: "jpeg_without_end", Severity: problem.Info,
-		Message: "JPEG files do not end with their end marker; they are copied, because Ultralytics rewrites such files"}
-	SizeDiffers = problem.Kind{Code: "size_differs", Severity: problem.Warning,
-		Message: "images have another size than the annotations say; the file counts"}
-	NoSize = problem.Kind{Code: "no_size", Severity: problem.Error,
-		Message: "images have no width and height, and their format's header cannot be read", Hint: "Add width and height, or convert the files to JPEG or PNG."}
-	Unverified = problem.Kind{Code: "unverified_format", Severity: problem.Warning,
-		Message: "files are HEIC, AVIF or JPEG 2000, which were not looked into"}
-	Rotated = problem.Kind{Code: "exif_rotated", Severity: problem.Info,
-		Message: "images are displayed rotated (EXIF); their labels are taken to be in the displayed frame"}
-)
-
 // File is one image's file. Path is empty when the image is left out.
 type File struct {
 	Path string // absolute
@@ -69,7 +37,7 @@ func (f *Folder) Find(ctx context.Context, c *dataset.Catalog, problems *problem
 		return nil, err
 	}
 	for i, name := range t.escapes {
-		problems.Add(Escaping, i, "%q", name)
+		problems.Add(problem.LinkOutOfDataset, i, "%q", name)
 	}
 	files := make([]File, len(c.Images))
 	locate(c, t, files, problems)
@@ -104,12 +72,12 @@ func locate(c *dataset.Catalog, t *Tree, files []File, problems *problem.List) {
 				missing = append(missing, i)
 				continue
 			}
-			problems.Add(OtherForm, i, "%q", name)
+			problems.Add(problem.UnicodeForm, i, "%q", name)
 			file = t.index[other]
 		}
 		rel := t.names[file]
 		if before := used[file]; before > 0 {
-			problems.Add(SamePath, i, "image %s is image %s: %q", c.Images[i].ID, c.Images[before-1].ID, rel)
+			problems.Add(problem.SameFile, i, "image %s is image %s: %q", c.Images[i].ID, c.Images[before-1].ID, rel)
 			continue
 		}
 		used[file] = int32(i) + 1
@@ -130,7 +98,7 @@ func cleanNames(c *dataset.Catalog, problems *problem.List) []string {
 		}
 		name, ok := clean(im.File)
 		if !ok {
-			problems.Add(UnsafePath, i, "image %s: %q", im.ID, im.File)
+			problems.Add(problem.UnsafePath, i, "image %s: %q", im.ID, im.File)
 		}
 		names[i] = name
 	}
@@ -138,9 +106,9 @@ func cleanNames(c *dataset.Catalog, problems *problem.List) []string {
 }
 
 func reportMissing(c *dataset.Catalog, names []string, missing []int, rule spelling, others *variants, problems *problem.List) {
-	kind := Missing
+	kind := problem.MissingFile
 	if len(missing) == len(names) {
-		kind = AllMissing
+		kind = problem.AllFilesMissing
 	}
 	for _, i := range missing {
 		hint := ""
@@ -184,6 +152,6 @@ func reportUnlisted(t *Tree, used []int32, base string, problems *problem.List) 
 	}
 	slices.Sort(unlisted)
 	for i, name := range unlisted {
-		problems.Add(Unlisted, i, "%q", name)
+		problems.Add(problem.UnlistedFile, i, "%q", name)
 	}
 }

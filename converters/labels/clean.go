@@ -63,10 +63,10 @@ func NewRules(c *dataset.Catalog, task contract.TaskType, masks bool, problems *
 	}
 	r.Shapes = shapes > 0
 	if r.Task.NeedsOutlines() && geometric > 0 && shapes == 0 {
-		problems.AddN(NoShapes, geometric, 0, "none of %d", geometric)
+		problems.AddN(problem.NoPolygons, geometric, 0, "none of %d", geometric)
 	}
 	if r.Task.NeedsKeypoints() && geometric > 0 && points == 0 {
-		problems.AddN(NoKeypoints, geometric, 0, "none of %d", geometric)
+		problems.AddN(problem.NoKeypoints, geometric, 0, "none of %d", geometric)
 	}
 	if r.Task.NeedsKeypoints() && points > 0 {
 		r.Skeleton = newSkeleton(c)
@@ -78,7 +78,7 @@ func NewRules(c *dataset.Catalog, task contract.TaskType, masks bool, problems *
 // may be called from several goroutines.
 func (r Rules) Clean(dst []Object, c *dataset.Catalog, i int, width, height int, problems *problem.List) []Object {
 	if c.Images[i].Label >= 0 {
-		problems.Add(WholeImage, i, "image %s", c.Images[i].ID)
+		problems.Add(problem.ClassOfWholeImage, i, "image %s", c.Images[i].ID)
 	}
 	for _, k := range c.ObjectsOf(i) {
 		one := cleaner{r, c, c.Objects.At(int(k)), int(k), float64(width), float64(height), problems}
@@ -110,14 +110,14 @@ func (c cleaner) report(kind problem.Kind) {
 func (c cleaner) clean() (Object, bool) {
 	out := Object{Index: c.index, Class: int(c.o.Class), Crowd: c.o.Crowd}
 	if c.o.Crowd && !c.Masks {
-		c.report(CrowdSkipped)
+		c.report(problem.CrowdSkipped)
 		return out, false
 	}
 	if c.Task.NeedsOutlines() || (!c.o.HasBox && c.o.HasShape()) {
 		return c.shaped(out)
 	}
 	if !c.o.HasBox {
-		c.report(NoBox)
+		c.report(problem.NoBbox)
 		return out, false
 	}
 	box, ok := c.box()
@@ -150,7 +150,7 @@ func (c cleaner) box() (box [4]float64, ok bool) {
 		return box, false
 	}
 	if c.inPixels() && box[2] > box[0] && box[3] > box[1] && max(b[0], b[1], b[2], b[3]) <= 1 {
-		c.report(LooksNormalized)
+		c.report(problem.BboxLooksNormalized)
 		return box, false
 	}
 	return c.clip(box)
@@ -160,7 +160,7 @@ func (c cleaner) box() (box [4]float64, ok bool) {
 func (c cleaner) farOut(values []float64) bool {
 	for _, v := range values {
 		if !(math.Abs(v) <= maxCoordinate) {
-			c.report(FarOut)
+			c.report(problem.CoordinateTooLarge)
 			return true
 		}
 	}
@@ -169,21 +169,21 @@ func (c cleaner) farOut(values []float64) bool {
 
 func (c cleaner) clip(box [4]float64) ([4]float64, bool) {
 	if !(box[2] > box[0] && box[3] > box[1]) {
-		c.report(Degenerate)
+		c.report(problem.DegenerateBbox)
 		return box, false
 	}
 	cut := [4]float64{max(box[0], 0), max(box[1], 0), min(box[2], c.width), min(box[3], c.height)}
 	if cut[0] >= cut[2] || cut[1] >= cut[3] {
-		c.report(Outside)
+		c.report(problem.ObjectOutside)
 		return cut, false
 	}
 	if (cut[2]-cut[0])/c.width < minSide || (cut[3]-cut[1])/c.height < minSide {
-		c.report(Degenerate)
+		c.report(problem.DegenerateBbox)
 		return cut, false
 	}
 	// A box that sticks out by rounding only is not worth a word.
 	if max(cut[0]-box[0], cut[1]-box[1], box[2]-cut[2], box[3]-cut[3]) > 0.5 {
-		c.report(Clipped)
+		c.report(problem.ObjectClipped)
 	}
 	return cut, true
 }

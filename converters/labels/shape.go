@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/labels/geometry"
 )
 
@@ -23,7 +24,7 @@ func (c cleaner) shaped(out Object) (Object, bool) {
 		return out, false
 	}
 	if c.ringsAreFractions(rings) {
-		c.report(ShapeLooksNormalized)
+		c.report(problem.ShapeLooksNormalized)
 		return out, false
 	}
 	clipped := false
@@ -32,7 +33,7 @@ func (c cleaner) shaped(out Object) (Object, bool) {
 	for _, r := range rings {
 		r = geometry.Distinct(r)
 		if len(r)%2 != 0 || len(r) < 6 || math.Abs(geometry.Area(r)) < minArea && !selfCrossing(r) {
-			c.report(BadPolygon)
+			c.report(problem.BadPolygon)
 			continue
 		}
 		cut := geometry.Distinct(geometry.Clip(r, c.width, c.height))
@@ -45,14 +46,14 @@ func (c cleaner) shaped(out Object) (Object, bool) {
 	}
 	if len(kept) == 0 {
 		if outside {
-			c.report(Outside)
+			c.report(problem.ObjectOutside)
 		} else {
-			c.report(LostShape)
+			c.report(problem.NoPolygonLeft)
 		}
 		return out, false
 	}
 	if clipped {
-		c.report(Clipped)
+		c.report(problem.ObjectClipped)
 	}
 	out.Rings = kept
 	out.Box = geometry.Bounds(kept...)
@@ -91,15 +92,15 @@ func (c cleaner) rings(out *Object) ([]geometry.Ring, bool) {
 		return c.o.Polygons, true
 	case c.o.RLE != nil:
 		if float64(c.o.RLE.Width) != c.width || float64(c.o.RLE.Height) != c.height {
-			c.report(MaskSize)
+			c.report(problem.MaskSize)
 			return nil, false
 		}
 		rings, holes := geometry.Outlines(c.o.RLE)
 		if holes > 0 && !c.Masks {
-			c.report(HolesFilled)
+			c.report(problem.MaskHolesFilled)
 		}
 		if len(rings) == 0 {
-			c.report(LostShape)
+			c.report(problem.NoPolygonLeft)
 			return nil, false
 		}
 		out.Mask = c.o.RLE
@@ -107,14 +108,14 @@ func (c cleaner) rings(out *Object) ([]geometry.Ring, bool) {
 	case !c.Shapes:
 		return nil, false // counted once for the dataset
 	case !c.o.HasBox:
-		c.report(LostShape)
+		c.report(problem.NoPolygonLeft)
 		return nil, false
 	}
 	box, ok := c.box()
 	if !ok {
 		return nil, false
 	}
-	c.report(BoxAsShape)
+	c.report(problem.BoxAsPolygon)
 	return []geometry.Ring{{box[0], box[1], box[2], box[1], box[2], box[3], box[0], box[3]}}, true
 }
 

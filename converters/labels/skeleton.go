@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 )
 
 // Skeleton is what all poses of a dataset share.
@@ -139,7 +140,7 @@ func (c cleaner) keypoints() ([]float64, bool) {
 		dims = int(c.o.Dims)
 	}
 	if c.o.Keypoints != nil && (n == 0 || pointsOf(c.o, dims) != n) {
-		c.report(KeypointCount)
+		c.report(problem.KeypointCount)
 		return nil, false
 	}
 	if n == 0 {
@@ -147,11 +148,11 @@ func (c cleaner) keypoints() ([]float64, bool) {
 	}
 	out := make([]float64, 3*n)
 	if c.o.Keypoints == nil {
-		c.report(BoxWithoutKeypoints)
+		c.report(problem.BoxWithoutKeypoints)
 		return out, true
 	}
 	if c.pointsAreFractions(dims) {
-		c.report(ShapeLooksNormalized)
+		c.report(problem.ShapeLooksNormalized)
 		return nil, false
 	}
 	for p := range n {
@@ -161,7 +162,7 @@ func (c cleaner) keypoints() ([]float64, bool) {
 			v = at[2]
 		}
 		if v != 0 && v != 1 && v != 2 {
-			c.report(Visibility)
+			c.report(problem.KeypointVisibility)
 			return nil, false
 		}
 		if v == 0 {
@@ -171,7 +172,7 @@ func (c cleaner) keypoints() ([]float64, bool) {
 			x, y = x*c.width, y*c.height
 		}
 		if x < 0 || y < 0 || x > c.width || y > c.height {
-			c.report(KeypointOutside)
+			c.report(problem.KeypointOutside)
 			continue
 		}
 		out[3*p], out[3*p+1], out[3*p+2] = x, y, v

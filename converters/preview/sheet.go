@@ -46,7 +46,10 @@ func Write(ctx context.Context, out io.Writer, dir string, task contract.TaskTyp
 	if err != nil {
 		return err
 	}
-	layout := read.Recognise(tree, task)
+	layout, err := read.Recognise(tree, task)
+	if err != nil {
+		return err
+	}
 	if layout == nil {
 		return contract.Failf(contract.CodeDatasetInvalid, "%s is not a prepared dataset for %s.", dir, task)
 	}

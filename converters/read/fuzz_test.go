@@ -31,7 +31,10 @@ func readBack(t *testing.T, root string, task contract.TaskType) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	layout := Recognise(tree, task)
+	layout, err := Recognise(tree, task)
+	if err != nil && contract.AsFailure(err) == nil {
+		t.Fatal(err)
+	}
 	if layout == nil {
 		return
 	}

@@ -29,6 +29,7 @@ const (
 // Kind is one kind of problem. Message is in the plural; how many there are is
 // said behind it.
 type Kind struct {
+	Area     string // of the catalogue
 	Code     string
 	Severity Severity
 	Message  string

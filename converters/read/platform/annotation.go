@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 )
 
 // annotationKey numbers the known keys of an annotation. It is no map: a large
@@ -65,7 +66,7 @@ func (d *reader) annotation(image int32) error {
 	}
 	d.entries++
 	if c != '{' {
-		d.problems.Add(NullEntry, d.entries, "annotation %d", d.entries)
+		d.problems.Add(problem.NullEntry, d.entries, "annotation %d", d.entries)
 		return d.s.skip()
 	}
 	d.id = d.id[:0]
@@ -241,31 +242,31 @@ func (d *reader) name(a *draft) string {
 // add judges a complete annotation and keeps it.
 func (d *reader) add(a *draft) {
 	if a.duplicate != "" {
-		d.problems.Add(DuplicateKey, d.entries, "%s: %q", d.name(a), a.duplicate)
+		d.problems.Add(problem.DuplicateKey, d.entries, "%s: %q", d.name(a), a.duplicate)
 		return
 	}
 	if a.badNumber != "" {
-		d.problems.Add(BadNumber, d.entries, "%s: %s", d.name(a), a.badNumber)
+		d.problems.Add(problem.BadNumber, d.entries, "%s: %s", d.name(a), a.badNumber)
 		return
 	}
 	if a.badShape != "" {
-		d.problems.Add(BadShape, d.entries, "%s: %s", d.name(a), a.badShape)
+		d.problems.Add(problem.BadShape, d.entries, "%s: %s", d.name(a), a.badShape)
 		return
 	}
 	if a.badFormat != "" {
-		d.problems.Add(BadFormat, d.entries, "%s: %q", d.name(a), a.badFormat)
+		d.problems.Add(problem.BadBboxFormat, d.entries, "%s: %q", d.name(a), a.badFormat)
 		return
 	}
 	if a.keys == 0 {
-		d.problems.Add(NullEntry, d.entries, "%s", d.name(a))
+		d.problems.Add(problem.NullEntry, d.entries, "%s", d.name(a))
 		return
 	}
 	if a.image == -1 {
-		d.problems.Add(UnknownImage, d.entries, "%s has no image_id", d.name(a))
+		d.problems.Add(problem.UnknownImageID, d.entries, "%s has no image_id", d.name(a))
 		return
 	}
 	if a.class == (use{-1, -1}) && !a.background {
-		d.problems.Add(NoClass, d.entries, "%s", d.name(a))
+		d.problems.Add(problem.NoClass, d.entries, "%s", d.name(a))
 		return
 	}
 	a.object.Image = a.image

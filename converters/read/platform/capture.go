@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/split"
 )
 
@@ -19,7 +20,7 @@ func (d *reader) splitConfig() error {
 	}
 	config, err := split.ParseConfig(text.Bytes())
 	if err != nil {
-		d.problems.Add(BadSplitConfig, 0, "%v", err)
+		d.problems.Add(problem.BadSplitConfig, 0, "%v", err)
 		return nil
 	}
 	d.c.Split = config

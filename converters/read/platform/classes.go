@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 )
 
 // maxClasses is more than any vocabulary that a classifier is trained on.
@@ -103,15 +104,15 @@ func (d *reader) settleClasses() (byID, byName map[string]int32) {
 			continue
 		}
 		if _, twice := byID[c.key]; twice {
-			d.problems.Add(DuplicateClass, order, "%s", c.ID)
+			d.problems.Add(problem.DuplicateClassID, order, "%s", c.ID)
 			continue
 		}
 		if c.Name == "" {
-			d.problems.Add(EmptyName, order, "%s", c.ID)
+			d.problems.Add(problem.EmptyClassName, order, "%s", c.ID)
 			c.Name = "class " + c.key
 		}
 		if _, twice := byName[c.Name]; twice {
-			d.problems.Add(DuplicateName, order, "%q", c.Name)
+			d.problems.Add(problem.DuplicateClassName, order, "%q", c.Name)
 		}
 		byID[c.key], byName[c.Name] = index, index
 		d.c.Classes = append(d.c.Classes, c.Class)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/split"
 )
 
@@ -24,7 +25,7 @@ var imageKeys = map[string]uint{
 // image reads one entry of images.
 func (d *reader) image() error {
 	if c, err := d.s.peek(); err != nil || c != '{' {
-		d.problems.Add(NoFileName, len(d.c.Images), "image %d of the list", len(d.c.Images)+1)
+		d.problems.Add(problem.NoFileName, len(d.c.Images), "image %d of the list", len(d.c.Images)+1)
 		return orSkip(err, d.s)
 	}
 	if len(d.c.Images) >= d.limits.Images {
@@ -71,7 +72,7 @@ func (d *reader) imageField(im *dataset.Image, key uint) (err error) {
 			return err
 		}
 		if im.Split = contract.Split(text); !split.Valid(im.Split) {
-			d.problems.Add(BadSplit, len(d.c.Images), "image %s: %q", d.imageName(), text)
+			d.problems.Add(problem.BadSplit, len(d.c.Images), "image %s: %q", d.imageName(), text)
 			im.Split = ""
 		}
 	case 6:
@@ -122,23 +123,23 @@ func (d *reader) addImage(im dataset.Image, first int, duplicate string) {
 		im.ID, im.Numeric = im.File, false
 	}
 	if im.ID == "" {
-		d.problems.Add(NoFileName, order, "image %d of the list", order+1)
+		d.problems.Add(problem.NoFileName, order, "image %d of the list", order+1)
 		d.c.Objects.Truncate(first)
 		return
 	}
 	if duplicate != "" {
-		d.problems.Add(DuplicateKey, order, "image %s: %q", im.ID, duplicate)
+		d.problems.Add(problem.DuplicateKey, order, "image %s: %q", im.ID, duplicate)
 	}
 	before := len(d.files)
 	d.files[im.File] = struct{}{}
 	if im.File == "" {
-		d.problems.Add(NoFileName, order, "image %s", im.ID)
+		d.problems.Add(problem.NoFileName, order, "image %s", im.ID)
 	} else if len(d.files) == before {
-		d.problems.Add(DuplicateFile, order, "%q", im.File)
+		d.problems.Add(problem.DuplicateFileName, order, "%q", im.File)
 	}
 	index := d.imageIndex([]byte(im.ID))
 	if d.listed[index] >= 0 {
-		d.problems.Add(DuplicateImage, order, "%s", im.ID)
+		d.problems.Add(problem.DuplicateImageID, order, "%s", im.ID)
 		d.c.Objects.Truncate(first)
 		return
 	}

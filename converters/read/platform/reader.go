@@ -161,7 +161,7 @@ func (d *reader) top() error {
 	return d.s.object(func(key []byte) error {
 		name := string(key)
 		if seen.again(topKeys[name]) {
-			d.problems.Add(DuplicateKey, 0, "top level: %q", name)
+			d.problems.Add(problem.DuplicateKey, 0, "top level: %q", name)
 		}
 		switch name {
 		case "dataset_id":

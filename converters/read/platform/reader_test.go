@@ -238,7 +238,7 @@ func TestOnlyWhatTheTaskUsesIsKept(t *testing.T) {
 		if got := dump(c); got != want {
 			t.Errorf("%s: %s, want %s", task, got, want)
 		}
-		if list := problems.Problems(); len(list) != 1 || list[0].Code != BadNumber.Code {
+		if list := problems.Problems(); len(list) != 1 || list[0].Code != problem.BadNumber.Code {
 			t.Errorf("%s: problems %+v", task, list)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 )
 
 // unknownClass marks an object whose class is not listed.
@@ -29,10 +30,10 @@ func (d *reader) useIndex(u use, background bool) int32 {
 // object: backgrounds, and annotations without their image or class.
 func (d *reader) resolve() {
 	if len(d.declared) == 0 {
-		d.problems.Add(NoClasses, 0, "classes and categories are empty")
+		d.problems.Add(problem.NoClasses, 0, "classes and categories are empty")
 	}
-	if len(d.c.Images) == 0 && d.problems.Count(NoFileName) == 0 {
-		d.problems.Add(NoImages, 0, "images is empty")
+	if len(d.c.Images) == 0 && d.problems.Count(problem.NoFileName) == 0 {
+		d.problems.Add(problem.NoImages, 0, "images is empty")
 	}
 	classOf := d.resolveUses()
 	for i := range d.c.Images {
@@ -41,7 +42,7 @@ func (d *reader) resolve() {
 			im.Label = classOf[im.Label]
 		}
 		if im.Label == unknownClass {
-			d.problems.Add(UnknownClass, i, "image %s", im.ID)
+			d.problems.Add(problem.UnknownClass, i, "image %s", im.ID)
 			im.Label = dataset.NoLabel
 		}
 	}
@@ -52,12 +53,12 @@ func (d *reader) resolve() {
 			o.Class = classOf[o.Class]
 		}
 		if d.listed[o.Image] < 0 {
-			d.problems.Add(UnknownImage, order, "%s names image %s", objectName(o, order), d.images.list[o.Image])
+			d.problems.Add(problem.UnknownImageID, order, "%s names image %s", objectName(o, order), d.images.list[o.Image])
 			return false
 		}
 		o.Image = d.listed[o.Image]
 		if o.Class == unknownClass {
-			d.problems.Add(UnknownClass, order, "%s of image %s", objectName(o, order), d.c.Images[o.Image].ID)
+			d.problems.Add(problem.UnknownClass, order, "%s of image %s", objectName(o, order), d.c.Images[o.Image].ID)
 			return false
 		}
 		if im := &d.c.Images[o.Image]; o.Class == dataset.Background && im.Label == dataset.NoLabel && !o.HasGeometry() {
@@ -92,7 +93,7 @@ func (d *reader) resolveUses() []int32 {
 		}
 		if index >= 0 && u.id >= 0 && u.name >= 0 && d.byName.list[u.name] != d.c.Classes[index].Name {
 			count := d.uses[u]
-			d.problems.AddN(ClassNameDiffers, count.n, count.first, "class_id %s is %q, not %q",
+			d.problems.AddN(problem.ClassNameDiffers, count.n, count.first, "class_id %s is %q, not %q",
 				d.classes.list[u.id], d.c.Classes[index].Name, d.byName.list[u.name])
 		}
 		classOf[i] = index

@@ -33,10 +33,6 @@ var Reader = plan.Reader{
 	Disputed: func(string, int) bool { return true },
 }
 
-// Renumbered is the problem of ids that COCO cannot have.
-var Renumbered = problem.Kind{Code: "image_ids_renumbered", Severity: problem.Info,
-	Message: "image ids are not whole numbers, which COCO needs; images are numbered in order"}
-
 // Write writes the plan's images and annotations to dir. A nil dir counts only.
 func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(done, total int)) ([]plan.Count, contract.ClassMap, error) {
 	w := &writer{Plan: p, tally: plan.NewTally(len(p.Catalog.Classes))}
@@ -82,7 +78,7 @@ func imageIDs(p *plan.Plan) []int64 {
 	for i, im := range p.Catalog.Images {
 		v, err := strconv.ParseInt(im.ID, 10, 64)
 		if err != nil || v < 0 || v > 1<<53 || strconv.FormatInt(v, 10) != im.ID {
-			p.Problems.AddN(Renumbered, len(p.Images), 0, "%q", im.ID)
+			p.Problems.AddN(problem.ImageIDsRenumbered, len(p.Images), 0, "%q", im.ID)
 			for k := range ids {
 				ids[k] = int64(k) + 1
 			}

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/images/imagefile"
 	"github.com/vision-platform/trainer-agent/converters/write/plan"
 	"github.com/vision-platform/trainer-agent/converters/write/staging"
@@ -68,8 +69,8 @@ func classify(p *plan.Plan) []int {
 			labels = append(labels, class)
 		}
 	}
-	if len(kept) == 0 && len(p.Images) > 0 && p.Problems.Count(MultiLabel)+p.Problems.Count(OnlyObjects) == 0 {
-		p.Problems.AddN(NothingLabelled, len(p.Images), 0, "none of %d", len(p.Images))
+	if len(kept) == 0 && len(p.Images) > 0 && p.Problems.Count(problem.SeveralLabels)+p.Problems.Count(problem.ObjectsWithoutClassLabel) == 0 {
+		p.Problems.AddN(problem.NoClassLabels, len(p.Images), 0, "none of %d", len(p.Images))
 	}
 	p.Images = kept
 	return labels
@@ -88,7 +89,7 @@ func classMap(p *plan.Plan, labels []int) (contract.ClassMap, map[int]int) {
 	var names []string
 	for i, c := range p.Catalog.Classes {
 		if !used[i] {
-			p.Problems.Add(UnusedClass, i, "%q", c.Name)
+			p.Problems.Add(problem.ClassWithoutImages, i, "%q", c.Name)
 			continue
 		}
 		index[i] = len(names)
@@ -99,7 +100,7 @@ func classMap(p *plan.Plan, labels []int) (contract.ClassMap, map[int]int) {
 		m.Classes[i].Folder = folder
 	}
 	if len(names) == 1 {
-		p.Problems.Add(OneClass, 0, "%q", names[0])
+		p.Problems.Add(problem.SingleClass, 0, "%q", names[0])
 	}
 	return m, index
 }

@@ -20,21 +20,6 @@ type Reader struct {
 	Disputed func(format string, orientation int) bool
 }
 
-// The problems of images that a reader does not take.
-var (
-	TooSmall = problem.Kind{Code: "image_too_small", Severity: problem.Warning,
-		Message: "images have a side of less than 10 pixels, which Ultralytics drops; they are left out"}
-	TooLarge = problem.Kind{Code: "image_too_large", Severity: problem.Warning,
-		Message: "images have more pixels than Pillow opens (a decompression bomb to it); they are left out"}
-	Converted = problem.Kind{Code: "image_converted", Severity: problem.Info,
-		Message: "images are in a format that not every reader takes and are written as PNG"}
-	Unreadable = problem.Kind{Code: "unreadable_format", Severity: problem.Warning,
-		Message: "images are in a format that the reader does not take and that cannot be converted here; they are left out",
-		Hint:    "Convert them to JPEG or PNG."}
-	Turned = problem.Kind{Code: "orientation_baked", Severity: problem.Info,
-		Message: "images have an EXIF orientation on which readers disagree; they are written upright as PNG"}
-)
-
 // maxOpened is twice Pillow's MAX_IMAGE_PIXELS: beyond it Image.open raises.
 const maxOpened = 2 * (1 << 30 / 4 / 3)
 
@@ -54,13 +39,13 @@ func (p *Plan) Select(ctx context.Context, files []images.File, r Reader) error 
 		im := Image{Index: i, Path: f.Path, Rel: f.Rel, Width: f.Width, Height: f.Height}
 		switch {
 		case min(f.Width, f.Height) < r.MinSide:
-			p.Problems.Add(TooSmall, i, "%q is %dx%d", f.Rel, f.Width, f.Height)
+			p.Problems.Add(problem.ImageTooSmall, i, "%q is %dx%d", f.Rel, f.Width, f.Height)
 			continue
 		case f.Width*f.Height > maxOpened:
-			p.Problems.Add(TooLarge, i, "%q is %dx%d", f.Rel, f.Width, f.Height)
+			p.Problems.Add(problem.ImageTooLarge, i, "%q is %dx%d", f.Rel, f.Width, f.Height)
 			continue
 		case !r.Formats[f.Format] && !decodable[f.Format]:
-			p.Problems.Add(Unreadable, i, "%q is %s", f.Rel, f.Format)
+			p.Problems.Add(problem.UnreadableFormat, i, "%q is %s", f.Rel, f.Format)
 			continue
 		case !r.Formats[f.Format] || (r.disputed(f) && decodable[f.Format]):
 			im.Mode = Convert
@@ -102,15 +87,15 @@ func (p *Plan) verify(ctx context.Context, files []images.File, r Reader) error 
 		f := files[im.Index]
 		switch {
 		case errors.Is(wrong[i], imagefile.ErrUnsupported):
-			p.Problems.Add(Unreadable, im.Index, "%q: %v", f.Rel, wrong[i])
+			p.Problems.Add(problem.UnreadableFormat, im.Index, "%q: %v", f.Rel, wrong[i])
 			continue
 		case wrong[i] != nil:
-			p.Problems.Add(images.Broken, im.Index, "%q: %v", f.Rel, wrong[i])
+			p.Problems.Add(problem.BrokenImage, im.Index, "%q: %v", f.Rel, wrong[i])
 			continue
 		case im.Mode == Convert && r.Formats[f.Format]:
-			p.Problems.Add(Turned, im.Index, "%q", f.Rel)
+			p.Problems.Add(problem.OrientationBaked, im.Index, "%q", f.Rel)
 		case im.Mode == Convert:
-			p.Problems.Add(Converted, im.Index, "%q is %s", f.Rel, f.Format)
+			p.Problems.Add(problem.ImageConverted, im.Index, "%q is %s", f.Rel, f.Format)
 		}
 		kept = append(kept, im)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/labels"
 	"github.com/vision-platform/trainer-agent/converters/write/plan"
 )
@@ -67,7 +68,7 @@ func (w *writer) classNames() []string {
 	}
 	if len(names) > 0 && strings.HasPrefix(names[0], "n0") {
 		names[0] = "class " + names[0]
-		w.Problems.Add(CodeName, 0, "%q is %q in data.yaml", w.Catalog.Classes[0].Name, names[0])
+		w.Problems.Add(problem.ImageNetCodeName, 0, "%q is %q in data.yaml", w.Catalog.Classes[0].Name, names[0])
 	}
 	return names
 }

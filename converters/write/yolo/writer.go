@@ -38,16 +38,6 @@ var Reader = plan.Reader{
 	},
 }
 
-// The problems of YOLO labels.
-var (
-	Duplicate = problem.Kind{Code: "duplicate_object", Severity: problem.Info,
-		Message: "objects are the same as another of their image and are left out, as the reader would"}
-	CodeName = problem.Kind{Code: "imagenet_code_name", Severity: problem.Info,
-		Message: "first class names look like ImageNet codes to Ultralytics and are renamed for it"}
-	NoFlip = problem.Kind{Code: "no_flip_idx", Severity: problem.Info,
-		Message: "skeletons have points without names, so which of them mirror each other is not known; Ultralytics then trains without horizontal flips"}
-)
-
 type writer struct {
 	*plan.Plan
 	dir   *staging.Dir
@@ -72,7 +62,7 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 	w := &writer{p, dir, plan.NewTally(len(p.Catalog.Classes))}
 	p.Mirror()
 	if p.Rules.Skeleton.Points > 0 && p.Rules.Skeleton.Flip == nil {
-		p.Problems.Add(NoFlip, 0, "%d points", p.Rules.Skeleton.Points)
+		p.Problems.Add(problem.NoFlipIdx, 0, "%d points", p.Rules.Skeleton.Points)
 	}
 	lanes := p.Lanes(labelFolder, labelWeight)
 	told := progress
@@ -110,7 +100,7 @@ func (w *writer) label(l *labeler, f *staging.Folder, im *plan.Image) error {
 	l.start(im.Width, im.Height)
 	for k := range l.clean {
 		if !l.add(&l.clean[k]) {
-			w.Problems.Add(Duplicate, l.clean[k].Index, "image %s", w.Catalog.Images[im.Index].ID)
+			w.Problems.Add(problem.DuplicateObject, l.clean[k].Index, "image %s", w.Catalog.Images[im.Index].ID)
 		}
 	}
 	w.tally.Add(im.Split, l.classes)

@@ -1,4 +1,4 @@
-package read
+package yolo
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 )
 
 // LabelPath is Ultralytics' rule: the last /images/ of the path becomes
@@ -26,33 +27,33 @@ func LabelPath(image string) string {
 }
 
 // labels reads the label file of every image.
-func (r *yoloReader) labels() error {
+func (r *reader) labels() error {
 	r.highest = -1
 	var missing []int
 	for i, im := range r.c.Images {
 		name := LabelPath(im.File)
-		if !r.t.Has(name) {
+		if !r.Has(name) {
 			missing = append(missing, i)
 			continue
 		}
-		info, err := os.Stat(r.t.Path(name))
+		info, err := os.Stat(r.Path(name))
 		if err != nil {
 			return fmt.Errorf("reading a label file: %w", err)
 		}
 		if info.Size() > maxConfigBytes {
-			r.problems.Add(BadRow, i, "%s has %d bytes", name, info.Size())
+			r.problems.Add(problem.BadLabelRow, i, "%s has %d bytes", name, info.Size())
 			continue
 		}
-		text, err := os.ReadFile(r.t.Path(name))
+		text, err := os.ReadFile(r.Path(name))
 		if err != nil {
 			return fmt.Errorf("reading a label file: %w", err)
 		}
 		r.labelled++
 		r.file(int32(i), name, strings.TrimPrefix(string(text), "\ufeff"))
 	}
-	kind := NoLabel
+	kind := problem.NoLabelFile
 	if r.labelled == 0 {
-		kind = NoLabels
+		kind = problem.NoLabelFiles
 	}
 	for _, i := range missing {
 		r.problems.Add(kind, i, "%q", LabelPath(r.c.Images[i].File))
@@ -60,7 +61,7 @@ func (r *yoloReader) labels() error {
 	return nil
 }
 
-func (r *yoloReader) file(image int32, name, text string) {
+func (r *reader) file(image int32, name, text string) {
 	for n, line := range strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' }) {
 		fields := strings.Fields(line)
 		if len(fields) == 0 {
@@ -68,7 +69,7 @@ func (r *yoloReader) file(image int32, name, text string) {
 		}
 		o, wrong := r.row(fields)
 		if wrong != "" {
-			r.problems.Add(BadRow, int(image), "%s row %d %s", path.Base(name), n+1, wrong)
+			r.problems.Add(problem.BadLabelRow, int(image), "%s row %d %s", path.Base(name), n+1, wrong)
 			continue
 		}
 		o.Image, o.ID = image, dataset.NoID
@@ -81,7 +82,7 @@ func (r *yoloReader) file(image int32, name, text string) {
 const tolerance = 0.01
 
 // row reads one row as verify_image_label does, or says what is wrong with it.
-func (r *yoloReader) row(fields []string) (o dataset.Object, wrong string) {
+func (r *reader) row(fields []string) (o dataset.Object, wrong string) {
 	values := make([]float64, len(fields))
 	for i, f := range fields {
 		v, err := strconv.ParseFloat(f, 64)
@@ -97,7 +98,7 @@ func (r *yoloReader) row(fields []string) (o dataset.Object, wrong string) {
 	o.Class, o.Format = int32(class), dataset.CXCYWHNormalized
 	points := values[1:]
 	switch {
-	case r.task == contract.TaskPoseEstimation:
+	case r.Task == contract.TaskPoseEstimation:
 		return r.pose(o, points)
 	case len(points) == 4:
 		return r.box(o, points)
@@ -110,7 +111,7 @@ func (r *yoloReader) row(fields []string) (o dataset.Object, wrong string) {
 	return o, ""
 }
 
-func (r *yoloReader) box(o dataset.Object, points []float64) (dataset.Object, string) {
+func (r *reader) box(o dataset.Object, points []float64) (dataset.Object, string) {
 	if outOfRange(points) || points[2] < 0 || points[3] < 0 {
 		return o, "has a coordinate outside of 0 to 1"
 	}
@@ -119,7 +120,7 @@ func (r *yoloReader) box(o dataset.Object, points []float64) (dataset.Object, st
 	return o, ""
 }
 
-func (r *yoloReader) pose(o dataset.Object, values []float64) (dataset.Object, string) {
+func (r *reader) pose(o dataset.Object, values []float64) (dataset.Object, string) {
 	if len(r.config.KptShape) != 2 || r.config.KptShape[0] < 1 || (r.config.KptShape[1] != 2 && r.config.KptShape[1] != 3) {
 		return o, "is for a pose, and data.yaml has no kpt_shape"
 	}

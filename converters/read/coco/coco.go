@@ -1,4 +1,4 @@
-package read
+package coco
 
 import (
 	"bytes"
@@ -13,29 +13,29 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
-	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
 	"github.com/vision-platform/trainer-agent/converters/read/platform"
 )
 
 // maxCOCOFiles bounds the JSON files that are looked into.
 const maxCOCOFiles = 64
 
-// recogniseCOCO takes annotations/*.json and {split}/*.json files that have
+// Recognise takes annotations/*.json and {split}/*.json files that have
 // images and annotations. Where there are instances_*, captions_* and
 // person_keypoints_*, the ones that fit the task count.
-func recogniseCOCO(t *images.Tree, names []string, task contract.TaskType) *Layout {
+func Recognise(f *layout.Folder) (*layout.Layout, error) {
 	var found []string
-	for _, name := range names {
-		if strings.HasSuffix(strings.ToLower(name), ".json") && strings.Count(name, "/") <= 1 && len(found) < maxCOCOFiles && looksLikeCOCO(t.Path(name)) {
+	for _, name := range f.Names() {
+		if strings.HasSuffix(strings.ToLower(name), ".json") && strings.Count(name, "/") <= 1 && len(found) < maxCOCOFiles && looksLikeCOCO(f.Path(name)) {
 			found = append(found, name)
 		}
 	}
-	if found = fitting(found, task); len(found) == 0 {
-		return nil
+	if found = fitting(found, f.Task); len(found) == 0 {
+		return nil, nil
 	}
-	return &Layout{Name: "coco", Annotations: t.Path(found[0]), read: func(problems *problem.List) (*dataset.Catalog, error) {
-		return readCOCO(t, found, task, problems)
-	}}
+	return &layout.Layout{Name: "coco", Annotations: f.Path(found[0]), Read: func(problems *problem.List) (*dataset.Catalog, error) {
+		return read(f, found, problems)
+	}}, nil
 }
 
 // fitting are the files for the task, where the names say what they are for.
@@ -80,17 +80,17 @@ func looksLikeCOCO(file string) bool {
 	return keys >= 2
 }
 
-// readCOCO reads one file, or one for each split, into one catalog.
-func readCOCO(t *images.Tree, files []string, task contract.TaskType, problems *problem.List) (*dataset.Catalog, error) {
+// read reads one file, or one for each split, into one catalog.
+func read(f *layout.Folder, files []string, problems *problem.List) (*dataset.Catalog, error) {
 	var all *dataset.Catalog
 	known := make(map[string]bool) // image ids of the files before
 	for _, file := range files {
-		c, err := platform.ReadFile(t.Path(file), task, problems)
+		c, err := platform.ReadFile(f.Path(file), f.Task, problems)
 		if err != nil {
 			return nil, err
 		}
-		split := cmp.Or(splitOf(strings.TrimSuffix(path.Base(file), path.Ext(file))), splitOf(path.Dir(file)))
-		dir := imageFolder(t, c, file)
+		split := cmp.Or(layout.SplitOf(strings.TrimSuffix(path.Base(file), path.Ext(file))), layout.SplitOf(path.Dir(file)))
+		dir := imageFolder(f, c, file)
 		prefix := unlike(c, known, "", string(split), file)
 		for i := range c.Images {
 			im := &c.Images[i]
@@ -105,7 +105,7 @@ func readCOCO(t *images.Tree, files []string, task contract.TaskType, problems *
 		}
 		join(all, c, file, problems)
 	}
-	settle(all, problems)
+	layout.Settle(all, problems)
 	all.Arrange()
 	return all, nil
 }
@@ -125,23 +125,21 @@ func unlike(c *dataset.Catalog, known map[string]bool, prefixes ...string) strin
 }
 
 // imageFolder is the folder in which most of the file's images are.
-func imageFolder(t *images.Tree, c *dataset.Catalog, file string) string {
+func imageFolder(f *layout.Folder, c *dataset.Catalog, file string) string {
 	dirs := []string{path.Dir(file), "images", "."}
 	stem := strings.TrimSuffix(path.Base(file), path.Ext(file))
 	if _, rest, ok := strings.Cut(stem, "_"); ok { // instances_train2017
 		dirs = append(dirs, rest, "images/"+rest)
 	}
-	for word, split := range splitNames {
-		if split == splitOf(stem) {
-			dirs = append(dirs, word, "images/"+word)
-		}
+	for _, word := range layout.Words(layout.SplitOf(stem)) {
+		dirs = append(dirs, word, "images/"+word)
 	}
 	slices.Sort(dirs[3:])
 	best, bestHits := ".", 0
 	for _, dir := range dirs {
 		hits := 0
 		for _, im := range c.Images {
-			if t.Has(path.Join(dir, im.File)) {
+			if f.Has(path.Join(dir, im.File)) {
 				hits++
 			}
 		}
@@ -159,7 +157,7 @@ func join(all, c *dataset.Catalog, file string, problems *problem.List) {
 	})
 	if !same {
 		text, _ := json.Marshal(len(c.Classes))
-		problems.Add(ClassesDiffer, 0, "%s has %s, the first file %d, or with other names", file, text, len(all.Classes))
+		problems.Add(problem.CategoriesDiffer, 0, "%s has %s, the first file %d, or with other names", file, text, len(all.Classes))
 		return
 	}
 	known := make(map[string]bool, len(all.Images))
@@ -169,7 +167,7 @@ func join(all, c *dataset.Catalog, file string, problems *problem.List) {
 	first := int32(len(all.Images))
 	for i, im := range c.Images {
 		if known[im.File] {
-			problems.Add(TwoSplits, i, "%q", im.File)
+			problems.Add(problem.ImageInTwoSplits, i, "%q", im.File)
 		}
 		all.Images = append(all.Images, im)
 	}

@@ -1,4 +1,4 @@
-package read
+package yolo
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
-	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
 )
 
 // yoloConfig is data.yaml.
@@ -30,53 +30,53 @@ type yoloConfig struct {
 	FlipIdx    []int `yaml:"flip_idx"`
 }
 
-// recogniseYOLO takes a folder with a data.yaml (any name) that has train and
+// Recognise takes a folder with a data.yaml (any name) that has train and
 // val, or with images/{train,val} and labels/.
-func recogniseYOLO(t *images.Tree, names []string, task contract.TaskType) *Layout {
-	if task == contract.TaskImageClassification || task == contract.TaskZeroShotClassification {
-		return nil
+func Recognise(f *layout.Folder) (*layout.Layout, error) {
+	if f.Classifies() {
+		return nil, nil
 	}
-	for _, name := range names {
+	for _, name := range f.Names() {
 		ext := strings.ToLower(path.Ext(name))
 		if (ext != ".yaml" && ext != ".yml") || strings.Contains(name, "/") {
 			continue
 		}
-		config, err := readConfig(t.Path(name))
+		config, err := readConfig(f.Path(name))
 		switch {
 		case errors.Is(err, errConfig):
-			return &Layout{Name: "yolo", Annotations: t.Path(name), read: func(*problem.List) (*dataset.Catalog, error) {
+			return &layout.Layout{Name: "yolo", Annotations: f.Path(name), Read: func(*problem.List) (*dataset.Catalog, error) {
 				return nil, contract.Failf(contract.CodeDatasetInvalid, "%s cannot be read: %w.", name, err).
 					WithHint("It needs train, val and names as Ultralytics has them; write it again with a YAML library.")
-			}}
+			}}, nil
 		case err != nil || (config.Names == nil && config.NC == 0) || config.Train == nil:
 			continue
 		}
-		return yoloLayout(t, names, t.Path(name), *config, task)
+		return of(f, f.Path(name), *config), nil
 	}
-	if len(below(names, "labels")) == 0 || len(below(names, "images")) == 0 {
-		return nil
+	if len(f.Below("labels")) == 0 || len(f.Below("images")) == 0 {
+		return nil, nil
 	}
 	config := yoloConfig{Train: "images"}
-	if len(below(names, "images/train")) > 0 {
+	if len(f.Below("images/train")) > 0 {
 		config.Train = "images/train"
 		for _, dir := range []string{"val", "valid", "validation"} {
-			if config.Val == nil && len(below(names, "images/"+dir)) > 0 {
+			if config.Val == nil && len(f.Below("images/"+dir)) > 0 {
 				config.Val = "images/" + dir
 			}
 		}
-		if len(below(names, "images/test")) > 0 {
+		if len(f.Below("images/test")) > 0 {
 			config.Test = "images/test"
 		}
 	}
-	return yoloLayout(t, names, "", config, task)
+	return of(f, "", config), nil
 }
 
-func yoloLayout(t *images.Tree, names []string, file string, config yoloConfig, task contract.TaskType) *Layout {
+func of(f *layout.Folder, file string, config yoloConfig) *layout.Layout {
 	if config.Val == nil {
 		config.Val = config.Validation
 	}
-	return &Layout{Name: "yolo", Annotations: file, read: func(problems *problem.List) (*dataset.Catalog, error) {
-		r := &yoloReader{t: t, names: names, config: config, task: task, problems: problems, c: new(dataset.Catalog)}
+	return &layout.Layout{Name: "yolo", Annotations: file, Read: func(problems *problem.List) (*dataset.Catalog, error) {
+		r := &reader{Folder: f, config: config, problems: problems, c: new(dataset.Catalog)}
 		return r.read()
 	}}
 }

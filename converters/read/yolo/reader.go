@@ -1,4 +1,4 @@
-package read
+package yolo
 
 import (
 	"encoding/json"
@@ -15,6 +15,7 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
 )
 
 // maxConfigBytes bounds data.yaml and a label file, maxListBytes an image list,
@@ -25,11 +26,9 @@ const (
 	maxPathBytes   = 4096
 )
 
-type yoloReader struct {
-	t        *images.Tree
-	names    []string
+type reader struct {
+	*layout.Folder
 	config   yoloConfig
-	task     contract.TaskType
 	problems *problem.List
 	c        *dataset.Catalog
 	highest  int // class number in a label
@@ -37,7 +36,7 @@ type yoloReader struct {
 	numbers  dataset.Slab[float64]
 }
 
-func (r *yoloReader) read() (*dataset.Catalog, error) {
+func (r *reader) read() (*dataset.Catalog, error) {
 	split := make(map[string]contract.Split)
 	for _, part := range []struct {
 		split contract.Split
@@ -48,12 +47,12 @@ func (r *yoloReader) read() (*dataset.Catalog, error) {
 			return nil, err
 		}
 		if len(list) == 0 && part.value != nil {
-			r.problems.Add(NothingThere, slices.Index(contract.Splits, part.split), "%s: %v", part.split, part.value)
+			r.problems.Add(problem.NoImagesThere, slices.Index(contract.Splits, part.split), "%s: %v", part.split, part.value)
 		}
 		for _, name := range list {
 			if before, twice := split[name]; twice {
 				if before != part.split {
-					r.problems.Add(TwoSplits, len(r.c.Images), "%q", name)
+					r.problems.Add(problem.ImageInTwoSplits, len(r.c.Images), "%q", name)
 				}
 				continue
 			}
@@ -70,14 +69,14 @@ func (r *yoloReader) read() (*dataset.Catalog, error) {
 	}
 	r.classes()
 	r.c.Flip = r.config.FlipIdx
-	settle(r.c, r.problems)
+	layout.Settle(r.c, r.problems)
 	r.c.Arrange()
 	return r.c, nil
 }
 
 // images are the files of one entry of data.yaml: a folder, a list file, or
 // several of them.
-func (r *yoloReader) images(value any) ([]string, error) {
+func (r *reader) images(value any) ([]string, error) {
 	var out []string
 	switch v := value.(type) {
 	case nil:
@@ -97,13 +96,13 @@ func (r *yoloReader) images(value any) ([]string, error) {
 
 // entry resolves one folder or list. Paths of another machine are common in
 // data.yaml: leading parts are dropped until something is there.
-func (r *yoloReader) entry(value string) ([]string, error) {
+func (r *reader) entry(value string) ([]string, error) {
 	for _, candidate := range []string{path.Join(r.config.Path, value), value} {
 		for name := range tails(candidate) {
-			if r.t.Has(name) && strings.EqualFold(path.Ext(name), ".txt") {
+			if r.Has(name) && strings.EqualFold(path.Ext(name), ".txt") {
 				return r.list(name)
 			}
-			if list := below(r.names, name); len(list) > 0 {
+			if list := r.Below(name); len(list) > 0 {
 				return slices.DeleteFunc(slices.Clone(list), func(n string) bool { return !images.IsImage(n) }), nil
 			}
 		}
@@ -112,15 +111,15 @@ func (r *yoloReader) entry(value string) ([]string, error) {
 }
 
 // list reads a file of image paths.
-func (r *yoloReader) list(name string) ([]string, error) {
-	info, err := os.Stat(r.t.Path(name))
+func (r *reader) list(name string) ([]string, error) {
+	info, err := os.Stat(r.Path(name))
 	if err != nil {
 		return nil, fmt.Errorf("reading an image list: %w", err)
 	}
 	if info.Size() > maxListBytes {
 		return nil, contract.Failf(contract.CodeDatasetTooLarge, "The image list %s has %d bytes.", name, info.Size())
 	}
-	text, err := os.ReadFile(r.t.Path(name))
+	text, err := os.ReadFile(r.Path(name))
 	if err != nil {
 		return nil, fmt.Errorf("reading an image list: %w", err)
 	}
@@ -133,18 +132,18 @@ func (r *yoloReader) list(name string) ([]string, error) {
 		if found := r.resolve(line, path.Dir(name)); found != "" {
 			out = append(out, found)
 		} else {
-			r.problems.Add(BadList, i, "%s:%d %q", name, i+1, line)
+			r.problems.Add(problem.ListedImageMissing, i, "%s:%d %q", name, i+1, line)
 		}
 	}
 	return out, nil
 }
 
-func (r *yoloReader) resolve(line, dir string) string {
-	if name := path.Join(dir, line); strings.HasPrefix(line, "./") && r.t.Has(name) {
+func (r *reader) resolve(line, dir string) string {
+	if name := path.Join(dir, line); strings.HasPrefix(line, "./") && r.Has(name) {
 		return name
 	}
 	for name := range tails(line) {
-		if r.t.Has(name) {
+		if r.Has(name) {
 			return name
 		}
 	}
@@ -166,7 +165,7 @@ func tails(name string) iter.Seq[string] {
 }
 
 // classes names the classes; numbers beyond nc were reported as bad rows.
-func (r *yoloReader) classes() {
+func (r *reader) classes() {
 	names := map[int]string{}
 	switch v := r.config.Names.(type) {
 	case []any:
@@ -177,7 +176,7 @@ func (r *yoloReader) classes() {
 		for _, key := range slices.Sorted(maps.Keys(v)) {
 			i, err := strconv.Atoi(key)
 			if err != nil || i < 0 {
-				r.problems.Add(BadClassKey, 0, "%q", key)
+				r.problems.Add(problem.BadClassNumber, 0, "%q", key)
 				continue
 			}
 			names[i] = className(v[key])
@@ -195,7 +194,7 @@ func (r *yoloReader) classes() {
 		name := names[i]
 		if name == "" {
 			name = fmt.Sprint("class ", i)
-			r.problems.Add(UnnamedClass, i, "%d", i)
+			r.problems.Add(problem.ClassWithoutName, i, "%d", i)
 		}
 		r.c.Classes = append(r.c.Classes, dataset.Class{ID: json.RawMessage(strconv.Itoa(i)), Name: name})
 	}
@@ -210,12 +209,12 @@ func className(v any) string {
 }
 
 // classFile reads the names that labelling tools leave beside the labels.
-func (r *yoloReader) classFile() []string {
+func (r *reader) classFile() []string {
 	for _, name := range []string{"classes.txt", "labels/classes.txt", "obj.names"} {
-		if !r.t.Has(name) {
+		if !r.Has(name) {
 			continue
 		}
-		text, err := os.ReadFile(r.t.Path(name))
+		text, err := os.ReadFile(r.Path(name))
 		if err != nil || len(text) > maxConfigBytes {
 			continue
 		}

@@ -1,4 +1,4 @@
-package read
+package folders
 
 import (
 	"encoding/json"
@@ -11,26 +11,27 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
 )
 
-// recogniseFolders takes {split}/{class}/…/image, or {class}/…/image without
+// Recognise takes {split}/{class}/…/image, or {class}/…/image without
 // splits. The class is the first folder, as in torchvision.
-func recogniseFolders(_ *images.Tree, names []string, task contract.TaskType) *Layout {
-	if task != contract.TaskImageClassification && task != contract.TaskZeroShotClassification {
-		return nil
+func Recognise(f *layout.Folder) (*layout.Layout, error) {
+	if !f.Classifies() {
+		return nil, nil
 	}
 	var c dataset.Catalog
 	folders := make(map[string]int)
 	for _, withSplits := range []bool{true, false} {
 		c.Images = nil
-		for _, name := range names {
+		for _, name := range f.Names() {
 			parts := strings.Split(name, "/")
 			if !images.IsImage(name) || strings.HasPrefix(path.Base(name), ".") || hidden(parts) {
 				continue
 			}
 			split, at := contract.Split(""), 0
 			if withSplits {
-				if split = splitNames[parts[0]]; split == "" {
+				if split = layout.OnlySplit(parts[0]); split == "" {
 					continue
 				}
 				at = 1
@@ -42,12 +43,12 @@ func recogniseFolders(_ *images.Tree, names []string, task contract.TaskType) *L
 			c.Images = append(c.Images, dataset.Image{ID: name, File: name, Split: split})
 		}
 		if len(c.Images) > 0 {
-			return &Layout{Name: "imagefolder", read: func(problems *problem.List) (*dataset.Catalog, error) {
+			return &layout.Layout{Name: "imagefolder", Read: func(problems *problem.List) (*dataset.Catalog, error) {
 				return folderCatalog(&c, folders, withSplits, problems), nil
-			}}
+			}}, nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func hidden(parts []string) bool {
@@ -72,7 +73,7 @@ func folderCatalog(c *dataset.Catalog, folders map[string]int, withSplits bool, 
 	for i := range c.Images {
 		c.Images[i].Label = int32(folders[strings.Split(c.Images[i].File, "/")[at]])
 	}
-	settle(c, problems)
+	layout.Settle(c, problems)
 	c.Arrange()
 	return c
 }

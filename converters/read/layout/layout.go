@@ -1,0 +1,60 @@
+// Package layout is what the readers of the field's layouts share: the folder as
+// they see it, the words that name a split, and how a split that a dataset has is
+// kept.
+//
+// It promises that a word means the same in every layout. It leaves to each reader
+// what makes a folder its layout.
+package layout
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/images"
+)
+
+// Layout is a recognised dataset.
+type Layout struct {
+	Name        string // as convert says it: "yolo", "coco", "imagefolder", …
+	Annotations string // absolute path of the file that leads to the rest; empty for folders
+	// Read reads the dataset. Names of image files are relative to its root.
+	Read func(*problem.List) (*dataset.Catalog, error)
+}
+
+// Folder is a dataset's folder as a reader sees it.
+type Folder struct {
+	*images.Tree
+	Task  contract.TaskType
+	names []string // sorted
+}
+
+// Open is the folder of a tree, for a task.
+func Open(t *images.Tree, task contract.TaskType) *Folder {
+	return &Folder{Tree: t, Task: task, names: t.Names()}
+}
+
+// Names are all files, sorted.
+func (f *Folder) Names() []string { return f.names }
+
+// Classifies reports whether the task is about whole images.
+func (f *Folder) Classifies() bool {
+	return f.Task == contract.TaskImageClassification || f.Task == contract.TaskZeroShotClassification
+}
+
+// Below are the names in a folder and its sub-folders; the empty folder is the
+// root.
+func (f *Folder) Below(dir string) []string {
+	if dir = path.Clean(dir); dir == "." {
+		return f.names
+	}
+	from, _ := slices.BinarySearch(f.names, dir+"/")
+	to := from
+	for to < len(f.names) && strings.HasPrefix(f.names[to], dir+"/") {
+		to++
+	}
+	return f.names[from:to]
+}
