@@ -35,7 +35,7 @@ PYLINTERS := ruff==0.17.6 mypy==2.4.1
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
-.PHONY: help build images venv venv-all demo test test-go test-python bench release prometheus lint fmt clean
+.PHONY: help build images venv venv-all demo check test test-go test-python bench release prometheus lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,17 +62,22 @@ venv-all: ## make .venv with the requirements of every trainer and of the tests
 demo: build venv ## run a real training job end to end (FRAMEWORK=ultralytics|timm|huggingface, KEEP=1 leaves the page open)
 	bin/trainer-sandbox demo --agent bin/trainer-agent --python $(VENV)/bin/python --framework $(FRAMEWORK) $(if $(KEEP),--keep)
 
-test: build venv-all test-go test-python ## set up everything and run every test
+test: build venv-all test-go test-python ## set up everything and run every test; says at its end what was skipped and what takes longest
 
-test-go:
+test-go: .tools/gotestsum
 	@echo "== go test $(or $(RACE),(no C compiler: without the race detector))"
 	go vet ./...
-	go test $(RACE) -timeout 20m ./...
+	@mkdir -p dist; .tools/gotestsum --format pkgname --jsonfile dist/go-test.json -- $(RACE) -timeout 20m ./...
+	@echo "== slowest tests (package, test, seconds)"; .tools/gotestsum tool slowest --jsonfile dist/go-test.json --threshold 10s --num 15
 	@go test -count=1 -run TestCorpus -v ./agent/diagnose | sed -n '/^Diagnosis of/,/^---/p' | grep -v '^---'
+
+# Without frameworks, browser and images: the packages whose tests need none of them.
+check: lint .tools/gotestsum ## lint and the tests that need no framework, browser or image (minutes)
+	.tools/gotestsum --format pkgname -- -timeout 10m ./agent/... ./contract/... ./converters/... ./deploy/... ./trainers/kit/... ./cmd/trainer-agent/manifest ./cmd/trainer-sandbox/backend
 
 test-python:
 	@echo "== Python tests of the trainers"
-	$(TRAINER_VENV)/bin/python -m pytest -q trainers/tests
+	$(TRAINER_VENV)/bin/python -m pytest -q -rs --durations=10 trainers/tests
 
 bench: build venv-all ## compare with the named peers and write docs/benchmarks.md (an hour; needs apt's tini, dumb-init, catatonit, and root)
 	@mkdir -p .bench; set -o pipefail; { \
@@ -88,6 +93,9 @@ bench: build venv-all ## compare with the named peers and write docs/benchmarks.
 
 release: .tools/go-licenses ## binaries for linux and darwin with checksums, SBOMs and licences below dist/release (CHECK=1 builds twice and compares)
 	$(PYTHON) release/release.py --version $(VERSION) --commit $(COMMIT) --go-licenses .tools/go-licenses $(if $(CHECK),--twice) $(addprefix --platform ,$(PLATFORM)) $(addprefix --out ,$(OUT))
+
+.tools/gotestsum:
+	GOBIN=$(abspath .tools) go install gotest.tools/gotestsum@v1.13.0
 
 .tools/go-licenses:
 	GOBIN=$(abspath .tools) go install github.com/google/go-licenses@v1.6.0
