@@ -10,6 +10,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 	kueue "sigs.k8s.io/kueue/apis/kueue/v1beta1"
 	"sigs.k8s.io/yaml"
@@ -19,12 +20,14 @@ import (
 
 // kinds that the manifests use; kustomizations are kustomize's own.
 var kinds = map[string]func() any{
-	"ConfigMap":      func() any { return new(corev1.ConfigMap) },
-	"Job":            func() any { return new(batchv1.Job) },
-	"JobSet":         func() any { return new(jobset.JobSet) },
-	"LocalQueue":     func() any { return new(kueue.LocalQueue) },
-	"Service":        func() any { return new(corev1.Service) },
-	"ServiceAccount": func() any { return new(corev1.ServiceAccount) },
+	"ConfigMap":             func() any { return new(corev1.ConfigMap) },
+	"NetworkPolicy":         func() any { return new(networkingv1.NetworkPolicy) },
+	"PersistentVolumeClaim": func() any { return new(corev1.PersistentVolumeClaim) },
+	"Job":                   func() any { return new(batchv1.Job) },
+	"JobSet":                func() any { return new(jobset.JobSet) },
+	"LocalQueue":            func() any { return new(kueue.LocalQueue) },
+	"Service":               func() any { return new(corev1.Service) },
+	"ServiceAccount":        func() any { return new(corev1.ServiceAccount) },
 }
 
 func manifests(t *testing.T) []string {

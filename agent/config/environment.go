@@ -84,6 +84,10 @@ type Environment struct {
 	MasterAddr      string `envconfig:"MASTER_ADDR" group:"nodes" pattern:"^[A-Za-z0-9.:-]{1,253}$" expect:"a host name or an IP address" example:"trainer-0.trainer" desc:"Address of node 0, as torchrun takes it. Required when NNODES is more than 1."`
 	MasterPort      int    `envconfig:"MASTER_PORT" group:"nodes" default:"29500" min:"1" max:"65535" example:"29500" desc:"Port on node 0 for torchrun's rendezvous."`
 
+	// What Kubernetes says of the pod
+	NodeName string `envconfig:"NODE_NAME" group:"nodes" pattern:"^[A-Za-z0-9.-]{1,253}$" expect:"a name as Kubernetes gives it" example:"gpu-node-7" desc:"Name of the Kubernetes node, from the pod's spec.nodeName. Reports that concern the machine name it."`
+	PodName  string `envconfig:"POD_NAME" group:"nodes" pattern:"^[A-Za-z0-9.-]{1,253}$" expect:"a name as Kubernetes gives it" example:"trainer-0-x7k2p" desc:"Name of the pod. The first event of a job names it."`
+
 	// The agent's own knobs
 	DatasetFormat     string        `envconfig:"AGENT_DATASET_FORMAT" group:"agent" default:"auto" options:"auto,yolo,imagefolder,coco,none" example:"yolo" desc:"Layout of the prepared dataset. auto decides by framework and task; none hands over the dataset as it is."`
 	StrictDataset     bool          `envconfig:"AGENT_STRICT_DATASET" group:"agent" default:"false" example:"true" desc:"Treat warnings about the dataset (an image missing, a box dropped) as errors."`

@@ -20,7 +20,9 @@ type ManifestCmd struct {
 	GPUs           int    `name:"gpus" default:"1" help:"GPUs of each machine; 0 asks for none." placeholder:"N"`
 	Nodes          int    `default:"1" help:"Machines; more than one make an Indexed Job and its Service." placeholder:"N"`
 	CPU            string `name:"cpu" help:"CPUs to request." placeholder:"N"`
-	Memory         string `help:"Memory of each machine, for example 32Gi." placeholder:"SIZE"`
+	Memory         string `help:"Memory of each machine, for example 32Gi. Half of it may be /dev/shm." placeholder:"SIZE"`
+	Disk           string `help:"Ephemeral storage of each machine. By default three times --memory." placeholder:"SIZE"`
+	CacheClaim     string `help:"PersistentVolumeClaim that jobs share as their cache of datasets and weights." placeholder:"NAME"`
 	Secret         string `default:"trainer-job" help:"Secret with the token and the keys, as files." placeholder:"NAME"`
 	ServiceAccount string `help:"Service account, for workload identity." placeholder:"NAME"`
 }
@@ -48,7 +50,7 @@ func (c ManifestCmd) Run() error {
 	}
 	o := manifest.Options{
 		JobID: cfg.JobID, Name: c.Name, Namespace: c.Namespace, Image: c.Image, GPUs: c.GPUs, Nodes: c.Nodes,
-		CPU: c.CPU, Memory: c.Memory, ServiceAccount: c.ServiceAccount, Secret: c.Secret, Secrets: secrets,
+		CPU: c.CPU, Memory: c.Memory, Disk: c.Disk, CacheClaim: c.CacheClaim, ServiceAccount: c.ServiceAccount, Secret: c.Secret, Secrets: secrets,
 	}
 	if o.Name == "" {
 		o.Name = manifest.Name(cfg.JobID)
@@ -100,12 +102,12 @@ func (c ManifestCmd) problems(cfg *config.Config) (list []config.Problem) {
 	}
 	label := regexp.MustCompile(`^[a-z]([a-z0-9-]{0,50}[a-z0-9])?$`)
 	quantity := regexp.MustCompile(`^[0-9]+(\.[0-9]+)?([KMGT]i|[kMGTm])?$`)
-	for flag, value := range map[string]string{"--name": c.Name, "--namespace": c.Namespace, "--secret": c.Secret, "--service-account": c.ServiceAccount} {
+	for flag, value := range map[string]string{"--name": c.Name, "--namespace": c.Namespace, "--secret": c.Secret, "--cache-claim": c.CacheClaim, "--service-account": c.ServiceAccount} {
 		if value != "" && !label.MatchString(value) {
 			say(flag, value, "up to 52 lower-case letters, digits and hyphens")
 		}
 	}
-	for flag, value := range map[string]string{"--cpu": c.CPU, "--memory": c.Memory} {
+	for flag, value := range map[string]string{"--cpu": c.CPU, "--memory": c.Memory, "--disk": c.Disk} {
 		if value != "" && !quantity.MatchString(value) {
 			say(flag, value, "a quantity such as 8 or 32Gi")
 		}

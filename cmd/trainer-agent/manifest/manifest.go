@@ -32,9 +32,10 @@ const secretsDir = "/var/run/secrets/trainer/"
 type Options struct {
 	JobID, Name, Namespace, Image string
 	GPUs, Nodes                   int
-	CPU, Memory                   string // Kubernetes quantities; empty keeps the base's
+	CPU, Memory, Disk             string // Kubernetes quantities; empty keeps the base's, or follows Memory
 	ServiceAccount                string
 	Secret                        string        // its name
+	CacheClaim                    string        // PersistentVolumeClaim of the cache; empty keeps the pod's own folder
 	Env                           []Variable    // the job's settings
 	Secrets                       []string      // variables that come from the Secret
 	MaxTraining, StopGrace        time.Duration // 0 keeps the base's
@@ -113,8 +114,8 @@ func (o Options) head() string {
 func (o Options) job(job yaml.MapSlice) yaml.MapSlice {
 	job = o.named(job)
 	const spec, pod = "spec", "spec.template.spec"
-	if o.MaxTraining > 0 { // room for download and flush, as the base has
-		job = set(job, spec+".activeDeadlineSeconds", int(o.MaxTraining.Seconds())+3600)
+	if o.MaxTraining > 0 {
+		job = set(job, spec+".activeDeadlineSeconds", int(o.deadline().Seconds()))
 	}
 	if o.StopGrace > 0 {
 		job = set(job, pod+".terminationGracePeriodSeconds", int(o.StopGrace.Seconds())+10)
@@ -132,9 +133,7 @@ func (o Options) job(job yaml.MapSlice) yaml.MapSlice {
 	job = set(job, pod+".containers", []any{o.container(container)})
 	volumes := get(job, pod+".volumes").([]any)
 	for i, v := range volumes {
-		if get(v.(yaml.MapSlice), "secret") != nil {
-			volumes[i] = set(v.(yaml.MapSlice), "secret.secretName", o.Secret)
-		}
+		volumes[i] = o.volume(v.(yaml.MapSlice))
 	}
 	return job
 }
@@ -166,8 +165,43 @@ func (o Options) container(c yaml.MapSlice) yaml.MapSlice {
 	if o.Memory != "" {
 		c = set(c, "resources.requests.memory", o.Memory)
 		c = set(c, "resources.limits.memory", o.Memory)
+		c = set(c, "resources.requests.ephemeral-storage", times(o.Memory, 3)) // about the base's proportion
+	}
+	if o.Disk != "" {
+		c = set(c, "resources.requests.ephemeral-storage", o.Disk)
 	}
 	return c
+}
+
+// deadline counts from the Job's start over all attempts, as the base's does: each has
+// an hour beside the training for download and flush, and all of them a day of waiting
+// for a machine.
+func (o Options) deadline() time.Duration { return attempts*(o.MaxTraining+time.Hour) + 24*time.Hour }
+
+// attempts is the base's backoffLimit of 6 and the first try.
+const attempts = 7
+
+func (o Options) volume(v yaml.MapSlice) yaml.MapSlice {
+	name, _ := get(v, "name").(string)
+	switch {
+	case get(v, "secret") != nil:
+		return set(v, "secret.secretName", o.Secret)
+	case name == "shm" && o.Memory != "": // what lies in it counts as the container's memory
+		return set(v, "emptyDir.sizeLimit", times(o.Memory, 0.5))
+	case name == "cache" && o.CacheClaim != "":
+		return yaml.MapSlice{{Key: "name", Value: name}, {Key: "persistentVolumeClaim", Value: yaml.MapSlice{{Key: "claimName", Value: o.CacheClaim}}}}
+	}
+	return v
+}
+
+// times multiplies a quantity that was checked: a number and its unit.
+func times(quantity string, factor float64) string {
+	number := strings.TrimRight(quantity, "kKMGTmi")
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return quantity
+	}
+	return strconv.FormatFloat(n*factor, 'f', -1, 64) + quantity[len(number):]
 }
 
 func (o Options) service(s yaml.MapSlice) yaml.MapSlice {

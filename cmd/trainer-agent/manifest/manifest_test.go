@@ -159,6 +159,27 @@ func TestOptionsAreHonoured(t *testing.T) {
 	if _, gpu := r.Limits["nvidia.com/gpu"]; gpu || r.Requests.Cpu().String() != "8" || r.Limits.Memory().String() != "32Gi" || r.Requests.Memory().String() != "32Gi" {
 		t.Errorf("%+v", r)
 	}
+	if got := r.Requests["ephemeral-storage"]; got.String() != "96Gi" {
+		t.Errorf("ephemeral storage %s beside 32Gi of memory", got.String())
+	}
+	for _, v := range pod.Volumes {
+		if v.Name == "shm" && v.EmptyDir.SizeLimit.String() != "16Gi" {
+			t.Errorf("/dev/shm of %s beside 32Gi of memory", v.EmptyDir.SizeLimit)
+		}
+	}
+	if want := 7*(2*time.Hour+time.Hour) + 24*time.Hour; *job.Spec.ActiveDeadlineSeconds != int64(want.Seconds()) {
+		t.Errorf("%d s for seven attempts of 2 h", *job.Spec.ActiveDeadlineSeconds)
+	}
+	o.Disk, o.CacheClaim = "200Gi", "trainer-cache"
+	pod = decodedJob(t, o).Spec.Template.Spec
+	if got := pod.Containers[0].Resources.Requests["ephemeral-storage"]; got.String() != "200Gi" {
+		t.Errorf("ephemeral storage %s", got.String())
+	}
+	for _, v := range pod.Volumes {
+		if v.Name == "cache" && (v.PersistentVolumeClaim == nil || v.PersistentVolumeClaim.ClaimName != "trainer-cache" || v.EmptyDir != nil) {
+			t.Errorf("%+v", v)
+		}
+	}
 	o.GPUs = 8
 	if got := decodedJob(t, o).Spec.Template.Spec.Containers[0].Resources.Limits["nvidia.com/gpu"]; got.String() != "8" {
 		t.Errorf("%s GPUs", got.String())
