@@ -28,6 +28,7 @@ const (
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the store, the backend and the page until Ctrl-C."`
 	Demo    demoCmd    `cmd:"" help:"Run one real training job end to end and check that all of it happened."`
+	Put     putCmd     `cmd:"" help:"Upload a dataset to the store, this one or any S3 bucket."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -77,7 +77,7 @@ func (p *Platform) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("starting the backend: %w", err)
 	}
-	p.URL = "http://" + listener.Addr().String()
+	p.URL = "http://" + store.Reachable(listener.Addr().String())
 	mux := http.NewServeMux()
 	mux.Handle("/", page.New(page.Config{Objects: p.Store.Client(), Bucket: p.config.Bucket, Calls: p.Backend}))
 	for _, path := range backend.Paths() {

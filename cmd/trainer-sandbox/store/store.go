@@ -154,7 +154,7 @@ func (s *Server) awaitReady(ctx context.Context, ready <-chan string) error {
 	defer cancel()
 	select {
 	case s.Addr = <-ready:
-		s.URL = "http://" + s.Addr
+		s.URL = "http://" + Reachable(s.Addr)
 		return nil
 	case <-s.done:
 		return fmt.Errorf("%s", strings.TrimSpace(s.stderr.String()))
