@@ -4,10 +4,37 @@ import "github.com/vision-platform/trainer-agent/converters/dataset"
 
 // Outlines traces the regions of an RLE mask: one ring for each 8-connected
 // region, along the pixels' edges, so a ring encloses exactly the region's
-// pixels and its holes. Holes is the number of holes that were filled that way.
+// pixels and its holes. Holes is the number of holes that were filled that way;
+// a region in a filled hole has no ring of its own.
 func Outlines(mask *dataset.RLE) (rings []Ring, holes int) {
-	w, h := mask.Width, mask.Height
 	on := decode(mask)
+	loops := traceAll(on, mask.Width, mask.Height)
+	var outside []bool
+	for _, l := range loops {
+		if l.hole {
+			holes++
+		}
+	}
+	if holes > 0 && len(loops)-holes > 1 {
+		outside = surroundings(on, mask.Width, mask.Height)
+	}
+	for _, l := range loops {
+		if !l.hole && (outside == nil || l.y == 0 || outside[l.x*mask.Height+l.y-1]) {
+			rings = append(rings, l.ring)
+		}
+	}
+	return rings, holes
+}
+
+// loop is one boundary; x and y are the pixel below its first edge.
+type loop struct {
+	ring Ring
+	x, y int
+	hole bool
+}
+
+// traceAll walks every boundary of the pixels that are on.
+func traceAll(on []bool, w, h int) (loops []loop) {
 	at := func(x, y int) bool { return x >= 0 && y >= 0 && x < w && y < h && on[x*h+y] }
 	// A boundary is walked with the region on the right: outer boundaries start
 	// at a pixel with nothing above it, and are told from holes by their sign.
@@ -19,14 +46,43 @@ func Outlines(mask *dataset.RLE) (rings []Ring, holes int) {
 				continue
 			}
 			ring := trace(x, y, at, func(x, y int) { seen[x*h+y] = true })
-			if Area(ring) > 0 {
-				rings = append(rings, ring)
-			} else {
-				holes++
-			}
+			loops = append(loops, loop{ring, x, y, Area(ring) < 0})
 		}
 	}
-	return rings, holes
+	return loops
+}
+
+// surroundings marks the pixels that are off and joined to the frame's edge.
+func surroundings(on []bool, w, h int) []bool {
+	outside := make([]bool, len(on))
+	var next []int
+	visit := func(x, y int) {
+		if x < 0 || y < 0 || x >= w || y >= h {
+			return
+		}
+		if i := x*h + y; !on[i] && !outside[i] {
+			outside[i] = true
+			next = append(next, i)
+		}
+	}
+	for x := range w {
+		visit(x, 0)
+		visit(x, h-1)
+	}
+	for y := range h {
+		visit(0, y)
+		visit(w-1, y)
+	}
+	for len(next) > 0 {
+		i := next[len(next)-1]
+		next = next[:len(next)-1]
+		x, y := i/h, i%h
+		visit(x-1, y)
+		visit(x+1, y)
+		visit(x, y-1)
+		visit(x, y+1)
+	}
+	return outside
 }
 
 // decode unpacks a mask to one value a pixel, column by column.
