@@ -157,7 +157,7 @@ func TestTheUnionCoversWhatItsPartsCover(t *testing.T) {
 
 func TestTheUnionByPixelsCoversItToo(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 20 {
+	for range 6 {
 		var rings []Ring
 		for range 2 + r.IntN(4) {
 			ring := make(Ring, 6+2*r.IntN(6))

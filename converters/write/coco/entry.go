@@ -2,7 +2,6 @@ package coco
 
 import (
 	"encoding/json"
-	"math"
 	"strconv"
 
 	"github.com/vision-platform/trainer-agent/converters/dataset"
@@ -108,11 +107,7 @@ func area(o *labels.Object) float64 {
 	case o.Mask != nil:
 		return maskArea(o.Mask)
 	case o.Rings != nil:
-		sum := 0.0
-		for _, r := range o.Rings {
-			sum += math.Abs(geometry.Area(r))
-		}
-		return sum
+		return geometry.Covered(o.Rings)
 	}
 	return (o.Box[2] - o.Box[0]) * (o.Box[3] - o.Box[1])
 }

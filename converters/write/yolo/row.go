@@ -36,7 +36,11 @@ func (l *labeler) start(width, height int) {
 func (l *labeler) add(o *labels.Object) bool {
 	from := len(l.text)
 	if o.Rings != nil {
-		l.ring = append(l.ring[:0], geometry.Merge(o.Rings)...)
+		rings := o.Rings
+		if o.Mask == nil { // regions of a mask never overlap
+			rings = geometry.Unite(rings)
+		}
+		l.ring = append(l.ring[:0], geometry.Merge(rings)...)
 		l.polygon(o.Class)
 	} else {
 		l.plain(o)
