@@ -22,7 +22,7 @@ func TestEdgeCasesOfFiles(t *testing.T) {
 			root := named(m{"gone.jpg": nil})(t)
 			put(t, root, m{"images/Gone.JPG": jpegOf(64, 48)})
 			return root
-		}, problem: "missing_file", example: `(on disk: "images/Gone.JPG")`, check: has()},
+		}, problem: "other_spelling", example: `"gone.jpg" is "images/Gone.JPG"`, check: has("Gone.JPG")},
 		{name: "2 no image on disk", root: func(t *testing.T) string {
 			return folder(t, m{"annotations.json": m{"classes": []any{m{"id": 1, "name": "cat"}}, "images": []any{m{"id": 1, "file_name": "a.jpg"}}}})
 		}, refused: "all_files_missing"},

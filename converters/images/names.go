@@ -5,19 +5,14 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/text/unicode/norm"
-
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 )
 
 // clean makes a path of a file name, or says that it must not be one: it would
 // lead out of the dataset.
 func clean(name string) (string, bool) {
-	if name == "" || strings.ContainsRune(name, 0) || strings.HasPrefix(name, "/") || strings.HasPrefix(name, `\`) {
+	if name == "" || strings.ContainsRune(name, 0) || absolute(name) {
 		return "", false
-	}
-	if len(name) > 1 && name[1] == ':' && (name[0]|0x20) >= 'a' && (name[0]|0x20) <= 'z' {
-		return "", false // C:\...
 	}
 	out := path.Clean(name)
 	if out == "." || out == ".." || strings.HasPrefix(out, "../") {
@@ -29,11 +24,22 @@ func clean(name string) (string, bool) {
 	return out, true
 }
 
+// absolute reports a path of a machine, Windows' too.
+func absolute(name string) bool {
+	return strings.HasPrefix(name, "/") || strings.HasPrefix(name, `\`) || HasDrive(name)
+}
+
+// HasDrive reports a path of Windows with its drive letter.
+func HasDrive(name string) bool {
+	return len(name) > 1 && name[1] == ':' && (name[0]|0x20) >= 'a' && (name[0]|0x20) <= 'z'
+}
+
 // spelling is how a dataset's file names lead to files: below a folder, with
-// backslashes turned round or not. It is decided once for the whole dataset.
+// backslashes turned round or not, with images/ in front or not.
 type spelling struct {
 	base    string
 	slashes bool // the names have Windows' separators
+	bare    bool // the names have images/ in front, and the files have not
 }
 
 // of is where a clean name leads.
@@ -41,14 +47,19 @@ func (s spelling) of(name string) string {
 	if s.slashes {
 		name = path.Clean(strings.ReplaceAll(name, `\`, "/"))
 	}
-	if s.base == "" {
+	if s.bare {
+		name = strings.TrimPrefix(name, imagesPrefix)
+	}
+	if s.base == "" || s.base == "." {
 		return name
 	}
 	return s.base + "/" + name
 }
 
-// spellings are the candidates, the usual one first.
-func spellings(c *dataset.Catalog) []spelling {
+const imagesPrefix = "images/"
+
+// usualBases are the folders that names of the Platform Format are below.
+func usualBases(c *dataset.Catalog) []string {
 	bases := []string{"images", ""}
 	if root, ok := clean(strings.TrimPrefix(c.ImageRoot, "/")); ok {
 		for parts := strings.Split(root, "/"); len(parts) > 0; parts = parts[1:] {
@@ -57,10 +68,25 @@ func spellings(c *dataset.Catalog) []spelling {
 			}
 		}
 	}
+	return bases
+}
+
+// spellings are the candidates for these names, the usual one first.
+func spellings(bases, names []string) []spelling {
+	var windows, prefixed bool
+	for _, name := range names {
+		windows = windows || strings.Contains(name, `\`)
+		prefixed = prefixed || strings.HasPrefix(strings.ReplaceAll(name, `\`, "/"), imagesPrefix)
+	}
 	var list []spelling
 	for _, slashes := range []bool{false, true} {
-		for _, base := range bases {
-			list = append(list, spelling{base, slashes})
+		for _, bare := range []bool{false, true} {
+			if slashes && !windows || bare && !prefixed {
+				continue
+			}
+			for _, base := range bases {
+				list = append(list, spelling{base, slashes, bare})
+			}
 		}
 	}
 	return list
@@ -68,15 +94,11 @@ func spellings(c *dataset.Catalog) []spelling {
 
 // decide picks the spelling that finds the most images, the earlier on a tie,
 // and returns the files that it finds: indexes into the tree's names, or -1.
-func decide(c *dataset.Catalog, t *Tree, names []string) (spelling, []int32) {
-	windows := slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, `\`) })
+func decide(list []spelling, t *Tree, names []string) (spelling, []int32) {
 	var best spelling
 	var bestFound []int32
 	bestHits := -1
-	for _, s := range spellings(c) {
-		if s.slashes && !windows {
-			continue
-		}
+	for _, s := range list {
 		found, hits := s.try(t, names)
 		if hits > bestHits {
 			best, bestFound, bestHits = s, found, hits
@@ -101,25 +123,4 @@ func (s spelling) try(t *Tree, names []string) (found []int32, hits int) {
 		}
 	}
 	return found, hits
-}
-
-// variants finds files whose name differs from what the dataset says in its
-// Unicode form only (macOS decomposes names) or in case.
-type variants struct{ composed, folded map[string]string }
-
-func newVariants(t *Tree) *variants {
-	v := &variants{make(map[string]string), make(map[string]string)}
-	for _, name := range t.names {
-		v.put(v.composed, norm.NFC.String(name), name)
-		v.put(v.folded, strings.ToLower(norm.NFC.String(name)), name)
-	}
-	return v
-}
-
-// put marks keys that two files share as ambiguous.
-func (v *variants) put(m map[string]string, key, name string) {
-	if _, twice := m[key]; twice {
-		name = ""
-	}
-	m[key] = name
 }

@@ -9,12 +9,9 @@ package images
 
 import (
 	"context"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
-
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
@@ -39,6 +36,9 @@ func (f *Folder) Find(ctx context.Context, c *dataset.Catalog, problems *problem
 	for i, name := range t.escapes {
 		problems.Add(problem.LinkOutOfDataset, i, "%q", name)
 	}
+	if t.junk > 0 {
+		problems.AddN(problem.FileManagerJunk, t.junk, 0, "such as __MACOSX, ._* and Thumbs.db")
+	}
 	files := make([]File, len(c.Images))
 	locate(c, t, files, problems)
 	f.Close()
@@ -53,29 +53,30 @@ func (f *Folder) Find(ctx context.Context, c *dataset.Catalog, problems *problem
 
 // locate fills in Path and Rel.
 func locate(c *dataset.Catalog, t *Tree, files []File, problems *problem.List) {
-	names := cleanNames(c, problems)
-	rule, found := decide(c, t, names)
-	var others *variants
+	names := make([]string, len(c.Images))
+	for i, im := range c.Images {
+		names[i] = im.File
+	}
+	m := t.Match(usualBases(c), names)
 	used := make([]int32, len(t.names)) // by file: its image's index plus one
 	var missing []int
 	for i, name := range names {
 		if name == "" {
+			continue // reported by the reader
+		}
+		file := m.files[i]
+		if file < 0 {
+			if _, ok := clean(name); ok {
+				missing = append(missing, i)
+			} else {
+				problems.Add(problem.UnsafePath, i, "image %s: %q", c.Images[i].ID, name)
+			}
 			continue
 		}
-		file := found[i]
-		if file < 0 {
-			if others == nil {
-				others = newVariants(t)
-			}
-			other := others.composed[norm.NFC.String(rule.of(name))]
-			if other == "" {
-				missing = append(missing, i)
-				continue
-			}
-			problems.Add(problem.UnicodeForm, i, "%q", name)
-			file = t.index[other]
-		}
 		rel := t.names[file]
+		if kind, differs := m.Differs(i); differs {
+			problems.Add(kind, i, "%q is %q", name, rel)
+		}
 		if before := used[file]; before > 0 {
 			problems.Add(problem.SameFile, i, "image %s is image %s: %q", c.Images[i].ID, c.Images[before-1].ID, rel)
 			continue
@@ -83,39 +84,18 @@ func locate(c *dataset.Catalog, t *Tree, files []File, problems *problem.List) {
 		used[file] = int32(i) + 1
 		files[i] = File{Path: t.Path(rel), Rel: rel, file: file}
 	}
-	reportMissing(c, names, missing, rule, others, problems)
+	reportMissing(c, missing, problems)
 	trimBase(files)
-	reportUnlisted(t, used, rule.base, problems)
+	reportUnlisted(t, used, len(c.Images)-len(missing), m.Base, problems)
 }
 
-// cleanNames are the images' file names as paths; empty where there is none that
-// may be used.
-func cleanNames(c *dataset.Catalog, problems *problem.List) []string {
-	names := make([]string, len(c.Images))
-	for i, im := range c.Images {
-		if im.File == "" {
-			continue // reported by the reader
-		}
-		name, ok := clean(im.File)
-		if !ok {
-			problems.Add(problem.UnsafePath, i, "image %s: %q", im.ID, im.File)
-		}
-		names[i] = name
-	}
-	return names
-}
-
-func reportMissing(c *dataset.Catalog, names []string, missing []int, rule spelling, others *variants, problems *problem.List) {
+func reportMissing(c *dataset.Catalog, missing []int, problems *problem.List) {
 	kind := problem.MissingFile
-	if len(missing) == len(names) {
+	if len(missing) == len(c.Images) {
 		kind = problem.AllFilesMissing
 	}
 	for _, i := range missing {
-		hint := ""
-		if near := others.folded[strings.ToLower(norm.NFC.String(rule.of(names[i])))]; near != "" {
-			hint = fmt.Sprintf(" (on disk: %q)", near)
-		}
-		problems.Add(kind, i, "image %s: %q%s", c.Images[i].ID, c.Images[i].File, hint)
+		problems.Add(kind, i, "image %s: %q", c.Images[i].ID, c.Images[i].File)
 	}
 }
 
@@ -143,7 +123,9 @@ var imageSuffixes = map[string]bool{
 	".jp2": true, ".dng": true, ".pfm": true, ".ppm": true, ".pgm": true, ".svg": true,
 }
 
-func reportUnlisted(t *Tree, used []int32, base string, problems *problem.List) {
+// reportUnlisted counts the images on disk that nobody names. More of them than of
+// the others is a sign that half of the dataset was not understood.
+func reportUnlisted(t *Tree, used []int32, listed int, base string, problems *problem.List) {
 	var unlisted []string
 	for i, name := range t.names {
 		if used[i] == 0 && strings.HasPrefix(name, base) && IsImage(name) {
@@ -151,7 +133,11 @@ func reportUnlisted(t *Tree, used []int32, base string, problems *problem.List) 
 		}
 	}
 	slices.Sort(unlisted)
+	kind := problem.UnlistedFile
+	if len(unlisted) > listed {
+		kind = problem.MostlyUnlisted
+	}
 	for i, name := range unlisted {
-		problems.Add(problem.UnlistedFile, i, "%q", name)
+		problems.Add(kind, i, "%q", name)
 	}
 }

@@ -27,6 +27,7 @@ type Tree struct {
 	seen  map[string]bool   // folders behind links, by real path: a loop ends here
 	// Escapes are links that lead out of the folder.
 	escapes []string
+	junk    int // files and folders that file managers left
 }
 
 // ReadTree walks the folder.
@@ -42,11 +43,37 @@ func ReadTree(root string) (*Tree, error) {
 	if err := t.walk(real, "", false, 0); err != nil {
 		return nil, err
 	}
+	t.number()
+	return t, nil
+}
+
+func (t *Tree) number() {
 	t.index = make(map[string]int32, len(t.names))
 	for i, name := range t.names {
 		t.index[name] = int32(i)
 	}
-	return t, nil
+}
+
+// Sub is a folder of the tree as a tree of its own, without another walk.
+func (t *Tree) Sub(dir string) *Tree {
+	s := &Tree{root: t.root + string(filepath.Separator) + filepath.FromSlash(dir), real: make(map[string]string), junk: t.junk}
+	for _, name := range t.names {
+		rest, in := strings.CutPrefix(name, dir+"/")
+		if !in {
+			continue
+		}
+		s.names = append(s.names, rest)
+		if real := t.real[name]; real != "" {
+			s.real[rest] = real
+		}
+	}
+	for _, name := range t.escapes {
+		if rest, in := strings.CutPrefix(name, dir+"/"); in {
+			s.escapes = append(s.escapes, rest)
+		}
+	}
+	s.number()
+	return s
 }
 
 // walk reads one folder; prefix is its name with a slash. Below a link, files have
@@ -60,6 +87,10 @@ func (t *Tree) walk(dir, prefix string, linked bool, level int) error {
 		return fmt.Errorf("reading a folder of the dataset: %w", err)
 	}
 	for _, e := range entries {
+		if Junk(e.Name()) {
+			t.junk++
+			continue
+		}
 		name := prefix + e.Name()
 		switch {
 		case e.Type()&fs.ModeSymlink != 0:

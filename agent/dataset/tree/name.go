@@ -5,6 +5,8 @@ import (
 	"path"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/vision-platform/trainer-agent/converters/images"
 )
 
 const (
@@ -52,16 +54,7 @@ func drive(name string) bool {
 // out and counted.
 func Junk(name string) bool {
 	for part := range strings.SplitSeq(name, "/") {
-		switch part {
-		case "__MACOSX", ".DS_Store", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems",
-			"@eaDir", "$RECYCLE.BIN", "System Volume Information":
-			return true
-		}
-		switch strings.ToLower(part) {
-		case "thumbs.db", "ehthumbs.db", "desktop.ini":
-			return true
-		}
-		if strings.HasPrefix(part, "._") {
+		if images.Junk(part) {
 			return true
 		}
 	}

@@ -56,6 +56,12 @@ var (
 	ClassWithoutName = layouts.kind("class_without_name", Info,
 		"classes have no name and are called after their number",
 		"")
+	AnnotationsKeptOut = layouts.kind("annotation_file_kept_out", Warning,
+		"annotation files name no split beside others that do; they are not read",
+		"Remove them, or put the split into their name: train, val or test.")
+	AnnotationsUnread = layouts.kind("annotation_file_unread", Error,
+		"files look like annotations and cannot be read together with the others",
+		"Name the files of all splits alike, for example instances_train.json and instances_val.json; move others out of the dataset.")
 	CategoriesDiffer = layouts.kind("categories_differ", Error,
 		"categories differ between the splits' files",
 		"Write the same categories to every file.")
@@ -83,6 +89,9 @@ var (
 		"Give every annotation a class_id.")
 	ClassNameDiffers = annotations.kind("class_name_differs", Warning,
 		"annotations have a class_name that is not the one of their class_id; class_id counts",
+		"")
+	RootCategory = annotations.kind("root_category", Info,
+		"categories are only the supercategory of the others, without an annotation; they are no class",
 		"")
 	DuplicateClassID = annotations.kind("duplicate_class_id", Error,
 		"class ids occur twice",
@@ -138,6 +147,15 @@ var (
 		"")
 	UnlistedFile = files.kind("unlisted_file", Info,
 		"image files on disk are not in the annotations and are not used",
+		"")
+	MostlyUnlisted = files.kind("mostly_unlisted", Warning,
+		"image files on disk are not in the annotations and are not used: more than those that are",
+		"Check that the annotations are those of the whole dataset.")
+	FileManagerJunk = files.kind("file_manager_junk", Info,
+		"files and folders that file managers left are not looked at",
+		"")
+	OtherSpelling = files.kind("other_spelling", Info,
+		"file names are spelled otherwise on disk than in the annotations (case, separators, what stands in front)",
 		"")
 	UnicodeForm = files.kind("unicode_form", Info,
 		"file names are spelled in another Unicode form on disk than in the annotations",

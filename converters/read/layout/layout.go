@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
@@ -30,11 +31,15 @@ type Folder struct {
 	*images.Tree
 	Task  contract.TaskType
 	names []string // sorted
+
+	folders func() []string
 }
 
 // Open is the folder of a tree, for a task.
 func Open(t *images.Tree, task contract.TaskType) *Folder {
-	return &Folder{Tree: t, Task: task, names: t.Names()}
+	f := &Folder{Tree: t, Task: task, names: t.Names()}
+	f.folders = sync.OnceValue(f.imageFolders)
+	return f
 }
 
 // Names are all files, sorted.
@@ -43,6 +48,36 @@ func (f *Folder) Names() []string { return f.names }
 // Classifies reports whether the task is about whole images.
 func (f *Folder) Classifies() bool {
 	return f.Task == contract.TaskImageClassification || f.Task == contract.TaskZeroShotClassification
+}
+
+// ImageFolders are the folders that have images directly in them, sorted.
+func (f *Folder) ImageFolders() []string { return f.folders() }
+
+func (f *Folder) imageFolders() []string {
+	var list []string
+	last := ""
+	for _, name := range f.names {
+		dir := path.Dir(name)
+		if dir == last || !images.IsImage(name) {
+			continue
+		}
+		last = dir
+		list = append(list, dir)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// ImageStems are the names of the images, without folder and suffix.
+func (f *Folder) ImageStems() map[string]bool {
+	stems := make(map[string]bool)
+	for _, name := range f.names {
+		if images.IsImage(name) {
+			stem, _, _ := strings.Cut(path.Base(name), ".")
+			stems[stem] = true
+		}
+	}
+	return stems
 }
 
 // Below are the names in a folder and its sub-folders; the empty folder is the

@@ -1,7 +1,6 @@
 package layout
 
 import (
-	"slices"
 	"strings"
 	"unicode"
 
@@ -95,16 +94,4 @@ func words(name string) []string {
 	}
 	end()
 	return out
-}
-
-// Words are the words for a split, sorted; for no split, none.
-func Words(s contract.Split) []string {
-	var list []string
-	for word, split := range splitWords {
-		if split == s {
-			list = append(list, word)
-		}
-	}
-	slices.Sort(list)
-	return list
 }

@@ -18,6 +18,7 @@ const maxClasses = 1_000_000
 type declared struct {
 	dataset.Class
 	key        string // the id as text
+	super      string // supercategory
 	background bool
 }
 
@@ -38,7 +39,7 @@ func (d *reader) class() error {
 	if err != nil {
 		return err
 	}
-	if entry.key == "-1" || entry.Name == "__background__" {
+	if entry.key == "-1" || backgroundNames[entry.Name] {
 		entry.background = true
 	}
 	if len(d.declared) >= maxClasses {
@@ -64,6 +65,8 @@ func (d *reader) classField(entry *declared, key string) (err error) {
 		}
 	case "name":
 		entry.Name, err = d.text()
+	case "supercategory":
+		entry.super, err = d.text()
 	case "is_background":
 		entry.background, err = d.truth()
 	case "keypoints":
@@ -72,6 +75,30 @@ func (d *reader) classField(entry *declared, key string) (err error) {
 		err = d.s.skip()
 	}
 	return err
+}
+
+// backgroundNames are those of a class that says that there is none: the
+// platform's, and labelme's.
+var backgroundNames = map[string]bool{"__background__": true, "_background_": true}
+
+// dropRoot takes out the root that Roboflow puts above the categories of an export:
+// the supercategory of all others, with none of its own and without an annotation.
+func (d *reader) dropRoot() {
+	root := slices.IndexFunc(d.declared, func(c declared) bool { return c.super == "none" })
+	if root < 0 || len(d.declared) < 2 {
+		return
+	}
+	c := d.declared[root]
+	for i, other := range d.declared {
+		if i != root && (other.super != c.Name || other.key == c.key) {
+			return
+		}
+	}
+	if _, used := d.classes.index[c.key]; used {
+		return
+	}
+	d.problems.Add(problem.RootCategory, 0, "%q, id %s", c.Name, c.ID)
+	d.declared = slices.Delete(d.declared, root, root+1)
 }
 
 // compareIDs puts numbers before strings, numbers by value.
@@ -95,7 +122,11 @@ func compareIDs(a, b declared) int {
 func (d *reader) settleClasses() (byID, byName map[string]int32) {
 	slices.SortStableFunc(d.declared, compareIDs)
 	byID, byName = make(map[string]int32), make(map[string]int32)
-	byID["-1"], byName["__background__"] = dataset.Background, dataset.Background
+	byID["-1"] = dataset.Background
+	for name := range backgroundNames {
+		byName[name] = dataset.Background
+	}
+	d.dropRoot()
 	for order, c := range d.declared {
 		index := int32(len(d.c.Classes))
 		if c.background {

@@ -12,6 +12,7 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
 )
 
 // taskNames are the {task} of annotations_{task}.json that fit a task.
@@ -34,7 +35,7 @@ func Locate(root string, task contract.TaskType) (string, error) {
 	}
 	found = slices.DeleteFunc(found, func(path string) bool {
 		info, err := os.Stat(path)
-		return err != nil || !info.Mode().IsRegular()
+		return err != nil || !info.Mode().IsRegular() || ofSplit(filepath.Base(path))
 	})
 	candidates := []string{"annotations_" + string(task) + ".json"}
 	for _, name := range taskNames[task] {
@@ -56,8 +57,15 @@ func Locate(root string, task contract.TaskType) (string, error) {
 		names[i] = filepath.Base(path)
 	}
 	return "", contract.Failf(contract.CodeDatasetInvalid,
-		"The dataset has %s, and none of them is for %s.", strings.Join(names, ", "), task).
-		WithHint("Rename the one to use to annotations.json.")
+		"%d annotation files are there, and none of them is for %s: %s.", len(found), task, strings.Join(names, ", ")).
+		WithHint("Train the task that one of them is for, or add annotations_%s.json.", task)
+}
+
+// ofSplit reports a name like annotations_train.json: the file of a split, of which
+// there are others.
+func ofSplit(name string) bool {
+	rest, _ := strings.CutPrefix(strings.TrimSuffix(name, filepath.Ext(name)), "annotations")
+	return layout.OnlySplit(rest) != ""
 }
 
 func globEscape(path string) string {
