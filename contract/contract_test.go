@@ -137,8 +137,8 @@ func TestExitCodesOfFailures(t *testing.T) {
 			t.Errorf("%s retryable: %v", code, code.Retryable())
 		}
 	}
-	if n := len(Codes()); n != 22 {
-		t.Errorf("%d codes, the contract and operations.md list 22", n)
+	if n := len(Codes()); n != 24 {
+		t.Errorf("%d codes, the contract lists 24", n)
 	}
 }
 

@@ -3,6 +3,8 @@ package contract
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -43,6 +45,8 @@ const (
 	CodeNaNLoss            Code = "NAN_LOSS"
 	CodeStopped            Code = "STOPPED"
 	CodeCallbackFailed     Code = "CALLBACK_FAILED"
+	CodeInferenceFailed    Code = "INFERENCE_FAILED"
+	CodeExportFailed       Code = "EXPORT_FAILED"
 	CodeInternal           Code = "INTERNAL"
 )
 
@@ -87,17 +91,13 @@ var codeRules = map[Code]codeRule{
 	CodeNaNLoss:            {FailureUser, ExitFailed},
 	CodeStopped:            {FailureTransient, ExitStopped},
 	CodeCallbackFailed:     {FailureSystem, ExitUndelivered},
+	CodeInferenceFailed:    {FailureUser, ExitFailed},
+	CodeExportFailed:       {FailureUser, ExitFailed},
 	CodeInternal:           {FailureSystem, ExitFailed},
 }
 
-// Codes returns every failure code, in no particular order.
-func Codes() []Code {
-	codes := make([]Code, 0, len(codeRules))
-	for c := range codeRules {
-		codes = append(codes, c)
-	}
-	return codes
-}
+// Codes returns every failure code, by name.
+func Codes() []Code { return slices.Sorted(maps.Keys(codeRules)) }
 
 // ExitCode is the agent's exit code for a failure of this code.
 func (c Code) ExitCode() int {

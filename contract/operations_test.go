@@ -1,7 +1,7 @@
 package contract
 
 import (
-	"fmt"
+	"flag"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -9,36 +9,89 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
-// operations.md is where an operator looks a word up: every code and every event
-// has its row there, and no row is about a word that is gone.
-func TestOperationsExplainsEveryCodeAndEvent(t *testing.T) {
-	text, err := os.ReadFile("../docs/operations.md")
+var update = flag.Bool("update", false, "rewrite the tables of docs/operations.md")
+
+// Every code, event and exit code has one meaning, and no meaning is of a word that
+// is gone.
+func TestEveryWordHasItsMeaning(t *testing.T) {
+	var codes []Code
+	for _, m := range CodeMeanings() {
+		codes = append(codes, m.Name)
+	}
+	if slices.Sort(codes); !slices.Equal(codes, Codes()) {
+		t.Errorf("codes with a meaning:\n%q\ncodes:\n%q", codes, Codes())
+	}
+	var events []string
+	for _, m := range EventMeanings() {
+		events = append(events, string(m.Name))
+	}
+	want := eventTypes(t)
+	slices.Sort(want)
+	if slices.Sort(events); !slices.Equal(events, want) {
+		t.Errorf("events with a meaning:\n%q\nevents:\n%q", events, want)
+	}
+	for _, code := range Codes() {
+		if !slices.ContainsFunc(ExitMeanings(), func(m Named[int]) bool { return m.Name == code.ExitCode() }) {
+			t.Errorf("exit code %d of %s has no meaning", code.ExitCode(), code)
+		}
+	}
+}
+
+// operations.md is where an operator looks a word up: its tables are these.
+func TestOperationsHasTheTables(t *testing.T) {
+	const path = "../docs/operations.md"
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := func(pattern string) (list []string) {
-		for _, found := range regexp.MustCompile(`(?m)^\| `+pattern+` \| .*\w.* \|$`).FindAllSubmatch(text, -1) {
-			list = append(list, string(found[1]))
+	page := string(text)
+	for heading, table := range map[string]string{"Exit codes": exitTable(), "Failure codes": codeTable(), "Events": eventTable()} {
+		section := regexp.MustCompile(`(?s)(\n## ` + heading + `\n[^|]*)\|.*?\n\n`)
+		if !section.MatchString(page) {
+			t.Fatalf("there is no table of %s", heading)
 		}
-		slices.Sort(list)
-		return list
+		page = section.ReplaceAllStringFunc(page, func(found string) string {
+			return section.FindStringSubmatch(found)[1] + table + "\n"
+		})
 	}
-	var codes []string
-	for _, code := range Codes() {
-		codes = append(codes, fmt.Sprintf("%s | %d", code, code.ExitCode()))
+	if *update {
+		err = os.WriteFile(path, []byte(page), 0o644)
 	}
-	slices.Sort(codes)
-	if got := rows(`([A-Z_]+ \| \d+)`); !slices.Equal(got, codes) {
-		t.Errorf("codes of operations.md:\n%q\nof the contract:\n%q", got, codes)
+	if err != nil || !*update && page != string(text) {
+		t.Errorf("docs/operations.md is not what the contract says (%v): run go test ./contract -update", err)
 	}
-	events := eventTypes(t)
-	slices.Sort(events)
-	if got := rows("`([a-z_]+)`"); !slices.Equal(got, events) {
-		t.Errorf("events of operations.md:\n%q\nof the contract:\n%q", got, events)
+}
+
+func exitTable() string {
+	out := "| exit | meaning | what to do |\n|---|---|---|\n"
+	for _, m := range ExitMeanings() {
+		out += row(strconv.Itoa(m.Name), m.Meaning.What, m.Meaning.Do)
 	}
+	return out
+}
+
+func codeTable() string {
+	out := "| code | exit | meaning | first thing to look at |\n|---|---|---|---|\n"
+	for _, m := range CodeMeanings() {
+		out += row(string(m.Name), strconv.Itoa(m.Name.ExitCode()), m.Meaning.What, m.Meaning.Do)
+	}
+	return out
+}
+
+func eventTable() string {
+	out := "| event | meaning | what to do |\n|---|---|---|\n"
+	for _, m := range EventMeanings() {
+		out += row("`"+string(m.Name)+"`", m.Meaning.What, m.Meaning.Do)
+	}
+	return out
+}
+
+func row(cells ...string) string {
+	return strings.ReplaceAll("| "+strings.Join(cells, " | ")+" |\n", "|  |", "| |")
 }
 
 // eventTypes reads the constants of type EventType out of the source.

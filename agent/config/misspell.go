@@ -32,14 +32,16 @@ func isKnown(name string) bool {
 
 // nearest finds the known name that is equal but for case and underscores, or
 // at most two edits away when the name is long enough for that to be no chance.
-func nearest(name string) string {
+func nearest(name string) string { return near(name, Names()) }
+
+func near(name string, words []string) string {
 	best, distance := "", 3
-	for _, v := range variables() {
-		if squash(name) == squash(v.name) {
-			return v.name
+	for _, w := range words {
+		if squash(name) == squash(w) {
+			return w
 		}
-		if d := edits(strings.ToUpper(name), v.name); d < distance && d*4 <= len(v.name) {
-			best, distance = v.name, d
+		if d := edits(strings.ToUpper(name), strings.ToUpper(w)); d < distance && d*4 <= len(w) {
+			best, distance = w, d
 		}
 	}
 	return best

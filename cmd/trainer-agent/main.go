@@ -32,6 +32,7 @@ type cli struct {
 	Exec     ExecCmd     `cmd:"" help:"Only supervise a command: signals, zombies, exit status; no job."`
 	Env      EnvCmd      `cmd:"" help:"Print the reference of every environment variable, in Markdown."`
 	Manifest ManifestCmd `cmd:"" help:"Print the job as a Kubernetes manifest."`
+	Explain  ExplainCmd  `cmd:"" help:"Say what a failure code, event, exit code, variable or dataset problem means."`
 	Version  VersionCmd  `cmd:"" help:"Print the version."`
 
 	Completion CompletionCmd `cmd:"" help:"Print the completion script of a shell."`

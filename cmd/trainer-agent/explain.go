@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+)
+
+// ExplainCmd says what a word of the log means.
+type ExplainCmd struct {
+	Word string `arg:"" optional:"" help:"A failure code, an event, an exit code, an environment variable, or a problem of a dataset."`
+}
+
+// Help is shown below the flags.
+func (ExplainCmd) Help() string {
+	return `Examples:
+  trainer-agent explain                   list every word that can be explained
+  trainer-agent explain CUDA_OOM
+  trainer-agent explain 75
+  trainer-agent explain checkpoint_upload_failed
+  trainer-agent explain AGENT_STOP_GRACE
+  trainer-agent explain bad_label_row`
+}
+
+// Run prints the explanation.
+func (c ExplainCmd) Run() error {
+	if c.Word == "" {
+		listWords(os.Stdout)
+		return nil
+	}
+	if found := explain(strings.TrimSpace(c.Word)); len(found) > 0 {
+		for _, e := range found {
+			e.print(os.Stdout)
+		}
+		return nil
+	}
+	hint := `"trainer-agent explain" lists every word`
+	if near := config.Nearest(c.Word, explainable()); near != "" {
+		hint = "did you mean " + near + "?"
+	}
+	return fmt.Errorf("%q is no failure code, event, exit code, variable or dataset problem: %s", c.Word, hint)
+}
+
+// explanation is what there is to say of a word: what kind of word, then lines.
+type explanation struct {
+	title string
+	lines []string
+}
+
+func (e *explanation) print(w io.Writer) {
+	_, _ = fmt.Fprintln(w, e.title)
+	for _, line := range e.lines {
+		_, _ = fmt.Fprintln(w, "  "+plain(line))
+	}
+}
+
+// plain is a text of the documentation for a terminal.
+func plain(markdown string) string {
+	links := regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+	return strings.ReplaceAll(links.ReplaceAllString(markdown, "docs/$1"), "`", "")
+}
+
+func (e *explanation) add(label, text string) *explanation {
+	if text != "" {
+		e.lines = append(e.lines, label+text)
+	}
+	return e
+}
+
+// explain finds the word among all kinds: GPU_ERROR is a failure code, gpu_error an
+// event, and whoever asks gets both.
+func explain(word string) (found []*explanation) {
+	for _, m := range contract.CodeMeanings() {
+		if strings.EqualFold(word, string(m.Name)) {
+			title := fmt.Sprintf("%s: failure code, %s, exit code %d%s", m.Name, m.Name.Type(), m.Name.ExitCode(), retried(m.Name))
+			found = append(found, (&explanation{title: title}).add("means: ", m.Meaning.What).add("first: ", m.Meaning.Do))
+		}
+	}
+	for _, m := range contract.EventMeanings() {
+		if strings.EqualFold(word, string(m.Name)) {
+			found = append(found, (&explanation{title: string(m.Name) + ": event of the agent"}).add("means: ", m.Meaning.What).add("what to do: ", m.Meaning.Do))
+		}
+	}
+	for _, m := range contract.ExitMeanings() {
+		if word == strconv.Itoa(m.Name) {
+			found = append(found, (&explanation{title: word + ": exit code of the agent"}).add("means: ", m.Meaning.What).add("what to do: ", m.Meaning.Do))
+		}
+	}
+	for _, k := range problem.Catalogue() {
+		if strings.EqualFold(word, k.Code) {
+			found = append(found, (&explanation{title: fmt.Sprintf("%s: problem of a dataset, %s", k.Code, k.Severity)}).add("means: ", k.Message).add("what to do: ", k.Hint))
+		}
+	}
+	if d, ok := config.Describe(word); ok {
+		found = append(found, variable(d))
+	}
+	return found
+}
+
+func retried(c contract.Code) string {
+	if c.Retryable() {
+		return ": run it again"
+	}
+	return ""
+}
+
+func variable(d config.Description) *explanation {
+	title := d.Name + ": environment variable"
+	if d.Secret {
+		title += ", secret (or from the file " + d.Name + "_FILE)"
+	}
+	e := (&explanation{title: title}).add("", d.Meaning).add("takes: ", d.Takes).add("default: ", d.Default)
+	if d.Required != "" {
+		e.add("required: ", d.Required)
+	}
+	return e.add("example: ", d.Name+"="+d.Example)
+}
+
+// explainable is every word, in the order in which they are listed.
+func explainable() (words []string) {
+	for _, g := range wordGroups() {
+		words = append(words, g.words...)
+	}
+	return words
+}
+
+type wordGroup struct {
+	title string
+	words []string
+}
+
+func wordGroups() []wordGroup {
+	codes, events, exits, problems := wordGroup{title: "Failure codes"}, wordGroup{title: "Events"}, wordGroup{title: "Exit codes"}, wordGroup{title: "Problems of datasets"}
+	for _, m := range contract.CodeMeanings() {
+		codes.words = append(codes.words, string(m.Name))
+	}
+	for _, m := range contract.EventMeanings() {
+		events.words = append(events.words, string(m.Name))
+	}
+	for _, m := range contract.ExitMeanings() {
+		exits.words = append(exits.words, strconv.Itoa(m.Name))
+	}
+	for _, k := range problem.Catalogue() {
+		problems.words = append(problems.words, k.Code)
+	}
+	return []wordGroup{exits, codes, events, problems, {"Environment variables", config.Names()}}
+}
+
+func listWords(w io.Writer) {
+	for i, g := range wordGroups() {
+		if i > 0 {
+			_, _ = fmt.Fprintln(w)
+		}
+		_, _ = fmt.Fprintln(w, g.title)
+		for _, word := range g.words {
+			_, _ = fmt.Fprintln(w, "  "+word)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package contract
+
+// Meaning says what something that people read in a log means, and what to do about it.
+// docs/operations.md and `trainer-agent explain` print these.
+type Meaning struct {
+	What string // one sentence, without a full stop
+	Do   string // the first thing to do or to look at; empty when there is nothing
+}
+
+// Named is a word with its meaning.
+type Named[T comparable] struct {
+	Name    T
+	Meaning Meaning
+}
+
+var codeMeanings = []Named[Code]{
+	{CodeConfigInvalid, Meaning{"environment variables are missing or wrong", "`trainer-agent check`"}},
+	{CodeDatasetNotFound, Meaning{"neither `datasets/{id}.zip` nor objects below `datasets/{id}/`", `DATASET_ID, BUCKET_NAME`}},
+	{CodeDatasetInvalid, Meaning{"not a zip, damaged, no annotations, images missing, labels that fit no task", "`trainer-agent convert --from DIR --task TASK --dry-run` lists every problem"}},
+	{CodeDatasetTooLarge, Meaning{"over AGENT_MAX_DATASET_BYTES or _FILES, or an archive bomb", `the numbers in the message`}},
+	{CodeStorageError, Meaning{"the store does not answer, or a checkpoint could not be uploaded", "`trainer-agent doctor`"}},
+	{CodeStorageForbidden, Meaning{"keys, bucket policy, or a clock that is off by more than 15 minutes", "`trainer-agent doctor`"}},
+	{CodeWeightsUnavailable, Meaning{"PRETRAINED_WEIGHT_URL expired, or is no weights file", `make a new presigned URL`}},
+	{CodeCUDAOOM, Meaning{"the GPU's memory is full", `BATCH_SIZE, IMAGE_SIZE`}},
+	{CodeHostOOM, Meaning{"the kernel killed a process at the container's memory limit", `NUM_WORKERS, the memory limit`}},
+	{CodeShmTooSmall, Meaning{"/dev/shm is full", `a memory-backed volume at /dev/shm, NUM_WORKERS`}},
+	{CodeDiskFull, Meaning{"no room for the dataset or the checkpoints", `the volume at WORKSPACE_DIR`}},
+	{CodeGPULost, Meaning{"a GPU fell off the bus or stopped answering", `drain the node; the job runs again elsewhere`}},
+	{CodeGPUError, Meaning{"a GPU needs a reset or has memory errors", `drain the node; [gpu.md](gpu.md) says what each error is`}},
+	{CodeNCCLTimeout, Meaning{"one process of a distributed job went silent", `the other processes' logs: a timeout marks the victim`}},
+	{CodeNodeLost, Meaning{"another machine of a job on several machines is gone, or never came", "that machine; `training-node-{n}.log` beside training.log"}},
+	{CodeHung, Meaning{"nothing happened for AGENT_HANG_TIMEOUT", `the stack dump in training.log`}},
+	{CodeTrainingTimeout, Meaning{"MAX_TRAINING_TIME_SECONDS is over", `the limit, or EPOCHS`}},
+	{CodeNaNLoss, Meaning{"the loss was NaN or infinite", `LEARNING_RATE, the data`}},
+	{CodeTrainingFailed, Meaning{"the training script ended in an error", "the traceback in `done.error.evidence`"}},
+	{CodeStopped, Meaning{"told to stop", `who sent SIGTERM: eviction, cancellation`}},
+	{CodeCallbackFailed, Meaning{"the backend refused or never took `done`", `undelivered.jsonl`}},
+	{CodeInternal, Meaning{"a fault of the agent", `report it with the log`}},
+	{CodeInferenceFailed, Meaning{"the prediction script ended in an error", "the traceback in `done.error.evidence`"}},
+	{CodeExportFailed, Meaning{"the export script ended in an error, or the exported model lost too much accuracy", "the framework's own reason in `done.error.evidence`; ACCURACY_DROP_MAX"}},
+}
+
+var eventMeanings = []Named[EventType]{
+	{EventAgentStarted, Meaning{"the agent runs; `previous_run` in its data says that an earlier run in this workspace was killed, and why as far as is known", "with `previous_run`: raise the memory limit if its code is HOST_OOM, else look for evictions"}},
+	{EventDatasetDownloaded, Meaning{`the dataset is on disk: bytes, seconds, from the cache or not`, `slow: AGENT_DATASET_CACHE_DIR shares it between the jobs of a machine`}},
+	{EventDatasetPrepared, Meaning{"it is split and converted; `problems` counts what was left out", "read `problems`; AGENT_STRICT_DATASET=true makes them errors"}},
+	{EventPretrainedDownloaded, Meaning{`the weights of PRETRAINED_WEIGHT_URL are here`, ""}},
+	{EventTrainingResumed, Meaning{`a checkpoint of an earlier run was found, training goes on after its epoch`, `not wanted: AGENT_RESUME=off`}},
+	{EventTrainingStarted, Meaning{`the training process runs: its command and process id`, ""}},
+	{EventCheckpointSaved, Meaning{`a checkpoint is in the bucket, with its SHA-256`, ""}},
+	{EventCheckpointUploadFailed, Meaning{`a checkpoint is on the pod's disk only; it is tried again until the job ends, and reported once`, "`reason` in its data, then `trainer-agent doctor` in the pod"}},
+	{EventCallbackRejected, Meaning{`the backend answered 4xx: the message will not be sent again, training goes on`, "`outbox/rejected.jsonl` has the message and the answer"}},
+	{EventGPUWarning, Meaning{`a GPU is hot, throttled, nearly full or makes correctable errors`, `[gpu.md](gpu.md)`}},
+	{EventGPUError, Meaning{`a GPU fault that needs somebody`, `drain the node; AGENT_ON_GPU_ERROR=stop ends such jobs with exit 75`}},
+	{EventResourceWarning, Meaning{"memory, disk or /dev/shm will run out; `resource` in its data says which", `more of it, or fewer workers and a smaller batch`}},
+	{EventHangSuspected, Meaning{`no output, callback, checkpoint, processor or GPU use for AGENT_HANG_TIMEOUT; the stacks are in training.log`, `AGENT_HANG_STOP=true ends such jobs (HUNG)`}},
+	{EventStopping, Meaning{"the training process is told to stop; `reason` in its data says why", ""}},
+	{EventTrainingFinished, Meaning{`it has ended: exit code, seconds, peak of memory`, ""}},
+}
+
+var exitMeanings = []Named[int]{
+	{ExitOK, Meaning{"the job succeeded, `done` was accepted", ""}},
+	{ExitFailed, Meaning{`configuration, dataset or training failure`, "read `done.error`; running it again changes nothing"}},
+	{ExitUndelivered, Meaning{"the job ended, `done` could not be delivered", "`trainer-agent replay --from s3://BUCKET/jobs/JOB/undelivered.jsonl`; safe to run twice"}},
+	{ExitInfra, Meaning{`infrastructure: storage unreachable, GPU lost, node pressure, disk full`, `run it again, it resumes from its last checkpoint`}},
+	{ExitStopped, Meaning{`told to stop before the job ended`, `run it again, it resumes from its last checkpoint`}},
+}
+
+// CodeMeanings, EventMeanings and ExitMeanings are in the order of the documentation.
+func CodeMeanings() []Named[Code] { return codeMeanings }
+
+// EventMeanings are those of the agent's own events.
+func EventMeanings() []Named[EventType] { return eventMeanings }
+
+// ExitMeanings are those of the agent's exit codes.
+func ExitMeanings() []Named[int] { return exitMeanings }
