@@ -10,7 +10,9 @@ import (
 func TestEveryWordIsExplained(t *testing.T) {
 	for _, word := range explainable() {
 		found := explain(strings.ToLower(word))
-		if !slices.ContainsFunc(found, func(e *explanation) bool { return strings.HasPrefix(e.title, word+":") || strings.HasPrefix(e.title, word+",") }) {
+		if !slices.ContainsFunc(found, func(e *explanation) bool {
+			return strings.HasPrefix(e.title, word+":") || strings.HasPrefix(e.title, word+",")
+		}) {
 			t.Errorf("%s is not explained: %v", word, found)
 		}
 		for _, e := range found {
