@@ -84,3 +84,33 @@ type ObjectInfo struct {
 	Size int64  `json:"size"` // bytes
 	ETag string `json:"etag"` // opaque, quotes kept
 }
+
+// OwnsKey reports whether an object belongs to the job: its checkpoints, logs,
+// validation results, output and records.
+func OwnsKey(job, key string) bool {
+	for _, prefix := range []string{
+		CheckpointPrefix(job), "logs/job-" + job + "/", "validation-results/job-" + job + "/",
+		"test-runs/" + job + "/", "inference-jobs/" + job + "/", "export-jobs/" + job + "/", "jobs/" + job + "/",
+	} {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// CheckPath holds a path of a callback against the job: one on disk, or the address
+// of an object of the job's own. Empty is none.
+func CheckPath(job, text string) error {
+	if !strings.Contains(text, "://") || strings.HasPrefix(text, "file://") {
+		return nil
+	}
+	_, key, err := ParseURI(text)
+	if err != nil {
+		return err
+	}
+	if !OwnsKey(job, key) {
+		return fmt.Errorf("%s is no object of job %s; give a path below OUTPUT_DIR, or leave it out", excerpt(text), job)
+	}
+	return nil
+}

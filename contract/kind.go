@@ -2,7 +2,6 @@ package contract
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -92,36 +91,4 @@ type Message struct {
 func NewMessage(kind Kind, payload any, at time.Time) (Message, error) {
 	body, err := json.Marshal(payload)
 	return Message{Kind: kind, Body: body, Time: at, Payload: payload}, err
-}
-
-// Decode returns the payload of a callback's body as a value of the kind's type:
-// Heartbeat, Event, Validation, Done and so on. The body is one that was checked.
-func Decode(kind Kind, body []byte) (any, error) {
-	switch kind {
-	case KindHeartbeat:
-		return decode[Heartbeat](body)
-	case KindEvent:
-		return decode[Event](body)
-	case KindValidation:
-		return decode[Validation](body)
-	case KindDone:
-		return decode[Done](body)
-	case KindInferenceProgress:
-		return decode[InferenceProgress](body)
-	case KindTestRunDone:
-		return decode[TestRunDone](body)
-	case KindInferenceDone:
-		return decode[InferenceDone](body)
-	case KindExportProgress:
-		return decode[ExportProgress](body)
-	case KindExportDone:
-		return decode[ExportDone](body)
-	}
-	return nil, fmt.Errorf("there is no callback %q", kind)
-}
-
-func decode[T any](body []byte) (any, error) {
-	var payload T
-	err := json.Unmarshal(body, &payload)
-	return payload, err
 }

@@ -36,5 +36,24 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Metrics maps metric names ("box_loss", "mAP50-95") to values.
+// Metrics maps metric names ("box_loss", "mAP50-95") to values. A null in JSON
+// means that the metric is absent: it is not read as a value. A value that is NaN
+// or infinite exists in memory only, and is written as null.
 type Metrics map[string]Number
+
+// UnmarshalJSON adds what an object has to the metrics that are there already.
+func (m *Metrics) UnmarshalJSON(b []byte) error {
+	var read map[string]*Number
+	if err := json.Unmarshal(b, &read); err != nil {
+		return err
+	}
+	if *m == nil && read != nil {
+		*m = make(Metrics, len(read))
+	}
+	for name, value := range read {
+		if value != nil {
+			(*m)[name] = *value
+		}
+	}
+	return nil
+}

@@ -74,7 +74,7 @@ func (b *Backend) check(r *http.Request, c *Call, body []byte, readErr error) (p
 	if err := checkHeader(r.Header, c.Job); err != nil {
 		return nil, http.StatusUnprocessableEntity, err
 	}
-	if payload, err = parse(c.Kind, body); err != nil {
+	if payload, err = contract.CheckWire(c.Kind, body); err != nil {
 		return nil, http.StatusUnprocessableEntity, err
 	}
 	return payload, http.StatusOK, nil
@@ -133,4 +133,13 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v) // the client is gone when this fails
+}
+
+// clip shortens what is quoted in a message.
+func clip(b []byte) string {
+	const limit = 120
+	if len(b) > limit {
+		return string(b[:limit]) + "…"
+	}
+	return string(b)
 }

@@ -69,7 +69,7 @@ func valid(k contract.Kind) any {
 	case contract.KindInferenceProgress:
 		return contract.InferenceProgress{ProcessedImages: 3, TotalImages: 4, ProgressPercent: 75, Timestamp: at(0)}
 	case contract.KindTestRunDone:
-		return contract.TestRunDone{Status: contract.StatusSucceeded, Timestamp: at(0)}
+		return contract.TestRunDone{Status: contract.StatusSucceeded, OverallMetrics: contract.Metrics{}, Timestamp: at(0)}
 	case contract.KindInferenceDone:
 		return contract.InferenceDone{Status: contract.StatusFailed, ErrorMessage: &message, Timestamp: at(0)}
 	case contract.KindExportProgress:

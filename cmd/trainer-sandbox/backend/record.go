@@ -103,14 +103,14 @@ func (b *Backend) judge(c *Call, payload any) {
 	}
 	c.Accepted, c.AfterFinal = true, j.summary.State.ended()
 	var reply any = map[string]string{"status": "ok"}
-	if v, ok := payload.(*contract.Validation); ok {
+	if v, ok := payload.(contract.Validation); ok {
 		reply = contract.ValidationReply{Status: "ok", IsBest: b.isBest(j, c.Job, v)}
 	}
 	c.Reply, _ = json.Marshal(reply) // strings and a bool always encode
 }
 
 // isBest compares a validation with the best one accepted so far.
-func (b *Backend) isBest(j *jobRecord, job string, v *contract.Validation) bool {
+func (b *Backend) isBest(j *jobRecord, job string, v contract.Validation) bool {
 	value := float64(v.PrimaryMetricValue)
 	if math.IsNaN(value) {
 		return false

@@ -69,33 +69,33 @@ func (j *jobRecord) apply(c *Call) {
 	if s.State.ended() && !c.Kind.Final() {
 		s.State, s.ErrorMessage = StateRunning, nil // the job was started again
 	}
-	payload := newPayload(c.Kind)
-	if c.Decode(payload) != nil {
+	payload, err := contract.Decode(c.Kind, c.Body)
+	if err != nil {
 		return
 	}
 	switch p := payload.(type) {
-	case *contract.Heartbeat:
+	case contract.Heartbeat:
 		s.Epoch, s.Progress = p.Epoch, p.Progress
-	case *contract.InferenceProgress:
+	case contract.InferenceProgress:
 		s.Progress = p.ProgressPercent
-	case *contract.ExportProgress:
+	case contract.ExportProgress:
 		s.Progress = p.ProgressPercent
-	case *contract.Event:
+	case contract.Event:
 		s.LastEvent = p.EventType
-	case *contract.Validation:
+	case contract.Validation:
 		j.applyValidation(c, p)
-	case *contract.Done:
+	case contract.Done:
 		s.end(p.Status, p.ErrorMessage)
-	case *contract.TestRunDone:
+	case contract.TestRunDone:
 		s.end(p.Status, p.ErrorMessage)
-	case *contract.InferenceDone:
+	case contract.InferenceDone:
 		s.end(p.Status, p.ErrorMessage)
-	case *contract.ExportDone:
+	case contract.ExportDone:
 		s.end(p.Status, p.ErrorMessage)
 	}
 }
 
-func (j *jobRecord) applyValidation(c *Call, v *contract.Validation) {
+func (j *jobRecord) applyValidation(c *Call, v contract.Validation) {
 	j.summary.PrimaryMetric = v.PrimaryMetricName
 	var reply contract.ValidationReply
 	if json.Unmarshal(c.Reply, &reply) != nil || !reply.IsBest {
