@@ -73,3 +73,16 @@ func WithNonFinite(payload any, names []string) any {
 	}
 	return payload
 }
+
+// Decoded returns the payload: the one that came with the message, or of one that
+// was read from disk its body's. It is nil for a body that is none of its kind.
+func (m Message) Decoded() any {
+	if m.Payload != nil {
+		return m.Payload
+	}
+	payload, err := Decode(m.Kind, m.Body)
+	if err != nil {
+		return nil
+	}
+	return payload
+}

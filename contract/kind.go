@@ -84,7 +84,7 @@ type Message struct {
 	Kind    Kind            `json:"kind"`
 	Body    json.RawMessage `json:"body"` // a JSON object, already valid for Kind
 	Time    time.Time       `json:"time"` // when it happened, which is the body's timestamp
-	Payload any             `json:"-"`    // Body decoded once, a value as Decode returns it; nil in a message read from disk
+	Payload any             `json:"-"`    // Body decoded once, a value as Decode returns it (large tables may be in the body alone); nil in a message read from disk
 }
 
 // NewMessage encodes a payload.

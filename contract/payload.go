@@ -21,7 +21,8 @@ type Field struct {
 // Bounds of what a trainer can say.
 const (
 	MaxEpoch   = 1_000_000
-	MaxMetrics = 4096 // entries, each one series in the backend
+	MaxMetrics = 4096    // entries, each one series in the backend
+	MaxClasses = 1 << 16 // rows, which cost more in memory than on the wire
 )
 
 var (
@@ -41,13 +42,13 @@ var (
 	shapeIntegers = &Shape{Kind: ShapeList, Of: shapeInteger}
 	shapeStatus   = &Shape{Kind: ShapeText, Words: words(StatusSucceeded, StatusFailed)}
 
-	shapePRCurves = &Shape{Kind: ShapeMap, Null: true, Of: &Shape{Kind: ShapeObject, Fields: map[string]*Shape{
+	shapePRCurves = &Shape{Kind: ShapeMap, Null: true, Most: MaxClasses, Of: &Shape{Kind: ShapeObject, Fields: map[string]*Shape{
 		"precision": shapeNumbers, "recall": shapeNumbers,
 	}}}
-	shapePerClass = &Shape{Kind: ShapeList, Null: true, Of: &Shape{Kind: ShapeObject, Fields: map[string]*Shape{
+	shapePerClass = &Shape{Kind: ShapeList, Null: true, Most: MaxClasses, Of: &Shape{Kind: ShapeObject, Fields: map[string]*Shape{
 		"class_id": shapeInteger, "class_name": shapeText, "precision": shapeNumber, "recall": shapeNumber, "ap": shapeNumber, "support": shapeInteger,
 	}}}
-	shapeConfusion = &Shape{Kind: ShapeList, Of: shapeIntegers, Null: true}
+	shapeConfusion = &Shape{Kind: ShapeList, Of: shapeIntegers, Null: true, Most: MaxClasses}
 	shapeModelInfo = &Shape{Kind: ShapeObject, Null: true, Fields: map[string]*Shape{
 		"model_size_mb": shapeNumber, "inference_speed_ms": shapeNumber,
 		"input_shape":  {Kind: ShapeList, Of: shapeInteger, Null: true},
@@ -155,7 +156,7 @@ var payloadFields = map[Kind][]Field{
 	},
 	KindExportProgress: {
 		{Name: "progress_percent", Shape: shapePercent, Needed: true, Lenient: true},
-		{Name: "stage", Shape: &Shape{Kind: ShapeText, Words: words(ExportStages...)}, Needed: true},
+		{Name: "stage", Shape: &Shape{Kind: ShapeText, Words: words(ExportStages...)}, Default: `"converting"`},
 		{Name: "message", Shape: shapeText, Default: `""`},
 		fieldTimestamp,
 	},

@@ -20,20 +20,29 @@ type field struct {
 // maxFields bounds the top level of a body.
 const maxFields = 1024
 
+// markField is the SDK's own mark: the names of metrics that were NaN or infinite
+// and that it wrote as null, so that its bodies are JSON for everybody. It ends here.
+const markField = "non_finite"
+
+var markShape = &contract.Shape{Kind: contract.ShapeList, Null: true, Most: contract.MaxMetrics, Of: &contract.Shape{Kind: contract.ShapeText}}
+
 // A body is a checked payload of the child: its top level in order, everything
 // below as it came.
 type body struct {
 	fields []field
+	broken []string // metrics that were NaN or infinite
 }
+
+// A checker reads bodies of one job.
+type checker struct{ job string }
 
 // decode checks a body against the contract. A syntaxError is for 400, a
 // fieldError for 422.
-func decode(kind contract.Kind, b []byte) (*body, error) {
+func (c checker) decode(kind contract.Kind, b []byte) (*body, error) {
 	if !utf8.Valid(b) {
 		return nil, &syntaxError{0, "the text is not UTF-8"}
 	}
-	p := payloads[kind]
-	s := &scanner{in: b, out: make([]byte, 0, len(b))}
+	s := &scanner{in: b, out: make([]byte, 0, len(b)), paths: func(path string) error { return contract.CheckPath(c.job, path) }}
 	if s.peek() != '{' {
 		return nil, s.bad("the body must be one JSON object")
 	}
@@ -48,26 +57,73 @@ func decode(kind contract.Kind, b []byte) (*body, error) {
 		if last {
 			break
 		}
-		from := len(s.out)
-		if err := s.value(p.shape.field(name)); err != nil {
-			return nil, in(shown(name), err)
-		}
 		if n >= maxFields {
 			return nil, &fieldError{"(body)", "more than " + strconv.Itoa(maxFields) + " fields"}
 		}
-		// As everywhere, the last of two equal names counts. A slice keeps its
-		// bytes when out grows into another array.
-		d.set(name, s.out[from:len(s.out):len(s.out)])
+		if err := d.read(s, kind, name); err != nil {
+			return nil, in(shown(name), err)
+		}
 	}
 	if err := s.end(); err != nil {
 		return nil, err
 	}
-	for _, name := range p.required {
-		if d.get(name) == nil {
-			return nil, &fieldError{name, "is missing"}
+	return d, d.complete(kind)
+}
+
+// read takes one field's value.
+func (d *body) read(s *scanner, kind contract.Kind, name string) error {
+	from := len(s.out)
+	s.broken = nil
+	if err := s.value(shapeOf(kind, name, s.peek() == 'n')); err != nil {
+		return err
+	}
+	// A slice keeps its bytes when out grows into another array.
+	raw := s.out[from:len(s.out):len(s.out)]
+	switch name {
+	case markField:
+		var names []string
+		_ = json.Unmarshal(raw, &names) // of its shape
+		d.broken = append(d.broken, names...)
+		return nil
+	case "metrics":
+		d.broken = append(d.broken, s.broken...)
+	}
+	d.set(name, raw) // as everywhere, the last of two equal names counts
+	return nil
+}
+
+// shapeOf is what a trainer may give for a field: anything where the relay repairs
+// it, and null where the relay fills it in.
+func shapeOf(kind contract.Kind, name string, null bool) *contract.Shape {
+	if name == markField {
+		return markShape
+	}
+	for _, f := range contract.Fields(kind) {
+		switch {
+		case f.Name != name:
+		case f.Lenient && f.Shape.Kind == contract.ShapeNumber:
+			return &contract.Shape{Kind: contract.ShapeNumber, Null: true}
+		case f.Lenient, null && !f.Needed:
+			return contract.Anything
+		default:
+			return f.Shape
 		}
 	}
-	return d, nil
+	return contract.Anything
+}
+
+// complete wants what only the child can know, and takes a null where null is no
+// value for one that was left out.
+func (d *body) complete(kind contract.Kind) error {
+	for _, f := range contract.Fields(kind) {
+		if f.Needed && d.get(f.Name) == nil {
+			return &fieldError{f.Name, "is missing"}
+		}
+		if !f.Needed && !f.Shape.Null && string(d.get(f.Name)) == "null" {
+			d.remove(f.Name)
+		}
+	}
+	return nil
 }
 
 func (d *body) index(name string) int {
@@ -97,15 +153,16 @@ func (d *body) fill(name string, raw []byte) {
 	}
 }
 
-// complete gives the body every field that the contract lists for its kind: the
+func (d *body) remove(name string) {
+	d.fields = slices.DeleteFunc(d.fields, func(f field) bool { return f.name == name })
+}
+
+// finish gives the body every field that the contract lists for its kind: the
 // defaults, and a timestamp, which is the child's own when it has a valid one.
-func (d *body) complete(kind contract.Kind, now time.Time) (at time.Time) {
-	for _, f := range payloads[kind].defaults {
-		d.fill(f.name, f.raw)
-	}
-	for _, name := range []string{"metrics", "data", "final_metrics", "overall_metrics"} {
-		if string(d.get(name)) == "null" {
-			d.set(name, []byte("{}"))
+func (d *body) finish(kind contract.Kind, now time.Time) (at time.Time) {
+	for _, f := range contract.Fields(kind) {
+		if f.Default != "" {
+			d.fill(f.Name, []byte(f.Default))
 		}
 	}
 	stamp := contract.At(now)
@@ -120,6 +177,25 @@ func (d *body) complete(kind contract.Kind, now time.Time) (at time.Time) {
 	}
 	d.set("timestamp", raw)
 	return stamp.Time
+}
+
+// maxTable bounds a table (per-class metrics, a confusion matrix, curves) that is
+// decoded: nobody behind the relay reads them, and in memory they are many times larger.
+const maxTable = 256 << 10
+
+// payload is the body decoded once, for everybody behind the relay; large tables
+// are in the body alone. Fields that the contract does not know are left out too:
+// encoding/json takes "EPOCH" for "epoch", and only the latter was checked.
+func (d *body) payload(kind contract.Kind) (any, error) {
+	known := &body{}
+	for _, f := range contract.Fields(kind) {
+		table := f.Default == "null" && f.Shape.Of != nil
+		if raw := d.get(f.Name); raw != nil && !(table && len(raw) > maxTable) {
+			known.fields = append(known.fields, field{f.Name, raw})
+		}
+	}
+	payload, err := contract.Decode(kind, known.bytes())
+	return contract.WithNonFinite(payload, d.broken), err
 }
 
 // number reads a numeric field, NaN when it is absent or null.

@@ -89,7 +89,7 @@ func (p *pipeNet) dial() net.Conn {
 // over starts a relay on a network in memory.
 func over(t *testing.T, p *pipeNet, q Outbox) *Relay {
 	t.Helper()
-	r, err := New(Options{JobID: "job-1", Outbox: q, Listener: p})
+	r, err := New(Options{Job: Job{ID: "job-1"}, Outbox: q, Listener: p})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestOnlySoManyBytesOfBodiesAreInWorkAtOnce(t *testing.T) {
 
 func TestCloseLetsRequestsInWorkFinish(t *testing.T) {
 	q := &blocked{entered: make(chan struct{}, 1), let: make(chan struct{})}
-	r, err := New(Options{JobID: "job-1", Outbox: q})
+	r, err := New(Options{Job: Job{ID: "job-1"}, Outbox: q})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"os"
 	"strconv"
@@ -34,24 +33,24 @@ func (r *Relay) handler() http.Handler {
 	for _, kind := range contract.Kinds {
 		mux.HandleFunc(kind.Pattern(), func(w http.ResponseWriter, req *http.Request) {
 			answer, refused := r.callback(kind, w, req)
-			r.reply(w, answer, refused)
+			r.reply(w, req, answer, refused)
 		})
 	}
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, req *http.Request) {
 		if req.Method != http.MethodGet && req.Method != http.MethodHead {
-			r.reply(w, nil, refuse(http.StatusMethodNotAllowed, "ask with GET"))
+			r.reply(w, req, nil, refuse(http.StatusMethodNotAllowed, "ask with GET"))
 			return
 		}
-		r.reply(w, map[string]any{"status": "ok", "job_id": r.opts.JobID}, nil)
+		r.reply(w, req, map[string]any{"status": "ok", "job_id": r.opts.Job.ID}, nil)
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
-		r.reply(w, nil, refuse(http.StatusNotFound, "%s is no callback path, for example %s",
-			shown(req.URL.Path), contract.KindHeartbeat.Path(r.opts.JobID)))
+		r.reply(w, req, nil, refuse(http.StatusNotFound, "%s is no callback path, for example %s",
+			shown(req.URL.Path), contract.KindHeartbeat.Path(r.opts.Job.ID)))
 	})
 	return mux
 }
 
-func (r *Relay) reply(w http.ResponseWriter, answer any, refused *refusal) {
+func (r *Relay) reply(w http.ResponseWriter, req *http.Request, answer any, refused *refusal) {
 	status := http.StatusOK
 	if refused != nil {
 		answer, status = refused, refused.status
@@ -61,7 +60,7 @@ func (r *Relay) reply(w http.ResponseWriter, answer any, refused *refusal) {
 		if status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 		}
-		r.log.Debug("the relay refused a request", "status", status, "detail", refused.Detail, "field", refused.Field)
+		r.refusals.add(req.URL.Path, refused)
 	}
 	b, err := json.Marshal(answer)
 	if err != nil { // our own types only
@@ -94,7 +93,10 @@ func (r *Relay) callback(kind contract.Kind, w http.ResponseWriter, req *http.Re
 	if refused != nil {
 		return nil, refused
 	}
-	d, err := decode(kind, raw)
+	d, err := r.check.decode(kind, raw)
+	if err == nil && kind == contract.KindEvent && contract.EventType(d.text("event_type")).OfAgent() {
+		err = &fieldError{"event_type", fmt.Sprintf("%s is an event that only the agent raises; give yours another name", d.text("event_type"))}
+	}
 	if err != nil {
 		return nil, invalid(err)
 	}
@@ -109,8 +111,8 @@ func (r *Relay) admit(kind contract.Kind, req *http.Request) *refusal {
 		return refuse(http.StatusUnauthorized, "the token is not this run's CALLBACK_TOKEN")
 	case req.Method != http.MethodPost:
 		return refuse(http.StatusMethodNotAllowed, "send it with POST")
-	case req.PathValue("id") != r.opts.JobID:
-		return refuse(http.StatusNotFound, "job %q is not run here, only %q", shown(req.PathValue("id")), r.opts.JobID)
+	case req.PathValue("id") != r.opts.Job.ID:
+		return refuse(http.StatusNotFound, "job %q is not run here, only %q", shown(req.PathValue("id")), r.opts.Job.ID)
 	case !r.serves(kind):
 		return refuse(http.StatusNotFound, "a job of this type sends no %s", kind)
 	case req.Header.Get("Content-Encoding") != "":
@@ -176,9 +178,12 @@ func (r *Relay) accept(req *http.Request, kind contract.Kind, d *body) (any, *re
 		return answer, nil
 	}
 	r.enrich(kind, d)
-	at := d.complete(kind, r.opts.Now())
-	msg := contract.Message{Kind: kind, Body: d.bytes(), Time: at}
-	answer, err := r.pass(req.Context(), msg, d)
+	at := d.finish(kind, r.opts.Now())
+	payload, err := d.payload(kind)
+	if err != nil {
+		return nil, refuse(http.StatusUnprocessableEntity, "%v", err)
+	}
+	answer, err := r.pass(req.Context(), contract.Message{Kind: kind, Body: d.bytes(), Time: at, Payload: payload})
 	if err != nil {
 		return nil, r.unaccepted(err)
 	}
@@ -187,11 +192,11 @@ func (r *Relay) accept(req *http.Request, kind contract.Kind, d *body) (any, *re
 }
 
 // pass gives a message to the outbox and shows it to Observe.
-func (r *Relay) pass(ctx context.Context, msg contract.Message, d *body) (any, error) {
+func (r *Relay) pass(ctx context.Context, msg contract.Message) (any, error) {
 	ok := map[string]string{"status": "ok"}
 	switch {
 	case msg.Kind == contract.KindValidation:
-		return r.validation(ctx, msg, d)
+		return r.validation(ctx, msg)
 	case msg.Kind.Final():
 		if err := r.opts.Outbox.Keep(msg); err != nil {
 			return nil, err
@@ -214,46 +219,6 @@ func (r *Relay) observe(msg contract.Message) {
 		}
 	}()
 	r.opts.Observe(msg)
-}
-
-// enrich adds what the agent knows better than the child.
-func (r *Relay) enrich(kind contract.Kind, d *body) {
-	switch kind {
-	case contract.KindHeartbeat:
-		if epoch := d.number("epoch"); d.get("progress") == nil && r.opts.Epochs > 0 {
-			d.set("progress", jsonNumber(100*epoch/float64(r.opts.Epochs)))
-		}
-		if p := d.number("progress"); p < 0 || p > 100 {
-			d.set("progress", jsonNumber(min(max(p, 0), 100)))
-		}
-		if sys := r.opts.System(); sys != nil {
-			if raw, err := json.Marshal(sys); err == nil {
-				d.set("system", raw)
-			}
-		}
-	case contract.KindValidation:
-		task, _ := json.Marshal(r.opts.TaskType)
-		d.fill("task_type", task)
-		if d.get("primary_metric_name") == nil {
-			name, _ := json.Marshal(r.opts.PrimaryMetric)
-			d.set("primary_metric_name", name)
-			if d.get("primary_metric_value") == nil {
-				d.set("primary_metric_value", jsonNumber(metricOf(d, r.opts.PrimaryMetric)))
-			}
-		}
-		d.fill("primary_metric_value", []byte("null"))
-		if path := d.text("image_results_path"); r.opts.ImageResults != nil && path != "" && !strings.HasPrefix(path, "s3://") {
-			uri, _ := json.Marshal(r.opts.ImageResults(int(d.number("epoch"))))
-			d.set("image_results_path", uri)
-		}
-	}
-}
-
-func jsonNumber(v float64) []byte {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return []byte("null")
-	}
-	return strconv.AppendFloat(nil, v, 'g', -1, 64)
 }
 
 // unaccepted answers for a message that the outbox did not take.

@@ -64,7 +64,7 @@ func TestHealthIsForEverybodyAndNothingElse(t *testing.T) {
 
 func TestWhatIsRefusedIsToldWhy(t *testing.T) {
 	q := &queue{}
-	r := start(t, q, func(o *Options) { o.Kinds = []contract.Kind{contract.KindHeartbeat, contract.KindEvent} })
+	r := start(t, q, func(o *Options) { o.Job.Kinds = []contract.Kind{contract.KindHeartbeat, contract.KindEvent} })
 	beat := contract.KindHeartbeat.Path("job-1")
 	for name, c := range map[string]struct {
 		method, path, token, body string
@@ -164,7 +164,7 @@ func TestARetryOfTheChildIsAnsweredAndNotRepeated(t *testing.T) {
 
 func TestProgressIsFilledInAndKeptWithinItsRange(t *testing.T) {
 	q := &queue{}
-	r := start(t, q, func(o *Options) { o.Epochs = 8 })
+	r := start(t, q, func(o *Options) { o.Job.Epochs = 8 })
 	for body, want := range map[string]string{
 		`{"epoch":2}`:                   `"progress":25`,
 		`{"epoch":2,"progress":3.5}`:    `"progress":3.5`,

@@ -3,26 +3,41 @@ package relay
 import (
 	"math"
 	"strconv"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
-func (s *scanner) number(sh *shape) error {
+func (s *scanner) number(sh *contract.Shape) error {
 	finite, token, err := s.numberToken()
 	if err != nil {
 		return err
 	}
+	s.nonFinite = !finite
 	switch {
-	case sh.kind == kindInteger:
+	case sh.Kind == contract.ShapeInteger:
 		n, ok := integral(token)
 		if !finite || !ok {
-			return sh.unlike("the number " + shown(string(token)))
+			return unlike(sh, "the number "+string(token))
 		}
 		s.out = strconv.AppendInt(s.out, n, 10)
-	case sh.kind != kindAny && sh.kind != kindNumber:
-		return sh.unlike("the number " + shown(string(token)))
+		return bounded(sh, float64(n))
+	case !sh.Takes(contract.ShapeNumber):
+		return unlike(sh, "the number "+string(token))
 	case !finite:
 		s.out = append(s.out, "null"...)
-	default:
-		s.out = append(s.out, token...)
+		return nil
+	}
+	s.out = append(s.out, token...)
+	if sh.Bounds == nil {
+		return nil
+	}
+	n, _ := strconv.ParseFloat(string(token), 64)
+	return bounded(sh, n)
+}
+
+func bounded(sh *contract.Shape, n float64) error {
+	if err := sh.CheckNumber(n); err != nil {
+		return &fieldError{"", err.Error()}
 	}
 	return nil
 }

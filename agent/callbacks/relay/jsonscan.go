@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // maxDepth bounds the nesting of a body. Validation results nest four deep.
@@ -48,6 +50,10 @@ type scanner struct {
 	pos   int
 	out   []byte
 	depth int
+	paths func(string) error // what is wrong with a path; nil takes every one
+
+	nonFinite bool     // the number just read was NaN or infinite
+	broken    []string // the entries of maps that were
 }
 
 // Clean turns JSON as Python writes it into JSON as everybody reads it: NaN,
@@ -58,7 +64,7 @@ func Clean(b []byte) (clean []byte, err error) {
 	if !utf8.Valid(b) {
 		return nil, &syntaxError{0, "the text is not UTF-8"}
 	}
-	if err := s.value(anything); err != nil {
+	if err := s.value(contract.Anything); err != nil {
 		return nil, err
 	}
 	return s.out, s.end()
@@ -93,7 +99,7 @@ func (s *scanner) peek() byte {
 	return s.in[s.pos]
 }
 
-func (s *scanner) value(sh *shape) error {
+func (s *scanner) value(sh *contract.Shape) error {
 	switch c := s.peek(); {
 	case c == '{':
 		return s.nested(func() error { return s.object(sh) })
@@ -104,8 +110,8 @@ func (s *scanner) value(sh *shape) error {
 	case c == '-' || c == 'N' || c == 'I' || (c >= '0' && c <= '9'):
 		return s.number(sh)
 	case s.word("null"):
-		if !sh.nullable() {
-			return sh.unlike("null")
+		if !sh.Null && sh.Kind != contract.ShapeAny {
+			return unlike(sh, "null")
 		}
 		s.out = append(s.out, "null"...)
 		return nil
@@ -129,9 +135,9 @@ func (s *scanner) nested(read func() error) error {
 	return read()
 }
 
-func (s *scanner) literal(sh *shape, word string) error {
-	if sh.kind != kindAny && sh.kind != kindBool {
-		return sh.unlike(word)
+func (s *scanner) literal(sh *contract.Shape, word string) error {
+	if !sh.Takes(contract.ShapeBool) {
+		return unlike(sh, word)
 	}
 	s.out = append(s.out, word...)
 	return nil
@@ -146,20 +152,24 @@ func (s *scanner) word(w string) bool {
 	return true
 }
 
-func (s *scanner) object(sh *shape) error {
-	if sh.kind != kindAny && sh.kind != kindObject && sh.kind != kindMap {
-		return sh.unlike("an object")
+func (s *scanner) object(sh *contract.Shape) error {
+	if !sh.Takes(contract.ShapeObject) {
+		return unlike(sh, "an object")
 	}
 	for n := 0; ; n++ {
 		name, last, err := s.nextName(n)
 		if err != nil || last {
 			return err
 		}
-		if sh.max > 0 && n >= sh.max {
-			return &fieldError{"", fmt.Sprintf("more than %d entries", sh.max)}
+		if err := sh.CheckSize(n + 1); err != nil {
+			return &fieldError{"", err.Error()}
 		}
-		if err := s.value(sh.field(name)); err != nil {
+		s.nonFinite = false
+		if err := s.value(sh.Field(name)); err != nil {
 			return in(shown(name), err)
+		}
+		if s.nonFinite && sh.Kind == contract.ShapeMap {
+			s.broken = append(s.broken, name)
 		}
 	}
 }
@@ -196,9 +206,9 @@ func (s *scanner) nextName(n int) (name string, last bool, err error) {
 	return unquote(raw), false, nil
 }
 
-func (s *scanner) list(sh *shape) error {
-	if sh.kind != kindAny && sh.kind != kindList {
-		return sh.unlike("a list")
+func (s *scanner) list(sh *contract.Shape) error {
+	if !sh.Takes(contract.ShapeList) {
+		return unlike(sh, "a list")
 	}
 	for n := 0; ; n++ {
 		c := s.peek()
@@ -214,29 +224,42 @@ func (s *scanner) list(sh *shape) error {
 			s.out = append(s.out, ',')
 			s.pos++
 		}
-		if sh.max > 0 && n >= sh.max {
-			return &fieldError{"", fmt.Sprintf("more than %d entries", sh.max)}
+		if err := sh.CheckSize(n + 1); err != nil {
+			return &fieldError{"", err.Error()}
 		}
-		if err := s.value(sh.element()); err != nil {
+		if err := s.value(sh.Element()); err != nil {
 			return in("["+strconv.Itoa(n)+"]", err)
 		}
 	}
 }
 
-func (s *scanner) text(sh *shape) error {
+func (s *scanner) text(sh *contract.Shape) error {
 	raw, err := s.quoted()
 	if err != nil {
 		return err
 	}
-	if sh.kind != kindAny && sh.kind != kindText {
-		return sh.unlike("the text " + shown(string(raw)))
+	if !sh.Takes(contract.ShapeText) {
+		return unlike(sh, "the text "+string(raw))
 	}
-	if err := sh.allowed(raw); err != nil {
-		return err
+	if err := s.allowed(sh, raw); err != nil {
+		return &fieldError{"", err.Error()}
 	}
 	s.out = append(s.out, raw...)
 	return nil
 }
+
+// allowed holds a text in its quotes against the words, and a path against the job.
+func (s *scanner) allowed(sh *contract.Shape, raw []byte) error {
+	if sh.Words != nil {
+		return sh.CheckText(unquote(raw))
+	}
+	if sh.Kind == contract.ShapePath && s.paths != nil {
+		return s.paths(unquote(raw))
+	}
+	return nil
+}
+
+func unlike(sh *contract.Shape, have string) error { return &fieldError{"", sh.Unlike(have).Error()} }
 
 // quoted consumes a string and returns it with its quotes.
 func (s *scanner) quoted() ([]byte, error) {

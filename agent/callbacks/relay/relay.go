@@ -43,35 +43,19 @@ type Outbox interface {
 	Keep(contract.Message) error
 }
 
-// Options configures a relay. JobID and Outbox are required.
+// Options configures a relay. Job.ID and Outbox are required.
 type Options struct {
-	JobID  string
-	Kinds  []contract.Kind // served; nil means all
+	Job    Job
+	Metric Metric
 	Outbox Outbox
+	Full   error // what the outbox's errors wrap when it has no room: answered with 507
+	Ended  error // what they wrap when the job has ended: answered with 409
 
-	Full  error // what the outbox's errors wrap when it has no room: answered with 507
-	Ended error // what they wrap when the job has ended: answered with 409
-
-	// Observe sees every accepted message, the child's final ones included. It
-	// runs before the child has its answer and must be quick.
+	// Observe sees every accepted message, decoded, the child's final ones included.
+	// It runs before the child has its answer and must be quick.
 	Observe func(contract.Message)
 	// System returns what is added to heartbeats as "system"; nil adds nothing.
 	System func() *contract.System
-
-	// ImageResults is the address at which an epoch's per-image results will be.
-	// It takes the place of the path on disk that the child gives; nil leaves it.
-	ImageResults func(epoch int) string
-
-	Epochs        int // of the job, to fill in a heartbeat's progress; 0 when unknown
-	TaskType      contract.TaskType
-	PrimaryMetric string
-	MetricMode    contract.MetricMode // empty means max
-	// Best, when set, is the best epoch of an earlier life of the job, as its
-	// manifest has it.
-	Best *Best
-	// StateFile remembers the best epoch when the agent is started again in the
-	// same workspace; it wins over Best. Empty remembers nothing.
-	StateFile string
 
 	// Listener is served instead of a free port of 127.0.0.1.
 	Listener net.Listener
@@ -79,6 +63,29 @@ type Options struct {
 	ValidationDeadline time.Duration // 0 means ValidationDeadline
 	Logger             *slog.Logger
 	Now                func() time.Time
+}
+
+// Job is what the relay knows of the job.
+type Job struct {
+	ID     string
+	Kinds  []contract.Kind // served; nil means all
+	Epochs int             // to fill in a heartbeat's progress; 0 when unknown
+	Task   contract.TaskType
+	// ImageResults is the address at which an epoch's per-image results will be.
+	// It takes the place of the path on disk that the child gives; nil leaves it.
+	ImageResults func(epoch int) string
+}
+
+// Metric is the job's primary metric.
+type Metric struct {
+	Name string
+	Mode contract.MetricMode // empty means max
+	// Best, when set, is the best epoch of an earlier life of the job, as its
+	// manifest has it.
+	Best *Best
+	// StateFile remembers the best epoch when the agent is started again in the
+	// same workspace; it wins over Best. Empty remembers nothing.
+	StateFile string
 }
 
 // Relay is the server on loopback. It serves from New until Close.
@@ -91,14 +98,16 @@ type Relay struct {
 	served   sync.WaitGroup
 	rate     *rate.Limiter
 	bodies   *semaphore.Weighted
+	check    checker
 	best     *record
 	repeated *recent
+	refusals *refusalLog
 }
 
 // New starts a relay with a token of its own.
 func New(opts Options) (*Relay, error) {
-	if opts.JobID == "" || opts.Outbox == nil {
-		return nil, errors.New("relay: Options.JobID and Options.Outbox are required")
+	if opts.Job.ID == "" || opts.Outbox == nil {
+		return nil, errors.New("relay: Options.Job.ID and Options.Outbox are required")
 	}
 	listener := opts.Listener
 	if listener == nil {
@@ -118,8 +127,8 @@ func New(opts Options) (*Relay, error) {
 }
 
 func newRelay(opts Options) *Relay {
-	if opts.Kinds == nil {
-		opts.Kinds = contract.Kinds
+	if opts.Job.Kinds == nil {
+		opts.Job.Kinds = contract.Kinds
 	}
 	if opts.Observe == nil {
 		opts.Observe = func(contract.Message) {}
@@ -139,7 +148,7 @@ func newRelay(opts Options) *Relay {
 	r := &Relay{
 		opts: opts, log: opts.Logger, token: newToken(),
 		rate: rate.NewLimiter(perSecond, burst), bodies: semaphore.NewWeighted(maxBodies),
-		best: newRecord(opts), repeated: newRecent(),
+		check: checker{opts.Job.ID}, best: newRecord(opts.Metric, opts.Logger), repeated: newRecent(), refusals: newRefusalLog(opts.Logger),
 	}
 	r.server = &http.Server{
 		Handler:           r.handler(),
@@ -175,4 +184,4 @@ func (r *Relay) Close(ctx context.Context) error {
 	return err
 }
 
-func (r *Relay) serves(k contract.Kind) bool { return slices.Contains(r.opts.Kinds, k) }
+func (r *Relay) serves(k contract.Kind) bool { return slices.Contains(r.opts.Job.Kinds, k) }

@@ -67,8 +67,8 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 func start(t testing.TB, q *queue, change func(*Options)) *Relay {
 	t.Helper()
 	opts := Options{
-		JobID: "job-1", Outbox: q, Full: errFull, Ended: errEnded, PrimaryMetric: "mAP50-95",
-		TaskType: contract.TaskObjectDetection, ValidationDeadline: time.Millisecond,
+		Job: Job{ID: "job-1", Task: contract.TaskObjectDetection}, Metric: Metric{Name: "mAP50-95"},
+		Outbox: q, Full: errFull, Ended: errEnded, ValidationDeadline: time.Millisecond,
 		Now: func() time.Time { return noon },
 	}
 	if change != nil {
@@ -130,7 +130,7 @@ func TestAcceptedHeartbeatIsCompletedAndPassedOn(t *testing.T) {
 	q := &queue{}
 	var seen []contract.Message
 	r := start(t, q, func(o *Options) {
-		o.Epochs = 50
+		o.Job.Epochs = 50
 		o.Observe = func(m contract.Message) { seen = append(seen, m) }
 		o.System = func() *contract.System { return &contract.System{Memory: &contract.Memory{UsedBytes: 7}} }
 	})

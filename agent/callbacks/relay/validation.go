@@ -33,10 +33,10 @@ type record struct {
 	strange  bool         // a value under another metric's name was logged
 }
 
-func newRecord(o Options) *record {
-	r := &record{metric: o.PrimaryMetric, mode: o.MetricMode, file: o.StateFile, log: o.Logger, answered: map[int]bool{}}
-	if o.Best != nil {
-		best := *o.Best
+func newRecord(m Metric, log *slog.Logger) *record {
+	r := &record{metric: m.Name, mode: m.Mode, file: m.StateFile, log: log, answered: map[int]bool{}}
+	if m.Best != nil {
+		best := *m.Best
 		r.best = &best
 	}
 	r.load()
@@ -94,8 +94,8 @@ func (r *record) add(epoch int, value float64) bool {
 	return true
 }
 
-// told remembers the record's verdict on an epoch.
-func (r *record) told(epoch int, isBest bool) {
+// note remembers the record's verdict on an epoch.
+func (r *record) note(epoch int, isBest bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.answered) >= maxAnswered {
@@ -105,34 +105,22 @@ func (r *record) told(epoch int, isBest bool) {
 }
 
 // value is the primary metric of a validation: under the job's name for it if
-// the body has that, else the child's own primary value.
-func (r *record) value(d *body) float64 {
-	name := d.text("primary_metric_name")
-	if r.metric == "" || name == r.metric {
-		return d.number("primary_metric_value")
+// the child has that, else the child's own primary value.
+func (r *record) value(v contract.Validation) float64 {
+	if r.metric == "" || v.PrimaryMetricName == r.metric {
+		return float64(v.PrimaryMetricValue)
 	}
-	if v := metricOf(d, r.metric); !math.IsNaN(v) {
-		return v
+	if value, ok := v.Metrics[r.metric]; ok && value.Finite() {
+		return float64(value)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.strange {
 		r.strange = true
 		r.log.Warn("validations do not carry the job's primary metric, the child's own is used for is_best",
-			"primary_metric", r.metric, "have", shown(name))
+			"primary_metric", r.metric, "have", shown(v.PrimaryMetricName))
 	}
-	return d.number("primary_metric_value")
-}
-
-// metricOf reads one of the body's metrics, NaN when it is absent or null.
-func metricOf(d *body, name string) float64 {
-	var metrics contract.Metrics
-	if json.Unmarshal(d.get("metrics"), &metrics) == nil {
-		if v, ok := metrics[name]; ok {
-			return float64(v)
-		}
-	}
-	return math.NaN()
+	return float64(v.PrimaryMetricValue)
 }
 
 // verdict reads the backend's is_best; ok is false when it does not say.
@@ -149,12 +137,12 @@ func verdict(answer []byte) (isBest, ok bool) {
 // validation waits a moment for the backend's is_best and answers from the
 // record when it does not come. The record is written first, so that Delivered
 // finds it whenever the backend's answer arrives.
-func (r *Relay) validation(ctx context.Context, msg contract.Message, d *body) (any, error) {
+func (r *Relay) validation(ctx context.Context, msg contract.Message) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.ValidationDeadline)
 	defer cancel()
-	epoch := int(d.number("epoch"))
-	isBest := r.best.add(epoch, r.best.value(d))
-	r.best.told(epoch, isBest)
+	v := msg.Payload.(contract.Validation)
+	isBest := r.best.add(v.Epoch, r.best.value(v))
+	r.best.note(v.Epoch, isBest)
 	raw, delivered, err := r.opts.Outbox.AppendAndWait(ctx, msg)
 	if err != nil {
 		return nil, err
@@ -173,25 +161,16 @@ func (r *Relay) Delivered(msg contract.Message, answer []byte) {
 	if msg.Kind != contract.KindValidation {
 		return
 	}
-	theirs, ok := verdict(answer)
-	if !ok {
-		return
-	}
-	var v struct {
-		Epoch int `json:"epoch"`
-	}
-	if json.Unmarshal(msg.Body, &v) != nil {
+	theirs, said := verdict(answer)
+	v, read := msg.Decoded().(contract.Validation)
+	if !said || !read {
 		return
 	}
 	r.best.mu.Lock()
-	ours, told := r.best.answered[v.Epoch]
+	ours, answered := r.best.answered[v.Epoch]
 	r.best.mu.Unlock()
-	if told && ours != theirs {
-		r.disagree(v.Epoch, theirs, ours)
+	if answered && ours != theirs {
+		r.log.Warn("the backend and the relay disagree on the best epoch",
+			"epoch", v.Epoch, "backend_is_best", theirs, "relay_is_best", ours)
 	}
-}
-
-func (r *Relay) disagree(epoch int, backend, relay bool) {
-	r.log.Warn("the backend and the relay disagree on the best epoch",
-		"epoch", epoch, "backend_is_best", backend, "relay_is_best", relay)
 }

@@ -55,7 +55,7 @@ func TestWithoutTheBackendIsBestComesFromTheRecord(t *testing.T) {
 		{contract.MetricMin, nil, "0.3 true, 0.5 false, 0.5 false, NaN false, 0.4 false, 0.6 false"},
 		{contract.MetricMax, &Best{Epoch: 9, Value: 0.55}, "0.3 false, 0.5 false, 0.5 false, NaN false, 0.4 false, 0.6 true"},
 	} {
-		r := start(t, &queue{}, func(o *Options) { o.MetricMode, o.Best = c.mode, c.best })
+		r := start(t, &queue{}, func(o *Options) { o.Metric.Mode, o.Metric.Best = c.mode, c.best })
 		var got []string
 		for i, v := range []string{"0.3", "0.5", "0.5", "NaN", "0.4", "0.6"} {
 			a := r.send(t, contract.KindValidation, validation(i+1, "mAP50-95", v))
@@ -80,7 +80,7 @@ func TestTheBestEpochIsRememberedAcrossRestarts(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "best.json")
 	life := func(metric string, epoch int, value string) any {
 		r := start(t, &queue{}, func(o *Options) {
-			o.StateFile, o.PrimaryMetric, o.Best = file, metric, &Best{Epoch: 1, Value: 0.1}
+			o.Metric.StateFile, o.Metric.Name, o.Metric.Best = file, metric, &Best{Epoch: 1, Value: 0.1}
 		})
 		return r.send(t, contract.KindValidation, validation(epoch, metric, value)).body["is_best"]
 	}
