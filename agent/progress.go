@@ -96,31 +96,21 @@ func (p *progress) alive() {
 
 // observe takes what the child told the relay.
 func (p *progress) observe(m contract.Message) {
-	switch {
-	case m.Kind.Final():
+	if m.Kind.Final() {
 		p.mu.Lock()
 		p.final, p.activity = m.Body, p.now()
 		p.mu.Unlock()
-	case m.Kind == contract.KindHeartbeat:
-		var h contract.Heartbeat
-		if json.Unmarshal(m.Body, &h) == nil {
-			p.heartbeat(h)
-		}
-	case m.Kind == contract.KindValidation:
-		var v contract.Validation
-		if json.Unmarshal(m.Body, &v) == nil {
-			p.validation(v)
-		}
-	case m.Kind == contract.KindInferenceProgress:
-		var i contract.InferenceProgress
-		if json.Unmarshal(m.Body, &i) == nil {
-			p.reached(float64(i.ProgressPercent))
-		}
-	case m.Kind == contract.KindExportProgress:
-		var e contract.ExportProgress
-		if json.Unmarshal(m.Body, &e) == nil {
-			p.reached(float64(e.ProgressPercent))
-		}
+		return
+	}
+	switch payload := m.Decoded().(type) {
+	case contract.Heartbeat:
+		p.heartbeat(payload)
+	case contract.Validation:
+		p.validation(payload)
+	case contract.InferenceProgress:
+		p.reached(float64(payload.ProgressPercent))
+	case contract.ExportProgress:
+		p.reached(float64(payload.ProgressPercent))
 	default:
 		p.alive()
 	}

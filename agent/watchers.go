@@ -152,11 +152,15 @@ func (j *job) startRelay() (*relayServer, error) {
 		accept = j.outbox
 	}
 	r, err := relay.New(relay.Options{
-		JobID: j.cfg.JobID, Outbox: accept, Full: outbox.ErrFull, Ended: outbox.ErrFinal,
-		Observe: j.heard, System: j.systemNow, Epochs: j.cfg.Epochs, TaskType: j.cfg.Job.Task,
-		PrimaryMetric: j.cfg.PrimaryMetric, MetricMode: contract.MetricMode(j.cfg.PrimaryMetricMode),
-		Best: j.prepared.best, StateFile: j.ws.best(), Logger: j.log, Now: j.Now,
-		ImageResults: func(epoch int) string { return j.store.URI(contract.ImageResultsKey(j.cfg.JobID, epoch)) },
+		Job: relay.Job{
+			ID: j.cfg.JobID, Kinds: contract.KindsOf(j.cfg.Job.Type, contract.InferenceType(j.cfg.InferenceType)), Epochs: j.cfg.Epochs, Task: j.cfg.Job.Task,
+			ImageResults: func(epoch int) string { return j.store.URI(contract.ImageResultsKey(j.cfg.JobID, epoch)) },
+		},
+		Metric: relay.Metric{
+			Name: j.cfg.PrimaryMetric, Mode: contract.MetricMode(j.cfg.PrimaryMetricMode), Best: j.prepared.best, StateFile: j.ws.best(),
+		},
+		Outbox: accept, Full: outbox.ErrFull, Ended: outbox.ErrFinal,
+		Observe: j.heard, System: j.systemNow, Logger: j.log, Now: j.Now,
 	})
 	if err != nil {
 		return nil, err

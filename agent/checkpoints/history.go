@@ -1,7 +1,6 @@
 package checkpoints
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -24,27 +23,19 @@ type history struct {
 // epoch. The body has been validated by the relay. It reports whether anything
 // new was learnt.
 func (h *history) observe(m contract.Message) bool {
-	switch m.Kind {
-	case contract.KindHeartbeat:
-		var beat contract.Heartbeat
-		if json.Unmarshal(m.Body, &beat) != nil {
-			return false
-		}
-		return h.add(beat.Epoch, beat.Metrics, m.Time)
-	case contract.KindValidation:
-		var v contract.Validation
-		if json.Unmarshal(m.Body, &v) != nil {
-			return false
-		}
-		metrics := v.Metrics
-		if v.PrimaryMetricName != "" {
+	switch payload := m.Decoded().(type) {
+	case contract.Heartbeat:
+		return h.add(payload.Epoch, payload.Metrics, m.Time)
+	case contract.Validation:
+		metrics := payload.Metrics
+		if payload.PrimaryMetricName != "" {
 			metrics = contract.Metrics{}
-			for k, n := range v.Metrics {
+			for k, n := range payload.Metrics {
 				metrics[k] = n
 			}
-			metrics[v.PrimaryMetricName] = v.PrimaryMetricValue
+			metrics[payload.PrimaryMetricName] = payload.PrimaryMetricValue
 		}
-		return h.add(v.Epoch, metrics, m.Time)
+		return h.add(payload.Epoch, metrics, m.Time)
 	}
 	return false
 }

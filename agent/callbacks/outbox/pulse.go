@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"sync"
 	"time"
@@ -65,14 +64,8 @@ func NewPulse(opts PulseOptions) *Pulse {
 // Observe takes note of a heartbeat that the child, or its result file, sent.
 // Other messages are ignored.
 func (p *Pulse) Observe(msg contract.Message) {
-	if msg.Kind != contract.KindHeartbeat {
-		return
-	}
-	beat := struct {
-		Epoch    int             `json:"epoch"`
-		Progress contract.Number `json:"progress"`
-	}{}
-	if json.Unmarshal(msg.Body, &beat) != nil {
+	beat, ok := msg.Decoded().(contract.Heartbeat)
+	if !ok {
 		return
 	}
 	p.mu.Lock()

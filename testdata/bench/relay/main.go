@@ -168,7 +168,7 @@ func openRelay(w world) (*relayed, error) {
 	var sender sync.WaitGroup
 	sender.Go(func() { _ = r.box.Run(ctx) })
 	if r.listener, err = listen(); err == nil {
-		r.relay, err = relay.New(relay.Options{JobID: "job-1", Outbox: r.box, Full: outbox.ErrFull, Ended: outbox.ErrFinal, Listener: r.listener})
+		r.relay, err = relay.New(relay.Options{Job: relay.Job{ID: "job-1"}, Outbox: r.box, Full: outbox.ErrFull, Ended: outbox.ErrFinal, Listener: r.listener})
 	}
 	r.close = func() {
 		cancel()
