@@ -9,14 +9,18 @@ import (
 	"io/fs"
 )
 
-//go:embed starter sdk/trainer_sdk.py sdk/trainer_classification.py sdk/trainer_inference.py sdk/trainer_export.py
+//go:embed starter sdk/trainer_sdk/*.py sdk/trainer_sdk/py.typed
+//go:embed vision/trainer_vision/__init__.py vision/trainer_vision/py.typed vision/trainer_vision/images.py vision/trainer_vision/metrics.py
 var files embed.FS
 
 // Starter holds the folder "common" and one folder for each template.
 func Starter() fs.FS { return sub("starter") }
 
-// SDK holds the SDK's files that need no framework.
+// SDK holds the package trainer_sdk.
 func SDK() fs.FS { return sub("sdk") }
+
+// Vision holds the package trainer_vision, of it what needs no framework.
+func Vision() fs.FS { return sub("vision") }
 
 func sub(dir string) fs.FS {
 	found, err := fs.Sub(files, dir)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Make a virtual environment with the pinned requirements of some trainers.
+"""Make a virtual environment with the pinned requirements of some trainers, and the packages of this folder.
 
     python3 trainers/venv.py --venv .venv ultralytics timm huggingface tests
 
-Standard library only. Prints what it does and, while pip is silent, one line
+trainer_sdk and trainer_vision are installed as they stand here, so an edit is
+seen at once. Standard library only. Prints what it does and, while pip is silent, one line
 every ten seconds with the size so far. Done before with the same requirements:
 returns at once. torch comes from the CPU index where one is reachable (a tenth
 of the size of the default build on Linux), else from the default index.
@@ -23,6 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TORCH_CPU_INDEX = os.environ.get("TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")
 NEEDED = (3, 10)
+PACKAGES = [HERE / "sdk", HERE / "vision"]
 
 
 def requirements(names: list[str]) -> list[Path]:
@@ -34,9 +36,9 @@ def requirements(names: list[str]) -> list[Path]:
 
 
 def stamp_of(venv: Path, files: list[Path]) -> Path:
-    """A file whose name says which requirements are installed."""
-    digest = hashlib.sha256()
-    for file in files:
+    """A file whose name says which requirements are installed, and from which folder the packages."""
+    digest = hashlib.sha256(str(HERE).encode())
+    for file in [*files, *(package / "pyproject.toml" for package in PACKAGES)]:
         digest.update(file.read_bytes())
     return venv / f".installed-{digest.hexdigest()[:16]}"
 
@@ -100,6 +102,7 @@ def main() -> None:
         if not have and not run(venv, "looking for a CPU build of torch (about 200 MB)", cpu_only, check=False):
             print("   no CPU index is reachable: taking the default build (about 3 GB)", flush=True)
     names = [argument for file in files for argument in ("-r", str(file))]
+    names += [argument for package in PACKAGES for argument in ("-e", str(package))]
     run(venv, f"installing the requirements of {', '.join(args.trainers)}", [*pip, *names])
     stamp.touch()
     print(f"== {args.venv} is ready: {size_mb(venv)} MB", flush=True)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/testdata/need"
+	"github.com/vision-platform/trainer-agent/trainers"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
 )
 
@@ -157,10 +158,6 @@ func TestOurOwnTrainerPassesTheValidation(t *testing.T) {
 // The examples of the documents are jobs that succeed.
 func TestExamplesOfTheDocumentsTrain(t *testing.T) {
 	block := regexp.MustCompile("(?s)```python\n(.*?)```")
-	sdk, err := os.ReadFile(filepath.Join(shared.root, "trainers", "sdk", "trainer_sdk.py"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	count := 0
 	for _, document := range []string{"README.md", "docs/trainers.md", "trainers/sdk/README.md"} {
 		text, err := os.ReadFile(filepath.Join(shared.root, document))
@@ -173,10 +170,11 @@ func TestExamplesOfTheDocumentsTrain(t *testing.T) {
 			if err := kit.WriteSample(filepath.Join(dir, "sample"), contract.TaskImageClassification); err != nil {
 				t.Fatal(err)
 			}
-			for name, body := range map[string][]byte{"train.py": found[1], "trainer_sdk.py": sdk} {
-				if err := os.WriteFile(filepath.Join(dir, name), body, 0o600); err != nil {
-					t.Fatal(err)
-				}
+			if err := os.CopyFS(dir, trainers.SDK()); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "train.py"), found[1], 0o600); err != nil {
+				t.Fatal(err)
 			}
 			agentAt(t, dir, []string{"TASK_TYPE=image_classification", "MODEL_NAME=example", "EPOCHS=2", "LEARNING_RATE=0.1", "DEVICE=cpu"}, 0, "try", "--", "python3", "train.py")
 			epochs, done := told(t, dir)

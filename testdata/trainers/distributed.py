@@ -6,12 +6,8 @@ the agents see to it that only node 0 is heard. SLOW=1 trains until it is stoppe
 """
 
 import os
-import sys
 import time
 from datetime import timedelta
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "trainers" / "sdk"))
 
 from trainer_sdk import Job, Platform, launch_processes, run
 

@@ -9,8 +9,8 @@ import images
 import models
 import torch
 from torch import nn
-from trainer_classifier import Classifier
 from trainer_sdk import Job, JobError
+from trainer_vision.classifier import Classifier
 
 
 class Logits(nn.Module):

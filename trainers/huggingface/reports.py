@@ -6,9 +6,9 @@ import math
 import time
 from typing import Any
 
-from trainer_classification import ClassifierResults
-from trainer_processes import agree
 from trainer_sdk import Job, JobError, Platform
+from trainer_vision.metrics import ClassifierResults
+from trainer_vision.processes import agree
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 

@@ -13,20 +13,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
-
-import offline  # noqa: F401, I001  before transformers
 import images
 import models
 import numpy as np
+import offline  # noqa: F401  before transformers
 import torch
 from clip import ZeroShotCLIP
 from config_schema import schema
 from reports import JobCallback
-from trainer_classification import ClassifierResults
-from trainer_images import SplitImages
-from trainer_processes import PROCESSES, gpu_count, torch_device
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run, write_json
+from trainer_vision.folders import SplitImages
+from trainer_vision.metrics import ClassifierResults
+from trainer_vision.processes import PROCESSES, gpu_count, torch_device
 from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
 
 TASKS = ["image_classification", "zero_shot_classification"]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
-
-import offline  # noqa: F401, I001  before transformers
 import models
+import offline  # noqa: F401  before transformers
 import torch
 from clip import ZeroShotCLIP
 from torch import nn
-from trainer_capabilities import main
+from trainer_vision.capabilities import main
 from transformers import AutoModelForImageClassification
 
 CLASSES = 1000

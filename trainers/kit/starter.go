@@ -78,13 +78,15 @@ func fill(dir, name, template string) error {
 			return err
 		}
 	}
-	if err := copyNamed(dir, trainers.SDK(), ""); err != nil {
-		return err
+	for _, packages := range []fs.FS{trainers.SDK(), trainers.Vision()} {
+		if err := os.CopyFS(dir, packages); err != nil {
+			return fmt.Errorf("writing the package: %w", err)
+		}
 	}
 	return WriteSample(filepath.Join(dir, "sample"), contract.TaskImageClassification)
 }
 
-// copyNamed copies the files of a folder; with a name, in place of the
+// copyNamed copies the files of a folder with the name in place of the
 // placeholder. "dot-" begins the name of a hidden file, which go:embed leaves out.
 func copyNamed(dir string, files fs.FS, name string) error {
 	entries, err := fs.ReadDir(files, ".")
@@ -96,10 +98,7 @@ func copyNamed(dir string, files fs.FS, name string) error {
 		if err != nil {
 			return err
 		}
-		text := string(body)
-		if name != "" {
-			text = strings.ReplaceAll(text, placeholder, name)
-		}
+		text := strings.ReplaceAll(string(body), placeholder, name)
 		target := e.Name()
 		if hidden, ok := strings.CutPrefix(target, "dot-"); ok {
 			target = "." + hidden

@@ -28,7 +28,7 @@ func written(t *testing.T, template string) string {
 func TestNewPackageHasEveryFileOfTheConvention(t *testing.T) {
 	for _, template := range Templates {
 		dir := written(t, template)
-		for _, name := range slices.Concat(contract.TrainerFilesRequired, contract.TrainerFilesOptional, []string{".dockerignore", ".gitignore", "trainer_sdk.py"}) {
+		for _, name := range slices.Concat(contract.TrainerFilesRequired, contract.TrainerFilesOptional, []string{".dockerignore", ".gitignore", "trainer_sdk/__init__.py", "trainer_vision/images.py"}) {
 			if !regular(filepath.Join(dir, name)) {
 				t.Errorf("%s: %s is missing", template, name)
 			}
@@ -45,22 +45,33 @@ func TestNewPackageHasEveryFileOfTheConvention(t *testing.T) {
 	}
 }
 
-// The SDK of a new package is the file of this repository, byte for byte.
+// The SDK of a new package is that of this repository, byte for byte and whole.
 func TestNewPackageHasTheSDKOfThisRepository(t *testing.T) {
 	dir := written(t, "plain")
-	entries, err := fs.ReadDir(trainers.SDK(), ".")
-	if err != nil || len(entries) != 4 {
-		t.Fatalf("%v %v", entries, err)
-	}
-	for _, e := range entries {
-		ours, err := os.ReadFile(filepath.Join("..", "..", "trainers", "sdk", e.Name()))
+	count := 0
+	for folder, embedded := range map[string]fs.FS{"sdk": trainers.SDK(), "vision": trainers.Vision()} {
+		err := fs.WalkDir(embedded, ".", func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			count++
+			ours, err := os.ReadFile(filepath.Join("..", folder, path))
+			if err != nil {
+				return err
+			}
+			theirs, err := os.ReadFile(filepath.Join(dir, path))
+			if err != nil || !bytes.Equal(ours, theirs) {
+				t.Errorf("%s differs from trainers/%s (%v)", path, folder, err)
+			}
+			return nil
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		theirs, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil || !bytes.Equal(ours, theirs) {
-			t.Errorf("%s differs from trainers/sdk (%v)", e.Name(), err)
-		}
+	}
+	sources, err := filepath.Glob(filepath.Join("..", "sdk", "trainer_sdk", "*.py"))
+	if err != nil || count != len(sources)+1+4 { // py.typed, and of trainer_vision what needs no framework
+		t.Errorf("%d files, the SDK alone has %d modules (%v)", count, len(sources), err)
 	}
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import fixtures
-from process import TrainerTest, environment, started
+from process import TRAINERS, TrainerTest, environment, started
 from relay import Relay
 
 
@@ -110,7 +110,7 @@ class ClassifierTest(TrainerTest):
                 self.assertEqual([p["kind"] if "kind" in p else p["stage"] for p in run.relay.of("progress")], ["converting", "validating", "packaging", "uploading"])
 
     def assert_schema_is_honoured(self, probe: str) -> dict[str, Any]:
-        found = subprocess.run([sys.executable, str(Path(__file__).with_name(probe)), str(self.data)], capture_output=True, text=True, env=environment(None, OMP_NUM_THREADS=1))
+        found = subprocess.run([sys.executable, str(Path(__file__).with_name(probe)), str(self.data)], capture_output=True, text=True, env=environment(None, package=TRAINERS / self.folder))
         self.assertEqual(found.returncode, 0, found.stderr[-3000:])
         answer = json.loads(found.stdout.splitlines()[-1])
         self.assertEqual(answer["same"], [], "these options changed nothing")

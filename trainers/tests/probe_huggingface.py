@@ -9,12 +9,8 @@ import io
 import json
 import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 from unittest import mock
-
-TRAINERS = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TRAINERS / "huggingface"), str(TRAINERS / "sdk")]
 
 import models
 import torch

@@ -1,12 +1,10 @@
-"""Trains the package of a folder once for every environment of a JSON list, in one process; prints the heartbeats' metrics of each."""
+"""Trains the package on PYTHONPATH once for every environment of a JSON list, in one process; prints the heartbeats' metrics of each."""
 
 import contextlib
 import json
 import sys
 from collections.abc import Mapping
 from typing import Any
-
-sys.path.insert(0, sys.argv[1])
 
 import train
 from trainer_sdk import Job, Platform
@@ -24,7 +22,7 @@ class Listener(Platform):
 
 
 trainings = []
-for environment in json.loads(sys.argv[2]):
+for environment in json.loads(sys.argv[1]):
     listener = Listener(Job.load((), environment))
     with contextlib.redirect_stdout(sys.stderr):
         train.main(listener.job, listener)

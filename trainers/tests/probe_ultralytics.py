@@ -7,11 +7,8 @@ JSON list of environments: what is said against each, null for one that is accep
 import json
 import os
 import sys
-from pathlib import Path
 
 os.environ["YOLO_VERBOSE"] = "false"
-TRAINERS = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TRAINERS / "ultralytics"), str(TRAINERS / "sdk")]
 
 import train
 from config_schema import FIELDS, PRESETS, schema

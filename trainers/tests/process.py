@@ -18,9 +18,6 @@ TRAINERS = Path(__file__).resolve().parent.parent
 GUARD = Path(__file__).resolve().parent / "guard"  # its sitecustomize.py lets no process reach the network
 TIMEOUT = 300  # seconds; a bound for a trainer that hangs, not a promise
 
-if str(TRAINERS / "sdk") not in sys.path:
-    sys.path.append(str(TRAINERS / "sdk"))
-
 
 @dataclass(frozen=True)
 class Run:
@@ -39,10 +36,10 @@ class Run:
         return body
 
 
-def environment(relay: Relay | None, **job: object) -> dict[str, str]:
-    """The environment of a trainer and nothing else of this process's."""
+def environment(relay: Relay | None, package: object = None, **job: object) -> dict[str, str]:
+    """The environment of a trainer and nothing else of this process's; with a package, the modules of that folder can be imported."""
     kept = {k: os.environ[k] for k in ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR") if k in os.environ}
-    kept["PYTHONPATH"] = os.pathsep.join([str(GUARD), *filter(None, [os.environ.get("PYTHONPATH")])])
+    kept["PYTHONPATH"] = os.pathsep.join(map(str, filter(None, [GUARD, package, os.environ.get("PYTHONPATH")])))
     fixed = {"JOB_ID": "job-1", "TRACE_ID": "trace-1", "DEVICE": "cpu", "NUM_WORKERS": "0", "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     address = {"BACKEND_BASE_URL": relay.url, "CALLBACK_TOKEN": TOKEN} if relay else {}
     return {**kept, **fixed, **address, **{k: str(v) for k, v in job.items()}}

@@ -15,8 +15,6 @@ from classifiers import ClassifierTest
 from options import changed
 from process import TRAINERS, environment
 
-SDK = ("trainer_sdk.py", "trainer_classification.py", "trainer_inference.py", "trainer_export.py")
-
 
 class StarterTest(ClassifierTest):
     """A package put together as the agent does it, without the name."""
@@ -31,9 +29,8 @@ class StarterTest(ClassifierTest):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.folder = folder.name
-        for path in [*(TRAINERS / "starter/common").iterdir(), *(TRAINERS / "starter" / cls.template).iterdir(), *(TRAINERS / "sdk" / name for name in SDK)]:
-            if path.is_file():
-                shutil.copy(path, cls.folder)
+        for source in ("starter/common", f"starter/{cls.template}", "sdk", "vision"):
+            shutil.copytree(TRAINERS / source, cls.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "pyproject.toml"))
 
     def job(self, out: str, **more: object) -> dict[str, object]:
         (self.root / out / "checkpoints").mkdir(parents=True, exist_ok=True)  # as the agent does
@@ -66,6 +63,6 @@ class StarterTest(ClassifierTest):
     def trainings(self, changes: list[dict[str, Any]]) -> list[Any]:
         jobs = [{k: str(v) for k, v in {"NUM_WORKERS": 0, **self.job("fields", EPOCHS=2), **change}.items()} for change in changes]
         probe = str(Path(__file__).with_name("probe_starter.py"))
-        found = subprocess.run([sys.executable, probe, self.folder, json.dumps(jobs)], capture_output=True, text=True, env=environment(None))
+        found = subprocess.run([sys.executable, probe, json.dumps(jobs)], capture_output=True, text=True, env=environment(None, package=self.folder))
         self.assertEqual(found.returncode, 0, found.stderr[-3000:])
         return json.loads(found.stdout)

@@ -44,7 +44,7 @@ class Packages(unittest.TestCase):
             self.assertLess(len((TRAINERS / package / "README.md").read_text().splitlines()), 60, package)
 
     def test_trainers_do_nothing_that_the_agent_does(self) -> None:
-        for path in [p for package in (*PACKAGES, "sdk") for p in (TRAINERS / package).glob("*.py")]:
+        for path in [p for package in (*PACKAGES, "sdk", "vision") for p in (TRAINERS / package).rglob("*.py")]:
             imported = {n.split(".")[0] for node in ast.walk(ast.parse(path.read_text())) for n in names(node)}
             self.assertEqual(imported & {"boto3", "botocore", "requests", "httpx"}, set(), path)
 
@@ -75,13 +75,13 @@ class Packages(unittest.TestCase):
 
     def test_a_wrong_capability_is_found(self) -> None:
         probe = (
-            f"import sys; sys.path[:0] = [{str(TRAINERS / 'timm')!r}, {str(TRAINERS / 'sdk')!r}]; import json, pathlib, validate_capabilities as v, trainer_capabilities as t\n"
+            "import json, pathlib, validate_capabilities as v, trainer_vision.capabilities as t\n"
             f"d = json.loads(pathlib.Path({str(TRAINERS / 'timm/capabilities.json')!r}).read_text())\n"
             "d['models'][0]['model_name'] = 'resnet_18'; d['models'][1]['parameters']['min'] = 1.0; print(json.dumps(t.check_models(d, v.build)))\n"
             "d['models'][0]['task_types'] = ['tracking']; d['models'][2]['model_name'] = d['models'][1]['model_name']; print(json.dumps(t.check_form(d)))\n"
             "del d['version']; d['models'][0]['supported'] = 'yes'; print(json.dumps(t.check_form(d)))"
         )
-        out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=environment(None)).stdout.splitlines()
+        out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=environment(None, package=TRAINERS / "timm")).stdout.splitlines()
         self.assertRegex(out[0], r"resnet_18 cannot be built.*resnet50: min is 1.0, measured 25.56")
         self.assertRegex(out[1], r"resnet50 is listed 2 times.*names the task tracking")
         self.assertRegex(out[2], r"version is missing.*supported is missing or not a bool")

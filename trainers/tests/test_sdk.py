@@ -1,4 +1,4 @@
-"""The promises of trainer_sdk: one file, standard library only, never in the way of a training loop."""
+"""The promises of trainer_sdk: standard library only, never in the way of a training loop."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from process import TRAINERS, TrainerTest, environment, started  # isort: skip  it puts the SDK on sys.path
 import trainer_sdk
+from process import TRAINERS, TrainerTest, environment, started
 from relay import TOKEN, Call, Relay
-from trainer_sdk import Job, JobError, Platform
+from trainer_sdk import Job, JobError, Platform, callbacks
 
 # A wait that a signal ends even when it comes just before.
 SIGNAL_PIPE = """
@@ -90,7 +90,7 @@ class NothingReachesTheTrainingLoop(unittest.TestCase):
         self.assertIn("cannot report", err.getvalue())
 
     def test_a_relay_that_never_answers(self) -> None:
-        with socket.socket() as silent, mock.patch.object(trainer_sdk, "POST_TIMEOUT_SECONDS", 0.05), self.quiet() as err:
+        with socket.socket() as silent, mock.patch.object(callbacks, "POST_TIMEOUT_SECONDS", 0.05), self.quiet() as err:
             silent.bind(("127.0.0.1", 0))
             silent.listen()
             Platform(job(), f"http://127.0.0.1:{silent.getsockname()[1]}")._report("jobs/{id}/heartbeat", {}, 0.05)
@@ -191,7 +191,7 @@ class TheEnd(TrainerTest):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         path = Path(folder.name, "train.py")
-        path.write_text(f"import sys; sys.path.append({str(TRAINERS / 'sdk')!r})\nimport trainer_sdk\n{body}\n")
+        path.write_text(f"import trainer_sdk\n{body}\n")
         return str(path)
 
     def test_success_is_0(self) -> None:
@@ -256,7 +256,7 @@ class TheEnd(TrainerTest):
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "out", "checkpoints").mkdir(parents=True)
             Path(folder, "train.py").write_text(example)
-            run = self.succeed(str(Path(folder, "train.py")), PYTHONPATH=TRAINERS / "sdk", EPOCHS=3, LEARNING_RATE=0.1, TASK_TYPE="image_classification", OUTPUT_DIR=Path(folder, "out"))
+            run = self.succeed(str(Path(folder, "train.py")), EPOCHS=3, LEARNING_RATE=0.1, TASK_TYPE="image_classification", OUTPUT_DIR=Path(folder, "out"))
             self.assertEqual(run.epochs(), [1, 2, 3])
             self.assertEqual(run.done["checkpoint_path"], "checkpoints/best.ckpt")
             self.assertTrue(Path(folder, "out", "checkpoints", "best.ckpt").is_file())
@@ -266,13 +266,13 @@ class TheEnd(TrainerTest):
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "train.py").write_text(example)
             done = subprocess.run([sys.executable, "train.py"], cwd=folder, capture_output=True, text=True, timeout=60,
-                                  env=environment(None) | {"PYTHONPATH": str(TRAINERS / "sdk"), "EPOCHS": "2", "TASK_TYPE": "image_classification"})
+                                  env=environment(None) | {"EPOCHS": "2", "TASK_TYPE": "image_classification"})
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertTrue(Path(folder, "runs", "checkpoints", "best.ckpt").is_file())
 
     def test_only_the_standard_library_is_imported(self) -> None:
-        probe = f"import sys; sys.path.insert(0, {str(TRAINERS / 'sdk')!r}); import trainer_sdk, trainer_inference, trainer_export; print([m for m in sys.modules if 'site-packages' in str(getattr(sys.modules[m], '__file__', ''))])"
-        found = subprocess.run([sys.executable, "-S", "-c", probe], capture_output=True, text=True, check=True, env=environment(None))
+        probe = "import sys, trainer_sdk, trainer_sdk.inference, trainer_sdk.export; print([m for m in sys.modules if 'site-packages' in str(getattr(sys.modules[m], '__file__', ''))])"
+        found = subprocess.run([sys.executable, "-S", "-c", probe], cwd=TRAINERS / "sdk", capture_output=True, text=True, check=True, env=environment(None))
         self.assertEqual(found.stdout.strip(), "[]")
 
 

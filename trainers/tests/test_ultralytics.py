@@ -106,8 +106,8 @@ class Ultralytics(TrainerTest):
 
     def test_pose_from_pretrained_weights(self) -> None:
         weights = self.root / "pose.pt"
-        make = "import sys; sys.path[:0] = sys.argv[2:]; import offline; from ultralytics import YOLO; YOLO('yolo11n-pose.yaml').save(sys.argv[1])"
-        subprocess.run([sys.executable, "-c", make, str(weights), str(TRAINERS / "ultralytics"), str(TRAINERS / "sdk")], check=True, capture_output=True, env=environment(None))
+        make = "import sys, offline; from ultralytics import YOLO; YOLO('yolo11n-pose.yaml').save(sys.argv[1])"
+        subprocess.run([sys.executable, "-c", make, str(weights)], check=True, capture_output=True, env=environment(None, package=TRAINERS / "ultralytics"))
         run = self.succeed(TRAIN, **self.job("pose_estimation", "pose", EPOCHS=1, PRETRAINED_WEIGHTS=weights))
         self.assertRegex(run.output, r"Transferred \d\d\d/\d\d\d items from pretrained weights")
         self.assertLessEqual({"pose_loss", "kobj_loss", "mAP50-95(P)", "recall(P)"}, set(run.relay.of("heartbeat")[0]["metrics"]))
@@ -178,7 +178,7 @@ class Ultralytics(TrainerTest):
             "/absent.pt do not exist": {"PRETRAINED_WEIGHTS": "/absent.pt"},
             "option 'mosaic' is 2, expected a value from 0.0 to 1.0": {"CONFIG_JSON": '{"mosaic": 2}'},
         }
-        probe = subprocess.run([sys.executable, str(PROBE), json.dumps([{**base, **case} for case in cases.values()])], capture_output=True, text=True, env=environment(None))
+        probe = subprocess.run([sys.executable, str(PROBE), json.dumps([{**base, **case} for case in cases.values()])], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
         self.assertEqual(probe.returncode, 0, probe.stderr)
         for message, told in zip(cases, json.loads(probe.stdout.splitlines()[-1]), strict=True):
             self.assertIn(message, told)
@@ -208,7 +208,7 @@ class Ultralytics(TrainerTest):
         self.fail_with("classes.json", TRAIN, **{**self.job("object_detection", "broken-out"), "DATASET_DIR": broken})
 
     def test_every_field_of_the_schema_reaches_ultralytics(self) -> None:
-        found = subprocess.run([sys.executable, str(PROBE)], capture_output=True, text=True, env=environment(None))
+        found = subprocess.run([sys.executable, str(PROBE)], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
         self.assertEqual(found.returncode, 0, found.stderr)
         self.assertEqual(json.loads(found.stdout.splitlines()[-1]), [])
 

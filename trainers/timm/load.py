@@ -6,8 +6,8 @@ from pathlib import Path
 
 import checkpoint
 import recipe
-from trainer_classifier import Classifier
 from trainer_sdk import Job
+from trainer_vision.classifier import Classifier
 
 
 def load(_job: Job, path: Path, image_size: int | None) -> Classifier:

@@ -3,13 +3,9 @@
 From the environment (contract §2), or `predict.py --checkpoint best.pt --image photo.jpg --output out`.
 """
 
-import sys
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
 
 from load import load
-from trainer_classifier import predict
+from trainer_vision.classifier_predict import predict
 
 if __name__ == "__main__":
     predict(load)

@@ -13,8 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
-
 import checkpoint
 import numpy as np
 import recipe
@@ -22,10 +20,10 @@ import torch
 from config_schema import schema
 from torch import nn
 from torch.utils.data import DataLoader, DistributedSampler
-from trainer_classification import ClassifierResults, results
-from trainer_images import SplitImages
-from trainer_processes import PROCESSES, RANK, agree, gather, gpu_count, torch_device
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
+from trainer_vision.folders import SplitImages
+from trainer_vision.metrics import ClassifierResults, results
+from trainer_vision.processes import PROCESSES, RANK, agree, gather, gpu_count, torch_device
 
 
 def main(job: Job, platform: Platform) -> None:

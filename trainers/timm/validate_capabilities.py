@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
 
 import recipe
 import torch
 from config_schema import schema
 from torch import nn
-from trainer_capabilities import main
 from trainer_sdk import check_options
+from trainer_vision.capabilities import main
 
 CLASSES = 1000
 SIZE = 224

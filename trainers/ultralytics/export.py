@@ -13,15 +13,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
-
-import offline  # noqa: F401, I001  before ultralytics
 import numpy as np
+import offline  # noqa: F401  before ultralytics
 import torch
 from predict import TASKS, device, load_model
 from results import platform_metrics
-from trainer_export import Exported, ExportRequest, move, quantize_onnx, run_export
 from trainer_sdk import PRIMARY_METRICS, Job, JobError, Platform, run
+from trainer_sdk.export import Exported, ExportRequest, move, run_export
+from trainer_vision.onnx import quantize_onnx
 from ultralytics import YOLO
 from ultralytics.nn.autobackend import AutoBackend
 

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from dataset_check import check_folders, check_labels, check_names
 from results import BoxRecorder, ClassRecorder, NamedSamples, per_class_metrics, platform_metrics, pr_curves
-from trainer_processes import agree
 from trainer_sdk import Job, JobError, Platform
+from trainer_vision.processes import agree
 from ultralytics.models.yolo.classify import ClassificationTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.models.yolo.pose import PoseTrainer

@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
-
 import offline  # noqa: F401  before ultralytics
 from results import BoxRecorder, ClassRecorder, NamedSamples, per_class_metrics, platform_metrics, pr_curves
-from trainer_inference import InferenceRequest, Progress, final_callback, finish, images_below, warn_of_unsupported
 from trainer_sdk import Job, JobError, Platform, run
+from trainer_sdk.inference import InferenceRequest, Progress, final_callback, finish, images_below, warn_of_unsupported
 from ultralytics import YOLO
 from ultralytics.engine.results import Results
 from ultralytics.models.yolo.classify import ClassificationValidator

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from trainer_classification import ClassifierResults, results
-from trainer_processes import gather
+from trainer_vision.metrics import ClassifierResults, results
+from trainer_vision.processes import gather
 from ultralytics.data.dataset import ClassificationDataset
 from ultralytics.models.yolo.detect import DetectionValidator
 from ultralytics.utils import ops

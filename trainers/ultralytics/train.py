@@ -10,14 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
-
 import offline  # noqa: F401  before ultralytics
 import torch
 from config_schema import schema
 from job_trainer import job_trainer
-from trainer_processes import gpu_count
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
+from trainer_vision.processes import gpu_count
 from ultralytics.nn.tasks import load_checkpoint, yaml_model_load
 from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 os.environ["YOLO_VERBOSE"] = "false"  # stdout is for the result
-sys.path.append(str(Path(__file__).resolve().parent.parent / "sdk"))
-
 import offline  # noqa: F401  before ultralytics
 import torch
 from torch import nn
-from trainer_capabilities import main
+from trainer_vision.capabilities import main
 from ultralytics.nn.tasks import ClassificationModel, DetectionModel, PoseModel, SegmentationModel
 
 MODELS = {

@@ -12,8 +12,8 @@ import time
 import model
 import numpy as np
 from onnx.reference import ReferenceEvaluator
-from trainer_export import Exported, ExportRequest, run_export
 from trainer_sdk import Job, JobError, Platform, run
+from trainer_sdk.export import Exported, ExportRequest, run_export
 
 TOLERANCE = 1e-3  # of a probability, exported against original
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import data
 import model
-from trainer_classification import prediction, results
-from trainer_inference import InferenceRequest, Progress, final_callback, finish, warn_of_unsupported
 from trainer_sdk import Job, JobError, Platform, run
+from trainer_sdk.inference import InferenceRequest, Progress, final_callback, finish, warn_of_unsupported
+from trainer_vision.metrics import prediction, results
 
 
 def main(job: Job, platform: Platform) -> None:

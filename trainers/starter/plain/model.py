@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
 from trainer_sdk import JobError
+from trainer_vision.images import read_image
 
 GRID = 8  # an image is seen as GRID × GRID cells of mean colour
 HIDDEN = {"my-trainer-s": 16, "my-trainer-m": 64}  # MODEL_NAME → width of the hidden layer
@@ -70,11 +70,7 @@ def parameters(network: Network) -> int:
 
 def read(path: Path, image_size: int) -> np.ndarray:
     """An image as (3, size, size), RGB from 0 to 1. One that cannot be read ends the job, it is never left out."""
-    try:
-        with Image.open(path) as image:
-            picture = ImageOps.exif_transpose(image).convert("RGB").resize((image_size, image_size))
-    except (OSError, ValueError) as error:
-        raise JobError(f"the image {path} cannot be read: {error}") from error
+    picture = read_image(path).resize((image_size, image_size))
     return np.asarray(picture, dtype=np.float32).transpose(2, 0, 1) / 255
 
 

@@ -14,8 +14,8 @@ import data
 import model
 import numpy as np
 from config_schema import schema
-from trainer_classification import ClassifierResults, results
 from trainer_sdk import Job, JobError, Platform, check_options, run
+from trainer_vision.metrics import ClassifierResults, results
 
 
 def main(job: Job, platform: Platform) -> None:

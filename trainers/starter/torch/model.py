@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import nn
 from trainer_sdk import JobError
+from trainer_vision.images import read_image
 
 WIDTHS = {"my-trainer-s": 16, "my-trainer-m": 48}  # MODEL_NAME → channels of the first layer
 REFERENCE_SIZE = 64
@@ -57,11 +57,7 @@ def device(name: str) -> torch.device:
 
 def read(path: Path, image_size: int) -> torch.Tensor:
     """An image as (3, size, size), RGB from 0 to 1. One that cannot be read ends the job, it is never left out."""
-    try:
-        with Image.open(path) as image:
-            picture = ImageOps.exif_transpose(image).convert("RGB").resize((image_size, image_size))
-    except (OSError, ValueError) as error:
-        raise JobError(f"the image {path} cannot be read: {error}") from error
+    picture = read_image(path).resize((image_size, image_size))
     return torch.from_numpy(np.asarray(picture, dtype=np.float32).transpose(2, 0, 1) / 255)
 
 

@@ -16,8 +16,8 @@ import torch
 from config_schema import schema
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
-from trainer_classification import ClassifierResults, results
 from trainer_sdk import Job, JobError, Platform, check_options, run
+from trainer_vision.metrics import ClassifierResults, results
 
 
 class Images(Dataset[tuple[torch.Tensor, int, str]]):

@@ -1,4 +1,4 @@
-"""predict.py and export.py of the classifiers: a trainer says how it loads its checkpoint, the rest is here. Needs torch.
+"""export.py of the classifiers: ONNX and TorchScript, compared with the original. Needs torch.
 
 What is exported can carry its own preprocessing (RGB from 0 to 255 goes in) and its own softmax.
 """
@@ -7,104 +7,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
 from torch import nn
-from trainer_classification import prediction, results
-from trainer_export import Exported, ExportRequest, quantize_onnx, run_export
-from trainer_images import SplitImages, read_image
-from trainer_inference import InferenceRequest, Progress, final_callback, finish, warn_of_unsupported
-from trainer_processes import torch_device
 from trainer_sdk import Job, JobError, Platform, run
+from trainer_sdk.export import Exported, ExportRequest, run_export
+
+from .classifier import Classifier, Load, labelled_samples
+from .images import read_image
+from .onnx import quantize_onnx
 
 ROUNDS = 5
 EXPORT_FORMATS = ("onnx", "torchscript")
 EXPORT_TOLERANCE = 1e-3  # of a probability, exported against original
-
-
-@dataclass(frozen=True)
-class Classifier:
-    """A trained model, ready to classify."""
-
-    model: nn.Module  # images (n, 3, h, w) → logits (n, classes)
-    names: Sequence[str]
-    transform: Callable[[Image.Image], torch.Tensor]
-    size: int  # pixels, both sides
-    mean: Sequence[float]
-    std: Sequence[float]
-    architecture: str
-
-
-Load = Callable[[Job, Path, int | None], Classifier]
-"""(job, checkpoint, image size or None for the one of the training) → the classifier, on the CPU."""
-
-
-# --- predict ---------------------------------------------------------------------------------------
-
-
-def predict(load: Load) -> None:
-    def main(job: Job, platform: Platform) -> None:
-        request = InferenceRequest.load(job, sys.argv[1:])
-        classifier = load(job, request.checkpoint, request.image_size)
-        warn_of_unsupported(platform)
-        samples = labelled_samples(job, classifier, request.split) if request.labelled else [(p, None) for p in request.images]
-        entries: list[dict[str, Any]] = []
-        rows: dict[str, tuple[int, list[float]]] = {}
-        progress = Progress(platform, len(samples))
-        for path, truth, scores in scored(classifier, samples, request.batch_size, torch_device(job.device)):
-            found = prediction(classifier.names, scores)
-            entries.append({"image_path": str(path), "predictions": found, "ground_truth": truth})
-            if truth is not None:
-                rows[str(path)] = (truth, scores.tolist())
-            if request.visualize:
-                draw(path, f"{found['class_name']} {found['confidence']:.2f}", request.output_dir / "visualizations" / f"{progress.done:06}-{path.stem}.jpg")
-            progress.advance(1)
-        finish(job, platform, request, entries, metrics(classifier, rows) if request.labelled else None)
-
-    run(main, argv=[], fail=final_callback())
-
-
-def labelled_samples(job: Job, classifier: Classifier, split: str) -> list[tuple[Path, int | None]]:
-    images = SplitImages(job, split)
-    names = [c.name for c in images.classes]
-    if names != list(classifier.names):
-        raise JobError(f"the checkpoint knows the classes {list(classifier.names)}, the dataset has {names}")
-    return [(Path(path), label) for path, label in images.samples]
-
-
-@torch.inference_mode()
-def scored(classifier: Classifier, samples: Sequence[tuple[Path, int | None]], batch_size: int, device: torch.device) -> Iterator[tuple[Path, int | None, np.ndarray]]:
-    model = classifier.model.to(device).eval()
-    for start in range(0, len(samples), batch_size):
-        batch = samples[start : start + batch_size]
-        images = torch.stack([classifier.transform(read_image(path)) for path, _ in batch]).to(device)
-        scores = model(images).float().softmax(1).cpu().numpy()
-        yield from ((path, truth, row) for (path, truth), row in zip(batch, scores, strict=True))
-
-
-def metrics(classifier: Classifier, rows: dict[str, tuple[int, list[float]]]) -> dict[str, Any]:
-    measured = results(list(classifier.names), rows)
-    fields = measured.validation()
-    return {"overall_metrics": measured.metrics(), **{k: fields[k] for k in ("per_class_metrics", "confusion_matrix", "pr_curves")}}
-
-
-def draw(path: Path, text: str, target: Path) -> None:
-    """The image with its class written on it."""
-    image = read_image(path)
-    canvas = ImageDraw.Draw(image)
-    canvas.rectangle(canvas.textbbox((2, 2), text), fill="black")
-    canvas.text((2, 2), text, fill="white")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    image.save(target, quality=90)
-
-
-# --- export ----------------------------------------------------------------------------------------
 
 
 class Deployed(nn.Module):

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch.utils.data import Dataset
 from torchvision.datasets import ImageFolder
 from trainer_sdk import ClassEntry, Job, JobError
+
+from .images import read_image
 
 SPLITS = ("train", "val", "test")
 
@@ -57,11 +59,3 @@ def check_classes(found: dict[str, int], classes: Sequence[ClassEntry], split: s
     if found != expected:
         raise JobError(f"{split}: the folders give the class order {list(found)}, classes.json gives {list(expected)}")
     return list(classes)
-
-
-def read_image(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (UnidentifiedImageError, OSError, ValueError) as error:
-        raise JobError(f"the image {path} cannot be read: {error}") from error

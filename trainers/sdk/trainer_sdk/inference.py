@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer_sdk import Job, JobError, Platform, now, write_json
+from .callbacks import Platform
+from .job import Job, JobError
+from .jsonfile import now, write_json
 
 PROGRESS_EVERY = 10  # images
 SUFFIXES = {".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}

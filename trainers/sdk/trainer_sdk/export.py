@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer_sdk import Job, JobError, Platform, now, write_json
+from .callbacks import Platform
+from .job import Job, JobError
+from .jsonfile import now, write_json
 
 SUFFIXES = {"onnx": ".onnx", "torchscript": ".torchscript", "tensorrt": ".engine", "coreml": ".mlpackage", "tflite": ".tflite", "openvino": ".openvino"}
 RUNTIMES = {"onnx": "onnxruntime", "torchscript": "torch", "tensorrt": "tensorrt", "coreml": "coremltools", "tflite": "ai-edge-litert", "openvino": "openvino"}
@@ -150,17 +152,6 @@ def readme(metadata: Mapping[str, Any]) -> str:
         f"Task {metadata['task_type']}, {len(model['class_names'])} classes. Load `{runtime['file']}` with {runtime['engine']}.",
         f"Input {model['input_shape']}, output {model['output_shape']}. metadata.json says how to prepare an image and how to read the output.", "",
     ])
-
-
-def quantize_onnx(path: Path) -> None:
-    """Weights to int8, in place; activations stay float (onnxruntime's dynamic quantization)."""
-    try:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-    except ImportError as error:
-        raise JobError(f"quantization needs onnxruntime and onnx: {error}") from error
-    partial = path.with_name(f".{path.name}.tmp")
-    quantize_dynamic(path, partial, weight_type=QuantType.QUInt8)
-    partial.replace(path)
 
 
 def move(source: Path, target: Path) -> Path:

@@ -1,0 +1,88 @@
+"""The trainer's process: signals, several processes under torchrun, and the end as an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import NoReturn
+
+from .callbacks import Platform
+from .job import Job, JobError
+
+EXIT_FAILED = 1
+EXIT_STOPPED = 128 + signal.SIGTERM
+
+
+def watch_signals(platform: Platform) -> None:
+    """SIGTERM asks the platform object to stop; SIGUSR1 prints every thread's stack to stderr."""
+    faulthandler.enable()
+    if hasattr(signal, "SIGUSR1"):
+        faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if platform.stop_requested:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # asked twice: the next one ends the process
+        platform.stop_requested = True
+
+    def outlive(_number: int, _frame: FrameType | None) -> None:
+        # A data loader's worker gets the group's SIGTERM too. It must serve the step that the
+        # trainer finishes, and must not stay for ever: the alarm ends it.
+        signal.alarm(60)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    signal.signal(signal.SIGTERM, stop)
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, outlive))
+
+
+def launch_processes(per_node: int, env: Mapping[str, str] | None = None) -> None:
+    """Start this script again under torchrun, one process a device; return when one process is enough.
+
+    PET_NPROC_PER_NODE, PET_NNODES, PET_NODE_RANK, PET_MASTER_ADDR and PET_MASTER_PORT are torchrun's own
+    variables and win over `per_node`. The process is replaced, so signals of the agent reach torchrun.
+    """
+    env = os.environ if env is None else env
+    nodes = env.get("PET_NNODES", "1")
+    count = env.get("PET_NPROC_PER_NODE", str(per_node))
+    if "RANK" in env or (nodes == "1" and count in {"0", "1"}):
+        return
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", count]
+    command += ["--standalone"] if nodes == "1" else []
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # torchrun has no handler, and the default ends it
+    sys.stdout.flush()
+    os.execv(sys.executable, [*command, *sys.argv])
+
+
+def run(train: Callable[[Job, Platform], None], argv: Sequence[str] | None = None, fail: str = "done") -> NoReturn:
+    """Run a trainer to its end: exit 0, 1 with a failed `done`, or 143 when it was told to stop.
+
+    `fail` names the final callback of the job's kind: done, test_run_done, inference_done or export_done.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        job = Job.load(argv)
+        platform = Platform.connect(job, argv)
+    except (JobError, ValueError) as error:
+        print(f"[trainer] error: {error}", file=sys.stderr, flush=True)
+        sys.exit(EXIT_FAILED)
+    watch_signals(platform)
+    if fail == "done" and "BACKEND_BASE_URL" not in os.environ:  # without the agent nobody has made it
+        with contextlib.suppress(OSError):
+            job.checkpoint_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        train(job, platform)
+    except BaseException as error:
+        if isinstance(error, SystemExit) and error.code in {0, None}:
+            raise
+        message = str(error) if isinstance(error, JobError) else f"{type(error).__name__}: {error}"
+        if not isinstance(error, JobError):
+            traceback.print_exc()
+        print(f"[trainer] error: {message}", file=sys.stderr, flush=True)
+        getattr(platform, fail)(error=message)
+        sys.exit(EXIT_FAILED)
+    sys.exit(EXIT_STOPPED if platform.stop_requested and not platform.finished else 0)
