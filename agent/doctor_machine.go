@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -50,7 +51,7 @@ func (j *job) examineMachine() []Finding {
 		}
 		list = append(list, f)
 	}
-	limits := resources.LimitsOf("/", os.Getpid())
+	limits := host.LimitsOf("/", os.Getpid())
 	f := Finding{Green, "limits", fmt.Sprintf("%d open files, %d processes", limits.OpenFiles, limits.Processes), ""}
 	if limits.OpenFiles > 0 && limits.OpenFiles < 4096 {
 		f.Grade, f.Fix = Yellow, "Raise the limit of open files (ulimit -n) to 4096 or more: data loaders run out of them."

@@ -7,7 +7,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/agent/internal/pause"
+	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -28,7 +28,7 @@ func (m *Member) find(parent context.Context) (*link, error) {
 		if ctx.Err() == nil || last == nil {
 			last = err
 		}
-		if pause.For(ctx, redial) == nil {
+		if backoff.Wait(ctx, redial) == nil {
 			continue
 		}
 		if parent.Err() != nil {
@@ -74,7 +74,7 @@ func (m *Member) again(parent context.Context) (*link, error) {
 		if err == nil || errors.Is(err, errRefused) {
 			return k, err
 		}
-		if pause.For(ctx, min(redial, m.opts.beat())) != nil {
+		if backoff.Wait(ctx, min(redial, m.opts.beat())) != nil {
 			return nil, fmt.Errorf("the link is broken for %s: %w", m.opts.Timeout, err)
 		}
 	}

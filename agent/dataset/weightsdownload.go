@@ -15,7 +15,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
-	"github.com/vision-platform/trainer-agent/agent/internal/pause"
+	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -50,7 +50,7 @@ func (w *weights) again(ctx context.Context, err error) error {
 		w.have, w.sum = 0, 0
 	}
 	w.Log.Debug("the download of the weights broke off and goes on", "byte", w.have, "error", w.masked(err))
-	return pause.For(ctx, w.Backoff<<min(w.tries-1, 5))
+	return backoff.Wait(ctx, w.Backoff<<min(w.tries-1, 5))
 }
 
 func (w *weights) request(ctx context.Context) error {

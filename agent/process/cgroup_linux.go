@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
 )
 
 // cgroup is a cgroup v2 of the main child's own, below the agent's: one write
@@ -25,9 +27,9 @@ type cgroup struct {
 // newCgroup makes the group, or returns nil where that is not permitted, as in
 // most containers, whose /sys/fs/cgroup is read-only.
 func newCgroup(log *slog.Logger) *cgroup {
-	own, err := ownCgroup("")
-	if err != nil {
-		log.Debug("no cgroup of the child's own", "error", err)
+	own, ok := host.FindGroups("/").Own()
+	if !ok {
+		log.Debug("no cgroup of the child's own", "error", "no cgroup v2 tree is mounted")
 		return nil
 	}
 	sweepCgroups(own)
@@ -41,10 +43,12 @@ func newCgroup(log *slog.Logger) *cgroup {
 		g.remove()
 		return nil
 	}
-	if g.dir, err = os.Open(path); err != nil {
+	dir, err := os.Open(path)
+	if err != nil {
 		g.remove()
 		return nil
 	}
+	g.dir = dir
 	return g
 }
 

@@ -4,34 +4,15 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
 )
 
-// Memory is the account of the agent's cgroup, which the child shares. A value
-// that the kernel does not tell is absent.
-type Memory struct {
-	Used     int64  // bytes that the kernel cannot take back: without the page cache
-	Limit    int64  // bytes; 0 = none
-	OOMKills *int64 // processes that the kernel killed in it for want of memory, ever
-	Group    uint64 // which cgroup it is: a number that no other has while the machine runs; 0 = not known
-}
+// Memory is the account of the agent's cgroup, which the child shares.
+type Memory = host.Memory
 
-// Percent is Used of Limit, 0 without a limit.
-func (m Memory) Percent() int {
-	if m.Limit <= 0 {
-		return 0
-	}
-	return int(m.Used * 100 / m.Limit)
-}
-
-// KilledSince is how many processes the kernel killed for want of memory between
-// two readings; false when that cannot be known, which is not "none": a reading of
-// another cgroup tells nothing.
-func (m Memory) KilledSince(before Memory) (int64, bool) {
-	if m.OOMKills == nil || before.OOMKills == nil || m.Group != before.Group {
-		return 0, false
-	}
-	return *m.OOMKills - *before.OOMKills, true
-}
+// ReadMemory reads it. An error means that there is none.
+func ReadMemory() (Memory, error) { return host.FindGroups("/").Memory() }
 
 // PressureLevels are the percentages of the limit that are warned about.
 var PressureLevels = []int{90, 95}

@@ -44,13 +44,3 @@ func TestMemoryWatchEndsWhereThereIsNothingToWatch(t *testing.T) {
 		MemoryWatch{Read: read}.Run(t.Context())
 	}
 }
-
-func TestKilledSinceIsNotKnownWithoutACounter(t *testing.T) {
-	three, five := int64(3), int64(5)
-	if n, known := (Memory{OOMKills: &five}).KilledSince(Memory{OOMKills: &three}); n != 2 || !known {
-		t.Error(n, known)
-	}
-	if _, known := (Memory{OOMKills: &five}).KilledSince(Memory{}); known {
-		t.Error("known from one reading")
-	}
-}

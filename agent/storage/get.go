@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/vision-platform/trainer-agent/agent/internal/pause"
+	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -180,7 +180,7 @@ func (r *reader) again(err error) error {
 	}
 	r.store.cfg.Log.Debug("a download broke off and goes on", "key", r.key, "byte", r.next, "error", err)
 	r.store.cfg.OnRetry()
-	return pause.For(r.ctx, backoff(r.breaks-1, r.store.cfg.MaxBackoff)/4)
+	return backoff.Wait(r.ctx, r.store.cfg.waits().Delay(r.breaks-1)/2)
 }
 
 func (r *reader) reopen() error {

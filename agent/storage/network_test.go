@@ -271,12 +271,11 @@ func TestDownloadIsCapped(t *testing.T) {
 	})
 }
 
-func TestBackoffGrowsToItsLimit(t *testing.T) {
+func TestTheWaitBetweenTriesGrowsToItsLimit(t *testing.T) {
+	waits := Config{MaxBackoff: 5 * time.Second}.waits()
 	for attempt, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 5 * time.Second, 5 * time.Second} {
-		for range 100 {
-			if d := backoff(attempt, 5*time.Second); d < want/2 || d > want {
-				t.Errorf("attempt %d: %v", attempt, d)
-			}
+		if most := waits.Ceiling(attempt); most != want {
+			t.Errorf("attempt %d: %v at most, want %v", attempt, most, want)
 		}
 	}
 }

@@ -3,16 +3,16 @@ package storage
 import (
 	"crypto/tls"
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 )
 
 // maxRetryAfter bounds what a server may ask for.
@@ -35,7 +35,7 @@ func newRetryer(cfg Config) aws.Retryer {
 			if d, ok := retryAfter(err, cfg.Now()); ok {
 				return d, nil
 			}
-			return backoff(attempt, cfg.MaxBackoff), nil
+			return cfg.waits().Delay(attempt), nil
 		})
 	})
 }
@@ -48,29 +48,14 @@ func notTrusted(err error) aws.Ternary {
 	return aws.UnknownTernary
 }
 
-// backoff is exponential from one second with jitter in the upper half, so that
-// many agents do not come back together and none comes back at once.
-func backoff(attempt int, limit time.Duration) time.Duration {
-	d := min(limit, time.Second<<min(attempt, 16))
-	return d/2 + rand.N(d/2+1)
-}
+// waits is the backoff between two tries of a request.
+func (c Config) waits() backoff.Policy { return backoff.Policy{Min: time.Second, Max: c.MaxBackoff} }
 
-// retryAfter reads both forms of the header: seconds and a date.
+// retryAfter reads what an answer asks for.
 func retryAfter(err error, now time.Time) (time.Duration, bool) {
 	resp, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	if !ok || resp.Response == nil {
 		return 0, false
 	}
-	value := resp.Response.Header.Get("Retry-After")
-	if value == "" {
-		return 0, false
-	}
-	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
-		return min(time.Duration(seconds)*time.Second, maxRetryAfter), true
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0, false
-	}
-	return min(max(0, at.Sub(now)), maxRetryAfter), true
+	return backoff.RetryAfter(resp.Response.Header, now, maxRetryAfter)
 }

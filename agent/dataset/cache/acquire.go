@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
-	"github.com/vision-platform/trainer-agent/agent/internal/pause"
+	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 )
 
 const (
@@ -65,7 +65,7 @@ func (c *Cache) pause(ctx context.Context) error {
 	if poll <= 0 {
 		poll = defaultPoll
 	}
-	return pause.For(ctx, poll/2+rand.N(poll))
+	return backoff.Wait(ctx, poll/2+rand.N(poll))
 }
 
 // try takes the lock without waiting: shared for a complete entry, exclusive to

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/agent/internal/pause"
+	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -24,7 +24,7 @@ func (m *Monitor) Run(ctx context.Context) {
 		return
 	}
 	var failures []time.Time
-	backoff := time.Second
+	wait := time.Second
 	for ctx.Err() == nil {
 		began := time.Now()
 		end := m.session(ctx)
@@ -38,19 +38,19 @@ func (m *Monitor) Run(ctx context.Context) {
 		m.opts.Logger.Warn("the GPU probe ended", "reason", end.reason)
 		now := time.Now()
 		if now.Sub(began) > failureSpan {
-			failures, backoff = nil, time.Second
+			failures, wait = nil, time.Second
 		}
 		failures = append(within(failures, now), now)
-		rest := backoff
-		backoff = min(2*backoff, backoffMax)
+		rest := wait
+		wait = min(2*wait, backoffMax)
 		if len(failures) > failuresMax {
 			m.raise([]contract.GPUFault{{
 				Kind: contract.GPUProbe, Index: -1, Time: now,
 				Message: fmt.Sprintf("The GPU probe failed %d times in %v and rests for %v: %s", len(failures), failureSpan, offFor, end.reason),
 			}})
-			failures, backoff, rest = nil, time.Second, offFor
+			failures, wait, rest = nil, time.Second, offFor
 		}
-		_ = pause.For(ctx, rest) // the loop looks at ctx
+		_ = backoff.Wait(ctx, rest) // the loop looks at ctx
 	}
 }
 

@@ -61,23 +61,23 @@ func (r *rules) fresh(now time.Time, found []warning) []warning {
 }
 
 func (r *rules) shm(look reading) []warning {
-	if look.shm == nil || float64(look.shm.used()) < shmNear*float64(look.shm.total) {
+	if look.shm == nil || float64(look.shm.Used()) < shmNear*float64(look.shm.Total) {
 		return nil
 	}
 	return []warning{{"shm", fmt.Sprintf(
 		"Shared memory (/dev/shm) is at %s of %s. Use fewer workers or mount a larger /dev/shm.",
-		contract.Bytes(look.shm.used()), contract.Bytes(look.shm.total)),
-		map[string]any{"resource": "shm", "used_bytes": look.shm.used(), "total_bytes": look.shm.total}}}
+		contract.Bytes(look.shm.Used()), contract.Bytes(look.shm.Total)),
+		map[string]any{"resource": "shm", "used_bytes": look.shm.Used(), "total_bytes": look.shm.Total}}}
 }
 
 func (r *rules) diskNear(look reading, workspace string) []warning {
 	d := look.disk
-	if d == nil || d.free > diskLittle || float64(d.used()) < diskNear*float64(d.total) {
+	if d == nil || d.Free > diskLittle || float64(d.Used()) < diskNear*float64(d.Total) {
 		return nil
 	}
 	return []warning{{"disk", fmt.Sprintf("The disk of %s has %s of %s left.",
-		workspace, contract.Bytes(d.free), contract.Bytes(d.total)),
-		map[string]any{"resource": "disk", "path": workspace, "used_bytes": d.used(), "total_bytes": d.total}}}
+		workspace, contract.Bytes(d.Free), contract.Bytes(d.Total)),
+		map[string]any{"resource": "disk", "path": workspace, "used_bytes": d.Used(), "total_bytes": d.Total}}}
 }
 
 // diskRate warns when the disk will be full before the job ends.
@@ -85,12 +85,12 @@ func (r *rules) diskRate(look reading, workspace string, left time.Duration, lef
 	if look.disk == nil {
 		return nil
 	}
-	r.disk = keepDisk(r.disk, diskLook{look.at, look.disk.used()})
+	r.disk = keepDisk(r.disk, diskLook{look.at, look.disk.Used()})
 	rate, ok := diskGrowth(r.disk)
 	if !ok {
 		return nil
 	}
-	seconds := float64(look.disk.free) / rate
+	seconds := float64(look.disk.Free) / rate
 	if seconds > diskNever.Seconds() {
 		return nil // also keeps a slow rate from overflowing a Duration
 	}
@@ -99,7 +99,7 @@ func (r *rules) diskRate(look reading, workspace string, left time.Duration, lef
 		return nil
 	}
 	data := map[string]any{
-		"resource": "disk", "path": workspace, "used_bytes": look.disk.used(), "total_bytes": look.disk.total,
+		"resource": "disk", "path": workspace, "used_bytes": look.disk.Used(), "total_bytes": look.disk.Total,
 		"bytes_per_second": int64(rate), "full_in_seconds": int64(full.Seconds()),
 	}
 	message := fmt.Sprintf("The disk of %s will be full in %s at the present rate (%s a minute).",

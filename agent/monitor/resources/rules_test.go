@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -56,7 +57,7 @@ func TestDiskWarnsBeforeItIsFull(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			got := judge(40, func(i int) (reading, float64) {
-				return reading{disk: &volume{total: 100 * gib, free: tc.free(i)}}, tc.progress(i)
+				return reading{disk: &host.Volume{Total: 100 * gib, Free: tc.free(i)}}, tc.progress(i)
 			})
 			if kinds(got) != tc.want {
 				t.Errorf("warned about %q, want %q: %+v", kinds(got), tc.want, got)
@@ -88,28 +89,20 @@ func TestShmTooSmallIsKnownAtTheStart(t *testing.T) {
 }
 
 func TestShmNearlyFullWarns(t *testing.T) {
-	got := judge(5, func(int) (reading, float64) { return reading{shm: &volume{total: 100, free: 5}}, 0 })
+	got := judge(5, func(int) (reading, float64) { return reading{shm: &host.Volume{Total: 100, Free: 5}}, 0 })
 	if kinds(got) != "shm" {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestOpenFilesOfTheChild(t *testing.T) {
-	root := tree(t, map[string]string{"proc/42/limits": "Limit                     Soft Limit           Hard Limit           Units     \n" +
-		"Max locked memory         unlimited            unlimited            bytes     \n" +
-		"Max open files            1024                 1048576              files     \n" +
-		"Max processes             4096                 4096                 processes \n"})
-	l := LimitsOf(root, 42)
-	if l.OpenFiles != 1024 || l.Processes != 4096 || l.LockedMemory < 1<<60 {
-		t.Errorf("%+v", l)
-	}
-	if got := limitWarnings(l, 8); kinds(got) != "open_files" {
+	if got := limitWarnings(host.Limits{OpenFiles: 1024}, 8); kinds(got) != "open_files" {
 		t.Errorf("%+v", got)
 	}
-	if got := limitWarnings(Limits{OpenFiles: 65536}, 8); len(got) != 0 {
+	if got := limitWarnings(host.Limits{OpenFiles: 65536}, 8); len(got) != 0 {
 		t.Errorf("%+v", got)
 	}
-	if got := limitWarnings(LimitsOf(root, 7), 8); len(got) != 0 {
+	if got := limitWarnings(host.Limits{}, 8); len(got) != 0 {
 		t.Errorf("limits that can't be read are no small ones: %+v", got)
 	}
 }

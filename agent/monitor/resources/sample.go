@@ -3,6 +3,7 @@ package resources
 import (
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -13,7 +14,7 @@ func (s *Sampler) Sample() *contract.System {
 	defer s.mu.Unlock()
 	now := time.Now()
 	system := s.state(now)
-	system.CPU = s.cpu(now)
+	system.CPU = s.cpu.since(now)
 	return system
 }
 
@@ -29,38 +30,53 @@ func (s *Sampler) state(now time.Time) *contract.System {
 	s.take(now)
 	return &contract.System{
 		Memory: s.memory(),
-		Disk:   disk(s.opts.Workspace, s.last.disk, s.ev.Disk.PeakBytes),
-		Shm:    disk(shmPath(s.opts.Root), s.last.shm, s.ev.Shm.PeakBytes),
+		Disk:   disk(s.opts.Workspace, s.last.disk, s.account.Disk.PeakBytes),
+		Shm:    disk(shmPath(s.opts.Root), s.last.shm, s.account.Shm.PeakBytes),
 	}
-}
-
-func (s *Sampler) cpu(now time.Time) *contract.CPU {
-	used, ok := s.groups.cpuTime()
-	elapsed := now.Sub(s.cpuAt)
-	if !ok || !s.cpuKnown || elapsed <= 0 {
-		return nil
-	}
-	c := &contract.CPU{
-		UtilPercent: contract.Number(100 * float64(used-s.cpuUsed) / float64(elapsed)),
-		Limit:       contract.Number(s.groups.cpuLimit()),
-		PressureAvg: s.pressure("cpu"),
-	}
-	s.cpuAt, s.cpuUsed = now, used
-	return c
 }
 
 func (s *Sampler) memory() *contract.Memory {
-	if s.last.mem.used == 0 {
+	if s.last.memory.Used == 0 {
 		return nil
 	}
 	return &contract.Memory{
-		UsedBytes: s.last.mem.used, LimitBytes: s.last.mem.limit, PeakBytes: s.ev.MemoryPeak,
-		OOMKills: s.ev.OOMKills, PressureAvg: s.pressure("memory"),
+		UsedBytes: s.last.memory.Used, LimitBytes: s.last.memory.Limit, PeakBytes: s.account.MemoryPeak,
+		OOMKills: s.account.OOMKills, PressureAvg: pressure(s.look.groups, "memory"),
 	}
 }
 
-func (s *Sampler) pressure(resource string) *contract.Number {
-	v, ok := s.groups.pressure(s.opts.Root, resource)
+// cpuMeter tells the use of processors between two heartbeats.
+type cpuMeter struct {
+	groups host.Groups
+	at     time.Time
+	used   time.Duration
+	known  bool
+}
+
+func newCPUMeter(groups host.Groups, now time.Time) cpuMeter {
+	m := cpuMeter{groups: groups, at: now}
+	m.used, m.known = groups.CPUTime()
+	return m
+}
+
+// since is the mean since the call before, nil when it is not known.
+func (m *cpuMeter) since(now time.Time) *contract.CPU {
+	used, ok := m.groups.CPUTime()
+	elapsed := now.Sub(m.at)
+	if !ok || !m.known || elapsed <= 0 {
+		return nil
+	}
+	c := &contract.CPU{
+		UtilPercent: contract.Number(100 * float64(used-m.used) / float64(elapsed)),
+		Limit:       contract.Number(m.groups.CPULimit()),
+		PressureAvg: pressure(m.groups, "cpu"),
+	}
+	m.at, m.used = now, used
+	return c
+}
+
+func pressure(g host.Groups, resource string) *contract.Number {
+	v, ok := g.Pressure(resource)
 	if !ok {
 		return nil
 	}
@@ -68,9 +84,9 @@ func (s *Sampler) pressure(resource string) *contract.Number {
 	return &n
 }
 
-func disk(path string, v *volume, peak int64) *contract.Disk {
+func disk(path string, v *host.Volume, peak int64) *contract.Disk {
 	if v == nil {
 		return nil
 	}
-	return &contract.Disk{Path: path, UsedBytes: v.used(), TotalBytes: v.total, PeakBytes: peak}
+	return &contract.Disk{Path: path, UsedBytes: v.Used(), TotalBytes: v.Total, PeakBytes: peak}
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -30,25 +30,14 @@ type Options struct {
 
 // Sampler watches the container. Its methods may be called from any goroutine.
 type Sampler struct {
-	opts   Options
-	groups groups
+	opts  Options
+	rules rules
 
-	mu       sync.Mutex
-	started  time.Time
-	firstOOM memory
-	ev       contract.SystemEvidence
-	last     reading
-	cpuAt    time.Time // the last heartbeat's reading of the processor
-	cpuUsed  time.Duration
-	cpuKnown bool
-	rules    rules
-}
-
-// reading is one look at everything.
-type reading struct {
-	at        time.Time
-	mem       memory
-	shm, disk *volume
+	mu      sync.Mutex
+	look    looker
+	cpu     cpuMeter
+	last    reading
+	account contract.SystemEvidence
 }
 
 // New takes the first sample, which is the baseline of every counter.
@@ -68,13 +57,11 @@ func New(opts Options) (*Sampler, error) {
 	if opts.OnEvent == nil {
 		opts.OnEvent = func(contract.EventType, string, any) {}
 	}
-	s := &Sampler{opts: opts, groups: findGroups(opts.Root), started: time.Now()}
-	s.cpuUsed, s.cpuKnown = s.groups.cpuTime()
-	s.cpuAt = s.started
-	s.firstOOM = s.groups.memory(opts.Root)
+	now, groups := time.Now(), host.FindGroups(opts.Root)
+	s := &Sampler{opts: opts, look: newLooker(opts, groups), cpu: newCPUMeter(groups, now)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.take(s.started)
+	s.take(now)
 	return s, nil
 }
 
@@ -106,30 +93,10 @@ func (s *Sampler) step(now time.Time) []warning {
 	return s.rules.judge(s.last, progress, s.opts.Workspace)
 }
 
-// take reads everything once. It wants the lock.
+// take reads everything once and enters it into the account. It wants the lock.
 func (s *Sampler) take(now time.Time) {
-	r := reading{at: now, mem: s.groups.memory(s.opts.Root)}
-	r.shm = s.look(shmPath(s.opts.Root), &s.ev.Shm)
-	r.disk = s.look(s.opts.Workspace, &s.ev.Disk)
-	if tmp, err := statVolume(filepath.Join(s.opts.Root, "tmp")); err == nil && r.disk != nil && tmp.dev != r.disk.dev {
-		tmp.add(&s.ev.Tmp, filepath.Join(s.opts.Root, "tmp"))
-	}
-	s.ev.MemoryPeak = max(s.ev.MemoryPeak, r.mem.used)
-	s.ev.MemoryLimit = r.mem.limit
-	if r.mem.known && s.firstOOM.known {
-		kills := r.mem.kills - s.firstOOM.kills
-		s.ev.OOMKills = &kills
-	}
-	s.last = r
-}
-
-func (s *Sampler) look(path string, account *contract.VolumeEvidence) *volume {
-	v, err := statVolume(path)
-	if err != nil || v.total == 0 {
-		return nil
-	}
-	v.add(account, path)
-	return &v
+	s.last = s.look.look(now)
+	s.look.enter(s.last, &s.account)
 }
 
 // Evidence takes a last sample and returns the accounts since New.
@@ -137,7 +104,7 @@ func (s *Sampler) Evidence() contract.SystemEvidence {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.take(time.Now())
-	return s.ev
+	return s.account
 }
 
 func (s *Sampler) warn(warnings []warning) {

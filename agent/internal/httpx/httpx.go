@@ -1,7 +1,8 @@
-// Package httpx knows what is particular about the network of a node: its
-// proxies, and certificate authorities beside the system's. It promises that every
-// connection of the agent to the outside reads both in the same way. It leaves
-// deadlines, retries and protocols to those who make the connections.
+// Package httpx knows what is particular about the network of a node: its proxies,
+// certificate authorities beside the system's, and connections that stand still. It
+// promises that every connection of the agent to the outside treats them in the
+// same way, and that none waits for ever. It leaves retries and what is said over a
+// connection to those who make it.
 package httpx
 
 import (
