@@ -9,15 +9,12 @@ package converters
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/images"
 	"github.com/vision-platform/trainer-agent/converters/read"
-	"github.com/vision-platform/trainer-agent/converters/read/platform"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
 	"github.com/vision-platform/trainer-agent/converters/write/plan"
 )
 
@@ -54,25 +51,27 @@ func Prepare(ctx context.Context, r Request) (*Prepared, error) {
 	if err := allowed(r.Task, r.Format); err != nil {
 		return nil, err
 	}
-	folder := images.Open(r.Root)
-	found, err := recognise(r, folder)
+	found, err := recognise(r, images.Open(r.Root))
 	if err != nil {
 		return nil, err
 	}
 	if r.Format == contract.FormatNone {
-		return &Prepared{Dir: r.Root, Config: r.Root, Annotations: found.annotations, Format: r.Format, Source: found.layout}, nil
+		return &Prepared{Dir: r.Root, Config: r.Root, Annotations: found.Annotations, Format: r.Format, Source: found.Name}, nil
 	}
-	folder.LookAhead(ctx)
-	defer folder.Close()
+	found.folder.LookAhead(ctx)
+	defer found.folder.Close()
 	problems := new(problem.List)
-	c, err := found.read(problems)
+	if found.dir != "" {
+		problems.Add(problem.OneFolderDown, 0, "%s/", found.dir)
+	}
+	c, err := found.Read(problems)
 	if err != nil {
 		return nil, err
 	}
-	job := &conversion{Request: r, folder: folder, catalog: c, problems: problems}
+	job := &conversion{Request: r, folder: found.folder, catalog: c, problems: problems}
 	p, err := job.run(ctx)
 	if p != nil {
-		p.Source, p.Annotations, p.Problems = found.layout, found.annotations, problems.Problems()
+		p.Source, p.Annotations, p.Problems = found.Name, found.Annotations, problems.Problems()
 	}
 	return p, err
 }
@@ -102,41 +101,34 @@ func allowed(task contract.TaskType, format contract.DatasetFormat) error {
 
 // recognised is a dataset whose layout is known.
 type recognised struct {
-	layout      string
-	annotations string
-	read        func(*problem.List) (*dataset.Catalog, error)
+	*layout.Layout
+	folder *images.Folder // the dataset's, or the one in it that the dataset is in
+	dir    string         // below the root
 }
 
-// recognise finds out how the dataset is laid out: Platform Format first.
+// recognise finds out how the dataset is laid out: Platform Format first, which
+// takes no walk over the folder.
 func recognise(r Request, folder *images.Folder) (*recognised, error) {
-	path := r.Annotations
-	if path == "" {
-		var err error
-		path, err = platform.Locate(r.Root, r.Task)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
+	if r.Annotations != "" {
+		return &recognised{Layout: read.PlatformFile(r.Annotations, r.Task), folder: folder}, nil
 	}
-	if path != "" {
-		return &recognised{"platform", path, func(problems *problem.List) (*dataset.Catalog, error) {
-			return platform.ReadFile(path, r.Task, problems)
-		}}, nil
+	l, err := read.Platform(r.Root, r.Task)
+	if l != nil || err != nil {
+		return &recognised{Layout: l, folder: folder}, err
 	}
 	tree, err := folder.Tree()
 	if err != nil {
 		return nil, err
 	}
-	layout, err := read.Recognise(tree, r.Task)
-	if err != nil {
+	dir := ""
+	if l, err = read.Recognise(tree, r.Task); l == nil && err == nil {
+		dir, l, err = read.Below(tree, r.Task)
+	}
+	switch {
+	case err != nil && r.Format == contract.FormatNone:
+		return &recognised{Layout: &layout.Layout{Name: "unknown"}, folder: folder}, nil
+	case err != nil:
 		return nil, err
 	}
-	if layout != nil {
-		return &recognised{layout.Name, layout.Annotations, layout.Read}, nil
-	}
-	if r.Format == contract.FormatNone {
-		return &recognised{layout: "unknown"}, nil
-	}
-	return nil, contract.Failf(contract.CodeDatasetInvalid,
-		"The dataset is in no layout that is known here for %s: it has no annotations.json, no data.yaml, no COCO file and no folders of classes.", r.Task).
-		WithHint("Put annotations.json beside images/.")
+	return &recognised{l, folder.Below(dir), dir}, nil
 }

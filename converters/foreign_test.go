@@ -112,11 +112,14 @@ func TestImagesForTestingAreNeverTrainedOn(t *testing.T) {
 // the classes lost their names and the images their split.
 func TestYOLOConfigurationsThatAreWrongAreNamed(t *testing.T) {
 	for config, want := range map[string]string{
-		"train: images/train\nval: images/val\nnames: [no, dog\n":              "data.yaml cannot be read: it is no configuration of a dataset: [",
-		"train: images/train\nval: images/val\nnc: two\nnames: [no, dog]\n":    "data.yaml cannot be read: it is no configuration of a dataset: [3:5] ",
-		"train: images/train\nval: images/val\nnames: {0: cat, x: dog}\n":      `names in data.yaml are not class numbers: 1 ("x")`,
-		"train: images/train\nval: images/valid\nnames: {0: cat, -1: dog}\n":   `names in data.yaml are not class numbers: 1 ("-1")`,
-		"train: images/train\nval: images/train\nnc: 1\nnames: {0: a, 1: b}\n": "images are in two splits",
+		"train: images/train\nval: images/val\nnames: [no, dog\n":            "data.yaml cannot be read: it is no configuration of a dataset: [",
+		"train: images/train\nval: images/val\nnc: two\nnames: [no, dog]\n":  "data.yaml cannot be read: it is no configuration of a dataset: [3:5] ",
+		"train: images/train\nval: images/val\nnames: {0: cat, x: dog}\n":    `names in data.yaml are not class numbers: 1 ("x")`,
+		"train: images/train\nval: images/val\nnames: {0: cat, -1: dog}\n":   `names in data.yaml are not class numbers: 1 ("-1")`,
+		"train: images/train\nval: images/train\nnames: {0: a, 1: b}\n":      "images are in two splits",
+		"train: images/train\nval: images/val\nnc: 1\nnames: {0: a, 1: b}\n": "data.yaml contradicts itself: nc is 1 and names has 2",
+		"train: images/train\nval: images/val\nnc: 3\nnames: [a, b]\n":       "nc is 3 and names has 2",
+		"train: images/train\nval: images\\vall\nnames: [a, b]\n":            `lead to no image, while others do: 1 (val: images\vall (backslash: a separator on Windows only))`,
 		// Each of these took the parser minutes, or gigabytes.
 		"train: a\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a]\nnames: *b\n": "it has aliases, or is nested too deep",
 		"train: a\nnames: " + strings.Repeat("[", 100_000):                            "it has aliases, or is nested too deep",
@@ -128,8 +131,8 @@ func TestYOLOConfigurationsThatAreWrongAreNamed(t *testing.T) {
 			t.Errorf("%q: %v", config, err)
 		}
 	}
-	p := prepare(t, request(t, yoloFolder(t, m{"data.yaml": "train: images/train\nval: images/valid\nnames: [null, dog]\n"}), contract.TaskObjectDetection, contract.FormatYOLO))
-	if find(p, "no_images_there").Examples[0] != "val: images/valid" || p.Classes.Classes[0].Name != "class 0" {
+	p := prepare(t, request(t, yoloFolder(t, m{"data.yaml": "train: images/train\nval: images/val\ntest: images/tests\nnames: [null, dog]\n"}), contract.TaskObjectDetection, contract.FormatYOLO))
+	if find(p, "no_test_images").Examples[0] != "test: images/tests" || p.Classes.Classes[0].Name != "class 0" {
 		t.Errorf("%+v", p)
 	}
 	other := yoloFolder(t, m{"a.yaml": "not: [closed", "docker.yml": "train: 7"}) // not ours to judge

@@ -32,6 +32,17 @@ func Open(root string) *Folder {
 	return &Folder{tree: sync.OnceValues(func() (*Tree, error) { return ReadTree(root) }), stop: func() {}}
 }
 
+// Below is a folder of this one, without another walk.
+func (f *Folder) Below(dir string) *Folder {
+	return &Folder{stop: func() {}, tree: func() (*Tree, error) {
+		t, err := f.tree()
+		if err != nil || dir == "" {
+			return t, err
+		}
+		return t.Sub(dir), nil
+	}}
+}
+
 // Tree is every file below the folder.
 func (f *Folder) Tree() (*Tree, error) { return f.tree() }
 

@@ -147,6 +147,9 @@ func (t *Tree) follow(link, name string, level int) error {
 	return t.walk(real, name+"/", true, level+1)
 }
 
+// Root is the folder, absolute.
+func (t *Tree) Root() string { return t.root }
+
 // Has reports whether there is a file of this name, relative to the folder.
 func (t *Tree) Has(name string) bool { _, ok := t.index[name]; return ok }
 

@@ -47,14 +47,35 @@ var (
 	ListedImageMissing = layouts.kind("listed_image_missing", Warning,
 		"lines of image lists name a file that is not in the dataset",
 		"")
-	NoImagesThere = layouts.kind("no_images_there", Warning,
-		"entries of data.yaml lead to no image",
+	NoImagesThere = layouts.kind("no_images_there", Error,
+		"entries of data.yaml lead to no image, while others do",
+		"Correct the entry: it is a folder or a list relative to path, or remove it.")
+	NoTestImages = layouts.kind("no_test_images", Warning,
+		"entries of data.yaml for testing lead to no image; there is no test split",
 		"")
+	YAMLNotUsed = layouts.kind("yaml_not_used", Warning,
+		"YAML files have names of classes and are not used beside data.yaml",
+		"")
+	LabelBesideImage = layouts.kind("label_beside_image", Warning,
+		"label files lie beside their image, where Ultralytics does not look; they are read",
+		"Move them to labels/, in the place that images/ has in the image's path.")
+	LabelWithoutImage = layouts.kind("label_without_image", Warning,
+		"label files have no image and are not used",
+		"")
+	KeypointsWithoutShape = layouts.kind("keypoints_without_shape", Error,
+		"label rows look like a box with keypoints, and data.yaml has no kpt_shape",
+		"Write kpt_shape: [points, 2 or 3] into data.yaml; without it they are read as polygons.")
 	BadClassNumber = layouts.kind("bad_class_number", Error,
 		"keys of names in data.yaml are not class numbers",
 		"Number the classes from 0.")
 	ClassWithoutName = layouts.kind("class_without_name", Info,
 		"classes have no name and are called after their number",
+		"")
+	OneFolderDown = layouts.kind("one_folder_down", Info,
+		"datasets are not at the top but in a folder, where they are read",
+		"")
+	SplitWithoutClasses = layouts.kind("split_without_classes", Warning,
+		"images for testing have no folders of classes and are left out",
 		"")
 	AnnotationsKeptOut = layouts.kind("annotation_file_kept_out", Warning,
 		"annotation files name no split beside others that do; they are not read",

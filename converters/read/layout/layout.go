@@ -93,3 +93,47 @@ func (f *Folder) Below(dir string) []string {
 	}
 	return f.names[from:to]
 }
+
+// Tables are the files at the top or one folder down that look like a table of
+// labels: CSV and its like, and texts that are called so.
+func (f *Folder) Tables() []string {
+	var list []string
+	for _, name := range f.names {
+		base := strings.ToLower(path.Base(name))
+		switch path.Ext(base) {
+		case ".csv", ".tsv", ".xlsx", ".parquet", ".jsonl":
+		case ".txt":
+			if !strings.Contains(base, "annot") && !strings.Contains(base, "label") && !strings.Contains(base, "class") {
+				continue
+			}
+		default:
+			continue
+		}
+		if strings.Count(name, "/") <= 1 {
+			list = append(list, name)
+		}
+	}
+	return list[:min(len(list), maxTables)]
+}
+
+// maxTables bounds the tables that a message names.
+const maxTables = 5
+
+// VOCFiles counts the XML files, if the first of them is an annotation of Pascal
+// VOC.
+func (f *Folder) VOCFiles() int {
+	n := 0
+	for _, name := range f.names {
+		if !strings.EqualFold(path.Ext(name), ".xml") {
+			continue
+		}
+		if n++; n > 1 {
+			continue
+		}
+		text, err := f.ReadText(name, 1<<20)
+		if err != nil || !strings.Contains(text, "<annotation") || !strings.Contains(text, "<object") {
+			return 0
+		}
+	}
+	return n
+}

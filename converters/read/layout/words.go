@@ -21,12 +21,16 @@ var fillers = map[string]bool{
 	"image": true, "images": true, "img": true, "imgs": true, "folder": true, "dir": true,
 }
 
+// imageWords are folder names that say that images are in them.
+var imageWords = map[string]bool{
+	"images": true, "image": true, "imgs": true, "img": true, "jpegimages": true, "jpgs": true, "jpegs": true, "pngs": true,
+}
+
 // notClasses are folder names that say what kind of files are in them, and never
 // which class an image is of.
 var notClasses = map[string]bool{
-	"images": true, "image": true, "imgs": true, "img": true, "jpegimages": true, "jpgs": true, "jpegs": true, "pngs": true,
-	"labels": true, "label": true, "annotations": true, "annotation": true, "masks": true, "mask": true,
-	"segmentationclass": true, "segmentationobject": true, "imagesets": true, "thumbnails": true, "thumbnail": true, "thumbs": true,
+	"labels": true, "annotations": true, "masks": true,
+	"segmentationclass": true, "segmentationobject": true, "imagesets": true, "thumbnails": true, "thumbs": true,
 }
 
 // SplitOf is the split in a name like instances_train2017, Validation or seg_test,
@@ -53,7 +57,12 @@ func Beside(name string) string {
 
 // IsNoClass reports whether a folder of this name is no class: it names a kind of
 // files, or a split.
-func IsNoClass(name string) bool { return notClasses[strings.ToLower(name)] || OnlySplit(name) != "" }
+func IsNoClass(name string) bool {
+	return notClasses[strings.ToLower(name)] || HoldsImages(name) || OnlySplit(name) != ""
+}
+
+// HoldsImages reports whether a folder of this name says that images are in it.
+func HoldsImages(name string) bool { return imageWords[strings.ToLower(name)] }
 
 func splitAndRest(name string) (split contract.Split, rest string) {
 	var others []string

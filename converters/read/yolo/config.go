@@ -4,106 +4,162 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
 
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/converters/dataset"
-	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/read/layout"
 )
 
-// yoloConfig is data.yaml.
-type yoloConfig struct {
-	Path  string `yaml:"path"`
-	Train any    `yaml:"train"`
-	Val   any    `yaml:"val"`
-	// Validation is another name of val that Ultralytics takes.
-	Validation any   `yaml:"validation"`
-	Test       any   `yaml:"test"`
-	Names      any   `yaml:"names"`
-	NC         int   `yaml:"nc"`
-	KptShape   []int `yaml:"kpt_shape"`
-	FlipIdx    []int `yaml:"flip_idx"`
+// config is data.yaml.
+type config struct {
+	file    string // its name; empty when there is none
+	path    string
+	entries []entry
+	names   map[int]string // by class number, as they are written
+	badKeys []string       // keys of names that are no numbers
+	nc      int            // -1 when it is not said
+	shape   []int          // kpt_shape
+	flip    []int          // flip_idx
 }
 
-// Recognise takes a folder with a data.yaml (any name) that has train and
-// val, or with images/{train,val} and labels/.
-func Recognise(f *layout.Folder) (*layout.Layout, error) {
-	if f.Classifies() {
-		return nil, nil
-	}
-	for _, name := range f.Names() {
-		ext := strings.ToLower(path.Ext(name))
-		if (ext != ".yaml" && ext != ".yml") || strings.Contains(name, "/") {
-			continue
-		}
-		config, err := readConfig(f.Path(name))
-		switch {
-		case errors.Is(err, errConfig):
-			return &layout.Layout{Name: "yolo", Annotations: f.Path(name), Read: func(*problem.List) (*dataset.Catalog, error) {
-				return nil, contract.Failf(contract.CodeDatasetInvalid, "%s cannot be read: %w.", name, err).
-					WithHint("It needs train, val and names as Ultralytics has them; write it again with a YAML library.")
-			}}, nil
-		case err != nil || (config.Names == nil && config.NC == 0) || config.Train == nil:
-			continue
-		}
-		return of(f, f.Path(name), *config), nil
-	}
-	if len(f.Below("labels")) == 0 || len(f.Below("images")) == 0 {
-		return nil, nil
-	}
-	config := yoloConfig{Train: "images"}
-	if len(f.Below("images/train")) > 0 {
-		config.Train = "images/train"
-		for _, dir := range []string{"val", "valid", "validation"} {
-			if config.Val == nil && len(f.Below("images/"+dir)) > 0 {
-				config.Val = "images/" + dir
-			}
-		}
-		if len(f.Below("images/test")) > 0 {
-			config.Test = "images/test"
-		}
-	}
-	return of(f, "", config), nil
+// entry is one split: the key as it is written, and its folders or lists.
+type entry struct {
+	key    string
+	split  contract.Split
+	values []string
 }
 
-func of(f *layout.Folder, file string, config yoloConfig) *layout.Layout {
-	if config.Val == nil {
-		config.Val = config.Validation
-	}
-	return &layout.Layout{Name: "yolo", Annotations: file, Read: func(problems *problem.List) (*dataset.Catalog, error) {
-		r := &reader{Folder: f, config: config, problems: problems, c: new(dataset.Catalog)}
-		return r.read()
-	}}
-}
-
-func readConfig(file string) (*yoloConfig, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxYAMLBytes {
-		return nil, fmt.Errorf("%s is too large for a configuration", file)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	config := new(yoloConfig)
-	if err = boundedYAML(text); err == nil {
-		err = yaml.Unmarshal(text, config)
-	}
-	if err != nil && bytes.Contains(text, []byte("train:")) && bytes.Contains(text, []byte("names:")) {
-		what, _, _ := strings.Cut(err.Error(), "\n") // what follows is the text around the place
-		return nil, fmt.Errorf("%w: %s", errConfig, what)
-	}
-	return config, err
-}
+// empty reports whether the configuration says nothing of classes.
+func (c *config) empty() bool { return len(c.names) == 0 && c.nc < 0 }
 
 // errConfig is for a file that is meant to be data.yaml and is broken. Any other
 // YAML file of a dataset may be what it likes.
 var errConfig = errors.New("it is no configuration of a dataset")
+
+func readConfig(f *layout.Folder, name string) (*config, error) {
+	text, err := f.ReadText(name, maxYAMLBytes)
+	if err != nil {
+		return nil, err
+	}
+	c, err := parseConfig([]byte(text))
+	if err != nil && meantAsConfig([]byte(text)) {
+		what, _, _ := strings.Cut(err.Error(), "\n") // what follows is the text around the place
+		return nil, fmt.Errorf("%w: %s", errConfig, what)
+	}
+	if c != nil {
+		c.file = name
+	}
+	return c, err
+}
+
+func meantAsConfig(text []byte) bool {
+	lower := bytes.ToLower(text)
+	return bytes.Contains(lower, []byte("train:")) && bytes.Contains(lower, []byte("names:"))
+}
+
+// parseConfig reads the keys that Ultralytics has, in any case, and those that name
+// a split in other words: CVAT writes the names of its subsets.
+func parseConfig(text []byte) (*config, error) {
+	if err := boundedYAML(text); err != nil {
+		return nil, err
+	}
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return nil, err
+	}
+	c := &config{nc: -1, names: make(map[int]string)}
+	if len(file.Docs) == 0 {
+		return c, nil
+	}
+	for _, pair := range pairs(file.Docs[0].Body) {
+		if err := c.take(scalar(pair.Key), pair.Value); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *config) take(key string, value ast.Node) error {
+	switch strings.ToLower(key) {
+	case "path":
+		c.path = scalar(value)
+	case "names":
+		c.takeNames(value)
+	case "nc":
+		n, err := strconv.Atoi(scalar(value))
+		if err != nil {
+			return fmt.Errorf("%s nc is %q, no number", place(value), scalar(value))
+		}
+		c.nc = n
+	case "kpt_shape":
+		c.shape = numbers(value)
+	case "flip_idx":
+		c.flip = numbers(value)
+	default:
+		if split := layout.SplitOf(key); split != "" {
+			c.addEntry(entry{key, split, scalars(value)})
+		}
+	}
+	return nil
+}
+
+// addEntry keeps one entry a split: val before validation, as Ultralytics does.
+func (c *config) addEntry(e entry) {
+	if len(e.values) == 0 {
+		return
+	}
+	at := slices.IndexFunc(c.entries, func(o entry) bool { return o.split == e.split })
+	switch {
+	case at < 0:
+		c.entries = append(c.entries, e)
+	case e.key == string(e.split):
+		c.entries[at] = e
+	}
+}
+
+func (c *config) takeNames(value ast.Node) {
+	for i, name := range scalars(value) {
+		c.names[i] = name
+	}
+	for _, pair := range pairs(value) {
+		key := scalar(pair.Key)
+		i, err := strconv.Atoi(key)
+		if err != nil || i < 0 || i > maxClasses {
+			c.badKeys = append(c.badKeys, key)
+			continue
+		}
+		c.names[i] = scalar(pair.Value)
+	}
+}
+
+// entry is the one of a split, or nil.
+func (c *config) entry(s contract.Split) *entry {
+	for i := range c.entries {
+		if c.entries[i].split == s {
+			return &c.entries[i]
+		}
+	}
+	return nil
+}
+
+// configs are the YAML files at the top, data.yaml and dataset.yaml before others.
+func configs(f *layout.Folder) []string {
+	var list []string
+	for _, name := range f.Names() {
+		ext := strings.ToLower(path.Ext(name))
+		if (ext == ".yaml" || ext == ".yml") && !strings.Contains(name, "/") {
+			list = append(list, name)
+		}
+	}
+	rank := func(name string) int {
+		return slices.Index([]string{"", "dataset", "data"}, strings.ToLower(strings.TrimSuffix(name, path.Ext(name))))
+	}
+	slices.SortStableFunc(list, func(a, b string) int { return rank(b) - rank(a) })
+	return list
+}

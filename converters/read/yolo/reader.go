@@ -3,10 +3,6 @@ package yolo
 import (
 	"encoding/json"
 	"fmt"
-	"iter"
-	"maps"
-	"os"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,183 +10,141 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
-	"github.com/vision-platform/trainer-agent/converters/images"
 	"github.com/vision-platform/trainer-agent/converters/read/layout"
 )
 
-// maxConfigBytes bounds data.yaml and a label file, maxListBytes an image list,
-// maxPathBytes a path in either (PATH_MAX of Linux).
-const (
-	maxConfigBytes = 16 << 20
-	maxListBytes   = 1 << 30
-	maxPathBytes   = 4096
-)
-
+// reader is one dataset being read.
 type reader struct {
 	*layout.Folder
-	config   yoloConfig
+	config   *config
 	problems *problem.List
 	c        *dataset.Catalog
-	highest  int // class number in a label
-	labelled int
-	numbers  dataset.Slab[float64]
 }
 
 func (r *reader) read() (*dataset.Catalog, error) {
-	split := make(map[string]contract.Split)
-	for _, part := range []struct {
-		split contract.Split
-		value any
-	}{{contract.SplitTrain, r.config.Train}, {contract.SplitVal, r.config.Val}, {contract.SplitTest, r.config.Test}} {
-		list, err := r.images(part.value)
-		if err != nil {
-			return nil, err
-		}
-		if len(list) == 0 && part.value != nil {
-			r.problems.Add(problem.NoImagesThere, slices.Index(contract.Splits, part.split), "%s: %v", part.split, part.value)
-		}
-		for _, name := range list {
-			if before, twice := split[name]; twice {
-				if before != part.split {
-					r.problems.Add(problem.ImageInTwoSplits, len(r.c.Images), "%q", name)
-				}
-				continue
-			}
-			split[name] = part.split
-			r.c.Images = append(r.c.Images, dataset.Image{ID: name, File: name, Label: dataset.NoLabel, Split: part.split})
-		}
-	}
-	if len(r.c.Images) == 0 {
-		return nil, contract.Failf(contract.CodeDatasetInvalid, "No image of the dataset is where data.yaml says.").
-			WithHint("train and val are folders or lists relative to path, which is relative to data.yaml.")
-	}
-	if err := r.labels(); err != nil {
+	if err := r.judge(); err != nil {
 		return nil, err
 	}
-	r.classes()
-	r.c.Flip = r.config.FlipIdx
+	if err := r.splits(); err != nil {
+		return nil, err
+	}
+	l := newLabels(r)
+	if err := l.readAll(); err != nil {
+		return nil, err
+	}
+	r.classes(l.highest)
+	r.c.Flip = r.config.flip
 	layout.Settle(r.c, r.problems)
 	r.c.Arrange()
 	return r.c, nil
 }
 
-// images are the files of one entry of data.yaml: a folder, a list file, or
-// several of them.
-func (r *reader) images(value any) ([]string, error) {
-	var out []string
-	switch v := value.(type) {
-	case nil:
-	case string:
-		return r.entry(v)
-	case []any:
-		for _, one := range v {
-			list, err := r.images(one)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, list...)
-		}
+// judge refuses a configuration that contradicts itself or the task, in its own
+// words: every label that follows from it would be blamed instead.
+func (r *reader) judge() error {
+	c, where := r.config, r.config.file
+	refuse := func(hint, format string, args ...any) error {
+		return contract.Failf(contract.CodeDatasetInvalid, format, args...).WithHint("%s", hint)
 	}
-	return out, nil
+	switch {
+	case c.nc >= 0 && len(c.names) > 0 && c.nc != len(c.names):
+		return refuse("Make nc the number of names, or remove it.", "%s contradicts itself: nc is %d and names has %d.", where, c.nc, len(c.names))
+	case r.Task.NeedsKeypoints() && !validShape(c.shape):
+		if where == "" {
+			where = "The dataset has no data.yaml, which"
+		}
+		return refuse("Write kpt_shape: [points, 2 or 3] into data.yaml, for example [17, 3].",
+			"%s has no kpt_shape, and %s needs it: what a row's columns mean is said nowhere else.", where, r.Task)
+	case r.Task.NeedsOutlines() && len(c.shape) > 0:
+		return refuse("Train pose_estimation or object_detection on it, or label polygons.",
+			"%s has kpt_shape: its rows are boxes with keypoints and have no polygons, which %s needs.", where, r.Task)
+	}
+	return nil
 }
 
-// entry resolves one folder or list. Paths of another machine are common in
-// data.yaml: leading parts are dropped until something is there.
-func (r *reader) entry(value string) ([]string, error) {
-	for _, candidate := range []string{path.Join(r.config.Path, value), value} {
-		for name := range tails(candidate) {
-			if r.Has(name) && strings.EqualFold(path.Ext(name), ".txt") {
-				return r.list(name)
-			}
-			if list := r.Below(name); len(list) > 0 {
-				return slices.DeleteFunc(slices.Clone(list), func(n string) bool { return !images.IsImage(n) }), nil
-			}
-		}
-	}
-	return nil, nil
+func validShape(shape []int) bool {
+	return len(shape) == 2 && shape[0] >= 1 && (shape[1] == 2 || shape[1] == 3)
 }
 
-// list reads a file of image paths.
-func (r *reader) list(name string) ([]string, error) {
-	info, err := os.Stat(r.Path(name))
-	if err != nil {
-		return nil, fmt.Errorf("reading an image list: %w", err)
-	}
-	if info.Size() > maxListBytes {
-		return nil, contract.Failf(contract.CodeDatasetTooLarge, "The image list %s has %d bytes.", name, info.Size())
-	}
-	text, err := os.ReadFile(r.Path(name))
-	if err != nil {
-		return nil, fmt.Errorf("reading an image list: %w", err)
-	}
-	var out []string
-	for i, line := range strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" {
+// splits lists the images of every entry.
+func (r *reader) splits() error {
+	in := make(map[string]contract.Split)
+	var nowhere []*entry
+	for _, s := range append(slices.Clone(contract.Splits), "") {
+		e := r.config.entry(s)
+		if e == nil {
 			continue
 		}
-		if found := r.resolve(line, path.Dir(name)); found != "" {
-			out = append(out, found)
-		} else {
-			r.problems.Add(problem.ListedImageMissing, i, "%s:%d %q", name, i+1, line)
+		list, err := r.images(e)
+		if err != nil {
+			return err
 		}
-	}
-	return out, nil
-}
-
-func (r *reader) resolve(line, dir string) string {
-	if name := path.Join(dir, line); strings.HasPrefix(line, "./") && r.Has(name) {
-		return name
-	}
-	for name := range tails(line) {
-		if r.Has(name) {
-			return name
+		if len(list) == 0 {
+			nowhere = append(nowhere, e)
 		}
-	}
-	return ""
-}
-
-// tails are a path, and what is left of it when its leading parts are dropped
-// one by one.
-func tails(name string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		if len(name) > maxPathBytes {
-			return
-		}
-		name = strings.Trim(path.Clean("/"+name), "/")
-		for more := true; more && yield(name); {
-			_, name, more = strings.Cut(name, "/")
-		}
-	}
-}
-
-// classes names the classes; numbers beyond nc were reported as bad rows.
-func (r *reader) classes() {
-	names := map[int]string{}
-	switch v := r.config.Names.(type) {
-	case []any:
-		for i, name := range v {
-			names[i] = className(name)
-		}
-	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			i, err := strconv.Atoi(key)
-			if err != nil || i < 0 {
-				r.problems.Add(problem.BadClassNumber, 0, "%q", key)
+		for _, name := range list {
+			if before, twice := in[name]; twice {
+				if before != s {
+					r.problems.Add(problem.ImageInTwoSplits, len(r.c.Images), "%q", name)
+				}
 				continue
 			}
-			names[i] = className(v[key])
+			in[name] = s
+			r.c.Images = append(r.c.Images, dataset.Image{ID: name, File: name, Label: dataset.NoLabel, Split: s})
 		}
-	default:
+	}
+	if len(r.c.Images) == 0 {
+		return contract.Failf(contract.CodeDatasetInvalid, "No image of the dataset is where %s says: %s.", r.config.file, said(nowhere)).
+			WithHint("train and val are folders or lists relative to path, which is relative to %s.", r.config.file)
+	}
+	for i, e := range nowhere {
+		kind := problem.NoImagesThere
+		if e.split == contract.SplitTest {
+			kind = problem.NoTestImages
+		}
+		r.problems.Add(kind, i, "%s", e)
+	}
+	return nil
+}
+
+func said(entries []*entry) string {
+	texts := make([]string, len(entries))
+	for i, e := range entries {
+		texts[i] = e.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+// String is the entry as people wrote it; what separates its folders is named where
+// it is the likely fault.
+func (e *entry) String() string {
+	text := fmt.Sprintf("%s: %s", e.key, strings.Join(e.values, ", "))
+	if strings.Contains(text, `\`) {
+		text += " (backslash: a separator on Windows only)"
+	}
+	return text
+}
+
+// maxClasses bounds what a class number may be.
+const maxClasses = 1 << 20
+
+// classes names the classes; numbers beyond them were reported as bad rows.
+func (r *reader) classes(highest int) {
+	for _, key := range r.config.badKeys {
+		r.problems.Add(problem.BadClassNumber, 0, "%q", key)
+	}
+	names := r.config.names
+	if len(names) == 0 {
+		names = make(map[int]string)
 		for i, name := range r.classFile() {
 			names[i] = name
 		}
 	}
-	n := max(r.config.NC, r.highest+1)
+	n := max(r.config.nc, highest+1)
 	for i := range names {
 		n = max(n, i+1)
 	}
-	for i := range min(n, 1<<20) {
+	for i := range min(n, maxClasses) {
 		name := names[i]
 		if name == "" {
 			name = fmt.Sprint("class ", i)
@@ -200,25 +154,36 @@ func (r *reader) classes() {
 	}
 }
 
-// className is a name as text; empty for null.
-func className(v any) string {
-	if v == nil {
-		return ""
-	}
-	return fmt.Sprint(v)
-}
+// classFiles are where labelling tools leave the names of classes, one a line.
+var classFiles = []string{"classes.txt", "labels/classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt"}
 
-// classFile reads the names that labelling tools leave beside the labels.
 func (r *reader) classFile() []string {
-	for _, name := range []string{"classes.txt", "labels/classes.txt", "obj.names"} {
-		if !r.Has(name) {
+	for _, name := range r.classFileNames() {
+		text, err := r.ReadText(name, maxLabelBytes)
+		if err != nil {
 			continue
 		}
-		text, err := os.ReadFile(r.Path(name))
-		if err != nil || len(text) > maxConfigBytes {
-			continue
+		lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n")), "\n")
+		for i := range lines {
+			lines[i] = strings.TrimSpace(lines[i])
 		}
-		return strings.Split(strings.TrimSpace(strings.ReplaceAll(string(text), "\r\n", "\n")), "\n")
+		return lines
 	}
 	return nil
+}
+
+// classFileNames are those that are there, then any *.names at the top.
+func (r *reader) classFileNames() []string {
+	var list []string
+	for _, name := range classFiles {
+		if r.Has(name) {
+			list = append(list, name)
+		}
+	}
+	for _, name := range r.Names() {
+		if strings.HasSuffix(name, ".names") && !strings.Contains(name, "/") {
+			list = append(list, name)
+		}
+	}
+	return list
 }

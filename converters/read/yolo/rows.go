@@ -3,105 +3,77 @@ package yolo
 import (
 	"fmt"
 	"math"
-	"os"
-	"path"
 	"strconv"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
-	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 )
 
-// LabelPath is Ultralytics' rule: the last /images/ of the path becomes
-// /labels/, the last suffix .txt; without /images/ the label is beside the image.
-func LabelPath(image string) string {
-	slashed := "/" + image
-	if at := strings.LastIndex(slashed, "/images/"); at >= 0 {
-		slashed = slashed[:at] + "/labels/" + slashed[at+len("/images/"):]
+// rowsOf are the columns of every row of a label file.
+func rowsOf(text string) [][]string {
+	var rows [][]string
+	for line := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == '\n' || c == '\r' }) {
+		if fields := strings.Fields(line); len(fields) > 0 {
+			rows = append(rows, fields)
+		}
 	}
-	if at := strings.LastIndexByte(slashed, '.'); at >= 0 {
-		slashed = slashed[:at]
-	}
-	return slashed[1:] + ".txt"
+	return rows
 }
 
-// labels reads the label file of every image.
-func (r *reader) labels() error {
-	r.highest = -1
-	var missing []int
-	for i, im := range r.c.Images {
-		name := LabelPath(im.File)
-		if !r.Has(name) {
-			missing = append(missing, i)
-			continue
+// readsAsLabel reports whether rows are numbers, five or more, of which the first
+// is a class.
+func readsAsLabel(rows [][]string) bool {
+	r := rowReader{task: contract.TaskObjectDetection, classes: -1}
+	for _, fields := range rows {
+		if _, wrong := r.row(fields); wrong != "" && (len(r.values) < 5 || r.values[0] != math.Trunc(r.values[0])) {
+			return false
 		}
-		info, err := os.Stat(r.Path(name))
-		if err != nil {
-			return fmt.Errorf("reading a label file: %w", err)
-		}
-		if info.Size() > maxConfigBytes {
-			r.problems.Add(problem.BadLabelRow, i, "%s has %d bytes", name, info.Size())
-			continue
-		}
-		text, err := os.ReadFile(r.Path(name))
-		if err != nil {
-			return fmt.Errorf("reading a label file: %w", err)
-		}
-		r.labelled++
-		r.file(int32(i), name, strings.TrimPrefix(string(text), "\ufeff"))
 	}
-	kind := problem.NoLabelFile
-	if r.labelled == 0 {
-		kind = problem.NoLabelFiles
-	}
-	for _, i := range missing {
-		r.problems.Add(kind, i, "%q", LabelPath(r.c.Images[i].File))
-	}
-	return nil
+	return true
 }
 
-func (r *reader) file(image int32, name, text string) {
-	for n, line := range strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' }) {
-		fields := strings.Fields(line)
-		if len(fields) == 0 {
-			continue
-		}
-		o, wrong := r.row(fields)
-		if wrong != "" {
-			r.problems.Add(problem.BadLabelRow, int(image), "%s row %d %s", path.Base(name), n+1, wrong)
-			continue
-		}
-		o.Image, o.ID = image, dataset.NoID
-		r.highest = max(r.highest, int(o.Class))
-		r.c.Objects.Append(o)
-	}
+// rowReader reads rows as verify_image_label does.
+type rowReader struct {
+	task    contract.TaskType
+	shape   []int // kpt_shape, or nil
+	classes int   // how many there are; -1 when it is not said
+	values  []float64
+	numbers dataset.Slab[float64]
 }
 
 // tolerance is how far outside of the image Ultralytics lets a coordinate be.
 const tolerance = 0.01
 
-// row reads one row as verify_image_label does, or says what is wrong with it.
-func (r *reader) row(fields []string) (o dataset.Object, wrong string) {
-	values := make([]float64, len(fields))
-	for i, f := range fields {
+// row reads one row, or says what is wrong with it.
+func (r *rowReader) row(fields []string) (o dataset.Object, wrong string) {
+	r.values = r.values[:0]
+	for _, f := range fields {
 		v, err := strconv.ParseFloat(f, 64)
 		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			r.values = r.values[:0]
 			return o, fmt.Sprintf("has %q where a number belongs", f)
 		}
-		values[i] = v
+		r.values = append(r.values, v)
 	}
-	class := values[0]
-	if class != math.Trunc(class) || class < 0 || class > 1<<20 || (r.config.NC > 0 && class >= float64(r.config.NC)) {
+	class, points := r.values[0], r.values[1:]
+	if class != math.Trunc(class) || class < 0 || class >= maxClasses {
 		return o, fmt.Sprintf("has class %s", fields[0])
 	}
+	if r.classes >= 0 && class >= float64(r.classes) {
+		return o, fmt.Sprintf("has class %s of %d", fields[0], r.classes)
+	}
 	o.Class, o.Format = int32(class), dataset.CXCYWHNormalized
-	points := values[1:]
 	switch {
-	case r.Task == contract.TaskPoseEstimation:
+	case r.task.NeedsKeypoints():
 		return r.pose(o, points)
 	case len(points) == 4:
 		return r.box(o, points)
+	case validShape(r.shape):
+		if want := 4 + r.shape[0]*r.shape[1]; len(points) != want {
+			return o, fmt.Sprintf("has %d columns, not %d as kpt_shape says", len(fields), want+1)
+		}
+		return r.box(o, points[:4]) // the keypoints say nothing of a box
 	case len(points) < 6 || len(points)%2 != 0:
 		return o, fmt.Sprintf("has %d columns", len(fields))
 	case outOfRange(points):
@@ -111,7 +83,7 @@ func (r *reader) row(fields []string) (o dataset.Object, wrong string) {
 	return o, ""
 }
 
-func (r *reader) box(o dataset.Object, points []float64) (dataset.Object, string) {
+func (r *rowReader) box(o dataset.Object, points []float64) (dataset.Object, string) {
 	if outOfRange(points) || points[2] < 0 || points[3] < 0 {
 		return o, "has a coordinate outside of 0 to 1"
 	}
@@ -120,11 +92,8 @@ func (r *reader) box(o dataset.Object, points []float64) (dataset.Object, string
 	return o, ""
 }
 
-func (r *reader) pose(o dataset.Object, values []float64) (dataset.Object, string) {
-	if len(r.config.KptShape) != 2 || r.config.KptShape[0] < 1 || (r.config.KptShape[1] != 2 && r.config.KptShape[1] != 3) {
-		return o, "is for a pose, and data.yaml has no kpt_shape"
-	}
-	n, dims := r.config.KptShape[0], r.config.KptShape[1]
+func (r *rowReader) pose(o dataset.Object, values []float64) (dataset.Object, string) {
+	n, dims := r.shape[0], r.shape[1]
 	if len(values) != 4+n*dims {
 		return o, fmt.Sprintf("has %d columns, not %d", len(values)+1, 5+n*dims)
 	}

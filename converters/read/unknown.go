@@ -1,0 +1,104 @@
+package read
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
+)
+
+// unknown is the failure of a dataset in no layout that is read: what is there,
+// then what to do about it.
+func unknown(f *layout.Folder) error {
+	there, hint := inventory(f)
+	return contract.Failf(contract.CodeDatasetInvalid, "The dataset is in no layout that is known here for %s. What is there: %s.", f.Task, strings.Join(there, "; ")).
+		WithHint("%s", hint)
+}
+
+// inventory says what is in a folder, the most telling first, and the way out of
+// it that is nearest.
+func inventory(f *layout.Folder) (there []string, hint string) {
+	hint = "Put annotations.json beside images/, or use one of the layouts that docs/datasets.md shows."
+	kinds := make(map[string][]string)
+	pictures := 0
+	for _, name := range f.Names() {
+		if images.IsImage(name) {
+			pictures++
+			continue
+		}
+		ext := strings.ToLower(path.Ext(name))
+		kinds[ext] = append(kinds[ext], name)
+	}
+	say := func(text, then string) {
+		there = append(there, text)
+		if then != "" && len(there) == 1 {
+			hint = then
+		}
+	}
+	if list := archives(kinds); len(list) > 0 {
+		say(fmt.Sprintf("an archive inside: %s", list[0]), "Unpack "+list[0]+" and upload what is in it.")
+	}
+	if n := f.VOCFiles(); n > 0 {
+		say(fmt.Sprintf("%d Pascal VOC files", n), "")
+	}
+	for _, name := range append(kinds[".yaml"], kinds[".yml"]...) {
+		where := "at the top"
+		if dir := path.Dir(name); dir != "." {
+			where = "in " + dir + "/"
+		}
+		say(fmt.Sprintf("%s %s", path.Base(name), where), "It needs train, val and names, and the images that they lead to.")
+		break
+	}
+	if tables := f.Tables(); len(tables) > 0 {
+		say("tables: "+strings.Join(tables, ", "), "Labels in a table are not read here; use one of the layouts that docs/datasets.md shows.")
+	}
+	for _, k := range []struct{ ext, what string }{{".json", "JSON files without images and annotations of COCO"}, {".xml", "XML files"}, {".txt", "text files"}} {
+		if n := len(kinds[k.ext]); n > 0 {
+			say(fmt.Sprintf("%d %s (such as %s)", n, k.what, kinds[k.ext][0]), "")
+		}
+	}
+	dirs := f.ImageFolders()
+	switch {
+	case pictures == 0:
+		there = append(there, "no images")
+	case f.Classifies() && len(dirs) == 1:
+		there = append(there, fmt.Sprintf("%d images in one folder, %s, and no folders of classes", pictures, quoted(dirs[0])))
+	default:
+		there = append(there, fmt.Sprintf("%d images in %s", pictures, some(dirs)))
+	}
+	return there, hint
+}
+
+func archives(kinds map[string][]string) []string {
+	var list []string
+	for _, ext := range []string{".zip", ".7z", ".rar", ".tar", ".gz", ".tgz"} {
+		list = append(list, kinds[ext]...)
+	}
+	slices.Sort(list)
+	return list
+}
+
+func quoted(dir string) string {
+	if dir == "." {
+		return "at the top"
+	}
+	return dir + "/"
+}
+
+// some names the first few folders.
+func some(dirs []string) string {
+	const most = 3
+	list := make([]string, 0, most)
+	for _, dir := range dirs[:min(most, len(dirs))] {
+		list = append(list, quoted(dir))
+	}
+	text := strings.Join(list, ", ")
+	if len(dirs) > most {
+		text += fmt.Sprintf(" and %d more folders", len(dirs)-most)
+	}
+	return text
+}

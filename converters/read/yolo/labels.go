@@ -1,0 +1,128 @@
+package yolo
+
+import (
+	"path"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/images"
+)
+
+// LabelPath is Ultralytics' rule: the last /images/ of the path becomes
+// /labels/, the last suffix .txt; without /images/ the label is beside the image.
+func LabelPath(image string) string {
+	slashed := "/" + image
+	if at := strings.LastIndex(slashed, "/images/"); at >= 0 {
+		slashed = slashed[:at] + "/labels/" + slashed[at+len("/images/"):]
+	}
+	if at := strings.LastIndexByte(slashed, '.'); at >= 0 {
+		slashed = slashed[:at]
+	}
+	return slashed[1:] + ".txt"
+}
+
+// beside is the label file that lies beside an image.
+func beside(image string) string { return strings.TrimSuffix(image, path.Ext(image)) + ".txt" }
+
+// labels reads the label file of every image.
+type labels struct {
+	*reader
+	rows    rowReader
+	poses   suspicion
+	highest int             // class number
+	read    int             // files
+	dirs    map[string]bool // that have a label file
+}
+
+func newLabels(r *reader) *labels {
+	classes := r.config.nc
+	if len(r.config.names) > 0 && len(r.config.badKeys) == 0 && classes >= 0 {
+		classes = len(r.config.names)
+	}
+	return &labels{reader: r, highest: -1, dirs: make(map[string]bool),
+		rows: rowReader{task: r.Task, shape: r.config.shape, classes: classes}}
+}
+
+func (l *labels) readAll() error {
+	var missing []int
+	for i, im := range l.c.Images {
+		name := LabelPath(im.File)
+		if !l.Has(name) {
+			if name = beside(im.File); !l.Has(name) {
+				missing = append(missing, i)
+				continue
+			}
+			l.problems.Add(problem.LabelBesideImage, i, "%s", name)
+		}
+		if err := l.file(int32(i), name); err != nil {
+			return err
+		}
+	}
+	kind := problem.NoLabelFile
+	if l.read == 0 {
+		kind = problem.NoLabelFiles
+	}
+	for _, i := range missing {
+		l.problems.Add(kind, i, "%q", LabelPath(l.c.Images[i].File))
+	}
+	if n := l.poses.rows; l.poses.sure() && l.rows.shape == nil {
+		l.problems.AddN(problem.KeypointsWithoutShape, n, 0, "every row has %d columns", l.poses.columns)
+	}
+	l.orphans()
+	return nil
+}
+
+// file reads the labels of one image.
+func (l *labels) file(image int32, name string) error {
+	text, err := l.ReadText(name, maxLabelBytes)
+	if err != nil {
+		return err
+	}
+	l.read++
+	l.dirs[path.Dir(name)] = true
+	for n, fields := range rowsOf(text) {
+		o, wrong := l.rows.row(fields)
+		l.poses.look(l.rows.values)
+		if wrong != "" {
+			l.problems.Add(problem.BadLabelRow, int(image), "%s row %d %s", path.Base(name), n+1, wrong)
+			continue
+		}
+		o.Image, o.ID = image, dataset.NoID
+		l.highest = max(l.highest, int(o.Class))
+		l.c.Objects.Append(o)
+	}
+	return nil
+}
+
+// orphans reports label files whose image is not there.
+func (l *labels) orphans() {
+	var texts []string
+	for _, name := range l.Names() {
+		if strings.HasSuffix(name, ".txt") && l.dirs[path.Dir(name)] && !l.list(name) {
+			texts = append(texts, name)
+		}
+	}
+	if len(texts) <= l.read {
+		return
+	}
+	known := make(map[string]bool, len(texts))
+	for _, name := range l.Names() {
+		if images.IsImage(name) {
+			known[LabelPath(name)], known[beside(name)] = true, true
+		}
+	}
+	n := 0
+	for _, name := range texts {
+		if !known[name] {
+			l.problems.Add(problem.LabelWithoutImage, n, "%s", name)
+			n++
+		}
+	}
+}
+
+// list tells the other texts that lie among labels: lists of classes and images.
+func (l *labels) list(name string) bool {
+	base := strings.ToLower(strings.TrimSuffix(path.Base(name), ".txt"))
+	return strings.Contains(base, "classes") || strings.HasPrefix(base, "readme") || base == "labels" || base == "notes" || splitOfPath(base) != "" && !strings.ContainsAny(base, "0123456789")
+}

@@ -1,0 +1,204 @@
+// Package yolo reads datasets in the layout of Ultralytics and Darknet: data.yaml
+// or lists of images, and one text file of labels an image.
+//
+// It promises to read labels as Ultralytics' verify_image_label does, with the
+// split and the names that the dataset declares, whatever the case of its keys and
+// the separators of its paths; and to name what such a training would drop without
+// a word. It leaves boxes and polygons as they are: package labels judges them.
+package yolo
+
+import (
+	"errors"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
+)
+
+// Recognise takes a folder with a data.yaml (of any name) that has a split, with
+// lists of images (train.txt), or with images that have label files.
+func Recognise(f *layout.Folder) (*layout.Layout, error) {
+	if f.Classifies() {
+		return nil, nil
+	}
+	c, unused, err := chooseConfig(f)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.entries) == 0 {
+		if c.file == "" && configBelow(f) {
+			return nil, nil // the dataset is in that folder
+		}
+		if c.entries = declared(f); len(c.entries) == 0 {
+			return nil, nil
+		}
+	}
+	l := &layout.Layout{Name: "yolo", Read: func(problems *problem.List) (*dataset.Catalog, error) {
+		for i, name := range unused {
+			problems.Add(problem.YAMLNotUsed, i, "%s", name)
+		}
+		r := &reader{Folder: f, config: c, problems: problems, c: new(dataset.Catalog)}
+		return r.read()
+	}}
+	if c.file != "" {
+		l.Annotations = f.Path(c.file)
+	}
+	return l, nil
+}
+
+// chooseConfig picks the file that has splits and classes; one that has classes only
+// still names them. Others with classes are not used.
+func chooseConfig(f *layout.Folder) (*config, []string, error) {
+	var all []*config
+	for _, name := range configs(f) {
+		c, err := readConfig(f, name)
+		if errors.Is(err, errConfig) {
+			return nil, nil, contract.Failf(contract.CodeDatasetInvalid, "%s cannot be read: %w.", name, err).
+				WithHint("It needs train, val and names as Ultralytics has them; write it again with a YAML library.")
+		}
+		if err == nil && !c.empty() {
+			all = append(all, c)
+		}
+	}
+	if len(all) == 0 {
+		return &config{nc: -1}, nil, nil
+	}
+	chosen := max(0, slices.IndexFunc(all, func(c *config) bool { return len(c.entries) > 0 }))
+	var unused []string
+	for i, c := range all {
+		if i != chosen {
+			unused = append(unused, c.file)
+		}
+	}
+	return all[chosen], unused, nil
+}
+
+// configBelow reports a configuration in a folder that has images.
+func configBelow(f *layout.Folder) bool {
+	for _, name := range f.Names() {
+		ext := strings.ToLower(path.Ext(name))
+		if ext != ".yaml" && ext != ".yml" || len(imagesBelow(f, path.Dir(name))) == 0 {
+			continue
+		}
+		if c, err := readConfig(f, name); err == nil && !c.empty() && len(c.entries) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// declared are the splits of a dataset whose configuration has none: those of its
+// lists, or of the folders of its images. Images without a split beside those of
+// splits are in none.
+func declared(f *layout.Folder) []entry {
+	if lists := listEntries(f); len(lists) > 0 {
+		return lists
+	}
+	dirs := labelledFolders(f)
+	if len(dirs) == 0 {
+		return nil
+	}
+	entries := []entry{}
+	for _, dir := range dirs {
+		split := splitOfPath(dir)
+		at := slices.IndexFunc(entries, func(e entry) bool { return e.split == split })
+		if at < 0 {
+			at = len(entries)
+			entries = append(entries, entry{key: string(split), split: split})
+		}
+		entries[at].values = append(entries[at].values, dir)
+	}
+	has := func(s contract.Split) bool {
+		return slices.ContainsFunc(entries, func(e entry) bool { return e.split == s })
+	}
+	if has(contract.SplitTrain) || has(contract.SplitVal) {
+		return slices.DeleteFunc(entries, func(e entry) bool { return e.split == "" })
+	}
+	return entries
+}
+
+// splitOfPath is the split that a folder of a path names.
+func splitOfPath(dir string) contract.Split {
+	for _, of := range []func(string) contract.Split{layout.OnlySplit, layout.SplitOf} {
+		for _, part := range strings.Split(dir, "/") {
+			if s := of(part); s != "" {
+				return s
+			}
+		}
+	}
+	return ""
+}
+
+// listEntries are Darknet's lists of images: train.txt, val.txt, test.txt, at the
+// top or one folder down.
+func listEntries(f *layout.Folder) []entry {
+	var entries []entry
+	for _, name := range f.Names() {
+		if !strings.EqualFold(path.Ext(name), ".txt") || strings.Count(name, "/") > 1 {
+			continue
+		}
+		split := layout.OnlySplit(strings.TrimSuffix(path.Base(name), path.Ext(name)))
+		if split == "" || !listsImages(f, name) {
+			continue
+		}
+		if slices.ContainsFunc(entries, func(e entry) bool { return e.split == split }) {
+			continue
+		}
+		entries = append(entries, entry{name, split, []string{name}})
+	}
+	return entries
+}
+
+// listsImages looks at the first line with something on it.
+func listsImages(f *layout.Folder, name string) bool {
+	text, err := f.ReadText(name, maxListBytes)
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			return images.IsImage(line) && hasLabel(f, resolve(f, line, path.Dir(name)))
+		}
+	}
+	return false
+}
+
+func hasLabel(f *layout.Folder, image string) bool {
+	return image != "" && (f.Has(LabelPath(image)) || f.Has(beside(image)))
+}
+
+// labelledFolders are the folders of images with labels: those of images/ where
+// there is a labels/, and those that have an image whose label file reads as one.
+func labelledFolders(f *layout.Folder) []string {
+	pair := len(f.Below("labels")) > 0 && len(f.Below("images")) > 0
+	var dirs []string
+	for _, dir := range f.ImageFolders() {
+		if pair && (dir == "images" || strings.HasPrefix(dir, "images/")) || Labelled(f, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// Labelled reports whether a folder has an image with a label file that reads as
+// one of YOLO. It looks at one: a text beside an image may be a caption.
+func Labelled(f *layout.Folder, dir string) bool {
+	for _, name := range f.Below(dir) {
+		if path.Dir(name) != dir || !images.IsImage(name) || !f.Has(LabelPath(name)) {
+			continue
+		}
+		text, err := f.ReadText(LabelPath(name), maxLabelBytes)
+		if err != nil {
+			return false
+		}
+		if rows := rowsOf(text); len(rows) > 0 {
+			return readsAsLabel(rows)
+		}
+	}
+	return false
+}
