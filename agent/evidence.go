@@ -18,7 +18,7 @@ func (j *job) evidence(o outcome, uploads checkpoints.Summary) diagnose.Evidence
 	e := diagnose.Evidence{
 		JobType: j.cfg.Job.Type, Err: o.err, Stop: o.stop, Started: o.started, Ended: o.ended, LastOutput: v.activity,
 		Settings: diagnose.Settings{
-			BatchSize: j.cfg.BatchSize, NumWorkers: j.cfg.NumWorkers, ImageSize: j.cfg.ImageSize, LearningRate: j.cfg.LearningRate,
+			Device: j.cfg.Device, BatchSize: j.cfg.BatchSize, NumWorkers: j.cfg.NumWorkers, ImageSize: j.cfg.ImageSize, LearningRate: j.cfg.LearningRate,
 			MaxTrainingTime: j.timeLimit(), HangTimeout: j.cfg.HangTimeout,
 		},
 		Nodes: j.nodeEvidence(o), LastEpoch: v.epoch, NaNEpochs: v.nan, Checkpoints: j.checkpointsSeen(uploads), ChildDone: saidDone(v.final),

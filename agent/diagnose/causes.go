@@ -1,6 +1,10 @@
 package diagnose
 
 import (
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/agent/diagnose/logtext"
+	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -8,36 +12,37 @@ import (
 // it means for the person who pays.
 type cause struct {
 	code     contract.Code
-	like     *pattern             // a fact in an exception's text or, without an exception, in a line
-	message  string               // "${name}" is what the expression captured
+	like     *pattern.Pattern     // a fact in an exception's text or, without an exception, in a line
+	stack    *pattern.Pattern     // must be in the traceback too, when given
+	unless   *pattern.Pattern     // must not be in the text or the traceback, when given
+	message  string               // "${name}" is what the expression captured, "{short}" the exception
 	hint     string               // "{batch_size}" is the job's setting
 	kind     contract.FailureType // in place of the code's own type, "" to keep it
 	inferred bool                 // a bus error only suggests shared memory: an account that was read may contradict it
-	final    bool                 // running it again on the platform cannot help, whatever the code says
+	raised   bool                 // too general for a plain line: an exception must say it
+	needsGPU bool                 // only where the job asked for one can it be missing
 }
 
 // causesInLog looks for a known cause in the exceptions that ended the child,
 // then reports the exception itself, then looks for known causes in plain lines.
-func causesInLog(c *inquest) (*contract.Failure, bool) {
-	if f := c.deviceAssert(); f != nil {
-		return found(f)
+func causesInLog(c findings) (*contract.Failure, bool) {
+	for _, look := range []func(findings) *contract.Failure{deviceAssert, knownPair, knownException, plainException, knownLine} {
+		if f := look(c); f != nil {
+			return f, true
+		}
 	}
-	if f := c.knownPair(); f != nil {
-		return found(f)
-	}
-	if f := c.knownException(); f != nil {
-		return found(f)
-	}
-	if f := c.plainException(); f != nil {
-		return found(f)
-	}
-	return found(c.knownLine())
+	return nil, false
 }
 
-func (c *inquest) knownException() *contract.Failure {
+// knownException prefers the machine's faults: of several ranks one may run out of
+// memory and the others trip over its loss.
+func knownException(c findings) *contract.Failure {
 	for _, table := range [][]cause{machineCauses, inputCauses} {
 		for _, x := range c.exceptions {
-			if f := c.match(table, x); f != nil {
+			if x.Aside && others(c) {
+				continue // a thread's trouble is no reason where the process itself names one
+			}
+			if f := match(c, table, x); f != nil {
 				return f
 			}
 		}
@@ -45,49 +50,59 @@ func (c *inquest) knownException() *contract.Failure {
 	return nil
 }
 
+// others: an exception of the process itself is known.
+func others(c findings) bool { return !c.exceptions[0].Aside && !lost(c.exceptions[0]) }
+
 // match tries the exception's own text with every row before the texts of the
 // exceptions that it came from.
-func (c *inquest) match(table []cause, x exception) *contract.Failure {
-	for _, y := range append([]exception{x}, x.causes...) {
+func match(c findings, table []cause, x logtext.Exception) *contract.Failure {
+	stack := x.Stack()
+	for _, y := range append([]logtext.Exception{x}, x.Causes...) {
 		for _, row := range table {
-			if row.like.MatchString(y.text()) {
-				return c.fail(row, y.text()).WithEvidence(x.quote()...).WithEvidence(c.gpuNotes()...)
+			if row.fits(c.Settings, y.Text(), stack) {
+				return fail(c, row, y.Text(), &x).WithEvidence(quoteOf(x)...).WithEvidence(gpuNotes(c.Evidence)...)
 			}
 		}
 	}
 	return nil
 }
 
-func (c *inquest) knownLine() *contract.Failure {
+func (row cause) fits(s Settings, text, stack string) bool {
+	return row.like.Match(text) &&
+		(row.stack == nil || row.stack.Match(stack)) &&
+		(row.unless == nil || !row.unless.Match(text) && !row.unless.Match(stack)) &&
+		!(row.needsGPU && strings.EqualFold(s.Device, "cpu"))
+}
+
+func knownLine(c findings) *contract.Failure {
 	for _, table := range [][]cause{machineCauses, inputCauses, lineCauses} {
 		for _, row := range table {
-			if l, ok := c.lineLike(row.like); ok {
-				return c.fail(row, l).WithEvidence(l).WithEvidence(last(c.lines, 10)...).WithEvidence(c.gpuNotes()...)
+			if row.raised {
+				continue
+			}
+			if l, ok := c.log.Says(row.like, c.patience); ok && row.fits(c.Settings, l, l) {
+				return fail(c, row, l, nil).WithEvidence(l).WithEvidence(c.log.Last(10)...).WithEvidence(gpuNotes(c.Evidence)...)
 			}
 		}
 	}
 	return nil
 }
 
-// fail fills a row with what its expression captured.
-func (c *inquest) fail(row cause, text string) *contract.Failure {
-	at := row.like.FindStringSubmatchIndex(text)
-	message := string(row.like.ExpandString(nil, row.message, text, at))
-	hint := string(row.like.ExpandString(nil, row.hint, text, at))
-	f := contract.Failf(row.code, "%s", c.Settings.fill(message)).WithHint("%s", c.Settings.fill(hint))
-	if row.kind != "" {
-		f.Type = row.kind
-	}
-	if row.final {
-		f.Retryable = false
-	}
+// fail fills a row with what its expression captured. x is nil for a plain line.
+func fail(c findings, row cause, text string, x *logtext.Exception) *contract.Failure {
 	if row.code == contract.CodeNaNLoss {
-		return c.nanFailure()
+		return nanFailure(c, x)
 	}
-	if row.inferred && c.shmWasEmpty() {
+	if row.inferred && shmWasEmpty(c.System.Shm) {
 		return contract.Failf(contract.CodeTrainingFailed, "A data loader worker died of a bus error, but /dev/shm was not full (peak %s of %s).",
 			contract.Bytes(c.System.Shm.PeakBytes), contract.Bytes(c.System.Shm.TotalBytes)).
 			WithHint("Run once with NUM_WORKERS=0 to see the worker's own error.")
 	}
-	return f
+	short, where := trimStop(text), ""
+	if x != nil {
+		short, where = trimStop(x.Short()), at(*x)
+	}
+	said := row.like.Expand(text, fill(c.Settings, row.message), fill(c.Settings, row.hint))
+	message := strings.ReplaceAll(strings.ReplaceAll(said[0], "\n", " "), "{short}", clip(short))
+	return as(contract.Failf(row.code, "%s", message).WithHint("%s%s", where, said[1]), row.kind)
 }

@@ -5,11 +5,13 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/vision-platform/trainer-agent/agent/process/output"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -55,11 +57,15 @@ func (s specimen) number(key string, otherwise int) int {
 	return n
 }
 
-// evidence is what the agent would have had: the lines, how the process ended,
-// and the accounts that the thread tells of.
+// evidence is what the agent would have had: what is kept of the lines, how the
+// process ended, and the accounts that the thread tells of.
 func (s specimen) evidence() Evidence {
+	tail := output.NewTail(0)
+	for _, l := range s.log {
+		_, _ = tail.Write([]byte(l + "\n"))
+	}
 	e := Evidence{
-		JobType: contract.JobTraining, Checkpoints: -1, LogTail: s.log,
+		JobType: contract.JobTraining, Checkpoints: -1, LogTail: tail.Lines(), Settings: Settings{Device: s.fields["device"]},
 		ExitCode: s.number("exit", 1), Signal: s.number("signal", 0), LastEpoch: s.number("last_epoch", 0),
 	}
 	for n := range strings.FieldsSeq(s.fields["nan_epochs"]) {
@@ -108,6 +114,9 @@ func TestCorpus(t *testing.T) {
 		if says := s.fields["says"]; f.Code == want && !strings.Contains(f.Line(), says) {
 			t.Errorf("%s: says %q, want %q in it", s.name, f.Line(), says)
 		}
+		if placeholder.MatchString(f.Line()) {
+			t.Errorf("%s: a placeholder is left in %q", s.name, f.Line())
+		}
 		if len(f.Evidence) == 0 {
 			t.Errorf("%s: no evidence is quoted", s.name)
 		}
@@ -117,6 +126,9 @@ func TestCorpus(t *testing.T) {
 		t.Errorf("%.1f %% right, the target is 95 %%", 100*share)
 	}
 }
+
+// placeholder is what a template leaves that nobody filled.
+var placeholder = regexp.MustCompile(`\{(short|batch_size|num_workers|image_size|learning_rate)\}|\$\{`)
 
 type score struct{ labelled, answered, hits int }
 

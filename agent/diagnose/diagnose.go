@@ -8,10 +8,11 @@ const (
 	maxLine     = 500 // bytes
 )
 
-// rule is one step of the order. done without a failure means success.
+// rule is one step of the order: a pure function of the findings. done without a
+// failure means success.
 type rule struct {
 	name string
-	try  func(c *inquest) (f *contract.Failure, done bool)
+	try  func(c findings) (f *contract.Failure, done bool)
 }
 
 // order is the diagnosis order of the GPU specification: the first rule that
@@ -32,11 +33,11 @@ var order = []rule{
 // Diagnose finds the one cause of a run's end. It returns nil when the job
 // succeeded.
 func Diagnose(e Evidence) *contract.Failure {
-	c := open(e)
+	c := read(e)
 	for _, r := range order {
 		f, done := r.try(c)
 		if f != nil {
-			return c.seal(f)
+			return seal(f)
 		}
 		if done {
 			return nil
@@ -49,7 +50,7 @@ func Diagnose(e Evidence) *contract.Failure {
 func found(f *contract.Failure) (*contract.Failure, bool) { return f, f != nil }
 
 // seal bounds the evidence and makes sure that it is a list.
-func (c *inquest) seal(f *contract.Failure) *contract.Failure {
+func seal(f *contract.Failure) *contract.Failure {
 	if f.Evidence == nil {
 		f.Evidence = []string{}
 	}

@@ -178,6 +178,46 @@ func TestDiagnose(t *testing.T) {
 			e: Evidence{ExitCode: 137, Signal: 9, System: contract.SystemEvidence{OOMKills: &zero}}, code: contract.CodeTrainingFailed, says: "killed from outside (SIGKILL)", retries: true},
 		"NaN in the last epoch and a bare exit": {
 			e: Evidence{ExitCode: 1, LastEpoch: 7, NaNEpochs: []int{6, 7}}, code: contract.CodeNaNLoss, says: "epoch 6"},
+		"what was survived is not why a process was killed": {
+			e: Evidence{ExitCode: 137, Signal: 9, LogTail: log(oom + "Retrying with half the batch\nEpoch 5/10 loss 0.31\nEpoch 6/10 loss 0.30")}, code: contract.CodeTrainingFailed, says: "killed from outside (SIGKILL)", retries: true},
+		"a missing optional library and then SIGTERM": {
+			e: Evidence{ExitCode: 143, Signal: 15, LogTail: log("Traceback (most recent call last):\n  File \"x.py\", line 1, in <module>\nModuleNotFoundError: No module named 'apex'\nfalling back\nbuilding\nreading\nloading\nstarting\n")}, code: contract.CodeTrainingFailed, says: "killed from outside (SIGTERM)", retries: true},
+		"an exception with nothing after it counts, whatever ended the process": {
+			e: Evidence{ExitCode: 137, Signal: 9, LogTail: log(oom)}, code: contract.CodeCUDAOOM, says: "Out of GPU memory."},
+		"an out-of-memory that was survived long ago explains no bare exit": {
+			e: Evidence{ExitCode: 1, LogTail: log(oom + "Epoch 1 loss: 0.5\nEpoch 2 loss: 0.4\nsaved\nEpoch 3 loss: 0.3\nEpoch 4 loss: 0.2\n")}, code: contract.CodeTrainingFailed, says: "ended with code 1"},
+		"the user's own line for an out-of-memory": {
+			e: Evidence{ExitCode: 1, LogTail: log(oom), Settings: Settings{BatchSize: 64}}, code: contract.CodeCUDAOOM, says: "Out of GPU memory. Try reducing batch_size (now 64). It happened at train.py, line 12."},
+		"no GPU is missing where none was asked for": {
+			e:    Evidence{ExitCode: 1, Settings: Settings{Device: "cpu"}, LogTail: log("Traceback (most recent call last):\n  File \"/app/train.py\", line 7, in <module>\nRuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False.")},
+			code: contract.CodeTrainingFailed, says: "DEVICE is cpu, so the job has no GPU: load with map_location"},
+		"a GPU that was asked for": {
+			e:    Evidence{ExitCode: 1, Settings: Settings{Device: "cuda"}, LogTail: log("RuntimeError: No CUDA GPUs are available")},
+			code: contract.CodeGPUError, says: "the container has none that works"},
+		"another process is blamed only with evidence of one": {
+			e: Evidence{ExitCode: 1, LogTail: log("Traceback (most recent call last):\n  File \"/app/t.py\", line 1, in f\nBrokenPipeError: [Errno 32] Broken pipe")}, code: contract.CodeTrainingFailed, says: "the log does not tell why"},
+		"another process that a launcher saw die": {
+			e: Evidence{ExitCode: 1, LogTail: log("[rank0]: Traceback (most recent call last):\n[rank0]:   File \"/app/t.py\", line 1, in f\n[rank0]: ConnectionResetError: [Errno 104] Connection reset by peer\n  exitcode  : -9 (pid: 12)")}, code: contract.CodeTrainingFailed, says: "was ended by SIGKILL first"},
+		"a port in use has its own sentence": {
+			e: Evidence{ExitCode: 1, LogTail: log("OSError: [Errno 98] Address already in use")}, code: contract.CodeTrainingFailed, says: "Another process holds the port", retries: true},
+		"interrupted": {
+			e: Evidence{ExitCode: 130, LogTail: log("Traceback (most recent call last):\n  File \"/app/t.py\", line 1, in f\nKeyboardInterrupt")}, code: contract.CodeTrainingFailed, says: "interrupted from outside", retries: true},
+		"exit 130 without a word": {
+			e: Evidence{ExitCode: 130}, code: contract.CodeTrainingFailed, says: "killed from outside (SIGINT)", retries: true},
+		"withheld keys are withheld on purpose": {
+			e: Evidence{ExitCode: 1, LogTail: log("botocore.exceptions.NoCredentialsError: Unable to locate credentials")}, code: contract.CodeTrainingFailed, says: "withheld from the training on purpose: read the dataset at DATASET_DIR"},
+		"a semaphore that does not fit": {
+			e: Evidence{ExitCode: 1, LogTail: log("Traceback (most recent call last):\n  File \"/usr/lib/python3.11/multiprocessing/synchronize.py\", line 57, in __init__\n    sl = self._semlock = _multiprocessing.SemLock(\nOSError: [Errno 28] No space left on device")}, code: contract.CodeShmTooSmall, says: "/dev/shm"},
+		"a disk that does not answer is nobody's fault": {
+			e: Evidence{ExitCode: 1, LogTail: log("OSError: [Errno 116] Stale file handle: '/data/x.jpg'")}, code: contract.CodeTrainingFailed, says: "file system below failed, not the script", retries: true},
+		"the last that C++ said": {
+			e: Evidence{ExitCode: 134, Signal: 6, LogTail: log("terminate called after throwing an instance of 'std::runtime_error'\n  what():  unable to decode frame 7")}, code: contract.CodeTrainingFailed, says: "crashed (SIGABRT): std::runtime_error: unable to decode frame 7."},
+		"a NaN says where": {
+			e: Evidence{ExitCode: 1, LogTail: log("Traceback (most recent call last):\n  File \"/app/train.py\", line 9, in step\nFloatingPointError: Loss became infinite or NaN at iteration=137!")}, code: contract.CodeNaNLoss, says: "at iteration 137. It happened at train.py, line 9 in step."},
+		"no placeholder is left": {
+			e: Evidence{ExitCode: 1, LogTail: log("  exitcode  : -9 (pid: 12)")}, code: contract.CodeTrainingFailed, says: "use fewer workers or ask", retries: true},
+		"the process limit": {
+			e: Evidence{ExitCode: 1, LogTail: log("/bin/sh: fork: retry: Resource temporarily unavailable")}, code: contract.CodeTrainingFailed, says: "process limit"},
 		"command not found": {e: Evidence{ExitCode: 127}, code: contract.CodeConfigInvalid, says: "not found"},
 		"bare code":         {e: Evidence{ExitCode: 3}, code: contract.CodeTrainingFailed, says: "ended with code 3"},
 	}
@@ -228,8 +268,9 @@ func FuzzDiagnose(f *testing.F) {
 // BenchmarkWorstLog: two hundred lines as long as they may be, none of them telling.
 func BenchmarkWorstLog(b *testing.B) {
 	e := Evidence{ExitCode: 1, Checkpoints: -1}
-	for range 200 {
-		e.LogTail = append(e.LogTail, strings.Repeat("Error: a dataset worker /dev/shm loss image ", 200))
+	for i := range 200 {
+		word := string(rune('a'+i%26)) + string(rune('a'+i/26)) // no two lines alike
+		e.LogTail = append(e.LogTail, word+strings.Repeat(" Error: a dataset worker /dev/shm loss image ", 200))
 	}
 	for b.Loop() {
 		_ = Diagnose(e)

@@ -1,37 +1,29 @@
 package diagnose
 
 import (
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vision-platform/trainer-agent/agent/diagnose/logtext"
+	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // bareEnding: nothing but how the process ended.
-func bareEnding(c *inquest) (*contract.Failure, bool) {
-	if c.lossWasNaN() {
-		return found(c.nanFailure().WithEvidence(last(c.lines, 10)...))
+func bareEnding(c findings) (*contract.Failure, bool) {
+	if lossWasNaN(c.Evidence) && !fromOutside(c.signal) {
+		return found(nanFailure(c, nil).WithEvidence(c.log.Last(10)...))
 	}
-	return found(c.bare().WithEvidence(last(c.lines, 10)...))
+	return found(bare(c).WithEvidence(c.log.Last(10)...))
 }
 
-func (c *inquest) bare() *contract.Failure {
-	signal := c.Signal
-	if signal == 0 && c.ExitCode > 128 && c.ExitCode <= 128+64 {
-		signal = c.ExitCode - 128 // a shell tells its child's signal this way
-	}
-	switch unix.Signal(signal) {
-	case unix.SIGKILL, unix.SIGTERM, unix.SIGINT, unix.SIGHUP:
-		return c.killed(signal)
-	case unix.SIGSEGV, unix.SIGBUS, unix.SIGABRT, unix.SIGILL, unix.SIGFPE:
-		return contract.Failf(contract.CodeTrainingFailed, "The training crashed (%s)%s%s.", signalName(signal), c.crashPlace(), c.afterEpoch()).
-			WithHint("A native library failed: check that the packages fit together, and set PYTHONFAULTHANDLER=1 to see where.").
-			WithEvidence(c.gpuNotes()...)
-	case 0:
-	default:
-		return contract.Failf(contract.CodeTrainingFailed, "The training was ended by %s%s.", signalName(signal), c.afterEpoch())
+func bare(c findings) *contract.Failure {
+	switch {
+	case fromOutside(c.signal):
+		return killed(c, c.signal)
+	case c.signal != "":
+		return crash(c, nil)
 	}
 	switch c.ExitCode {
 	case contract.ExitNotFound:
@@ -41,59 +33,76 @@ func (c *inquest) bare() *contract.Failure {
 	case 2:
 		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code 2, which most often means wrong arguments.").WithHint("Check the trainer's command.")
 	}
-	return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s without saying why.", c.ExitCode, c.afterEpoch()).
+	return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s without saying why.", c.ExitCode, afterEpoch(c.Evidence)).
 		WithHint("Print the error before leaving.")
 }
 
-// killed: somebody else than the agent ended the child.
-func (c *inquest) killed(signal int) *contract.Failure {
-	f := contract.Failf(contract.CodeTrainingFailed, "The training was killed from outside (%s)%s.", signalName(signal), c.afterEpoch())
-	f.Type, f.Retryable = contract.FailureTransient, true
-	if unix.Signal(signal) != unix.SIGKILL {
-		return f.WithHint("Something else than the agent sent the signal. Run it again.")
+// crashSignal are the signals by which native code ends its own process.
+func crashSignal(signal string) bool {
+	switch unix.SignalNum(signal) {
+	case unix.SIGSEGV, unix.SIGBUS, unix.SIGABRT, unix.SIGILL, unix.SIGFPE:
+		return true
 	}
-	if c.System.OOMKills == nil {
-		return f.WithHint("%s", c.Settings.fill("Whether the kernel did it for memory is not known; use fewer workers{num_workers} or ask for more memory if it happens again."))
-	}
-	return f.WithHint("The kernel killed nothing for memory in this container. Run it again.")
+	return false
 }
 
-var faultFrame = re(`^\s*File "([^"]+)", line (\d+) in (\S+)`)
+// crash is an end by native code, with the last that it said.
+func crash(c findings, x *logtext.Exception) *contract.Failure {
+	signal := ""
+	if c.signal != "" {
+		signal = " (" + c.signal + ")"
+	}
+	said, block := "", []string(nil)
+	if x != nil {
+		said, block = ": "+trimStop(clip(x.Short())), quoteOf(*x)
+	}
+	if c.signal == "" || crashSignal(c.signal) {
+		hint := "A native library failed: check that the packages fit together, and set PYTHONFAULTHANDLER=1 to see where."
+		if unix.SignalNum(c.signal) == unix.SIGILL {
+			hint = "A native library was built for a newer processor: use a build for this one, or run on another machine."
+		}
+		f := failed(c.Settings, sprintf("The training crashed%s%s%s%s.", signal, crashPlace(c.log), afterEpoch(c.Evidence), said), hint)
+		if x != nil {
+			f = advise(c, f, *x)
+		}
+		return f.WithEvidence(block...).WithEvidence(gpuNotes(c.Evidence)...)
+	}
+	return failed(c.Settings, sprintf("The training was ended by %s%s%s.", c.signal, afterEpoch(c.Evidence), said), "").WithEvidence(block...)
+}
+
+// killed: somebody else than the agent ended the child.
+func killed(c findings, signal string) *contract.Failure {
+	f := failed(c.Settings, sprintf("The training was killed from outside (%s)%s.", signal, afterEpoch(c.Evidence)), killedHint(c.Evidence, signal))
+	return as(f, contract.FailureTransient)
+}
+
+func killedHint(e Evidence, signal string) string {
+	switch {
+	case signal != "SIGKILL" && fromOutside(signal):
+		return "Something else than the agent sent the signal. Run it again."
+	case signal != "SIGKILL":
+		return "A native library failed: set PYTHONFAULTHANDLER=1 to see where."
+	case e.System.OOMKills == nil:
+		return "Whether the kernel did it for memory is not known; use fewer workers{num_workers} or ask for more memory if it happens again."
+	}
+	return "The kernel killed nothing for memory in this container. Run it again."
+}
+
+var faultFrame = pattern.Of(`^\s*File "([^"]+)", line (\d+) in (\S+)`)
 
 // crashPlace reads Python's faulthandler: most recent call first.
-func (c *inquest) crashPlace() string {
+func crashPlace(log logtext.Log) string {
 	inside := false
-	for _, l := range c.lines {
-		if strings.Contains(l, "(most recent call first):") && strings.HasPrefix(strings.TrimSpace(l), "Current thread") {
-			inside = true
+	for _, l := range log.Lines {
+		if strings.Contains(l.Text, "(most recent call first):") {
+			inside = strings.HasPrefix(strings.TrimSpace(l.Text), "Current thread") || strings.HasPrefix(strings.TrimSpace(l.Text), "Stack")
 			continue
 		}
-		m := faultFrame.FindStringSubmatch(l)
-		if !inside || m == nil || libraryFile.MatchString(m[1]) {
+		m := faultFrame.Groups(l.Text)
+		if !inside || m == nil || logtext.IsLibrary(m[1]) {
 			continue
 		}
 		return sprintf(" at %s, line %s in %s", m[1][strings.LastIndexByte(m[1], '/')+1:], m[2], m[3])
 	}
 	return ""
-}
-
-// signalName is "SIGSEGV".
-func signalName(n int) string {
-	if name := unix.SignalName(unix.Signal(n)); name != "" {
-		return name
-	}
-	return "signal " + strconv.Itoa(n)
-}
-
-func rankSignalName(l string) string {
-	m := rankSignal.FindStringSubmatch(l)
-	for _, part := range m[1:] {
-		if n, err := strconv.Atoi(part); err == nil {
-			return signalName(n)
-		}
-		if part != "" {
-			return part
-		}
-	}
-	return "a signal"
 }

@@ -33,7 +33,7 @@ type Evidence struct {
 	Started, Ended time.Time // of the child
 	LastOutput     time.Time // last line or heartbeat of the child; zero = none
 
-	LogTail           []string // the child's last lines, up to 200, oldest first
+	LogTail           []string // what is kept of the child's output, oldest first: see agent/process/output.Tail
 	TorchElasticError string   // content of TORCHELASTIC_ERROR_FILE, "" when there is none
 	ChildDone         *Report  // what the trainer said of itself, nil when it said nothing
 
@@ -54,6 +54,7 @@ type Report struct {
 
 // Settings are the values that a hint may name. Zero is not set.
 type Settings struct {
+	Device          string // DEVICE of the job: where it is "cpu" no GPU can be missing
 	BatchSize       int
 	NumWorkers      int
 	ImageSize       int

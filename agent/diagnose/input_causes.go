@@ -1,66 +1,112 @@
 package diagnose
 
-import "github.com/vision-platform/trainer-agent/contract"
+import (
+	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+const (
+	checkDataset = "Check the dataset's images, annotations and splits."
+	bringWeights = "Put the weights into the job (PRETRAINED_WEIGHT_URL)."
+)
+
+var (
+	// downloads are the functions that fetch pretrained weights, and the places where
+	// they lie.
+	downloads = pattern.Of(`from_pretrained|hf_hub_download|snapshot_download|cached_file|load_state_dict_from_url|download_url_to_file|torch/hub|model_zoo|attempt_download|safe_download|download_asset|keras/.{0,20}/?get_file|gdown|load_pretrained|_download_to_file|clip\.load|/resolve/\S+\.(?:json|safetensors|bin|pt|pth)|download\.pytorch\.org|releases/download|\.pth?\b.{0,40}download`)
+	// otherTraffic is what goes over the network beside them.
+	otherTraffic = pattern.Of(`load_dataset|datasets/(?:load|utils|builder)|datasets/.{0,20}\.py", line \d+, in (?:load|download)|evaluate/|evaluate\.load|load_metric|nltk|modelcard|model_card|push_to_hub|upload_f|create_commit|create_repo|wandb|mlflow|comet_ml|neptune|clearml|swanlab`)
+	// offline is how a network that is not there shows.
+	offline = pattern.Of(`URLError|gaierror|getaddrinfo|Name or service not known|name resolution|NameResolutionError|SSLError|CERTIFICATE_VERIFY_FAILED|MaxRetryError|NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionError|ConnectError|Network is unreachable|Connection (?:refused|timed out|aborted|reset)|RemoteDisconnected|HTTP Error (?:403|404|5\d\d)|ProxyError|timed out`)
+)
 
 // inputCauses are faults of what the job was given: dataset, weights, settings,
 // script and image.
 var inputCauses = []cause{
 	{
-		code: contract.CodeNaNLoss, like: re(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|non-finite loss|loss is not finite`),
-		message: "The loss became NaN or infinite.",
+		code: contract.CodeNaNLoss, like: pattern.Of(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|non-finite loss|loss is not finite|loss(?:es)? (?:has |have |got )?(?:gone|turned|diverged to|reached) (?:to )?(?:nan|inf)`),
 	}, {
-		code: contract.CodeDatasetInvalid, like: re(`(?:images )?not found.{0,9}missing paths? ([^\n]{0,200})`),
-		message: "The trainer found no images at ${1}.", hint: "Check the dataset's images, annotations and splits.",
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?:images )?not found.{0,9}missing paths? ([^\n]{0,200})`),
+		message: "The trainer found no images at ${1}.", hint: checkDataset,
 	}, {
-		code: contract.CodeDatasetInvalid, like: re(`Dataset '?[^'\n]{0,200}'? error[^\n]{0,200}|Error loading data from[^\n]{0,200}|No (?:valid )?(?:images|labels) found in[^\n]{0,200}|No labels in [^\n]{0,200}|Found 0 (?:files|images) in subfolders of[^\n]{0,200}|Found no images? in sub[^\n]{0,200}|(?i:all labels empty)[^\n]{0,200}`),
-		message: "The dataset can't be read by the trainer: ${0}.", hint: "Check the dataset's images, annotations and splits.",
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Dataset '?[^'\n]{0,200}'? error[^\n]{0,200}|Error loading data from[^\n]{0,200}|No (?:valid )?(?:images|labels) found in[^\n]{0,200}|No labels in [^\n]{0,200}|Found 0 (?:files|images) in subfolders of[^\n]{0,200}|Found no images? in sub[^\n]{0,200}|(?i:all labels empty)[^\n]{0,200}`),
+		message: "The dataset can't be read by the trainer: ${0}.", hint: checkDataset,
 	}, {
-		code: contract.CodeDatasetInvalid, like: re(`Label class (\d+) exceeds (?:nc=|dataset class count )(\d+)[^\n]*`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`num_samples should be a positive integer value[^\n]{0,60}|num_samples=0|(?i:\b(?:train|val|training|validation)?_?(?:dataset|dataloader|data loader|split)\b[^\n]{0,40}\bis empty)|Total length of ` + "`DataLoader`" + ` across ranks is zero|empty range for randrange`),
+		message: "A split of the dataset is empty: {short}.", hint: checkDataset,
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Label class (\d+) exceeds (?:nc=|dataset class count )(\d+)[^\n]*`),
 		message: "The dataset has a label of class ${1}, but only ${2} classes.", hint: "Check the class list and the annotations' class ids.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: re(`Found no valid file for the classes ([^\n]{0,200})|Couldn't find any class folder in ([^\n]{0,200})`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Found no valid file for the classes ([^\n]{0,200})|Couldn't find any class folder in ([^\n]{0,200})`),
 		message: "The dataset has classes without images: ${0}", hint: "Give every class at least one image in every split.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: re(`cannot identify image file ([^\n]{0,200})`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`cannot identify image file ([^\n]{0,200})`),
 		message: "An image of the dataset can't be read: ${1}.", hint: "Replace or remove the file.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: re(`image file is truncated[^\n]{0,100}|broken data stream when reading image file|Truncated File Read`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Assertion failed\) !\w*(?:src|img|image)\w*\.empty\(\)|Assertion failed\) !ssize\.empty\(\)`),
+		message: "An image of the dataset can't be read: OpenCV got nothing ({short}).", hint: "A path that does not exist or a damaged file looks like this: check the dataset's images.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`image file is truncated[^\n]{0,100}|broken data stream when reading image file|Truncated File Read`),
 		message: "An image of the dataset is damaged: ${0}.", hint: "Replace or remove the file.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: re(`EmptyDatasetError|DataFilesNotFoundError|DatasetGenerationError|NonMatchingSplitsSizesError|Instruction "[^"\n]{0,80}" corresponds to no data`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`JSONDecodeError|Expecting (?:value|property name|',' delimiter)[^\n]*line \d+ column|Annotation file format .* not supported|annotation file format`),
+		stack:   pattern.Of(`(?i)pycocotools|/coco\.py|COCO\(|annotation|instances_|label`),
+		message: "An annotation file is no valid JSON: {short}.", hint: "Check the dataset's annotation files.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`ElementTree\.ParseError|xml\.parsers\.expat\.ExpatError|XMLSyntaxError`),
+		message: "An annotation file is no valid XML: {short}.", hint: "Check the dataset's annotation files.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`^KeyError: '(?:annotations|images|categories|image_id|category_id|bbox|id)'`), stack: pattern.Of(`pycocotools/coco\.py", line \d+, in (?:createIndex|__init__|loadRes)`),
+		message: "The annotation file lacks a field of COCO's format: {short}.", hint: "Check the dataset's annotation files.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`EmptyDatasetError|DataFilesNotFoundError|DatasetGenerationError|NonMatchingSplitsSizesError|Instruction "[^"\n]{0,80}" corresponds to no data`),
 		message: "The dataset can't be loaded: ${0}.", hint: "Check the dataset's folders and annotation files.",
 	}, {
-		code: contract.CodeWeightsUnavailable, like: re(`(?i)We couldn't connect to 'https://huggingface\.co'|LocalEntryNotFoundError|RepositoryNotFoundError|GatedRepoError|is not a local folder and is not a valid model identifier|Can't load the model for|OfflineModeIsEnabled|outgoing traffic has been disabled`),
-		message: "The pretrained weights could not be loaded from the Hugging Face Hub.", hint: "Put the weights into the job (PRETRAINED_WEIGHT_URL) or check the model's name and its access.",
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)We couldn't connect to 'https://huggingface\.co'|LocalEntryNotFoundError|RepositoryNotFoundError|GatedRepoError|is not a local folder and is not a valid model identifier|Can't load (?:the )?(?:model|tokenizer|configuration|config|image processor|feature extractor|processor)\b[^\n]{0,20} (?:for|of) |OfflineModeIsEnabled|outgoing traffic has been disabled|no file named \S*(?:pytorch_model|model\.safetensors|tf_model|diffusion_)|does not appear to have (?:a file named|files named) \S*(?:pytorch_model|model|config)|cannot find the requested files in the (?:disk|local) cache|couldn't find \S+ in the cached files`),
+		unless:  otherTraffic,
+		message: "The pretrained weights could not be loaded from the Hugging Face Hub: {short}.",
+		hint:    "Put the weights into the job (PRETRAINED_WEIGHT_URL) or check the model's name and its access.",
 	}, {
-		code: contract.CodeWeightsUnavailable, like: re(`No such file or directory: '?([^'\n]*\.(?:pt|pth|safetensors|bin|ckpt|tar))\b`),
+		code: contract.CodeWeightsUnavailable, like: offline, stack: downloads, unless: otherTraffic,
+		message: "The pretrained weights could not be downloaded: {short}.", kind: contract.FailureSystem,
+		hint: "The training has no way to the internet. " + bringWeights,
+	}, {
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`No such file or directory: '?([^'\n]*\.(?:pt|pth|safetensors|bin|ckpt|tar))\b`),
 		message: "The weights ${1} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
 	}, {
-		code: contract.CodeWeightsUnavailable, like: re(`(?i)invalid load key|failed finding central directory|HeaderTooLarge|Error while deserializing header|not a valid checkpoint|InvalidHeaderDeserialization|MetadataIncompleteBuffer`),
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)invalid load key|failed finding central directory|HeaderTooLarge|Error while deserializing header|not a valid checkpoint|InvalidHeaderDeserialization|MetadataIncompleteBuffer`),
 		message: "The weights file is damaged or no weights file at all.", hint: "Upload it again; a truncated download and a Git LFS pointer look like this.",
 	}, {
-		code: contract.CodeWeightsUnavailable, like: re(`(?i)Download failure for ([^\n]{0,200})|Error downloading (?:object )?([^\n]{0,200}\.(?:pt|pth))`),
-		message: "The pretrained weights could not be downloaded: ${0}.", hint: "Put the weights into the job (PRETRAINED_WEIGHT_URL).",
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)Download failure for ([^\n]{0,200})|Error downloading (?:object )?([^\n]{0,200}\.(?:pt|pth))`),
+		message: "The pretrained weights could not be downloaded: ${0}.", hint: bringWeights,
 	}, {
-		code: contract.CodeStorageError, like: re(`(?i)botocore\.exceptions\.(?:EndpointConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionClosedError)|Could not connect to the endpoint URL`),
+		code: contract.CodeStorageError, like: pattern.Of(`(?i)botocore\.exceptions\.(?:EndpointConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionClosedError)|Could not connect to the endpoint URL`),
 		message: "The training script could not reach its object store.", hint: "Let the agent fetch data and weights, or check the endpoint.",
 	}, {
-		code: contract.CodeConfigInvalid, like: re(`'[^'\n]{0,80}' is not a valid (?:YOLO )?(?:argument|task|mode)|is not a valid (?:YOLO )?(?:argument|task|mode)|Unknown model \(([^)]*)\)|Invalid pretrained tag`),
+		code: contract.CodeConfigInvalid, like: pattern.Of(`'[^'\n]{0,80}' is not a valid (?:YOLO )?(?:argument|task|mode)|is not a valid (?:YOLO )?(?:argument|task|mode)|Unknown model \(([^)]*)\)|Invalid pretrained tag`),
 		message: "A setting of the job is not valid: ${0}.", hint: "Check the job's settings.",
 	}, {
-		code: contract.CodeTrainingFailed, like: re(`(\S*\.so[.\d]*): cannot open shared object file`),
+		code: contract.CodeConfigInvalid, like: pattern.Of(`Could not override '[^'\n]{0,100}'|Some specified arguments are not used by the \w*ArgumentParser: [^\n]{0,200}|Unknown command line flag '[^'\n]{0,80}'|OverrideParseException|ConfigCompositionException|MissingConfigException|Could not find '[^'\n]{0,80}/[^'\n]{0,80}'`),
+		message: "The training script refused its arguments: {short}.", hint: "Check the trainer's command and its overrides.",
+	}, {
+		code: contract.CodeTrainingFailed, like: pattern.Of(`(libcuda\.so[.\d]*|libnvidia-\w+\.so[.\d]*): cannot open shared object file`),
+		message: "The driver's library ${1} is not in the container.", kind: contract.FailureSystem,
+		hint: "It belongs to the node's NVIDIA driver and is never installed in the image: the container runtime mounts it where the job has a GPU and the runtime is nvidia's.",
+	}, {
+		code: contract.CodeTrainingFailed, like: pattern.Of(`(\S*\.so[.\d]*): cannot open shared object file`),
 		message: "The image lacks the system library ${1}.", hint: "Install it in the trainer's Dockerfile (libGL.so.1: use opencv-python-headless).", kind: contract.FailureUser,
 	}, {
-		code: contract.CodeTrainingFailed, like: re(`Unable to find a valid cuDNN algorithm|CUDNN_STATUS_\w+|CUBLAS_STATUS_\w+`),
+		code: contract.CodeTrainingFailed, like: pattern.Of(`Unable to find a valid cuDNN algorithm|CUDNN_STATUS_\w+|CUBLAS_STATUS_\w+`),
 		message: "A GPU library call failed (cuDNN or cuBLAS): ${0}.", hint: "Too little GPU memory is the usual reason: try reducing batch_size{batch_size}.",
 	}, {
-		code: contract.CodeTrainingFailed, like: re(`PytorchStreamWriter failed writing file \S+ file write failed|unexpected pos \d+ vs \d+`),
+		code: contract.CodeTrainingFailed, like: pattern.Of(`PytorchStreamWriter failed writing file \S+ file write failed|unexpected pos \d+ vs \d+`),
 		message: "A checkpoint could not be written: ${0}.", hint: "A full disk or a quota is the usual reason.",
 	}, {
-		code: contract.CodeTrainingFailed, like: re(`ModuleNotFoundError: No module named '([^']+)'`),
+		code: contract.CodeTrainingFailed, like: pattern.Of(`ModuleNotFoundError: No module named '([^']+)'`),
 		message: "The Python module ${1} is missing from the image.", hint: "Add it to the trainer's requirements.txt.",
 	}, {
-		code: contract.CodeTrainingFailed, like: re(`(?s)Error\(s\) in loading state_dict for ([\w.]+)`),
+		code: contract.CodeTrainingFailed, like: pattern.Of(`(?s)Error\(s\) in loading state_dict for ([\w.]+)`),
 		message: "The weights do not fit the model ${1}.", hint: "Use weights of the same model with the same number of classes, or let the head be replaced.",
 	},
 }
@@ -68,7 +114,10 @@ var inputCauses = []cause{
 // lineCauses are what only a plain line tells, when no exception does.
 var lineCauses = []cause{
 	{
-		code: contract.CodeConfigInvalid, like: re(`(?:^|: )error: (unrecognized arguments: [^\n]{0,200}|the following arguments are required: [^\n]{0,200}|argument [^\n]{0,200})`),
+		code: contract.CodeConfigInvalid, like: pattern.Of(`(?:^|: )[Ee]rror: (unrecognized arguments: [^\n]{0,200}|the following arguments are required: [^\n]{0,200}|argument [^\n]{0,200}|No such option:? [^\n]{0,200}|Missing option [^\n]{0,200}|Missing argument [^\n]{0,200}|Invalid value for [^\n]{0,200}|Got unexpected extra argument[^\n]{0,200}|Parser key [^\n]{0,200})`),
 		message: "The training script refused its arguments: ${1}.", hint: "Check the trainer's command.",
+	}, {
+		code: contract.CodeTrainingFailed, like: processLimit, kind: contract.FailureSystem,
+		message: "The container's process limit is reached: ${0}.", hint: processHint,
 	},
 }

@@ -1,53 +1,75 @@
 package diagnose
 
-import "github.com/vision-platform/trainer-agent/contract"
+import (
+	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
+	"github.com/vision-platform/trainer-agent/contract"
+)
 
-const shmHint = "Use fewer workers{num_workers}, a smaller batch_size{batch_size}, or mount a larger /dev/shm."
+const (
+	shmHint  = "Use fewer workers{num_workers}, a smaller batch_size{batch_size}, or mount a larger /dev/shm."
+	diskHint = "Ask for a larger disk, or keep fewer checkpoints (CHECKPOINT_FREQUENCY)."
+)
 
 // machineCauses are limits and faults of the machine. A row stands before the
 // rows that could mistake its text for theirs.
 var machineCauses = []cause{
 	{
-		code: contract.CodeGPUError, like: re(`(?i)uncorrectable (NVLink|ECC) error|uncorrectable ECC`),
+		code: contract.CodeGPUError, like: pattern.Of(`(?i)uncorrectable (NVLink|ECC) error|uncorrectable ECC`),
 		message: "The GPU's memory has an uncorrectable ECC error.", hint: "Run again on another machine.",
 	}, {
-		code: contract.CodeGPULost, like: re(`(?i)GPU is lost|fallen off the bus|Unable to determine the device handle for GPU`),
+		code: contract.CodeGPULost, like: pattern.Of(`(?i)GPU is lost|fallen off the bus|Unable to determine the device handle for GPU`),
 		message: "The GPU dropped off the PCIe bus.", hint: "Run again on another machine.",
 	}, {
-		code: contract.CodeCUDAOOM, like: re(`torch\.OutOfMemoryError|cuda\.OutOfMemoryError|CUDA out of memory|CUDA error: out of memory|cudaErrorMemoryAllocation|MPS backend out of memory|HIP out of memory|CUDA_ERROR_OUT_OF_MEMORY`),
+		code: contract.CodeCUDAOOM, like: pattern.Of(`torch\.OutOfMemoryError|cuda\.OutOfMemoryError|CUDA out of memory|CUDA error: out of memory|cuda(?: runtime)? error \(2\)|cudaErrorMemoryAllocation|(?:MPS backend|HIP|XPU) out of memory|(?:CUDA|HIP)_ERROR_OUT_OF_MEMORY|hipErrorOutOfMemory` +
+			// TensorFlow, JAX, Paddle, CuPy and MXNet
+			`|OOM when allocating tensor[^\n]*(?:GPU:\d|GPU_\d)|RESOURCE_EXHAUSTED: Out of memory|(?i:out of memory error on (?:gpu|device))|paddle::memory::allocation::BadAlloc|cupy\S*OutOfMemoryError|cudaMalloc\w*(?: retry)? failed: out of memory|Failed to allocate memory for requested buffer|CUBLAS_STATUS_ALLOC_FAILED[^\n]*out of memory`),
+		unless:  pattern.Of(`allocator cpu|device:CPU:|running low on memory`),
+		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller image_size{image_size} or model helps too.",
+	}, { // whatever the framework calls it: it is the GPU's where nothing says that it is the host's
+		code: contract.CodeCUDAOOM, like: pattern.Of(`(?:^|\.|\()(?:OutOfMemoryError|ResourceExhaustedError|CUDAOutOfMemoryError|OutOfMemory)\b`), needsGPU: true, raised: true,
+		unless:  pattern.Of(`(?i)\bcpu\b|host memory|running low on memory|MemoryError: Unable|object_store|\bRAM\b`),
 		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller image_size{image_size} or model helps too.",
 	}, {
-		code: contract.CodeShmTooSmall, like: re(`unable to (?:write to|mmap \d+ bytes from|allocate shared memory\(shm\) for) file <?/?torch_\d|unable to (?:resize|allocate) shared memory|creating shared memory segment /dev/shm/nccl|/dev/shm/\S* ?(?:\(size \d+\))?.{0,40}No space left on device|No space left on device: '?/(?:dev/shm|psm_|torch_)|No space left on device.{0,40}/dev/shm`),
+		code: contract.CodeShmTooSmall, like: pattern.Of(`unable to (?:write to|mmap \d+ bytes from|allocate shared memory\(shm\) for) file <?/?torch_\d|unable to (?:resize|allocate) shared memory|creating shared memory segment /dev/shm/nccl|/dev/shm/\S* ?(?:\(size \d+\))?.{0,40}No space left on device|No space left on device: '?/(?:dev/shm|psm_|torch_)|No space left on device.{0,40}/dev/shm`),
+		message: "Shared memory (/dev/shm) is too small for the data loader's workers.", hint: shmHint,
+	}, { // semaphores and shared arrays of multiprocessing lie in /dev/shm whatever their message says
+		code: contract.CodeShmTooSmall, like: pattern.Of(`(?i)No space left on device|\[Errno 28\]`),
+		stack:   pattern.Of(`SemLock|multiprocessing/(?:synchronize|heap|shared_memory|sharedctypes)|_posixshmem|shm_open|storage\.py.{0,80}_share_|_new_shared|_new_using_f`),
 		message: "Shared memory (/dev/shm) is too small for the data loader's workers.", hint: shmHint,
 	}, {
-		code: contract.CodeShmTooSmall, like: re(`Unexpected bus error encountered in worker|worker.{0,40}is killed by signal: Bus error`), inferred: true,
+		code: contract.CodeShmTooSmall, like: pattern.Of(`Unexpected bus error encountered in worker|worker.{0,40}is killed by signal: Bus error`), inferred: true,
 		message: "Shared memory (/dev/shm) is too small for the data loader's workers.", hint: shmHint,
 	}, {
-		code: contract.CodeTrainingFailed, like: re(`(?i)Too many open files|received 0 items of ancdata`),
+		code: contract.CodeTrainingFailed, like: pattern.Of(`(?i)Too many open files|received 0 items of ancdata`),
 		message: "The training opened more files than the container allows (too many open files).",
 		hint:    "Use fewer workers{num_workers} or raise the container's nofile limit.", kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeDiskFull, like: re(`(?i)No space left on device|disk quota exceeded|\[Errno (?:28|122)\]|database or disk is full`),
-		message: "The disk is full.", hint: "Ask for a larger disk, or keep fewer checkpoints (CHECKPOINT_FREQUENCY).",
+		code: contract.CodeDiskFull, like: pattern.Of(`(?i)No space left on device|disk quota exceeded|\[Errno (?:28|122)\]|database or disk is full`),
+		message: "The disk is full.", hint: diskHint,
 	}, {
-		code: contract.CodeHostOOM, like: re(`DefaultCPUAllocator: (?:can't allocate memory|not enough memory)|(?:^|\.)_?(?:Array)?MemoryError\b|Unable to allocate [\d.]+ [KMGTP]iB for an array|Cannot allocate memory|std::bad_alloc|Out of memory: Kill(?:ed)? process|oom-kill event|Memory cgroup out of memory`),
+		code: contract.CodeHostOOM, like: pattern.Of(`DefaultCPUAllocator: (?:can't allocate memory|not enough memory)|(?:^|\.)_?(?:Array)?MemoryError\b|Unable to allocate [\d.]+ [KMGTP]iB for an array|Cannot allocate memory|std::bad_alloc|Out of memory: Kill(?:ed)? process|oom[-_]kill event|Memory cgroup out of memory|\bOOMKilled\b|OOM when allocating tensor[^\n]*(?:allocator cpu|device:CPU)|out of memory[^\n]{0,40}OOM killer|running low on memory|NODE_OUT_OF_MEMORY|killed due to memory pressure`),
 		message: "The container ran out of memory.", hint: "Use fewer workers{num_workers}, do not cache the dataset in memory, or ask for more memory.",
 	}, {
-		code: contract.CodeGPUError, like: re(`No CUDA GPUs are available|Found no NVIDIA driver|no CUDA-capable device is detected|Torch not compiled with CUDA enabled|torch\.cuda\.is_available\(\): False|Invalid CUDA '--device`),
-		message: "The training asked for a GPU, but the container has none that works.",
-		hint:    "Give the job a GPU, check the node's driver, or set DEVICE=cpu.", kind: contract.FailureSystem, final: true,
+		code: contract.CodeGPUError, like: pattern.Of(`No CUDA GPUs are available|Found no NVIDIA driver|no CUDA-capable device is detected|Torch not compiled with CUDA enabled|torch\.cuda\.is_available\(\): False|Invalid CUDA '--device|No supported gpu backend found|No HIP GPUs are available|Attempting to deserialize object on a CUDA device but torch\.cuda\.is_available\(\) is False|failed call to cuInit: \w*(?:NO_DEVICE|UNKNOWN)`),
+		message: "The training asked for a GPU, but the container has none that works.", needsGPU: true,
+		hint: "Give the job a GPU, check the node's driver, or set DEVICE=cpu.", kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeGPUError, like: re(`(?i)NVIDIA driver on your system is too old|driver version is insufficient for CUDA runtime|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH|forward compatibility was attempted on non supported HW|Driver/library version mismatch`),
-		message: "The node's NVIDIA driver does not fit the image's CUDA.", hint: "Update the driver or use an image with an older CUDA.",
-		kind: contract.FailureSystem, final: true,
+		code: contract.CodeGPUError, like: pattern.Of(`(?i)\b(?:cuda|gpu|gpuaccelerator|accelerator|rocm|hip)s?\b[^\n]{0,60}\b(?:is|are) (?:not |un)available|\bno (?:cuda|gpu|nvidia)[^\n]{0,30}(?:found|detected|available|visible)|(?:require|need)s? (?:a |an )?(?:cuda|gpu|nvidia)[^\n]{0,20}(?:device|gpu)?\b[^\n]{0,20}(?:to run|but|available|$)`),
+		raised: true, needsGPU: true, unless: pattern.Of(`(?i)bf16|bfloat16|flash|kernel|torchvision|extension|capabilit|compute|version|only has`),
+		message: "The training asked for a GPU, but the container has none that works: {short}.",
+		hint:    "Give the job a GPU, check the node's driver, or set DEVICE=cpu.", kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeGPUError, like: re(`(?i)CUDA-capable device\(s\) is/are busy or unavailable|CUDA error: (?:unknown error|system not yet initialized|initialization error|hardware stack error)|CUDA unknown error|cudaErrorSystemNotReady`),
+		code: contract.CodeGPUError, like: pattern.Of(`(?i)NVIDIA driver on your system is too old|driver version is insufficient for CUDA runtime|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH|forward compatibility was attempted on non supported HW|Driver/library version mismatch|Error 80[34]: [^\n]+|unsupported display driver / cuda driver combination`),
+		message: "The node's NVIDIA driver does not fit the image's CUDA: ${0}.", hint: "Update the driver or use an image with an older CUDA.",
+		kind: contract.FailureSystem,
+	}, {
+		code: contract.CodeGPUError, like: pattern.Of(`(?i)CUDA-capable device\(s\) is/are busy or unavailable|CUDA error: (?:unknown error|system not yet initialized|initialization error|hardware stack error)|CUDA unknown error|cudaErrorSystemNotReady|CUDA driver initialization failed|Error 802: [^\n]+|Unexpected error from cudaGetDeviceCount\(\)[^\n]*?Error \d+: [^\n]+|CUDA_ERROR_(?:NOT_INITIALIZED|SYSTEM_NOT_READY)`),
 		message: "The GPU could not be used: ${0}.", hint: "Run again on another machine.",
 	}, {
-		code: contract.CodeTrainingFailed, like: re(`no kernel image is available for execution on the device|not compatible with the current PyTorch installation`),
-		message: "The image's PyTorch has no code for this GPU.", hint: "Use an image built for this GPU's architecture.", kind: contract.FailureSystem,
+		code: contract.CodeTrainingFailed, like: pattern.Of(`(no kernel image is available for execution on the device|not compatible with the current PyTorch installation|hipErrorNoBinaryForGpu|HIP error: invalid device function|Unable to find code object for all current devices)`),
+		message: "The image's PyTorch has no code for this GPU: ${1}.", hint: "Use an image built for this GPU's architecture.", kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeTrainingFailed, like: re(`(?i)(?:CUDA error: )?an illegal memory access was encountered|misaligned address|CUDA error: unspecified launch failure|illegal instruction was encountered`),
+		code: contract.CodeTrainingFailed, like: pattern.Of(`(?i)(?:CUDA error: )?an illegal memory access was encountered|misaligned address|CUDA error: unspecified launch failure|illegal instruction was encountered`),
 		message: "A GPU kernel made an illegal memory access.",
 		hint:    "It is most often a bug in a CUDA kernel or an index out of range; run with CUDA_LAUNCH_BLOCKING=1 to see where. On several jobs of one machine, suspect the GPU.",
 	},

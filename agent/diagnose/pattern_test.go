@@ -3,15 +3,17 @@ package diagnose
 import (
 	"regexp"
 	"testing"
+
+	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
 )
 
 func TestEveryPatternCompiles(t *testing.T) {
-	if len(patterns) == 0 {
-		t.Fatal("no pattern was written")
+	if len(pattern.All()) < 50 {
+		t.Fatal("the tables' patterns are not all known")
 	}
-	for _, p := range patterns {
-		if _, err := regexp.Compile(p.expression); err != nil {
-			t.Errorf("%s: %v", p.expression, err)
+	for _, p := range pattern.All() {
+		if _, err := regexp.Compile(p.String()); err != nil {
+			t.Errorf("%s: %v", p, err)
 		}
 	}
 }

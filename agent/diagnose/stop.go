@@ -1,34 +1,32 @@
 package diagnose
 
 import (
-	"time"
-
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // preparation: the child never ran, and whoever prepared it said why.
-func preparation(c *inquest) (*contract.Failure, bool) {
+func preparation(c findings) (*contract.Failure, bool) {
 	return found(contract.AsFailure(c.Err))
 }
 
 // ownStop: the agent ended the child, so how the child ended says nothing. A
 // child that reported success and left with 0 inside the grace had finished.
-func ownStop(c *inquest) (*contract.Failure, bool) {
+func ownStop(c findings) (*contract.Failure, bool) {
 	switch c.Stop {
 	case StopTold:
 		if c.ExitCode == 0 && c.ChildDone != nil && c.ChildDone.Status == contract.StatusSucceeded {
 			return nil, false
 		}
-		return found(contract.Failf(contract.CodeStopped, "The job was stopped from outside before it ended%s.", c.afterEpoch()).
+		return found(contract.Failf(contract.CodeStopped, "The job was stopped from outside before it ended%s.", afterEpoch(c.Evidence)).
 			WithHint("Run it again: it resumes from its last checkpoint."))
 	case StopTimeLimit:
 		return found(contract.Failf(contract.CodeTrainingTimeout, "Training exceeded maximum time limit%s%s.",
-			within(c.Settings.MaxTrainingTime), c.afterEpoch()).
+			within(c.Settings.MaxTrainingTime), afterEpoch(c.Evidence)).
 			WithHint("Raise MAX_TRAINING_TIME_SECONDS, or train fewer epochs, smaller images or a smaller model."))
 	case StopHang:
-		return found(c.hang())
+		return found(hang(c))
 	case StopGPU:
-		if f := c.gpuFailure(anyFault); f != nil {
+		if f := gpuFailure(c, anyFault); f != nil {
 			return found(f)
 		}
 		return found(contract.Failf(contract.CodeGPUError, "A GPU failed and the agent stopped the training.").
@@ -42,34 +40,12 @@ func ownStop(c *inquest) (*contract.Failure, bool) {
 }
 
 // hang blames the hardware where the hardware was seen to fail.
-func (c *inquest) hang() *contract.Failure {
-	if f := c.gpuFailure(anyFault); f != nil {
+func hang(c findings) *contract.Failure {
+	if f := gpuFailure(c, anyFault); f != nil {
 		return f
 	}
 	f := contract.Failf(contract.CodeHung, "Training made no progress%s%s and was stopped.",
-		forAWhile(c.Settings.HangTimeout), c.afterEpoch()).
-		WithHint("Look at the last lines of the log for where it stopped. NUM_WORKERS=0{num_workers} rules out a deadlock of the data loader.")
-	f.Hint = c.Settings.fill(f.Hint)
-	return f.WithEvidence(last(c.lines, 10)...)
-}
-
-func (c *inquest) afterEpoch() string {
-	if c.LastEpoch <= 0 {
-		return ""
-	}
-	return sprintf(" after epoch %d", c.LastEpoch)
-}
-
-func within(d time.Duration) string {
-	if d <= 0 {
-		return ""
-	}
-	return sprintf(" (%v)", d)
-}
-
-func forAWhile(d time.Duration) string {
-	if d <= 0 {
-		return ""
-	}
-	return sprintf(" for %v", d)
+		forAWhile(c.Settings.HangTimeout), afterEpoch(c.Evidence)).
+		WithHint("%s", fill(c.Settings, "Look at the last lines of the log for where it stopped. NUM_WORKERS=0{num_workers} rules out a deadlock of the data loader."))
+	return f.WithEvidence(c.log.Last(10)...)
 }

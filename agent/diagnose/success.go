@@ -6,7 +6,7 @@ import (
 
 // exitZero: the child left with 0. It still failed when it said so itself, when
 // a training job left no checkpoint, or when every epoch's loss was NaN.
-func exitZero(c *inquest) (*contract.Failure, bool) {
+func exitZero(c findings) (*contract.Failure, bool) {
 	if c.ExitCode != 0 || c.Signal != 0 {
 		return nil, false
 	}
@@ -17,13 +17,13 @@ func exitZero(c *inquest) (*contract.Failure, bool) {
 		return nil, true
 	}
 	if c.LastEpoch > 0 && len(c.NaNEpochs) >= c.LastEpoch {
-		return found(c.nanFailure().WithEvidence(last(c.lines, 10)...))
+		return found(nanFailure(c, nil).WithEvidence(c.log.Last(10)...))
 	}
 	if c.Checkpoints == 0 {
 		return found(contract.Failf(contract.CodeTrainingFailed,
-			"The training script ended without an error but left no complete checkpoint%s.", c.afterEpoch()).
+			"The training script ended without an error but left no complete checkpoint%s.", afterEpoch(c.Evidence)).
 			WithHint("Save checkpoints below OUTPUT_DIR or CHECKPOINT_DIR, and check that the script trains at all.").
-			WithEvidence(last(c.lines, 10)...))
+			WithEvidence(c.log.Last(10)...))
 	}
 	return nil, true
 }
@@ -43,13 +43,4 @@ func Warnings(e Evidence) []string {
 		}
 	}
 	return w
-}
-
-func (c *inquest) nanFailure() *contract.Failure {
-	message := "The loss became NaN or infinite."
-	if len(c.NaNEpochs) > 0 {
-		message = sprintf("The loss became NaN or infinite in epoch %d.", c.NaNEpochs[0])
-	}
-	f := contract.Failf(contract.CodeNaNLoss, "%s", message)
-	return f.WithHint("%s", c.Settings.fill("Try a lower learning_rate{learning_rate}, warm-up epochs or full precision, and check the labels."))
 }

@@ -1,69 +1,135 @@
 package diagnose
 
 import (
+	"github.com/vision-platform/trainer-agent/agent/diagnose/logtext"
+	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
 var (
-	ncclTimeout  = re(`Watchdog caught collective operation timeout|Some NCCL operations have failed or timed out|Timed out waiting \d+ms for (?:send|recv|recv|all)|collective operation timeout: WorkNCCL|wait timeout after \d+ms|Heartbeat monitor timed out`)
-	ncclError    = re(`NCCL error|ncclUnhandledCudaError|ncclSystemError|ncclInternalError|ncclRemoteError|ncclInvalidUsage`)
-	workerKilled = re(`DataLoader worker \(pid(?:\(s\))?:? ?([\d, ]+)\) (?:is killed by signal: (\w+)|exited unexpectedly)`)
-	rankSignal   = re(`exitcode\s*:\s*-(\d+) \(pid|failed \(exitcode: -(\d+)\)|terminated with signal (SIG\w+)`)
+	ncclTimeout  = pattern.Of(`Watchdog caught collective operation timeout|[Cc]ollective operation timeout|Some NCCL operations have failed or timed out|Timed out waiting \d+ms for (?:send|recv|all)|wait timeout after \d+ms|[Hh]eartbeat monitor timed out|watchdog got stuck for \d+|due to ProcessGroupNCCL watchdog hang|collective timeout from|ncclTimeout|monitoredBarrier`)
+	ncclError    = pattern.Of(`NCCL error|ncclUnhandledCudaError|ncclSystemError|ncclInternalError|ncclRemoteError|ncclInvalidUsage`)
+	lastError    = pattern.Of(`Last error:\s*\n?\s*([^\n]+)`)
+	workerKilled = pattern.Of(`DataLoader worker \(pid(?:\(s\))?:? ?([\d, ]+)\) (?:is killed by signal: ([A-Za-z ]+)|exited unexpectedly)|background workers are no longer alive`)
 )
 
 // symptoms are what a victim prints, when nothing tells the cause.
-func symptoms(c *inquest) (*contract.Failure, bool) {
-	if l, ok := c.factOf(ncclTimeout); ok {
-		return found(contract.Failf(contract.CodeNCCLTimeout, "The GPUs waited for each other until the time limit of NCCL%s.", c.afterEpoch()).
+func symptoms(c findings) (*contract.Failure, bool) {
+	if l, ok := factOf(c, ncclTimeout); ok {
+		return found(contract.Failf(contract.CodeNCCLTimeout, "The GPUs waited for each other until the time limit of NCCL%s.", afterEpoch(c.Evidence)).
 			WithHint("One rank stopped answering: look in the log for what it did last. Run it again; on one machine each time, suspect that machine.").
-			WithEvidence(l).WithEvidence(c.quote()...))
+			WithEvidence(l).WithEvidence(quote(c)...))
 	}
-	if l, ok := c.factOf(workerKilled); ok {
-		return found(c.deadWorker(l))
+	if l, ok := factOf(c, workerKilled); ok {
+		return found(deadWorker(c, l))
 	}
-	if l, ok := c.factOf(ncclError); ok {
-		return found(contract.Failf(contract.CodeTrainingFailed, "The communication between the GPUs failed (NCCL).").
-			WithHint("Set NCCL_DEBUG=WARN and look at the first rank that failed.").
-			WithEvidence(l).WithEvidence(c.quote()...))
+	if l, ok := factOf(c, ncclError); ok {
+		return found(ncclFailure(c).WithEvidence(l).WithEvidence(quote(c)...))
+	}
+	if f := interruption(c); f != nil {
+		return f, true
 	}
 	for _, x := range c.exceptions {
-		return found(contract.Failf(contract.CodeTrainingFailed, "%s%s.", trimStop(x.short()), place(x)).
-			WithHint("Another process of the job ended first; the log may tell why.").WithEvidence(x.quote()...))
+		if !interrupted(x) {
+			return found(partnerLost(c, x))
+		}
 	}
-	if l, ok := c.lineLike(rankSignal); ok && c.Signal == 0 {
-		return found(contract.Failf(contract.CodeTrainingFailed, "A process of the training was ended by %s.", rankSignalName(l)).
-			WithHint("With SIGKILL, suspect memory: use fewer workers{num_workers} or ask for more.").WithEvidence(l).WithEvidence(last(c.lines, 10)...))
+	if c.log.Launch.Signal != "" && c.Signal == 0 {
+		return found(rankEnded(c))
 	}
 	return nil, false
 }
 
-// factOf looks in the exceptions first, then in the lines.
-func (c *inquest) factOf(fact *pattern) (string, bool) {
+// ncclFailure tells NCCL's own last error, which stands below what the exception
+// begins with.
+func ncclFailure(c findings) *contract.Failure {
+	said := ""
 	for _, x := range c.exceptions {
-		if m := fact.FindString(x.text()); m != "" {
-			return m, true
+		if m := lastError.Groups(x.Text()); m != nil {
+			said = ": " + trimStop(m[1])
+			break
 		}
 	}
-	return c.lineLike(fact)
+	return failed(c.Settings, sprintf("The communication between the GPUs failed (NCCL)%s.", said),
+		at(first(c))+"Set NCCL_DEBUG=WARN and look at the first rank that failed.")
+}
+
+// interruption: somebody sent SIGINT, or SIGTERM and SIGHUP to the launcher.
+func interruption(c findings) *contract.Failure {
+	for _, x := range c.exceptions {
+		if interrupted(x) && (len(c.exceptions) == 1 || c.signal == "SIGINT") {
+			f := contract.Failf(contract.CodeTrainingFailed, "The training was interrupted from outside (KeyboardInterrupt, SIGINT)%s.", afterEpoch(c.Evidence)).
+				WithHint("Something else than the agent sent the signal. Run it again.")
+			return as(f, contract.FailureTransient).WithEvidence(quoteOf(x)...)
+		}
+	}
+	if r := c.log.Launch.Received; r != "" && c.Signal == 0 {
+		return killed(c, r).WithEvidence(c.log.Launch.Line).WithEvidence(quote(c)...)
+	}
+	return nil
+}
+
+// partnerLost: the connection to another process broke. That one ended before is
+// said only where something shows that there was one.
+func partnerLost(c findings, x logtext.Exception) *contract.Failure {
+	hint := "A connection between processes of the job broke, and the log does not tell why."
+	if severalProcesses(c) {
+		hint = "Another process of the job ended first; the log may tell why."
+	}
+	if l := c.log.Launch; l.Signal != "" {
+		hint = sprintf("Another process of the job was ended by %s first.", l.Signal)
+	}
+	return failed(c.Settings, sprintf("%s%s.", trimStop(clip(x.Short())), place(x)), hint).WithEvidence(quoteOf(x)...)
+}
+
+// severalProcesses: a launcher reported on one, or more than one printed something.
+func severalProcesses(c findings) bool {
+	if len(c.Nodes) > 0 || c.log.Launch.Exit != 0 || c.log.Launch.Signal != "" {
+		return true
+	}
+	names := map[string]bool{}
+	for _, l := range c.log.Lines {
+		if l.Process != "" {
+			names[l.Process] = true
+		}
+	}
+	return len(names) > 1
+}
+
+// rankEnded: the launcher left with an error because a signal ended one of its
+// processes.
+func rankEnded(c findings) *contract.Failure {
+	launch := c.log.Launch
+	f := failed(c.Settings, sprintf("A process of the training was ended by %s%s.", launch.Signal, afterEpoch(c.Evidence)), killedHint(c.Evidence, launch.Signal))
+	if fromOutside(launch.Signal) {
+		f = as(f, contract.FailureTransient)
+	}
+	return f.WithEvidence(launch.Line).WithEvidence(c.log.Last(10)...)
 }
 
 // deadWorker: killed workers most often mean memory, but only an account that
 // was read can say so.
-func (c *inquest) deadWorker(fact string) *contract.Failure {
+func deadWorker(c findings, fact string) *contract.Failure {
 	how := "exited unexpectedly"
-	if m := workerKilled.FindStringSubmatch(fact); m != nil && m[2] != "" {
-		how = "was ended by a signal (" + m[2] + ")"
+	signal := ""
+	if m := workerKilled.Groups(fact); m != nil && m[2] != "" {
+		signal = m[2]
+		how = "was ended by a signal (" + signal + ")"
 	}
 	hint := "Memory is the usual reason: use fewer workers{num_workers} or ask for more memory."
-	if k := c.System.OOMKills; k != nil && *k == 0 {
+	switch k := c.System.OOMKills; {
+	case signal != "" && signal != "Killed" && signal != "Bus error":
+		hint = "Native code failed in it: run once with NUM_WORKERS=0{num_workers} and PYTHONFAULTHANDLER=1 to see where."
+	case k != nil && *k == 0:
 		hint = "The kernel killed nothing for memory. Run once with NUM_WORKERS=0 to see the worker's own error."
+	case signal == "":
+		hint = "Memory is the usual reason: use fewer workers{num_workers} or ask for more memory. NUM_WORKERS=0 shows the worker's own error."
 	}
-	return contract.Failf(contract.CodeTrainingFailed, "A worker of the data loader %s.", how).
-		WithHint("%s", c.Settings.fill(hint)).WithEvidence(fact).WithEvidence(c.quote()...)
+	return failed(c.Settings, sprintf("A worker of the data loader %s.", how), hint).WithEvidence(fact).WithEvidence(quote(c)...)
 }
 
 // ownReport: the trainer itself said failed, and nothing above knows better.
-func ownReport(c *inquest) (*contract.Failure, bool) {
+func ownReport(c findings) (*contract.Failure, bool) {
 	r := c.ChildDone
 	if r == nil || r.Status != contract.StatusFailed {
 		return nil, false
@@ -73,9 +139,9 @@ func ownReport(c *inquest) (*contract.Failure, bool) {
 		message = "The training script reported a failure without saying why"
 	}
 	for _, table := range [][]cause{machineCauses, inputCauses} {
-		if f := c.match(table, exception{message: message}); f != nil {
+		if f := match(c, table, logtext.Exception{Message: message}); f != nil {
 			return found(f)
 		}
 	}
-	return found(contract.Failf(contract.CodeTrainingFailed, "%s.", trimStop(message)).WithEvidence(last(c.lines, 10)...))
+	return found(contract.Failf(contract.CodeTrainingFailed, "%s.", trimStop(message)).WithEvidence(c.log.Last(10)...))
 }

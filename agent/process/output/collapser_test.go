@@ -77,19 +77,3 @@ func TestCollapserBoundsALineWithoutEndAndLosesNothingAfterIt(t *testing.T) {
 		t.Errorf("got %d bytes ending in %q", out.Len(), out.Bytes()[max(0, out.Len()-80):])
 	}
 }
-
-func TestTailKeepsTheLastLines(t *testing.T) {
-	tail := NewTail(3)
-	for _, line := range []string{"1\n", "2\n"} {
-		_, _ = tail.Write([]byte(line))
-	}
-	if got := strings.Join(tail.Lines(), " "); got != "1 2" {
-		t.Errorf("not full: %q", got)
-	}
-	for _, line := range []string{"3\n", "4\n", "5\n", "6\n"} {
-		_, _ = tail.Write([]byte(line))
-	}
-	if got := strings.Join(tail.Lines(), " "); got != "4 5 6" {
-		t.Errorf("full: %q", got)
-	}
-}

@@ -1,0 +1,132 @@
+package diagnose
+
+import (
+	"github.com/vision-platform/trainer-agent/agent/diagnose/logtext"
+	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// advice is what to do about an exception whose own words say best what happened.
+type advice struct {
+	like  *pattern.Pattern // in the texts of the exception and of what it came from
+	stack *pattern.Pattern // must be in the traceback too, when given
+	hint  string
+	kind  contract.FailureType // whose turn it is, "" for the user's
+}
+
+var (
+	processLimit = pattern.Of(`can't start new thread|pthread_create failed|pthread_create: Resource temporarily|fork: (?:retry: )?Resource temporarily unavailable|Thread creation failed: Resource temporarily|\[Errno 11\] Resource temporarily unavailable|Cannot fork|newosproc|failed to create new OS thread|uv_thread_create`)
+	network      = pattern.Of(`urllib|requests|http[/.]client|httpx|httpcore|aiohttp|ssl\.py|/socket\.py|botocore|huggingface_hub|urlopen`)
+)
+
+const (
+	processHint = "The process limit counts threads too (pids.max of the container, or ulimit -u): use fewer workers{num_workers}, set OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1, or raise the limit."
+	keysHint    = "Keys are withheld from the training on purpose: read the dataset at DATASET_DIR and write to OUTPUT_DIR, which the agent uploads, or pass them with AGENT_PASS_CREDENTIALS=true."
+)
+
+// advices are tried in their order.
+var advices = []advice{
+	{like: processLimit, hint: "The container's process limit is reached. " + processHint, kind: contract.FailureSystem},
+	{like: pattern.Of(`NoCredentialsError|Unable to locate credentials|PartialCredentialsError|CredentialRetrievalError|DefaultCredentialsError|InvalidAccessKeyId|Anonymous caller|InvalidToken\b.*S3|NoAuthHandlerFound|no EC2 IMDS role`), hint: keysHint},
+	{like: pattern.Of(`api_key not configured|WANDB_API_KEY|wandb\S* login|wandb\.login|permission denied to access wandb`),
+		hint: "W&B has no key: keys are withheld from the training unless AGENT_CHILD_ENV_ALLOW names them (WANDB_API_KEY). WANDB_MODE=offline trains without one."},
+	{like: pattern.Of(`(?i)NEPTUNE_API_TOKEN|COMET_API_KEY|CLEARML_API|api[ _]key\b.{0,40}(?:not|missing|required|must)`),
+		hint: "The tracker has no key: keys are withheld from the training unless AGENT_CHILD_ENV_ALLOW names their variables."},
+	{like: pattern.Of(`CERTIFICATE_VERIFY_FAILED|SSLError|SSLCertVerificationError|certificate verify failed`), kind: contract.FailureSystem,
+		hint: "The container does not trust the certificate that it was shown: add the proxy's certificate authority to the image, or set SSL_CERT_FILE and REQUESTS_CA_BUNDLE."},
+	{like: pattern.Of(`Temporary failure in name resolution`), kind: contract.FailureTransient,
+		hint: "A name could not be resolved, which is no fault of the script: run it again, or bring what it loads into the job; training containers often have no way to the internet."},
+	{like: pattern.Of(`gaierror|getaddrinfo failed|Name or service not known|NameResolutionError|No address associated with hostname|nodename nor servname`), kind: contract.FailureSystem,
+		hint: "A name could not be resolved: the container has no way to that host. Bring what the script loads into the job, or open the way."},
+	{like: pattern.Of(`\[Errno 5\]|Input/output error|\[Errno 116\]|Stale (?:NFS )?file handle|\[Errno 121\]|Remote I/O error|Transport endpoint is not connected|Structure needs cleaning`), kind: contract.FailureTransient,
+		hint: "The disk or the network file system below failed, not the script: run it again, and on one machine each time, suspect that machine."},
+	{like: pattern.Of(`(?i)address already in use|EADDRINUSE|errno: 98\b|\[Errno 98\]`), kind: contract.FailureTransient,
+		hint: "Another process holds the port: set MASTER_PORT to a free one, or let the launcher choose it (torchrun --standalone)."},
+	{like: pattern.Of(`(?:requests|urllib3|httpx|aiohttp|http)\S*\.(?:\w*(?:Timeout|ConnectionError|ProtocolError|RemoteDisconnected|ConnectError|ReadError|ChunkedEncodingError|ServerDisconnectedError|ClientError))|Connection (?:aborted|reset|timed out)|ConnectionResetError|IncompleteRead|RemoteDisconnected|URLError|TimeoutError`), stack: network, kind: contract.FailureTransient,
+		hint: "A connection over the network broke, which is no fault of the script: run it again; trackers can work offline (WANDB_MODE=offline)."},
+	{like: pattern.Of(`\[Errno 30\]|Read-only file system`), hint: "Write below OUTPUT_DIR, and temporary files below TMPDIR: everything else may be read-only."},
+	{like: pattern.Of(`getpwuid|uid not found|no such user|KeyError: 'USER'|cannot find name for user`),
+		hint: "The user that the container runs as has no name: set USER and HOME (and TORCHINDUCTOR_CACHE_DIR) in the image, or add the user to /etc/passwd."},
+	{like: pattern.Of(`(?i)failed to find C compiler|InvalidCxxCompiler|No working C\+\+ compiler|CUDA_HOME environment variable is not set|Ninja is required|No such file or directory: '(?:gcc|g\+\+|cc|c\+\+|nvcc|ninja|/usr/local/cuda\S*nvcc)'|command '\S*(?:gcc|g\+\+|nvcc|ninja)' failed`),
+		hint: "The script compiles code as it runs: install the compiler (build-essential, for CUDA the devel image) in the trainer's Dockerfile, or switch compilation off."},
+	{like: pattern.Of(`EOF when reading a line`), hint: "The script waits for somebody's answer on a terminal, and a job has none: pass the answer as an argument or a setting."},
+	{like: pattern.Of(`Cannot re-initialize CUDA in forked subprocess`),
+		hint: "Leave CUDA to the main process: return CPU tensors from the dataset, start the workers with multiprocessing_context=\"spawn\", or set NUM_WORKERS=0{num_workers}."},
+	{like: pattern.Of(`Expected more than 1 value per channel when training`),
+		hint: "A batch had one image, which BatchNorm cannot train on: use drop_last=True, or a batch_size{batch_size} that leaves no rest of one."},
+	{like: pattern.Of(`(?i)(?:bf16|bfloat16).{0,120}(?:support|require|ampere|not implemented|unsupported)|(?:support|require|not implemented for|unsupported).{0,60}(?:bf16|bfloat16)`),
+		hint: "This GPU, or this build of the framework, has no bf16: use fp16 or full precision."},
+	{like: pattern.Of(`numpy\.core\.multiarray failed|_ARRAY_API not found|numpy\.\w+ size changed|compiled using NumPy 1|numpy\.core\.umath failed`),
+		hint: "A package was built for another NumPy: pin numpy<2, or versions built for the installed one, in the trainer's requirements.txt."},
+	{like: pattern.Of(`GLIBC(?:XX)?_[\d.]+' not found`), hint: "A package was built for a newer system than the image's: use a newer base image, or a version built for this one."},
+	{like: pattern.Of(`undefined symbol: `), hint: "A compiled package does not fit the installed torch: install the version that was built for it, or build it in the image."},
+	{like: pattern.Of(`Weights only load failed|WeightsUnpickler error`), hint: "torch 2.6 loads only plain tensors unless told otherwise: save a state_dict, or call torch.load(..., weights_only=False) on files that you trust."},
+	{like: pattern.Of(`Can't get attribute '`), hint: "The weights were saved by code that this image does not have: install the library's version that wrote them."},
+	{like: pattern.Of(`Expected to have finished reduction in the prior iteration|parameters that were not used in producing loss`), hint: "Some parameters took no part in the loss: DistributedDataParallel(..., find_unused_parameters=True), or let them take part."},
+	{like: pattern.Of(`waiting for clients\. \d+/\d+ clients joined|rendezvous|RendezvousTimeout`), hint: "Not as many processes came as were expected: check WORLD_SIZE, NNODES and that all reach MASTER_ADDR."},
+	{like: pattern.Of(`the launch timed out and was terminated`), hint: "A GPU kernel ran longer than the driver allows, as on a GPU that also drives a display: run it on another machine."},
+	{like: pattern.Of(`is not in struct|MissingMandatoryValue|Missing mandatory value`), hint: "The script reads a setting that its configuration does not have: add the key, or correct its name."},
+	{like: pattern.Of(`Attempting to deserialize object on a CUDA device|Torch not compiled with CUDA|No CUDA GPUs are available|Found no NVIDIA driver`), hint: "DEVICE is cpu, so the job has no GPU: load with map_location=DEVICE, and put nothing on \"cuda\"; or give the job a GPU and DEVICE=cuda."},
+	{like: pattern.Of(`(?:^|\n)(?:\S+\.)?ImportError`), hint: "The image's packages do not fit together; check the versions in the trainer's requirements.txt."},
+	{like: pattern.Of(`^FileNotFoundError`), hint: "Check the path: the dataset is at DATASET_DIR, weights at PRETRAINED_WEIGHTS, output goes to OUTPUT_DIR."},
+	{like: pattern.Of(`^PermissionError`), hint: "Write below OUTPUT_DIR only; the dataset is read-only."},
+	{like: pattern.Of(`^(?:SyntaxError|IndentationError|NameError|AttributeError|TypeError)`), hint: "Correct the training script, or pin the library version that it was written for."},
+}
+
+// advise gives a failure the first advice that fits.
+func advise(c findings, f *contract.Failure, x logtext.Exception) *contract.Failure {
+	texts := x.Text()
+	for _, y := range x.Causes {
+		texts += "\n" + y.Text()
+	}
+	stack := x.Stack()
+	for _, a := range advices {
+		if a.like.Match(texts) && (a.stack == nil || a.stack.Match(stack+"\n"+texts)) {
+			return as(f.WithHint("%s", fill(c.Settings, a.hint)), a.kind)
+		}
+	}
+	if f.Hint == "" {
+		f.Hint = "The full traceback is in the log and in the evidence."
+	}
+	return f
+}
+
+// plainException reports the likeliest exception as it is: type, message and the
+// last frame of the user's own file.
+func plainException(c findings) *contract.Failure {
+	for _, x := range c.exceptions {
+		if x.Aside || lost(x) || interrupted(x) {
+			continue
+		}
+		if lossWasNaN(c.Evidence) && numeric.Match(x.Text()) {
+			return nanFailure(c, &x).WithEvidence(quoteOf(x)...)
+		}
+		if x.Native || crashSignal(c.signal) {
+			return crash(c, &x) // no Python exception ends a process by a signal: it is what came before
+		}
+		return spoken(c, x).WithEvidence(memoryNotes(c.Evidence)...)
+	}
+	return nil
+}
+
+// spoken is a failure in an exception's own words.
+func spoken(c findings, x logtext.Exception) *contract.Failure {
+	f := contract.Failf(contract.CodeTrainingFailed, "%s%s.", trimStop(clip(x.Short())), place(x))
+	return advise(c, f, x).WithEvidence(quoteOf(x)...).WithEvidence(gpuNotes(c.Evidence)...)
+}
+
+// first is the likeliest exception, or none.
+func first(c findings) logtext.Exception {
+	if len(c.exceptions) == 0 {
+		return logtext.Exception{}
+	}
+	return c.exceptions[0]
+}
+
+// memoryNotes quotes kills that were not the cause.
+func memoryNotes(e Evidence) []string {
+	if k := e.System.OOMKills; k != nil && *k > 0 {
+		return []string{sprintf("the kernel killed %d other processes of the container for memory", *k)}
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package logtext
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
+)
+
+// exceptionsOf finds every exception and crash report of every process, in the
+// order in which they ended.
+func exceptionsOf(lines []Line) []Exception {
+	var out []Exception
+	for _, s := range processes(lines) {
+		found := (&parser{lines: s.texts}).parse()
+		if len(found) == 0 {
+			found = bareExceptions(s.texts)
+		}
+		for _, x := range append(found, nativeEnds(s.texts)...) {
+			x.Process = s.name
+			x.head, x.end = s.places[x.head], s.places[x.end]
+			out = append(out, x)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Exception) int { return cmp.Compare(a.end, b.end) })
+	return out
+}
+
+// process is what one of them printed, and where in the log.
+type process struct {
+	name   string
+	texts  []string
+	places []int
+}
+
+func processes(lines []Line) []*process {
+	var order []*process
+	byName := map[string]*process{}
+	for i, l := range lines {
+		s := byName[l.Process]
+		if s == nil {
+			s = &process{name: l.Process}
+			byName[l.Process] = s
+			order = append(order, s)
+		}
+		s.texts, s.places = append(s.texts, l.Text), append(s.places, i)
+	}
+	return order
+}
+
+// bareException is an exception's own line without its traceback: the log's tail
+// begins after the header, or the traceback was cut to pieces.
+var bareException = pattern.Of(`^[A-Za-z_][\w.]*(?:Error|Exception)(?::\s.*|:)?$`)
+
+func bareExceptions(lines []string) []Exception {
+	var out []Exception
+	for i, l := range lines {
+		if !bareException.Match(l) {
+			continue
+		}
+		p := &parser{lines: lines, at: i + 1}
+		m := exceptionLine.Groups(l)
+		if m == nil {
+			continue
+		}
+		x := Exception{Kind: m[1], Message: m[2]}
+		p.message(&x)
+		x.Block, x.head, x.end = lines[i:p.at], i, p.at-1
+		out = append(out, x)
+	}
+	return out
+}

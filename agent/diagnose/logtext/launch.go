@@ -1,0 +1,66 @@
+package logtext
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
+)
+
+// Launch is what a launcher of several processes, or a shell, said of their ends.
+type Launch struct {
+	Signal   string // that ended a process: "SIGKILL", "" when none is told
+	Received string // that the launcher itself got from outside
+	Exit     int    // the code of a process that left by itself, 0 when none is told
+	Rank     string // of the process that failed first, "" when it is not told
+	Line     string // where it stands
+}
+
+var (
+	endedBy = pattern.Of(`exitcode\s*:\s*-(\d+) \(pid|failed \(exitcode: -(\d+)\)|terminated with signal (SIG\w+)|Signal \d+ \((SIG\w+)\) received by PID|exited on signal (\d+)|exits with return code = -(\d+)|^(?:\S+: line \d+:)?\s*(?:\d+ )?(Killed|Terminated|Hangup)(?:\s{2,}|$)`)
+	exited  = pattern.Of(`exitcode\s*:\s*([1-9]\d*) \(pid|failed \(exitcode: ([1-9]\d*)\)|terminated with exit code ([1-9]\d*)|returned non-zero exit status ([1-9]\d*)|exits with return code = ([1-9]\d*)`)
+	got     = pattern.Of(`SignalException: Process \d+ got signal: (\d+)|Received (\d+) death signal, shutting down|Received Signals\.(SIG\w+) death signal|Sending process \d+ closing signal (SIGHUP|SIGINT)`)
+	root    = pattern.Of(`(?:^|\s)rank\s*: (\d+) \(local_rank`)
+)
+
+func launchOf(lines []Line) Launch {
+	var n Launch
+	for i := len(lines) - 1; i >= 0; i-- {
+		l := lines[i].Text
+		if m := endedBy.Groups(l); m != nil && n.Signal == "" {
+			n.Signal, n.Line = signalOf(m[1:]), l
+		}
+		if m := exited.Groups(l); m != nil && n.Exit == 0 {
+			n.Exit, _ = strconv.Atoi(strings.Join(m[1:], ""))
+		}
+		if m := got.Groups(l); m != nil && n.Received == "" {
+			n.Received = signalOf(m[1:])
+			if n.Line == "" {
+				n.Line = l
+			}
+		}
+		if m := root.Groups(l); m != nil && n.Rank == "" {
+			n.Rank = m[1]
+		}
+	}
+	return n
+}
+
+// words are how a shell tells of a signal.
+var words = map[string]string{"Killed": "SIGKILL", "Terminated": "SIGTERM", "Hangup": "SIGHUP"}
+
+func signalOf(groups []string) string {
+	for _, g := range groups {
+		if g == "" {
+			continue
+		}
+		if n, err := strconv.Atoi(g); err == nil {
+			return SignalName(n)
+		}
+		if w := words[g]; w != "" {
+			return w
+		}
+		return g
+	}
+	return ""
+}

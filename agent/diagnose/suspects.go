@@ -1,0 +1,73 @@
+package diagnose
+
+import (
+	"slices"
+
+	"github.com/vision-platform/trainer-agent/agent/diagnose/logtext"
+	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
+)
+
+var (
+	// wrappers carry another process's failure and say nothing of its cause.
+	wrappers = pattern.Of(`(?:^|\.)(ChildFailedError|CalledProcessError|ProcessRaisedException|SignalException|ProcessExitedException|SystemExit|Exit|(?:Base)?ExceptionGroup)$`)
+	reports  = pattern.Of(`is detected by the operating system`) // Paddle's words for a signal
+
+	// losses are what a process says that lost its partner: another one tells the
+	// cause, when any does.
+	losses = pattern.Of(`DistBackendError|ncclRemoteError|remote process exited|NCCL communicator was aborted|Connection (?:reset|closed) by peer|ConnectionResetError|BrokenPipeError|DataLoader worker \(pid\(?s?\)?|DistNetworkError|Connection reset|^EOFError$|^EOFError: Ran out of input|monitoredBarrier|Watchdog caught|background workers are no longer alive|BrokenProcessPool`)
+	// A broken connection of these libraries leads out of the job, not to a partner.
+	outward = pattern.Of(`urllib|/requests/|requests\.exceptions|http[/.]client|httpx|httpcore|aiohttp|botocore|ssl\.py|huggingface_hub|smtplib|paramiko|grpc`)
+
+	interrupts = pattern.Of(`^KeyboardInterrupt`)
+)
+
+func wraps(x logtext.Exception) bool { return wrappers.Match(x.Kind) || reports.Match(x.Message) }
+
+// lost: the exception says only that another process of the job is gone.
+func lost(x logtext.Exception) bool {
+	return losses.Match(x.Text()) && !outward.Match(x.Text()+"\n"+x.Stack())
+}
+
+func interrupted(x logtext.Exception) bool { return interrupts.Match(x.Kind) }
+
+// suspects are the exceptions that may have ended the run, the likeliest first: of
+// each process the last that it did not survive. Those of processes that lost their
+// partner come later, those of threads and destructors last.
+func suspects(log logtext.Log, patience logtext.Patience) []logtext.Exception {
+	var causes, partners, asides []logtext.Exception
+	told := map[string]bool{} // processes whose cause is found
+	for _, x := range slices.Backward(log.Exceptions) {
+		switch {
+		case wraps(x), log.Survived(x, patience):
+		case x.Aside:
+			asides = append(asides, x)
+		case lost(x), interrupted(x):
+			partners = append(partners, x)
+		case !told[x.Process]:
+			told[x.Process] = true
+			causes = append(causes, x)
+		}
+	}
+	slices.Reverse(causes) // what failed first drew the others with it
+	blamed(causes, log.Launch.Rank)
+	return slices.Concat(causes, partners, asides)
+}
+
+// blamed puts the rank first that the launcher saw fail first.
+func blamed(causes []logtext.Exception, rank string) {
+	if rank == "" {
+		return
+	}
+	slices.SortStableFunc(causes, func(a, b logtext.Exception) int {
+		return ofRank(b, rank) - ofRank(a, rank)
+	})
+}
+
+func ofRank(x logtext.Exception, rank string) int {
+	for _, name := range []string{"rank", "default", "trainer"} {
+		if x.Process == name+rank {
+			return 1
+		}
+	}
+	return 0
+}
