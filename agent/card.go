@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/telemetry"
 	"github.com/vision-platform/trainer-agent/agent/ui"
@@ -121,11 +122,11 @@ func objectLines(all []contract.Artifact) (lines []string) {
 
 // masked takes secrets out of what others may have written into the card.
 func (j *job) masked(c ui.Card) ui.Card {
-	secrets := j.cfg.Secrets()
+	secrets := redact.New(j.cfg.Secrets())
 	for i, s := range c.Sections {
 		c.Sections[i].Lines = slices.Clone(s.Lines)
 		for k, line := range s.Lines {
-			c.Sections[i].Lines[k] = telemetry.Mask(line, secrets)
+			c.Sections[i].Lines[k] = secrets.String(line)
 		}
 	}
 	return c

@@ -6,13 +6,14 @@ import (
 	"io"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 	"github.com/vision-platform/trainer-agent/agent/process/output"
 )
 
 // childOutput is where the child's output goes: masked, then byte by byte to our
 // own stdout, and line by line to training.log and to the tail for the diagnosis.
 type childOutput struct {
-	masker    *output.Masker
+	masker    *redact.Writer
 	console   *output.Queue
 	collapser *output.Collapser
 	tail      *output.Tail
@@ -24,7 +25,7 @@ type childOutput struct {
 func newChildOutput(console, log io.Writer, secrets []string, alive func()) *childOutput {
 	o := &childOutput{console: output.NewQueue(console, output.DefaultQueue), tail: output.NewTail(output.DefaultTail), alive: alive}
 	o.collapser = output.NewCollapser(io.MultiWriter(log, o.tail), output.DefaultMaxLine)
-	o.masker = output.NewMasker(fanout{o.console, o.collapser}, secrets)
+	o.masker = redact.New(secrets).Writer(fanout{o.console, o.collapser})
 	return o
 }
 

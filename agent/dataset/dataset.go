@@ -23,6 +23,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
 	"github.com/vision-platform/trainer-agent/agent/dataset/ziptree"
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -118,7 +119,7 @@ func newFetcher(store objects, req Request) *fetcher {
 		req.Space = freeSpace
 	}
 	if req.BootID == nil {
-		req.BootID = bootID
+		req.BootID = host.BootID
 	}
 	if req.Limits == (ziptree.Limits{}) {
 		req.Limits = DefaultLimits
@@ -174,42 +175,14 @@ func (f *fetcher) local(ctx context.Context) (Dataset, error) {
 	return f.localZip(ctx, path, fi)
 }
 
-// keep returns the cache to use: the node's, or the job's own folder as one.
-func (f *fetcher) keep() (shared, own *cache.Cache) {
+// keeper uses the node's cache, or the job's own folder as one.
+func (f *fetcher) keeper() *keeper {
 	boot := f.BootID()
-	own = &cache.Cache{Dir: f.Dir, BootID: boot, Log: f.Log}
-	if f.CacheDir == "" {
-		return nil, own
+	k := &keeper{own: &cache.Cache{Dir: f.Dir, BootID: boot, Log: f.Log}, meter: f.meter, log: f.Log}
+	if f.CacheDir != "" {
+		k.shared = &cache.Cache{Dir: f.CacheDir, MaxBytes: f.CacheMaxBytes, Sealed: true, BootID: boot, Log: f.Log}
 	}
-	return &cache.Cache{Dir: f.CacheDir, MaxBytes: f.CacheMaxBytes, Sealed: true, BootID: boot, Log: f.Log}, own
-}
-
-// filler fetches into the folder data of the cache that called it.
-type filler func(ctx context.Context, c *cache.Cache, data string) (cache.Contents, error)
-
-// acquire gets the entry out of the cache, or fills it.
-func (f *fetcher) acquire(ctx context.Context, id string, fill filler) (*cache.Entry, error) {
-	shared, own := f.keep()
-	if shared != nil {
-		entry, err := f.acquireIn(ctx, shared, id, fill)
-		if !errors.Is(err, cache.ErrDamagedInUse) {
-			return entry, err
-		}
-		f.Log.Warn("fetching a copy of its own for this job", "reason", err)
-	}
-	entry, err := f.acquireIn(ctx, own, id, fill)
-	if err == nil {
-		err = own.Only(id)
-	}
-	return entry, err
-}
-
-func (f *fetcher) acquireIn(ctx context.Context, c *cache.Cache, id string, fill filler) (*cache.Entry, error) {
-	inside := func(ctx context.Context, data string) (cache.Contents, error) {
-		defer f.meter.start(c.ProgressFile(id))()
-		return fill(ctx, c, data)
-	}
-	return c.Acquire(ctx, id, inside, func() { f.meter.relay(c.ProgressFile(id)) })
+	return k
 }
 
 // workers is how many transfers run at once: a few a core while inflating and

@@ -5,9 +5,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -18,15 +16,8 @@ type Space struct {
 }
 
 func freeSpace(dir string) (Space, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return Space{}, fmt.Errorf("asking for the free space of %s: %w", dir, err)
-	}
-	s := Space{Bytes: int64(st.Bavail) * int64(st.Bsize), Files: int64(st.Ffree)} //nolint:unconvert // the types differ between platforms
-	if st.Files == 0 {
-		s.Files = -1
-	}
-	return s, nil
+	v, err := host.Statfs(dir)
+	return Space{Bytes: v.Free, Files: v.Inodes}, err
 }
 
 // halfBlock is what a file wastes in its last block of 4 KiB on average.
@@ -34,10 +25,11 @@ const halfBlock = 2048
 
 // makeRoom compares what will be written into data with what is free, after the
 // cache has given up what it can, and fails before the first byte.
-func (f *fetcher) makeRoom(c *cache.Cache, id, data string, size, files int64) error {
+func (f *fetcher) makeRoom(fill *filling, size, files int64) error {
+	data := fill.Data
 	present, presentFiles := written(data)
 	need := max(0, size+files*halfBlock-present)
-	free, err := room(c, id, data, need, f.Space)
+	free, err := fill.room(need, f.Space)
 	if err != nil {
 		return err
 	}
@@ -54,14 +46,14 @@ func (f *fetcher) makeRoom(c *cache.Cache, id, data string, size, files int64) e
 
 // room lets the cache give up what it can for an entry that needs so many bytes
 // more, and returns what is free then.
-func room(c *cache.Cache, id, data string, need int64, space func(string) (Space, error)) (Space, error) {
-	if err := c.MakeRoom(id, need); err != nil {
+func (f *filling) room(need int64, space func(string) (Space, error)) (Space, error) {
+	if err := f.cache.MakeRoom(f.id, need); err != nil {
 		return Space{}, fmt.Errorf("making room in the cache: %w", err)
 	}
-	free, err := space(data)
-	if err == nil && free.Bytes < need && c.Sealed {
-		c.Free(id, need-free.Bytes)
-		free, err = space(data)
+	free, err := space(f.Data)
+	if err == nil && free.Bytes < need && f.cache.Sealed {
+		f.cache.Free(f.id, need-free.Bytes)
+		free, err = space(f.Data)
 	}
 	return free, err
 }

@@ -38,12 +38,13 @@ func (f *fetcher) prefix(ctx context.Context) (Dataset, error) {
 		return Dataset{}, err
 	}
 	id := l.hash()
-	entry, err := f.acquire(ctx, cache.ID(uri, id), func(ctx context.Context, c *cache.Cache, data string) (cache.Contents, error) {
-		if err := f.fetchItems(ctx, c, cache.ID(uri, id), data, l); err != nil {
-			return cache.Contents{}, err
-		}
-		return cache.Contents{Source: uri, Bytes: l.bytes, Files: int64(len(l.items)), Each: l.each}, nil
-	})
+	keeper := f.keeper()
+	entry, fill, err := keeper.begin(ctx, cache.ID(uri, id))
+	for fill != nil {
+		err = f.fetchItems(ctx, fill, l)
+		contents := cache.Contents{Source: uri, Bytes: l.bytes, Files: int64(len(l.items)), Each: l.each}
+		entry, fill, err = keeper.commit(ctx, fill, contents, err)
+	}
 	if err != nil {
 		return Dataset{}, err
 	}
@@ -62,14 +63,14 @@ func (l *listing) each(f func(string, int64, uint32) error) error {
 	return nil
 }
 
-func (f *fetcher) fetchItems(ctx context.Context, c *cache.Cache, id, data string, l *listing) error {
+func (f *fetcher) fetchItems(ctx context.Context, fill *filling, l *listing) error {
 	allow(int64(len(l.items)))
-	dest, resumed, err := tree.Create(data)
+	dest, resumed, err := tree.Create(fill.Data)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = dest.Close() }()
-	if err := f.makeRoom(c, id, data, l.bytes, int64(len(l.items))); err != nil {
+	if err := f.makeRoom(fill, l.bytes, int64(len(l.items))); err != nil {
 		return err
 	}
 	if err := dest.MakeDirs(l.dirs); err != nil {

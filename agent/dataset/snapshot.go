@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
+	"github.com/vision-platform/trainer-agent/agent/internal/atomicfile"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -60,20 +61,22 @@ func (f *fetcher) saveSnapshot(ctx context.Context, key string) (path, sum strin
 		return "", "", tree.Explain(dir, err)
 	}
 	path = filepath.Join(dir, url.PathEscape(f.SnapshotID)+".json")
-	out, err := os.CreateTemp(dir, ".incoming-*")
+	out, err := atomicfile.Create(path, 0o644)
 	if err != nil {
 		return "", "", tree.Explain(path, err)
 	}
-	defer func() { _ = os.Remove(out.Name()) }()
 	h := sha256.New()
-	_, err = io.Copy(io.MultiWriter(out, h), r)
-	if err := errors.Join(err, out.Chmod(0o644), out.Close()); err != nil {
-		if _, failure := errors.AsType[*contract.Failure](err); failure || ctx.Err() != nil {
-			return "", "", err
-		}
-		return "", "", tree.Explain(path, err)
+	if _, err = io.Copy(io.MultiWriter(out, h), r); err == nil {
+		err = out.Commit()
 	}
-	return path, hex.EncodeToString(h.Sum(nil)), tree.Explain(path, os.Rename(out.Name(), path))
+	if err == nil {
+		return path, hex.EncodeToString(h.Sum(nil)), nil
+	}
+	_ = out.Abort()
+	if _, failure := errors.AsType[*contract.Failure](err); failure || ctx.Err() != nil {
+		return "", "", err
+	}
+	return "", "", tree.Explain(path, err)
 }
 
 // missing counts under both readings of file_name, relative to images/ and to

@@ -16,6 +16,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -97,7 +98,7 @@ func (r WeightsRequest) withDefaults() WeightsRequest {
 		r.Space = freeSpace
 	}
 	if r.BootID == nil {
-		r.BootID = bootID
+		r.BootID = host.BootID
 	}
 	return r
 }
@@ -150,35 +151,28 @@ func (w *weights) fetch(ctx context.Context) (Weights, error) {
 		return Weights{}, err
 	}
 	w.pinned = true
-	boot := w.BootID()
-	own := &cache.Cache{Dir: w.Dir, BootID: boot, Log: w.Log}
-	if w.CacheDir != "" && w.etag != "" {
-		shared := &cache.Cache{Dir: w.CacheDir, MaxBytes: w.CacheMaxBytes, Sealed: true, BootID: boot, Log: w.Log}
-		got, err := w.acquire(ctx, shared, cache.ID("weights", w.name(), w.etag))
-		if !errors.Is(err, cache.ErrDamagedInUse) {
-			return got, err
-		}
-		w.Log.Warn("fetching a copy of its own for this job", "reason", err)
-	}
-	version := w.etag
+	keeper, version := w.keeper(), w.etag
 	if version == "" {
 		version = fmt.Sprint(w.Now().UnixNano()) // never found again
 	}
-	id := cache.ID("weights", w.name(), version)
-	got, err := w.acquire(ctx, own, id)
-	if err == nil {
-		err = own.Only(id)
+	entry, fill, err := keeper.begin(ctx, cache.ID("weights", w.name(), version))
+	for fill != nil {
+		var contents cache.Contents
+		contents, err = w.download(ctx, fill)
+		entry, fill, err = keeper.commit(ctx, fill, contents, err)
 	}
-	return got, err
-}
-
-func (w *weights) acquire(ctx context.Context, c *cache.Cache, id string) (Weights, error) {
-	entry, err := c.Acquire(ctx, id, func(ctx context.Context, data string) (cache.Contents, error) {
-		defer w.meter.start(c.ProgressFile(id))()
-		return w.download(ctx, c, id, data)
-	}, func() { w.meter.relay(c.ProgressFile(id)) })
 	if err != nil {
 		return Weights{}, err
 	}
 	return Weights{Path: filepath.Join(entry.Dir, w.base()), Cached: !entry.Fresh, entry: entry}, nil
+}
+
+// keeper uses the node's cache for weights that have a version.
+func (w *weights) keeper() *keeper {
+	boot := w.BootID()
+	k := &keeper{own: &cache.Cache{Dir: w.Dir, BootID: boot, Log: w.Log}, meter: w.meter, log: w.Log}
+	if w.CacheDir != "" && w.etag != "" {
+		k.shared = &cache.Cache{Dir: w.CacheDir, MaxBytes: w.CacheMaxBytes, Sealed: true, BootID: boot, Log: w.Log}
+	}
+	return k
 }

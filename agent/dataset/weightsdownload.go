@@ -144,17 +144,18 @@ func (w *weights) sameVersion(h http.Header) bool {
 }
 
 // download fills the entry's folder.
-func (w *weights) download(ctx context.Context, c *cache.Cache, id, data string) (cache.Contents, error) {
+func (w *weights) download(ctx context.Context, fill *filling) (cache.Contents, error) {
+	data := fill.Data
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return cache.Contents{}, tree.Explain(data, err)
 	}
 	need := max(0, w.size)
-	free, err := room(c, id, data, need, w.Space)
+	free, err := fill.room(need, w.Space)
 	if err != nil {
 		return cache.Contents{}, err
 	}
 	if need > free.Bytes {
-		return cache.Contents{}, contract.Failf(contract.CodeDiskFull, "the weights need %s in %s, and %s is free", human(need), c.Dir, human(free.Bytes)).
+		return cache.Contents{}, contract.Failf(contract.CodeDiskFull, "the weights need %s in %s, and %s is free", human(need), fill.cache.Dir, human(free.Bytes)).
 			WithHint("Give the workspace a larger volume.")
 	}
 	path := filepath.Join(data, w.base())

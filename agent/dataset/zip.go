@@ -50,21 +50,22 @@ func (f *fetcher) localZip(ctx context.Context, path string, fi fs.FileInfo) (Da
 }
 
 func (f *fetcher) unpack(ctx context.Context, id string, src ziptree.Source) (Dataset, error) {
-	junk := 0
-	entry, err := f.acquire(ctx, id, func(ctx context.Context, c *cache.Cache, data string) (cache.Contents, error) {
-		d, err := f.extract(ctx, c, id, data, src)
-		if errors.Is(err, contract.ErrNoRanges) {
-			f.Log.Warn("the store does not serve ranges; the archive is stored first", "archive", src.String())
-			d, err = f.extractStored(ctx, c, id, data, src)
+	var d *ziptree.Directory
+	keeper := f.keeper()
+	entry, fill, err := keeper.begin(ctx, id)
+	for fill != nil {
+		var contents cache.Contents
+		if d, err = f.extractInto(ctx, fill, src); err == nil {
+			contents = cache.Contents{Source: src.String(), Bytes: d.Bytes, Files: int64(d.Files()), Each: d.Each}
 		}
-		if err != nil {
-			return cache.Contents{}, err
-		}
-		junk = d.Junk
-		return cache.Contents{Source: src.String(), Bytes: d.Bytes, Files: int64(d.Files()), Each: d.Each}, nil
-	})
+		entry, fill, err = keeper.commit(ctx, fill, contents, err)
+	}
 	if err != nil {
 		return Dataset{}, err
+	}
+	junk := 0
+	if d != nil {
+		junk = d.Junk
 	}
 	return Dataset{
 		Dir: unwrap(entry.Dir), Files: entry.Files, Bytes: entry.Bytes,
@@ -72,18 +73,27 @@ func (f *fetcher) unpack(ctx context.Context, id string, src ziptree.Source) (Da
 	}, nil
 }
 
-func (f *fetcher) extract(ctx context.Context, c *cache.Cache, id, data string, src ziptree.Source) (*ziptree.Directory, error) {
+func (f *fetcher) extractInto(ctx context.Context, fill *filling, src ziptree.Source) (*ziptree.Directory, error) {
+	d, err := f.extract(ctx, fill, src)
+	if errors.Is(err, contract.ErrNoRanges) {
+		f.Log.Warn("the store does not serve ranges; the archive is stored first", "archive", src.String())
+		d, err = f.extractStored(ctx, fill, src)
+	}
+	return d, err
+}
+
+func (f *fetcher) extract(ctx context.Context, fill *filling, src ziptree.Source) (*ziptree.Directory, error) {
 	d, err := ziptree.ReadDirectory(ctx, src, f.Limits)
 	if err != nil {
 		return nil, err
 	}
 	allow(int64(d.Files()))
-	dest, resumed, err := tree.Create(data)
+	dest, resumed, err := tree.Create(fill.Data)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = dest.Close() }()
-	if err := f.makeRoom(c, id, data, d.Bytes, int64(d.Files())); err != nil {
+	if err := f.makeRoom(fill, d.Bytes, int64(d.Files())); err != nil {
 		return nil, err
 	}
 	if err := dest.MakeDirs(d.Dirs()); err != nil {
@@ -95,14 +105,14 @@ func (f *fetcher) extract(ctx context.Context, c *cache.Cache, id, data string, 
 
 // extractStored is for servers without ranges: the archive is stored beside the
 // folder, unpacked and removed.
-func (f *fetcher) extractStored(ctx context.Context, c *cache.Cache, id, data string, src ziptree.Source) (*ziptree.Directory, error) {
-	if err := os.MkdirAll(data, 0o755); err != nil {
-		return nil, tree.Explain(data, err)
+func (f *fetcher) extractStored(ctx context.Context, fill *filling, src ziptree.Source) (*ziptree.Directory, error) {
+	if err := os.MkdirAll(fill.Data, 0o755); err != nil {
+		return nil, tree.Explain(fill.Data, err)
 	}
-	if err := f.makeRoom(c, id, data, src.Size(), 1); err != nil {
+	if err := f.makeRoom(fill, src.Size(), 1); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(filepath.Dir(data), "object.zip")
+	path := filepath.Join(filepath.Dir(fill.Data), "object.zip")
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, tree.Explain(path, err)
@@ -120,7 +130,7 @@ func (f *fetcher) extractStored(ctx context.Context, c *cache.Cache, id, data st
 	if err := errors.Join(err, r.Close()); err != nil {
 		return nil, tree.Explain(path, err)
 	}
-	return f.extract(ctx, c, id, data, ziptree.FromReaderAt(file, src.Size(), src.String()))
+	return f.extract(ctx, fill, ziptree.FromReaderAt(file, src.Size(), src.String()))
 }
 
 type progressWriter struct{ p *tree.Progress }

@@ -1,11 +1,11 @@
 package telemetry
 
 import (
-	"bytes"
 	"io"
 	"log/slog"
-	"strings"
 	"sync"
+
+	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 )
 
 // LogOptions says how log lines look.
@@ -42,7 +42,7 @@ func (o LogOptions) level() (level slog.Level) {
 // NewLogger returns a logger whose every line carries job_id and trace_id.
 func NewLogger(w io.Writer, o LogOptions) *slog.Logger {
 	level := o.level()
-	w = &maskingLines{w: w, secrets: maskable(o.Secrets)}
+	w = &redacted{w: w, secrets: redact.New(o.Secrets), json: o.Handler == nil && o.Format != "text"}
 	if o.Handler != nil {
 		return slog.New(o.Handler(w, level))
 	}
@@ -61,41 +61,24 @@ func plainLevel(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// Mask replaces the secrets in a text.
-func Mask(text string, secrets []string) string {
-	for _, s := range maskable(secrets) {
-		text = strings.ReplaceAll(text, string(s), "***")
-	}
-	return text
-}
-
-// maskingLines replaces secrets. slog writes each record in one Write, so a
-// secret is never split between two.
-type maskingLines struct {
+// redacted takes the secrets out of each line. slog writes each record in one
+// Write, so a secret is never split between two.
+type redacted struct {
 	mu      sync.Mutex
 	w       io.Writer
-	secrets [][]byte
+	secrets *redact.Redactor
+	json    bool // lines are JSON and stay so
 }
 
-func (m *maskingLines) Write(p []byte) (int, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	out := p
-	for _, s := range m.secrets {
-		out = bytes.ReplaceAll(out, s, []byte("***"))
+func (r *redacted) Write(line []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clean := r.secrets.Bytes
+	if r.json {
+		clean = r.secrets.JSON
 	}
-	if _, err := m.w.Write(out); err != nil {
+	if _, err := r.w.Write(clean(line)); err != nil {
 		return 0, err
 	}
-	return len(p), nil
-}
-
-// A secret of one or two letters would turn every text to asterisks.
-func maskable(secrets []string) (list [][]byte) {
-	for _, s := range secrets {
-		if len(s) >= 4 {
-			list = append(list, []byte(s))
-		}
-	}
-	return list
+	return len(line), nil
 }

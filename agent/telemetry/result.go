@@ -7,10 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/atomicfile"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// TerminationLog is where Kubernetes looks for a container's last words.
+// TerminationLog is where Kubernetes looks for a container's termination message.
 const TerminationLog = "/dev/termination-log"
 
 // maxTermination is what the kubelet reads of it.
@@ -23,20 +24,16 @@ func WriteResult(path string, r contract.Result) ([]byte, error) {
 		return nil, fmt.Errorf("encoding the result: %w", err)
 	}
 	b = append(b, '\n')
-	partial := path + ".partial"
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return b, fmt.Errorf("writing the result: %w", err)
 	}
-	if err := os.WriteFile(partial, b, 0o644); err != nil {
-		return b, fmt.Errorf("writing the result: %w", err)
-	}
-	if err := os.Rename(partial, path); err != nil {
+	if err := atomicfile.Write(path, b, 0o644); err != nil {
 		return b, fmt.Errorf("writing the result: %w", err)
 	}
 	return b, nil
 }
 
-// WriteTermination leaves the last words at path if the file is there (the
+// WriteTermination leaves the termination message at path if the file is there (the
 // kubelet makes it); elsewhere it does nothing.
 func WriteTermination(path string, r contract.Result) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)

@@ -62,9 +62,41 @@ func noFill(context.Context, string) (Contents, error) {
 	return Contents{}, errors.New("filled though it should be there")
 }
 
-func acquire(t *testing.T, c *Cache, id string, fill Fill) *Entry {
+// filler fetches into the folder data.
+type filler func(ctx context.Context, data string) (Contents, error)
+
+// get takes the entry out of the cache or fills it, as every user of it does.
+func get(ctx context.Context, c *Cache, id string, fetch filler, waiting func()) (*Entry, error) {
+	for damaged := 0; damaged < 5; {
+		entry, fill, err := c.Begin(ctx, id)
+		for fill != nil {
+			contents, failed := fetch(ctx, fill.Data)
+			if failed != nil {
+				return nil, errors.Join(failed, fill.Abort())
+			}
+			if entry, err = fill.Commit(ctx, contents); !errors.Is(err, ErrForeign) {
+				fill = nil
+			}
+		}
+		switch {
+		case errors.Is(err, ErrDamagedInUse):
+			damaged++
+		case !errors.Is(err, ErrBusy):
+			return entry, err
+		}
+		if waiting != nil {
+			waiting()
+		}
+		if err := c.Wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return nil, ErrDamagedInUse
+}
+
+func acquire(t *testing.T, c *Cache, id string, fill filler) *Entry {
 	t.Helper()
-	e, err := c.Acquire(t.Context(), id, fill, nil)
+	e, err := get(t.Context(), c, id, fill, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +152,7 @@ func TestOneFillsWhileTheOthersWait(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {
-			e, err := c.Acquire(t.Context(), idA, fill, func() { waits.Add(1); once.Do(func() { close(waited) }) })
+			e, err := get(t.Context(), c, idA, fill, func() { waits.Add(1); once.Do(func() { close(waited) }) })
 			if err != nil {
 				t.Error(err)
 				return
@@ -138,7 +170,7 @@ func TestOneFillsWhileTheOthersWait(t *testing.T) {
 func TestFailedFillLeavesNoEntry(t *testing.T) {
 	c := open(t)
 	broken := errors.New("broken")
-	_, err := c.Acquire(t.Context(), idA, func(_ context.Context, data string) (Contents, error) {
+	_, err := get(t.Context(), c, idA, func(_ context.Context, data string) (Contents, error) {
 		return Contents{}, errors.Join(os.MkdirAll(data, 0o755), os.WriteFile(filepath.Join(data, "annotations.json"), []byte("{}"), 0o444), broken)
 	}, nil)
 	if !errors.Is(err, broken) {
@@ -208,7 +240,7 @@ func TestDamagedEntryInUseIsLeftAlone(t *testing.T) {
 	if err := errors.Join(unseal(c.Dir), os.Remove(filepath.Join(e.Dir, "images/a.jpg"))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Acquire(t.Context(), idA, noFill, nil); !errors.Is(err, ErrDamagedInUse) {
+	if _, err := get(t.Context(), c, idA, noFill, nil); !errors.Is(err, ErrDamagedInUse) {
 		t.Errorf("error %v", err)
 	}
 	release(t, e)
@@ -289,7 +321,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	filling, stopped := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		e, err := c.Acquire(t.Context(), idA, func(ctx context.Context, data string) (Contents, error) {
+		e, err := get(t.Context(), c, idA, func(ctx context.Context, data string) (Contents, error) {
 			close(filling)
 			<-stopped
 			return small.fill(ctx, data)
@@ -302,7 +334,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	})
 	<-filling
 	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := c.Acquire(ctx, idA, noFill, cancel); !errors.Is(err, context.Canceled) {
+	if _, err := get(ctx, c, idA, noFill, cancel); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	close(stopped)

@@ -38,6 +38,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
+	"github.com/vision-platform/trainer-agent/agent/internal/filelock"
 )
 
 // ErrDamagedInUse means that an entry is damaged, and cannot be mended because
@@ -70,7 +71,7 @@ type Entry struct {
 	Files int64
 	Fresh bool // filled by this call
 
-	lock *os.File
+	lock *filelock.Lock
 }
 
 // Close ends the use. The entry may be removed from then on.
@@ -80,7 +81,7 @@ func (e *Entry) Close() error {
 	}
 	lock := e.lock
 	e.lock = nil
-	return lock.Close()
+	return lock.Unlock()
 }
 
 // record is entry.json.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/vision-platform/trainer-agent/agent/internal/filelock"
 )
 
 // abandoned is how long a partial entry may lie before it counts as left behind.
@@ -141,14 +141,11 @@ func (c *Cache) sweep(keep string) error {
 // remove takes an entry away under its exclusive lock, and reports whether it
 // could: an entry in use stays.
 func (c *Cache) remove(id string, partial bool) bool {
-	lock, err := os.OpenFile(c.lockFile(id), os.O_RDWR|os.O_CREATE, 0o666)
+	lock, err := filelock.Try(c.lockFile(id))
 	if err != nil {
 		return false
 	}
-	defer func() { _ = lock.Close() }()
-	if !flock(lock, unix.LOCK_EX) {
-		return false
-	}
+	defer func() { _ = lock.Unlock() }()
 	from, trash := c.path(id), c.path(id+".trash-"+rand.Text())
 	if partial {
 		from = c.partial(id)
