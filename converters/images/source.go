@@ -120,7 +120,7 @@ func IsImage(name string) bool { return imageSuffixes[strings.ToLower(path.Ext(n
 var imageSuffixes = map[string]bool{
 	".jpg": true, ".jpeg": true, ".jpe": true, ".jfif": true, ".mpo": true, ".png": true, ".bmp": true,
 	".gif": true, ".tif": true, ".tiff": true, ".webp": true, ".heic": true, ".heif": true, ".avif": true,
-	".jp2": true, ".dng": true, ".pfm": true, ".ppm": true, ".pgm": true, ".svg": true,
+	".jp2": true, ".j2k": true, ".jpx": true, ".jpf": true, ".j2c": true, ".dib": true, ".dng": true, ".pfm": true, ".ppm": true, ".pgm": true, ".svg": true,
 }
 
 // reportUnlisted counts the images on disk that nobody names. More of them than of

@@ -196,12 +196,6 @@ var (
 	SizeDiffers = files.kind("size_differs", Warning,
 		"images have another size than the annotations say; the file counts",
 		"")
-	NoSize = files.kind("no_size", Error,
-		"images have no width and height, and their format's header cannot be read",
-		"Add width and height, or convert the files to JPEG or PNG.")
-	UnverifiedFormat = files.kind("unverified_format", Warning,
-		"files are HEIC, AVIF or JPEG 2000, which were not looked into",
-		"")
 	EXIFRotated = files.kind("exif_rotated", Info,
 		"images are displayed rotated (EXIF); their labels are taken to be in the displayed frame",
 		"")

@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -22,7 +24,7 @@ var decoding = semaphore.NewWeighted(MaxPixels)
 
 // reserve waits until there is room for the pixels of an image.
 func reserve(info Info) (release func(), err error) {
-	if info.Width*info.Height > MaxPixels {
+	if info.Width < 1 || info.Height < 1 || info.Width > MaxPixels/info.Height { // a product of both may overflow
 		return nil, fmt.Errorf("%w: %d x %d pixels are more than this agent decodes", ErrBroken, info.Width, info.Height)
 	}
 	n := int64(info.Width * info.Height)
@@ -39,7 +41,8 @@ var ErrUnsupported = errors.New("a variant of the format that is not decoded her
 func unsupported(err error) bool {
 	_, isJPEG := errors.AsType[jpeg.UnsupportedError](err)
 	_, isPNG := errors.AsType[png.UnsupportedError](err)
-	return isJPEG || isPNG || errors.Is(err, image.ErrFormat)
+	_, isTIFF := errors.AsType[tiff.UnsupportedError](err)
+	return isJPEG || isPNG || isTIFF || errors.Is(err, bmp.ErrUnsupported) || errors.Is(err, image.ErrFormat)
 }
 
 // Decode reads the pixels of a file (the first frame of an animation) as they
@@ -64,7 +67,7 @@ func decode(path string, info Info) (image.Image, error) {
 	}
 	defer func() { _ = f.Close() }()
 	im, _, err := image.Decode(f)
-	if unsupported(err) {
+	if unsupported(err) || err != nil && info.Variant != "" {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	if err != nil {

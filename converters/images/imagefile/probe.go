@@ -19,13 +19,10 @@ import (
 	// Formats whose header the standard decoders read.
 	_ "image/gif"
 
-	_ "golang.org/x/image/bmp"
-	_ "golang.org/x/image/tiff"
 	_ "golang.org/x/image/webp"
 )
 
-// The formats that Probe tells apart. HEIC, AVIF, JPEG 2000 and unknown content
-// have no size here.
+// The formats that Probe tells apart. Unknown content has no size.
 const (
 	JPEG    = "jpeg"
 	PNG     = "png"
@@ -47,7 +44,28 @@ type Info struct {
 	Orientation int  // EXIF, 1–8; 1 when there is none
 	Ends        bool // the file ends as its format should, as far as its header says; JPEG: with FF D9
 	Bytes       int64
+	Variant     string // what is unusual about it, in words that a message can use; empty for the usual
 }
+
+// The variants of formats that not every reader takes.
+const (
+	FloatPixels  = "floating-point pixels"
+	FloatColors  = "floating-point colours"
+	DeepPixels   = "32-bit pixels"
+	DeeperPixels = "64-bit pixels"
+	RareCompress = "compressed by LZMA or Zstandard"
+	WebPCompress = "compressed as WebP"
+	BigTIFF      = "BigTIFF"
+	BigTIFFMM    = "BigTIFF with the high byte first"
+	CMYK         = "CMYK"
+	OS2          = "OS/2 bitmap"
+	OS2Short     = "OS/2 bitmap with a short header"
+	HighColor    = "16-bit colours"
+	RunLength    = "run-length bitmap"
+	OddBitmap    = "bitmap of another compression"
+	TwelveBits   = "12-bit JPEG"
+	Animation    = "animation"
+)
 
 // ErrBroken wraps the errors of files that cannot be an image of their format.
 var ErrBroken = errors.New("the image is broken")
@@ -87,18 +105,32 @@ func probe(r io.ReaderAt, size int64) (Info, error) {
 	err = nil // a file shorter than the window
 	w.head = w.head[:n]
 	info := Info{Format: sniff(w.head), Orientation: 1, Ends: true, Bytes: size}
-	switch info.Format {
-	case JPEG:
-		err = w.jpeg(&info)
-	case PNG:
-		err = w.png(&info)
-	case GIF, BMP, TIFF, WebP:
-		err = w.other(&info)
+	if read := headers[info.Format]; read != nil {
+		err = read(w, &info)
 	}
 	if err == nil && info.Orientation >= 5 {
 		info.Width, info.Height = info.Height, info.Width
 	}
 	return info, err
+}
+
+// headers read the header of each format.
+var headers = map[string]func(*window, *Info) error{
+	JPEG: (*window).jpeg, PNG: (*window).png, BMP: (*window).bmp, TIFF: (*window).tiff,
+	GIF: (*window).other, WebP: (*window).other,
+	AVIF: (*window).heif, HEIC: (*window).heif, JP2: (*window).jp2,
+}
+
+// maxSide is the largest side that any format here can have, and that fits an int32.
+const maxSide = math.MaxInt32
+
+// sized fills in a width and height, or says that no image has them.
+func sized(info *Info, width, height int64) error {
+	if width < 1 || height < 1 || width > maxSide || height > maxSide {
+		return fmt.Errorf("%w: its header says %d x %d pixels", ErrBroken, width, height)
+	}
+	info.Width, info.Height = int(width), int(height)
+	return nil
 }
 
 // sniff tells the format from the first bytes.
@@ -115,14 +147,12 @@ func sniff(b []byte) string {
 		return GIF
 	case has(0, "BM"):
 		return BMP
-	case has(0, "II*\x00"), has(0, "MM\x00*"):
+	case has(0, "II*\x00"), has(0, "MM\x00*"), has(0, "II+\x00\x08\x00"), has(0, "MM\x00+\x00\x08"):
 		return TIFF
 	case has(0, "RIFF") && has(8, "WEBP"):
 		return WebP
-	case has(4, "ftypavif"), has(4, "ftypavis"):
-		return AVIF
-	case has(4, "ftyphei"), has(4, "ftyphev"), has(4, "ftypmif1"), has(4, "ftypmsf1"):
-		return HEIC
+	case has(4, "ftyp"):
+		return brand(b)
 	case has(0, "\x00\x00\x00\x0cjP  "), has(0, "\xff\x4f\xff\x51"):
 		return JP2
 	}
@@ -138,7 +168,7 @@ type window struct {
 
 // at returns n bytes at an offset, or nil past the end.
 func (w *window) at(offset int64, n int) []byte {
-	if offset < 0 || offset+int64(n) > w.size {
+	if offset < 0 || offset > w.size-int64(n) {
 		return nil
 	}
 	if offset+int64(n) <= int64(len(w.head)) {
@@ -154,46 +184,6 @@ func (w *window) at(offset int64, n int) []byte {
 // maxSegments bounds the walk through a file that consists of headers.
 const maxSegments = 4096
 
-// jpeg walks the segments up to the frame header.
-func (w *window) jpeg(info *Info) error {
-	tail := w.at(w.size-2, 2)
-	info.Ends = tail != nil && tail[0] == 0xff && tail[1] == 0xd9
-	at := int64(2)
-	for range maxSegments {
-		b := w.at(at, 4)
-		if b == nil || b[0] != 0xff {
-			return fmt.Errorf("%w: no JPEG frame header", ErrBroken)
-		}
-		marker := b[1]
-		switch {
-		case marker == 0xff: // fill byte
-			at++
-			continue
-		case marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8): // without a length
-			at += 2
-			continue
-		}
-		length := int64(binary.BigEndian.Uint16(b[2:]))
-		switch {
-		case marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc:
-			frame := w.at(at+4, 5)
-			if frame == nil {
-				return fmt.Errorf("%w: the JPEG ends in its header", ErrBroken)
-			}
-			info.Height, info.Width = int(binary.BigEndian.Uint16(frame[1:])), int(binary.BigEndian.Uint16(frame[3:]))
-			return nil
-		case marker == 0xe1 && length > 8:
-			if id := w.at(at+4, 6); id != nil && string(id) == "Exif\x00\x00" {
-				info.Orientation = orientation(io.NewSectionReader(w, at+10, length-8))
-			}
-		case marker == 0xd9 || marker == 0xda:
-			return fmt.Errorf("%w: no JPEG frame header", ErrBroken)
-		}
-		at += 2 + length
-	}
-	return fmt.Errorf("%w: no JPEG frame header", ErrBroken)
-}
-
 // ReadAt lets the EXIF reader look through the window.
 func (w *window) ReadAt(p []byte, offset int64) (int, error) {
 	b := w.at(offset, len(p))
@@ -203,52 +193,23 @@ func (w *window) ReadAt(p []byte, offset int64) (int, error) {
 	return copy(p, b), nil
 }
 
-// png walks the chunks up to the pixels.
-func (w *window) png(info *Info) error {
-	header := w.at(8, 16)
-	if header == nil || string(header[4:8]) != "IHDR" {
-		return fmt.Errorf("%w: no PNG header", ErrBroken)
-	}
-	info.Width = int(binary.BigEndian.Uint32(header[8:]))
-	info.Height = int(binary.BigEndian.Uint32(header[12:]))
-	tail := w.at(w.size-12, 12)
-	info.Ends = tail != nil && string(tail[4:8]) == "IEND"
-	at := int64(8)
-	for range maxSegments {
-		b := w.at(at, 8)
-		if b == nil || string(b[4:]) == "IDAT" {
-			break
-		}
-		length := int64(binary.BigEndian.Uint32(b))
-		if string(b[4:]) == "eXIf" {
-			info.Orientation = orientation(io.NewSectionReader(w, at+8, length))
-		}
-		at += 12 + length
-	}
-	return nil
-}
-
 // other leaves the header to the decoders of the standard library and x/image.
 func (w *window) other(info *Info) error {
 	config, _, err := image.DecodeConfig(io.NewSectionReader(w.r, 0, w.size))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBroken, err)
 	}
-	info.Width, info.Height = config.Width, config.Height
 	switch info.Format {
-	case TIFF:
-		whole := io.NewSectionReader(w.r, 0, w.size)
-		info.Orientation, info.Ends = orientation(whole), tiffEnds(whole, w.size)
 	case WebP:
+		if b := w.at(12, 9); b != nil && string(b[:4]) == "VP8X" && b[8]&2 != 0 {
+			info.Variant = Animation
+		}
 		info.Orientation, info.Ends = w.webpOrientation(), w.says(4)+8 <= w.size
-	case BMP:
-		said := w.says(2)
-		info.Ends = said > 0 && said <= w.size
 	case GIF:
 		tail := w.at(w.size-1, 1)
 		info.Ends = tail != nil && tail[0] == 0x3b
 	}
-	return nil
+	return sized(info, int64(config.Width), int64(config.Height))
 }
 
 // says is the length of the file that stands in its header at an offset.

@@ -104,27 +104,25 @@ func TestProbe(t *testing.T) {
 		content []byte
 		want    Info
 	}{
-		{"JPEG", plain, Info{JPEG, 40, 30, 1, true, 0}},
-		{"JPEG, orientation 6, Motorola", turned(plain, binary.BigEndian, 6), Info{JPEG, 30, 40, 6, true, 0}},
-		{"JPEG, orientation 8, Intel", turned(plain, binary.LittleEndian, 8), Info{JPEG, 30, 40, 8, true, 0}},
-		{"JPEG, orientation 3", turned(plain, binary.BigEndian, 3), Info{JPEG, 40, 30, 3, true, 0}},
-		{"JPEG, orientation 9 is none", turned(plain, binary.BigEndian, 9), Info{JPEG, 40, 30, 1, true, 0}},
-		{"JPEG with a trailer", append(bytes.Clone(plain), 0, 0), Info{JPEG, 40, 30, 1, false, 0}},
-		{"JPEG with a far header", far, Info{JPEG, 40, 30, 1, true, 0}},
-		{"PNG", pngFile, Info{PNG, 40, 30, 1, true, 0}},
-		{"PNG with EXIF", withEXIF, Info{PNG, 30, 40, 6, true, 0}},
-		{"PNG without its end", pngFile[:len(pngFile)-12], Info{PNG, 40, 30, 1, false, 0}},
-		{"GIF", encode(t, GIF, 40, 30), Info{GIF, 40, 30, 1, true, 0}},
-		{"BMP", encode(t, BMP, 40, 30), Info{BMP, 40, 30, 1, true, 0}},
-		{"TIFF", encode(t, TIFF, 40, 30), Info{TIFF, 40, 30, 1, true, 0}},
-		{"GIF without its end", encode(t, GIF, 40, 30)[:900], Info{GIF, 40, 30, 1, false, 0}},
-		{"BMP without its end", encode(t, BMP, 40, 30)[:2000], Info{BMP, 40, 30, 1, false, 0}},
-		{"TIFF of strips without its end", cutStrips(t), Info{TIFF, 40, 30, 1, false, 0}},
-		{"WebP", webp, Info{WebP, 1, 1, 1, true, 0}},
-		{"WebP without its end", webp[:30], Info{WebP, 1, 1, 1, false, 0}},
-		{"HEIC", []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00"), Info{HEIC, 0, 0, 1, true, 0}},
-		{"AVIF", []byte("\x00\x00\x00\x18ftypavif\x00\x00\x00\x00"), Info{AVIF, 0, 0, 1, true, 0}},
-		{"text", []byte("hello"), Info{Unknown, 0, 0, 1, true, 0}},
+		{"JPEG", plain, Info{JPEG, 40, 30, 1, true, 0, ""}},
+		{"JPEG, orientation 6, Motorola", turned(plain, binary.BigEndian, 6), Info{JPEG, 30, 40, 6, true, 0, ""}},
+		{"JPEG, orientation 8, Intel", turned(plain, binary.LittleEndian, 8), Info{JPEG, 30, 40, 8, true, 0, ""}},
+		{"JPEG, orientation 3", turned(plain, binary.BigEndian, 3), Info{JPEG, 40, 30, 3, true, 0, ""}},
+		{"JPEG, orientation 9 is none", turned(plain, binary.BigEndian, 9), Info{JPEG, 40, 30, 1, true, 0, ""}},
+		{"JPEG with a trailer", append(bytes.Clone(plain), 0, 0), Info{JPEG, 40, 30, 1, false, 0, ""}},
+		{"JPEG with a far header", far, Info{JPEG, 40, 30, 1, true, 0, ""}},
+		{"PNG", pngFile, Info{PNG, 40, 30, 1, true, 0, ""}},
+		{"PNG with EXIF", withEXIF, Info{PNG, 30, 40, 6, true, 0, ""}},
+		{"PNG without its end", pngFile[:len(pngFile)-12], Info{PNG, 40, 30, 1, false, 0, ""}},
+		{"GIF", encode(t, GIF, 40, 30), Info{GIF, 40, 30, 1, true, 0, ""}},
+		{"BMP", encode(t, BMP, 40, 30), Info{BMP, 40, 30, 1, true, 0, ""}},
+		{"TIFF", encode(t, TIFF, 40, 30), Info{TIFF, 40, 30, 1, true, 0, ""}},
+		{"GIF without its end", encode(t, GIF, 40, 30)[:900], Info{GIF, 40, 30, 1, false, 0, ""}},
+		{"BMP without its end", encode(t, BMP, 40, 30)[:2000], Info{BMP, 40, 30, 1, false, 0, ""}},
+		{"TIFF of strips without its end", cutStrips(t), Info{TIFF, 40, 30, 1, false, 0, ""}},
+		{"WebP", webp, Info{WebP, 1, 1, 1, true, 0, ""}},
+		{"WebP without its end", webp[:30], Info{WebP, 1, 1, 1, false, 0, ""}},
+		{"text", []byte("hello"), Info{Unknown, 0, 0, 1, true, 0, ""}},
 	} {
 		c.want.Bytes = int64(len(c.content))
 		if got, err := Probe(write(t, c.content)); err != nil || got != c.want {
@@ -163,6 +161,9 @@ func TestBrokenFilesAreErrors(t *testing.T) {
 	for name, content := range map[string][]byte{
 		"nothing": {}, "a JPEG's start": encode(t, JPEG, 40, 30)[:20], "a PNG's start": encode(t, PNG, 40, 30)[:20],
 		"GIF": []byte("GIF89a"), "TIFF": []byte("II*\x00\xff\xff\xff\xff"), "no frame": {0xff, 0xd8, 0xff, 0xd9},
+		"HEIC without boxes": []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00"), "AVIF without boxes": []byte("\x00\x00\x00\x18ftypavif\x00\x00\x00\x00"),
+		"JPEG 2000 without a header": []byte("\x00\x00\x00\x0cjP  \r\n\x87\n"), "a codestream's start": []byte("\xff\x4f\xff\x51\x00"), "BMP": []byte("BM123456"),
+		"BigTIFF": []byte("II+\x00\x08\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff"),
 	} {
 		if info, err := Probe(write(t, content)); !errors.Is(err, ErrBroken) {
 			t.Errorf("%s: %+v, %v", name, info, err)
@@ -265,10 +266,21 @@ func FuzzProbe(f *testing.F) {
 		f.Add(encode(f, format, 20, 20))
 	}
 	f.Add(webp)
+	more, _ := filepath.Glob("../../testdata/images/*")
+	for _, path := range more {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(content)
+	}
 	f.Add(turned(encode(f, JPEG, 20, 20), binary.LittleEndian, 6))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		info, err := probe(bytes.NewReader(content), int64(len(content)))
-		if err == nil && (info.Width < 0 || info.Height < 0 || info.Orientation < 1 || info.Orientation > 8) {
+		if err == nil && info.Format != Unknown && (info.Width < 1 || info.Height < 1) {
+			t.Fatalf("%+v", info)
+		}
+		if err == nil && (info.Orientation < 1 || info.Orientation > 8) {
 			t.Fatalf("%+v", info)
 		}
 	})

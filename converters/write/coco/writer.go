@@ -30,6 +30,10 @@ var Reader = plan.Reader{
 		imagefile.JPEG: true, imagefile.PNG: true, imagefile.BMP: true, imagefile.TIFF: true,
 		imagefile.WebP: true, imagefile.GIF: true, imagefile.AVIF: true, imagefile.JP2: true,
 	},
+	Unread: map[string]bool{
+		imagefile.FloatColors: true, imagefile.DeeperPixels: true, imagefile.WebPCompress: true, imagefile.BigTIFFMM: true,
+		imagefile.OS2Short: true, imagefile.OddBitmap: true, imagefile.TwelveBits: true,
+	},
 	Disputed: func(string, int) bool { return true },
 }
 

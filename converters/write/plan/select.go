@@ -13,6 +13,7 @@ import (
 // Reader is what is known of the program that will read the images.
 type Reader struct {
 	Formats map[string]bool // of content, that it reads
+	Unread  map[string]bool // variants of these formats that it does not read
 	MinSide int             // smaller images are dropped by it; 0 for none
 	// Disputed tells the EXIF orientations on which readers of the layout disagree
 	// with each other, or with themselves: those images are written upright. Nil
@@ -41,13 +42,16 @@ func (p *Plan) Select(ctx context.Context, files []images.File, r Reader) error 
 		case min(f.Width, f.Height) < r.MinSide:
 			p.Problems.Add(problem.ImageTooSmall, i, "%q is %dx%d", f.Rel, f.Width, f.Height)
 			continue
-		case f.Width*f.Height > maxOpened:
+		case f.Width > maxOpened/max(f.Height, 1): // a product of both may overflow
 			p.Problems.Add(problem.ImageTooLarge, i, "%q is %dx%d", f.Rel, f.Width, f.Height)
 			continue
-		case !r.Formats[f.Format] && !decodable[f.Format]:
-			p.Problems.Add(problem.UnreadableFormat, i, "%q is %s", f.Rel, f.Format)
+		case !r.reads(f) && !decodable[f.Format]:
+			p.Problems.Add(problem.UnreadableFormat, i, "%q is %s", f.Rel, formatOf(f))
 			continue
-		case !r.Formats[f.Format] || (r.disputed(f) && decodable[f.Format]):
+		case r.disputed(f) && !decodable[f.Format]:
+			p.Problems.Add(problem.UnreadableFormat, i, "%q is %s and turned when it is displayed", f.Rel, formatOf(f))
+			continue
+		case !r.reads(f) || r.disputed(f):
 			im.Mode = Convert
 		case f.Format == imagefile.JPEG && !f.Ends:
 			im.Mode = Copy
@@ -56,6 +60,17 @@ func (p *Plan) Select(ctx context.Context, files []images.File, r Reader) error 
 		p.Images = append(p.Images, im)
 	}
 	return p.verify(ctx, files, r)
+}
+
+// reads reports whether the reader takes the file as it is.
+func (r Reader) reads(f images.File) bool { return r.Formats[f.Format] && !r.Unread[f.Variant] }
+
+// formatOf says what a file is, in words.
+func formatOf(f images.File) string {
+	if f.Variant != "" {
+		return f.Format + " (" + f.Variant + ")"
+	}
+	return f.Format
 }
 
 func (r Reader) disputed(f images.File) bool {
@@ -87,15 +102,15 @@ func (p *Plan) verify(ctx context.Context, files []images.File, r Reader) error 
 		f := files[im.Index]
 		switch {
 		case errors.Is(wrong[i], imagefile.ErrUnsupported):
-			p.Problems.Add(problem.UnreadableFormat, im.Index, "%q: %v", f.Rel, wrong[i])
+			p.Problems.Add(problem.UnreadableFormat, im.Index, "%q is %s: %v", f.Rel, formatOf(f), wrong[i])
 			continue
 		case wrong[i] != nil:
 			p.Problems.Add(problem.BrokenImage, im.Index, "%q: %v", f.Rel, wrong[i])
 			continue
-		case im.Mode == Convert && r.Formats[f.Format]:
+		case im.Mode == Convert && r.reads(f):
 			p.Problems.Add(problem.OrientationBaked, im.Index, "%q", f.Rel)
 		case im.Mode == Convert:
-			p.Problems.Add(problem.ImageConverted, im.Index, "%q is %s", f.Rel, f.Format)
+			p.Problems.Add(problem.ImageConverted, im.Index, "%q is %s", f.Rel, formatOf(f))
 		}
 		kept = append(kept, im)
 	}

@@ -26,11 +26,18 @@ const ConfigName = "data.yaml"
 
 // Reader is what Ultralytics reads: it drops images with a side below 10 pixels
 // and disagrees with itself on EXIF orientations 5 and 7. Those of other formats
-// than JPEG are turned by some versions of OpenCV and Pillow and not by others.
+// than JPEG are turned by some versions of OpenCV and Pillow and not by others. It
+// looks at a file with Pillow and trains on what OpenCV makes of it, so both have to
+// read it; HEIC needs a package that its images do not have.
 var Reader = plan.Reader{
 	Formats: map[string]bool{
 		imagefile.JPEG: true, imagefile.PNG: true, imagefile.BMP: true, imagefile.TIFF: true,
-		imagefile.WebP: true, imagefile.HEIC: true, imagefile.AVIF: true, imagefile.JP2: true,
+		imagefile.WebP: true, imagefile.AVIF: true, imagefile.JP2: true,
+	},
+	Unread: map[string]bool{
+		imagefile.FloatPixels: true, imagefile.FloatColors: true, imagefile.DeepPixels: true, imagefile.DeeperPixels: true,
+		imagefile.RareCompress: true, imagefile.WebPCompress: true, imagefile.BigTIFFMM: true,
+		imagefile.OS2Short: true, imagefile.OddBitmap: true, imagefile.TwelveBits: true,
 	},
 	MinSide: 10,
 	Disputed: func(format string, orientation int) bool {
