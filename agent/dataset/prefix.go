@@ -33,7 +33,7 @@ func (f *fetcher) prefix(ctx context.Context) (Dataset, error) {
 			return Dataset{}, err
 		}
 	}
-	if err := l.finish(uri, f.Limits.MaxBytes); err != nil {
+	if err := l.finish(uri, f.Limits); err != nil {
 		return Dataset{}, err
 	}
 	id := l.hash()
@@ -69,7 +69,7 @@ func (f *fetcher) fetchItems(ctx context.Context, fill *filling, l *listing) err
 		return err
 	}
 	defer func() { _ = dest.Close() }()
-	if err := f.makeRoom(fill, l.bytes, int64(len(l.items))); err != nil {
+	if err := f.makeRoom(fill, l.bytes, int64(len(l.items))+l.folders); err != nil {
 		return err
 	}
 	if err := dest.MakeDirs(l.dirs); err != nil {
