@@ -15,6 +15,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/callbacks/relay"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
 	"github.com/vision-platform/trainer-agent/agent/config"
+	tracker "github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/monitor/gpu"
 	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
 	"github.com/vision-platform/trainer-agent/agent/process"
@@ -58,7 +59,8 @@ type job struct {
 	storeRetries atomic.Int64
 	sampler      *resources.Sampler
 	gpus         *gpu.Monitor
-	gpuLost      chan struct{} // closed when a GPU is no use any more
+	gpuLost      chan struct{}    // closed when a GPU is no use any more
+	history      *tracker.Tracker // of the watcher; set before it
 	watcher      atomic.Pointer[checkpoints.Watcher]
 	child        atomic.Pointer[process.Child]
 	pulse        *outbox.Pulse

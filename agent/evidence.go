@@ -21,7 +21,7 @@ func (j *job) evidence(o outcome, uploads checkpoints.Summary) diagnose.Evidence
 			Device: j.cfg.Device, BatchSize: j.cfg.BatchSize, NumWorkers: j.cfg.NumWorkers, ImageSize: j.cfg.ImageSize, LearningRate: j.cfg.LearningRate,
 			MaxTrainingTime: j.timeLimit(), HangTimeout: j.cfg.HangTimeout,
 		},
-		Nodes: j.nodeEvidence(o), LastEpoch: v.epoch, NaNEpochs: v.nan, Checkpoints: j.checkpointsSeen(uploads), ChildDone: saidDone(v.final),
+		Nodes: j.nodeEvidence(o), LastEpoch: v.epoch, NaNEpochs: v.nan, Checkpoints: j.checkpointsSeen(uploads), Torn: uploads.Torn(), Again: j.again(uploads), ChildDone: saidDone(v.final),
 	}
 	if j.output != nil {
 		e.LogTail = j.output.tail.Lines()
@@ -74,11 +74,21 @@ func readBounded(path string) string {
 
 // checkpointsSeen is 0 when the job left none, and -1 when nobody looked.
 func (j *job) checkpointsSeen(uploads checkpoints.Summary) int {
-	switch {
-	case j.watcher.Load() == nil:
+	if j.watcher.Load() == nil {
 		return -1
-	case uploads.CheckpointPath() != nil:
-		return 1 + len(uploads.Failed)
 	}
-	return len(uploads.Failed)
+	return uploads.Complete()
+}
+
+// again is what the job does when it is started again.
+func (j *job) again(uploads checkpoints.Summary) diagnose.Again {
+	switch {
+	case j.cfg.Resume == "off":
+		return diagnose.AgainStartsOver
+	case uploads.Next == checkpoints.NextResumes, j.watcher.Load() == nil && j.prepared.resume != "":
+		return diagnose.AgainResumes
+	case uploads.Next == checkpoints.NextStartsOver:
+		return diagnose.AgainStartsOver
+	}
+	return diagnose.AgainUnknown
 }

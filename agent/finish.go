@@ -102,8 +102,10 @@ func (j *job) finishUploads(ctx context.Context, o outcome, limit time.Duration)
 		ctx, release = j.hurry(ctx, j.cfg.StopGrace*4/10)
 		defer release()
 	}
+	// A script that was asked to stop and left by itself has written what it wanted to.
+	stopped := o.stop != diagnose.StopNone && o.status != nil && o.status.Signal == 0
 	clean := o.stop == diagnose.StopNone && o.status != nil && o.status.Success()
-	return watcher.Finish(ctx, checkpoints.FinishOptions{Clean: clean})
+	return watcher.Finish(ctx, checkpoints.FinishOptions{Clean: clean || stopped, Ended: o.ended})
 }
 
 // judge finds the one cause of the end, apart from what uploading came to: a job

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks/relay"
-	"github.com/vision-platform/trainer-agent/agent/checkpoints"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/resume"
 	"github.com/vision-platform/trainer-agent/agent/dataset"
 	"github.com/vision-platform/trainer-agent/agent/storage"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -20,9 +20,10 @@ import (
 type prepared struct {
 	dataset     *dataset.Dataset
 	converted   *converters.Prepared
-	weights     dataset.Weights // without a path when none were asked for
-	resume      string          // path of the checkpoint to continue from
-	resumeEpoch int             // completed epochs that it holds
+	weights     dataset.Weights         // without a path when none were asked for
+	resume      string                  // path of the checkpoint to continue from
+	resumeEpoch int                     // completed epochs that it holds
+	earlier     []contract.EpochMetrics // reported up to it
 	best        *relay.Best
 	checkpoint  string // path of an inference or export job's checkpoint
 	images      []string
@@ -188,7 +189,7 @@ func (j *job) findResume(ctx context.Context) error {
 	if j.cfg.Resume == "off" {
 		return nil
 	}
-	found, err := checkpoints.Resume(ctx, checkpoints.ResumeOptions{JobID: j.cfg.JobID, Store: j.store, Dir: j.ws.inputs()})
+	found, err := resume.Find(ctx, resume.Options{JobID: j.cfg.JobID, Store: j.store, Dir: j.ws.inputs()})
 	if err != nil {
 		return err
 	}
@@ -201,7 +202,7 @@ func (j *job) findResume(ctx context.Context) error {
 	if !found.Found() {
 		return nil
 	}
-	j.prepared.resume, j.prepared.resumeEpoch = found.Path, found.Epoch
+	j.prepared.resume, j.prepared.resumeEpoch, j.prepared.earlier = found.Path, found.Epoch, found.History
 	j.prepared.best = bestOf(found.History, j.cfg.PrimaryMetric, contract.MetricMode(j.cfg.PrimaryMetricMode))
 	j.progress.resumeAt(found.Epoch, found.History)
 	j.emit(contract.EventTrainingResumed, fmt.Sprintf("Training continues after epoch %d", found.Epoch),

@@ -16,6 +16,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/relay"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
+	tracker "github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/monitor/gpu"
 	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
 	"github.com/vision-platform/trainer-agent/agent/process"
@@ -188,6 +189,7 @@ func (j *job) heard(m contract.Message) {
 func (j *job) noted(m contract.Message) {
 	j.progress.observe(m)
 	if w := j.watcher.Load(); w != nil {
+		j.history.Observe(m)
 		w.Observe(m)
 		j.pulse.Observe(m)
 	}
@@ -219,11 +221,14 @@ func (j *job) openReader(ctx context.Context) error {
 
 // openWatcher watches OUTPUT_DIR.
 func (j *job) openWatcher(ctx context.Context) error {
+	j.history = tracker.NewTracker(tracker.TrackerOptions{Now: j.Now, Metric: j.cfg.PrimaryMetric, Mode: contract.MetricMode(j.cfg.PrimaryMetricMode)})
+	j.history.Resume(j.prepared.resumeEpoch, j.prepared.earlier)
 	o := checkpoints.Options{
 		Dir: j.ws.output(), JobID: j.cfg.JobID, Store: j.store, OutputPrefix: contract.OutputPrefix(j.cfg.Job),
-		Frequency: j.cfg.CheckpointFrequency, Keep: j.cfg.KeepCheckpoints, Concurrency: j.cfg.UploadConcurrency,
-		PrimaryMetric: j.cfg.PrimaryMetric, MetricMode: contract.MetricMode(j.cfg.PrimaryMetricMode),
-		FlushTimeout: j.cfg.FlushTimeout, Fresh: j.cfg.Resume == "off", ScratchDir: j.ws.scratch(), Now: j.Now, Log: j.log,
+		History:    j.history,
+		Retention:  checkpoints.Retention{Epochs: j.cfg.Epochs, Frequency: j.cfg.CheckpointFrequency, Keep: j.cfg.KeepCheckpoints, Fresh: j.cfg.Resume == "off"},
+		Pace:       checkpoints.Pace{Concurrency: j.cfg.UploadConcurrency, FlushTimeout: j.cfg.FlushTimeout},
+		ScratchDir: j.ws.scratch(), Now: j.Now, Log: j.log,
 		OnEvent: func(event contract.EventType, message string, data any) {
 			j.progress.alive()
 			j.emit(event, message, data)

@@ -163,18 +163,18 @@ func (b *bucket) history() []string {
 }
 
 func cutPrefix(key string) (string, bool) {
-	prefix := contract.CheckpointPrefix(job)
+	prefix := contract.CheckpointPrefix(jobID)
 	if len(key) < len(prefix) || key[:len(prefix)] != prefix {
 		return "", false
 	}
 	return key[len(prefix):], true
 }
 
-const job = "j1"
+const jobID = "j1"
 
 func (b *bucket) manifest(t *testing.T) contract.Manifest {
 	t.Helper()
-	data, err := b.get(contract.ManifestKey(job))
+	data, err := b.get(contract.ManifestKey(jobID))
 	if err != nil {
 		t.Fatalf("the manifest: %v", err)
 	}

@@ -1,6 +1,5 @@
 // Package checkpoints brings what a trainer writes below OUTPUT_DIR to the
-// bucket while it trains, whichever framework writes it and however it does so,
-// and brings the newest checkpoint back when a preempted job starts again.
+// bucket while it trains, whichever framework writes it and however it does so.
 //
 // It promises that only complete files become visible, once each, under the
 // names of section 5 of the contract, with their SHA-256 in a manifest that is
@@ -8,5 +7,10 @@
 // training process; and that whatever did not get up is named in the summary.
 //
 // It leaves moving the bytes to the store, telling the backend to the caller's
-// OnEvent, and putting a resumed checkpoint to use to the trainer.
+// OnEvent, and bringing a checkpoint back to its room resume.
+//
+// One loop owns everything (loop.go). A look at the disk (scan) makes the fleet of
+// checkpoints, each a state machine (checkpoint.go); the planner says where in the
+// bucket each belongs; the pool carries them there (upload); the keeper writes down
+// what is there (manifest).
 package checkpoints

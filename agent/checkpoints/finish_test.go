@@ -9,6 +9,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/internal/samples"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -16,13 +17,13 @@ func errQueue() error { return fsnotify.ErrEventOverflow }
 
 func TestAfterACrashWhatIsWholeGoesUpAndWhatIsTornIsNamed(t *testing.T) {
 	r := newRig(t, newBucket(), nil)
-	good := torchFile(t, 2<<20, 1, ultralyticsPickle(0))
-	rewrite(t, r.path("w/best.pt"), good)
-	rewrite(t, r.path("w/last.pt"), good[:1<<20]) // killed within write_bytes
-	rewrite(t, r.path("w/model.engine"), noise(1000, 1))
+	good := samples.Torch(t, 2<<20, 1, samples.UltralyticsPickle(0))
+	samples.Rewrite(t, r.path("w/best.pt"), good)
+	samples.Rewrite(t, r.path("w/last.pt"), good[:1<<20]) // killed within write_bytes
+	samples.Rewrite(t, r.path("w/model.engine"), samples.Noise(1000, 1))
 	s := r.finish(FinishOptions{Clean: false})
 	r.wantNames("best.pt")
-	want := []contract.ManifestFailed{{Name: "w/last.pt", Reason: reasonCut}, {Name: "w/model.engine", Reason: reasonUnknown}}
+	want := []contract.ManifestFailed{{Name: "w/last.pt", Reason: reasonCut(1 << 20)}, {Name: "w/model.engine", Reason: reasonUnknown}}
 	if !slices.Equal(s.Failed, want) || s.Failure() != nil {
 		t.Errorf("failed %+v, want %+v; failure %v", s.Failed, want, s.Failure())
 	}
@@ -34,7 +35,7 @@ func TestAfterACrashWhatIsWholeGoesUpAndWhatIsTornIsNamed(t *testing.T) {
 func TestAFileWithoutAnEndMarkThatWasQuietBeforeTheCrashGoesUp(t *testing.T) {
 	r := newRig(t, newBucket(), nil)
 	r.run()
-	rewrite(t, r.path("model.engine"), noise(1000, 1))
+	samples.Rewrite(t, r.path("model.engine"), samples.Noise(1000, 1))
 	r.awaitSaved("model.engine")
 	if s := r.finish(FinishOptions{Clean: false}); len(s.Failed) > 0 {
 		t.Errorf("%+v", s.Failed)
@@ -44,11 +45,11 @@ func TestAFileWithoutAnEndMarkThatWasQuietBeforeTheCrashGoesUp(t *testing.T) {
 func TestOutputsGoUpAtTheEndWithinTheirLimits(t *testing.T) {
 	r := newRig(t, newBucket(), func(o *Options) { o.Limits = Limits{Files: 4, FileBytes: 1000, TotalBytes: 1500} })
 	for name, size := range map[string]int{"train/results.csv": 100, "train/args.yaml": 200, "train/huge.mp4": 2000, "train/plot.png": 900, ".cache/x": 5} {
-		rewrite(t, r.path(name), noise(size, 1))
+		samples.Rewrite(t, r.path(name), samples.Noise(size, 1))
 	}
 	s := r.finish(FinishOptions{Clean: true})
 	r.wantNames("outputs/train/results.csv", "outputs/train/args.yaml", "outputs/train/plot.png")
-	if len(s.Artifacts) != 3 || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "train/huge.mp4") {
+	if len(s.Artifacts) != 1 || s.Artifacts[0].Name != "outputs/" || s.Artifacts[0].SizeBytes != 1200 || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "train/huge.mp4") {
 		t.Errorf("artifacts %+v, warnings %q", s.Artifacts, s.Warnings)
 	}
 	if m := r.bucket.manifest(t); len(m.Files) != 3 {
@@ -59,7 +60,7 @@ func TestOutputsGoUpAtTheEndWithinTheirLimits(t *testing.T) {
 func TestTooManyOutputsAreSaidSo(t *testing.T) {
 	r := newRig(t, newBucket(), func(o *Options) { o.Limits.Files = 3 })
 	for i := range 5 {
-		rewrite(t, r.path(fmt.Sprintf("%d.txt", i)), []byte("x"))
+		samples.Rewrite(t, r.path(fmt.Sprintf("%d.txt", i)), []byte("x"))
 	}
 	s := r.finish(FinishOptions{Clean: true})
 	if len(r.bucket.names()) != 3 || len(s.Warnings) != 1 {
@@ -72,12 +73,12 @@ func TestValidationResultsGoUpAsTheyAppear(t *testing.T) {
 	r := newRig(t, b, nil)
 	r.run()
 	body := []byte(`{"epoch": 2, "score": NaN}`)
-	rewrite(t, r.path("validation-results/epoch-2/images.json"), body)
-	rewrite(t, r.path("last.pt"), torchFile(t, 1000, 1, nil))
+	samples.Rewrite(t, r.path("validation-results/epoch-2/images.json"), body)
+	samples.Rewrite(t, r.path("last.pt"), samples.Torch(t, 1000, 1, nil))
 	for b.count("put") < 2 {
 		r.awaitLooks(1)
 	}
-	if got, err := b.get(contract.ImageResultsKey(job, 2)); err != nil || string(got) != string(body) {
+	if got, err := b.get(contract.ImageResultsKey(jobID, 2)); err != nil || string(got) != string(body) {
 		t.Errorf("%q %v", got, err)
 	}
 	s := r.finish(FinishOptions{Clean: true})
@@ -90,17 +91,17 @@ func TestInferenceAndExportPutEverythingUnderTheirPrefix(t *testing.T) {
 	b := newBucket()
 	r := newRig(t, b, func(o *Options) { o.OutputPrefix = "export-jobs/j1/" })
 	r.run()
-	rewrite(t, r.path("model.onnx"), onnxFile(1000))
-	rewrite(t, r.path("metadata.json"), []byte("{}"))
-	rewrite(t, r.path("visualizations/a b/한글.png"), noise(10, 1))
-	rewrite(t, r.path("empty.txt"), nil)
-	rewrite(t, r.path("torn.onnx"), onnxFile(1000)[:500])
+	samples.Rewrite(t, r.path("model.onnx"), samples.ONNX(1000))
+	samples.Rewrite(t, r.path("metadata.json"), []byte("{}"))
+	samples.Rewrite(t, r.path("visualizations/a b/한글.png"), samples.Noise(10, 1))
+	samples.Rewrite(t, r.path("empty.txt"), nil)
+	samples.Rewrite(t, r.path("torn.onnx"), samples.ONNX(1000)[:500])
 	s := r.finish(FinishOptions{Clean: true})
 	want := []string{"export-jobs/j1/empty.txt", "export-jobs/j1/metadata.json", "export-jobs/j1/model.onnx", "export-jobs/j1/visualizations/a b/한글.png"}
 	if got := b.keys(); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if len(s.Artifacts) != 4 || s.Artifacts[2].Path != "s3://test/export-jobs/j1/model.onnx" || s.Artifacts[2].SHA256 != sha(onnxFile(1000)) {
+	if len(s.Artifacts) != 4 || s.Artifacts[3].Path != "s3://test/export-jobs/j1/visualizations/" || s.Artifacts[2].Path != "s3://test/export-jobs/j1/model.onnx" || s.Artifacts[2].SHA256 != samples.SHA(samples.ONNX(1000)) {
 		t.Errorf("%+v", s.Artifacts)
 	}
 	if len(s.Failed) != 1 || s.Failed[0].Name != "torn.onnx" || s.Failure() == nil {

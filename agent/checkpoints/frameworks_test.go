@@ -8,17 +8,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/internal/samples"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // ultralyticsEpoch writes what one epoch of Ultralytics leaves; epoch is 0-based.
 func (r *rig) ultralyticsEpoch(epoch int, best bool) []byte {
-	body := torchFile(r.t, 2<<20, byte(epoch), ultralyticsPickle(epoch))
-	rewrite(r.t, r.path("train/weights/last.pt"), body)
+	body := samples.Torch(r.t, 2<<20, byte(epoch), samples.UltralyticsPickle(epoch))
+	samples.Rewrite(r.t, r.path("train/weights/last.pt"), body)
 	if best {
-		rewrite(r.t, r.path("train/weights/best.pt"), body)
+		samples.Rewrite(r.t, r.path("train/weights/best.pt"), body)
 	}
-	rewrite(r.t, r.path(fmt.Sprintf("train/weights/epoch%d.pt", epoch)), body)
+	samples.Rewrite(r.t, r.path(fmt.Sprintf("train/weights/epoch%d.pt", epoch)), body)
 	return body
 }
 
@@ -29,7 +30,7 @@ func TestUltralyticsRewritesInPlaceAndCountsFromZero(t *testing.T) {
 	for epoch, metric := range []contract.Number{.3, .2, .4} {
 		last = r.ultralyticsEpoch(epoch, epoch != 1)
 		r.heartbeat(epoch+1, contract.Metrics{"metrics/mAP50-95(B)": metric})
-		if got := r.awaitSaved("last.pt")["last.pt"]; got.Epoch != epoch+1 || got.SHA256 != sha(last) {
+		if got := r.awaitSaved("last.pt")["last.pt"]; got.Epoch != epoch+1 || got.SHA256 != samples.SHA(last) {
 			t.Errorf("last.pt is announced as %+v, want epoch %d", got, epoch+1)
 		}
 	}
@@ -39,8 +40,8 @@ func TestUltralyticsRewritesInPlaceAndCountsFromZero(t *testing.T) {
 		t.Errorf("summary %+v", s)
 	}
 	for _, f := range r.bucket.manifest(t).Files {
-		body, err := r.bucket.get(contract.CheckpointKey(job, f.Name))
-		if err != nil || sha(body) != f.SHA256 || int64(len(body)) != f.SizeBytes {
+		body, err := r.bucket.get(contract.CheckpointKey(jobID, f.Name))
+		if err != nil || samples.SHA(body) != f.SHA256 || int64(len(body)) != f.SizeBytes {
 			t.Errorf("the manifest's %s is not what the bucket holds: %v", f.Name, err)
 		}
 		if f.Epoch > 0 && f.Metrics["metrics/mAP50-95(B)"] == 0 {
@@ -60,13 +61,13 @@ func TestUltralyticsStripsItsModelsAtTheEnd(t *testing.T) {
 	r.ultralyticsEpoch(1, false)
 	r.heartbeat(2, nil)
 	r.awaitSaved("best.pt", "last.pt", "epoch-2.pt")
-	small := torchFile(t, 1<<20, 9, ultralyticsPickle(-1))
-	rewrite(t, r.path("train/weights/last.pt"), small)
-	rewrite(t, r.path("train/weights/best.pt"), small)
+	small := samples.Torch(t, 1<<20, 9, samples.UltralyticsPickle(-1))
+	samples.Rewrite(t, r.path("train/weights/last.pt"), small)
+	samples.Rewrite(t, r.path("train/weights/best.pt"), small)
 	r.finish(FinishOptions{Clean: true})
 	for _, f := range r.bucket.manifest(t).Files {
 		want := map[string]int{"best.pt": 1, "last.pt": 2, "epoch-1.pt": 1, "epoch-2.pt": 2}[f.Name]
-		if f.Epoch != want || (strings.HasPrefix(f.Name, "epoch") == (f.SHA256 == sha(small))) {
+		if f.Epoch != want || (strings.HasPrefix(f.Name, "epoch") == (f.SHA256 == samples.SHA(small))) {
 			t.Errorf("%+v, want epoch %d", f, want)
 		}
 	}
@@ -77,8 +78,8 @@ func TestAModelStrippedBeforeItWasSeenHasTheReportedEpoch(t *testing.T) {
 	for epoch, metric := range []contract.Number{.1, .5, .2} {
 		r.heartbeat(epoch+1, contract.Metrics{"mAP50-95": metric})
 	}
-	rewrite(t, r.path("last.pt"), torchFile(t, 1000, 1, ultralyticsPickle(-1)))
-	rewrite(t, r.path("best.pt"), torchFile(t, 2000, 2, ultralyticsPickle(-1)))
+	samples.Rewrite(t, r.path("last.pt"), samples.Torch(t, 1000, 1, samples.UltralyticsPickle(-1)))
+	samples.Rewrite(t, r.path("best.pt"), samples.Torch(t, 2000, 2, samples.UltralyticsPickle(-1)))
 	r.finish(FinishOptions{Clean: true})
 	if m := r.bucket.manifest(t); m.Files[0].Epoch != 2 || m.Files[1].Epoch != 3 {
 		t.Errorf("%+v", m.Files)
@@ -90,8 +91,8 @@ func TestAModelStrippedBeforeItWasSeenHasTheReportedEpoch(t *testing.T) {
 func (r *rig) timmEpoch(epoch int, best bool) []byte {
 	r.t.Helper()
 	at := func(name string) string { return r.path("out/" + name + ".pth.tar") }
-	body := torchFile(r.t, 2<<20, byte(epoch), nil)
-	rewrite(r.t, at("tmp"), body)
+	body := samples.Torch(r.t, 2<<20, byte(epoch), nil)
+	samples.Rewrite(r.t, at("tmp"), body)
 	steps := []error{os.RemoveAll(at("last")), os.Rename(at("tmp"), at("last")), os.Link(at("last"), at(fmt.Sprintf("checkpoint-%d", epoch)))}
 	if best {
 		steps = append(steps, os.RemoveAll(at("model_best")), os.Link(at("last"), at("model_best")))
@@ -113,7 +114,7 @@ func TestTimmLinksOneFileUnderThreeNames(t *testing.T) {
 	r.awaitSaved("last.pth.tar", "best.pth.tar", "epoch-1.pth.tar")
 	second := r.timmEpoch(1, false)
 	r.heartbeat(2, nil)
-	if e := r.awaitSaved("last.pth.tar", "epoch-2.pth.tar")["last.pth.tar"]; e.SHA256 != sha(second) || e.Epoch != 2 {
+	if e := r.awaitSaved("last.pth.tar", "epoch-2.pth.tar")["last.pth.tar"]; e.SHA256 != samples.SHA(second) || e.Epoch != 2 {
 		t.Errorf("last is %+v", e)
 	}
 	r.finish(FinishOptions{Clean: true})
@@ -138,16 +139,16 @@ func (b *bucket) count(op string) (n int) {
 func (r *rig) huggingFaceStep(step int, epoch string, best int, before func()) {
 	r.t.Helper()
 	dir := fmt.Sprintf("checkpoint-%d/", step)
-	rewrite(r.t, r.path(dir+"config.json"), []byte(`{"model_type": "vit"}`))
-	rewrite(r.t, r.path(dir+"model.safetensors"), safetensorsFile(r.t, 2<<20, byte(step)))
-	rewrite(r.t, r.path(dir+"optimizer.pt"), torchFile(r.t, 3<<20, byte(step), nil))
-	rewrite(r.t, r.path(dir+"scheduler.pt"), torchFile(r.t, 1000, byte(step), nil))
-	rewrite(r.t, r.path(dir+"rng_state.pth"), torchFile(r.t, 1000, 1, nil))
+	samples.Rewrite(r.t, r.path(dir+"config.json"), []byte(`{"model_type": "vit"}`))
+	samples.Rewrite(r.t, r.path(dir+"model.safetensors"), samples.Safetensors(r.t, 2<<20, byte(step)))
+	samples.Rewrite(r.t, r.path(dir+"optimizer.pt"), samples.Torch(r.t, 3<<20, byte(step), nil))
+	samples.Rewrite(r.t, r.path(dir+"scheduler.pt"), samples.Torch(r.t, 1000, byte(step), nil))
+	samples.Rewrite(r.t, r.path(dir+"rng_state.pth"), samples.Torch(r.t, 1000, 1, nil))
 	if before != nil {
 		before()
 	}
 	state := fmt.Sprintf(`{"best_global_step": %d, "epoch": %s, "global_step": %d, "log_history": [{"loss": NaN}, {"loss": -Infinity}]}`, best, epoch, step)
-	rewrite(r.t, r.path(dir+"trainer_state.json"), []byte(state))
+	samples.Rewrite(r.t, r.path(dir+"trainer_state.json"), []byte(state))
 }
 
 func TestHuggingFaceFoldersGoUpWholeAndBecomeLastAndBest(t *testing.T) {
@@ -193,7 +194,7 @@ func TestAFolderSavedByStepsBecomesLast(t *testing.T) {
 	if names := r.bucket.names(); len(names) != 6 || slices.ContainsFunc(names, func(n string) bool { return !strings.HasPrefix(n, "last/") }) {
 		t.Errorf("the bucket holds %q, want only last/", names)
 	}
-	state, _ := r.bucket.get(contract.CheckpointKey(job, "last/trainer_state.json"))
+	state, _ := r.bucket.get(contract.CheckpointKey(jobID, "last/trainer_state.json"))
 	if !strings.Contains(string(state), `"global_step": 1000`) {
 		t.Errorf("last holds %s", state)
 	}
@@ -203,12 +204,12 @@ func TestASavedModelTakesItsSettingsAlong(t *testing.T) {
 	r := newRig(t, newBucket(), nil)
 	for name, body := range map[string][]byte{
 		"final/config.json": []byte("{}"), "final/preprocessor_config.json": []byte("{}"),
-		"final/model.safetensors": safetensorsFile(t, 1000, 1), "final/trainer_log.jsonl": []byte("{}\n"),
+		"final/model.safetensors": samples.Safetensors(t, 1000, 1), "final/trainer_log.jsonl": []byte("{}\n"),
 		"sharded/config.json":                      []byte("{}"),
 		"sharded/model.safetensors.index.json":     []byte(`{"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}`),
-		"sharded/model-00001-of-00002.safetensors": safetensorsFile(t, 500, 2),
+		"sharded/model-00001-of-00002.safetensors": samples.Safetensors(t, 500, 2),
 	} {
-		rewrite(t, r.path(name), body)
+		samples.Rewrite(t, r.path(name), body)
 	}
 	r.finish(FinishOptions{Clean: true})
 	r.wantNames("final/config.json", "final/preprocessor_config.json", "final/model.safetensors",
@@ -218,7 +219,7 @@ func TestASavedModelTakesItsSettingsAlong(t *testing.T) {
 func TestSafetensorsWithItsSizeSetFirstWaitsForItsWriter(t *testing.T) {
 	r := newRig(t, newBucket(), nil)
 	r.run()
-	body := safetensorsFile(t, 2<<20, 1)
+	body := samples.Safetensors(t, 2<<20, 1)
 	f, err := os.Create(r.path("model.safetensors"))
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +238,7 @@ func TestSafetensorsWithItsSizeSetFirstWaitsForItsWriter(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if e := r.awaitSaved("model.safetensors")["model.safetensors"]; e.SHA256 != sha(body) {
+	if e := r.awaitSaved("model.safetensors")["model.safetensors"]; e.SHA256 != samples.SHA(body) {
 		t.Errorf("%+v", e)
 	}
 }
@@ -246,9 +247,9 @@ func TestNewFoldersAreWatched(t *testing.T) {
 	r := newRig(t, newBucket(), func(o *Options) { o.ScanInterval = hour })
 	r.run()
 	r.awaitLooks(1)
-	rewrite(t, r.path("a/b/c/last.pt"), torchFile(t, 1000, 1, nil))
+	samples.Rewrite(t, r.path("a/b/c/last.pt"), samples.Torch(t, 1000, 1, nil))
 	r.awaitSaved("last.pt")
-	rewrite(t, r.path("a/b/d/best.pt"), torchFile(t, 1000, 2, nil))
+	samples.Rewrite(t, r.path("a/b/d/best.pt"), samples.Torch(t, 1000, 2, nil))
 	r.awaitSaved("best.pt")
 }
 
@@ -267,7 +268,7 @@ func TestOutputDirMayAppearLaterAndVanish(t *testing.T) {
 	r.run()
 	for range 2 {
 		r.awaitLooks(2)
-		rewrite(t, r.path("last.pt"), torchFile(t, 1000, byte(r.looks.Load()), nil))
+		samples.Rewrite(t, r.path("last.pt"), samples.Torch(t, 1000, byte(r.looks.Load()), nil))
 		r.awaitSaved("last.pt")
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
@@ -281,7 +282,7 @@ func TestOutputDirMayAppearLaterAndVanish(t *testing.T) {
 func TestTheChildCannotHaveFilesOfTheAgentUploaded(t *testing.T) {
 	r := newRig(t, newBucket(), nil)
 	secret := filepath.Join(t.TempDir(), "secret.pt")
-	rewrite(t, secret, torchFile(t, 1000, 1, nil))
+	samples.Rewrite(t, secret, samples.Torch(t, 1000, 1, nil))
 	for _, err := range []error{
 		os.Symlink(secret, r.path("best.pt")), os.Symlink("/proc/self/environ", r.path("environ.bin")),
 		os.Symlink(filepath.Dir(secret), r.path("folder")), makeFIFO(r.path("last.pt")), makeFIFO(r.path("results.csv")),
@@ -290,7 +291,7 @@ func TestTheChildCannotHaveFilesOfTheAgentUploaded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	rewrite(t, r.path("inside/epoch-1.ckpt"), torchFile(t, 1000, 2, nil))
+	samples.Rewrite(t, r.path("inside/epoch-1.ckpt"), samples.Torch(t, 1000, 2, nil))
 	if err := os.Symlink("inside/epoch-1.ckpt", r.path("last.ckpt")); err != nil { // Lightning does so
 		t.Fatal(err)
 	}

@@ -2,258 +2,227 @@ package checkpoints
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/scan"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/upload"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// Pace of the loop.
-const (
-	hintDelay   = 100 * time.Millisecond // events come in bursts: one look for all
-	scanShare   = 20                     // a look may take at most 1/20 of the time
-	backoffMin  = time.Second
-	backoffMax  = time.Minute
-	changesCopy = 2 // an upload given up this often works on a private copy
-)
+// manifestName is what the manifest is called beside the names of checkpoints.
+const manifestName = "manifest.json"
 
-// closing is what the end of a job changes in the loop.
-type closing struct {
-	clean        bool // the trainer ended by itself, with status 0
-	manifestOnly bool // everything else is done
+// loop owns everything that is known of the disk and the bucket. One goroutine runs
+// it at a time; workers hand what they bring back to results.
+type loop struct {
+	opt     Options
+	lookout *lookout // when to look
+	fleet   *fleet   // what lies on disk
+	planner *planner
+	wants   []want   // what should be in the bucket
+	pool    *pool    // what is on its way there
+	keeper  *keeper  // what is there
+	epochs  *epochs  // what was reported
+	board   *board   // what is seen from outside
+	reports *reports // what is told
+	results chan func()
+	end     *ending // of the trainer; nil while it lives
 }
 
-// loop looks, plans and starts uploads until ctx ends, Finish begins, or, at the
-// end of a job, everything that can be up is up.
-func (w *Watcher) loop(ctx context.Context, h *hints, end *closing) {
-	finish := w.finish
-	if end != nil {
-		finish = nil
+// ending is the end of the trainer and what follows.
+type ending struct {
+	FinishOptions
+	planned bool // only the manifest is still to be written
+}
+
+func (e *ending) how() *FinishOptions {
+	if e == nil {
+		return nil
 	}
-	w.nextScan = w.opt.Now()
-	if end != nil && end.manifestOnly {
-		w.nextScan = time.Time{}
-	}
+	return &e.FinishOptions
+}
+
+// run looks, plans and starts uploads until ctx or stop ends or, at the end of a job,
+// everything that can be up is up.
+func (l *loop) run(ctx context.Context, stop <-chan struct{}, onLook func()) {
 	for {
-		now := w.opt.Now()
-		if !w.nextScan.IsZero() && !now.Before(w.nextScan) {
-			w.look(now, h, end)
-			w.onLook()
+		now := l.opt.Now()
+		if l.lookout.due(now) {
+			l.look(now)
+			onLook()
 		}
-		w.startDue(now)
-		w.publish()
-		if end != nil && w.settled() {
+		l.start(now)
+		l.publish()
+		if l.end != nil && l.settled() {
 			return
 		}
-		timer := time.NewTimer(w.untilNext(now))
+		timer := time.NewTimer(l.untilNext(now))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
-		case <-finish:
+		case <-stop:
 			timer.Stop()
 			return
 		case <-timer.C:
-		case <-w.wake:
-			w.replan(end)
-			w.dirty = w.dirty || w.metricsMissing()
-		case r := <-w.results:
-			w.take(r, end)
-		case e, open := <-h.events():
-			if !open {
-				h = &hints{}
-			} else if h.matters(e) {
-				w.hint(now)
-			}
-		case err := <-h.errors():
-			if lost(err) {
-				w.hint(now)
-			}
+		case <-l.epochs.news:
+			l.learn()
+		case result := <-l.results:
+			result()
+			l.plan()
+		case e, open := <-l.lookout.hints.Events():
+			l.lookout.event(e, open, now)
+		case err := <-l.lookout.hints.Errors():
+			l.lookout.lost(err, now)
 		}
 		timer.Stop()
 	}
 }
 
-// hurry brings the next look forward.
-func (w *Watcher) hurry(at time.Time) {
-	if w.nextScan.IsZero() || at.Before(w.nextScan) {
-		w.nextScan = at
-	}
-}
-
-// hint has the next look come soon, but not so soon that looking would take
-// more than its share of the time.
-func (w *Watcher) hint(now time.Time) {
-	at := now.Add(hintDelay)
-	if at.Before(w.notBefore) {
-		at = w.notBefore
-	}
-	w.hurry(at)
-}
-
 // untilNext is the time until something is due by itself.
-func (w *Watcher) untilNext(now time.Time) time.Duration {
+func (l *loop) untilNext(now time.Time) time.Duration {
 	next := now.Add(time.Hour)
-	if !w.nextScan.IsZero() {
-		next = w.nextScan
-	}
-	for _, t := range w.tries {
-		if t.notBefore.After(now) && t.notBefore.Before(next) {
-			next = t.notBefore
+	for _, at := range []time.Time{l.lookout.next, l.pool.next(now), l.keeper.retry.notBefore} {
+		if at.After(now) && at.Before(next) {
+			next = at
 		}
 	}
-	return max(0, next.Sub(now))
+	if l.lookout.due(now) {
+		return 0
+	}
+	return next.Sub(now)
 }
 
-// look scans the disk and brings the plan up to date.
-func (w *Watcher) look(now time.Time, h *hints, end *closing) {
+// look scans the disk, moves every checkpoint on and brings the plan up to date.
+func (l *loop) look(now time.Time) {
 	started := time.Now()
-	v, err := scan(w.opt.Dir, end != nil)
+	v, err := scan.Look(l.opt.Dir, l.end != nil)
 	if err != nil {
-		w.warn("scan", "OUTPUT_DIR cannot be read; trying again", "dir", w.opt.Dir, "error", err)
+		l.reports.warn("scan", "OUTPUT_DIR cannot be read; trying again", "dir", l.opt.Dir, "error", err)
 	}
-	if v.partial {
-		w.warn("partial", "OUTPUT_DIR is larger than a look at it may be; some of it is not watched", "dir", w.opt.Dir)
+	if v.Partial {
+		l.reports.warn("partial", "OUTPUT_DIR is larger than a look at it may be; some of it is not watched", "dir", l.opt.Dir)
 	}
-	w.remember(v)
-	w.planner.meet(v)
-	unseen := h.follow(v.dirs)
-	w.settler.keep(v)
-	accepted, again := w.accepted(v, now, end)
-	share := scanShare * time.Since(started)
-	w.nextScan, w.notBefore = time.Time{}, now.Add(share)
-	if end == nil {
-		w.nextScan = now.Add(max(w.opt.ScanInterval, share))
-	}
-	if again > 0 {
-		w.hurry(now.Add(max(again, share)))
-	}
-	if unseen {
-		w.hint(now)
-	}
-	w.abandonChanged(v)
-	w.wants = w.planner.plan(accepted, w.situation())
-	w.dropPartial()
+	l.fleet.meet(v, now)
+	l.planner.meet(l.fleet.sorted())
+	examine := func(s scan.Source) scan.Findings { return scan.Examine(l.opt.Dir, s) }
+	again := l.fleet.inspect(examine, l.opt.Settle, now, l.end.how())
+	l.lookout.looked(v, now, time.Since(started), again, l.end != nil)
+	l.plan()
 }
 
-// remember notes at the first look what lay there before this run.
-func (w *Watcher) remember(v view) {
-	if w.began {
+// plan tells every checkpoint where it belongs. After the end's look at the outputs
+// nothing is planned any more.
+func (l *loop) plan() {
+	if l.end != nil && (l.end.planned || !l.fleet.looked) {
 		return
 	}
-	w.began = true
-	for _, src := range v.sources {
-		w.planner.before[src.rel] = src.stamp()
-	}
-}
-
-// accepted are the sources that are complete, and the time until the next
-// look at those that may soon be.
-func (w *Watcher) accepted(v view, now time.Time, end *closing) (ok []source, again time.Duration) {
-	clear(w.left)
-	for _, src := range v.sources {
-		var answer verdict
-		if end != nil {
-			answer = w.settler.acceptFinal(w.opt.Dir, src, now, end.clean)
+	l.wants = l.planner.plan(l.fleet.complete(), situation{bestEpoch: l.epochs.best(), admitted: l.keeper.ledger.Admitted()})
+	places := map[*checkpoint][]place{}
+	for _, w := range l.wants {
+		if w.c.src.Folder && !w.alias { // last and best are copied from it
+			places[w.c] = slices.Insert(places[w.c], 0, w.place)
 		} else {
-			answer = w.settler.accept(w.opt.Dir, src, now)
+			places[w.c] = append(places[w.c], w.place)
 		}
-		if answer.ok {
-			ok = append(ok, src)
+	}
+	for _, c := range l.fleet.at {
+		c.assign(places[c], l.holds(c))
+	}
+	l.dropPartial()
+}
+
+// holds answers for a checkpoint whether a place has it. What the store will refuse
+// for ever counts so at the end of a job, so that the next place has its turn.
+func (l *loop) holds(c *checkpoint) func(place) bool {
+	return func(p place) bool {
+		return l.keeper.holds(c.stamp, p) || l.end != nil && l.pool.retries[p.name].hopeless()
+	}
+}
+
+// start starts what may start now: the manifest of an earlier run first, then
+// uploads by urgency, and the manifest whenever the ledger has moved on.
+func (l *loop) start(now time.Time) {
+	l.keeper.load(now, func(m contract.Manifest, err error) {
+		l.results <- func() { l.takeManifest(m, err) }
+	})
+	if !l.keeper.loaded {
+		return
+	}
+	for _, w := range l.wants {
+		if w.c.state != complete && w.c.state != failed {
 			continue
 		}
-		w.left[src.rel] = answer.reason
-		if answer.again > 0 && (again == 0 || answer.again < again) {
-			again = answer.again
+		if to := w.c.next(l.holds(w.c)); to != nil && l.pool.may(w.c, *to, l.keeper.ledger, now) {
+			l.pool.start(w.c, *to, l.keeper.ledger, func(f *flight, files []contract.ManifestFile, err error) {
+				l.results <- func() { l.takeUpload(f, files, err) }
+			})
 		}
 	}
-	w.current = ok
-	return ok, again
-}
-
-func (w *Watcher) situation() situation {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return situation{bestEpoch: w.history.best(), admitted: w.ledger.admitted()}
-}
-
-// replan takes new metrics into account without a look at the disk.
-func (w *Watcher) replan(end *closing) {
-	if end == nil || w.began {
-		w.wants = w.planner.plan(w.current, w.situation())
+	err := l.keeper.write(now, l.opt.History, func(deleted []string, err error) {
+		l.results <- func() { l.takeWritten(deleted, err) }
+	})
+	if err != nil {
+		l.manifestFailed(err)
 	}
 }
 
-// abandonChanged stops uploads whose file has been written to meanwhile: their
-// second look would refuse them anyway. A file that was replaced by another is
-// still whole in our hands and may go on.
-func (w *Watcher) abandonChanged(v view) {
-	for _, t := range w.busy {
-		if t.want.source.folder || t.own.Load() {
+// publish shows the state outside.
+func (l *loop) publish() {
+	queued, bytes := 0, int64(0)
+	for _, w := range l.wants {
+		if !l.keeper.holds(w.c.stamp, w.place) && !l.pool.busy(w.name) {
+			queued++
+			bytes += w.c.src.Size
+		}
+	}
+	active := make([]*upload.Meter, 0, len(l.pool.flights))
+	for _, f := range l.pool.flights {
+		active = append(active, f.task.Meter)
+	}
+	l.board.publish(queued, bytes, active)
+}
+
+// wanted reports whether a name should be in the bucket.
+func (l *loop) wanted(name string) bool {
+	return slices.ContainsFunc(l.wants, func(w want) bool { return w.name == name })
+}
+
+// dropPartial gives up the folders that are not wanted any more, such as one
+// that the Trainer rotated away while it was uploaded: what is up of them goes.
+func (l *loop) dropPartial() {
+	for name, r := range l.pool.retries {
+		if len(r.partial) == 0 || l.pool.busy(name) || l.wanted(name) {
 			continue
 		}
-		old := t.want.source.files[0]
-		i := slices.IndexFunc(v.sources, func(s source) bool { return s.rel == old.rel && !s.folder })
-		if i < 0 {
-			continue
+		held := map[string]bool{}
+		if e := l.keeper.ledger.Entries[name]; e != nil {
+			for _, f := range e.Files {
+				held[f.Name] = true
+			}
 		}
-		if now := v.sources[i].files[0].version; now.inode == old.version.inode && now != old.version {
-			t.cancel(errChanged)
+		for file := range r.partial {
+			if !held[file] {
+				l.keeper.forget(file)
+			}
+		}
+		delete(l.pool.retries, name)
+	}
+}
+
+// settled reports whether nothing is left to wait for at the end of a job.
+func (l *loop) settled() bool {
+	if len(l.pool.flights) > 0 || l.keeper.loading || l.keeper.writing || !l.lookout.next.IsZero() {
+		return false
+	}
+	if !l.keeper.loaded {
+		return l.keeper.retry.hopeless()
+	}
+	for _, w := range l.wants {
+		if !l.holds(w.c)(w.place) {
+			return false
 		}
 	}
-}
-
-// take handles what a worker brings back.
-func (w *Watcher) take(r result, end *closing) {
-	switch {
-	case r.loaded != nil:
-		w.takeManifest(*r.loaded, r.err)
-	case r.written != nil:
-		w.takeWritten(*r.written, r.err)
-	default:
-		w.takeUpload(r)
-	}
-	if r.err != nil && changed(r.err) {
-		w.hurry(w.opt.Now())
-	}
-	w.replan(end)
-}
-
-// retryAt is exponential from a second to a minute, with full jitter, so that a
-// thousand jobs do not come back to a mended store at once.
-func retryAt(now time.Time, failures int) time.Time {
-	limit := min(backoffMax, backoffMin<<min(failures-1, 10))
-	return now.Add(backoffMin/4 + rand.N(limit))
-}
-
-// publish shows the state to Progress.
-func (w *Watcher) publish() {
-	var p progress
-	for _, want := range w.wants {
-		if w.satisfied(want) || w.busy[want.name] != nil {
-			continue
-		}
-		p.queued++
-		p.queuedBytes += want.source.size
-	}
-	for _, t := range w.busy {
-		p.active = append(p.active, t.meter)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	p.doneBytes, p.doneFiles, p.failures = w.state.doneBytes, w.state.doneFiles, w.state.failures
-	p.last, p.lag = w.state.last, w.state.lag
-	w.state = p
-}
-
-func (w *Watcher) warn(kind, message string, args ...any) {
-	if !w.warned[kind] {
-		w.warned[kind] = true
-		w.opt.Log.Warn(message, args...)
-	}
-}
-
-func (w *Watcher) event(kind contract.EventType, message string, data any) {
-	w.opt.OnEvent(kind, message, data)
+	return !l.keeper.dirty || l.keeper.retry.hopeless()
 }

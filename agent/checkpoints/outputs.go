@@ -14,7 +14,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/vision-platform/trainer-agent/agent/internal/pause"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/manifest"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/naming"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/scan"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/upload"
+	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -23,197 +27,183 @@ const (
 	outputsAtOnce  = 8          // most are small, so it is the round trips that count
 	outputTries    = 4          // beside those that the store makes itself
 	outputWarnings = 20         // files named one by one when they are left out
+	outputDepth    = 32         // folders within folders
 )
 
-// sentOutputs is what became of the outputs.
-type sentOutputs struct {
+// outputs are the files below Dir that are no checkpoints (tables, plots, settings,
+// logs), and what became of them.
+type outputs struct {
+	opt   Options
+	board *board
+	taken func(rel string) bool // it went up as a checkpoint, or should have
+
+	mu       sync.Mutex
 	files    []contract.ManifestFile // Name is relative to the prefix they went to
 	failed   []contract.ManifestFailed
 	warnings []string
 }
 
-// sendOutputs uploads every file below Dir that is no checkpoint (tables, plots,
-// settings, logs), within Limits, to prefix+folder+path. Small files go first,
-// so that a huge one does not take the place of a thousand.
-func (w *Watcher) sendOutputs(ctx context.Context, prefix, folder string) sentOutputs {
-	var sent sentOutputs
-	if ctx.Err() != nil {
-		return sent
+func newOutputs(l *loop) *outputs {
+	o := &outputs{opt: l.opt, board: l.board, taken: func(string) bool { return false }}
+	if l.opt.OutputPrefix == "" {
+		o.taken = l.fleet.takes
 	}
-	files := w.listOutputs(&sent)
-	all := w.outputsMeter(files)
-	var mu sync.Mutex
+	return o
+}
+
+// takes reports whether a file belongs to a checkpoint, whole or not.
+func (f *fleet) takes(rel string) bool {
+	if _, model := naming.File(rel); model || naming.Step(path.Base(path.Dir(rel))) {
+		return true
+	}
+	for dir := path.Dir(rel); ; dir = path.Dir(dir) {
+		if c := f.at[dir]; c != nil && !c.incomplete() {
+			return slices.ContainsFunc(c.src.Files, func(file scan.File) bool { return file.Rel == rel })
+		}
+		if dir == "." {
+			return false
+		}
+	}
+}
+
+// send uploads them within Limits to prefix+folder+path. Small files go first, so
+// that a huge one does not take the place of a thousand.
+func (o *outputs) send(ctx context.Context, prefix, folder string) {
+	if ctx.Err() != nil {
+		return
+	}
+	files := o.list()
+	all := o.meter(files)
+	u := &upload.Uploader{Store: o.opt.Store, Dir: o.opt.Dir, Now: o.opt.Now, Key: func(name string) string { return prefix + name }}
 	var g errgroup.Group
 	g.SetLimit(outputsAtOnce)
 	for _, f := range files {
-		name := folder + clean(f.rel)
+		name := folder + naming.Clean(f.Rel)
 		g.Go(func() error {
-			m, err := w.sendOutput(ctx, prefix, name, f, all)
-			mu.Lock()
-			defer mu.Unlock()
+			m, err := o.one(ctx, u, name, f, all)
+			o.mu.Lock()
+			defer o.mu.Unlock()
 			if err != nil {
-				sent.failed = append(sent.failed, contract.ManifestFailed{Name: f.rel, Reason: err.Error()})
+				o.failed = append(o.failed, contract.ManifestFailed{Name: f.Rel, Reason: err.Error()})
 			} else {
-				sent.files = append(sent.files, m)
+				o.files = append(o.files, m)
 			}
 			return nil
 		})
 	}
 	_ = g.Wait()
-	slices.SortFunc(sent.files, func(a, b contract.ManifestFile) int { return cmp.Compare(a.Name, b.Name) })
-	return sent
+	slices.SortFunc(o.files, func(a, b contract.ManifestFile) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(o.failed, func(a, b contract.ManifestFailed) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// outputsMeter shows all outputs as one upload.
-func (w *Watcher) outputsMeter(files []file) *meter {
-	m := &meter{all: w.totals, name: "outputs"}
+// meter shows all outputs as one upload.
+func (o *outputs) meter(files []scan.File) *upload.Meter {
+	var total int64
 	for _, f := range files {
-		m.total += f.version.size
+		total += f.Version.Size
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.state.active = []*meter{m}
+	m := upload.NewMeter(o.board.totals, "outputs", total)
+	o.board.publish(0, 0, []*upload.Meter{m})
 	return m
 }
 
-func (w *Watcher) sendOutput(ctx context.Context, prefix, name string, f file, all *meter) (contract.ManifestFile, error) {
-	u := &uploader{
-		store: w.opt.Store, dir: w.opt.Dir, now: w.opt.Now,
-		key: func(name string) string { return prefix + name },
-	}
+func (o *outputs) one(ctx context.Context, u *upload.Uploader, name string, f scan.File, all *upload.Meter) (contract.ManifestFile, error) {
 	var m contract.ManifestFile
 	var err error
 	for try := 1; try <= outputTries; try++ {
-		t := &task{meter: all}
-		if m, err = u.file(ctx, t, f, name); err == nil || changed(err) || ctx.Err() != nil {
+		if m, err = u.File(ctx, &upload.Task{Meter: all}, f, name); err == nil || upload.Changed(err) || ctx.Err() != nil {
 			break
 		}
 		if failure, ok := errors.AsType[*contract.Failure](err); ok && !failure.Retryable {
 			break
 		}
-		_ = pause.For(ctx, retryAt(w.opt.Now(), try).Sub(w.opt.Now()))
+		_ = backoff.Wait(ctx, retryAt(o.opt.Now(), try).Sub(o.opt.Now()))
 	}
 	m.Epoch = 0
 	return m, err
 }
 
-// torn reports whether a model among the outputs lacks its end: the trainer was
-// killed while it wrote it.
-func torn(root *os.Root, f file) bool {
-	if _, _, model := splitModel(path.Base(f.rel)); !model {
-		return false
-	}
-	h, err := openRegular(root, f.rel)
-	if err != nil {
-		return false // the upload will say why
-	}
-	defer func() { _ = h.Close() }()
-	return inspect(h, f.version.size, path.Base(f.rel)) == cut
-}
-
-// listOutputs finds the outputs within the limits.
-func (w *Watcher) listOutputs(sent *sentOutputs) (files []file) {
-	root, err := os.OpenRoot(w.opt.Dir)
+// list finds the outputs within the limits.
+func (o *outputs) list() (files []scan.File) {
+	root, err := scan.OpenDir(o.opt.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		sent.warn("OUTPUT_DIR cannot be read: %v", err)
+		o.warn("OUTPUT_DIR cannot be read: %v", err)
 		return nil
 	}
 	defer func() { _ = root.Close() }()
-	all, cut := w.walkOutputs(root)
-	if cut {
-		sent.warn("OUTPUT_DIR holds more than %d files; the rest was not uploaded", w.opt.Limits.Files)
+	all, more := o.walk(root)
+	if more {
+		o.warn("OUTPUT_DIR holds more than %d files; the rest was not uploaded", o.opt.Limits.Files)
 	}
-	slices.SortFunc(all, func(a, b file) int {
-		return cmp.Or(cmp.Compare(a.version.size, b.version.size), cmp.Compare(a.rel, b.rel))
+	slices.SortFunc(all, func(a, b scan.File) int {
+		return cmp.Or(cmp.Compare(a.Version.Size, b.Version.Size), cmp.Compare(a.Rel, b.Rel))
 	})
 	total, left := int64(0), 0
 	for _, f := range all {
+		_, _, model := naming.SplitModel(path.Base(f.Rel))
 		switch {
-		case f.version.size > w.opt.Limits.FileBytes || total+f.version.size > w.opt.Limits.TotalBytes:
+		case f.Version.Size > o.opt.Limits.FileBytes || total+f.Version.Size > o.opt.Limits.TotalBytes:
 			if left++; left <= outputWarnings {
-				sent.warn("%s was not uploaded: %d bytes are more than outputs may have", f.rel, f.version.size)
+				o.warn("%s was not uploaded: %d bytes are more than outputs may have", f.Rel, f.Version.Size)
 			}
-		case torn(root, f):
-			sent.failed = append(sent.failed, contract.ManifestFailed{Name: f.rel, Reason: reasonCut})
+		case model && scan.Torn(root, f):
+			o.failed = append(o.failed, contract.ManifestFailed{Name: f.Rel, Reason: reasonCut(f.Version.Size)})
 		default:
-			total += f.version.size
+			total += f.Version.Size
 			files = append(files, f)
 		}
 	}
 	if left > outputWarnings {
-		sent.warn("%d more files were not uploaded because of their size", left-outputWarnings)
+		o.warn("%d more files were not uploaded because of their size", left-outputWarnings)
 	}
 	return files
 }
 
-func (s *sentOutputs) warn(format string, args ...any) {
-	s.warnings = append(s.warnings, fmt.Sprintf(format, args...))
+func (o *outputs) warn(format string, args ...any) {
+	o.warnings = append(o.warnings, fmt.Sprintf(format, args...))
 }
 
-// walkOutputs lists regular files. Links are not followed here: what they point
-// to is either below Dir and comes by itself, or none of ours.
-func (w *Watcher) walkOutputs(root *os.Root) (files []file, cut bool) {
-	taken := w.checkpointFiles()
+// walk lists regular files. Links are not followed here: what they point to is
+// either below Dir and comes by itself, or none of ours.
+func (o *outputs) walk(root *os.Root) (files []scan.File, more bool) {
 	_ = fs.WalkDir(root.FS(), ".", func(rel string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return nil //nolint:nilerr // vanished
-		case d.IsDir() && rel != "." && (temporary(d.Name()) || strings.Count(rel, "/") > maxDepth):
+		case d.IsDir() && rel != "." && (naming.Temporary(d.Name()) || strings.Count(rel, "/") > outputDepth):
 			return fs.SkipDir
-		case !d.Type().IsRegular() || temporary(d.Name()) || taken(rel):
+		case !d.Type().IsRegular() || naming.Temporary(d.Name()) || o.taken(rel):
 			return nil
-		case len(files) >= w.opt.Limits.Files:
-			cut = true
+		case len(files) >= o.opt.Limits.Files:
+			more = true
 			return fs.SkipAll
 		}
 		if info, err := d.Info(); err == nil {
-			files = append(files, file{rel: rel, version: versionOf(info)})
+			files = append(files, scan.File{Rel: rel, Version: scan.VersionOf(info)})
 		}
 		return nil
 	})
-	return files, cut
+	return files, more
 }
 
-// checkpointFiles tells the files that went up as checkpoints, or should have.
-func (w *Watcher) checkpointFiles() func(rel string) bool {
-	if w.opt.OutputPrefix != "" {
-		return func(string) bool { return false }
+// entries are what the manifest says of them.
+func (o *outputs) entries() (all []*manifest.Entry) {
+	for _, f := range o.files {
+		all = append(all, &manifest.Entry{Name: f.Name, Files: []contract.ManifestFile{f}})
 	}
-	members := map[string]bool{}
-	for _, src := range w.current {
-		for _, f := range src.files {
-			members[f.rel] = true
-		}
-	}
-	return func(rel string) bool {
-		_, model := identifyFile(rel)
-		return model || members[rel] || stepFolder().MatchString(path.Base(path.Dir(rel)))
-	}
+	return all
 }
 
-// bookOutputs puts the outputs into the manifest.
-func (w *Watcher) bookOutputs(sent sentOutputs) {
-	for _, f := range sent.files {
-		w.ledger.entries[f.Name] = &entry{name: f.Name, files: []contract.ManifestFile{f}}
-		w.dirty = true
-	}
-}
-
-// finishOutputs is Finish for an inference or export job.
-func (w *Watcher) finishOutputs(ctx context.Context) Summary {
-	sent := w.sendOutputs(ctx, w.opt.OutputPrefix, "")
-	s := Summary{Failed: sent.failed, Warnings: sent.warnings}
-	for _, f := range sent.files {
-		s.Artifacts = append(s.Artifacts, contract.Artifact{
-			Name: f.Name, Path: w.opt.Store.URI(w.opt.OutputPrefix + f.Name), SizeBytes: f.SizeBytes, SHA256: f.SHA256,
-		})
-	}
-	if len(sent.failed) > 0 {
+// summary is that of an inference or export job, which has nothing else.
+func (o *outputs) summary(opt Options) Summary {
+	s := Summary{Failed: o.failed, Warnings: o.warnings}
+	s.list(o.files, func(name string) string { return opt.Store.URI(opt.OutputPrefix + name) })
+	if len(o.failed) > 0 {
 		s.failure = contract.Failf(contract.CodeStorageError, "%d of %d output files could not be uploaded; the first is %s: %s",
-			len(sent.failed), len(sent.failed)+len(sent.files), sent.failed[0].Name, sent.failed[0].Reason).
+			len(o.failed), len(o.failed)+len(o.files), o.failed[0].Name, o.failed[0].Reason).
 			WithHint("Run the job again once the bucket can be reached.")
 	}
 	return s

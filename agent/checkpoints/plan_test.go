@@ -5,24 +5,28 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/naming"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/scan"
 )
 
-// src is a source as a scan finds it; mtime is its age in seconds.
-func src(rel string, mtime int64) source {
-	id, _ := identifyFile(rel)
-	return source{identity: id, rel: rel, size: 1, files: []file{{rel: rel, version: version{inode: uint64(mtime), size: 1, mtime: mtime}}}}
+// src is a complete checkpoint; mtime is its age in seconds.
+func src(rel string, mtime int64) *checkpoint {
+	id, _ := naming.File(rel)
+	file := scan.File{Rel: rel, Version: scan.Version{Inode: uint64(mtime), Size: 1, Mtime: mtime}}
+	return &checkpoint{state: complete, src: scan.Source{Identity: id, Rel: rel, Size: 1, Files: []scan.File{file}}}
 }
 
 func newPlanner(frequency, keep int) *planner {
-	return &planner{frequency: frequency, keep: keep, owners: map[string]owner{}, before: map[string]string{}}
+	return &planner{frequency: frequency, keep: keep, owners: map[string]owner{}}
 }
 
 // planned lists "name<path" in the order of urgency.
-func planned(p *planner, s situation, sources ...source) []string {
-	p.meet(view{sources: sources})
+func planned(p *planner, s situation, sources ...*checkpoint) []string {
+	p.meet(sources)
 	var out []string
 	for _, w := range p.plan(sources, s) {
-		out = append(out, w.name+"<"+w.source.rel)
+		out = append(out, w.name+"<"+w.c.src.Rel)
 	}
 	return out
 }
@@ -40,7 +44,7 @@ func TestBestAndLastBeforeOldEpochs(t *testing.T) {
 }
 
 func TestFrequencyKeepsEveryNthEpochWhateverTheFirst(t *testing.T) {
-	epochs := func(stem string, numbers ...int) (all []source) {
+	epochs := func(stem string, numbers ...int) (all []*checkpoint) {
 		for _, n := range numbers {
 			all = append(all, src(fmt.Sprintf("w/%s%d.pt", stem, n), int64(n)))
 		}
@@ -48,7 +52,7 @@ func TestFrequencyKeepsEveryNthEpochWhateverTheFirst(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		frequency int
-		sources   []source
+		sources   []*checkpoint
 		kept      string
 	}{
 		"saved every epoch":               {5, epochs("epoch-", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11), "5 10"},
@@ -87,7 +91,7 @@ func TestRetentionDoesNotAskForWhatItDeleted(t *testing.T) {
 }
 
 func TestAScriptWithoutBestAndLastGetsThem(t *testing.T) {
-	sources := []source{src("epoch-1.pth", 1), src("epoch-2.pth", 2), src("epoch-3.pth", 3)}
+	sources := []*checkpoint{src("epoch-1.pth", 1), src("epoch-2.pth", 2), src("epoch-3.pth", 3)}
 	wantPlan(t, planned(newPlanner(0, 0), situation{bestEpoch: 2}, sources...), "best.pth<epoch-2.pth", "last.pth<epoch-3.pth")
 	wantPlan(t, planned(newPlanner(0, 0), situation{}, sources...), "last.pth<epoch-3.pth")
 }
@@ -110,7 +114,7 @@ func TestFoldsOfACrossValidationDoNotReplaceEachOther(t *testing.T) {
 func TestWhatLayThereBeforeGivesWayToThisRun(t *testing.T) {
 	p := newPlanner(0, 0)
 	old := src("train/weights/last.pt", 1)
-	p.before[old.rel] = old.stamp()
+	old.old = true
 	wantPlan(t, planned(p, situation{}, old), "last.pt<train/weights/last.pt")
 	wantPlan(t, planned(p, situation{}, old, src("train2/weights/last.pt", 2)),
 		"last.pt<train2/weights/last.pt", "train/weights/last.pt<train/weights/last.pt")
@@ -119,37 +123,52 @@ func TestWhatLayThereBeforeGivesWayToThisRun(t *testing.T) {
 }
 
 func TestTwoFilesByOneNameEndWithTheNewer(t *testing.T) {
-	sources := []source{src("best_mAP_epoch_3.pth", 3), src("best_mAP_epoch_7.pth", 7)}
+	sources := []*checkpoint{src("best_mAP_epoch_3.pth", 3), src("best_mAP_epoch_7.pth", 7)}
 	for range 2 {
 		wantPlan(t, planned(newPlanner(0, 0), situation{}, sources...), "best.pth<best_mAP_epoch_7.pth")
 		slices.Reverse(sources)
 	}
-	results := []source{src("a/validation-results/epoch-1/images.json", 1), src("b/validation-results/epoch-1/images.json", 2)}
+	results := []*checkpoint{src("a/validation-results/epoch-1/images.json", 1), src("b/validation-results/epoch-1/images.json", 2)}
 	wantPlan(t, planned(newPlanner(0, 0), situation{}, results...), "//epoch-1/images.json<b/validation-results/epoch-1/images.json")
 }
 
 func TestAFolderGoesUpUnderItsEpochBeforeLastIsCopied(t *testing.T) {
-	folder := func(epoch int, step int64, mid bool) source {
-		state := &trainerState{Epoch: float64(epoch), Step: step}
-		id := epochIdentity(epoch, "")
+	folder := func(epoch int, step int64, mid bool) *checkpoint {
+		state := &scan.TrainerState{Epoch: float64(epoch), Step: step}
+		id := naming.OfEpoch(epoch, "")
 		if mid {
 			state.Epoch -= 0.5
-			id = identity{role: roleEpoch, name: fmt.Sprintf("checkpoint-%d", step), epoch: epoch}
+			id = naming.Identity{Role: naming.Epoch, Name: fmt.Sprintf("checkpoint-%d", step), Epoch: epoch}
 		}
 		rel := fmt.Sprintf("checkpoint-%d", step)
-		return source{identity: id, rel: rel, folder: true, state: state, files: []file{{rel: rel + "/x", sub: "x", version: version{mtime: step}}}}
+		files := []scan.File{{Rel: rel + "/x", Sub: "x", Version: scan.Version{Mtime: step}}}
+		return &checkpoint{state: complete, src: scan.Source{Identity: id, Rel: rel, Folder: true, State: state, Files: files}}
 	}
-	p := newPlanner(0, 0)
-	sources := []source{folder(1, 100, false), folder(2, 200, false), folder(3, 250, true)}
-	p.meet(view{sources: sources})
-	var got []string
-	for _, w := range p.plan(sources, situation{bestEpoch: 1}) {
-		got = append(got, fmt.Sprintf("%s<%s staged=%v after=%s", w.name, w.source.rel, w.staged, w.after))
+	w, err := New(Options{Dir: t.TempDir(), JobID: jobID, Store: newBucket(), History: historyOf(t, 1, .5)})
+	if err != nil {
+		t.Fatal(err)
 	}
-	slices.Sort(got)
-	wantPlan(t, got,
-		"best<checkpoint-100 staged=false after=epoch-1",
-		"checkpoint-250<checkpoint-250 staged=true after=",
-		"epoch-1<checkpoint-100 staged=true after=",
-		"last<checkpoint-250 staged=false after=checkpoint-250")
+	defer w.Finish(t.Context(), FinishOptions{})
+	first, second, third := folder(1, 100, false), folder(2, 200, false), folder(3, 250, true)
+	w.loop.fleet.at = map[string]*checkpoint{"a": first, "b": second, "c": third}
+	w.loop.planner.meet(w.loop.fleet.sorted())
+	w.loop.plan()
+	places := func(c *checkpoint) (all []string) {
+		for _, p := range c.places {
+			all = append(all, fmt.Sprintf("%s staged=%v", p.name, p.staged))
+		}
+		return all
+	}
+	wantPlan(t, places(first), "epoch-1 staged=true", "best staged=false")
+	wantPlan(t, places(second))
+	wantPlan(t, places(third), "checkpoint-250 staged=true", "last staged=false")
+	w.loop.fleet.at = map[string]*checkpoint{}
+}
+
+func TestTheLastOfLightningIsTheNewerOfItsVersions(t *testing.T) {
+	old, first, second := src("last.ckpt", 9), src("last-v1.ckpt", 2), src("last-v2.ckpt", 3)
+	old.old = true
+	wantPlan(t, planned(newPlanner(0, 0), situation{}, old, first, second), "last.ckpt<last-v2.ckpt")
+	first.epoch, second.epoch = 7, 5 // copied later, trained less
+	wantPlan(t, planned(newPlanner(0, 0), situation{}, old, first, second), "last.ckpt<last-v1.ckpt")
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/internal/samples"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/testdata/need"
 )
@@ -74,7 +75,7 @@ func (r *rig) checkPinned(framework string) {
 	}
 	epochs := map[string]int{}
 	for _, f := range r.bucket.manifest(r.t).Files {
-		if body, err := r.bucket.get(contract.CheckpointKey(job, f.Name)); err != nil || sha(body) != f.SHA256 {
+		if body, err := r.bucket.get(contract.CheckpointKey(jobID, f.Name)); err != nil || samples.SHA(body) != f.SHA256 {
 			r.t.Errorf("%s: the manifest's %s is not what the bucket holds: %v", framework, f.Name, err)
 		}
 		epochs[f.Name] = f.Epoch

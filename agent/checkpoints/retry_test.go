@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/internal/samples"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/scan"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -154,9 +156,9 @@ func TestAStoreThatHangsDoesNotOutliveTheBudget(t *testing.T) {
 			}
 		}
 		r := newRig(t, b, func(o *Options) { scanOnly(o); o.FlushTimeout = time.Minute })
-		body := torchFile(t, 1000, 1, nil)
-		rewrite(t, r.path("best.pt"), body)
-		rewrite(t, r.path("last.pt"), torchFile(t, 2000, 2, nil))
+		body := samples.Torch(t, 1000, 1, nil)
+		samples.Rewrite(t, r.path("best.pt"), body)
+		samples.Rewrite(t, r.path("last.pt"), samples.Torch(t, 2000, 2, nil))
 		go func() {
 			time.Sleep(58 * time.Second) // a body read that ignores its context cannot be helped
 			close(hang)
@@ -176,13 +178,13 @@ func TestAManifestThatCannotBeWrittenIsTriedAgain(t *testing.T) {
 		b := newBucket()
 		var tries atomic.Int64
 		b.fail = func(op, key string) error {
-			if op == "put" && key == contract.ManifestKey(job) && tries.Add(1) <= 4 {
+			if op == "put" && key == contract.ManifestKey(jobID) && tries.Add(1) <= 4 {
 				return errOutage
 			}
 			return nil
 		}
 		r := newRig(t, b, scanOnly)
-		rewrite(t, r.path("last.pt"), torchFile(t, 1000, 1, nil))
+		samples.Rewrite(t, r.path("last.pt"), samples.Torch(t, 1000, 1, nil))
 		r.finish(FinishOptions{Clean: true})
 		if m := b.manifest(t); len(m.Files) != 1 {
 			t.Errorf("%+v", m)
@@ -213,7 +215,7 @@ func TestANewerVersionTakesThePlaceOfOneStillQueued(t *testing.T) {
 	if n := b.count("put"); n != 1 {
 		t.Errorf("%d uploads of last.pt, want only the newest", n)
 	}
-	if got, _ := b.get(contract.CheckpointKey(job, "last.pt")); sha(got) != sha(last) {
+	if got, _ := b.get(contract.CheckpointKey(jobID, "last.pt")); samples.SHA(got) != samples.SHA(last) {
 		t.Error("the bucket does not hold the newest")
 	}
 }
@@ -236,7 +238,7 @@ func TestAtMostNUploadsAreInFlight(t *testing.T) {
 	}
 	r := newRig(t, b, func(o *Options) { o.Concurrency = 3 })
 	for i := range 12 {
-		rewrite(t, r.path("m"+string(rune('a'+i))+".pt"), torchFile(t, 1000*(i+1), byte(i), nil))
+		samples.Rewrite(t, r.path("m"+string(rune('a'+i))+".pt"), samples.Torch(t, 1000*(i+1), byte(i), nil))
 	}
 	r.finish(FinishOptions{Clean: true})
 	if n := most.Load(); n > 3 || len(b.names()) != 12 {
@@ -254,7 +256,7 @@ func TestRunEndsWithItsContextAndFinishGoesOn(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	rewrite(t, r.path("last.pt"), torchFile(t, 1000, 1, nil))
+	samples.Rewrite(t, r.path("last.pt"), samples.Torch(t, 1000, 1, nil))
 	first := r.Finish(t.Context(), FinishOptions{Clean: true})
 	if first.Last == "" {
 		t.Errorf("%+v", first)
@@ -268,7 +270,7 @@ func TestRunEndsWithItsContextAndFinishGoesOn(t *testing.T) {
 }
 
 func TestAQueueOverflowOfInotifyIsALook(t *testing.T) {
-	if !lost(errors.Join(errQueue())) || lost(errors.New("other")) {
+	if !scan.Lost(errors.Join(errQueue())) || scan.Lost(errors.New("other")) {
 		t.Error("the overflow is not recognised")
 	}
 }

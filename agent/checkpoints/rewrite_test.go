@@ -232,7 +232,7 @@ func TestNoTornObjectIsEverVisibleWhileTheFileIsRewritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.get(contract.CheckpointKey(job, "last.pt")); !bytes.Equal(got, disk) || !mixed(got)[uint64(final)] {
+	if got := s.get(contract.CheckpointKey(jobID, "last.pt")); !bytes.Equal(got, disk) || !mixed(got)[uint64(final)] {
 		t.Errorf("the final object is not version %d of the file", final)
 	}
 	if s.visible < 2 {

@@ -3,6 +3,7 @@ package checkpoints
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,18 +14,19 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/internal/samples"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
 func TestAFileThatChangesDuringItsUploadIsNeverVisible(t *testing.T) {
 	b := newBucket()
 	r := newRig(t, b, nil)
-	first, second := torchFile(t, 5<<20, 1, nil), torchFile(t, 5<<20, 2, nil)
-	rewrite(t, r.path("last.pt"), first)
+	first, second := samples.Torch(t, 5<<20, 1, nil), samples.Torch(t, 5<<20, 2, nil)
+	samples.Rewrite(t, r.path("last.pt"), first)
 	var rewritten atomic.Bool
 	b.onRead = func(key string, at int64) {
 		if strings.HasSuffix(key, "/last.pt") && at > 2<<20 && rewritten.CompareAndSwap(false, true) {
-			rewrite(t, r.path("last.pt"), second)
+			samples.Rewrite(t, r.path("last.pt"), second)
 		}
 	}
 	b.visible = func(key string, body []byte) {
@@ -33,8 +35,8 @@ func TestAFileThatChangesDuringItsUploadIsNeverVisible(t *testing.T) {
 		}
 	}
 	r.run()
-	if e := r.awaitSaved("last.pt")["last.pt"]; e.SHA256 != sha(second) {
-		t.Errorf("announced %s, want %s", e.SHA256, sha(second))
+	if e := r.awaitSaved("last.pt")["last.pt"]; e.SHA256 != samples.SHA(second) {
+		t.Errorf("announced %s, want %s", e.SHA256, samples.SHA(second))
 	}
 	if n := b.count("put"); n != 1 || !rewritten.Load() {
 		t.Errorf("%d objects became visible, want 1 (rewritten: %v)", n, rewritten.Load())
@@ -53,9 +55,9 @@ func TestAWriterFasterThanItsUploadIsServedFromACopy(t *testing.T) {
 	version := byte(0)
 	write := func() {
 		version++
-		body := torchFile(t, 3<<20, version, nil)
-		contents[sha(body)] = true
-		rewrite(t, r.path("last.pt"), body)
+		body := samples.Torch(t, 3<<20, version, nil)
+		contents[samples.SHA(body)] = true
+		samples.Rewrite(t, r.path("last.pt"), body)
 	}
 	write()
 	var visible atomic.Int64
@@ -67,7 +69,7 @@ func TestAWriterFasterThanItsUploadIsServedFromACopy(t *testing.T) {
 	b.visible = func(key string, body []byte) {
 		if strings.HasSuffix(key, "/last.pt") {
 			visible.Add(1)
-			if !contents[sha(body)] {
+			if !contents[samples.SHA(body)] {
 				t.Errorf("a torn object became visible")
 			}
 		}
@@ -78,7 +80,7 @@ func TestAWriterFasterThanItsUploadIsServedFromACopy(t *testing.T) {
 	if version != changesCopy+2 {
 		t.Errorf("it took %d uploads, want %d in place and then one of a copy", version-1, changesCopy)
 	}
-	if final, _ := b.get(contract.CheckpointKey(job, "last.pt")); sha(final) != sha(torchFile(t, 3<<20, version, nil)) {
+	if final, _ := b.get(contract.CheckpointKey(jobID, "last.pt")); samples.SHA(final) != samples.SHA(samples.Torch(t, 3<<20, version, nil)) {
 		t.Error("the last object is not the last content")
 	}
 	if left, err := os.ReadDir(r.opt.ScratchDir); err != nil || len(left) > 0 {
@@ -101,7 +103,7 @@ func TestAFileReplacedDuringItsUploadGoesUpAndThenTheNewOne(t *testing.T) {
 	for range 2 {
 		got = append(got, r.awaitSaved("last.pth.tar")["last.pth.tar"].SHA256)
 	}
-	if want := []string{sha(first), sha(second)}; !slices.Equal(got, want) {
+	if want := []string{samples.SHA(first), samples.SHA(second)}; !slices.Equal(got, want) {
 		t.Errorf("announced %q, want %q", got, want)
 	}
 }
@@ -147,7 +149,7 @@ func TestAnAgentStartedAgainDoesNotUploadWhatIsThere(t *testing.T) {
 	}
 	again.wantNames("best.pt", "epoch-1.pt", "last.pt")
 
-	if err := b.Delete(t.Context(), contract.CheckpointKey(job, "last.pt")); err != nil { // behind our back
+	if err := b.Delete(t.Context(), contract.CheckpointKey(jobID, "last.pt")); err != nil { // behind our back
 		t.Fatal(err)
 	}
 	third := newRig(t, b, func(o *Options) { o.Dir = r.dir })
@@ -175,7 +177,7 @@ func TestAFolderGoesOnWhereItsUploadBroke(t *testing.T) {
 		for _, line := range b.history() {
 			times[line]++
 		}
-		if n := times["put "+contract.CheckpointKey(job, "epoch-1/model.safetensors")]; n != 1 {
+		if n := times["put "+contract.CheckpointKey(jobID, "epoch-1/model.safetensors")]; n != 1 {
 			t.Errorf("the model went up %d times because the optimiser failed once", n)
 		}
 	})
@@ -207,15 +209,15 @@ func TestTheManifestComesAfterTheFilesItNames(t *testing.T) {
 	b := newBucket()
 	r := newRig(t, b, func(o *Options) { o.Keep = 1 })
 	b.visible = func(key string, body []byte) {
-		if key != contract.ManifestKey(job) {
+		if key != contract.ManifestKey(jobID) {
 			return
 		}
 		var m contract.Manifest
-		if err := parseManifest(body, &m); err != nil {
+		if err := json.Unmarshal(body, &m); err != nil {
 			t.Error(err)
 		}
 		for _, f := range m.Files {
-			if object, ok := b.objects[contract.CheckpointKey(job, f.Name)]; !ok || sha(object) != f.SHA256 {
+			if object, ok := b.objects[contract.CheckpointKey(jobID, f.Name)]; !ok || samples.SHA(object) != f.SHA256 {
 				t.Errorf("the manifest names %s (%s), which is not there", f.Name, f.SHA256)
 			}
 		}
@@ -223,7 +225,7 @@ func TestTheManifestComesAfterTheFilesItNames(t *testing.T) {
 	r.run()
 	for epoch := range 4 {
 		// New names each time: an object that is replaced is for a moment newer than its manifest.
-		rewrite(t, r.path(fmt.Sprintf("epoch-%d.pt", epoch+1)), torchFile(t, 2<<20, byte(epoch), nil))
+		samples.Rewrite(t, r.path(fmt.Sprintf("epoch-%d.pt", epoch+1)), samples.Torch(t, 2<<20, byte(epoch), nil))
 		r.awaitSaved(fmt.Sprintf("epoch-%d.pt", epoch+1))
 	}
 	r.finish(FinishOptions{Clean: true})
@@ -231,7 +233,7 @@ func TestTheManifestComesAfterTheFilesItNames(t *testing.T) {
 
 func TestRetentionDeletesOnlyWhatThisJobWrote(t *testing.T) {
 	b := newBucket()
-	for _, key := range []string{contract.CheckpointKey(job, "epoch-0.pt"), contract.CheckpointKey(job, "notes.txt"), contract.CheckpointKey("j10", "epoch-1.pt")} {
+	for _, key := range []string{contract.CheckpointKey(jobID, "epoch-0.pt"), contract.CheckpointKey(jobID, "notes.txt"), contract.CheckpointKey("j10", "epoch-1.pt")} {
 		b.objects[key] = []byte("somebody's")
 	}
 	r := newRig(t, b, func(o *Options) { o.Keep = 2 })
@@ -246,24 +248,9 @@ func TestRetentionDeletesOnlyWhatThisJobWrote(t *testing.T) {
 		t.Error(err)
 	}
 	for _, f := range b.manifest(t).Files {
-		if _, err := b.get(contract.CheckpointKey(job, f.Name)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := b.get(contract.CheckpointKey(jobID, f.Name)); errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("the manifest names %s, which was deleted", f.Name)
 		}
-	}
-}
-
-func TestProgressCountsEveryByteOnce(t *testing.T) {
-	body := noise(3<<20+17, 1)
-	m := &meter{all: &totals{now: newTime}, total: int64(len(body))}
-	r := newBody(t.Context(), bytes.NewReader(body), m.total, m)
-	part := make([]byte, 1<<20)
-	for range 3 { // hash, wire, retry
-		for at := int64(0); at < m.total; at += int64(len(part)) / 2 {
-			_, _ = r.ReadAt(part[:len(part)/2], at)
-		}
-	}
-	if got := m.transfer(); got.BytesDone != m.total {
-		t.Errorf("%d of %d bytes counted", got.BytesDone, m.total)
 	}
 }
 
@@ -279,7 +266,7 @@ func TestProgressShowsQueueAndTotals(t *testing.T) {
 	}
 	r := newRig(t, b, func(o *Options) { o.Concurrency = 1 })
 	for i := range 3 {
-		rewrite(t, r.path(fmt.Sprintf("model%c.pt", 'a'+i)), torchFile(t, (i+2)<<20, byte(i), nil))
+		samples.Rewrite(t, r.path(fmt.Sprintf("model%c.pt", 'a'+i)), samples.Torch(t, (i+2)<<20, byte(i), nil))
 	}
 	r.run()
 	<-reading

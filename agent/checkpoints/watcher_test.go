@@ -9,27 +9,47 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/contract"
 )
+
+// historyOf is a history in which each epoch from first on had this primary metric.
+func historyOf(t *testing.T, first int, values ...float64) *job.Tracker {
+	t.Helper()
+	tracker := job.NewTracker(job.TrackerOptions{Now: time.Now, Metric: "mAP50-95"})
+	for i, v := range values {
+		tracker.Observe(heartbeat(t, first+i, contract.Metrics{"mAP50-95": contract.Number(v)}))
+	}
+	return tracker
+}
+
+func heartbeat(t *testing.T, epoch int, metrics contract.Metrics) contract.Message {
+	t.Helper()
+	now := time.Now()
+	m, err := contract.NewMessage(contract.KindHeartbeat, contract.Heartbeat{Epoch: epoch, Metrics: metrics, Timestamp: contract.At(now)}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
 
 // rig is a watcher on an empty OUTPUT_DIR and a bucket in memory.
 type rig struct {
 	*Watcher
-	t      *testing.T
-	dir    string
-	bucket *bucket
-	saved  chan contract.CheckpointSaved
-	failed chan contract.ManifestFailed
-	cancel context.CancelFunc
-	done   chan struct{}
+	t       *testing.T
+	dir     string
+	bucket  *bucket
+	history *job.Tracker
+	saved   chan contract.CheckpointSaved
+	failed  chan contract.ManifestFailed
+	cancel  context.CancelFunc
+	done    chan struct{}
 
 	looks  atomic.Int64
 	looked chan struct{}
 }
 
 const hour = time.Hour
-
-func newTime() time.Time { return time.Unix(1_000_000, 0) }
 
 // awaitLooks returns after n more looks at OUTPUT_DIR.
 func (r *rig) awaitLooks(n int) {
@@ -58,12 +78,12 @@ func fast(o *Options) {
 func newRig(t *testing.T, b *bucket, change func(*Options)) *rig {
 	t.Helper()
 	r := &rig{
-		t: t, dir: t.TempDir(), bucket: b,
+		t: t, dir: t.TempDir(), bucket: b, history: historyOf(t, 1),
 		saved: make(chan contract.CheckpointSaved, 1000), failed: make(chan contract.ManifestFailed, 1000),
 		looked: make(chan struct{}, 1),
 	}
 	opt := Options{
-		Dir: r.dir, JobID: job, Store: b, Frequency: 1, PrimaryMetric: "mAP50-95",
+		Dir: r.dir, JobID: jobID, Store: b, History: r.history, Retention: Retention{Frequency: 1},
 		OnEvent: func(kind contract.EventType, _ string, data any) {
 			switch kind {
 			case contract.EventCheckpointSaved:
@@ -116,11 +136,12 @@ func (r *rig) path(rel string) string { return filepath.Join(r.dir, filepath.Fro
 
 func (r *rig) heartbeat(epoch int, metrics contract.Metrics) {
 	r.t.Helper()
-	now := time.Now()
-	m, err := contract.NewMessage(contract.KindHeartbeat, contract.Heartbeat{Epoch: epoch, Metrics: metrics, Timestamp: contract.At(now)}, now)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	r.hear(heartbeat(r.t, epoch, metrics))
+}
+
+// hear is what the agent does with a message: the history first, then the watch.
+func (r *rig) hear(m contract.Message) {
+	r.history.Observe(m)
 	r.Observe(m)
 }
 

@@ -68,6 +68,8 @@ func TestDiagnose(t *testing.T) {
 		"an export needs no checkpoint":             {e: Evidence{JobType: contract.JobExport}},
 		"exit 0 without any checkpoint": {
 			e: Evidence{JobType: contract.JobTraining, LastEpoch: 3}, code: contract.CodeTrainingFailed, says: "left no complete checkpoint after epoch 3"},
+		"exit 0 with an empty checkpoint": {
+			e: Evidence{JobType: contract.JobTraining, Torn: "best.ckpt is empty (0 bytes)"}, code: contract.CodeTrainingFailed, says: "left no complete checkpoint: best.ckpt is empty (0 bytes)."},
 		"exit 0 but every epoch NaN": {
 			e: Evidence{Checkpoints: 2, LastEpoch: 2, NaNEpochs: []int{1, 2}}, code: contract.CodeNaNLoss, says: "NaN or infinite in epoch 1"},
 		"exit 0 and NaN late is a warning": {e: Evidence{Checkpoints: 2, LastEpoch: 5, NaNEpochs: []int{5}}},
@@ -274,5 +276,16 @@ func BenchmarkWorstLog(b *testing.B) {
 	}
 	for b.Loop() {
 		_ = Diagnose(e)
+	}
+}
+
+func TestAResumeIsPromisedOnlyWhereACheckpointIsStored(t *testing.T) {
+	for again, want := range map[Again]string{
+		AgainResumes: "Run it again: it resumes from its last checkpoint.", AgainUnknown: "Run it again.",
+		AgainStartsOver: "Run it again: no checkpoint to resume from is stored, so it starts from the beginning.",
+	} {
+		if f := Diagnose(Evidence{Stop: StopTold, ExitCode: 143, Again: again}); f == nil || f.Hint != want {
+			t.Errorf("%v: %+v, want the hint %q", again, f, want)
+		}
 	}
 }

@@ -19,6 +19,27 @@ const (
 	StopNode      Stop = "node"       // another machine of the job failed or is lost
 )
 
+// Again is what a job does when it is started again.
+type Again int
+
+// It is only promised to resume when a checkpoint to resume from is stored.
+const (
+	AgainUnknown Again = iota
+	AgainResumes
+	AgainStartsOver
+)
+
+// hint says so to a person.
+func (a Again) hint() string {
+	switch a {
+	case AgainResumes:
+		return "Run it again: it resumes from its last checkpoint."
+	case AgainStartsOver:
+		return "Run it again: no checkpoint to resume from is stored, so it starts from the beginning."
+	}
+	return "Run it again."
+}
+
 // Evidence is everything that is known about a run that ended.
 type Evidence struct {
 	JobType  contract.JobType
@@ -37,9 +58,11 @@ type Evidence struct {
 	TorchElasticError string   // content of TORCHELASTIC_ERROR_FILE, "" when there is none
 	ChildDone         *Report  // what the trainer said of itself, nil when it said nothing
 
-	LastEpoch   int   // completed epochs, 0 before the first
-	NaNEpochs   []int // epochs whose loss was NaN or infinite
-	Checkpoints int   // complete checkpoint files seen; -1 = not known
+	LastEpoch   int    // completed epochs, 0 before the first
+	NaNEpochs   []int  // epochs whose loss was NaN or infinite
+	Checkpoints int    // complete checkpoint files seen; -1 = not known
+	Torn        string // the checkpoint that is there and not whole, with what it lacks; "" when there is none
+	Again       Again  // what the job does when it is started again
 
 	GPU    contract.GPUEvidence
 	System contract.SystemEvidence

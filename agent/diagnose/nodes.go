@@ -24,7 +24,7 @@ func otherNodes(c findings) (*contract.Failure, bool) {
 		switch {
 		case n.Lost:
 			return found(contract.Failf(contract.CodeNodeLost, "%s was lost%s: it gave no more sign of life.", name(n), afterEpoch(c.Evidence)).
-				WithHint("Run it again: it resumes from its last checkpoint. If it is the same machine each time, suspect that machine or its network.").
+				WithHint("%s If it is the same machine each time, suspect that machine or its network.", c.Again.hint()).
 				WithEvidence(quote(c)...))
 		case n.Absent:
 			return found(contract.Failf(contract.CodeNodeLost, "%s never came.", name(n)).

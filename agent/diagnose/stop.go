@@ -18,7 +18,7 @@ func ownStop(c findings) (*contract.Failure, bool) {
 			return nil, false
 		}
 		return found(contract.Failf(contract.CodeStopped, "The job was stopped from outside before it ended%s.", afterEpoch(c.Evidence)).
-			WithHint("Run it again: it resumes from its last checkpoint."))
+			WithHint("%s", c.Again.hint()))
 	case StopTimeLimit:
 		return found(contract.Failf(contract.CodeTrainingTimeout, "Training exceeded maximum time limit%s%s.",
 			within(c.Settings.MaxTrainingTime), afterEpoch(c.Evidence)).

@@ -19,6 +19,12 @@ func exitZero(c findings) (*contract.Failure, bool) {
 	if c.LastEpoch > 0 && len(c.NaNEpochs) >= c.LastEpoch {
 		return found(nanFailure(c, nil).WithEvidence(c.log.Last(10)...))
 	}
+	if c.Checkpoints == 0 && c.Torn != "" {
+		return found(contract.Failf(contract.CodeTrainingFailed,
+			"The training script ended without an error but left no complete checkpoint%s: %s.", afterEpoch(c.Evidence), c.Torn).
+			WithHint("Write a checkpoint beside its name and rename it when it is whole, and end the script only when it is written.").
+			WithEvidence(c.log.Last(10)...))
+	}
 	if c.Checkpoints == 0 {
 		return found(contract.Failf(contract.CodeTrainingFailed,
 			"The training script ended without an error but left no complete checkpoint%s.", afterEpoch(c.Evidence)).

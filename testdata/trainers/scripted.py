@@ -10,6 +10,7 @@ and CALLBACK_TOKEN from the environment, plain HTTP.
 import faulthandler
 import json
 import os
+import pickle
 import signal
 import sys
 import termios
@@ -55,11 +56,16 @@ def validation(epoch: int, value: float) -> bool:
     return bool(reply["is_best"])
 
 
-def save(name: str, seed: int, size: int = 100_000) -> None:
+def save(name: str, seed: int, size: int = 100_000, data: bytes = b"") -> None:
     """A file that torch would accept as a checkpoint: a stored zip."""
     path = Path(ENV["CHECKPOINT_DIR"]) / name
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("archive/data.pkl", bytes([seed % 256]) * size)
+        archive.writestr("archive/data.pkl", data or bytes([seed % 256]) * size)
+
+
+def save_epoch(name: str, epoch: int) -> None:
+    """One that says inside which epoch it holds, as Lightning writes it: counted from 0."""
+    save(name, epoch, data=pickle.dumps({"epoch": epoch - 1, "pytorch-lightning_version": "2.5"}, protocol=2))
 
 
 def epochs(loss=lambda e: 1.0 / e) -> None:
@@ -192,12 +198,12 @@ def resumes() -> None:
     first = 1
     if resumed:
         with zipfile.ZipFile(resumed) as archive:
-            first = archive.read("archive/data.pkl")[0] + 1
-    for epoch in range(first, EPOCHS + 1):
-        save("last.pt", epoch)
+            first = pickle.loads(archive.read("archive/data.pkl"))["epoch"] + 2
+    for epoch in range(first, EPOCHS + 1):  # no time to train: by its time alone a file could be of two epochs
+        save_epoch("last.pt", epoch)
         heartbeat(epoch, loss=1.0 / epoch)
         validation(epoch, 0.5 + 0.1 * epoch)
-        save("best.pt", epoch)
+        save_epoch("best.pt", epoch)
         if epoch == 3 and not resumed:
             event("scripted_ready", pid=os.getpid())
             while True:

@@ -47,7 +47,7 @@ func run(ctx context.Context, verb string, args []string) error {
 	}
 	visible := make(chan time.Time, 1)
 	w, err := checkpoints.New(checkpoints.Options{
-		Dir: *dir, JobID: *job, Store: s, Frequency: 1,
+		Dir: *dir, JobID: *job, Store: s, Retention: checkpoints.Retention{Frequency: 1},
 		OnEvent: func(kind contract.EventType, _ string, _ any) {
 			if kind == contract.EventCheckpointSaved && verb == "watch" {
 				visible <- time.Now()

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package checkpoints
-
-import "os"
-
-// beingWritten is not known here; quiet has to tell.
-func beingWritten(*os.File) (writing, known bool) { return false, false }

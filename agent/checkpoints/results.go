@@ -1,0 +1,124 @@
+package checkpoints
+
+import (
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/manifest"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/naming"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/upload"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// takeUpload books what an upload came to.
+func (l *loop) takeUpload(f *flight, files []contract.ManifestFile, err error) {
+	l.pool.land(f)
+	if err != nil {
+		l.takeFailure(f, err)
+		return
+	}
+	c, name, now := f.c, f.place.name, l.opt.Now()
+	c.arrive()
+	delete(l.pool.retries, name)
+	l.board.uploaded(f.task.Source, now)
+	before := l.keeper.ledger.Gather(name, f.task.Source.Folder)
+	if c.epoch == 0 {
+		c.epoch = l.epochs.decide(f.task.Source, files, l.keeper.ledger, before, l.end != nil)
+	}
+	l.label(files, c.epoch)
+	e := &manifest.Entry{Name: name, Stamp: c.stamp, Role: roleAt(f), Folder: f.task.Source.Folder, Staged: f.place.staged, Files: files}
+	l.keeper.book(e, before)
+	l.keeper.prune(l.opt.Keep, l.wanted)
+	if e.Role != naming.Result && !e.Staged {
+		l.reports.saved(e, e.URI(l.opt.Store.URI, contract.CheckpointPrefix(l.opt.JobID)), l.epochs.best())
+	}
+}
+
+// label gives the files of a checkpoint their epoch and its metrics.
+func (l *loop) label(files []contract.ManifestFile, epoch int) {
+	for i := range files {
+		files[i].Epoch, files[i].Metrics = epoch, nil
+		if epoch > 0 {
+			files[i].Metrics = l.opt.History.Metrics(epoch)
+		}
+	}
+}
+
+// roleAt is what the name means, which is not what the file's own name says
+// where last is made from the newest epoch.
+func roleAt(f *flight) naming.Role {
+	if f.task.Source.Role == naming.Result {
+		return naming.Result
+	}
+	return naming.Of(f.place.name)
+}
+
+func (l *loop) takeFailure(f *flight, err error) {
+	name, now := f.place.name, l.opt.Now()
+	r := l.pool.retry(name)
+	r.err, r.partial = err, f.task.Partial
+	if upload.Changed(err) {
+		f.c.startOver(now)
+		l.lookout.hurry(now)
+		l.reports.log.Debug("a checkpoint changed while it was uploaded; starting over", "name", name, "error", err)
+		return
+	}
+	f.c.refuse()
+	l.board.failed()
+	r.refused(err, now)
+	l.reports.log.Warn("a checkpoint could not be uploaded; trying again", "name", name, "try", r.failures, "error", err)
+	l.reports.failed(name, r)
+}
+
+// takeManifest takes what an earlier run of the job left.
+func (l *loop) takeManifest(m contract.Manifest, err error) {
+	l.keeper.loading = false
+	if err != nil && !manifest.Unreadable(err) {
+		l.manifestFailed(err)
+		return
+	}
+	if err != nil {
+		l.reports.log.Warn("the manifest of an earlier run cannot be read and is replaced", "error", err)
+		m = contract.Manifest{}
+	}
+	l.keeper.take(m)
+}
+
+func (l *loop) takeWritten(deleted []string, err error) {
+	if err != nil {
+		l.keeper.writing, l.keeper.dirty = false, true
+		l.manifestFailed(err)
+		return
+	}
+	l.keeper.written(deleted)
+}
+
+func (l *loop) manifestFailed(err error) {
+	r := &l.keeper.retry
+	r.refused(err, l.opt.Now())
+	l.reports.log.Warn("the manifest of the checkpoints cannot be reached; trying again", "try", r.failures, "error", err)
+	l.reports.failed(manifestName, r)
+}
+
+// learn takes into account what was reported: a plan may change, an epoch that was
+// not known may be known now, and metrics may come after their checkpoint.
+func (l *loop) learn() {
+	l.plan()
+	l.catchUp()
+}
+
+// catchUp fills in what the reports have said since a checkpoint went up.
+func (l *loop) catchUp() {
+	for _, c := range l.fleet.at {
+		if c.epoch > 0 || c.state != uploaded || c.src.Role != naming.Best && c.src.Role != naming.Last {
+			continue
+		}
+		if c.epoch = l.epochs.at(c.src.Written(), l.end != nil); c.epoch == 0 {
+			continue
+		}
+		for _, e := range l.keeper.ledger.Entries {
+			if e.Stamp == c.stamp && e.Epoch() == 0 {
+				l.label(e.Files, c.epoch)
+				l.keeper.dirty = true
+			}
+		}
+	}
+	l.keeper.dirty = l.keeper.ledger.Fill(l.opt.History) || l.keeper.dirty
+}
