@@ -91,11 +91,14 @@ bench: build venv-all ## compare with the named peers and write docs/benchmarks.
 	} | tee .bench/benchmarks.md
 	@cp .bench/benchmarks.md docs/benchmarks.md
 
-release: .tools/go-licenses ## binaries for linux and darwin with checksums, SBOMs and licences below dist/release (CHECK=1 builds twice and compares)
-	$(PYTHON) release/release.py --version $(VERSION) --commit $(COMMIT) --go-licenses .tools/go-licenses $(if $(CHECK),--twice) $(addprefix --platform ,$(PLATFORM)) $(addprefix --out ,$(OUT))
+release: .tools/go-licenses .tools/nfpm ## binaries, wheels, Debian packages and archives for linux and darwin with checksums, SBOMs and licences below dist/release (CHECK=1 builds twice and compares)
+	$(PYTHON) release/release.py --version $(VERSION) --commit $(COMMIT) --go-licenses .tools/go-licenses --nfpm .tools/nfpm $(if $(CHECK),--twice) $(addprefix --platform ,$(PLATFORM)) $(addprefix --out ,$(OUT))
 
 .tools/gotestsum:
 	GOBIN=$(abspath .tools) go install gotest.tools/gotestsum@v1.13.0
+
+.tools/nfpm:
+	GOBIN=$(abspath .tools) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 
 .tools/go-licenses:
 	GOBIN=$(abspath .tools) go install github.com/google/go-licenses@v1.6.0

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Build the release: binaries, SBOMs, licences and checksums in one folder.
+"""Build the release: binaries, wheels, SBOMs, licences and checksums in one folder.
 
     python3 release/release.py --version v1.2.3 --commit 0123abcd4567 --go-licenses .tools/go-licenses
 
 Nothing in the output depends on this machine, the folder or the time: the same
 commit, Go version and C compiler give the same bytes. --twice builds once more,
 from a copy in another folder and with a cache of its own, and compares.
-Standard library only.
+Standard library only, but for the wheels' builder, which is fetched into an environment of its own.
 """
 
 import argparse
@@ -19,6 +19,9 @@ import sys
 import tempfile
 import uuid
 from pathlib import Path
+
+import packages
+import wheels
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = "github.com/vision-platform/trainer-agent"
@@ -43,7 +46,9 @@ def build(root: Path, out: Path, platform: str, version: str, commit: str, **env
     stamp = f"-s -w -buildid= -X {MODULE}/contract.Version={version} -X {MODULE}/contract.Commit={commit}"
     agent = out / f"trainer-agent-{system}-{arch}"
     go("build", "-ldflags", stamp, "-o", str(agent), "./cmd/trainer-agent", root=root, CGO_ENABLED="0", **env)
-    made = [agent]
+    sandbox = out / f"trainer-sandbox-{system}-{arch}"
+    go("build", "-ldflags", stamp, "-o", str(sandbox), "./cmd/trainer-sandbox", root=root, CGO_ENABLED="0", **env)
+    made = [agent, sandbox]
     if compiler := C_COMPILERS.get(platform):
         if shutil.which(compiler) is None:
             print(f"release: no trainer-gpu for {platform}: {compiler} is not installed (apt-get install gcc-{compiler.removesuffix('-gcc').replace('_', '-')})")
@@ -62,7 +67,7 @@ def sha256(path: Path) -> str:
 
 def licences(tool: str, out: Path) -> dict[str, set[str]]:
     """Write the texts of every licence and return the names by import path."""
-    command = [tool, "report", "--ignore", MODULE, "--template", str(ROOT / "release" / "licences.tpl"), "./cmd/trainer-agent", "./cmd/trainer-gpu"]
+    command = [tool, "report", "--ignore", MODULE, "--template", str(ROOT / "release" / "licences.tpl"), "./cmd/trainer-agent", "./cmd/trainer-gpu", "./cmd/trainer-sandbox"]
     rule = "=" * 80 + "\n"
     host = "/".join(go("env", "GOHOSTOS", "GOHOSTARCH").split())
     # The union of the platforms: each links packages that another does not, and
@@ -140,6 +145,7 @@ def main() -> None:
     parser.add_argument("--version", required=True)
     parser.add_argument("--commit", required=True)
     parser.add_argument("--go-licenses", required=True, help="path of the tool")
+    parser.add_argument("--nfpm", required=True, help="path of the tool")
     parser.add_argument("--out", type=Path, default=ROOT / "dist" / "release")
     parser.add_argument("--platform", action="append", choices=PLATFORMS, help="only this one; may be repeated")
     parser.add_argument("--twice", action="store_true", help="build each platform a second time and compare")
@@ -150,10 +156,14 @@ def main() -> None:
     shutil.rmtree(args.out, ignore_errors=True)
     args.out.mkdir(parents=True)
     names = licences(args.go_licenses, args.out)
+    completions = {shell: go("run", "./cmd/trainer-agent", "completion", shell) for shell in packages.COMPLETIONS}
     for platform in args.platform or PLATFORMS:
         made = build(ROOT, args.out, platform, args.version, args.commit)
         for binary in made:
             sbom(binary, args.version, names)
+        # A person at a desk gets the sandbox too; an image with the wheel has no use for it.
+        wheels.build(platform, [b for b in made if "sandbox" not in b.name], args.version, args.out)
+        packages.build(platform, made, args.out / "THIRD_PARTY_LICENSES.txt", completions, args.version, args.out, args.nfpm)
         if args.twice:
             again(platform, made, args.version, args.commit)
     files = sorted(args.out.iterdir())
