@@ -77,7 +77,7 @@ check: lint .tools/gotestsum ## lint and the tests that need no framework, brows
 
 test-python:
 	@echo "== Python tests of the trainers"
-	$(TRAINER_VENV)/bin/python -m pytest -q -rs --durations=10 trainers/tests
+	$(TRAINER_VENV)/bin/python -m pytest -q -rs --durations=10 trainers/tests release
 
 bench: build venv-all ## compare with the named peers and write docs/benchmarks.md (an hour; needs apt's tini, dumb-init, catatonit, and root)
 	@mkdir -p .bench; set -o pipefail; { \

@@ -56,7 +56,7 @@ def test_the_sdk_comes_with_it(home: Path) -> None:
 
 
 def test_a_package_that_it_writes_finds_the_sdk(home: Path, tmp_path: Path) -> None:
-    say(home / "bin" / "trainer-agent", "init", tmp_path / "cell-counter")
+    subprocess.run([home / "bin" / "trainer-agent", "init", "cell-counter"], cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "cell-counter" / "train.py").is_file()
 
 
