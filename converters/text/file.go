@@ -18,6 +18,11 @@ const (
 	UTF16BE = "UTF-16, high byte first"
 )
 
+// IsPage reports whether the name of an encoding is a code page's.
+func IsPage(encoding string) bool {
+	return encoding != UTF8 && encoding != UTF16LE && encoding != UTF16BE
+}
+
 // Decode reads the content of a file as text and says in which encoding it was: in
 // UTF-8 or UTF-16, with a mark or without, else in the code page that fits best.
 // A mark is taken off.

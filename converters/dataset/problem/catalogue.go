@@ -83,6 +83,12 @@ var (
 	AnnotationsUnread = layouts.kind("annotation_file_unread", Error,
 		"files look like annotations and cannot be read together with the others",
 		"Name the files of all splits alike, for example instances_train.json and instances_val.json; move others out of the dataset.")
+	TextNotUTF8 = layouts.kind("text_in_code_page", Warning,
+		"text files are not UTF-8 and were read in the code page in which they look most like words",
+		"Save them as UTF-8, and see whether the names are right.")
+	NamesNotUTF8 = layouts.kind("names_in_code_page", Warning,
+		"names in the archive are not UTF-8 and were read in the code page in which they look most like words",
+		"Zip with UTF-8 names, and see whether these are right.")
 	CategoriesDiffer = layouts.kind("categories_differ", Error,
 		"categories differ between the splits' files",
 		"Write the same categories to every file.")

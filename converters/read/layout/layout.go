@@ -33,11 +33,12 @@ type Folder struct {
 	names []string // sorted
 
 	folders func() []string
+	legacy  map[string]string // text files that are in a code page, with it
 }
 
 // Open is the folder of a tree, for a task.
 func Open(t *images.Tree, task contract.TaskType) *Folder {
-	f := &Folder{Tree: t, Task: task, names: t.Names()}
+	f := &Folder{Tree: t, Task: task, names: t.Names(), legacy: make(map[string]string)}
 	f.folders = sync.OnceValue(f.imageFolders)
 	return f
 }

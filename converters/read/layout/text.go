@@ -1,18 +1,19 @@
 package layout
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
+	"maps"
 	"os"
-	"unicode/utf16"
+	"slices"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/text"
 )
 
 // ReadText reads a text file of the dataset, of at most limit bytes: a list, the
-// names of classes, a configuration. A byte order mark is taken off, and UTF-16
-// with one is read as what it is: editors on Windows write both.
+// names of classes, a configuration. It is UTF-8 or UTF-16, as editors on Windows
+// write both, or in a code page, which ReportText says.
 func (f *Folder) ReadText(name string, limit int64) (string, error) {
 	info, err := os.Stat(f.Path(name))
 	if err != nil {
@@ -21,28 +22,20 @@ func (f *Folder) ReadText(name string, limit int64) (string, error) {
 	if info.Size() > limit {
 		return "", contract.Failf(contract.CodeDatasetTooLarge, "%s has %d bytes, more than %d.", name, info.Size(), limit)
 	}
-	text, err := os.ReadFile(f.Path(name))
+	content, err := os.ReadFile(f.Path(name))
 	if err != nil {
 		return "", fmt.Errorf("reading %s: %w", name, err)
 	}
-	return Text(text), nil
+	out, encoding := text.Decode(content)
+	if text.IsPage(encoding) {
+		f.legacy[name] = encoding
+	}
+	return out, nil
 }
 
-// Text decodes UTF-8, and UTF-16 that begins with a byte order mark.
-func Text(b []byte) string {
-	switch {
-	case bytes.HasPrefix(b, []byte("\xff\xfe")):
-		return utf16Text(b[2:], binary.LittleEndian)
-	case bytes.HasPrefix(b, []byte("\xfe\xff")):
-		return utf16Text(b[2:], binary.BigEndian)
+// ReportText adds the text files that were read in a code page to the problems.
+func (f *Folder) ReportText(problems *problem.List) {
+	for i, name := range slices.Sorted(maps.Keys(f.legacy)) {
+		problems.Add(problem.TextNotUTF8, i, "%s as %s", name, f.legacy[name])
 	}
-	return string(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))
-}
-
-func utf16Text(b []byte, order binary.ByteOrder) string {
-	units := make([]uint16, len(b)/2)
-	for i := range units {
-		units[i] = order.Uint16(b[2*i:])
-	}
-	return string(utf16.Decode(units))
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/vision-platform/trainer-agent/converters/text"
 )
 
 // scanner reads JSON values one after the other from a stream. It holds one
 // window of the text, so memory does not grow with the file. Beyond RFC 8259 it
-// takes a byte-order mark at the start and the NaN, Infinity and -Infinity that
+// takes UTF-16 and a byte-order mark at the start, and the NaN, Infinity and -Infinity that
 // Python's json writes, so that the reader can name the annotation that has one.
 //
 // A slice that a method returns is valid until the next call.
@@ -35,11 +37,7 @@ const (
 )
 
 func newScanner(r io.Reader) *scanner {
-	s := &scanner{r: r, buf: make([]byte, windowBytes)}
-	if s.need(3); bytes.HasPrefix(s.buf[:s.end], []byte("\xef\xbb\xbf")) {
-		s.pos = 3
-	}
-	return s
+	return &scanner{r: text.NewReader(r), buf: make([]byte, windowBytes)}
 }
 
 // syntaxError says what is wrong with the text and where.
