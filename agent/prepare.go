@@ -138,7 +138,7 @@ func (j *job) convertDataset(ctx context.Context) error {
 	began := j.Now()
 	r := converters.Request{
 		Root: j.prepared.dataset.Dir, Annotations: j.prepared.dataset.AnnotationsPath, Task: j.cfg.Job.Task,
-		Format: j.cfg.DatasetFormatResolved(), Out: j.ws.prepared(), Strict: j.cfg.StrictDataset,
+		Format: j.cfg.DatasetFormatResolved(), Out: j.ws.prepared(), Strict: j.cfg.StrictDataset, Names: j.prepared.dataset.Names,
 		Progress: func(done, total int) {
 			j.progress.transferring(contract.Transfer{What: "conversion", FilesDone: int64(done), FilesTotal: int64(total)})
 		},

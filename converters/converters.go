@@ -15,6 +15,7 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/images"
 	"github.com/vision-platform/trainer-agent/converters/read"
 	"github.com/vision-platform/trainer-agent/converters/read/layout"
+	"github.com/vision-platform/trainer-agent/converters/text"
 	"github.com/vision-platform/trainer-agent/converters/write/plan"
 )
 
@@ -25,6 +26,7 @@ type Request struct {
 	Task        contract.TaskType       //
 	Format      contract.DatasetFormat  // resolved: not auto
 	Split       *contract.SplitStrategy // the job's, or nil
+	Names       text.Reading            // names of files that were not UTF-8 in the archive
 	Out         string                  // the folder to make; replaced when an earlier conversion made it
 	Strict      bool                    // refuse the dataset on warnings too
 	DryRun      bool                    // report only; nothing is written
@@ -61,6 +63,9 @@ func Prepare(ctx context.Context, r Request) (*Prepared, error) {
 	found.folder.LookAhead(ctx)
 	defer found.folder.Close()
 	problems := new(problem.List)
+	if n := r.Names.Count; n > 0 {
+		problems.AddN(problem.NamesNotUTF8, n, 0, "read as %s, such as %q", r.Names.Page, r.Names.Example)
+	}
 	if found.dir != "" {
 		problems.Add(problem.OneFolderDown, 0, "%s/", found.dir)
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/dataset/ziptree"
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/text"
 )
 
 // objects is what a dataset needs of a bucket.
@@ -71,9 +72,10 @@ type Dataset struct {
 
 	Files  int64
 	Bytes  int64
-	Junk   int  // left out: __MACOSX, Thumbs.db, folder markers
-	Cached bool // nothing had to be fetched
-	Local  bool // a folder of the user's, used in place
+	Junk   int          // left out: __MACOSX, Thumbs.db, folder markers
+	Cached bool         // nothing had to be fetched
+	Local  bool         // a folder of the user's, used in place
+	Names  text.Reading // names of the archive that are not UTF-8; not known of a cached one
 
 	AnnotationsPath   string   // of the snapshot; empty = the dataset's own
 	AnnotationsSHA256 string   // of that file, hex

@@ -63,14 +63,11 @@ func (f *fetcher) unpack(ctx context.Context, id string, src ziptree.Source) (Da
 	if err != nil {
 		return Dataset{}, err
 	}
-	junk := 0
+	data := Dataset{Dir: unwrap(entry.Dir), Files: entry.Files, Bytes: entry.Bytes, Cached: !entry.Fresh, entry: entry}
 	if d != nil {
-		junk = d.Junk
+		data.Junk, data.Names = d.Junk, d.Names
 	}
-	return Dataset{
-		Dir: unwrap(entry.Dir), Files: entry.Files, Bytes: entry.Bytes,
-		Junk: junk, Cached: !entry.Fresh, entry: entry,
-	}, nil
+	return data, nil
 }
 
 func (f *fetcher) extractInto(ctx context.Context, fill *filling, src ziptree.Source) (*ziptree.Directory, error) {

@@ -80,7 +80,7 @@ func (c *ConvertCmd) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = data.Close() }()
-	request.Root = data.Dir
+	request.Root, request.Names = data.Dir, data.Names
 	if request.Out == "" {
 		request.Out = filepath.Join(scratch.dir, "prepared")
 	}

@@ -50,6 +50,19 @@ func (p *Page) Decode(b []byte) []byte {
 	return out
 }
 
+// Suits reports whether bytes that happen to be UTF-8 are text of this page, of
+// which others are: 猫 in GBK is è in UTF-8. Characters of three bytes are no chance.
+func (p *Page) Suits(b []byte) bool {
+	for i := 0; i < len(b); {
+		_, n := utf8.DecodeRune(b[i:])
+		if n > 2 {
+			return false
+		}
+		i += n
+	}
+	return p.score(unitsOf(p, b)) > 0
+}
+
 // Guess collects evidence: names or lines of one machine, which are in one code
 // page. The zero value is ready.
 type Guess struct {
@@ -83,6 +96,20 @@ func (g *Guess) Page() *Page {
 		}
 	}
 	return pages[best]
+}
+
+// Reading says how texts were read that are not UTF-8, for people.
+type Reading struct {
+	Page    string // name of the code page
+	Count   int
+	Example string // the first of them, as it was read
+}
+
+// Add counts one text.
+func (r *Reading) Add(decoded string) {
+	if r.Count++; r.Count == 1 {
+		r.Example = strings.Clone(decoded)
+	}
 }
 
 // unit is one character of a text in a page, and how many bytes it took.

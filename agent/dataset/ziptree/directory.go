@@ -7,7 +7,7 @@ import (
 	"errors"
 	"io"
 
-	"golang.org/x/text/encoding"
+	"github.com/vision-platform/trainer-agent/converters/text"
 )
 
 const (
@@ -36,9 +36,10 @@ type entry struct {
 // Directory is the list of files in an archive, checked and in the order in
 // which they lie.
 type Directory struct {
-	Bytes  int64 // unpacked
-	Packed int64 // to be fetched
-	Junk   int   // entries left out
+	Bytes  int64        // unpacked
+	Packed int64        // to be fetched
+	Junk   int          // entries left out
+	Names  text.Reading // of names that are not UTF-8
 
 	src     Source
 	entries []entry
@@ -86,7 +87,7 @@ func ReadDirectory(ctx context.Context, src Source, limits Limits) (*Directory, 
 	page, err := d.pass(ctx, e, nil)
 	if err == nil && page != nil {
 		// Some names need a code page, and which one all of them decide together.
-		*d = Directory{src: src, start: e.start()}
+		*d = Directory{src: src, start: e.start(), Names: text.Reading{Page: page.Name}}
 		_, err = d.pass(ctx, e, page)
 	}
 	if err != nil {
@@ -100,7 +101,7 @@ func ReadDirectory(ctx context.Context, src Source, limits Limits) (*Directory, 
 
 // pass reads the directory once. Without a code page it returns the one that is
 // needed, or nil when every name is readable as it is.
-func (d *Directory) pass(ctx context.Context, e end, page encoding.Encoding) (encoding.Encoding, error) {
+func (d *Directory) pass(ctx context.Context, e end, page *text.Page) (*text.Page, error) {
 	if e.size == 0 {
 		return nil, nil
 	}
@@ -123,7 +124,7 @@ func (d *Directory) pass(ctx context.Context, e end, page encoding.Encoding) (en
 		}
 	}
 	if p.unreadable > 0 && page == nil {
-		return p.vote.page(), nil
+		return p.guess.Page(), nil
 	}
 	return nil, nil
 }

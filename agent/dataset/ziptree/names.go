@@ -5,9 +5,7 @@ import (
 	"hash/crc32"
 	"unicode/utf8"
 
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/korean"
+	"github.com/vision-platform/trainer-agent/converters/text"
 )
 
 // arena keeps names in chunks: no header, no allocation and no slack a name.
@@ -33,41 +31,12 @@ func (a *arena) get(r ref, length uint16) []byte {
 	return a.chunks[r>>16][r&0xffff:][:length]
 }
 
-// vote counts, over all names that are not UTF-8, whether they read as Korean.
-// The code page is one property of the machine that packed the archive, so it is
-// decided once and not for every name.
-type vote struct{ hangul, other int }
-
-// look counts pairs of bytes. The 2,350 common syllables of KS X 1001 have lead
-// bytes B0–C8 and trail bytes from A1; in western names of code page 437 a high
-// byte is mostly followed by an ASCII letter.
-func (v *vote) look(name []byte) {
-	for i := 0; i < len(name); i++ {
-		if name[i] < 0x80 {
-			continue
-		}
-		if i+1 < len(name) && name[i] >= 0xB0 && name[i] <= 0xC8 && name[i+1] >= 0xA1 && name[i+1] != 0xFF {
-			v.hangul++
-		} else {
-			v.other++
-		}
-		i++
-	}
-}
-
-// page is the code page of the archive's names: cp949 (WHATWG's EUC-KR, which
-// is Windows-949) or the format's own default 437 (appendix D).
-func (v *vote) page() encoding.Encoding {
-	if v.hangul > v.other {
-		return korean.EUCKR
-	}
-	return charmap.CodePage437
-}
-
 // decode returns the name as UTF-8. Without the flag (bit 11) a name that is
-// valid UTF-8 is taken as such, because macOS and many libraries forget it.
-func decode(raw []byte, utf8Flag bool, extra []byte, page encoding.Encoding) []byte {
-	if utf8Flag || utf8.Valid(raw) {
+// valid UTF-8 is taken as such, because macOS and many libraries forget it. The code
+// page is one property of the machine that packed the archive, so it is decided
+// once and not for every name.
+func decode(raw []byte, utf8Flag bool, extra []byte, page *text.Page) []byte {
+	if utf8Flag || utf8.Valid(raw) && !(page != nil && page.Suits(raw)) {
 		return raw
 	}
 	if u := unicodePath(raw, extra); u != nil {
@@ -76,12 +45,7 @@ func decode(raw []byte, utf8Flag bool, extra []byte, page encoding.Encoding) []b
 	if page == nil {
 		return raw
 	}
-	out, err := page.NewDecoder().Bytes(raw)
-	if err == nil && utf8.Valid(out) {
-		return out
-	}
-	out, _ = charmap.CodePage437.NewDecoder().Bytes(raw)
-	return out
+	return page.Decode(raw)
 }
 
 // unicodePath is the Info-ZIP Unicode Path extra field (4.6.9), when it belongs

@@ -10,9 +10,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/text/encoding"
-
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
+	"github.com/vision-platform/trainer-agent/converters/text"
 )
 
 // parser walks the central directory headers (4.3.12).
@@ -20,10 +19,10 @@ type parser struct {
 	d          *Directory
 	r          *bufio.Reader
 	base       int64
-	page       encoding.Encoding
+	page       *text.Page
 	dirIDs     map[string]int32
 	buf        []byte
-	vote       vote
+	guess      text.Guess
 	unreadable int
 }
 
@@ -97,16 +96,17 @@ func (p *parser) add(e entry, raw, extra []byte, flags uint16, h header) error {
 			return invalid(p.d.src, "has the name %q, which is not the UTF-8 that it claims to be", raw)
 		}
 		p.unreadable++
-		p.vote.look(raw)
-		if p.page == nil {
-			return nil // the second pass will read it
-		}
+		p.guess.Look(raw)
+		return nil // the second pass will read it
 	}
-	text := string(name)
-	if strings.HasSuffix(text, "/") || strings.HasSuffix(text, `\`) {
-		return p.folder(text, e)
+	full := string(name)
+	if p.page != nil && !bytes.Equal(name, raw) && unicodePath(raw, extra) == nil {
+		p.d.Names.Add(full)
 	}
-	clean, err := tree.Clean(text)
+	if strings.HasSuffix(full, "/") || strings.HasSuffix(full, `\`) {
+		return p.folder(full, e)
+	}
+	clean, err := tree.Clean(full)
 	if err != nil {
 		return invalid(p.d.src, "is refused: %w", err).WithHint("Zip the dataset's folder with relative names.")
 	}

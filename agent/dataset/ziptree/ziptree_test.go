@@ -18,6 +18,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/text"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -253,5 +254,24 @@ func TestFolderThatIsALinkIsNotFollowed(t *testing.T) {
 func TestMemoryAFile(t *testing.T) {
 	if size := int(sizeOfEntry); size > 40 {
 		t.Errorf("an entry takes %d bytes", size)
+	}
+}
+
+// TestNamesInACodePageAreSaid: how many, as what, and an example.
+func TestNamesInACodePageAreSaid(t *testing.T) {
+	for name, want := range map[string]text.Reading{
+		"GBK names": {Page: "GBK", Count: 2, Example: "猫/0.jpg"}, "cp949 names": {Page: "cp949", Count: 2, Example: "images/한글 사진.jpg"},
+		"Shift-JIS names with a backslash": {Page: "Shift-JIS", Count: 2, Example: "表示/ソース.jpg"}, "Big5 names": {Page: "Big5", Count: 1, Example: "圖片/蘋果.jpg"},
+		"names of a code page beside UTF-8": {Page: "cp949", Count: 1, Example: "고양이/1.jpg"}, "cp437 names": {Page: "cp437", Count: 1, Example: "café/naïve.jpg"},
+		"UTF-8 names without the flag": {}, "UTF-8 name in the extra field": {}, "plain": {},
+	} {
+		raw := good()[name].archive.bytes()
+		d, err := ReadDirectory(t.Context(), FromReaderAt(bytes.NewReader(raw), int64(len(raw)), name), Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Names != want {
+			t.Errorf("%s: %+v, want %+v", name, d.Names, want)
+		}
 	}
 }
