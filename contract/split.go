@@ -40,4 +40,5 @@ type SplitStrategy struct {
 	CustomSplits  map[string]Split `json:"custom_splits,omitempty"`  // image id or file name; an empty Split means assign automatically
 	ExcludeImages []string         `json:"exclude_images,omitempty"` // image ids
 	Stratify      bool             `json:"stratify,omitempty"`       // our extension: equal class ratios in every split
+	Unknown       []string         `json:"-"`                        // keys of the text that mean nothing here, sorted
 }

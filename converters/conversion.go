@@ -65,6 +65,9 @@ func (j *conversion) run(ctx context.Context) (*Prepared, error) {
 	}
 	p.Rules = labels.NewRules(j.catalog, j.Task, w.masks, j.problems)
 	j.assign(p)
+	if err := j.copies(ctx, p, files); err != nil {
+		return nil, err
+	}
 	if j.DryRun || j.refused() != nil {
 		return j.report(ctx, w, p)
 	}

@@ -73,6 +73,13 @@ func jpegOf(w, h int) []byte {
 	return out.Bytes()
 }
 
+// other is a picture of another content and the same size.
+func other(w, h int) []byte {
+	var out bytes.Buffer
+	_ = jpeg.Encode(&out, picture(w, h), &jpeg.Options{Quality: 50})
+	return out.Bytes()
+}
+
 func pngOf(w, h int) []byte { return encodePNG(picture(w, h)) }
 
 func encodePNG(im image.Image) []byte {

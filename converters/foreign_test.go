@@ -248,7 +248,7 @@ func TestCOCOBecomesCOCOWithItsIdsAndMasks(t *testing.T) {
 		return m{"categories": []any{m{"id": 18, "name": "dog"}}, "images": []any{m{"id": id, "file_name": file}},
 			"annotations": []any{m{"id": 1, "image_id": id, "category_id": 18, "segmentation": ring, "keypoints": []int{1, 2, 2}, "bbox": []int{1, 1, 9, 9}}}}
 	}
-	files := m{"train/x.jpg": jpegOf(64, 48), "val/y.jpg": jpegOf(64, 48), "annotations/captions_train.json": m{"images": []any{m{"id": 7, "file_name": "x.jpg"}}, "annotations": []any{m{"id": 1, "image_id": 7, "caption": "x"}}},
+	files := m{"train/x.jpg": jpegOf(64, 48), "val/y.jpg": other(64, 48), "annotations/captions_train.json": m{"images": []any{m{"id": 7, "file_name": "x.jpg"}}, "annotations": []any{m{"id": 1, "image_id": 7, "caption": "x"}}},
 		"annotations/instances_train.json": coco(7, "x.jpg"), "annotations/instances_val.json": coco(9, "y.jpg")}
 	p := prepare(t, request(t, folder(t, files), contract.TaskInstanceSegmentation, contract.FormatCOCO))
 	if text := listing(t, p.Dir)["annotations/instances_val.json"]; len(p.Problems) != 0 || !strings.Contains(text, `"image_id": 9,`) || !strings.Contains(text, `"counts": [49, 3, 45, 1, 1, 1,`) {

@@ -21,7 +21,7 @@ func (j *conversion) assign(p *plan.Plan) {
 		usable[im.Index] = true
 	}
 	d := split.Dataset{
-		Images: make([]split.Image, len(j.catalog.Images)), Config: j.catalog.Split,
+		Images: make([]split.Image, len(j.catalog.Images)), Config: j.catalog.Split, Fixed: j.catalog.Fixed,
 		Classes:  j.classesOf,
 		Unusable: func(i int) bool { return !usable[i] },
 	}
@@ -34,7 +34,7 @@ func (j *conversion) assign(p *plan.Plan) {
 		a, _ = split.Assign(split.Dataset{Images: d.Images, Unusable: d.Unusable}, nil) // to count the rest
 	}
 	j.split = a
-	j.tell(a)
+	j.reportSplit(a)
 	p.Images = slices.DeleteFunc(p.Images, func(im plan.Image) bool { return a.Splits[im.Index] == "" })
 	for i := range p.Images {
 		p.Images[i].Split = a.Splits[p.Images[i].Index]
@@ -44,8 +44,25 @@ func (j *conversion) assign(p *plan.Plan) {
 	}
 }
 
-func (j *conversion) tell(a *split.Assignment) {
+// sourceWords are how messages call who decided a split.
+var sourceWords = map[split.Source]string{
+	split.FromJob: "given strategy", split.FromConfig: "dataset's split_config", split.FromImages: "images' own splits",
+}
+
+// report says what became of the split.
+func (j *conversion) reportSplit(a *split.Assignment) {
 	name := func(i int) string { return j.catalog.Images[i].ID }
+	if j.Split != nil {
+		for i, key := range j.Split.Unknown {
+			j.problems.Add(problem.SplitUnknownKey, i, "%q", key)
+		}
+	}
+	for i, s := range a.Silent {
+		j.problems.Add(problem.SplitSaysNothing, i, "the %s: all %d are in %s", sourceWords[s.Source], len(a.Splits), s.Split)
+	}
+	for i, m := range a.Covered {
+		j.problems.Add(problem.SplitMovedForClass, i, "image %s to %s for %q", name(m.Image), m.To, j.catalog.Classes[m.Class].Name)
+	}
 	for i, id := range a.Unknown {
 		j.problems.Add(problem.SplitUnknownImage, i, "%s", id)
 	}

@@ -19,12 +19,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
 	"github.com/vision-platform/trainer-agent/agent/dataset/ziptree"
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/images"
 	"github.com/vision-platform/trainer-agent/converters/text"
 )
 
@@ -204,11 +206,12 @@ func (f *fetcher) workers(perTransfer int) int {
 const maxWrap = 3
 
 // unwrap finds the dataset's top: archives are often made of the folder instead
-// of its content.
+// of its content. What file managers leave beside it does not count.
 func unwrap(dir string) string {
 	top := dir
 	for range maxWrap {
 		entries, err := os.ReadDir(top)
+		entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return images.Junk(e.Name()) })
 		if err != nil || len(entries) != 1 || !entries[0].IsDir() || entries[0].Name() == "images" {
 			break
 		}

@@ -1,8 +1,8 @@
 package dataset
 
 import (
-	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,14 +55,21 @@ func TestSnapshotThatIsNoJSONIsRefused(t *testing.T) {
 	}
 }
 
-func FuzzImageNames(f *testing.F) {
-	f.Add([]byte(shapes()["annotations.json"]))
-	f.Add([]byte(`{"a":[{"images":[]}],"images":[{"file_name":1}]}`))
-	f.Add([]byte(`{"images":[{}]`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		names, err := readImageNames(bytes.NewReader(b))
-		if err == nil && len(names) > len(b) {
-			t.Errorf("%d names out of %d bytes", len(names), len(b))
+// The converter reads all of these; a job with a snapshot must too.
+func TestASnapshotIsReadAsTheConverterReadsIt(t *testing.T) {
+	list := `{"classes":[{"id":0,"name":"c"}],"images":[{"id":1,"file_name":"images\\\\a.jpg","width":NaN},{"id":2,"file_name":7},{"id":3,"file_name":"Cafe\u0301.JPG"},{"id":4,"file_name":"gone.jpg"}]}`
+	for name, snapshot := range map[string]string{
+		"the platform's shape": `{"snapshot_id":"s1","created_at":"2026-01-01T00:00:00Z","annotations":` + list + `}`,
+		"a byte-order mark":    "\ufeff" + list,
+	} {
+		b := zipBucket(t, files{"annotations.json": list, "images/a.jpg": "a", "images/7": "b", "images/Caf\u00e9.jpg": "c", "images/.DS_Store": "junk"})
+		b.objects["datasets/d1/snapshots/s1.json"] = []byte(snapshot)
+		d := fetch(t, b, Request{SnapshotID: "s1"})
+		if d.MissingCount != 1 || !slices.Equal(d.Missing, []string{"gone.jpg"}) {
+			t.Errorf("%s: %d are missing: %q", name, d.MissingCount, d.Missing)
 		}
-	})
+		if d.AnnotationsPath == "" {
+			t.Errorf("%s: the snapshot is not used", name)
+		}
+	}
 }

@@ -38,7 +38,7 @@ func (f *fetcher) makeRoom(fill *filling, size, files int64) error {
 		return contract.Failf(contract.CodeDiskFull, "the dataset needs %s in %s, and %s is free", human(need), filepath.Dir(data), human(free.Bytes)).
 			WithHint("Give the workspace a larger volume.")
 	case free.Files >= 0 && free.Files < files-presentFiles:
-		return contract.Failf(contract.CodeDiskFull, "the dataset has %d files, and the file system of %s has room for %d more (inodes)", files, filepath.Dir(data), free.Files).
+		return contract.Failf(contract.CodeDiskFull, "the dataset has %d files and folders, and the file system of %s has room for %d more (inodes)", files, filepath.Dir(data), free.Files).
 			WithHint("Use a volume that was formatted with more inodes.")
 	}
 	return nil

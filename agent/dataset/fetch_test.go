@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -241,5 +242,42 @@ func TestDatasetOnDisk(t *testing.T) {
 	}
 	if _, err := Fetch(t.Context(), nil, Request{LocalPath: filepath.Join(dir, "no"), Dir: dir}); err == nil {
 		t.Error("a missing path was accepted")
+	}
+}
+
+// What the converter would find is fetched, by whatever spelling; where names say
+// nothing, everything is.
+func TestOnlyAnnotatedNeverLeavesOutWhatTheConverterFinds(t *testing.T) {
+	all := files{"images/a.jpg": "a", "images/Caf\u00e9.jpg": "c", "images/unused.jpg": "u", "images/labels.csv": "l"}
+	image := func(names ...string) string {
+		var list []string
+		for i, n := range names {
+			list = append(list, fmt.Sprintf(`{"id":%d,"file_name":%s}`, i, n))
+		}
+		return `{"score":NaN,"images":[` + strings.Join(list, ",") + `]}`
+	}
+	for name, c := range map[string]struct {
+		annotations string
+		left        []string
+	}{
+		"other spellings":       {"\ufeff" + image(`"images\\A.jpg"`, `"Cafe\u0301.jpg"`), []string{"images/a.jpg", "images/Caf\u00e9.jpg"}},
+		"wrapped":               {`{"annotations":` + image(`"a.jpg"`) + `}`, []string{"images/a.jpg"}},
+		"an image without name": {image(`"a.jpg"`, `null`), nil},
+		"names of another set":  {image(`"x.jpg"`), nil},
+		"no JSON":               {`<html>`, nil},
+	} {
+		s := openStore(t)
+		want := files{"annotations.json": c.annotations}
+		put(t, s, "datasets/loose/annotations.json", []byte(c.annotations))
+		for file, body := range all {
+			put(t, s, "datasets/loose/"+file, []byte(body))
+			if c.left == nil || slices.Contains(c.left, file) || file == "images/labels.csv" {
+				want[file] = body
+			}
+		}
+		put(t, s, "datasets/loose/images/a.jpg:Zone.Identifier", []byte("junk"))
+		t.Run(name, func(t *testing.T) {
+			wantTree(t, fetch(t, s, Request{ID: "loose", AnnotatedOnly: true}).Dir, want)
+		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
+	"github.com/vision-platform/trainer-agent/agent/dataset/ziptree"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -70,11 +71,12 @@ func (t etag) md5() ([16]byte, bool) {
 
 // listing is a prefix dataset as the bucket lists it.
 type listing struct {
-	prefix string
-	items  []item
-	dirs   []string
-	bytes  int64
-	junk   int
+	prefix  string
+	items   []item
+	dirs    []string
+	bytes   int64
+	folders int64
+	junk    int
 }
 
 // list reads all pages. Markers of folders, thumbnails and the dataset's own
@@ -122,7 +124,7 @@ func pack(chunk *strings.Builder, s string) string {
 }
 
 // finish sorts, checks names against each other and numbers the folders.
-func (l *listing) finish(uri string, limits int64) error {
+func (l *listing) finish(uri string, limits ziptree.Limits) error {
 	slices.SortFunc(l.items, func(a, b item) int { return cmp.Compare(a.path, b.path) })
 	ids := map[string]int32{"": 0}
 	parents := map[string]bool{}
@@ -148,8 +150,12 @@ func (l *listing) finish(uri string, limits int64) error {
 			return contract.Failf(contract.CodeDatasetInvalid, "the dataset %s has %s both as a file and as a folder", uri, l.items[i].path).WithHint("Rename the object.")
 		}
 	}
-	if limits > 0 && l.bytes > limits {
-		return contract.Failf(contract.CodeDatasetTooLarge, "the dataset %s has %s; the limit is %s", uri, human(l.bytes), human(limits)).
+	if l.folders = int64(len(parents)); limits.MaxFiles > 0 && int64(len(l.items))+l.folders > limits.MaxFiles {
+		return contract.Failf(contract.CodeDatasetTooLarge, "the dataset %s has %d files in %d folders; the limit is %d together", uri, len(l.items), l.folders, limits.MaxFiles).
+			WithHint("Raise AGENT_MAX_DATASET_FILES if that is meant.")
+	}
+	if limits.MaxBytes > 0 && l.bytes > limits.MaxBytes {
+		return contract.Failf(contract.CodeDatasetTooLarge, "the dataset %s has %s; the limit is %s", uri, human(l.bytes), human(limits.MaxBytes)).
 			WithHint("Raise AGENT_MAX_DATASET_BYTES if that is meant.")
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -34,7 +33,7 @@ func (f *fetcher) prefix(ctx context.Context) (Dataset, error) {
 			return Dataset{}, err
 		}
 	}
-	if err := l.finish(uri, f.Limits.MaxBytes); err != nil {
+	if err := l.finish(uri, f.Limits); err != nil {
 		return Dataset{}, err
 	}
 	id := l.hash()
@@ -70,7 +69,7 @@ func (f *fetcher) fetchItems(ctx context.Context, fill *filling, l *listing) err
 		return err
 	}
 	defer func() { _ = dest.Close() }()
-	if err := f.makeRoom(fill, l.bytes, int64(len(l.items))); err != nil {
+	if err := f.makeRoom(fill, l.bytes, int64(len(l.items))+l.folders); err != nil {
 		return err
 	}
 	if err := dest.MakeDirs(l.dirs); err != nil {
@@ -181,66 +180,4 @@ func (w *prefixWorker) verify(ctx context.Context, it *item, sum [16]byte) error
 	}
 	return contract.Failf(contract.CodeStorageError, "%s arrives different every time it is read", w.f.store.URI(w.l.prefix+it.key)).
 		WithHint("The network or the store damages data; look at both.")
-}
-
-// onlyAnnotated keeps everything but the images that no annotations name.
-func (f *fetcher) onlyAnnotated(ctx context.Context, l *listing) error {
-	keys := f.annotationKeys(l)
-	if len(keys) == 0 {
-		return nil
-	}
-	named := map[string]bool{}
-	for _, key := range keys {
-		names, err := f.namesIn(ctx, key)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // a snapshot without a file: everything is fetched
-		}
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			if clean, err := tree.Clean(name); err == nil {
-				named[clean] = true
-				named["images/"+clean] = true
-			}
-		}
-	}
-	kept := l.items[:0]
-	for _, it := range l.items {
-		if !strings.HasPrefix(it.path, "images/") || named[it.path] {
-			kept = append(kept, it)
-		}
-	}
-	f.Log.Info("leaving out images that the annotations do not name", "images", len(l.items)-len(kept))
-	l.items = kept
-	return nil
-}
-
-// annotationKeys are the snapshot's file, or every annotations file at the top.
-func (f *fetcher) annotationKeys(l *listing) []string {
-	if f.SnapshotID != "" {
-		return []string{contract.SnapshotKey(f.ID, f.SnapshotID)}
-	}
-	var keys []string
-	for i := range l.items {
-		name := l.items[i].path
-		if name == "annotations.json" || (strings.HasPrefix(name, "annotations_") && strings.HasSuffix(name, ".json") && !strings.Contains(name, "/")) {
-			keys = append(keys, l.prefix+l.items[i].key)
-		}
-	}
-	return keys
-}
-
-func (f *fetcher) namesIn(ctx context.Context, key string) ([]string, error) {
-	r, _, err := f.store.Get(ctx, key, 0, -1, "")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = r.Close() }()
-	names, err := readImageNames(r)
-	if err != nil {
-		return nil, contract.Failf(contract.CodeDatasetInvalid, "the annotations %s cannot be read: %w", f.store.URI(key), err).
-			WithHint("They must be JSON with a list of images.")
-	}
-	return names, nil
 }

@@ -26,6 +26,9 @@ func (w *weights) refused(resp *http.Response) error {
 	switch code := resp.StatusCode; {
 	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout:
 		return fmt.Errorf("the server answered %s", resp.Status)
+	case code >= 300 && code < 400:
+		return contract.Failf(contract.CodeWeightsUnavailable, "the weights %s lead to another address (%s, %s), which is not followed", w.name(), resp.Status, leadsTo(resp)).
+			WithHint("Give the address at which the file itself is: an address with a signature is not passed on to another host.")
 	case code == http.StatusNotFound:
 		return contract.Failf(contract.CodeWeightsUnavailable, "there are no weights at %s (404)", w.name()).
 			WithHint("Check that the file exists, and presign its address again.")
@@ -40,6 +43,15 @@ func (w *weights) refused(resp *http.Response) error {
 			WithHint("Presign the address again with a key that may read the file.")
 	}
 	return contract.Failf(contract.CodeWeightsUnavailable, "asking for the weights %s: the server answered %s", w.name(), resp.Status)
+}
+
+// leadsTo names the host of a redirect; the rest of its address may be a secret.
+func leadsTo(resp *http.Response) string {
+	to, err := resp.Location()
+	if err != nil {
+		return "without an address"
+	}
+	return to.Scheme + "://" + to.Host
 }
 
 // expired is how long ago the address stopped being valid, by its own words; 0

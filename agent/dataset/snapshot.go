@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/url"
@@ -14,6 +15,8 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
 	"github.com/vision-platform/trainer-agent/agent/internal/atomicfile"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/read/platform"
 )
 
 const (
@@ -38,13 +41,41 @@ func (f *fetcher) snapshot(ctx context.Context, d *Dataset) error {
 		return err
 	}
 	d.AnnotationsPath, d.AnnotationsSHA256 = path, sum
-	names, err := imageNames(path)
+	names, err := readNames(path, f.store.URI(key))
 	if err != nil {
-		return contract.Failf(contract.CodeDatasetInvalid, "the snapshot %s cannot be read: %w", f.store.URI(key), err).
-			WithHint("Freeze the dataset again.")
+		return err
 	}
-	d.Missing, d.MissingCount = missing(d.Dir, names)
+	f.missing(d, names)
 	return nil
+}
+
+func readNames(path, address string) (platform.FileNames, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return platform.FileNames{}, fmt.Errorf("reading the snapshot: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	return platform.ReadFileNames(file, address)
+}
+
+// missing finds the images that the snapshot names and the dataset lacks, by the
+// rules that the conversion will find them by. It only counts: a dataset that
+// cannot be looked through is refused, or not, by the conversion.
+func (f *fetcher) missing(d *Dataset, names platform.FileNames) {
+	there, err := images.ReadTree(d.Dir)
+	if err != nil {
+		f.Log.Warn("the dataset is not compared with the snapshot", "error", err)
+		return
+	}
+	match := there.Named(names.ImageRoot, names.Names)
+	for i, name := range names.Names {
+		if match.File(i) != "" {
+			continue
+		}
+		if d.MissingCount++; len(d.Missing) < maxMissing {
+			d.Missing = append(d.Missing, name)
+		}
+	}
 }
 
 func (f *fetcher) saveSnapshot(ctx context.Context, key string) (path, sum string, err error) {
@@ -77,31 +108,4 @@ func (f *fetcher) saveSnapshot(ctx context.Context, key string) (path, sum strin
 		return "", "", err
 	}
 	return "", "", tree.Explain(path, err)
-}
-
-// missing counts under both readings of file_name, relative to images/ and to
-// the dataset, and reports by the one that fits more: it is one reading per
-// dataset (contract, section 6).
-func missing(dir string, names []string) ([]string, int) {
-	var best []string
-	count := -1
-	for _, root := range []string{filepath.Join(dir, "images"), dir} {
-		var lost []string
-		n := 0
-		for _, name := range names {
-			clean, err := tree.Clean(name)
-			if err == nil {
-				if _, err = os.Lstat(filepath.Join(root, clean)); err == nil {
-					continue
-				}
-			}
-			if n++; len(lost) < maxMissing {
-				lost = append(lost, name)
-			}
-		}
-		if count < 0 || n < count {
-			best, count = lost, n
-		}
-	}
-	return best, max(0, count)
 }

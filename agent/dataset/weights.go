@@ -17,6 +17,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
+	"github.com/vision-platform/trainer-agent/agent/internal/httpx"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -79,6 +80,10 @@ func (r WeightsRequest) withDefaults() WeightsRequest {
 	if r.Client == nil {
 		r.Client = http.DefaultClient
 	}
+	// The address is a secret, and its signature is for this host alone.
+	client := *r.Client
+	client.CheckRedirect = httpx.SameHost
+	r.Client = &client
 	if r.MaxBytes <= 0 {
 		r.MaxBytes = defaultMaxWeights
 	}

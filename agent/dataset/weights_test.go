@@ -254,6 +254,37 @@ func TestEveryReasonWhyWeightsAreUnavailable(t *testing.T) {
 	}
 }
 
+// A redirect must not carry the signature to another host, nor the request off TLS.
+func TestWeightsFollowARedirectOnTheSameHostOnly(t *testing.T) {
+	var seen []string
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen = append(seen, r.URL.String(), r.Referer())
+	}))
+	defer other.Close()
+	o := &origin{etag: `"1"`, body: torch(10)}
+	var to string
+	o.fault = func(_ int64, w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/moved.pt" {
+			if r.Referer() != "" {
+				t.Errorf("Referer %q", r.Referer())
+			}
+			return false
+		}
+		http.Redirect(w, r, to, http.StatusFound)
+		return true
+	}
+	to = other.URL + "/yolo.pt?" + secret
+	_, err := FetchWeights(t.Context(), o.request(t))
+	f, ok := errors.AsType[*contract.Failure](err)
+	if !ok || f.Code != contract.CodeWeightsUnavailable || !strings.Contains(f.Line(), other.URL) || strings.Contains(f.Line(), "verysecret") || len(seen) > 0 {
+		t.Errorf("%v; the other host saw %q", err, seen)
+	}
+	to = "/moved.pt"
+	if _, err := weightsPath(t, o.request(t)); err != nil {
+		t.Errorf("on the same host: %v", err)
+	}
+}
+
 func TestUnreachableWeightsKeepTheirSecret(t *testing.T) {
 	o := &origin{}
 	req := o.request(t)

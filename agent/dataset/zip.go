@@ -90,7 +90,7 @@ func (f *fetcher) extract(ctx context.Context, fill *filling, src ziptree.Source
 		return nil, err
 	}
 	defer func() { _ = dest.Close() }()
-	if err := f.makeRoom(fill, d.Bytes, int64(d.Files())); err != nil {
+	if err := f.makeRoom(fill, d.Bytes, int64(d.Files())+d.Folders); err != nil {
 		return nil, err
 	}
 	if err := dest.MakeDirs(d.Dirs()); err != nil {

@@ -176,6 +176,9 @@ func (s *s3Store) explainStatus(doing, key, code string, err error) *contract.Fa
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		return contract.Failf(contract.CodeStorageError, "%s is overloaded or down (%s)", s.where(), orStatus(code, err)).
 			WithHint("Run the job again later, or set AGENT_DOWNLOAD_BANDWIDTH.")
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return contract.Failf(contract.CodeConfigInvalid, "%s answers with a redirect (%s), which is not followed: requests are signed for one host", s.where(), orStatus(code, err)).
+			WithHint("Set S3_ENDPOINT to the address of the store itself, with https:// if that is what it wants.")
 	case http.StatusProxyAuthRequired:
 		return contract.Failf(contract.CodeStorageError, "the proxy between here and %s wants a login", s.where()).
 			WithHint("Put user and password into HTTPS_PROXY, or the store's host into NO_PROXY.")

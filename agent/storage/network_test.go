@@ -68,6 +68,22 @@ func TestOtherRegionOfAWSIsNamed(t *testing.T) {
 	wantFailure(t, "check", err, contract.CodeConfigInvalid, "is in region ap-northeast-2, but the agent asked in us-east-1")
 }
 
+// A signed request belongs to its host.
+func TestNoRedirectIsFollowed(t *testing.T) {
+	var asked atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer other.Close()
+	c := &crooked{fault: func(_ int64, w http.ResponseWriter, r *http.Request) bool {
+		http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
+		return true
+	}}
+	_, _, err := openAt(t, c.start(t), nil).Get(t.Context(), "a", 0, -1, "")
+	wantFailure(t, "get", err, contract.CodeConfigInvalid, "answers with a redirect")
+	if asked.Load() > 0 {
+		t.Error("another host got the request")
+	}
+}
+
 func TestOverloadedStoreIsToldAfterItsRetries(t *testing.T) {
 	c := &crooked{fault: func(_ int64, w http.ResponseWriter, _ *http.Request) bool {
 		s3Refusal(w, http.StatusServiceUnavailable, "SlowDown")

@@ -25,5 +25,9 @@ func HTTPClient(cfg Config) (*http.Client, error) {
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 128, 64
 	transport.WriteBufferSize, transport.ReadBufferSize = 64<<10, 32<<10
 	transport.DisableCompression = true // bytes and lengths as they are stored
-	return &http.Client{Transport: transport}, nil
+	return &http.Client{
+		Transport: transport,
+		// A request is signed for its host: no other one gets to see it.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
 }

@@ -21,6 +21,9 @@ type Catalog struct {
 	Objects Chunks[Object]
 	Split   *contract.SplitStrategy // split_config, or nil
 
+	// Fixed says that the split of the images is the dataset's layout, not a field of
+	// theirs: nothing of it is moved.
+	Fixed bool
 	// ImageRoot is storage_info.image_root, may be empty.
 	ImageRoot string
 	// KeypointNames are the names of the skeleton's points; nil when unknown.

@@ -4,8 +4,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/vision-platform/trainer-agent/converters/dataset"
 )
 
 // clean makes a path of a file name, or says that it must not be one: it would
@@ -58,10 +56,11 @@ func (s spelling) of(name string) string {
 
 const imagesPrefix = "images/"
 
-// usualBases are the folders that names of the Platform Format are below.
-func usualBases(c *dataset.Catalog) []string {
+// Bases are the folders that names of the Platform Format may be below, the usual
+// one first; imageRoot is storage_info.image_root, a place in a bucket.
+func Bases(imageRoot string) []string {
 	bases := []string{"images", ""}
-	if root, ok := clean(strings.TrimPrefix(c.ImageRoot, "/")); ok {
+	if root, ok := clean(strings.TrimPrefix(imageRoot, "/")); ok {
 		for parts := strings.Split(root, "/"); len(parts) > 0; parts = parts[1:] {
 			if base := strings.Join(parts, "/"); !slices.Contains(bases, base) {
 				bases = append(bases, base)

@@ -1,6 +1,7 @@
 package split
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -18,6 +19,7 @@ type Image struct {
 type Dataset struct {
 	Images []Image                 // in file order, which decides the outcome
 	Config *contract.SplitStrategy // the dataset's split_config, or nil
+	Fixed  bool                    // the images' own splits are the layout of the dataset
 	// Classes are the distinct class indexes in image i. Only a stratified
 	// split asks.
 	Classes func(i int) []int
@@ -49,11 +51,21 @@ type Assignment struct {
 	Unknown  []string // ids that the split names and the dataset lacks, in key order
 	Unlisted []int    // images that a splits map does not name
 	Ignored  int      // split fields that are not used because other images have none
+	Covered  []Move   // images moved so that train and val have every class
+	Silent   []Silent // what put all images into one split and was passed over
 }
 
-// Assign applies the three priorities of section 6 of the contract: the job's
-// strategy unless it says use_dataset, the dataset's split_config, the images'
-// own fields if every image has one, and else the default ratio.
+// Silent is a split that has all images in one part: it says nothing of how to
+// share them out.
+type Silent struct {
+	Source Source
+	Split  contract.Split
+}
+
+// Assign applies the priorities of section 6 of the contract: the job's strategy
+// unless it says use_dataset, the dataset's split_config, the images' own fields if
+// every image has one, and else the default ratio. What puts all images into one
+// split is passed over.
 //
 // An error means that the split contradicts itself.
 func Assign(d Dataset, job *contract.SplitStrategy) (*Assignment, error) {
@@ -66,6 +78,9 @@ func Assign(d Dataset, job *contract.SplitStrategy) (*Assignment, error) {
 	}
 	a.automatic(d, plan, out)
 	a.fillEmpty(d, out)
+	if d.Classes != nil && plan.CustomSplits == nil && !(d.Fixed && a.Source == FromImages) {
+		a.cover(d, out)
+	}
 	return a, nil
 }
 
@@ -73,19 +88,19 @@ func Assign(d Dataset, job *contract.SplitStrategy) (*Assignment, error) {
 func (a *Assignment) choose(d Dataset, job *contract.SplitStrategy) contract.SplitStrategy {
 	var plan contract.SplitStrategy
 	switch {
-	case job != nil && job.Method != contract.SplitUseDataset:
+	case job != nil && job.Method != contract.SplitUseDataset && !a.silent(FromJob, listedSplits(d, job)):
 		a.Source, plan = FromJob, *job
 		if job.Method != contract.SplitCustom {
 			plan.CustomSplits = nil
 		}
-	case d.Config != nil && (len(d.Config.CustomSplits) > 0 || d.Config.Ratio != nil):
+	case d.Config != nil && (len(d.Config.CustomSplits) > 0 || d.Config.Ratio != nil) && !a.silent(FromConfig, listedSplits(d, d.Config)):
 		a.Source, plan = FromConfig, *d.Config
 	default:
 		a.Source = FromDefault
-		if fields, values := countFields(d.Images); values > 0 && fields == len(d.Images) {
-			a.Source = FromImages
-		} else {
+		if fields, values := countFields(d.Images); values == 0 || fields != len(d.Images) {
 			a.Ignored = values
+		} else if !a.silent(FromImages, func(i int) contract.Split { return d.Images[i].Given }) {
+			a.Source = FromImages
 		}
 	}
 	if job != nil {
@@ -110,6 +125,32 @@ func (a *Assignment) choose(d Dataset, job *contract.SplitStrategy) contract.Spl
 		plan.Seed = &seed
 	}
 	return plan
+}
+
+// listedSplits are the splits that a strategy names, by image; nil when it names
+// none.
+func listedSplits(d Dataset, s *contract.SplitStrategy) func(i int) contract.Split {
+	if s.Method != contract.SplitCustom || len(s.CustomSplits) == 0 {
+		return nil
+	}
+	return func(i int) contract.Split {
+		return cmp.Or(s.CustomSplits[d.Images[i].ID], s.CustomSplits[d.Images[i].File])
+	}
+}
+
+// silent notes a split that has all images, two or more, in one part.
+func (a *Assignment) silent(from Source, of func(i int) contract.Split) bool {
+	if of == nil || len(a.Splits) < 2 {
+		return false
+	}
+	one := of(0)
+	for i := range a.Splits {
+		if s := of(i); s == "" || s != one {
+			return false
+		}
+	}
+	a.Silent = append(a.Silent, Silent{from, one})
+	return true
 }
 
 func countFields(images []Image) (fields, values int) {

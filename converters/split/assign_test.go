@@ -178,14 +178,84 @@ func TestUnknownIDsAreCounted(t *testing.T) {
 
 func TestEmptySplitTakesOneImage(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"splits": {"0": "train", "1": "train", "2": "train"}}`: "2/1/0",
-		`{"splits": {"0": "val", "1": "val", "2": "val"}}`:       "1/2/0",
-		`{"splits": {"0": "test", "1": "test", "2": "test"}}`:    "1/1/1",
+		`{"ratio": [1, 0]}`: "2/1/0",
+		`{"ratio": [0, 1]}`: "1/2/0",
+		`{"splits": {"0": "test", "1": "test", "2": null}}`: "1/1/1",
 	} {
 		a := assign(t, Dataset{Images: numbered(3)}, parse(t, text))
 		if counts(a) != want || len(a.Moved) == 0 {
 			t.Errorf("%s: %s, moved %v, want %s", text, counts(a), a.Moved, want)
 		}
+	}
+}
+
+// TestAllImagesInOneSplitSayNothing: two producers write "train" to every image, and
+// a val of one image helps nobody.
+func TestAllImagesInOneSplitSayNothing(t *testing.T) {
+	all := func(s contract.Split) []Image {
+		images := numbered(10)
+		for i := range images {
+			images[i].Given, images[i].Field = s, true
+		}
+		return images
+	}
+	config := &contract.SplitStrategy{Method: contract.SplitCustom, CustomSplits: map[string]contract.Split{}}
+	for i := range 10 {
+		config.CustomSplits[strconv.Itoa(i)] = contract.SplitTrain
+	}
+	for name, c := range map[string]struct {
+		data   Dataset
+		job    *contract.SplitStrategy
+		silent []Silent
+	}{
+		"the images' own":  {Dataset{Images: all("train")}, nil, []Silent{{FromImages, "train"}}},
+		"the dataset's":    {Dataset{Images: all("val"), Config: config}, nil, []Silent{{FromConfig, "train"}, {FromImages, "val"}}},
+		"a job's strategy": {Dataset{Images: numbered(10)}, config, []Silent{{FromJob, "train"}}},
+	} {
+		a := assign(t, c.data, c.job)
+		if counts(a) != "8/2/0" || a.Source != FromDefault || !slices.Equal(a.Silent, c.silent) {
+			t.Errorf("%s: %s from %s, passed over %v", name, counts(a), a.Source, a.Silent)
+		}
+	}
+	if a := assign(t, Dataset{Images: all("train")[:1]}, nil); a.Source != FromImages {
+		t.Errorf("one image: %+v", a)
+	}
+}
+
+// TestTrainAndValHaveEveryClass of which there are two images, in an automatic split
+// and in the images' own; what a strategy names is left as it is.
+func TestTrainAndValHaveEveryClass(t *testing.T) {
+	images := numbered(20)
+	classes := func(i int) []int { return []int{i / 2, 10} } // ten classes of two images, one of all
+	check := func(name string, a *Assignment) {
+		for class := range 10 {
+			if one, other := a.Splits[2*class], a.Splits[2*class+1]; one == other {
+				t.Errorf("%s: class %d is in %s only", name, class, one)
+			}
+		}
+		for _, m := range a.Covered {
+			if a.Splits[m.Image] != m.To || m.Image/2 != m.Class {
+				t.Errorf("%s: said to be moved: %+v", name, m)
+			}
+		}
+	}
+	auto := assign(t, Dataset{Images: images, Classes: classes}, nil)
+	check("automatic", auto)
+	for i := range images {
+		images[i].Given, images[i].Field = contract.SplitTrain, true
+	}
+	images[0].Given = contract.SplitVal
+	check("the images' own", assign(t, Dataset{Images: images, Classes: classes}, nil))
+	if len(auto.Covered) == 0 {
+		t.Error("nothing needed to be moved")
+	}
+	named := assign(t, Dataset{Images: images, Classes: classes}, parse(t, `{"splits": {"0": "val", "1": "val"}}`))
+	if len(named.Covered) != 0 {
+		t.Errorf("moved against a strategy: %v", named.Covered)
+	}
+	alone := assign(t, Dataset{Images: numbered(3), Classes: func(i int) []int { return []int{i} }}, nil)
+	if len(alone.Covered) != 0 {
+		t.Errorf("classes of one image: %v", alone.Covered)
 	}
 }
 

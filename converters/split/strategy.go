@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"sort"
-	"strconv"
+	"slices"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -15,35 +13,42 @@ import (
 // MaxStrategyBytes bounds SPLIT_STRATEGY: a map of several million images.
 const MaxStrategyBytes = 256 << 20
 
-// strategyJSON is SPLIT_STRATEGY and split_config with both of their spellings.
-type strategyJSON struct {
-	Method        *string         `json:"method"`
-	Ratio         json.RawMessage `json:"ratio"`
-	DefaultRatio  json.RawMessage `json:"default_ratio"`
-	Seed          json.RawMessage `json:"seed"`
-	DefaultSeed   json.RawMessage `json:"default_seed"`
-	CustomSplits  json.RawMessage `json:"custom_splits"`
-	Splits        json.RawMessage `json:"splits"`
-	ExcludeImages json.RawMessage `json:"exclude_images"`
-	Stratify      json.RawMessage `json:"stratify"`
+// spellings are the keys of a strategy, each with the other names that producers
+// have for it.
+var spellings = map[string][]string{
+	"method":         {},
+	"ratio":          {"default_ratio", "ratios"},
+	"seed":           {"default_seed"},
+	"custom_splits":  {"splits"},
+	"exclude_images": {},
+	"stratify":       {},
+	"train_ratio":    {},
+	"val_ratio":      {},
+	"test_ratio":     {},
+}
+
+// methods are the words for a method, each with what it means.
+var methods = map[string]contract.SplitMethod{
+	"auto":        contract.SplitAuto,
+	"use_dataset": contract.SplitUseDataset, "use_default": contract.SplitUseDataset,
+	"custom": contract.SplitCustom, "manual": contract.SplitCustom,
 }
 
 // ParseStrategy reads SPLIT_STRATEGY: {"method", "ratio", "seed",
-// "custom_splits", "exclude_images", "stratify"}, with default_ratio and splits
-// accepted as other names of ratio and custom_splits. Every mistake is reported,
-// not only the first; the error is an errors.Join.
+// "custom_splits", "exclude_images", "stratify"} and the other names that
+// spellings lists. Every mistake is reported, not only the first; the error is an
+// errors.Join. Keys that mean nothing are in the strategy's Unknown.
 func ParseStrategy(text []byte) (*contract.SplitStrategy, error) {
 	p, err := decode(text)
 	if err != nil {
 		return nil, err
 	}
-	s := &contract.SplitStrategy{Method: contract.SplitAuto}
-	method := p.method(s)
-	if p.raw.Method == nil && s.CustomSplits != nil {
-		method = contract.SplitCustom
+	s := p.strategy()
+	s.Method = p.method()
+	if s.Method == contract.SplitAuto && s.CustomSplits != nil {
+		s.Method = contract.SplitCustom // what it names is honoured, the rest is shared out
 	}
-	s.Method = method
-	if method == contract.SplitCustom && len(s.CustomSplits) == 0 {
+	if s.Method == contract.SplitCustom && len(s.CustomSplits) == 0 {
 		p.fail(`method "custom" needs custom_splits, for example {"1": "train", "2": "val"}`)
 	}
 	if err := errors.Join(p.problems...); err != nil {
@@ -60,9 +65,7 @@ func ParseConfig(text []byte) (*contract.SplitStrategy, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &contract.SplitStrategy{}
-	p.raw.Method = nil
-	p.method(s)
+	s := p.strategy()
 	s.Method = contract.SplitAuto
 	if len(s.CustomSplits) > 0 {
 		s.Method = contract.SplitCustom
@@ -73,8 +76,10 @@ func ParseConfig(text []byte) (*contract.SplitStrategy, error) {
 	return s, nil
 }
 
+// parser is one strategy being read; what is wrong with it is collected.
 type parser struct {
-	raw      strategyJSON
+	raw      map[string]json.RawMessage
+	unknown  []string
 	problems []error
 }
 
@@ -91,46 +96,79 @@ func decode(text []byte) (*parser, error) {
 	if err := json.Unmarshal(text, &p.raw); err != nil {
 		return nil, fmt.Errorf("the split strategy is not valid JSON: %w; %s", err, example)
 	}
+	for key, value := range p.raw {
+		if given(value) && !known(key) {
+			p.unknown = append(p.unknown, key)
+		}
+	}
+	slices.Sort(p.unknown)
 	return p, nil
+}
+
+func known(key string) bool {
+	if _, ok := spellings[key]; ok {
+		return true
+	}
+	for _, others := range spellings {
+		if slices.Contains(others, key) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *parser) fail(format string, args ...any) {
 	p.problems = append(p.problems, fmt.Errorf(format, args...))
 }
 
-// method fills s with everything but the method, which it returns.
-func (p *parser) method(s *contract.SplitStrategy) contract.SplitMethod {
-	s.Ratio = p.ratio(p.either("ratio", p.raw.Ratio, "default_ratio", p.raw.DefaultRatio))
-	s.Seed = p.seed(p.either("seed", p.raw.Seed, "default_seed", p.raw.DefaultSeed))
-	s.CustomSplits = p.splits(p.either("custom_splits", p.raw.CustomSplits, "splits", p.raw.Splits))
-	s.ExcludeImages = p.exclude(p.raw.ExcludeImages)
-	if given(p.raw.Stratify) && json.Unmarshal(p.raw.Stratify, &s.Stratify) != nil {
-		p.fail("stratify is %s, expected true or false", brief(p.raw.Stratify))
+// strategy is everything but the method.
+func (p *parser) strategy() *contract.SplitStrategy {
+	s := &contract.SplitStrategy{Unknown: p.unknown}
+	s.Ratio = p.ratio()
+	s.Seed = p.seed(p.value("seed"))
+	s.CustomSplits = p.splits(p.value("custom_splits"))
+	s.ExcludeImages = p.exclude(p.value("exclude_images"))
+	if raw := p.value("stratify"); given(raw) && json.Unmarshal(raw, &s.Stratify) != nil {
+		p.fail("stratify is %s, expected true or false", brief(raw))
 	}
-	if p.raw.Method == nil {
+	return s
+}
+
+func (p *parser) method() contract.SplitMethod {
+	raw := p.value("method")
+	if !given(raw) {
 		return contract.SplitAuto
 	}
-	switch m := contract.SplitMethod(*p.raw.Method); m {
-	case contract.SplitAuto, contract.SplitUseDataset, contract.SplitCustom:
-		return m
+	var word string
+	if err := json.Unmarshal(raw, &word); err != nil {
+		p.fail(`method is %s, expected "auto", "use_dataset" or "custom"`, brief(raw))
+		return contract.SplitAuto
 	}
-	p.fail(`method is %q, expected "auto", "use_dataset" or "custom"`, *p.raw.Method)
-	return contract.SplitAuto
+	m, ok := methods[word]
+	if !ok {
+		p.fail(`method is %q, expected "auto", "use_dataset" or "custom"`, word)
+		return contract.SplitAuto
+	}
+	return m
 }
 
 func given(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
 
-// either picks the spelling that is there; both there and different is a mistake.
-func (p *parser) either(name string, a json.RawMessage, other string, b json.RawMessage) json.RawMessage {
-	switch {
-	case !given(b):
-		return a
-	case given(a) && !bytes.Equal(compact(a), compact(b)):
-		p.fail("%s and %s are both given and differ; keep one of them", name, other)
-		return a
-	default:
-		return b
+// value picks the spelling of a key that is there; two that are there and differ
+// are a mistake.
+func (p *parser) value(name string) json.RawMessage {
+	value, from := p.raw[name], name
+	for _, other := range spellings[name] {
+		b := p.raw[other]
+		switch {
+		case !given(b):
+		case given(value) && !bytes.Equal(compact(value), compact(b)):
+			p.fail("%s and %s are both given and differ; keep one of them", from, other)
+		default:
+			value, from = b, other
+		}
 	}
+	return value
 }
 
 func compact(raw json.RawMessage) []byte {
@@ -139,49 +177,6 @@ func compact(raw json.RawMessage) []byte {
 		return raw
 	}
 	return out.Bytes()
-}
-
-func (p *parser) ratio(raw json.RawMessage) []float64 {
-	if !given(raw) {
-		return nil
-	}
-	var ratio []float64
-	if json.Unmarshal(raw, &ratio) != nil || len(ratio) < 2 || len(ratio) > 3 {
-		p.fail("ratio is %s, expected [train, val] or [train, val, test], for example [0.8, 0.2]", brief(raw))
-		return nil
-	}
-	sum := 0.0
-	for _, r := range ratio {
-		if r < 0 {
-			p.fail("ratio is %s: a part is negative", brief(raw))
-			return nil
-		}
-		sum += r
-	}
-	// The tolerance takes three times 0.333; anything further off is a typing
-	// mistake, and which part it is in nobody can know.
-	if math.Abs(sum-1) > 0.0011 {
-		p.fail("ratio is %s and sums to %s, expected parts of 1, for example [0.8, 0.2]",
-			brief(raw), strconv.FormatFloat(sum, 'g', 6, 64))
-		return nil
-	}
-	return ratio
-}
-
-// seed accepts 42 and 42.0, which Python's random.seed treats alike.
-func (p *parser) seed(raw json.RawMessage) *int64 {
-	if !given(raw) {
-		return nil
-	}
-	if v, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
-		return &v
-	}
-	if f, err := strconv.ParseFloat(string(raw), 64); err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-		v := int64(f)
-		return &v
-	}
-	p.fail("seed is %s, expected a whole number of at most 64 bits, for example 42", brief(raw))
-	return nil
 }
 
 func (p *parser) exclude(raw json.RawMessage) []string {
@@ -202,7 +197,7 @@ func (p *parser) exclude(raw json.RawMessage) []string {
 		}
 		ids = append(ids, id)
 	}
-	sort.Strings(ids)
+	slices.Sort(ids)
 	return ids
 }
 

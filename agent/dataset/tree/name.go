@@ -12,6 +12,7 @@ import (
 const (
 	maxComponent = 255  // bytes; NAME_MAX of every Linux file system
 	maxPath      = 3072 // bytes; leaves room for the workspace before PATH_MAX
+	maxDepth     = 64   // folders above a file; the converters look no deeper either
 )
 
 // Clean makes a relative path with slashes of a name in an archive or of a key.
@@ -29,6 +30,9 @@ func Clean(name string) (string, error) {
 		return "", fmt.Errorf("the name %q is an absolute path", name)
 	case len(slashed) > maxPath:
 		return "", fmt.Errorf("the name %.60q… is longer than %d bytes", name, maxPath)
+	}
+	if strings.Count(path.Clean(slashed), "/") > maxDepth {
+		return "", fmt.Errorf("the name %.60q… lies more than %d folders deep", name, maxDepth)
 	}
 	for part := range strings.SplitSeq(slashed, "/") {
 		if part == ".." {

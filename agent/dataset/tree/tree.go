@@ -34,7 +34,6 @@ type Tree struct {
 	Path string
 	fd   int
 	dirs []string
-	ids  map[string]int32
 }
 
 // Create opens the folder, and makes it when it is missing. It says whether
@@ -51,7 +50,7 @@ func Create(path string) (t *Tree, resumed bool, err error) {
 	if err != nil {
 		return nil, false, Explain(path, &fs.PathError{Op: "open", Path: path, Err: err})
 	}
-	return &Tree{Path: path, fd: fd, dirs: []string{""}, ids: map[string]int32{"": 0}}, entries > 0, nil
+	return &Tree{Path: path, fd: fd, dirs: []string{""}}, entries > 0, nil
 }
 
 func firstEntry(path string) (int, error) {
@@ -70,8 +69,10 @@ func (t *Tree) Close() error { return unix.Close(t.fd) }
 // MakeDirs makes folders, parents included. paths are cleaned, and their order
 // gives their numbers: number i+1 is paths[i], number 0 the tree itself.
 func (t *Tree) MakeDirs(paths []string) error {
+	m := maker{tree: t}
+	defer m.leave(0)
 	for _, p := range paths {
-		if err := t.makeDir(p); err != nil {
+		if err := m.make(p); err != nil {
 			return Explain(filepath.Join(t.Path, p), err)
 		}
 		t.dirs = append(t.dirs, p)
@@ -79,45 +80,55 @@ func (t *Tree) MakeDirs(paths []string) error {
 	return nil
 }
 
-func (t *Tree) makeDir(path string) error {
-	for i := 0; ; {
-		end := strings.IndexByte(path[i:], '/')
-		sub := path
-		if end >= 0 {
-			sub = path[:i+end]
-		}
-		if _, made := t.ids[sub]; !made {
-			if err := t.mkdir(sub); err != nil {
-				return err
-			}
-			t.ids[sub] = 0
-		}
-		if end < 0 {
-			return nil
-		}
-		i += end + 1
-	}
+// maker makes folders, each from the handle of its parent. It keeps the handles
+// down to the last one: neighbours in a dataset share most of their path.
+type maker struct {
+	tree *Tree
+	open []step
 }
 
-func (t *Tree) mkdir(path string) error {
-	parent, base := split(path)
-	fd, err := t.openDir(parent)
+type step struct {
+	name string
+	fd   int
+}
+
+func (m *maker) make(path string) error {
+	depth := 0
+	for name := range strings.SplitSeq(path, "/") {
+		if depth >= len(m.open) || m.open[depth].name != name {
+			m.leave(depth)
+			if err := m.enter(name); err != nil {
+				return err
+			}
+		}
+		depth++
+	}
+	return nil
+}
+
+// enter makes a folder below the last one and opens it, without following a link.
+func (m *maker) enter(name string) error {
+	at := m.tree.fd
+	if n := len(m.open); n > 0 {
+		at = m.open[n-1].fd
+	}
+	if err := unix.Mkdirat(at, name, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	fd, err := openBelow(at, name)
 	if err != nil {
 		return err
 	}
-	if fd != t.fd {
-		defer func() { _ = unix.Close(fd) }()
-	}
-	err = unix.Mkdirat(fd, base, dirMode)
-	if errors.Is(err, fs.ErrExist) {
-		return nil // openDir refuses it later when it is no folder
-	}
-	return err
+	m.open = append(m.open, step{name, fd})
+	return nil
 }
 
-func split(path string) (dir, base string) {
-	i := strings.LastIndexByte(path, '/')
-	return path[:max(i, 0)], path[i+1:]
+// leave closes the handles from a depth on.
+func (m *maker) leave(depth int) {
+	for len(m.open) > depth {
+		_ = unix.Close(m.open[len(m.open)-1].fd)
+		m.open = m.open[:len(m.open)-1]
+	}
 }
 
 // openDir walks down without following a link. The caller closes what is not
@@ -126,16 +137,25 @@ func (t *Tree) openDir(path string) (int, error) {
 	fd := t.fd
 	for path != "" {
 		base, rest, _ := strings.Cut(path, "/")
-		next, err := retryEINTR(func() (int, error) {
-			return unix.Openat(fd, base, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		})
+		next, err := openBelow(fd, base)
 		if fd != t.fd {
 			_ = unix.Close(fd)
 		}
 		if err != nil {
-			return -1, &fs.PathError{Op: "open", Path: base, Err: err}
+			return -1, err
 		}
 		fd, path = next, rest
+	}
+	return fd, nil
+}
+
+// openBelow opens a folder in an open one, and nothing that only leads to one.
+func openBelow(at int, name string) (int, error) {
+	fd, err := retryEINTR(func() (int, error) {
+		return unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	return fd, nil
 }

@@ -166,3 +166,18 @@ func FuzzClean(f *testing.F) {
 		}
 	})
 }
+
+func TestDeepFoldersShareTheirHandles(t *testing.T) {
+	below := strings.Repeat("d/", 60)
+	tr, w := newTree(t, below+"a", below+"b", "x", below+"a/c", "x/y")
+	for dir := range 5 {
+		if _, err := w.Write(int32(dir+1), "f", 1, strings.NewReader("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{below + "a/f", below + "b/f", "x/f", below + "a/c/f", "x/y/f"} {
+		if _, err := os.Stat(filepath.Join(tr.Path, file)); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -45,6 +45,9 @@ func (d *Directory) within(limits Limits) error {
 	case limits.MaxFiles > 0 && int64(len(d.entries)) > limits.MaxFiles:
 		return tooLarge(d.src, "has %d files; the limit is %d", len(d.entries), limits.MaxFiles).
 			WithHint("Raise AGENT_MAX_DATASET_FILES if that is meant.")
+	case limits.MaxFiles > 0 && int64(len(d.entries))+d.Folders > limits.MaxFiles:
+		return tooLarge(d.src, "has %d files in %d folders; the limit is %d together", len(d.entries), d.Folders, limits.MaxFiles).
+			WithHint("Raise AGENT_MAX_DATASET_FILES if that is meant.")
 	case limits.MaxBytes > 0 && d.Bytes > limits.MaxBytes:
 		return tooLarge(d.src, "unpacks to %d bytes; the limit is %d", d.Bytes, limits.MaxBytes).
 			WithHint("Raise AGENT_MAX_DATASET_BYTES if that is meant.")
@@ -71,6 +74,7 @@ func (d *Directory) unique() error {
 		}
 	}
 	folders := d.folders()
+	d.Folders = int64(len(folders))
 	drop := map[int]bool{}
 	for i := range d.entries {
 		e := &d.entries[i]

@@ -36,10 +36,11 @@ type entry struct {
 // Directory is the list of files in an archive, checked and in the order in
 // which they lie.
 type Directory struct {
-	Bytes  int64        // unpacked
-	Packed int64        // to be fetched
-	Junk   int          // entries left out
-	Names  text.Reading // of names that are not UTF-8
+	Bytes   int64        // unpacked
+	Packed  int64        // to be fetched
+	Folders int64        // that the files lie in, parents included
+	Junk    int          // entries left out
+	Names   text.Reading // of names that are not UTF-8
 
 	src     Source
 	entries []entry

@@ -292,8 +292,11 @@ var (
 		"classes have no image and are not in the prepared dataset",
 		"")
 	ClassMissingInSplit = classes.kind("class_missing_in_split", Error,
-		"classes have no image in one of the splits, so readers would number the classes differently there",
-		`Add images of these classes, or split with {"method": "auto", "stratify": true}.`)
+		"classes have no image in train or in val, so readers would number the classes differently there",
+		"Every class needs one image for each: correct the split, or leave a class with a single image out with exclude_images.")
+	ClassMissingInTest = classes.kind("class_missing_in_test", Warning,
+		"classes have no image in test; a reader that numbers the folders of test by themselves needs class_map.txt",
+		"")
 	SingleClass = classes.kind("single_class", Warning,
 		"datasets have a single class; there is nothing to tell apart, and Hugging Face datasets makes no label column of it",
 		"")
@@ -316,6 +319,18 @@ var (
 	SplitFieldsOverridden = splits.kind("split_fields_overridden", Warning,
 		"images have a split field that the dataset's split_config overrides",
 		"")
+	SplitSaysNothing = splits.kind("split_says_nothing", Warning,
+		"splits put all images into one part, which says nothing; the next in order decides",
+		"")
+	SplitUnknownKey = splits.kind("split_unknown_key", Warning,
+		"keys of SPLIT_STRATEGY mean nothing here",
+		"It takes method, ratio, seed, custom_splits, exclude_images and stratify.")
+	SplitMovedForClass = splits.kind("split_moved_for_class", Info,
+		"images were moved so that train and val both have their class",
+		"")
+	SameContent = splits.kind("same_content_in_splits", Warning,
+		"images have the same content as an image of another split",
+		"What is trained on cannot be validated on; remove the copies.")
 	SplitMovedImage = splits.kind("split_moved_image", Info,
 		"images were moved so that neither train nor val is empty",
 		"")
@@ -324,7 +339,7 @@ var (
 		"")
 	TooFewImages = splits.kind("too_few_images", Error,
 		"images are too few: one for training and one for validation are needed",
-		"Add images to the dataset.")
+		"Add images, or correct what leaves them out.")
 	ClassOnlyElsewhere = splits.kind("class_only_elsewhere", Warning,
 		"classes have no object in train or in val",
 		"")

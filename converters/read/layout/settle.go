@@ -14,6 +14,7 @@ func Settle(c *dataset.Catalog, problems *problem.List) {
 	for _, im := range c.Images {
 		counts[im.Split]++
 	}
+	c.Fixed = true
 	whole := counts[contract.SplitTrain] > 0 && counts[contract.SplitVal] > 0
 	tests := counts[contract.SplitTest] > 0 && counts[contract.SplitTest] < len(c.Images)
 	for i := range c.Images {

@@ -45,7 +45,11 @@ func checkSplits(perClass map[contract.Split][]int, classes []contract.ClassEntr
 			continue
 		}
 		for i, c := range classes {
-			if counts[i] == 0 {
+			switch {
+			case counts[i] > 0:
+			case split == contract.SplitTest:
+				problems.Add(problem.ClassMissingInTest, i, "%q", c.Name)
+			default:
 				problems.Add(problem.ClassMissingInSplit, i, "%q in %s", c.Name, split)
 			}
 		}
