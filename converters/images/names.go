@@ -56,9 +56,9 @@ func (s spelling) of(name string) string {
 
 const imagesPrefix = "images/"
 
-// Bases are the folders that names of the Platform Format may be below, the usual
+// usualBases are the folders that names of the Platform Format may be below, the usual
 // one first; imageRoot is storage_info.image_root, a place in a bucket.
-func Bases(imageRoot string) []string {
+func usualBases(imageRoot string) []string {
 	bases := []string{"images", ""}
 	if root, ok := clean(strings.TrimPrefix(imageRoot, "/")); ok {
 		for parts := strings.Split(root, "/"); len(parts) > 0; parts = parts[1:] {

@@ -57,7 +57,7 @@ func locate(c *dataset.Catalog, t *Tree, files []File, problems *problem.List) {
 	for i, im := range c.Images {
 		names[i] = im.File
 	}
-	m := t.Match(Bases(c.ImageRoot), names)
+	m := t.Match(usualBases(c.ImageRoot), names)
 	used := make([]int32, len(t.names)) // by file: its image's index plus one
 	var missing []int
 	for i, name := range names {

@@ -54,13 +54,6 @@ func (t *Tree) number() {
 	}
 }
 
-// Listed is a tree of names alone, of files that are elsewhere: a listing of a bucket.
-func Listed(names []string) *Tree {
-	t := &Tree{names: names, real: make(map[string]string)}
-	t.number()
-	return t
-}
-
 // Sub is a folder of the tree as a tree of its own, without another walk.
 func (t *Tree) Sub(dir string) *Tree {
 	s := &Tree{root: t.root + string(filepath.Separator) + filepath.FromSlash(dir), real: make(map[string]string), junk: t.junk}
