@@ -135,6 +135,21 @@ var (
 	NoImages = annotations.kind("no_images", Error,
 		"files list no images",
 		`Add "images": [{"id": 1, "file_name": "..."}].`)
+	LineAnnotation = annotations.kind("line_annotation", Error,
+		"annotations are polylines or circles, which no task here is trained on; the box around one is no object",
+		"Label boxes or polygons, or remove these annotations.")
+	TextAnnotation = annotations.kind("text_annotation", Error,
+		"annotations are texts, such as captions or questions, which no task here is trained on",
+		"Choose the dataset's annotations for this task, or remove these.")
+	TextLabel = annotations.kind("text_label", Warning,
+		"texts on images are not used: no task here is trained on them",
+		"")
+	MaskFile = annotations.kind("mask_file", Error,
+		"annotations point to a mask in a file, which is not read",
+		"Write the mask into segmentation, as polygons or as COCO's RLE.")
+	RotatedBox = annotations.kind("rotated_box", Info,
+		"rotated boxes are read as the upright box around them",
+		"")
 	BadNumber = annotations.kind("bad_number", Error,
 		"annotations have a coordinate that is not a finite number",
 		"Correct or remove these annotations.")

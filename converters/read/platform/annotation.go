@@ -33,6 +33,16 @@ func annotationKey(key []byte) uint {
 		return 10
 	case "is_background":
 		return 11
+	case "type", "annotation_type":
+		return 12
+	case "geometry":
+		return 13
+	case "polyline", "circle":
+		return 14
+	case "mask_file", "mask_path":
+		return 15
+	case "text", "caption", "question", "text_content":
+		return 16
 	}
 	return 0
 }
@@ -50,11 +60,24 @@ type draft struct {
 	single     bool  // not in a list: it may be the class of the whole image
 	class      use
 	background bool
-	badNumber  string // what is wrong, naming the field
-	badShape   string
-	badFormat  string
-	duplicate  string
+	bad        faults
+	extra      extra
 	keys       int
+}
+
+// faults are what is wrong with an annotation, naming the field.
+type faults struct {
+	number, shape, format, duplicate string
+}
+
+// extra is what an annotation has beyond COCO's fields.
+type extra struct {
+	kind     string // type
+	geometry *geometry
+	rotated  bool   // the geometry is a rotated box
+	line     string // a polyline or a circle, which is no object
+	text     bool
+	maskFile string
 }
 
 // annotation reads one entry of an annotations list. Image is nested or single, or
@@ -81,13 +104,14 @@ func (d *reader) annotation(image int32) error {
 		a.keys++
 		n := annotationKey(key)
 		if seen.again(n) {
-			a.duplicate = string(key)
+			a.bad.duplicate = string(key)
 		}
 		return d.annotationField(&a, n)
 	})
 	if err != nil {
 		return err
 	}
+	d.shape(&a)
 	if a.object.HasBox && d.forget(&a.object) {
 		d.numbers.Undo(numbers)
 		d.rings.Undo(rings)
@@ -141,7 +165,7 @@ func (d *reader) annotationField(a *draft, key uint) (err error) {
 		if b, err = d.key(); err == nil {
 			format, known := boxFormats[string(b)]
 			if o.Format = format; !known {
-				a.badFormat = string(b)
+				a.bad.format = string(b)
 			}
 		}
 	case 8:
@@ -153,9 +177,33 @@ func (d *reader) annotationField(a *draft, key uint) (err error) {
 	case 11:
 		a.background, err = d.truth()
 	default:
-		err = d.s.skip()
+		return d.extraField(a, key)
 	}
 	return err
+}
+
+func (d *reader) extraField(a *draft, key uint) (err error) {
+	switch key {
+	case 12:
+		a.extra.kind, err = d.text()
+		return err
+	case 13:
+		return d.geometry(a)
+	case 15:
+		a.extra.maskFile, err = d.text()
+		return err
+	}
+	c, err := d.s.peek()
+	if err != nil {
+		return err
+	}
+	if key == 14 && (c == '[' || c == '{') {
+		a.extra.line = map[byte]string{'[': "polyline", '{': "circle"}[c]
+	}
+	if key == 16 && c == '"' {
+		a.extra.text = true
+	}
+	return d.s.skip()
 }
 
 // imageRef reads image_id; inside an image it is redundant.
@@ -177,10 +225,10 @@ func (d *reader) box(a *draft) error {
 	case err != nil:
 		return err
 	case wrong != "":
-		a.badNumber = "bbox " + wrong
+		a.bad.number = "bbox " + wrong
 	case len(d.flat) == 0:
 	case len(d.flat) != 4 || dims != 0:
-		a.badShape = fmt.Sprintf("bbox has %d numbers", len(d.flat))
+		a.bad.shape = fmt.Sprintf("bbox has %d numbers", len(d.flat))
 	default:
 		a.object.HasBox = true
 		copy(a.object.Box[:], d.flat)
@@ -204,11 +252,11 @@ func (d *reader) keypoints(a *draft) error {
 	case err != nil:
 		return err
 	case wrong == "has points of different lengths":
-		a.badShape = "keypoints " + wrong
+		a.bad.shape = "keypoints " + wrong
 	case wrong != "":
-		a.badNumber = "keypoints " + wrong
+		a.bad.number = "keypoints " + wrong
 	case len(d.flat) > 3*maxKeypoints || dims > 3 || dims == 1:
-		a.badShape = fmt.Sprintf("keypoints have %d numbers, %d a point", len(d.flat), dims)
+		a.bad.shape = fmt.Sprintf("keypoints have %d numbers, %d a point", len(d.flat), dims)
 	case len(d.flat) > 0:
 		a.object.Dims = uint8(dims)
 		a.object.Keypoints = d.numbers.Copy(d.flat)
@@ -239,22 +287,42 @@ func (d *reader) name(a *draft) string {
 	return "annotation " + string(d.id) + where
 }
 
+// foreign names an annotation that is of another kind than what is trained on here.
+// The box around a line is no object: to take it for one would be a guess.
+func (d *reader) foreign(a *draft) bool {
+	unclassed := a.class == (use{-1, -1}) && !a.background
+	switch {
+	case a.extra.line != "":
+		d.problems.Add(problem.LineAnnotation, d.entries, "%s is a %s", d.name(a), a.extra.line)
+	case unclassed && (a.extra.text || geometryKind(a.extra.kind) == asText):
+		d.problems.Add(problem.TextAnnotation, d.entries, "%s", d.name(a))
+	case a.extra.maskFile != "" && d.task.NeedsOutlines() && !a.object.HasShape():
+		d.problems.Add(problem.MaskFile, d.entries, "%s: %q", d.name(a), a.extra.maskFile)
+	default:
+		if a.extra.rotated && !d.task.NeedsOutlines() {
+			d.problems.Add(problem.RotatedBox, d.entries, "%s", d.name(a))
+		}
+		return false
+	}
+	return true
+}
+
 // add judges a complete annotation and keeps it.
 func (d *reader) add(a *draft) {
-	if a.duplicate != "" {
-		d.problems.Add(problem.DuplicateKey, d.entries, "%s: %q", d.name(a), a.duplicate)
+	if a.bad.duplicate != "" {
+		d.problems.Add(problem.DuplicateKey, d.entries, "%s: %q", d.name(a), a.bad.duplicate)
 		return
 	}
-	if a.badNumber != "" {
-		d.problems.Add(problem.BadNumber, d.entries, "%s: %s", d.name(a), a.badNumber)
+	if a.bad.number != "" {
+		d.problems.Add(problem.BadNumber, d.entries, "%s: %s", d.name(a), a.bad.number)
 		return
 	}
-	if a.badShape != "" {
-		d.problems.Add(problem.BadShape, d.entries, "%s: %s", d.name(a), a.badShape)
+	if a.bad.shape != "" {
+		d.problems.Add(problem.BadShape, d.entries, "%s: %s", d.name(a), a.bad.shape)
 		return
 	}
-	if a.badFormat != "" {
-		d.problems.Add(problem.BadBboxFormat, d.entries, "%s: %q", d.name(a), a.badFormat)
+	if a.bad.format != "" {
+		d.problems.Add(problem.BadBboxFormat, d.entries, "%s: %q", d.name(a), a.bad.format)
 		return
 	}
 	if a.keys == 0 {
@@ -263,6 +331,9 @@ func (d *reader) add(a *draft) {
 	}
 	if a.image == -1 {
 		d.problems.Add(problem.UnknownImageID, d.entries, "%s has no image_id", d.name(a))
+		return
+	}
+	if d.foreign(a) {
 		return
 	}
 	if a.class == (use{-1, -1}) && !a.background {

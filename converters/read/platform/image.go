@@ -19,7 +19,7 @@ const (
 )
 
 var imageKeys = map[string]uint{
-	"id": 1, "file_name": 2, "width": 3, "height": 4, "split": 5, "annotation": 6, "annotations": 7,
+	"id": 1, "file_name": 2, "width": 3, "height": 4, "split": 5, "annotation": 6, "annotations": 7, "mask_file": 8, "mask_path": 8,
 }
 
 // image reads one entry of images.
@@ -32,7 +32,7 @@ func (d *reader) image() error {
 		return fmt.Errorf("more than %d images: %w", d.limits.Images, errTooLarge)
 	}
 	im := dataset.Image{Label: dataset.NoLabel}
-	d.current = &im
+	d.current, d.mask = &im, ""
 	first := d.c.Objects.Len()
 	var seen seenKeys
 	duplicate := ""
@@ -90,6 +90,8 @@ func (d *reader) imageField(im *dataset.Image, key uint) (err error) {
 		}
 	case 7:
 		err = d.list("annotations", func() error { return d.annotation(nested) })
+	case 8:
+		d.mask, err = d.text()
 	default:
 		err = d.s.skip()
 	}
@@ -142,6 +144,9 @@ func (d *reader) addImage(im dataset.Image, first int, duplicate string) {
 		d.problems.Add(problem.DuplicateImageID, order, "%s", im.ID)
 		d.c.Objects.Truncate(first)
 		return
+	}
+	if d.mask != "" && d.task.NeedsOutlines() && d.c.Objects.Len() == first {
+		d.problems.Add(problem.MaskFile, order, "image %s: %q", im.ID, d.mask)
 	}
 	im.ID = d.images.list[index] // one copy of the text
 	d.listed[index] = int32(order)

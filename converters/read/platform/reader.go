@@ -99,6 +99,7 @@ type reader struct {
 	useList  []use
 	declared []declared
 	current  *dataset.Image // being read, for the names of problems
+	mask     string         // mask_file of the same image
 	wrapped  bool           // inside the "annotations" of a snapshot
 
 	numbers dataset.Slab[float64]
@@ -182,6 +183,11 @@ func (d *reader) top() error {
 			return d.splitConfig()
 		case "storage_info":
 			return d.storageInfo()
+		case "text_labels":
+			return d.list(name, func() error {
+				d.problems.Add(problem.TextLabel, d.entries, "in text_labels")
+				return d.s.skip()
+			})
 		case "keypoint_names":
 			return d.keypointNames()
 		}

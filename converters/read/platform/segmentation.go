@@ -21,7 +21,7 @@ func (d *reader) segmentation(a *draft) error {
 	case 'n':
 		return d.s.skip()
 	}
-	a.badShape = "segmentation is " + kindOf(c)
+	a.bad.shape = "segmentation is " + kindOf(c)
 	return d.s.skip()
 }
 
@@ -38,12 +38,12 @@ func (d *reader) polygons(a *draft) error {
 			return d.ring(a)
 		}
 		d.flat = flat
-		err = d.coordinate(c, &a.badNumber)
+		err = d.coordinate(c, &a.bad.number)
 		flat = d.flat
 		return err
 	})
-	if a.badNumber != "" && a.badNumber[0] == 'h' {
-		a.badNumber = "segmentation " + a.badNumber
+	if a.bad.number != "" && a.bad.number[0] == 'h' {
+		a.bad.number = "segmentation " + a.bad.number
 	}
 	if err != nil {
 		return err
@@ -63,10 +63,10 @@ func (d *reader) ring(a *draft) error {
 	switch {
 	case err != nil:
 		return err
-	case wrong != "" && a.badNumber == "":
-		a.badNumber = wrong
+	case wrong != "" && a.bad.number == "":
+		a.bad.number = wrong
 	case dims != 0 && dims != 2:
-		a.badShape = fmt.Sprintf("segmentation has points of %d numbers", dims)
+		a.bad.shape = fmt.Sprintf("segmentation has points of %d numbers", dims)
 	case len(d.flat) > 0:
 		d.ringBuf = append(d.ringBuf, d.numbers.Copy(d.flat))
 	}
@@ -114,7 +114,7 @@ func (d *reader) rle(a *draft) error {
 		bad = "size is more than 64 million pixels"
 	}
 	if bad != "" {
-		a.badShape = "segmentation's " + bad
+		a.bad.shape = "segmentation's " + bad
 		return nil
 	}
 	mask := &dataset.RLE{Height: int(size[0]), Width: int(size[1]), Counts: counts}
@@ -123,7 +123,7 @@ func (d *reader) rle(a *draft) error {
 		sum += int(n)
 	}
 	if sum != mask.Height*mask.Width {
-		a.badShape = fmt.Sprintf("segmentation's counts add up to %d, not %d times %d", sum, mask.Height, mask.Width)
+		a.bad.shape = fmt.Sprintf("segmentation's counts add up to %d, not %d times %d", sum, mask.Height, mask.Width)
 		return nil
 	}
 	a.object.RLE = mask
