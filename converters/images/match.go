@@ -101,6 +101,9 @@ func (v *variants) find(rule spelling, list []spelling, bases []string, name, cl
 	for _, s := range list {
 		composed := norm.NFC.String(s.of(cleaned))
 		if file, ok := v.composed[composed]; ok && file >= 0 {
+			if s.slashes == rule.slashes && s.bare == rule.bare {
+				return file, problem.UnicodeForm
+			}
 			return file, problem.OtherSpelling
 		}
 		if file, ok := v.folded[strings.ToLower(composed)]; ok && file >= 0 {

@@ -75,7 +75,7 @@ func survey(root *node) (parts, unlabelled []part) {
 // eachHasSplits reports whether every class is divided into splits by itself.
 func eachHasSplits(classes []*node) bool {
 	for _, c := range classes {
-		if c.images > 0 || len(c.splits()) != len(c.children) || len(c.children) == 0 {
+		if !c.divided() {
 			return false
 		}
 	}

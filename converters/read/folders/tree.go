@@ -60,7 +60,7 @@ func (n *node) through() *node {
 func (n *node) only() *node {
 	if len(n.children) == 1 {
 		c := n.children[0]
-		if strings.EqualFold(c.name, n.name) || len(c.children) > 0 && layout.OnlySplit(c.name) == "" && len(c.splits()) != len(c.children) {
+		if strings.EqualFold(c.name, n.name) || len(c.children) > 0 && layout.OnlySplit(c.name) == "" && !c.divided() {
 			return c
 		}
 	}
@@ -72,6 +72,14 @@ func (n *node) only() *node {
 		return nil
 	}
 	return n.children[at]
+}
+
+// divided reports whether a folder has nothing but splits in it, of images and not
+// of folders: it is a class of its own.
+func (n *node) divided() bool {
+	splits := n.splits()
+	return n.images == 0 && len(splits) > 0 && len(splits) == len(n.children) &&
+		!slices.ContainsFunc(splits, func(s split) bool { return len(s.node.children) > 0 })
 }
 
 // classes are the folders that can be classes.
