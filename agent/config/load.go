@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -63,6 +62,13 @@ func (v variable) load(c *Config, field reflect.Value) *Problem {
 		return v.problem(raw)
 	}
 	field.Set(one.Elem().Field(0))
+	if v.secret && isSet {
+		text, err := secretText([]byte(raw))
+		if err != nil {
+			return &Problem{Variable: v.name, Value: "***", Expected: "a secret in one line of UTF-8 (" + err.Error() + ")", Example: v.example}
+		}
+		field.Set(reflect.ValueOf(NewSecret(text)))
+	}
 	if !isSet || v.allows(field, raw) {
 		return nil
 	}
@@ -74,24 +80,11 @@ func (v variable) load(c *Config, field reflect.Value) *Problem {
 func (v variable) loadFile(c *Config, path string, field reflect.Value) *Problem {
 	text, err := ReadSecretFile(path)
 	if err != nil {
-		return &Problem{Variable: v.name + "_FILE", Value: path, Expected: "a readable, non-empty file of at most 64 KiB (" + err.Error() + ")", Example: "/var/run/secrets/" + strings.ToLower(v.name)}
+		return &Problem{Variable: v.name + "_FILE", Value: path, Expected: "a readable file of at most 64 KiB that holds the secret in one line of UTF-8 (" + err.Error() + ")", Example: "/var/run/secrets/" + strings.ToLower(v.name)}
 	}
 	c.set[v.name] = true
 	field.Set(reflect.ValueOf(NewSecret(text)))
 	return nil
-}
-
-// ReadSecretFile reads a secret from a file.
-func ReadSecretFile(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	text := strings.TrimSpace(string(b))
-	if text == "" || len(b) > 64<<10 {
-		return "", fmt.Errorf("%s holds %d bytes", path, len(b))
-	}
-	return text, nil
 }
 
 func (v variable) problem(raw string) *Problem {
