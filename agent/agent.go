@@ -3,25 +3,17 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/agent/callbacks/autoreport"
-	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
-	"github.com/vision-platform/trainer-agent/agent/callbacks/relay"
-	"github.com/vision-platform/trainer-agent/agent/checkpoints"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/resume"
 	"github.com/vision-platform/trainer-agent/agent/config"
-	tracker "github.com/vision-platform/trainer-agent/agent/job"
-	"github.com/vision-platform/trainer-agent/agent/monitor/gpu"
-	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
+	"github.com/vision-platform/trainer-agent/agent/dataset"
+	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
-	"github.com/vision-platform/trainer-agent/agent/storage"
-	"github.com/vision-platform/trainer-agent/agent/telemetry"
-	"github.com/vision-platform/trainer-agent/agent/telemetry/trace"
+	"github.com/vision-platform/trainer-agent/agent/process/training"
 	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -37,241 +29,148 @@ type Options struct {
 	Terminal    bool // Stdout is a terminal: the child gets a pty
 	Log         *slog.Logger
 	Now         func() time.Time
-	Termination string     // where the last words go, report.TerminationLog
+	Termination string     // where the termination message goes, telemetry.TerminationLog
 	Screen      *ui.Screen // a person's terminal; nil without one
 	Quiet       bool       // no progress, on the terminal or in the log
 }
 
-// job is one job in one life of the agent.
-type job struct {
-	Options
-	cfg      *config.Config
-	log      *slog.Logger
-	ws       workspace
-	started  time.Time
-	progress *progress
+// A life is one run of a job: its stages in the order of their start, in parts, the
+// child that they are there for, and how it is finished.
+type life struct {
+	base
+	runner runner
 
-	mu       sync.Mutex
-	warnings []string
+	opening  []step // so that every later failure can be told to the backend
+	watching []step // the machine
+	meeting  []step // the job's other machines
+	inputs   []step // within the time that a request to stop leaves
+	uploads  []step
+	training []step // undone when the child has ended
 
-	outbox       *outbox.Outbox
-	store        storage.Store
-	storeRetries atomic.Int64
-	sampler      *resources.Sampler
-	gpus         *gpu.Monitor
-	gpuLost      chan struct{}    // closed when a GPU is no use any more
-	history      *tracker.Tracker // of the watcher; set before it
-	watcher      atomic.Pointer[checkpoints.Watcher]
-	child        atomic.Pointer[process.Child]
-	pulse        *outbox.Pulse
-	reader       atomic.Pointer[autoreport.Reporter]
-	relay        atomic.Pointer[relay.Relay]
-	endpoint     *telemetry.Endpoint
-	training     *telemetry.TrainingLog
-	tracer       *trace.Tracer // nil when nobody collects traces
-	output       *childOutput
-
-	sender, sampling, memory, probing, beating, watching, reading, showing *background
-
-	together together
-	prepared prepared
-	life     *life
-	previous *previousRun
-	unlock   func()
+	child     *training.Training
+	resume    *resume.Stage
+	converted *dataset.Conversion
+	finish    *finish
 }
 
-// Run carries one job to its exit code: prepare, run, finish. It returns only
-// when everything that it started is over.
+// Run carries one job to its exit code: prepare, train, finish. It returns only when
+// everything that it started is over, or was left behind because it did not end.
 func Run(ctx context.Context, o Options) int {
-	j := newJob(o)
-	defer j.close()
-	j.show(ctx)
-	err := j.open()
-	again := err == nil && j.succeededBefore()
-	j.startSender(ctx)
-	if err != nil {
-		return j.finish(outcome{err: err})
+	l := newLife(&o)
+	defer l.runner.stop(0)
+	outcome := l.live(ctx)
+	if errors.Is(outcome.Err, errAgain) {
+		return l.finish.again(ctx)
 	}
-	if again {
-		return j.deliverAgain(ctx)
-	}
-	j.emit(contract.EventAgentStarted, "The agent has started", j.startedData())
-	if err := j.watch(ctx); err != nil {
-		return j.finish(outcome{err: err})
-	}
-	for _, part := range []func(context.Context) error{j.gather, j.prepare, j.assemble} {
-		if err := part(ctx); err != nil {
-			return j.finish(j.stopped(outcome{err: err}))
-		}
-	}
-	return j.finish(j.run(ctx))
+	return l.finish.run(outcome)
 }
 
-// Prepare does everything before training and leaves it in the workspace, for a
-// later Run with the same settings. It returns the exit code.
+// live is everything before the end of a job.
+func (l *life) live(ctx context.Context) Outcome {
+	if err := l.open(ctx); err != nil {
+		return Outcome{Err: err}
+	}
+	if err := l.runner.start(ctx, l.watching); err != nil {
+		return Outcome{Err: err}
+	}
+	if err := l.prepare(ctx); err != nil {
+		return l.failed(err)
+	}
+	if err := l.runner.start(ctx, l.uploads); err != nil {
+		return Outcome{Err: err}
+	}
+	before := len(l.runner.up)
+	if err := l.runner.start(ctx, l.training); err != nil {
+		l.runner.stop(before)
+		return l.failed(err)
+	}
+	outcome := endingOf(l.child.Wait(ctx))
+	l.runner.stop(before)
+	l.events.Emit(contract.EventTrainingFinished, fmt.Sprintf("The %s process has ended: %s", l.child.Noun, outcome.Status), map[string]any{
+		"exit_code": outcome.Status.ExitCode, "seconds": outcome.Ended.Sub(outcome.Started).Seconds(), "max_rss_bytes": outcome.Status.MaxRSS})
+	return outcome
+}
+
+// open makes what every later failure is told by. Problems of the configuration come
+// before what they may have caused.
+func (l *life) open(ctx context.Context) error {
+	err := l.runner.start(ctx, l.opening)
+	if failure := config.Failure(l.o.Problems); failure != nil {
+		return failure
+	}
+	return err
+}
+
+// prepare joins the job's other machines and brings the inputs in, then waits until
+// every machine is prepared. A request to stop ends it at once, and so does the
+// failure of another machine.
+func (l *life) prepare(parent context.Context) error {
+	ctx, cancel := l.o.Supervisor.WithStop(parent)
+	defer cancel()
+	if err := l.runner.start(ctx, l.meeting); err != nil {
+		return err
+	}
+	together, release := l.group.While(ctx)
+	defer release()
+	if err := l.runner.start(together, l.inputs); err != nil {
+		return err
+	}
+	if !l.group.Alone() {
+		l.tracker.Enter(job.PhaseGathering)
+	}
+	return l.group.Assemble(ctx)
+}
+
+// failed is the Outcome of a stage's error.
+func (l *life) failed(err error) Outcome {
+	o := l.o
+	stopping := context.Cause(o.Supervisor.Stopping())
+	outcome := failedStage(err, stopping, o.Now().Add(o.Config.StopGrace))
+	if stopping != nil && outcome.Err == nil && !outcome.Deadline.IsZero() {
+		l.events.Emit(contract.EventStopping, "Stopping before the "+job.Noun(o.Config.Job.Type)+" process has started: "+stopping.Error(), nil)
+	}
+	return outcome
+}
+
+// Prepare does everything before training and leaves it in the workspace, for a later
+// Run with the same settings. It returns the exit code.
 func Prepare(ctx context.Context, o Options) int {
-	j := newJob(o)
-	defer j.close()
-	j.show(ctx)
-	return j.finishPrepare(j.prepareOnly(ctx))
+	l := newLife(&o)
+	defer l.runner.stop(0)
+	err := l.prepareOnly(ctx)
+	return l.finish.prepared(err, l.converted.Got)
 }
 
-func (j *job) prepareOnly(ctx context.Context) error {
-	if failure := config.Failure(j.Problems); failure != nil {
+func (l *life) prepareOnly(parent context.Context) error {
+	if failure := config.Failure(l.o.Problems); failure != nil {
 		return failure
 	}
-	j.openTracing()
-	if err := j.openWorkspace(); err != nil {
+	opening := []step{{name: "the progress", stage: l.finish.progress}, {name: "traces", stage: l.finish.tracing, optional: true}, {name: "the workspace", stage: l.finish.lock}}
+	if err := l.runner.start(parent, opening); err != nil {
 		return err
 	}
-	err := j.prepare(ctx)
-	j.endTrace(contract.Result{Error: contract.AsFailure(err)}, j.progress.view().phase)()
-	return err
+	ctx, cancel := l.o.Supervisor.WithStop(parent)
+	defer cancel()
+	return l.runner.start(ctx, l.inputs)
 }
 
-func newJob(o Options) *job {
-	j := &job{
-		Options: o, cfg: o.Config, log: o.Log, started: o.Now(), progress: newProgress(o.Now, o.Config.PrimaryMetric, contract.MetricMode(o.Config.PrimaryMetricMode)),
+// errAgain ends a run whose job has succeeded in an earlier one: what is left is to
+// deliver that.
+var errAgain = errors.New("the job succeeded in an earlier run")
+
+// token is the callback token; from a file it is read again each time.
+func (o *Options) token() (string, error) {
+	if o.Config.TokenFile != "" {
+		return config.ReadSecretFile(o.Config.TokenFile)
 	}
-	for _, p := range o.Problems {
-		if p.Warning {
-			j.warn(p.String())
+	return o.Config.CallbackToken.Reveal(), nil
+}
+
+func (o *Options) getenv(name string) string {
+	for _, pair := range o.Environ {
+		if len(pair) > len(name) && pair[len(name)] == '=' && pair[:len(name)] == name {
+			return pair[len(name)+1:]
 		}
 	}
-	return j
-}
-
-func (j *job) warn(text string) {
-	j.log.Warn(text)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if len(j.warnings) < 100 {
-		j.warnings = append(j.warnings, text)
-	}
-}
-
-// open makes the workspace and the outbox, in that order, so that every later
-// failure can be told to the backend. Configuration problems come after both.
-func (j *job) open() error {
-	j.openTracing()
-	failure := config.Failure(j.Problems)
-	if err := j.openWorkspace(); err != nil {
-		if failure != nil {
-			return failure
-		}
-		return err
-	}
-	if err := j.openOutbox(); err != nil {
-		if failure != nil {
-			return failure
-		}
-		return err
-	}
-	if failure != nil {
-		return failure
-	}
-	return j.openLife()
-}
-
-func (j *job) openWorkspace() (err error) {
-	if j.ws, err = newWorkspace(j.cfg.WorkspaceDir); err != nil {
-		return err
-	}
-	if err := j.ws.open(); err != nil {
-		return err
-	}
-	if j.unlock, err = j.ws.acquire(); err != nil {
-		return err
-	}
-	// The log of a run that was killed was never uploaded: it is continued.
-	_, err = os.Stat(j.ws.life())
-	j.training, err = telemetry.CreateTrainingLog(j.ws.trainingLog(), telemetry.DefaultTrainingLogBytes, err == nil)
-	return err
-}
-
-func (j *job) openLife() (err error) {
-	account, _ := process.ReadMemory() // where there is none, nothing is concluded from it
-	if j.life, j.previous, err = begin(j.ws.life(), j.Now(), account); err == nil && j.previous != nil {
-		j.warn(j.previous.Message)
-	}
-	return err
-}
-
-// openOutbox needs to know the backend, the job and the token; where the
-// configuration lacks one of them there is nobody to tell. Of several machines
-// only node 0 tells.
-func (j *job) openOutbox() error {
-	if j.cfg.BaseURL == "" || !j.cfg.CallbackToken.Set() || !j.cfg.Named() || !j.leads() {
-		return nil
-	}
-	box, err := outbox.Open(j.ws.outbox(), outbox.Options{
-		JobID: j.cfg.JobID, TraceID: j.cfg.TraceID, BaseURL: string(j.cfg.BaseURL), Token: j.token,
-		CAFile: j.cfg.CAFile, Getenv: os.Getenv, Logger: j.log, Now: j.Now,
-		OnDelivered: func(m contract.Message, reply []byte) {
-			if r := j.relay.Load(); r != nil {
-				r.Delivered(m, reply)
-			}
-		},
-	})
-	if err != nil {
-		return err
-	}
-	j.outbox = box
-	return nil
-}
-
-// startSender begins to deliver, once it is settled whether what an earlier life
-// said last still holds. The sender outlives a stop: it ends in finish, when
-// everything is delivered.
-func (j *job) startSender(ctx context.Context) {
-	if j.outbox != nil {
-		j.sender = start(context.WithoutCancel(ctx), func(ctx context.Context) { _ = j.outbox.Run(ctx) })
-	}
-}
-
-func (j *job) openEndpoint(ctx context.Context) (err error) {
-	if j.cfg.MetricsAddr == "" {
-		return nil
-	}
-	if j.endpoint, err = telemetry.Serve(ctx, j.cfg.MetricsAddr, j.snapshot, j.log); err != nil {
-		j.warn(err.Error()) // metrics are no reason to lose a job
-	}
-	return nil
-}
-
-// token is the callback token; from a file it is read anew each time.
-func (j *job) token() (string, error) {
-	if j.cfg.TokenFile != "" {
-		return config.ReadSecretFile(j.cfg.TokenFile)
-	}
-	return j.cfg.CallbackToken.Reveal(), nil
-}
-
-// close lets go of what finish did not end.
-func (j *job) close() {
-	var errs []error
-	for _, b := range []*background{j.showing, j.beating, j.reading, j.watching, j.probing, j.memory, j.sampling, j.sender} {
-		b.stop()
-	}
-	j.tracer.Close()
-	j.together.close()
-	if j.outbox != nil {
-		errs = append(errs, j.outbox.Close())
-	}
-	if j.endpoint != nil {
-		errs = append(errs, j.endpoint.Close())
-	}
-	if j.training != nil {
-		errs = append(errs, j.training.Close())
-	}
-	if d := j.prepared.dataset; d != nil {
-		errs = append(errs, d.Close())
-	}
-	errs = append(errs, j.prepared.weights.Close())
-	if j.unlock != nil {
-		j.unlock()
-	}
-	if err := errors.Join(errs...); err != nil {
-		j.log.Warn("closing", "error", err)
-	}
+	return ""
 }

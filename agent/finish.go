@@ -8,230 +8,293 @@ import (
 	"path"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
+	"github.com/vision-platform/trainer-agent/agent/cluster"
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
-	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/agent/storage"
 	"github.com/vision-platform/trainer-agent/agent/telemetry"
+	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// outcome is how the part before finish ended.
-type outcome struct {
-	err      error // no child ran, or it could not be started
-	stop     diagnose.Stop
-	status   *process.Status // of the child; nil when none ran
-	started  time.Time       // of the child
-	ended    time.Time
-	deadline time.Time // of the whole stop; zero when nobody is waiting
+// finish brings everything that the job made to where it belongs, says truly how it
+// ended, and finds the exit code. Each step has a part of the budget and none can be
+// outwaited, so that done is sent even when the bucket hangs.
+type finish struct {
+	base
+	id       identity
+	lock     *workspaceLock
+	marker   *runMarker
+	queue    *callbacks.Queue
+	uploads  *checkpoints.Uploading
+	tracing  *tracing
+	progress *ui.Progress
+	look     func() scene // what the watchers saw
 }
 
-// finish brings everything that the job made to where it belongs, says truly
-// how it ended, and returns the exit code. Each step has a part of the budget,
-// so that done is sent even when the bucket hangs.
-func (j *job) finish(o outcome) int {
-	budget := j.budget(o)
+// run carries an Outcome to the exit code.
+func (f *finish) run(o Outcome) int {
+	budget := flushBudget(o, f.cfg.FlushTimeout, f.o.Now())
 	ctx, cancel := context.WithTimeout(context.Background(), budget)
 	defer cancel()
-	if o.deadline.IsZero() { // a stop may still come
+	if o.Deadline.IsZero() { // a stop may still come
 		var release context.CancelFunc
-		ctx, release = j.hurry(ctx, j.cfg.StopGrace-2*minTail)
+		ctx, release = hurried(ctx, f.o.Supervisor.Stopping(), f.cfg.StopGrace-2*minTail)
 		defer release()
 	}
+	_ = f.queue.Deliver(context.Background())
+	f.tracing.tracer.Hold()
+	failedIn := f.tracker.View().Phase.Name
+	if !o.clean() {
+		f.group.StopOthers()
+	}
 
-	j.tracer.Hold()
-	failedIn := j.progress.view().phase
-	j.endTogether(o)
-	j.progress.enter(phaseUploading)
-	uploads := j.finishUploads(ctx, o, budget*6/10)
-	failure := j.judge(o, uploads)
-	if failure == nil {
-		failure, failedIn = uploads.Failure(), phaseUploading
+	f.tracker.Enter(job.PhaseUploading)
+	uploads, looked := f.finishUploads(ctx, o, budget*6/10)
+	evidence := f.evidence(o, uploads, looked)
+	failure, uploading := failureOf(evidence, uploads)
+	if uploading {
+		failedIn = job.PhaseUploading
 	}
-	j.together.ended(failure)
-	j.progress.enter(phaseReporting)
-	result := j.result(o, failure, uploads)
-	j.uploadLog(ctx, budget/10, &result)
-	if j.leads() {
-		result.ExitCode = j.deliver(ctx, &result)
+	f.warn(append(diagnose.Warnings(evidence), uploads.Warnings...)...)
+	f.group.Ended(failure)
+
+	f.tracker.Enter(job.PhaseReporting)
+	said := f.queue.LastSaid(f.tracker)
+	view := f.tracker.View()
+	metrics := callbacks.FinalMetrics(view.Last, f.tracker.Metrics(uploads.BestEpoch), uploads.BestEpoch, said)
+	result := resultOf(f.id, o, failure, uploads, metrics)
+	f.uploadLog(ctx, budget/10, &result)
+	if f.group.Leads() {
+		f.deliver(ctx, &result, said)
 	} else {
-		j.verdict(o, &result)
+		f.settle(o, &result)
 	}
-	traced := j.endTrace(result, failedIn)
-	j.keepResult(ctx, result)
-	j.together.judged(result)
+	traced := f.tracing.end(result, failedIn)
+	f.keep(ctx, &result)
+	f.group.End(cluster.Verdict{Exit: result.ExitCode, Failure: result.Error})
 	traced()
 	return result.ExitCode
 }
 
-// budget is AGENT_FLUSH_TIMEOUT, or what is left of the stop grace.
-func (j *job) budget(o outcome) time.Duration {
-	if o.deadline.IsZero() {
-		return j.cfg.FlushTimeout
+func (f *finish) warn(texts ...string) {
+	for _, text := range texts {
+		f.events.Warn(text)
 	}
-	return max(minTail, o.deadline.Sub(j.Now())-minTail)
 }
 
-// hurry ends ctx a share of time after a request to stop: a job that is done
-// training may be told to stop like any other.
-func (j *job) hurry(parent context.Context, share time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(parent)
-	release := context.AfterFunc(j.Supervisor.Stopping(), func() {
-		timer := time.NewTimer(max(share, minTail))
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
-	return ctx, func() { release(); cancel() }
-}
-
-// minTail is what even the latest stop leaves for the last words.
-const minTail = 3 * time.Second
-
-func (j *job) finishUploads(ctx context.Context, o outcome, limit time.Duration) checkpoints.Summary {
-	watcher := j.watcher.Load()
-	if watcher == nil {
-		return checkpoints.Summary{}
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	if o.deadline.IsZero() {
+func (f *finish) finishUploads(ctx context.Context, o Outcome, limit time.Duration) (s checkpoints.Summary, looked bool) {
+	if o.Deadline.IsZero() {
 		var release context.CancelFunc
-		ctx, release = j.hurry(ctx, j.cfg.StopGrace*4/10)
+		ctx, release = hurried(ctx, f.o.Supervisor.Stopping(), f.cfg.StopGrace*4/10)
 		defer release()
 	}
-	// A script that was asked to stop and left by itself has written what it wanted to.
-	stopped := o.stop != diagnose.StopNone && o.status != nil && o.status.Signal == 0
-	clean := o.stop == diagnose.StopNone && o.status != nil && o.status.Success()
-	return watcher.Finish(ctx, checkpoints.FinishOptions{Clean: clean || stopped, Ended: o.ended})
+	found := make(chan checkpoints.Summary, 1) // what comes too late is not written to
+	err := stage.Bound(ctx, limit, "uploading the last checkpoints", func(ctx context.Context) error {
+		summary, watched := f.uploads.Finish(ctx, checkpoints.FinishOptions{Clean: o.whole(), Ended: o.Ended})
+		if watched {
+			found <- summary
+		}
+		return nil
+	})
+	if err != nil {
+		f.events.Warn("Uploading the last checkpoints: " + err.Error() + ".")
+	}
+	select {
+	case s = <-found:
+		return s, true
+	default:
+		return s, false
+	}
 }
 
-// judge finds the one cause of the end, apart from what uploading came to: a job
-// whose checkpoint did not reach the bucket has not succeeded, whatever its exit
-// status says.
-func (j *job) judge(o outcome, uploads checkpoints.Summary) *contract.Failure {
-	evidence := j.evidence(o, uploads)
-	for _, w := range append(diagnose.Warnings(evidence), uploads.Warnings...) {
-		j.warn(w)
+// lastWord is how long a failed job waits for the reasons of its other machines: a
+// connection of the training breaks before the agent behind it has said why.
+const lastWord = 5 * time.Second
+
+// evidence is everything that is known of the end.
+func (f *finish) evidence(o Outcome, uploads checkpoints.Summary, looked bool) diagnose.Evidence {
+	s := f.look()
+	s.uploads, s.looked = uploads, looked
+	if !o.clean() || !f.group.Leads() {
+		patience := time.Duration(0)
+		if o.Stop == diagnose.StopNone || o.Stop == diagnose.StopNode {
+			patience = lastWord
+		}
+		s.nodes = f.group.Evidence(patience)
 	}
-	return diagnose.Diagnose(evidence)
+	return evidenceOf(f.cfg, o, s)
 }
 
 // uploadLog puts training.log into the bucket.
-func (j *job) uploadLog(ctx context.Context, limit time.Duration, r *contract.Result) {
-	if j.training == nil || j.store == nil {
+func (f *finish) uploadLog(ctx context.Context, limit time.Duration, r *contract.Result) {
+	if f.lock.training == nil || f.store.store == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, max(limit, time.Second))
-	defer cancel()
-	if err := j.training.Close(); err != nil {
-		j.warn(err.Error())
-	}
-	f, err := os.Open(j.training.Path())
+	key := contract.NodeLogKey(f.cfg.JobID, f.group.Rank())
+	sizes := make(chan int64, 1)
+	err := stage.Bound(ctx, max(limit, time.Second), "uploading the log", func(ctx context.Context) error {
+		size, err := putLog(ctx, f.store.store, key, f.lock.training)
+		sizes <- size
+		return err
+	})
 	if err != nil {
-		j.warn(err.Error())
-		return
-	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil || info.Size() == 0 {
-		return // no child, no output
-	}
-	key := contract.NodeLogKey(j.cfg.JobID, j.rank())
-	if _, err := j.store.Put(ctx, key, f, info.Size(), nil); err != nil {
 		r.NotUploaded = append(r.NotUploaded, contract.ManifestFailed{Name: key, Reason: err.Error()})
-		j.log.Error("training.log could not be uploaded", "error", err)
+		f.o.Log.Error("training.log could not be uploaded", "error", err)
 		return
 	}
-	r.Artifacts = append(r.Artifacts, contract.Artifact{Name: path.Base(key), Path: j.store.URI(key), SizeBytes: info.Size()})
+	if size := <-sizes; size > 0 {
+		r.Artifacts = append(r.Artifacts, contract.Artifact{Name: path.Base(key), Path: f.store.store.URI(key), SizeBytes: size})
+	}
+}
+
+// putLog returns the log's size, 0 when there was no child or no output.
+func putLog(ctx context.Context, store storage.Store, key string, log *telemetry.TrainingLog) (int64, error) {
+	if err := log.Close(); err != nil {
+		return 0, err
+	}
+	file, err := os.Open(log.Path())
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil || info.Size() == 0 {
+		return 0, err
+	}
+	_, err = store.Put(ctx, key, file, info.Size(), nil)
+	return info.Size(), err
 }
 
 // deliver sends the final callback behind everything else.
-func (j *job) deliver(ctx context.Context, r *contract.Result) int {
-	exit := contract.ExitOK
-	if r.Error != nil {
-		exit = r.Error.ExitCode()
+func (f *finish) deliver(ctx context.Context, r *contract.Result, said *contract.Message) {
+	if f.queue.Box == nil {
+		return
 	}
-	if j.outbox == nil {
-		return exit
-	}
-	r.ExitCode = exit
-	kind, payload := j.final(r)
-	message, err := contract.NewMessage(kind, payload, j.Now())
+	kind := f.queue.Final
+	out := callbacks.Place{Prefix: contract.OutputPrefix(f.cfg.Job), URI: func(key string) string { return f.store.store.URI(key) }}
+	message, err := contract.NewMessage(kind, callbacks.Final(kind, said, r, contract.At(f.o.Now()), out), f.o.Now())
 	if err == nil {
-		err = j.outbox.AppendFinal(message)
+		err = f.queue.Box.AppendFinal(message)
 	}
 	if err != nil {
-		j.log.Error("the final callback could not be kept", "error", err)
+		f.o.Log.Error("the final callback could not be kept", "error", err)
 	}
-	return j.flush(ctx, r, exit)
+	f.flush(ctx, r)
 }
 
 // flush waits until the backend has everything. What it cannot have goes to the
-// bucket, and the exit code says so, unless it asks for a retry of the job
-// anyway: that sends its own done.
-func (j *job) flush(ctx context.Context, r *contract.Result, exit int) int {
-	err := j.outbox.Flush(ctx)
-	j.beating.stop()
-	j.sender.stop()
-	pending := j.outbox.Pending()
+// bucket, and the exit code says so.
+func (f *finish) flush(ctx context.Context, r *contract.Result) {
+	box := f.queue.Box
+	err := box.Flush(ctx)
+	if stopped := stage.Bound(context.Background(), stopWithin, "sending", f.queue.StopSending); stopped != nil {
+		f.events.Warn(stopped.Error())
+	}
+	pending := box.Pending()
 	r.NotDelivered, r.Rejected = pending.Depth, pending.Rejected
-	final, stored := j.outbox.Final()
+	final, stored := box.Final()
 	if err == nil && stored && final.Delivered && !final.Rejected {
-		return exit
+		return
 	}
-	j.log.Error("the final callback could not be delivered", "error", err, "left", pending.Depth, "refused", final.Rejected)
-	j.keepUndelivered()
-	if exit == contract.ExitOK || exit == contract.ExitFailed {
-		return contract.ExitUndelivered
-	}
-	return exit
+	f.o.Log.Error("the final callback could not be delivered", "error", err, "left", pending.Depth, "refused", final.Rejected)
+	r.ExitCode = exitCode(r.Error, false)
+	f.keepUndelivered()
 }
 
 // keepUndelivered puts the outbox where an operator finds it.
-func (j *job) keepUndelivered() {
-	if j.store == nil {
+func (f *finish) keepUndelivered() {
+	if f.store.store == nil {
 		return
 	}
 	var lines bytes.Buffer
-	if _, err := j.outbox.Export(&lines); err != nil {
-		j.log.Error("the outbox could not be exported", "error", err)
+	if _, err := f.queue.Box.Export(&lines); err != nil {
+		f.o.Log.Error("the outbox could not be exported", "error", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), minTail)
-	defer cancel()
-	key := contract.UndeliveredKey(j.cfg.JobID)
-	if _, err := j.store.Put(ctx, key, bytes.NewReader(lines.Bytes()), int64(lines.Len()), nil); err != nil {
-		j.log.Error("the undelivered callbacks stay in the workspace", "folder", j.ws.outbox(), "error", err)
+	key := contract.UndeliveredKey(f.cfg.JobID)
+	if err := f.put(context.Background(), key, lines.Bytes()); err != nil {
+		f.o.Log.Error("the undelivered callbacks stay in the workspace", "folder", f.queue.Dir, "error", err)
 		return
 	}
-	j.log.Error("the undelivered callbacks are in the bucket", "key", key,
-		"deliver_with", "trainer-agent replay --from "+j.store.URI(key))
+	f.o.Log.Error("the undelivered callbacks are in the bucket", "key", key,
+		"deliver_with", "trainer-agent replay --from "+f.store.store.URI(key))
 }
 
-// keepResult writes result.json to the workspace and the bucket, and the last
-// words for Kubernetes. Nothing after this changes the outcome. The mark of the
-// run goes last of all: a success that is killed before is not trained again.
-func (j *job) keepResult(ctx context.Context, r contract.Result) {
-	r.Finished = contract.At(j.Now())
-	r.PhaseSeconds = j.progress.view().seconds
-	r.Warnings = j.warnings
-	body, err := telemetry.WriteResult(j.ws.result(), r)
-	if j.Termination != "" {
-		err = errors.Join(err, telemetry.WriteTermination(j.Termination, r))
+// put writes a small object within minTail.
+func (f *finish) put(ctx context.Context, key string, body []byte) error {
+	return stage.Bound(context.WithoutCancel(ctx), minTail, "writing "+key, func(ctx context.Context) error {
+		_, err := f.store.store.Put(ctx, key, bytes.NewReader(body), int64(len(body)), nil)
+		return err
+	})
+}
+
+// settle is how a machine that does not lead ends: as the leader says, once it is
+// known how the job ended. One that was asked to stop waits for nobody.
+//
+// Node 0 may take long: its own child may go on alone, with the last validation, for
+// as long as a training may; then it uploads and reports. That it lives is known by
+// its link.
+func (f *finish) settle(o Outcome, r *contract.Result) {
+	if o.Stop == diagnose.StopTold {
+		return
 	}
-	if j.store != nil && j.leads() { // after the disk, because a network may take its time
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), minTail)
-		defer cancel()
-		_, putErr := j.store.Put(ctx, contract.ResultKey(r.JobID), bytes.NewReader(body), int64(len(body)), nil)
-		err = errors.Join(err, putErr)
+	ctx, cancel := context.WithTimeout(context.Background(), verdictWait(f.cfg))
+	defer cancel()
+	ctx, release := f.o.Supervisor.WithStop(ctx)
+	defer release()
+	v := f.group.Verdict(ctx)
+	settled, warning := cluster.Settle(*r, v, f.o.Supervisor.Stopping().Err() != nil)
+	if *r = settled; warning != "" {
+		f.events.Warn(warning)
 	}
-	if j.life != nil {
-		err = errors.Join(err, j.life.end())
+}
+
+// keep writes result.json to the workspace and the bucket, and the termination
+// message for Kubernetes. Nothing after this changes how the job ended. The run
+// marker goes last of all: a success that is killed before is not trained again.
+func (f *finish) keep(ctx context.Context, r *contract.Result) {
+	r.Finished = contract.At(f.o.Now())
+	r.PhaseSeconds = f.tracker.View().Phase.Seconds
+	r.Warnings = f.events.Warnings()
+	body, err := telemetry.WriteResult(f.ws.ResultFile(), *r)
+	if f.o.Termination != "" {
+		err = errors.Join(err, telemetry.WriteTermination(f.o.Termination, *r))
+	}
+	if f.store.store != nil && f.group.Leads() { // after the disk, because a network may take its time
+		err = errors.Join(err, f.put(ctx, contract.ResultKey(r.JobID), body))
+	}
+	if f.marker.marker != nil {
+		err = errors.Join(err, f.marker.marker.Remove())
 	}
 	if err != nil {
-		j.log.Warn("the result could not be kept everywhere", "error", err)
+		f.o.Log.Warn("the result could not be kept everywhere", "error", err)
 	}
-	j.tell(r)
+	f.show(*r)
+}
+
+// again delivers what an earlier run left, and tells the job's other machines, which
+// lost that run before they knew how the job ended. The end of ctx ends it at once, a
+// request to stop within the stop grace, as it does the end of any job.
+func (f *finish) again(ctx context.Context) int {
+	f.o.Log.Info("the job succeeded in an earlier run; delivering what was left")
+	r := contract.Result{JobID: f.id.job, TraceID: f.id.trace, Status: contract.StatusSucceeded, Started: contract.At(f.id.started)}
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.FlushTimeout)
+	defer cancel()
+	ctx, release := hurried(ctx, f.o.Supervisor.Stopping(), f.cfg.StopGrace-2*minTail)
+	defer release()
+	_ = f.queue.Deliver(context.Background())
+	if err := f.store.Start(ctx); err != nil {
+		f.events.Warn(err.Error())
+	}
+	f.flush(ctx, &r)
+	traced := f.tracing.end(r, job.PhaseReporting)
+	f.keep(ctx, &r)
+	traced()
+	if err := f.group.Announce(ctx, cluster.Verdict{Exit: r.ExitCode, Failure: r.Error}); err != nil {
+		f.events.Warn(err.Error())
+	}
+	return r.ExitCode
 }

@@ -2,105 +2,150 @@ package agent
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"os"
-	"path"
-	"path/filepath"
-	"strings"
+	"encoding/json"
+	"strconv"
+	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/resume"
+	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/agent/dataset"
+	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/storage"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters"
 )
 
-// imagesAtOnce is how many images of an inference job are fetched in parallel.
-const imagesAtOnce = 8
+// storeAccess opens the bucket.
+type storeAccess struct {
+	o       *Options
+	retries atomic.Int64
 
-// fetchInputs brings the checkpoint of an inference or export job, and the
-// images of an inference job.
-func (j *job) fetchInputs(ctx context.Context) (err error) {
-	if err := os.MkdirAll(j.ws.inputs(), 0o755); err != nil {
-		return j.ws.unwritable(err)
-	}
-	name := path.Base(j.cfg.CheckpointPath)
-	j.prepared.checkpoint, err = j.fetchObject(ctx, j.cfg.CheckpointPath, filepath.Join(j.ws.inputs(), name))
-	if err != nil || j.cfg.Job.Inference == nil {
-		return err
-	}
-	paths := j.cfg.Job.Inference.ImagePaths
-	j.prepared.images = make([]string, len(paths))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(imagesAtOnce)
-	for i, uri := range paths {
-		group.Go(func() (err error) {
-			// The number keeps equal names of different folders apart, and the order.
-			file := filepath.Join(j.ws.inputs(), "images", fmt.Sprintf("%06d-%s", i, path.Base(uri)))
-			j.prepared.images[i], err = j.fetchObject(ctx, uri, file)
-			return err
-		})
-	}
-	return group.Wait()
+	store storage.Store
 }
 
-// fetchObject downloads one object, of any bucket that the credentials open,
-// and returns file.
-func (j *job) fetchObject(ctx context.Context, uri, file string) (string, error) {
-	bucket, key, err := contract.ParseURI(uri)
-	if err != nil {
-		return "", contract.Failf(contract.CodeConfigInvalid, "%w.", err)
-	}
-	store := j.store
-	if bucket != j.cfg.BucketName {
-		if store, err = storage.Open(ctx, j.storageConfig(bucket)); err != nil {
-			return "", err
-		}
-	}
-	if strings.HasSuffix(key, "/") {
-		return file, j.fetchFolder(ctx, store, key, file)
-	}
-	return file, j.fetchKey(ctx, store, key, file)
+func (s *storeAccess) Start(ctx context.Context) (err error) {
+	s.store, err = s.open(ctx, s.o.Config.BucketName)
+	return err
 }
 
-// fetchFolder downloads a checkpoint that is a folder, as Hugging Face writes it.
-func (j *job) fetchFolder(ctx context.Context, store storage.Store, prefix, dir string) error {
-	found := false
-	for object, err := range store.List(ctx, prefix) {
-		if err != nil {
-			return err
-		}
-		name := filepath.FromSlash(strings.TrimPrefix(object.Key, prefix))
-		if !filepath.IsLocal(name) {
-			return contract.Failf(contract.CodeStorageError, "the checkpoint %s holds an object named %q.", store.URI(prefix), name)
-		}
-		if err := j.fetchKey(ctx, store, object.Key, filepath.Join(dir, name)); err != nil {
-			return err
-		}
-		found = true
+func (s *storeAccess) Stop(context.Context) error { return nil }
+
+// open opens any bucket that the credentials open.
+func (s *storeAccess) open(ctx context.Context, bucket string) (storage.Store, error) {
+	if s.store != nil && bucket == s.o.Config.BucketName {
+		return s.store, nil
 	}
-	if !found {
-		return contract.Failf(contract.CodeStorageError, "there is nothing below %s.", store.URI(prefix)).WithHint("Check CHECKPOINT_PATH.")
-	}
-	return nil
+	return storage.Open(ctx, s.config(bucket))
 }
 
-func (j *job) fetchKey(ctx context.Context, store storage.Store, key, file string) error {
-	body, _, err := store.Get(ctx, key, 0, -1, "")
-	if err != nil {
-		return err
+func (s *storeAccess) config(bucket string) storage.Config {
+	cfg := s.o.Config
+	return storage.Config{
+		Type: contract.StorageType(cfg.StorageType), Endpoint: string(cfg.S3Endpoint), Region: cfg.Region, Bucket: bucket,
+		AccessKeyID: cfg.AccessKeyID, SecretAccessKey: cfg.SecretAccessKey.Reveal(), SessionToken: cfg.SessionToken.Reveal(),
+		LocalDir: cfg.LocalBucketDir, CAFile: cfg.CAFile, Getenv: s.o.getenv, Addressing: Addressing(cfg.PathStyle),
+		UploadBytesPerSecond: int64(cfg.UploadBandwidth), DownloadBytesPerSecond: int64(cfg.DownloadBandwidth), Log: s.o.Log,
+		OnRetry: func() { s.retries.Add(1) },
 	}
-	defer func() { _ = body.Close() }()
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return j.ws.unwritable(err)
+}
+
+// Addressing reads AGENT_S3_PATH_STYLE.
+func Addressing(pathStyle string) storage.Addressing {
+	switch pathStyle {
+	case "true":
+		return storage.AddressPath
+	case "false":
+		return storage.AddressVirtual
 	}
-	out, err := os.Create(file)
-	if err != nil {
-		return j.ws.unwritable(err)
+	return storage.AddressAuto
+}
+
+// datasetID is the dataset that the job reads: an export that is validated has one
+// of its own name.
+func datasetID(cfg *config.Config) string {
+	if cfg.Job.Type == contract.JobExport {
+		if cfg.EnableValidation {
+			return cfg.ValidationDatasetID
+		}
+		return ""
 	}
-	if _, err := io.Copy(out, body); err != nil {
-		_ = out.Close()
-		return fmt.Errorf("fetching %s: %w", store.URI(key), err)
+	return cfg.DatasetID
+}
+
+// datasetRequest says what to fetch.
+func datasetRequest(o *Options, ws job.Workspace) dataset.Request {
+	cfg, limits := o.Config, dataset.DefaultLimits
+	limits.MaxBytes, limits.MaxFiles = int64(cfg.MaxDatasetBytes), int64(cfg.MaxDatasetFiles)
+	return dataset.Request{
+		ID: datasetID(cfg), SnapshotID: cfg.SnapshotID, LocalPath: cfg.DatasetPath, Dir: ws.Dataset(),
+		CacheDir: cfg.CacheDir, CacheMaxBytes: int64(cfg.CacheMaxBytes), Limits: limits, AnnotatedOnly: cfg.AnnotatedOnly, Log: o.Log,
 	}
-	return out.Close()
+}
+
+// conversionRequest says what the framework reads.
+func conversionRequest(cfg *config.Config, ws job.Workspace) converters.Request {
+	r := converters.Request{Task: cfg.Job.Task, Format: cfg.DatasetFormatResolved(), Out: ws.Prepared(), Strict: cfg.StrictDataset}
+	if t := cfg.Job.Training; t != nil {
+		r.Split = t.SplitStrategy
+	}
+	if i := cfg.Job.Inference; i != nil && i.Type == contract.InferenceJob {
+		r.Format = contract.FormatNone // pictures only, there is nothing to convert
+	}
+	return r
+}
+
+// imageURIs are an inference job's; nil for another.
+func imageURIs(cfg *config.Config) []string {
+	if cfg.Job.Inference == nil {
+		return nil
+	}
+	return append([]string{}, cfg.Job.Inference.ImagePaths...)
+}
+
+// Inputs is everything that was brought in before the child starts.
+type Inputs struct {
+	dataset    *dataset.Dataset
+	converted  *converters.Prepared
+	weights    string // path
+	resumed    *resume.Resumed
+	checkpoint string // path of an inference or export job's checkpoint
+	images     []string
+}
+
+// environment is what the child gets of all this (contract, section 3).
+func (in Inputs) environment(ws job.Workspace) map[string]string {
+	env := map[string]string{"OUTPUT_DIR": ws.Output(), "CHECKPOINT_DIR": ws.Checkpoints()}
+	if in.dataset != nil {
+		env["DATASET_DIR"], env["ANNOTATIONS_PATH"] = in.dataset.Dir, in.dataset.AnnotationsPath
+	}
+	if c := in.converted; c != nil {
+		names := make([]string, 0, len(c.Classes.Classes))
+		for _, class := range c.Classes.Classes {
+			names = append(names, class.Name)
+		}
+		env["DATASET_DIR"], env["DATASET_CONFIG"], env["DATASET_FORMAT"] = c.Dir, c.Config, string(c.Format)
+		env["ANNOTATIONS_PATH"] = c.Annotations
+		env["NUM_CLASSES"], env["CLASS_NAMES"] = strconv.Itoa(len(names)), listJSON(names)
+	}
+	if dir := env["DATASET_DIR"]; dir != "" {
+		env["DATASET_URI"] = "file://" + dir
+	}
+	if in.weights != "" {
+		env["PRETRAINED_WEIGHTS"] = in.weights
+	}
+	if in.resumed != nil {
+		env["RESUME_CHECKPOINT"], env["RESUME_EPOCH"] = in.resumed.Path, strconv.Itoa(in.resumed.Epoch)
+	}
+	if in.checkpoint != "" {
+		env["CHECKPOINT_FILE"] = in.checkpoint
+	}
+	if in.images != nil {
+		env["IMAGE_FILES"] = listJSON(in.images)
+	}
+	return env
+}
+
+func listJSON(list []string) string {
+	b, _ := json.Marshal(list) // strings always encode
+	return string(b)
 }

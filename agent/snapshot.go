@@ -1,36 +1,66 @@
 package agent
 
-import "github.com/vision-platform/trainer-agent/agent/telemetry"
+import (
+	"context"
+
+	"github.com/vision-platform/trainer-agent/agent/callbacks"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints"
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/agent/monitor"
+	"github.com/vision-platform/trainer-agent/agent/process/training"
+	"github.com/vision-platform/trainer-agent/agent/telemetry"
+)
 
 // snapshot is what the metrics endpoint tells.
-func (j *job) snapshot() telemetry.Snapshot {
-	v := j.progress.view()
-	s := telemetry.Snapshot{
-		Ready: v.phase == phaseRunning, JobType: j.cfg.Job.Type, Framework: j.cfg.Framework, Phase: v.phase, PhaseSeconds: v.seconds,
-		Epoch: v.epoch, Epochs: j.cfg.Epochs, PrimaryMetric: j.cfg.PrimaryMetric, PrimaryValue: v.primary, DownloadedBytes: v.read,
-		StoreRetries: j.storeRetries.Load(),
-	}
-	if j.outbox != nil {
-		p := j.outbox.Pending()
-		s.OutboxDepth, s.OutboxOldest = p.Depth, p.OldestAge.Seconds()
-		s.CallbacksAccepted, s.CallbackRetries, s.CallbacksRejected = int64(p.Accepted), int64(p.Retries), int64(p.Rejected)
-	}
-	if v.percent > 0 {
-		ratio := v.percent / 100
-		s.Progress = &ratio
-	}
-	if w := j.watcher.Load(); w != nil {
-		u := w.Stats()
-		s.Checkpoints = &telemetry.Checkpoints{Bytes: u.Bytes, Failures: u.Failures, Waiting: u.Waiting, Last: u.Last, Lag: u.Lag}
-	}
-	if c := j.child.Load(); c != nil {
-		if u, err := c.Usage(); err == nil {
+func (b base) snapshot(queue *callbacks.Queue, up *checkpoints.Uploading, machine monitor.Machine, child *training.Training) func() telemetry.Snapshot {
+	cfg := b.cfg
+	return func() telemetry.Snapshot {
+		v := b.tracker.View()
+		s := telemetry.Snapshot{
+			Ready: v.Phase.Name == job.PhaseRunning, JobType: cfg.Job.Type, Framework: cfg.Framework, Phase: v.Phase.Name, PhaseSeconds: v.Phase.Seconds,
+			Epoch: v.Epoch, Epochs: cfg.Epochs, PrimaryMetric: cfg.PrimaryMetric, DownloadedBytes: v.DatasetRead,
+			StoreRetries: b.store.retries.Load(), System: machine.Latest(),
+		}
+		if v.Newest.Epoch > 0 {
+			s.PrimaryValue = &v.Newest.Value
+		}
+		if queue.Box != nil {
+			p := queue.Box.Pending()
+			s.OutboxDepth, s.OutboxOldest = p.Depth, p.OldestAge.Seconds()
+			s.CallbacksAccepted, s.CallbackRetries, s.CallbacksRejected = int64(p.Accepted), int64(p.Retries), int64(p.Rejected)
+		}
+		if v.Percent > 0 {
+			ratio := v.Percent / 100
+			s.Progress = &ratio
+		}
+		if u, watched := up.Stats(); watched {
+			s.Checkpoints = &telemetry.Checkpoints{Bytes: u.Bytes, Failures: u.Failures, Waiting: u.Waiting, Last: u.Last, Lag: u.Lag}
+		}
+		if u, known := child.Usage(); known {
 			cpu, rss := u.CPU.Seconds(), u.RSS
 			s.ChildCPUSeconds, s.ChildRSSBytes = &cpu, &rss
 		}
+		return s
 	}
-	if j.sampler != nil {
-		s.System = j.systemLatest()
+}
+
+// endpoint serves metrics and health. It is no reason to lose a job.
+type endpoint struct {
+	o        *Options
+	snapshot func() telemetry.Snapshot
+	server   *telemetry.Endpoint
+}
+
+func (e *endpoint) Start(ctx context.Context) (err error) {
+	if e.o.Config.MetricsAddr != "" {
+		e.server, err = telemetry.Serve(ctx, e.o.Config.MetricsAddr, e.snapshot, e.o.Log)
 	}
-	return s
+	return err
+}
+
+func (e *endpoint) Stop(context.Context) error {
+	if e.server == nil {
+		return nil
+	}
+	return e.server.Close()
 }

@@ -24,9 +24,7 @@ func (b *Bus) Listen(f func(contract.Message)) {
 
 // Publish decodes a message, if nobody has yet, and tells every listener of it.
 func (b *Bus) Publish(m contract.Message) {
-	if m.Payload == nil {
-		m.Payload, _ = contract.Decode(m.Kind, m.Body) // what cannot be decoded is still passed on
-	}
+	m.Payload = m.Decoded() // what cannot be decoded is still passed on
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for _, f := range b.listeners {

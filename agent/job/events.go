@@ -3,6 +3,7 @@ package job
 import (
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,8 +17,29 @@ type Events struct {
 	now        func() time.Time
 	snapshotID string
 
-	mu    sync.RWMutex
-	sinks []func(contract.Event)
+	mu       sync.RWMutex
+	sinks    []func(contract.Event)
+	warnings []string
+}
+
+// maxWarnings bounds what result.json repeats of the log.
+const maxWarnings = 100
+
+// Warn says in the log, and in the end in the result, what is not as it should be.
+func (e *Events) Warn(text string) {
+	e.log.Warn(text)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.warnings) < maxWarnings {
+		e.warnings = append(e.warnings, text)
+	}
+}
+
+// Warnings are what was warned of so far.
+func (e *Events) Warnings() []string {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return slices.Clone(e.warnings)
 }
 
 // NewEvents makes Events without a sink. A SNAPSHOT_ID is recorded in the data of

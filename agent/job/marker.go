@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/atomicfile"
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -25,23 +27,8 @@ type mark struct {
 	Started       contract.Timestamp `json:"started"`
 	MemoryPercent int                `json:"memory_percent,omitempty"` // of the limit, the highest that was warned about
 	MemoryLimit   int64              `json:"memory_limit,omitempty"`   // bytes
-	Group         uint64             `json:"cgroup,omitempty"`         // Account.Group
-	OOMKills      *int64             `json:"oom_kills,omitempty"`      // Account.OOMKills before this run
-}
-
-// Account is what the kernel counts for the cgroup that agent and child share.
-type Account struct {
-	Group    uint64 // which cgroup it is: a number that no other has while the machine runs; 0 = not known
-	OOMKills *int64 // processes that the kernel killed in it for want of memory, ever; nil = not known
-}
-
-// killedSince is how many processes the kernel killed between two readings; 0 as
-// well when that cannot be known: a reading of another cgroup says nothing.
-func (a Account) killedSince(before Account) int64 {
-	if a.OOMKills == nil || before.OOMKills == nil || a.Group != before.Group {
-		return 0
-	}
-	return *a.OOMKills - *before.OOMKills
+	Group         uint64             `json:"cgroup,omitempty"`         // host.Memory
+	OOMKills      *int64             `json:"oom_kills,omitempty"`      // host.Memory, before this run
 }
 
 // PreviousRun is what is known of a run that was killed.
@@ -53,7 +40,7 @@ type PreviousRun struct {
 
 // Mark reads the marker of an earlier run, nil when there is none, and leaves this
 // run's in its place. The account is the cgroup's, now.
-func Mark(path string, now time.Time, account Account) (*Marker, *PreviousRun, error) {
+func Mark(path string, now time.Time, account host.Memory) (*Marker, *PreviousRun, error) {
 	m := &Marker{path: path, mark: mark{Started: contract.At(now), Group: account.Group, OOMKills: account.OOMKills}}
 	var earlier *PreviousRun
 	b, err := os.ReadFile(path)
@@ -69,19 +56,20 @@ func Mark(path string, now time.Time, account Account) (*Marker, *PreviousRun, e
 // inquest says truly what is known: memory that was nearly full is a reason, and so
 // are kills that the cgroup counted since, where it is still the same one; no sign at
 // all is none.
-func inquest(b []byte, account Account) *PreviousRun {
+func inquest(b []byte, account host.Memory) *PreviousRun {
 	var m mark
 	if json.Unmarshal(b, &m) != nil {
 		return &PreviousRun{Code: contract.CodeInternal, Message: "The previous run in this workspace was killed while it wrote its run marker."}
 	}
 	p := &PreviousRun{Started: m.Started, Code: contract.CodeStopped,
 		Message: "The previous run in this workspace was killed without a word: SIGKILL, or the loss of the machine."}
+	kills, _ := account.KilledSince(host.Memory{Group: m.Group, OOMKills: m.OOMKills})
 	switch {
 	case m.MemoryPercent > 0:
 		p.Code = contract.CodeHostOOM
 		p.Message = fmt.Sprintf("The previous run in this workspace was killed when memory was at %d %% of %s or more: most likely the container ran out of memory. Use fewer workers or ask for more memory.",
 			m.MemoryPercent, contract.Bytes(m.MemoryLimit))
-	case account.killedSince(Account{m.Group, m.OOMKills}) > 0:
+	case kills > 0:
 		p.Code = contract.CodeHostOOM
 		p.Message = "The previous run in this workspace was killed, and the kernel killed for want of memory in its cgroup since it began: most likely the container ran out of memory. Use fewer workers or ask for more memory."
 	}
@@ -105,16 +93,7 @@ func (m *Marker) write() error {
 	if err != nil {
 		return fmt.Errorf("marking the run: %w", err)
 	}
-	f, err := os.Create(m.path + ".partial")
-	if err != nil {
-		return fmt.Errorf("marking the run: %w", err)
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), m.path)
-	}
-	if err != nil {
+	if err := atomicfile.Write(m.path, b, 0o600); err != nil {
 		return fmt.Errorf("marking the run: %w", err)
 	}
 	return nil

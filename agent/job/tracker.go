@@ -45,25 +45,28 @@ type said struct {
 
 // TrackerOptions configure a Tracker.
 type TrackerOptions struct {
-	Now     func() time.Time
-	Metric  string // the primary one's name
-	Mode    contract.MetricMode
-	OnPhase func(name string, at time.Time) // a phase has begun; may be nil
+	Now    func() time.Time
+	Metric string // the primary one's name
+	Mode   contract.MetricMode
 }
 
 // NewTracker begins the history of a job, in the phase PhaseStarting.
 func NewTracker(o TrackerOptions) *Tracker {
-	if o.OnPhase == nil {
-		o.OnPhase = func(string, time.Time) {}
-	}
 	if o.Mode == "" {
 		o.Mode = contract.MetricMax
 	}
 	return &Tracker{
-		now: o.Now, onPhase: o.OnPhase,
+		now: o.Now, onPhase: func(string, time.Time) {},
 		clock:   clock{name: PhaseStarting, since: o.Now(), spent: map[string]float64{}},
 		history: history{metric: o.Metric, mode: o.Mode},
 	}
+}
+
+// OnPhase sets who is told that a phase has begun.
+func (t *Tracker) OnPhase(f func(name string, at time.Time)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.onPhase = f
 }
 
 // Enter begins a phase and ends the one before.
@@ -95,10 +98,6 @@ func (t *Tracker) Alive() {
 
 // Observe takes a callback of the child's, or one read from its result files.
 func (t *Tracker) Observe(m contract.Message) {
-	payload := m.Payload
-	if payload == nil { // of a message that was read from disk
-		payload, _ = contract.Decode(m.Kind, m.Body)
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
@@ -107,7 +106,7 @@ func (t *Tracker) Observe(m contract.Message) {
 		t.said.final = &m
 		return
 	}
-	switch p := payload.(type) {
+	switch p := m.Decoded().(type) {
 	case contract.Heartbeat:
 		t.progress(float64(p.Progress), now)
 		t.reached = max(t.reached, p.Epoch)

@@ -7,8 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/vision-platform/trainer-agent/agent/internal/filelock"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -119,14 +118,13 @@ func NewWorkspace(root string) (Workspace, error) {
 
 // Lock makes this agent the only one in the workspace until unlock.
 func (w Workspace) Lock() (unlock func(), err error) {
-	f, err := os.OpenFile(w.lock(), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, w.Unwritable(err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = f.Close()
+	held, err := filelock.Try(w.lock())
+	if errors.Is(err, filelock.ErrHeld) {
 		return nil, contract.Failf(contract.CodeConfigInvalid, "another agent is at work in the workspace %s.", w.Root).
 			WithHint("Give each job a WORKSPACE_DIR of its own.")
 	}
-	return func() { _ = f.Close() }, nil // the lock goes with the file
+	if err != nil {
+		return nil, w.Unwritable(err)
+	}
+	return func() { _ = held.Unlock() }, nil
 }

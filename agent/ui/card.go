@@ -2,6 +2,7 @@ package ui
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +20,18 @@ type Section struct {
 	Lines []string
 	Loud  bool // worth a colour: what went wrong
 	Whole bool // lines are not broken between words
+}
+
+// Masked takes secrets out of what others may have written into the card.
+func (c Card) Masked(mask func(string) string) Card {
+	c.Sections = slices.Clone(c.Sections)
+	for i, s := range c.Sections {
+		c.Sections[i].Lines = slices.Clone(s.Lines)
+		for k, line := range s.Lines {
+			c.Sections[i].Lines[k] = mask(line)
+		}
+	}
+	return c
 }
 
 const (

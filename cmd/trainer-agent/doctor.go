@@ -10,6 +10,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent"
 	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/agent/doctor"
 	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -45,7 +46,7 @@ func (c DoctorCmd) Run() error {
 	}
 	red := false
 	for _, f := range findings {
-		red = red || f.Grade == agent.Red
+		red = red || f.Grade == doctor.Red
 		if !c.JSON {
 			printFinding(f)
 		}
@@ -56,9 +57,9 @@ func (c DoctorCmd) Run() error {
 	return nil
 }
 
-var gradeColor = map[agent.Grade]string{agent.Green: "\x1b[32m", agent.Yellow: "\x1b[33m", agent.Red: "\x1b[31m"}
+var gradeColor = map[doctor.Grade]string{doctor.Green: "\x1b[32m", doctor.Yellow: "\x1b[33m", doctor.Red: "\x1b[31m"}
 
-func printFinding(f agent.Finding) {
+func printFinding(f doctor.Finding) {
 	grade := fmt.Sprintf("%-6s", f.Grade)
 	if ui.Color(os.Stdout, os.Getenv) {
 		grade = gradeColor[f.Grade] + grade + "\x1b[0m"

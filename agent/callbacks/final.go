@@ -1,0 +1,97 @@
+package callbacks
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// A Place knows the addresses below a job's output prefix.
+type Place struct {
+	Prefix string
+	URI    func(key string) string
+}
+
+// Final builds the callback that ends the job: the trainer's own, where it
+// gave one, corrected by what the agent knows better.
+func Final(kind contract.Kind, said *contract.Message, r *contract.Result, at contract.Timestamp, out Place) any {
+	body := []byte("{}")
+	if said != nil {
+		body = said.Body
+	}
+	var line *string
+	if r.Error != nil {
+		text := r.Error.Line()
+		line = &text
+	}
+	switch kind {
+	case contract.KindTestRunDone:
+		d := contract.TestRunDone{OverallMetrics: r.FinalMetrics, PerClassMetrics: []contract.ClassMetrics{}, PRCurves: map[string]contract.PRCurve{}}
+		_ = json.Unmarshal(body, &d)
+		d.Status, d.ErrorMessage, d.Error, d.ExitCode, d.Timestamp = r.Status, line, r.Error, r.ChildExitCode, at
+		d.ResultsPath, d.VisualizationsPath, d.XAIResultsPath = out.of(r, "results.json"), out.of(r, "visualizations/"), out.of(r, "xai/")
+		return d
+	case contract.KindInferenceDone:
+		var d contract.InferenceDone
+		_ = json.Unmarshal(body, &d)
+		d.Status, d.ErrorMessage, d.Error, d.ExitCode, d.Timestamp = r.Status, line, r.Error, r.ChildExitCode, at
+		d.ResultsPath, d.VisualizationsPath, d.XAIResultsPath = out.of(r, "results.json"), out.of(r, "visualizations/"), out.of(r, "xai/")
+		return d
+	case contract.KindExportDone:
+		var d contract.ExportDone
+		_ = json.Unmarshal(body, &d)
+		d.Status, d.ErrorMessage, d.Error, d.ExitCode, d.Timestamp = r.Status, line, r.Error, r.ChildExitCode, at
+		d.ExportPath, d.MetadataPath, d.PackagePath = out.of(r, "model."), out.of(r, "metadata.json"), out.of(r, "package.zip")
+		return d
+	}
+	return contract.Done{
+		Status: r.Status, FinalMetrics: r.FinalMetrics, CheckpointPath: r.CheckpointPath, ErrorMessage: line, Error: r.Error,
+		ExitCode: r.ChildExitCode, Artifacts: r.Artifacts, Timestamp: at,
+	}
+}
+
+// of is the address of what was really uploaded under a name; the trainer knows
+// only its own folder. A name that ends in a slash or a dot is a folder or a file
+// of any extension.
+func (p Place) of(r *contract.Result, name string) *string {
+	for _, a := range r.Artifacts {
+		if a.Name == name {
+			return &a.Path
+		}
+		open := name[len(name)-1]
+		if open != '/' && open != '.' || !strings.HasPrefix(a.Name, name) || a.Name == name {
+			continue
+		}
+		uri := a.Path
+		if open == '/' {
+			uri = p.URI(p.Prefix + name)
+		} else if folder, _, deep := strings.Cut(a.Name, "/"); deep { // a model that is a folder
+			uri = p.URI(p.Prefix+folder) + "/"
+		}
+		return &uri
+	}
+	return nil
+}
+
+// FinalMetrics are those that the trainer gave in its own done, else those of the
+// best epoch, else the last ones reported.
+func FinalMetrics(last, best contract.Metrics, bestEpoch int, final *contract.Message) contract.Metrics {
+	metrics := contract.Metrics{}
+	if best != nil {
+		maps.Copy(metrics, best)
+	} else {
+		maps.Copy(metrics, last)
+	}
+	if bestEpoch > 0 {
+		metrics["best_epoch"] = contract.Number(bestEpoch)
+	}
+	if final != nil {
+		var said contract.Done
+		if json.Unmarshal(final.Body, &said) == nil {
+			maps.Copy(metrics, said.FinalMetrics)
+		}
+	}
+	return metrics
+}

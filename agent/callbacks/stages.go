@@ -1,0 +1,132 @@
+package callbacks
+
+import (
+	"context"
+	"os"
+
+	"github.com/vision-platform/trainer-agent/agent/callbacks/autoreport"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/relay"
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Heartbeat is the agent's own, when the child is silent.
+type Heartbeat struct {
+	Queue   *Queue
+	Options outbox.PulseOptions // Outbox is the Queue's
+
+	pulse *outbox.Pulse
+	stage.Background
+}
+
+// Start begins to beat, if there is somebody to tell.
+func (h *Heartbeat) Start(ctx context.Context) error {
+	if h.Queue.Box == nil {
+		return nil
+	}
+	o := h.Options
+	o.Outbox = h.Queue.Box
+	h.pulse = outbox.NewPulse(o)
+	h.Name, h.Run = "the heartbeat", func(ctx context.Context) { _ = h.pulse.Run(ctx) }
+	return h.Background.Start(ctx)
+}
+
+// Observe takes what the child said.
+func (h *Heartbeat) Observe(m contract.Message) {
+	if h.pulse != nil {
+		h.pulse.Observe(m)
+	}
+}
+
+// Relay answers the child on loopback, and publishes what it says.
+type Relay struct {
+	Queue   *Queue
+	Bus     *job.Bus
+	Options func() relay.Options   // asked at the start; Outbox, its errors and Observe are the Relay's
+	Said    func(contract.Message) // what the child itself says, after the bus
+
+	relay *relay.Relay
+}
+
+// Start opens the relay.
+func (s *Relay) Start(context.Context) (err error) {
+	o := s.Options()
+	o.Outbox, o.Full, o.Ended = s.Queue.accepting(), outbox.ErrFull, outbox.ErrFinal
+	o.Observe = func(m contract.Message) {
+		s.Bus.Publish(m)
+		s.Said(m)
+	}
+	if s.relay, err = relay.New(o); err == nil {
+		s.Queue.relay.Store(s.relay)
+	}
+	return err
+}
+
+// Environment is how the child finds the relay.
+func (s *Relay) Environment() map[string]string {
+	return map[string]string{"BACKEND_BASE_URL": s.relay.URL(), "CALLBACK_TOKEN": s.relay.Token(), "CALLBACK_URL": s.relay.URL()}
+}
+
+// Stop lets the child's last requests have their answers.
+func (s *Relay) Stop(ctx context.Context) error {
+	if s.relay == nil {
+		return nil
+	}
+	return s.relay.Close(ctx)
+}
+
+// BestOf is the best epoch so far, so that is_best goes on truly after a resume.
+func BestOf(t *job.Tracker) *relay.Best {
+	if best, ok := t.Best(); ok {
+		return &relay.Best{Epoch: best.Epoch, Value: best.Value}
+	}
+	return nil
+}
+
+// ResultFiles reports the epochs of a script that calls nobody.
+type ResultFiles struct {
+	Queue   *Queue
+	Bus     *job.Bus
+	Options func() autoreport.Options // asked at the start; Emit is the ResultFiles'
+	Fresh   func() bool               // the run before, if there was one, has reported what it had to
+
+	reporter *autoreport.Reporter
+	stage.Background
+}
+
+// Start begins to look for result files.
+func (f *ResultFiles) Start(ctx context.Context) (err error) {
+	o := f.Options()
+	if f.Fresh() {
+		_ = os.Remove(o.StateFile)
+	}
+	o.Emit = func(m contract.Message) error {
+		if err := f.Queue.accepting().Append(m); err != nil {
+			return err // it comes again
+		}
+		f.Bus.Publish(m)
+		return nil
+	}
+	if f.reporter, err = autoreport.New(o); err != nil {
+		return err
+	}
+	f.Name, f.Run = "the result files", func(ctx context.Context) { _ = f.reporter.Run(ctx) }
+	return f.Background.Start(ctx)
+}
+
+// Said takes note of what the child says itself.
+func (f *ResultFiles) Said(m contract.Message) {
+	if f.reporter != nil {
+		f.reporter.Observe(m)
+	}
+}
+
+// Stop reports what is left at once: the child has ended and cannot do it.
+func (f *ResultFiles) Stop(ctx context.Context) error {
+	if f.reporter != nil {
+		f.reporter.Finish()
+	}
+	return f.Background.Stop(ctx)
+}

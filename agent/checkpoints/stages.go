@@ -1,0 +1,74 @@
+package checkpoints
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Uploading watches OUTPUT_DIR and brings up what appears there.
+type Uploading struct {
+	Options func() Options // asked at the start; History and OnEvent are the Uploading's
+	Tracker *job.Tracker
+	Events  *job.Events
+	Bus     *job.Bus
+
+	watcher atomic.Pointer[Watcher]
+	stage.Background
+}
+
+// Start begins to watch.
+func (u *Uploading) Start(ctx context.Context) error {
+	o := u.Options()
+	o.History = u.Tracker
+	o.OnEvent = func(event contract.EventType, message string, data any) {
+		u.Tracker.Alive()
+		u.Events.Emit(event, message, data)
+	}
+	watcher, err := New(o)
+	if err != nil {
+		return err
+	}
+	u.watcher.Store(watcher)
+	u.Bus.Listen(watcher.Observe)
+	u.Name, u.Run = "the checkpoint watch", func(ctx context.Context) { _ = watcher.Run(ctx) }
+	return u.Background.Start(ctx)
+}
+
+// Finish brings up what is left; looked is false when nobody ever watched.
+func (u *Uploading) Finish(ctx context.Context, opt FinishOptions) (s Summary, looked bool) {
+	w := u.watcher.Load()
+	if w == nil {
+		return Summary{}, false
+	}
+	return w.Finish(ctx, opt), true
+}
+
+// Rows are the uploads in flight, and all of them together.
+func (u *Uploading) Rows() (active []contract.Transfer, all contract.Transfer) {
+	if w := u.watcher.Load(); w != nil {
+		return w.Uploads(), w.Progress()
+	}
+	return nil, all
+}
+
+// Transfer is the uploads, or else the download of the phase, for the agent's
+// heartbeat.
+func (u *Uploading) Transfer() *contract.Transfer {
+	if _, t := u.Rows(); t.Queued > 0 || t.BytesTotal > t.BytesDone {
+		return &t
+	}
+	return u.Tracker.View().Transfer
+}
+
+// Stats are the counters of all uploads; false before anybody watches.
+func (u *Uploading) Stats() (Stats, bool) {
+	w := u.watcher.Load()
+	if w == nil {
+		return Stats{}, false
+	}
+	return w.Stats(), true
+}

@@ -1,0 +1,109 @@
+package config
+
+import (
+	"encoding/json"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ChildEnviron builds the child's environment (contract, section 3): the agent's,
+// minus every credential, plus the resolved settings, plus what was prepared.
+func (cfg *Config) ChildEnviron(environ []string, extra map[string]string) []string {
+	env := map[string]string{}
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		if cfg.PassCredentials || !isCredential(name) {
+			env[name] = value
+		}
+	}
+	for name, value := range cfg.Values() {
+		if !isAgentsOwn(name) {
+			env[name] = value
+		}
+	}
+	env["PYTHONUNBUFFERED"] = "1"
+	if cfg.RunAs != nil { // the agent's HOME is not the child's to write to, and frameworks keep caches there
+		env["HOME"] = filepath.Dir(extra["OUTPUT_DIR"])
+	}
+	env["CONFIG_JSON"] = settingsJSON(cfg)
+	if cfg.EnableLLMExplanation { // the user's own key, for the user's own trainer
+		env["OPENAI_API_KEY"] = cfg.OpenAIKey.Reveal()
+	}
+	maps.Copy(env, cfg.rendezvous())
+	maps.Copy(env, extra)
+	for _, name := range []string{"NO_PROXY", "no_proxy"} { // the relay is on loopback
+		env[name] = strings.Trim(env[name]+",127.0.0.1,localhost", ",")
+	}
+	list := make([]string, 0, len(env))
+	for name, value := range env {
+		list = append(list, name+"="+value)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// rendezvous is what torchrun reads, under its own names.
+func (cfg *Config) rendezvous() map[string]string {
+	if cfg.Nodes == 1 {
+		return nil
+	}
+	n, rank, port := strconv.Itoa(cfg.Nodes), strconv.Itoa(cfg.NodeRank), strconv.Itoa(cfg.MasterPort)
+	return map[string]string{
+		"NNODES": n, "NODE_RANK": rank, "MASTER_ADDR": cfg.MasterAddr, "MASTER_PORT": port,
+		"PET_NNODES": n, "PET_NODE_RANK": rank, "PET_MASTER_ADDR": cfg.MasterAddr, "PET_MASTER_PORT": port,
+	}
+}
+
+// isCredential names what the child never sees: our secrets with their files,
+// everything that an AWS SDK or the R2 names could find keys with, and headers
+// of the trace exporter.
+func isCredential(name string) bool {
+	if slices.Contains(SecretNames(), name) || strings.HasPrefix(name, "OTEL_EXPORTER_") {
+		return true
+	}
+	return (strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "R2_") || strings.HasPrefix(name, "MINIO_")) && name != "AWS_REGION"
+}
+
+// The agent's knobs and the store's address mean nothing to a trainer that is
+// given files.
+func isAgentsOwn(name string) bool {
+	return strings.HasPrefix(name, "AGENT_") || isCredential(name) || name == "S3_ENDPOINT"
+}
+
+// settingsJSON is CONFIG_JSON: the job's settings as one flat object, with the
+// user's own options under config.
+func settingsJSON(cfg *Config) string {
+	settings := map[string]json.RawMessage{}
+	var part any
+	switch {
+	case cfg.Job.Training != nil:
+		part = cfg.Job.Training
+	case cfg.Job.Inference != nil:
+		part = cfg.Job.Inference
+	default:
+		part = cfg.Job.Export
+	}
+	for _, v := range []any{cfg.Job, part} {
+		b, err := json.Marshal(v)
+		if err == nil {
+			err = json.Unmarshal(b, &settings)
+		}
+		if err != nil {
+			return "{}" // cannot happen: plain structs of ours
+		}
+	}
+	for _, nested := range []string{"training", "inference", "export", "max_training_time"} {
+		delete(settings, nested)
+	}
+	if _, ok := settings["config"]; !ok {
+		settings["config"] = json.RawMessage("{}")
+	}
+	b, err := json.Marshal(settings)
+	if err != nil {
+		return "{}"
+	}
+	return string(b)
+}

@@ -1,7 +1,0 @@
-//go:build !linux
-
-package agent
-
-import "runtime/debug"
-
-func giveBack() { debug.FreeOSMemory() }

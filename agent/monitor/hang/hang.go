@@ -1,0 +1,52 @@
+// Package hang looks for a training process that does nothing at all.
+//
+// It promises never to suspect one on a single sign: there must have been no output,
+// callback or checkpoint, and over the same time neither processor nor GPU did any
+// work. It leaves to its caller what a hang means.
+package hang
+
+import (
+	"context"
+	"time"
+)
+
+// idleCores is how much of a core a process may use and still look idle: the
+// poll loops of a stuck NCCL or DataLoader stay below it, work does not.
+const idleCores = 0.05
+
+// Watch says what to look at. Every function is required.
+type Watch struct {
+	Timeout  time.Duration // how long all signs must be absent; 0 = for ever
+	Now      func() time.Time
+	Activity func() time.Time     // the last output, callback or checkpoint
+	CPU      func() time.Duration // processor time of the process and its descendants, ever
+	GPUBusy  func() bool
+}
+
+// Wait returns how long the process has been doing nothing once that is Timeout,
+// and false when ctx ends before.
+func (w Watch) Wait(ctx context.Context) (quiet time.Duration, hangs bool) {
+	if w.Timeout <= 0 { // AGENT_HANG_TIMEOUT is off
+		<-ctx.Done()
+		return 0, false
+	}
+	tick := time.NewTicker(max(w.Timeout/10, 50*time.Millisecond))
+	defer tick.Stop()
+	since, work := w.Now(), w.CPU()
+	for {
+		select {
+		case <-ctx.Done():
+			return 0, false
+		case <-tick.C:
+		}
+		now, used := w.Now(), w.CPU()
+		busy := (used - work).Seconds() > idleCores*now.Sub(since).Seconds()
+		if w.Activity().After(since) || busy || w.GPUBusy() {
+			since, work = now, used
+			continue
+		}
+		if quiet := now.Sub(since); quiet >= w.Timeout {
+			return quiet, true
+		}
+	}
+}

@@ -1,0 +1,38 @@
+package hang
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestOnlyTheAbsenceOfEverySignIsAHang(t *testing.T) {
+	idle := func() time.Duration { return 0 }
+	for name, c := range map[string]struct {
+		activity func(began time.Time) time.Time
+		cpu      func() time.Duration
+		gpu      bool
+		want     bool
+	}{
+		"nothing at all":             {func(began time.Time) time.Time { return began }, idle, false, true},
+		"output":                     {func(time.Time) time.Time { return time.Now() }, idle, false, false},
+		"a processor that works":     {func(began time.Time) time.Time { return began }, func() time.Duration { return time.Duration(time.Now().UnixNano()) }, false, false},
+		"a processor that polls":     {func(began time.Time) time.Time { return began }, func() time.Duration { return time.Duration(time.Now().UnixNano()) / 100 }, false, true},
+		"a GPU that works":           {func(began time.Time) time.Time { return began }, idle, true, false},
+		"silent after some activity": {func(began time.Time) time.Time { return began.Add(90 * time.Second) }, idle, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				began := time.Now()
+				w := Watch{Timeout: time.Minute, Now: time.Now, Activity: func() time.Time { return c.activity(began) }, CPU: c.cpu, GPUBusy: func() bool { return c.gpu }}
+				quiet, hangs := w.Wait(ctx)
+				if hangs != c.want || hangs && quiet < time.Minute {
+					t.Errorf("it hangs: %v, after %v", hangs, quiet)
+				}
+			})
+		})
+	}
+}

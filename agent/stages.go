@@ -1,0 +1,361 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/callbacks"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/autoreport"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/relay"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/resume"
+	"github.com/vision-platform/trainer-agent/agent/cluster"
+	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/agent/dataset"
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/agent/monitor"
+	"github.com/vision-platform/trainer-agent/agent/monitor/gpu"
+	"github.com/vision-platform/trainer-agent/agent/monitor/hang"
+	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
+	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/agent/process/output"
+	"github.com/vision-platform/trainer-agent/agent/process/training"
+	"github.com/vision-platform/trainer-agent/agent/storage"
+	"github.com/vision-platform/trainer-agent/agent/ui"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// A base is what every stage may use.
+type base struct {
+	o       *Options
+	cfg     *config.Config
+	ws      job.Workspace
+	tracker *job.Tracker
+	events  *job.Events
+	bus     *job.Bus
+	store   *storeAccess
+	group   *cluster.Group
+}
+
+func newBase(o *Options) (b base, err error) {
+	cfg := o.Config
+	b = base{o: o, cfg: cfg, bus: &job.Bus{}, store: &storeAccess{o: o}, events: job.NewEvents(o.Log, o.Now, cfg.SnapshotID),
+		tracker: job.NewTracker(job.TrackerOptions{Now: o.Now, Metric: cfg.PrimaryMetric, Mode: contract.MetricMode(cfg.PrimaryMetricMode)})}
+	b.bus.Listen(b.tracker.Observe)
+	b.group = cluster.NewGroup(groupOptions(o, b.events))
+	for _, p := range o.Problems {
+		if p.Warning {
+			b.events.Warn(p.String())
+		}
+	}
+	b.ws, err = job.NewWorkspace(cfg.WorkspaceDir)
+	return b, err
+}
+
+// newLife lists the stages of a job in the order of their start, and wires the rooms
+// together. Nothing is started.
+func newLife(o *Options) *life {
+	b, unfound := newBase(o)
+	cfg := o.Config
+	id := identity{cfg.JobID, cfg.TraceID, o.Now()}
+
+	traces := &tracing{o: o, id: id, tracker: b.tracker}
+	lock := &workspaceLock{ws: b.ws}
+	queue := b.queue()
+	marker := &runMarker{o: o, ws: b.ws, events: b.events}
+	up := b.uploads()
+	progress := b.progress(up, queue)
+
+	machine := b.machine()
+	beat := &callbacks.Heartbeat{Queue: queue, Options: outbox.PulseOptions{
+		Every: cfg.HeartbeatInterval, Now: o.Now, Phase: func() string { return b.tracker.View().Phase.Name }, Transfer: up.Transfer, System: machine.Now,
+	}}
+
+	need := dataset.Supply{Bucket: func() dataset.Bucket { return b.store.store }, Tracker: b.tracker, Events: b.events, Now: o.Now}
+	fetched := &dataset.Fetching{Supply: need, Request: datasetRequest(o, b.ws)}
+	converted := &dataset.Conversion{Supply: need, From: fetched, Request: conversionRequest(cfg, b.ws)}
+	weights := b.weights(need)
+	earlierRun := &resume.Stage{Off: cfg.Resume == "off", Tracker: b.tracker, Events: b.events, Options: func() resume.Options {
+		return resume.Options{JobID: cfg.JobID, Store: b.store.store, Dir: b.ws.Inputs()}
+	}}
+	given := &dataset.InputsFetching{Supply: need, Dir: b.ws.Inputs(), CheckpointURI: cfg.CheckpointPath, ImageURIs: imageURIs(cfg),
+		Open: func(ctx context.Context, bucket string) (dataset.Bucket, error) { return b.store.open(ctx, bucket) }}
+
+	files := b.resultFiles(queue, earlierRun, marker, machine)
+	answers := b.relay(queue, files, machine)
+	child := b.training(machine, lock, func() map[string]string {
+		extra := Inputs{fetched.Got, converted.Got, weights.Got.Path, earlierRun.Got, given.Checkpoint, given.Images}.environment(b.ws)
+		maps.Copy(extra, answers.Environment())
+		if parent := traces.tracer.Parent(); parent != "" {
+			extra["TRACEPARENT"] = parent
+		}
+		return extra
+	})
+	b.events.Send(queue.Send)
+	b.events.Send(b.group.PassOn)
+	b.bus.Listen(beat.Observe)
+
+	l := &life{base: b, runner: runner{warn: b.events.Warn}, child: child, resume: earlierRun, converted: converted}
+	l.opening = []step{
+		{name: "traces", stage: traces, optional: true},
+		{name: "the workspace", stage: does(func() error { return unfound })},
+		{name: "the workspace's lock", stage: lock},
+		{name: "the outbox", stage: queue},
+		{name: "the configuration", stage: does(func() error { return problems(o) })},
+		{name: "the run marker", stage: marker},
+		{name: "the progress", stage: progress},
+		{name: "what an earlier run left", stage: does(func() error { return earlier(queue, marker, b.events) })},
+		{name: "the sender", stage: stage.Once(queue.Deliver)},
+	}
+	l.watching = []step{
+		{name: "the announcement", stage: does(func() error {
+			b.events.Emit(contract.EventAgentStarted, "The agent has started", startedData(o, marker.previous))
+			return nil
+		})},
+		{name: "the resource watch", stage: machine.Resources},
+		{name: "the memory watch", stage: b.memoryWatch(marker)},
+		{name: "the GPU watch", stage: machine.GPUs},
+		{name: "the heartbeat", stage: beat},
+		{name: "the metrics endpoint", stage: &endpoint{o: o, snapshot: b.snapshot(queue, up, machine, child)}, optional: true},
+	}
+	l.meeting = []step{{name: "the job's other machines", stage: gathering{b.group, b.tracker}}}
+	l.inputs = []step{{name: "the store", stage: b.store}}
+	if datasetID(cfg) != "" || cfg.DatasetPath != "" {
+		l.inputs = append(l.inputs, step{name: "the dataset", stage: fetched}, step{name: "the conversion", stage: converted})
+	}
+	if cfg.Job.Type == contract.JobTraining {
+		l.inputs = append(l.inputs, step{name: "the weights", stage: weights}, step{name: "the resume", stage: earlierRun})
+	} else {
+		l.inputs = append(l.inputs, step{name: "the checkpoint and images", stage: given})
+	}
+	l.training = []step{{name: "the relay", stage: answers}, {name: "the training", stage: child}}
+	if b.group.Leads() { // node 0 uploads and reports for all
+		l.uploads = []step{{name: "the checkpoint watch", stage: up, within: cfg.StopGrace}}
+		if cfg.Job.Type == contract.JobTraining {
+			l.training = slices.Insert(l.training, 0, step{name: "the result files", stage: files})
+		}
+	}
+	l.finish = &finish{base: b, id: id, lock: lock, marker: marker, queue: queue, uploads: up, tracing: traces, progress: progress, look: func() scene {
+		s := scene{view: b.tracker.View(), final: b.tracker.Final(), tail: child.Tail(), torch: child.TorchErrors(), resumed: earlierRun.Got != nil}
+		s.system, s.gpu = machine.Evidence()
+		return s
+	}}
+	return l
+}
+
+// does is a stage that is done at once.
+func does(f func() error) stage.Once { return func(context.Context) error { return f() } }
+
+// problems are those of the configuration; a nil *Failure is no error.
+func problems(o *Options) error {
+	if f := config.Failure(o.Problems); f != nil {
+		return f
+	}
+	return nil
+}
+
+// earlier decides what becomes of an earlier run's end.
+func earlier(queue *callbacks.Queue, marker *runMarker, events *job.Events) error {
+	succeeded, err := queue.SucceededBefore(marker.previous != nil)
+	if err != nil {
+		events.Warn("The outbox of the earlier run could not be reopened: " + err.Error())
+	}
+	if succeeded {
+		return errAgain
+	}
+	return nil
+}
+
+// queue needs to know the backend, the job and the token; where the configuration
+// lacks one of them there is nobody to tell.
+func (b base) queue() *callbacks.Queue {
+	return &callbacks.Queue{
+		Dir: b.ws.Outbox(), Log: b.o.Log, Final: contract.FinalKind(b.cfg.Job.Type, contract.InferenceType(b.cfg.InferenceType)),
+		Mute: b.cfg.BaseURL == "" || !b.cfg.CallbackToken.Set() || !b.cfg.Named() || !b.group.Leads(),
+		Options: outbox.Options{
+			JobID: b.cfg.JobID, TraceID: b.cfg.TraceID, BaseURL: string(b.cfg.BaseURL), Token: b.o.token,
+			CAFile: b.cfg.CAFile, Getenv: os.Getenv, Logger: b.o.Log, Now: b.o.Now,
+		},
+	}
+}
+
+func (b base) progress(up *checkpoints.Uploading, queue *callbacks.Queue) *ui.Progress {
+	return &ui.Progress{Screen: b.o.Screen, Log: b.o.Log, Quiet: b.o.Quiet, Job: ui.Job{
+		ID: b.cfg.JobID, Type: b.cfg.Job.Type, Epochs: b.cfg.Epochs, Metric: b.cfg.PrimaryMetric, Tracker: b.tracker, Now: b.o.Now,
+		Uploads: up.Rows, Pending: queue.Pending,
+	}}
+}
+
+func (b base) machine() monitor.Machine {
+	cfg := b.cfg
+	return monitor.Machine{
+		Resources: &monitor.Resources{Options: resources.Options{
+			Workspace: b.ws.Root, Framework: cfg.Framework, NumWorkers: cfg.NumWorkers, BatchSize: cfg.BatchSize, ImageSize: cfg.ImageSize,
+			Progress: func() float64 { return b.tracker.View().Percent }, OnEvent: b.events.Emit, Logger: b.o.Log,
+		}},
+		GPUs: &monitor.GPUs{Options: gpu.Options{
+			ProbePath: gpu.FindProbe(cfg.GPUProbe), Env: b.o.Environ, Logger: b.o.Log, OnEvent: b.events.Emit, XIDFatal: cfg.XIDFatal, XIDIgnore: cfg.XIDIgnore,
+			Start: func(_ context.Context, args, env []string) (gpu.Probe, error) {
+				return b.o.Supervisor.StartPiped(args, env)
+			},
+		}},
+	}
+}
+
+// memoryWatch warns while there is still somebody to do so: where the kernel kills the
+// whole container for want of memory (memory.oom.group), what it leaves on disk is all
+// that remains.
+func (b base) memoryWatch(marker *runMarker) *stage.Background {
+	warn := func(level int, m process.Memory) {
+		marker.marker.Memory(level, m.Limit)
+		b.events.Emit(contract.EventResourceWarning,
+			fmt.Sprintf("Memory is at %d %% of %s: the kernel kills the training when it is full. Use fewer workers or ask for more memory.", level, contract.Bytes(m.Limit)),
+			map[string]any{"resource": "memory", "used_bytes": m.Used, "limit_bytes": m.Limit, "percent": level})
+	}
+	return &stage.Background{Name: "the memory watch", Run: process.MemoryWatch{Read: process.ReadMemory, Warn: warn, Log: b.o.Log}.Run}
+}
+
+func (b base) weights(need dataset.Supply) *dataset.WeightsFetching {
+	return &dataset.WeightsFetching{Supply: need, Client: func() (*http.Client, error) { return storage.HTTPClient(b.store.config(b.cfg.BucketName)) },
+		Request: dataset.WeightsRequest{
+			URL: b.cfg.WeightURL.Reveal(), Dir: b.ws.Weights(), CacheDir: b.cfg.CacheDir, CacheMaxBytes: int64(b.cfg.CacheMaxBytes), Log: b.o.Log,
+		}}
+}
+
+func (b base) uploads() *checkpoints.Uploading {
+	cfg := b.cfg
+	return &checkpoints.Uploading{Tracker: b.tracker, Events: b.events, Bus: b.bus, Options: func() checkpoints.Options {
+		return checkpoints.Options{
+			Dir: b.ws.Output(), JobID: cfg.JobID, Store: b.store.store, OutputPrefix: contract.OutputPrefix(cfg.Job),
+			Retention:  checkpoints.Retention{Epochs: cfg.Epochs, Frequency: cfg.CheckpointFrequency, Keep: cfg.KeepCheckpoints, Fresh: cfg.Resume == "off"},
+			Pace:       checkpoints.Pace{Concurrency: cfg.UploadConcurrency, FlushTimeout: cfg.FlushTimeout},
+			ScratchDir: b.ws.Scratch(), Now: b.o.Now, Log: b.o.Log,
+		}
+	}}
+}
+
+func (b base) resultFiles(queue *callbacks.Queue, found *resume.Stage, marker *runMarker, machine monitor.Machine) *callbacks.ResultFiles {
+	return &callbacks.ResultFiles{Queue: queue, Bus: b.bus, Fresh: func() bool { return marker.previous == nil }, Options: func() autoreport.Options {
+		return autoreport.Options{Dir: b.ws.Output(), Epochs: b.cfg.Epochs, After: found.Epoch(), StateFile: b.ws.ReportedFile(),
+			System: machine.Now, Now: b.o.Now, Logger: b.o.Log}
+	}}
+}
+
+func (b base) relay(queue *callbacks.Queue, files *callbacks.ResultFiles, machine monitor.Machine) *callbacks.Relay {
+	cfg := b.cfg
+	return &callbacks.Relay{Queue: queue, Bus: b.bus, Said: files.Said, Options: func() relay.Options {
+		return relay.Options{
+			Job: relay.Job{
+				ID: cfg.JobID, Kinds: contract.KindsOf(cfg.Job.Type, contract.InferenceType(cfg.InferenceType)), Epochs: cfg.Epochs, Task: cfg.Job.Task,
+				ImageResults: func(epoch int) string { return b.store.store.URI(contract.ImageResultsKey(cfg.JobID, epoch)) },
+			},
+			Metric: relay.Metric{
+				Name: cfg.PrimaryMetric, Mode: contract.MetricMode(cfg.PrimaryMetricMode), Best: callbacks.BestOf(b.tracker), StateFile: b.ws.BestFile(),
+			},
+			System: machine.Now, Logger: b.o.Log, Now: b.o.Now,
+		}
+	}}
+}
+
+// training is the child, with the environment of contract §3.
+func (b base) training(machine monitor.Machine, lock *workspaceLock, extra func() map[string]string) *training.Training {
+	cfg, noun, torch := b.cfg, job.Noun(b.cfg.Job.Type), filepath.Join(b.ws.Root, "torchelastic-error.json")
+	var given map[string]string
+	t := &training.Training{
+		Supervisor: b.o.Supervisor, Noun: noun, TorchError: torch, Tracker: b.tracker, Events: b.events, Now: b.o.Now,
+		Limits: training.Limits{Grace: cfg.StopGrace},
+		Spec: func() (process.Spec, error) {
+			given = extra()
+			given["TORCHELASTIC_ERROR_FILE"] = torch
+			return b.childSpec(cfg.ChildEnviron(b.o.Environ, given))
+		},
+		Output: func() *output.Splitter {
+			return output.NewSplitter(b.console(), lock.training, cfg.Secrets(), b.tracker.Alive)
+		},
+		Watch: training.Watch{
+			Trouble: b.group.Trouble, Leaving: b.group.Leaving, Ended: machine.ChildEnded, StopHung: cfg.HangStop,
+			GPULost: func() <-chan struct{} {
+				if cfg.OnGPUError == "stop" {
+					return machine.GPUs.Lost()
+				}
+				return nil
+			},
+			Hang: func(ctx context.Context, cpu func() time.Duration) (time.Duration, bool) {
+				return hang.Watch{Timeout: cfg.HangTimeout, Now: b.o.Now, CPU: cpu, GPUBusy: machine.GPUs.Busy,
+					Activity: func() time.Time { return b.tracker.View().Activity }}.Wait(ctx)
+			},
+			Started: func(pid int) {
+				machine.ChildStarted(pid)
+				b.events.Emit(contract.EventTrainingStarted, "The "+noun+" process has started",
+					map[string]any{"command": b.o.Command, "pid": pid, "resumed": given["RESUME_CHECKPOINT"] != ""})
+			},
+		},
+	}
+	if b.group.Leads() { // node 0 keeps the time for all
+		t.Limits.Time = timeLimit(cfg)
+	}
+	if b.o.Screen != nil {
+		t.Rested = b.o.Screen.Done
+	}
+	return t
+}
+
+// console is where the child's output is shown.
+func (b base) console() io.Writer {
+	if b.o.Screen != nil && b.o.Terminal {
+		return b.o.Screen.Other()
+	}
+	return b.o.Stdout
+}
+
+func (b base) childSpec(env []string) (process.Spec, error) {
+	spec := process.Spec{Args: process.Expand(b.o.Command, env), Env: env, Main: true, PTY: b.o.Terminal, NoNewPrivs: true}
+	if b.cfg.RunAs == nil {
+		return spec, nil
+	}
+	spec.RunAs = &process.Identity{UID: b.cfg.RunAs.UID, GID: b.cfg.RunAs.GID}
+	if err := process.Own(b.ws.Root, *spec.RunAs, filepath.Base(b.ws.Private())); err != nil {
+		return spec, contract.Failf(contract.CodeConfigInvalid, "the workspace cannot be given to AGENT_RUN_AS=%s: %w.", spec.RunAs, err).
+			WithHint("Run the agent as root, or leave AGENT_RUN_AS out.")
+	}
+	return spec, nil
+}
+
+// gathering opens the leader's port, or joins it. A machine that does not lead
+// prepares only after it has joined: what it resumes from is then what the leader
+// does.
+type gathering struct {
+	*cluster.Group
+	tracker *job.Tracker
+}
+
+func (g gathering) Start(ctx context.Context) error {
+	if !g.Leads() {
+		g.tracker.Enter(job.PhaseGathering)
+	}
+	return g.Group.Start(ctx)
+}
+
+func groupOptions(o *Options, events *job.Events) cluster.Options {
+	cfg := o.Config
+	host, _ := os.Hostname()
+	leader := "" // node 0 listens on every address
+	if cfg.NodeRank != 0 {
+		leader = cfg.MasterAddr
+	}
+	return cluster.Options{
+		JobID: cfg.JobID, Rank: cfg.NodeRank, Nodes: cfg.Nodes, Host: host, Key: o.token, OnEvent: cluster.TakeOver(events),
+		Timeout: cfg.NodeTimeout, Wait: cfg.NodeWait, Log: o.Log, Address: net.JoinHostPort(leader, strconv.Itoa(cfg.NodePort)),
+	}
+}
