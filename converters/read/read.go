@@ -19,27 +19,9 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/images"
-	"github.com/vision-platform/trainer-agent/converters/read/coco"
-	"github.com/vision-platform/trainer-agent/converters/read/folders"
 	"github.com/vision-platform/trainer-agent/converters/read/layout"
 	"github.com/vision-platform/trainer-agent/converters/read/platform"
-	"github.com/vision-platform/trainer-agent/converters/read/yolo"
 )
-
-// recognisers are the layouts, in the order in which they are tried.
-var recognisers = []func(*layout.Folder) (*layout.Layout, error){yolo.Recognise, coco.Recognise, folders.Recognise}
-
-// Recognise tells the layout of a folder, or returns nil. The error, a
-// *contract.Failure, is for a layout that is known and cannot serve the task.
-func Recognise(t *images.Tree, task contract.TaskType) (*layout.Layout, error) {
-	f := layout.Open(t, task)
-	for _, recognise := range recognisers {
-		if l, err := recognise(f); l != nil || err != nil {
-			return l, err
-		}
-	}
-	return nil, nil
-}
 
 // Platform is the Platform Format in a folder, or nil when it has no annotations
 // file. Only the folder's own files are looked at.

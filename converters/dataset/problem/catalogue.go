@@ -83,6 +83,33 @@ var (
 	AnnotationsUnread = layouts.kind("annotation_file_unread", Error,
 		"files look like annotations and cannot be read together with the others",
 		"Name the files of all splits alike, for example instances_train.json and instances_val.json; move others out of the dataset.")
+	AnnotationUnreadable = layouts.kind("annotation_unreadable", Error,
+		"annotation files, or objects in them, cannot be read",
+		"Write them again with the labelling tool, or remove them together with their images.")
+	ImageUnclear = layouts.kind("image_unclear", Error,
+		"annotations fit more than one image as well",
+		"Put them beside their image, or into a folder that is called as its folder.")
+	AnnotatedTwice = layouts.kind("annotated_twice", Error,
+		"annotation files are for an image that another one is for",
+		"Keep one of them.")
+	ImageInNoList = layouts.kind("image_in_no_list", Warning,
+		"images have annotations and are in none of the dataset's lists; they are left out",
+		"")
+	ClassNotListed = layouts.kind("class_not_listed", Warning,
+		"classes of annotations are not in the dataset's list of classes; they are numbered behind it",
+		"")
+	RotatedBoxes = layouts.kind("rotated_boxes", Info,
+		"boxes are rotated; the upright boxes around them are used",
+		"")
+	DifficultObjects = layouts.kind("difficult_objects", Info,
+		"objects are marked as difficult and used like the others",
+		"")
+	ShapeLeftOut = layouts.kind("shape_left_out", Warning,
+		"shapes enclose nothing that could be an object, and are left out",
+		"")
+	ShapeRead = layouts.kind("shape_as_polygon", Info,
+		"circles are read as polygons",
+		"")
 	TextNotUTF8 = layouts.kind("text_in_code_page", Warning,
 		"text files are not UTF-8 and were read in the code page in which they look most like words",
 		"Save them as UTF-8, and see whether the names are right.")

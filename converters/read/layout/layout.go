@@ -21,6 +21,7 @@ import (
 // Layout is a recognised dataset.
 type Layout struct {
 	Name        string // as convert says it: "yolo", "coco", "imagefolder", …
+	Declared    bool   // a file of the dataset says that this is its layout
 	Annotations string // absolute path of the file that leads to the rest; empty for folders
 	// Read reads the dataset. Names of image files are relative to its root.
 	Read func(*problem.List) (*dataset.Catalog, error)

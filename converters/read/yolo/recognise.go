@@ -30,7 +30,8 @@ func Recognise(f *layout.Folder) (*layout.Layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(c.entries) == 0 {
+	declares := len(c.entries) > 0
+	if !declares {
 		if c.file == "" && configBelow(f) {
 			return nil, nil // the dataset is in that folder
 		}
@@ -46,7 +47,7 @@ func Recognise(f *layout.Folder) (*layout.Layout, error) {
 		return r.read()
 	}}
 	if c.file != "" {
-		l.Annotations = f.Path(c.file)
+		l.Annotations, l.Declared = f.Path(c.file), declares
 	}
 	return l, nil
 }

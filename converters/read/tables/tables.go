@@ -1,0 +1,153 @@
+// Package tables reads classification datasets whose classes stand in a table: CSV
+// of Roboflow (_classes.csv), of Open Images, and of the form that competitions
+// publish, with a column of images and one of classes.
+//
+// It promises to read a table only where its columns are clear and its images are
+// found, one file for each, and to leave every other table to the message that the
+// dataset is refused with. It leaves tables of boxes alone.
+package tables
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
+)
+
+const (
+	maxTables     = 64
+	maxTableBytes = 1 << 30
+)
+
+// Recognise takes the tables at the top or one folder down that say the classes of
+// images which are there. The error is for a table that would be read, but for its
+// images: more than one file fits a name.
+func Recognise(f *layout.Folder) (*layout.Layout, error) {
+	if !f.Classifies() {
+		return nil, nil
+	}
+	var found []*table
+	pairs := layout.NewPairs(f)
+	for _, name := range candidates(f) {
+		t, err := open(f, name)
+		if err != nil || t == nil {
+			continue
+		}
+		clear, err := t.understand(pairs)
+		if err != nil {
+			return nil, err
+		}
+		if clear && !t.saidByFolders() {
+			found = append(found, t)
+		}
+	}
+	if len(found) == 0 {
+		return nil, nil
+	}
+	return &layout.Layout{Name: "csv", Annotations: f.Path(found[0].name), Read: func(problems *problem.List) (*dataset.Catalog, error) {
+		return read(f, found, problems)
+	}}, nil
+}
+
+// saidByFolders reports whether every image is in a folder that is called as its
+// class: then the folders are read, and the table says the same.
+func (t *table) saidByFolders() bool {
+	for i, r := range t.rows {
+		classes := t.classes(r)
+		if t.images[i] == "" || len(classes) == 0 {
+			continue
+		}
+		if !slices.Contains(strings.Split(path.Dir(t.images[i]), "/"), classes[0]) {
+			return false
+		}
+	}
+	return true
+}
+
+// candidates are the tables, but for the ones to hand in.
+func candidates(f *layout.Folder) []string {
+	var list []string
+	for _, name := range f.Names() {
+		base := strings.ToLower(path.Base(name))
+		if ext := path.Ext(base); (ext == ".csv" || ext == ".tsv") && strings.Count(name, "/") <= 1 && !strings.Contains(base, "submission") {
+			list = append(list, name)
+		}
+	}
+	return list[:min(len(list), maxTables)]
+}
+
+func read(f *layout.Folder, tables []*table, problems *problem.List) (*dataset.Catalog, error) {
+	out := layout.NewCollector()
+	names := descriptions(f)
+	var declared []string
+	for k, t := range tables {
+		for _, class := range t.declared() {
+			if !slices.Contains(declared, class) {
+				declared = append(declared, class)
+			}
+		}
+		for i, r := range t.rows {
+			image := t.images[i]
+			if image == "" {
+				problems.Add(problem.ListedImageMissing, k*len(t.rows)+i, "%s:%d %q", t.name, i+2, t.cell(r, t.image))
+				continue
+			}
+			split := t.splitOf(r, image)
+			at := out.Image(image, 0, 0, split)
+			if before := out.At(at).Split; before != split {
+				problems.Add(problem.ImageInTwoSplits, int(at), "%s in %s and %s", image, before, split)
+			}
+			for _, class := range t.classes(r) {
+				if name := names[class]; name != "" {
+					class = name
+				}
+				out.Label(at, class)
+			}
+		}
+	}
+	if len(declared) == 0 {
+		declared = f.ClassList("classes.txt", "labels.txt")
+	}
+	return out.Catalog(declared, problems), nil
+}
+
+// splitOf is the split of a row: of its own column, else of the table's name, its
+// folder's, or the image's folders.
+func (t *table) splitOf(r []string, image string) contract.Split {
+	if t.split >= 0 {
+		return layout.OnlySplit(t.cell(r, t.split))
+	}
+	stem := strings.TrimSuffix(path.Base(t.name), path.Ext(t.name))
+	if s := layout.SplitOf(stem); s != "" {
+		return s
+	}
+	if s := layout.SplitOfPath(t.name); s != "" {
+		return s
+	}
+	return layout.SplitOfPath(image)
+}
+
+// descriptions are the names of Open Images' classes (/m/0k4j is Car), of files
+// called class-descriptions: two columns, with a header or without.
+func descriptions(f *layout.Folder) map[string]string {
+	names := make(map[string]string)
+	for _, name := range f.Names() {
+		if !strings.Contains(strings.ToLower(path.Base(name)), "class-descriptions") {
+			continue
+		}
+		rows, err := parse(f, name)
+		if err != nil {
+			continue
+		}
+		for _, r := range rows {
+			if len(r) >= 2 && strings.HasPrefix(r[0], "/") {
+				names[r[0]] = strings.TrimSpace(r[1])
+			}
+		}
+	}
+	return names
+}

@@ -1,0 +1,218 @@
+// Package voc reads datasets in the layout of Pascal VOC: one XML file of boxes an
+// image, as LabelImg, CVAT, Roboflow and ImageNet's tools write it.
+//
+// It promises the split of ImageSets/Main or of the folders, the classes in the
+// order of the dataset's list where it has one, and no XML that is passed over
+// without a word. Boxes are taken as they are written, from xmin to xmax: tools do
+// not agree on whether pixels count from 0 or 1. It leaves masks in PNG alone.
+package voc
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
+)
+
+// maxLooks is how many XML files are looked into before the dataset is none of
+// Pascal VOC; a project file may come first.
+const maxLooks = 16
+
+// maxFileBytes bounds one XML file.
+const maxFileBytes = 16 << 20
+
+// Recognise takes XML files whose outermost element is annotation.
+func Recognise(f *layout.Folder) (*layout.Layout, error) {
+	if f.Classifies() {
+		return nil, nil
+	}
+	files := f.WithSuffix(".xml")
+	at := slices.IndexFunc(files[:min(len(files), maxLooks)], func(name string) bool {
+		content, err := f.ReadText(name, maxFileBytes)
+		return err == nil && isAnnotation(content)
+	})
+	if at < 0 {
+		return nil, nil
+	}
+	return &layout.Layout{Name: "voc", Annotations: f.Path(files[at]), Read: func(problems *problem.List) (*dataset.Catalog, error) {
+		r := &reader{f: f, pairs: layout.NewPairs(f), out: layout.NewCollector(), problems: problems}
+		return r.read(files)
+	}}, nil
+}
+
+// isAnnotation looks at the first element.
+func isAnnotation(content string) bool {
+	for {
+		_, rest, ok := strings.Cut(content, "<")
+		switch {
+		case !ok:
+			return false
+		case strings.HasPrefix(rest, "?"), strings.HasPrefix(rest, "!"):
+			content = rest
+			continue
+		}
+		name, _, _ := strings.Cut(rest, ">")
+		name, _, _ = strings.Cut(name, " ")
+		return strings.EqualFold(strings.TrimSpace(name), "annotation")
+	}
+}
+
+// reader is one dataset being read.
+type reader struct {
+	f        *layout.Folder
+	pairs    *layout.Pairs
+	out      *layout.Collector
+	problems *problem.List
+	lists    map[string]contract.Split // by stem; nil without lists
+}
+
+func (r *reader) read(files []string) (*dataset.Catalog, error) {
+	if err := r.readLists(); err != nil {
+		return nil, err
+	}
+	for i, name := range files {
+		content, err := r.f.ReadText(name, maxFileBytes)
+		if err != nil {
+			return nil, err
+		}
+		if !isAnnotation(content) {
+			continue
+		}
+		a, err := parse(content)
+		if err != nil {
+			r.problems.Add(problem.AnnotationUnreadable, i, "%s: %v", name, err)
+			continue
+		}
+		r.take(i, name, a)
+	}
+	return r.out.Catalog(r.f.ClassList("labelmap.txt", "labels.txt", "classes.txt", "Annotations/classes.txt", "predefined_classes.txt"), r.problems), nil
+}
+
+// take adds the image of one file, and its objects.
+func (r *reader) take(order int, name string, a *annotation) {
+	image, others := r.pairs.Of(name, cmp.Or(a.Filename, a.Path))
+	switch {
+	case len(others) > 1:
+		r.problems.Add(problem.ImageUnclear, order, "%s: %s", name, strings.Join(others[:2], " or "))
+		return
+	case image == "":
+		r.problems.Add(problem.LabelWithoutImage, order, "%s", name)
+		return
+	case r.out.Has(image):
+		r.problems.Add(problem.AnnotatedTwice, order, "%s for %s", name, image)
+		return
+	}
+	split, listed := r.splitOf(image)
+	if !listed {
+		r.problems.Add(problem.ImageInNoList, order, "%s", image)
+		return
+	}
+	at := r.out.Image(image, a.Size.Width.side(), a.Size.Height.side(), split)
+	for k := range a.Objects {
+		o, wrong := a.Objects[k].read()
+		class := strings.TrimSpace(a.Objects[k].Name)
+		switch {
+		case a.Objects[k].deleted():
+			continue
+		case wrong != "":
+			r.problems.Add(problem.AnnotationUnreadable, order, "%s, object %d %s", name, k+1, wrong)
+			continue
+		case class == "":
+			r.problems.Add(problem.AnnotationUnreadable, order, "%s, object %d has no name", name, k+1)
+			continue
+		}
+		if a.Objects[k].Rotated != nil {
+			r.problems.Add(problem.RotatedBoxes, order, "%s", name)
+		}
+		if a.Objects[k].Difficult.yes() {
+			r.problems.Add(problem.DifficultObjects, order, "%s", name)
+		}
+		r.out.Object(at, class, o)
+	}
+}
+
+// splitOf is the split of an image: of the lists, else of the folders.
+func (r *reader) splitOf(image string) (split contract.Split, listed bool) {
+	if r.lists == nil {
+		return layout.SplitOfPath(image), true
+	}
+	split, listed = r.lists[stem(image)]
+	return split, listed
+}
+
+func stem(name string) string {
+	base := path.Base(name)
+	return strings.TrimSuffix(base, path.Ext(base))
+}
+
+// listFolders are where the lists of images are, the first that has some.
+var listFolders = []string{"ImageSets/Main", "ImageSets/Segmentation", "ImageSets/Layout", "ImageSets"}
+
+const maxListBytes = 256 << 20
+
+// readLists reads train.txt, val.txt, test.txt and trainval.txt, of which the last
+// counts where there is neither of the first two. Lists of one class
+// (cat_train.txt) say the same again.
+func (r *reader) readLists() error {
+	for _, suffix := range listFolders {
+		lists := make(map[string]string)
+		for _, name := range r.f.WithSuffix(".txt") {
+			if dir := path.Dir(name); dir == suffix || strings.HasSuffix(dir, "/"+suffix) {
+				lists[strings.ToLower(stem(name))] = name
+			}
+		}
+		if len(lists) == 0 {
+			continue
+		}
+		if lists["train"] != "" || lists["val"] != "" {
+			delete(lists, "trainval")
+		}
+		for _, l := range []struct {
+			name  string
+			split contract.Split
+		}{{"trainval", ""}, {"train", contract.SplitTrain}, {"val", contract.SplitVal}, {"test", contract.SplitTest}, {"default", ""}} {
+			if err := r.readList(lists[l.name], l.split); err != nil {
+				return err
+			}
+		}
+		if r.lists != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (r *reader) readList(name string, split contract.Split) error {
+	if name == "" {
+		return nil
+	}
+	content, err := r.f.ReadText(name, maxListBytes)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(content) {
+		fields := strings.Fields(layout.Slashed(line))
+		if len(fields) == 0 {
+			continue
+		}
+		id := path.Base(fields[0])
+		if images.IsImage(id) {
+			id = stem(id)
+		}
+		if r.lists == nil {
+			r.lists = make(map[string]contract.Split)
+		}
+		if before, twice := r.lists[id]; twice && before != split && before != "" {
+			r.problems.Add(problem.ImageInTwoSplits, len(r.lists), "%s in %s and %s", id, before, split)
+			continue
+		}
+		r.lists[id] = split
+	}
+	return nil
+}
