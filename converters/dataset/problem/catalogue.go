@@ -107,7 +107,7 @@ var (
 	ShapeLeftOut = layouts.kind("shape_left_out", Warning,
 		"shapes enclose nothing that could be an object, and are left out",
 		"")
-	ShapeRead = layouts.kind("shape_as_polygon", Info,
+	CircleRead = layouts.kind("circle_as_polygon", Info,
 		"circles are read as polygons",
 		"")
 	TextNotUTF8 = layouts.kind("text_in_code_page", Warning,

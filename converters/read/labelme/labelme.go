@@ -161,7 +161,7 @@ func (r *reader) note(order int, name string, s *shape) {
 	case "rotation":
 		r.problems.Add(problem.RotatedBoxes, order, "%s", name)
 	case "circle":
-		r.problems.Add(problem.ShapeRead, order, "%s", name)
+		r.problems.Add(problem.CircleRead, order, "%s", name)
 	}
 }
 
