@@ -21,7 +21,7 @@ func labelmeShape(label any, kind string, points ...float64) m {
 	return m{"label": label, "points": list, "group_id": nil, "description": "", "shape_type": kind, "flags": m{}}
 }
 
-func with(shape m, key string, value any) m {
+func withKey(shape m, key string, value any) m {
 	out := join(shape)
 	if out[key] = value; value == nil {
 		delete(out, key)
@@ -73,7 +73,7 @@ func TestLabelMe(t *testing.T) {
 		"the first versions":             {files: each(func(i int) any { return old(fmt.Sprintf("%d.jpg", i), triangle) }), task: segment, splits: one, classes: "leaf", rows: triangleRow},
 		"the first versions, as boxes":   {files: each(func(i int) any { return old(fmt.Sprintf("%d.jpg", i), triangle) }), splits: one, classes: "leaf", rows: triangleBox},
 		"X-AnyLabeling's rectangles":     {files: flat(labelmeShape("dog", "rectangle", 16, 12, 48, 12, 48, 36, 16, 36), catBox), splits: five, rows: catAndDogRows},
-		"X-AnyLabeling's rotations":      {files: flat(with(labelmeShape("ship", "rotation", 32, 0, 64, 24, 32, 48, 0, 24), "direction", 0.78)), splits: one, classes: "ship", rows: "0 0.500000 0.500000 1.000000 1.000000\n", problem: "rotated_boxes"},
+		"X-AnyLabeling's rotations":      {files: flat(withKey(labelmeShape("ship", "rotation", 32, 0, 64, 24, 32, 48, 0, 24), "direction", 0.78)), splits: one, classes: "ship", rows: "0 0.500000 0.500000 1.000000 1.000000\n", problem: "rotated_boxes"},
 		"images in a folder beside":      {files: labelmeSet(5, "images/%d.jpg", "json/%d.json", `..\images\%d.jpg`, dogBox, catBox), splits: five, rows: catAndDogRows},
 		"paths of another machine":       {files: labelmeSet(5, "images/%d.jpg", "labels/%d.json", `D:\work\images\%d.jpg`, dogBox, catBox), splits: five},
 		"names of imagePath only":        {files: labelmeSet(5, "pictures/IMG_%d.jpg", "a/%05d.json", "IMG_%d.jpg", dogBox, catBox), splits: five},
@@ -81,12 +81,12 @@ func TestLabelMe(t *testing.T) {
 		"labels.txt":                     {files: join(flat(dogBox, catBox), m{"labels.txt": "__ignore__\n_background_\ndog\ncat\n"}), splits: five, classes: "dog,cat"},
 		"what is to be ignored":          {files: flat(dogBox, catBox, labelmeShape("__ignore__", "rectangle", 1, 1, 9, 9)), splits: five, rows: catAndDogRows},
 		"numbers as labels":              {files: flat(labelmeShape(10, "rectangle", 16, 12, 48, 36), labelmeShape(9, "rectangle", 0, 0, 32, 24)), splits: five, classes: "9,10", rows: catAndDogRows},
-		"parts of one object":            {files: flat(with(triangle, "group_id", 1), with(labelmeShape("leaf", "polygon", 40, 30, 60, 30, 60, 40), "group_id", 1)), task: segment, splits: one, classes: "leaf"},
-		"groups of two objects":          {files: flat(with(triangle, "group_id", 1), with(triangle, "group_id", 2), with(labelmeShape("other", "polygon", 40, 30, 60, 30, 60, 40), "group_id", 1)), task: segment, splits: "train 4/8, val 1/2", classes: "leaf,other"},
+		"parts of one object":            {files: flat(withKey(triangle, "group_id", 1), withKey(labelmeShape("leaf", "polygon", 40, 30, 60, 30, 60, 40), "group_id", 1)), task: segment, splits: one, classes: "leaf"},
+		"groups of two objects":          {files: flat(withKey(triangle, "group_id", 1), withKey(triangle, "group_id", 2), withKey(labelmeShape("other", "polygon", 40, 30, 60, 30, 60, 40), "group_id", 1)), task: segment, splits: "train 4/8, val 1/2", classes: "leaf,other"},
 		"circles":                        {files: flat(labelmeShape("coin", "circle", 32, 24, 48, 24)), splits: one, classes: "coin", rows: "0 0.500000 0.500000 0.500000 0.666667\n", problem: "circle_as_polygon"},
 		"points and lines":               {files: flat(dogBox, catBox, labelmeShape("cat", "point", 3, 3), labelmeShape("cat", "linestrip", 3, 3, 9, 9, 12, 3), labelmeShape("road", "line", 0, 0, 64, 48)), splits: five, rows: catAndDogRows, problem: "shape_left_out"},
-		"masks":                          {files: flat(with(labelmeShape("blob", "mask", 16, 12, 47, 35), "mask", maskOf(32, 24))), splits: one, classes: "blob", rows: "0 0.500000 0.500000 0.500000 0.500000\n"},
-		"masks as outlines":              {files: flat(with(labelmeShape("blob", "mask", 16, 12, 47, 35), "mask", maskOf(32, 24))), task: segment, splits: one, classes: "blob"},
+		"masks":                          {files: flat(withKey(labelmeShape("blob", "mask", 16, 12, 47, 35), "mask", maskOf(32, 24))), splits: one, classes: "blob", rows: "0 0.500000 0.500000 0.500000 0.500000\n"},
+		"masks as outlines":              {files: flat(withKey(labelmeShape("blob", "mask", 16, 12, 47, 35), "mask", maskOf(32, 24))), task: segment, splits: one, classes: "blob"},
 		"no shapes":                      {files: join(flat(dogBox, catBox), labelmeSet(1, "empty%d.jpg", "empty%d.json", "empty%d.jpg")), splits: "train 4/8, val 2/2"},
 		"no size":                        {files: each(func(i int) any { return m{"shapes": []m{dogBox, catBox}, "imagePath": "x.jpg", "imageData": nil} }), splits: five, rows: catAndDogRows},
 		"UTF-16":                         {files: each(func(i int) any { return utf16le(text(labelmeFile("x.jpg", dogBox, catBox))) }), splits: five, rows: catAndDogRows},
@@ -127,9 +127,9 @@ func TestLabelMeThatCannotBeReadIsNamed(t *testing.T) {
 		"a rectangle of three":    {broken(labelmeShape("dog", "rectangle", 1, 2, 3, 4, 5, 6)), "2.json, shape 1 is a rectangle of 3 points"},
 		"a circle of three":       {broken(labelmeShape("dog", "circle", 1, 2, 3, 4, 5, 6)), "2.json, shape 1 is a circle of 3 points"},
 		"no label":                {broken(labelmeShape(nil, "rectangle", 1, 2, 30, 40)), "2.json, shape 1 has no label"},
-		"a point of one number":   {broken(with(labelmeShape("dog", "polygon"), "points", [][]float64{{1, 2}, {3}, {4, 5}})), "2.json, shape 1 has a point"},
-		"a mask that is none":     {broken(with(labelmeShape("dog", "mask", 1, 2, 3, 4), "mask", "aGVsbG8=")), "2.json, shape 1 has a mask that is no PNG"},
-		"text for points":         {broken(with(labelmeShape("dog", "polygon"), "points", "none")), "2.json: reading JSON"},
+		"a point of one number":   {broken(withKey(labelmeShape("dog", "polygon"), "points", [][]float64{{1, 2}, {3}, {4, 5}})), "2.json, shape 1 has a point"},
+		"a mask that is none":     {broken(withKey(labelmeShape("dog", "mask", 1, 2, 3, 4), "mask", "aGVsbG8=")), "2.json, shape 1 has a mask that is no PNG"},
+		"text for points":         {broken(withKey(labelmeShape("dog", "polygon"), "points", "none")), "2.json: reading JSON"},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, c.files, contract.TaskObjectDetection, c.word) })
 	}

@@ -176,7 +176,7 @@ func hasLabel(f *layout.Folder, image string) bool {
 // labelledFolders are the folders of images with labels: those of images/ where
 // there is a labels/, and those that have an image whose label file reads as one.
 func labelledFolders(f *layout.Folder) []string {
-	pair := len(f.Below("labels")) > 0 && len(f.Below("images")) > 0
+	pair := len(f.Below("images")) > 0 && slices.ContainsFunc(f.Below("labels"), func(name string) bool { return path.Ext(name) == ".txt" })
 	var dirs []string
 	for _, dir := range f.ImageFolders() {
 		if pair && (dir == "images" || strings.HasPrefix(dir, "images/")) || Labelled(f, dir) {
