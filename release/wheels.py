@@ -53,7 +53,7 @@ def build(platform: str, binaries: list[Path], version: str, out: Path) -> Path:
         shutil.copytree(ROOT / "trainers" / "sdk" / "trainer_sdk", place / "trainer_sdk", ignore=shutil.ignore_patterns("__pycache__"))
         (place / "README.md").write_text((ROOT / "release" / "wheel" / "README.md").read_text())
         project = place / "pyproject.toml"
-        project.write_text(project.read_text().replace("@VERSION@", pep440(version)))
+        project.write_text(project.read_text().replace('version = "0.0.0"', f'version = "{pep440(version)}"'))
         (place / "bin").mkdir()
         for binary in binaries:
             name = binary.name.removesuffix("-" + platform.replace("/", "-"))
