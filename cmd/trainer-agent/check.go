@@ -12,6 +12,7 @@ import (
 
 // CheckCmd checks the environment and touches nothing.
 type CheckCmd struct {
+	fromFile
 	JSON bool `help:"Print JSON."`
 	All  bool `help:"Print unset variables too."`
 }

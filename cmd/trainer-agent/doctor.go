@@ -17,6 +17,7 @@ import (
 
 // DoctorCmd tries what the job will need.
 type DoctorCmd struct {
+	fromFile
 	JSON bool `help:"Print JSON."`
 }
 

@@ -1,13 +1,16 @@
 package main_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -43,7 +46,7 @@ func agentAt(t *testing.T, dir string, env []string, want int, args ...string) s
 // told reads what the platform would have been told by the last try.
 func told(t *testing.T, dir string) (epochs []int, done contract.Done) {
 	t.Helper()
-	calls, err := kit.ReadCallbacks(filepath.Join(dir, "workspace", "callbacks.jsonl"))
+	calls, err := kit.ReadCallbacks(filepath.Join(dir, "workspace", "latest", "callbacks.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +86,7 @@ func TestNewPackageTrainsAtOnceAndGoesOn(t *testing.T) {
 	if len(epochs) != 10 || whole.Status != contract.StatusSucceeded || whole.FinalMetrics["accuracy"] < 0.9 {
 		t.Fatalf("epochs %v, %+v", epochs, whole)
 	}
-	bucket := filepath.Join(dir, "workspace", "bucket", "checkpoints", "job-try")
+	bucket := filepath.Join(dir, "workspace", "latest", "bucket", "checkpoints", "job-try")
 	for _, name := range []string{"best.ckpt", "last.ckpt", "manifest.json"} {
 		if _, err := os.Stat(filepath.Join(bucket, name)); err != nil {
 			t.Error(err)
@@ -99,6 +102,11 @@ func TestNewPackageTrainsAtOnceAndGoesOn(t *testing.T) {
 	epochs, rest := try("EPOCHS=10", "AGENT_RESUME=auto")
 	if !slices.Equal(epochs, []int{5, 6, 7, 8, 9, 10}) || rest.FinalMetrics["best_epoch"] != whole.FinalMetrics["best_epoch"] || rest.FinalMetrics["loss"] != whole.FinalMetrics["loss"] {
 		t.Errorf("epochs %v, %+v, want the end of %+v", epochs, rest.FinalMetrics, whole.FinalMetrics)
+	}
+	for _, run := range []string{"run-1", "run-2"} {
+		if calls, err := kit.ReadCallbacks(filepath.Join(dir, "workspace", run, "callbacks.jsonl")); err != nil || len(calls) == 0 {
+			t.Errorf("%s: %v", run, err)
+		}
 	}
 	epochs, again := try("EPOCHS=10", "AGENT_RESUME=auto")
 	if len(epochs) != 0 || again.Status != contract.StatusSucceeded || again.FinalMetrics["best_epoch"] != whole.FinalMetrics["best_epoch"] {
@@ -185,5 +193,64 @@ func TestExamplesOfTheDocumentsTrain(t *testing.T) {
 	}
 	if count != 4 {
 		t.Errorf("%d examples, want 4", count)
+	}
+}
+
+// make run and the bare command train alike: the settings are the package's own.
+func TestBareTryHasThePackagesSettings(t *testing.T) {
+	py, dir := need.Python(t), newPackage(t, "plain")
+	agentAt(t, dir, nil, 0, "try", "--", py, "-c", `import os, json; open(os.environ["OUTPUT_DIR"] + "/env.json", "w").write(json.dumps(dict(os.environ)))
+import trainer_sdk; open(os.environ["CHECKPOINT_DIR"] + "/best.ckpt", "wb").write(b"x" * 64)`)
+	body, err := os.ReadFile(filepath.Join(dir, "workspace", "latest", "runs", "env.json"))
+	var env map[string]string
+	if err != nil || json.Unmarshal(body, &env) != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"EPOCHS": "10", "IMAGE_SIZE": "64", "BATCH_SIZE": "8", "LEARNING_RATE": "0.02", "NUM_WORKERS": "0"} {
+		if env[name] != want {
+			t.Errorf("%s=%q, want %q", name, env[name], want)
+		}
+	}
+}
+
+// A second try leaves the first one alone, and --resume of one that is at work is refused.
+func TestTryBesideATryThatRuns(t *testing.T) {
+	py, dir := need.Python(t), newPackage(t, "plain")
+	gate := filepath.Join(t.TempDir(), "gate") // a FIFO: the first try ends when it is opened and closed
+	if err := syscall.Mkfifo(gate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first := exec.Command(shared.agent, "try", "--", py, "-c", `import os
+open(os.environ["CHECKPOINT_DIR"] + "/best.ckpt", "wb").write(b"x" * 64)
+print("at work", flush=True)
+open(os.environ["GATE"]).read()`)
+	first.Dir, first.Env = dir, append(slices.Clone(small), "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir(), "EPOCHS=1", "GATE="+gate)
+	output, err := first.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(output)
+	for lines.Scan() && lines.Text() != "at work" {
+	}
+	out := agentAt(t, dir, small, 1, "try", "--resume", "--", py, "train.py")
+	if !strings.Contains(out, "another agent is at work") {
+		t.Errorf("--resume of a run that is at work:\n%s", out)
+	}
+	agentAt(t, dir, append(slices.Clone(small), "EPOCHS=1"), 0, "try", "--", py, "train.py")
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, output)
+	if err := first.Wait(); err != nil {
+		t.Errorf("the first try: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "workspace", "run-1", "bucket", "checkpoints", "job-try", "best.ckpt")); err != nil {
+		t.Errorf("the first try lost its checkpoint: %v", err)
+	}
+	if got, _ := os.Readlink(filepath.Join(dir, "workspace", "latest")); got != "run-2" {
+		t.Errorf("latest leads to %q", got)
 	}
 }

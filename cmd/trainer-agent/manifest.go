@@ -14,6 +14,7 @@ import (
 
 // ManifestCmd prints a Kubernetes Job.
 type ManifestCmd struct {
+	fromFile
 	Image          string `required:"" help:"The trainer's image." placeholder:"IMAGE"`
 	Name           string `help:"Name of the Job. By default trainer-JOB_ID, with a hash of it where Kubernetes cannot have it as it is." placeholder:"NAME"`
 	Namespace      string `help:"Namespace of the Job." placeholder:"NAME"`
@@ -31,7 +32,7 @@ type ManifestCmd struct {
 func (ManifestCmd) Help() string {
 	return `Examples:
   trainer-agent manifest --image registry/trainer-timm:1.4 | kubectl apply -f -
-  env $(cat job.env) trainer-agent manifest --image registry/trainer-ultralytics:1.4 --nodes 2 --gpus 8 --namespace training
+  trainer-agent manifest --env-file job.env --image registry/trainer-ultralytics:1.4 --nodes 2 --gpus 8 --namespace training
 
 The job's settings come from this environment, as for "run". Secrets never do:
 the Job takes them from files of the Secret, and the first lines say how to make

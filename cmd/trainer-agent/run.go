@@ -8,6 +8,7 @@ import (
 
 // RunCmd carries one job.
 type RunCmd struct {
+	fromFile
 	Told
 	Command []string `arg:"" passthrough:"" name:"command" help:"The training process, after --. $(NAME) is replaced from its environment."`
 }
@@ -41,6 +42,7 @@ func (c RunCmd) Run() error {
 
 // PrepareCmd does everything before training.
 type PrepareCmd struct {
+	fromFile
 	Told
 }
 

@@ -4,17 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
 )
 
 // TryCmd runs a trainer at a desk.
 type TryCmd struct {
 	Told
+	fromFile
 	Dataset   string   `placeholder:"DIR|ZIP" type:"path" help:"Dataset in Platform Format; by default ./sample."`
-	Workspace string   `default:"workspace" type:"path" help:"Folder for all that the job writes: a new or empty one, or that of a try before, which is removed."`
+	Workspace string   `default:"workspace" type:"path" help:"Folder of the runs: each try writes to a new one below it (run-1, run-2, ...), and latest leads to the newest."`
+	Resume    bool     `help:"Go on with the newest run from its last checkpoint, in its folder."`
 	Command   []string `arg:"" passthrough:"" name:"command" help:"The training process, after --. $(NAME) is replaced from its environment."`
 }
 
@@ -26,19 +30,25 @@ to a file. Examples:
   trainer-agent try -- python train.py
   EPOCHS=20 LEARNING_RATE=0.01 trainer-agent try --dataset ~/cats.zip -- python train.py
 
-Variables that are set win; FRAMEWORK, MODEL_NAME and TASK_TYPE come from capabilities.json of this
-folder, EPOCHS is 3. AGENT_RESUME=auto keeps the workspace and goes on from the last checkpoint.`
+  trainer-agent try --resume -- python train.py
+
+Variables that are set win, then those of --env-file, then those of job.env in this folder; FRAMEWORK,
+MODEL_NAME and TASK_TYPE come from its capabilities.json, EPOCHS is 3. With WORKSPACE_DIR the job writes
+there and nowhere else. AGENT_RESUME=auto is --resume.`
 }
 
 // Run does what "run" does, with this folder in place of the platform.
 func (c TryCmd) Run() error {
-	local := kit.Local{Package: ".", Dataset: c.Dataset, Workspace: c.Workspace}
-	if dir := os.Getenv("WORKSPACE_DIR"); dir != "" {
-		local.Workspace = dir
+	if _, err := os.Stat(settingsFile); err == nil {
+		if err := loadEnvFile(settingsFile); err != nil {
+			return err
+		}
 	}
-	if err := local.OpenWorkspace(os.Getenv("AGENT_RESUME") == "auto"); err != nil {
+	dir, err := c.runFolder()
+	if err != nil {
 		return err
 	}
+	local := kit.Local{Package: ".", Dataset: c.Dataset, Workspace: dir}
 	desk, err := kit.OpenDesk(context.Background(), local.Record())
 	if err != nil {
 		return err
@@ -59,6 +69,45 @@ func (c TryCmd) Run() error {
 		fmt.Fprintf(os.Stderr, "checkpoints: %s\n", relative(kept))
 	}
 	return status
+}
+
+// settingsFile has a package's own settings for tries.
+const settingsFile = "job.env"
+
+// runFolder is where this try writes. One that is at work is left alone.
+func (c TryCmd) runFolder() (dir string, err error) {
+	resume := c.Resume || os.Getenv("AGENT_RESUME") == "auto"
+	switch given := os.Getenv("WORKSPACE_DIR"); {
+	case given != "":
+		dir, err = given, os.MkdirAll(given, 0o755)
+	case resume:
+		dir, err = kit.LastRun(c.Workspace)
+	default:
+		return kit.NewRun(c.Workspace)
+	}
+	if err == nil && resume {
+		err = os.Setenv("AGENT_RESUME", "auto")
+	}
+	if err == nil {
+		err = free(dir)
+	}
+	return dir, err
+}
+
+// free refuses a folder in which an agent is at work, before anything in it is touched.
+func free(dir string) error {
+	ws, err := job.NewWorkspace(dir)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(ws.Private()); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	unlock, err := ws.Lock()
+	if err == nil {
+		unlock()
+	}
+	return err
 }
 
 // fillEnvironment sets what is not set. A token belongs to its backend: another's is

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"log"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -79,43 +78,6 @@ func TestDeskSaysNothingOnStandardError(t *testing.T) {
 	}
 	if err := d.Close(); err != nil || said.Len() > 0 {
 		t.Errorf("%v, %q", err, said.String())
-	}
-}
-
-func TestAnEarlierTryIsRemovedAndNothingElse(t *testing.T) {
-	dir := t.TempDir()
-	put := func(path string) string {
-		path = filepath.Join(dir, path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	old := put("old/.agent/result.json")
-	put("old/callbacks.jsonl")
-	open := func(name string, keep bool) error {
-		return Local{Workspace: filepath.Join(dir, name)}.OpenWorkspace(keep)
-	}
-	if err := open("old", true); err != nil || !regular(old) {
-		t.Errorf("a try that goes on lost its workspace (%v)", err)
-	}
-	if err := open("old", false); err != nil || regular(old) {
-		t.Errorf("the earlier try is still there (%v)", err)
-	}
-	for _, path := range []string{
-		put("mine/train.py"),          // a package, with --workspace .
-		put("job/.agent/result.json"), // a real job's workspace: its outbox may hold what nobody has
-	} {
-		rel, _ := filepath.Rel(dir, path)
-		name, _, _ := strings.Cut(rel, "/")
-		for _, keep := range []bool{false, true} {
-			if err := open(name, keep); err == nil || !strings.Contains(err.Error(), "--workspace") || !regular(path) {
-				t.Errorf("%s: got %v", name, err)
-			}
-		}
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 type Local struct {
 	Package   string // the package's folder
 	Dataset   string // folder or zip; empty means the package's sample
-	Workspace string // made anew unless the job is to be resumed
+	Workspace string // folder of this run alone
 }
 
 // Environment is what the job needs and nobody has set. What capabilities.json
@@ -45,31 +45,6 @@ func (l Local) Environment(desk *Desk) (map[string]string, error) {
 		}
 	}
 	return env, nil
-}
-
-// OpenWorkspace makes the workspace. What an earlier try left in it is removed, so
-// that every try is a first one. A try is known by its record: a folder that holds
-// anything else is refused, because whatever lies in it would be removed next time.
-func (l Local) OpenWorkspace(keep bool) error {
-	if err := os.MkdirAll(l.Workspace, 0o755); err != nil {
-		return fmt.Errorf("making the workspace: %w", err)
-	}
-	entries, err := os.ReadDir(l.Workspace)
-	if err != nil {
-		return fmt.Errorf("making the workspace: %w", err)
-	}
-	if len(entries) > 0 && !regular(l.Record()) {
-		return fmt.Errorf("the folder %s is not empty and no try made it: name a new one with --workspace", l.Workspace)
-	}
-	if keep {
-		return nil
-	}
-	for _, e := range entries { // the folder itself may be a mounted volume
-		if err := os.RemoveAll(filepath.Join(l.Workspace, e.Name())); err != nil {
-			return fmt.Errorf("removing the last try: %w", err)
-		}
-	}
-	return nil
 }
 
 // Record is where the callbacks of a try are written.

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/joho/godotenv"
+)
+
+// EnvFile is a flag that names files of settings. Kong calls AfterApply when it was
+// given, before the command runs.
+type EnvFile []string
+
+// AfterApply sets what the environment lacks.
+func (f EnvFile) AfterApply() error {
+	for _, file := range f {
+		if err := loadEnvFile(file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fromFile is what commands that read a job's settings embed.
+type fromFile struct {
+	EnvFile EnvFile `name:"env-file" type:"existingfile" placeholder:"FILE" sep:"none" help:"File of NAME=VALUE lines; what the environment has already wins. May be given several times."`
+}
+
+// loadEnvFile reads lines as a shell's: NAME=VALUE, with or without export and
+// quotes, and comments. Of $NAME in a value without single quotes the shell's rules hold.
+func loadEnvFile(file string) error {
+	values, err := godotenv.Read(filepath.Clean(file))
+	if err != nil {
+		return fmt.Errorf("%s is no file of NAME=VALUE lines: %w", file, err)
+	}
+	for name, value := range values {
+		if os.Getenv(name) == "" {
+			if err := os.Setenv(name, value); err != nil {
+				return fmt.Errorf("%s: %s: %w", file, name, err)
+			}
+		}
+	}
+	return nil
+}
