@@ -35,7 +35,7 @@ func succeeded(t *testing.T, backend http.HandlerFunc) Options {
 	}
 	cfg, problems := config.Load()
 	token := func() (string, error) { return "the-callback-token", nil }
-	box, err := outbox.Open(filepath.Join(root, ".agent", "outbox"), outbox.Options{JobID: "job-1", BaseURL: server.URL, Token: token})
+	box, err := outbox.Open(filepath.Join(root, ".agent", "outbox"), outbox.Options{JobID: "job-1", Backend: outbox.Backend{URL: server.URL, Token: outbox.Token{Read: token}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/resume"
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/dataset"
@@ -159,11 +160,11 @@ func (l *life) prepareOnly(parent context.Context) error {
 var errAgain = errors.New("the job succeeded in an earlier run")
 
 // token is the callback token; from a file it is read again each time.
-func (o *Options) token() (string, error) {
+func (o *Options) token() outbox.Token {
 	if o.Config.TokenFile != "" {
-		return config.ReadSecretFile(o.Config.TokenFile)
+		return outbox.Token{Variable: "CALLBACK_TOKEN_FILE", Read: func() (string, error) { return config.ReadSecretFile(o.Config.TokenFile) }}
 	}
-	return o.Config.CallbackToken.Reveal(), nil
+	return outbox.Token{Variable: "CALLBACK_TOKEN", Read: func() (string, error) { return o.Config.CallbackToken.Reveal(), nil }}
 }
 
 func (o *Options) getenv(name string) string {

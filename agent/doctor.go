@@ -16,7 +16,7 @@ func Doctor(ctx context.Context, o Options) []doctor.Finding {
 	cfg, store := o.Config, &storeAccess{o: &o}
 	examine := doctor.Options{
 		JobID: cfg.JobID, WorkspaceDir: cfg.WorkspaceDir, Now: o.Now,
-		Backend: doctor.Backend{URL: string(cfg.BaseURL), TraceID: cfg.TraceID, Token: o.token, Client: func() (*http.Client, error) {
+		Backend: doctor.Backend{URL: string(cfg.BaseURL), TraceID: cfg.TraceID, Token: o.token().Read, Client: func() (*http.Client, error) {
 			return storage.HTTPClient(storage.Config{CAFile: cfg.CAFile, Getenv: o.getenv})
 		}},
 		Bucket: doctor.Bucket{Name: cfg.BucketName, DatasetID: cfg.DatasetID, Open: func(ctx context.Context) (doctor.Store, error) {

@@ -197,7 +197,11 @@ func (f *finish) flush(ctx context.Context, r *contract.Result) {
 	pending := box.Pending()
 	r.NotDelivered, r.Rejected = pending.Depth, pending.Rejected
 	final, stored := box.Final()
-	if err == nil && stored && final.Delivered && !final.Rejected {
+	if stored && final.Delivered {
+		if pending.Depth > 0 {
+			f.o.Log.Error("callbacks that waited before the final one could not be delivered", "error", err, "left", pending.Depth)
+			f.keepUndelivered()
+		}
 		return
 	}
 	f.o.Log.Error("the final callback could not be delivered", "error", err, "left", pending.Depth, "refused", final.Rejected)

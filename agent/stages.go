@@ -15,6 +15,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/autoreport"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/heartbeat"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/relay"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
@@ -78,7 +79,7 @@ func newLife(o *Options) *life {
 	progress := b.progress(up, queue)
 
 	machine := b.machine()
-	beat := &callbacks.Heartbeat{Queue: queue, Options: outbox.PulseOptions{
+	beat := &callbacks.Heartbeat{Queue: queue, Options: heartbeat.Options{
 		Every: cfg.HeartbeatInterval, Now: o.Now, Phase: func() string { return b.tracker.View().Phase.Name }, Transfer: up.Transfer, System: machine.Now,
 	}}
 
@@ -184,8 +185,9 @@ func (b base) queue() *callbacks.Queue {
 		Dir: b.ws.Outbox(), Log: b.o.Log, Final: contract.FinalKind(b.cfg.Job.Type, contract.InferenceType(b.cfg.InferenceType)),
 		Mute: b.cfg.BaseURL == "" || !b.cfg.CallbackToken.Set() || !b.cfg.Named() || !b.group.Leads(),
 		Options: outbox.Options{
-			JobID: b.cfg.JobID, TraceID: b.cfg.TraceID, BaseURL: string(b.cfg.BaseURL), Token: b.o.token,
-			CAFile: b.cfg.CAFile, Getenv: os.Getenv, Logger: b.o.Log, Now: b.o.Now,
+			JobID: b.cfg.JobID, TraceID: b.cfg.TraceID, Logger: b.o.Log, Now: b.o.Now,
+			Backend: outbox.Backend{URL: string(b.cfg.BaseURL), Token: b.o.token(), CAFile: b.cfg.CAFile, Getenv: os.Getenv},
+			Secrets: []string{b.cfg.SecretAccessKey.Reveal()},
 		},
 	}
 }
@@ -355,7 +357,7 @@ func groupOptions(o *Options, events *job.Events) cluster.Options {
 		leader = cfg.MasterAddr
 	}
 	return cluster.Options{
-		JobID: cfg.JobID, Rank: cfg.NodeRank, Nodes: cfg.Nodes, Host: host, Key: o.token, OnEvent: cluster.TakeOver(events),
+		JobID: cfg.JobID, Rank: cfg.NodeRank, Nodes: cfg.Nodes, Host: host, Key: o.token().Read, OnEvent: cluster.TakeOver(events),
 		Timeout: cfg.NodeTimeout, Wait: cfg.NodeWait, Log: o.Log, Address: net.JoinHostPort(leader, strconv.Itoa(cfg.NodePort)),
 	}
 }

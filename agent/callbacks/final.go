@@ -1,7 +1,6 @@
 package callbacks
 
 import (
-	"encoding/json"
 	"maps"
 	"strings"
 
@@ -17,10 +16,6 @@ type Place struct {
 // Final builds the callback that ends the job: the trainer's own, where it
 // gave one, corrected by what the agent knows better.
 func Final(kind contract.Kind, said *contract.Message, r *contract.Result, at contract.Timestamp, out Place) any {
-	body := []byte("{}")
-	if said != nil {
-		body = said.Body
-	}
 	var line *string
 	if r.Error != nil {
 		text := r.Error.Line()
@@ -28,28 +23,41 @@ func Final(kind contract.Kind, said *contract.Message, r *contract.Result, at co
 	}
 	switch kind {
 	case contract.KindTestRunDone:
-		d := contract.TestRunDone{OverallMetrics: r.FinalMetrics, PerClassMetrics: []contract.ClassMetrics{}, PRCurves: map[string]contract.PRCurve{}}
-		_ = json.Unmarshal(body, &d)
+		d, spoke := saidAs[contract.TestRunDone](said)
+		if !spoke {
+			d.PerClassMetrics, d.PRCurves = []contract.ClassMetrics{}, map[string]contract.PRCurve{}
+		}
+		metrics := contract.Metrics{}
+		maps.Copy(metrics, r.FinalMetrics)
+		maps.Copy(metrics, d.OverallMetrics)
+		d.OverallMetrics = metrics
 		d.Status, d.ErrorMessage, d.Error, d.ExitCode, d.Timestamp = r.Status, line, r.Error, r.ChildExitCode, at
 		d.ResultsPath, d.VisualizationsPath, d.XAIResultsPath = out.of(r, "results.json"), out.of(r, "visualizations/"), out.of(r, "xai/")
 		return d
 	case contract.KindInferenceDone:
-		var d contract.InferenceDone
-		_ = json.Unmarshal(body, &d)
+		d, _ := saidAs[contract.InferenceDone](said)
 		d.Status, d.ErrorMessage, d.Error, d.ExitCode, d.Timestamp = r.Status, line, r.Error, r.ChildExitCode, at
 		d.ResultsPath, d.VisualizationsPath, d.XAIResultsPath = out.of(r, "results.json"), out.of(r, "visualizations/"), out.of(r, "xai/")
 		return d
 	case contract.KindExportDone:
-		var d contract.ExportDone
-		_ = json.Unmarshal(body, &d)
+		d, _ := saidAs[contract.ExportDone](said)
 		d.Status, d.ErrorMessage, d.Error, d.ExitCode, d.Timestamp = r.Status, line, r.Error, r.ChildExitCode, at
 		d.ExportPath, d.MetadataPath, d.PackagePath = out.of(r, "model."), out.of(r, "metadata.json"), out.of(r, "package.zip")
 		return d
 	}
+	artifacts, _ := contract.ListArtifacts(r.Artifacts) // result.json has all
 	return contract.Done{
 		Status: r.Status, FinalMetrics: r.FinalMetrics, CheckpointPath: r.CheckpointPath, ErrorMessage: line, Error: r.Error,
-		ExitCode: r.ChildExitCode, Artifacts: r.Artifacts, Timestamp: at,
+		ExitCode: r.ChildExitCode, Artifacts: artifacts, Timestamp: at,
 	}
+}
+
+// saidAs is the trainer's own final callback as its kind's type.
+func saidAs[T any](said *contract.Message) (d T, spoke bool) {
+	if said != nil {
+		d, spoke = said.Decoded().(T)
+	}
+	return d, spoke
 }
 
 // of is the address of what was really uploaded under a name; the trainer knows
@@ -87,11 +95,8 @@ func FinalMetrics(last, best contract.Metrics, bestEpoch int, final *contract.Me
 	if bestEpoch > 0 {
 		metrics["best_epoch"] = contract.Number(bestEpoch)
 	}
-	if final != nil {
-		var said contract.Done
-		if json.Unmarshal(final.Body, &said) == nil {
-			maps.Copy(metrics, said.FinalMetrics)
-		}
+	if said, spoke := saidAs[contract.Done](final); spoke {
+		maps.Copy(metrics, said.FinalMetrics)
 	}
 	return metrics
 }

@@ -87,6 +87,14 @@ func (q *Queue) Send(e contract.Event) {
 	}
 }
 
+// sendAll keeps messages that came at once, in one write to the disk.
+func (q *Queue) sendAll(msgs []contract.Message) error {
+	if q.Box == nil {
+		return nil
+	}
+	return q.Box.AppendAll(msgs)
+}
+
 // accepting is where the relay puts what the child says.
 func (q *Queue) accepting() relay.Outbox {
 	if q.Box == nil {

@@ -2,9 +2,11 @@ package callbacks
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks/autoreport"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/heartbeat"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/relay"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
@@ -15,20 +17,24 @@ import (
 // Heartbeat is the agent's own, when the child is silent.
 type Heartbeat struct {
 	Queue   *Queue
-	Options outbox.PulseOptions // Outbox is the Queue's
+	Options heartbeat.Options // Send and Over are the Queue's
 
-	pulse *outbox.Pulse
+	pulse *heartbeat.Pulse
 	stage.Background
 }
 
 // Start begins to beat, if there is somebody to tell.
-func (h *Heartbeat) Start(ctx context.Context) error {
-	if h.Queue.Box == nil {
+func (h *Heartbeat) Start(ctx context.Context) (err error) {
+	box := h.Queue.Box
+	if box == nil {
 		return nil
 	}
 	o := h.Options
-	o.Outbox = h.Queue.Box
-	h.pulse = outbox.NewPulse(o)
+	o.Send = func(m contract.Message) error { return box.AppendLatest(heartbeat.Slot, m) }
+	o.Over = func(err error) bool { return errors.Is(err, outbox.ErrFinal) || errors.Is(err, outbox.ErrClosed) }
+	if h.pulse, err = heartbeat.New(o); err != nil {
+		return err
+	}
 	h.Name, h.Run = "the heartbeat", func(ctx context.Context) { _ = h.pulse.Run(ctx) }
 	return h.Background.Start(ctx)
 }
@@ -102,11 +108,13 @@ func (f *ResultFiles) Start(ctx context.Context) (err error) {
 	if f.Fresh() {
 		_ = os.Remove(o.StateFile)
 	}
-	o.Emit = func(m contract.Message) error {
-		if err := f.Queue.accepting().Append(m); err != nil {
-			return err // it comes again
+	o.Emit = func(msgs []contract.Message) error {
+		if err := f.Queue.sendAll(msgs); err != nil {
+			return err // they come again
 		}
-		f.Bus.Publish(m)
+		for _, m := range msgs {
+			f.Bus.Publish(m)
+		}
 		return nil
 	}
 	if f.reporter, err = autoreport.New(o); err != nil {
@@ -126,7 +134,7 @@ func (f *ResultFiles) Said(m contract.Message) {
 // Stop reports what is left at once: the child has ended and cannot do it.
 func (f *ResultFiles) Stop(ctx context.Context) error {
 	if f.reporter != nil {
-		f.reporter.Finish()
+		f.reporter.Finish(ctx)
 	}
 	return f.Background.Stop(ctx)
 }

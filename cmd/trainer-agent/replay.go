@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent"
@@ -17,18 +18,19 @@ import (
 
 // ReplayCmd delivers undelivered.jsonl.
 type ReplayCmd struct {
+	Job  string `placeholder:"ID" help:"Whose messages to send. Default: the job in the name of --from (jobs/ID/undelivered.jsonl), else JOB_ID."`
 	From string `required:"" placeholder:"FILE|s3://…" complete:"files" help:"What an earlier run left: a file, an object's address, or - for standard input."`
 }
 
 // Help is shown below the flags.
 func (ReplayCmd) Help() string {
 	return `Examples:
-  trainer-agent replay --from undelivered.jsonl
+  trainer-agent replay --job JOB_ID --from undelivered.jsonl
   trainer-agent replay --from s3://vision-platform/jobs/JOB_ID/undelivered.jsonl
 
 Takes BACKEND_BASE_URL and CALLBACK_TOKEN (and the store's variables for an
 object) from the environment. Every message keeps its Idempotency-Key, so it is
-safe to run twice.`
+safe to run twice. Only the messages of one job are sent.`
 }
 
 // Run delivers.
@@ -36,6 +38,10 @@ func (c ReplayCmd) Run() error {
 	cfg, problems := config.Load()
 	if f := replayProblems(problems); f != nil {
 		return f
+	}
+	job, err := c.job(cfg)
+	if err != nil {
+		return err
 	}
 	ctx := context.Background()
 	in, err := c.open(ctx, cfg)
@@ -45,17 +51,41 @@ func (c ReplayCmd) Run() error {
 	defer func() { _ = in.Close() }()
 	log := telemetry.NewLogger(os.Stderr, telemetry.LogOptions{Format: "text", Level: cfg.LogLevel, Secrets: cfg.Secrets()})
 	summary, err := outbox.Replay(ctx, in, outbox.Options{
-		JobID: cfg.JobID, TraceID: cfg.TraceID, BaseURL: string(cfg.BaseURL), CAFile: cfg.CAFile, Getenv: os.Getenv, Logger: log,
-		Token: func() (string, error) { return cfg.CallbackToken.Reveal(), nil },
+		JobID: job, TraceID: cfg.TraceID, Logger: log,
+		Backend: outbox.Backend{
+			URL: string(cfg.BaseURL), CAFile: cfg.CAFile, Getenv: os.Getenv,
+			Token: outbox.Token{Read: func() (string, error) { return cfg.CallbackToken.Reveal(), nil }, Variable: "CALLBACK_TOKEN"},
+		},
 	})
 	fmt.Printf("%d delivered, %d refused\n", summary.Delivered, len(summary.Rejected))
 	for _, key := range summary.Rejected {
 		fmt.Println("refused:", key)
 	}
-	if err == nil && len(summary.Rejected) > 0 {
+	for _, key := range summary.Foreign {
+		fmt.Printf("not sent, it is not of job %s: %s\n", job, key)
+	}
+	if err == nil && len(summary.Rejected)+len(summary.Foreign) > 0 {
 		return exitCode(contract.ExitUndelivered)
 	}
 	return err
+}
+
+// exportName is how an export is named in the bucket, with the job's id in it.
+var exportName = regexp.MustCompile(`(?:^|/)jobs/([A-Za-z0-9._-]{1,128})/undelivered\.jsonl$`)
+
+// job is whose messages are sent: never whatever job a line of the file names.
+func (c ReplayCmd) job(cfg *config.Config) (string, error) {
+	if c.Job != "" {
+		return c.Job, nil
+	}
+	if found := exportName.FindStringSubmatch(c.From); found != nil {
+		return found[1], nil
+	}
+	if cfg.Named() {
+		return cfg.JobID, nil
+	}
+	return "", contract.Failf(contract.CodeConfigInvalid, "--from %s does not say whose messages it has.", c.From).
+		WithHint("Add --job JOB_ID.")
 }
 
 // replayProblems keeps what concerns the backend and the store: a replay has no

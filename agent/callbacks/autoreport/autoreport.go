@@ -22,9 +22,9 @@ const (
 
 // Options configures a Reporter. Dir and Emit are required.
 type Options struct {
-	Dir    string                       // OUTPUT_DIR
-	Emit   func(contract.Message) error // accepts a heartbeat: the outbox
-	Epochs int                          // of the job, for the progress; 0 when unknown
+	Dir    string                         // OUTPUT_DIR
+	Emit   func([]contract.Message) error // accepts heartbeats, all or none: the outbox
+	Epochs int                            // of the job: later rows are not its own; 0 when unknown
 
 	After int // epochs up to this one were reported: where the job resumes
 
@@ -46,16 +46,9 @@ type Reporter struct {
 	mu      sync.Mutex
 	sources map[string]*source // by path
 	looks   int
-	due     []pending
+	due     line
 	state   state
 	earlier map[string]int // groups that were there before the run: their last epoch
-}
-
-// A pending epoch waits for its grace to pass.
-type pending struct {
-	row   row
-	group string
-	seen  time.Time
 }
 
 // New makes a Reporter. Result files that are there already when the run begins
@@ -107,7 +100,7 @@ func (r *Reporter) Observe(msg contract.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.state.Speaks {
-		r.state.Speaks, r.due = true, nil
+		r.state.Speaks, r.due = true, line{}
 		r.save()
 		r.opts.Logger.Info("the trainer reports its epochs itself, result files are not read")
 	}
@@ -122,7 +115,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ticker.C:
-			if r.look(false) {
+			if r.look(ctx, false) {
 				return nil
 			}
 		}
@@ -130,16 +123,17 @@ func (r *Reporter) Run(ctx context.Context) error {
 }
 
 // Finish reports what is left at once: the child has ended and cannot report it.
-func (r *Reporter) Finish() {
+// What ctx's end keeps from being read is not reported.
+func (r *Reporter) Finish(ctx context.Context) {
 	r.mu.Lock()
 	r.looks = 0
 	r.mu.Unlock()
-	r.look(true)
+	r.look(ctx, true)
 }
 
 // look reads what has grown and emits what is due; ended says that the child can
 // speak no more. It reports whether the child speaks for itself.
-func (r *Reporter) look(ended bool) (speaks bool) {
+func (r *Reporter) look(ctx context.Context, ended bool) (speaks bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.state.Speaks {
@@ -150,6 +144,9 @@ func (r *Reporter) look(ended bool) (speaks bool) {
 	}
 	r.looks++
 	for _, path := range sorted(r.sources) {
+		if ctx.Err() != nil {
+			return false
+		}
 		r.collect(r.sources[path])
 	}
 	return r.emit(ended)
@@ -188,72 +185,97 @@ func (r *Reporter) collect(s *source) {
 		return
 	}
 	if was, ok := r.earlier[s.group]; ok && (len(rows) == 0 || rows[len(rows)-1].epoch < was) {
-		delete(r.earlier, s.group) // begun anew, by this run
+		delete(r.earlier, s.group) // begun again, by this run
 		delete(r.state.Reported, s.group)
 	}
+	after := max(r.state.Reported[s.group], r.opts.After)
 	for _, row := range rows {
-		if row.epoch <= max(r.state.Reported[s.group], r.opts.After) {
-			continue
-		}
-		if i := r.waits(row.epoch); i >= 0 {
-			r.due[i].row = row // which may have more metrics by now
-			continue
-		}
-		r.state.Group = s.group
-		r.due = append(r.due, pending{row, s.group, r.opts.Now()})
-	}
-}
-
-// waits is an epoch's place in the line, -1 when it is not there.
-func (r *Reporter) waits(epoch int) int {
-	return slices.IndexFunc(r.due, func(p pending) bool { return p.row.epoch == epoch })
-}
-
-// ripe reports whether the first epoch in the line may be reported (the law).
-func (r *Reporter) ripe(ended bool) bool {
-	if len(r.due) == 0 || ended {
-		return len(r.due) > 0
-	}
-	followed := len(r.due) > 1
-	return (followed || r.state.Silent) && r.opts.Now().Sub(r.due[0].seen) >= r.opts.Grace
-}
-
-func (r *Reporter) emit(ended bool) (speaks bool) {
-	for r.ripe(ended) {
-		p := r.due[0]
-		r.due = r.due[1:]
-		if err := r.emitOne(p); err != nil {
-			r.opts.Logger.Warn("an epoch of a result file could not be reported yet", "epoch", p.row.epoch, "error", err)
-			if !r.state.Speaks {
-				r.due = slices.Insert(r.due, 0, p)
-			}
+		if row.epoch > r.last() {
+			r.beyond(s, row.epoch)
 			break
 		}
-		r.state.report(p.group, p.row.epoch)
-		r.state.Silent = true
-		r.save()
+		if row.epoch > after && r.due.add(pending{row, s.group, r.opts.Now()}) {
+			r.state.Group = s.group
+		}
 	}
+}
+
+// last is the last epoch that the job can have.
+func (r *Reporter) last() int {
+	if r.opts.Epochs > 0 {
+		return r.opts.Epochs
+	}
+	return maxRows
+}
+
+// beyond says once for a file that it counts further than the job does.
+func (r *Reporter) beyond(s *source, epoch int) {
+	if s.beyond {
+		return
+	}
+	s.beyond = true
+	r.opts.Logger.Warn("a result file has more epochs than the job, the rest is not reported", "file", s.path, "epoch", epoch, "epochs", r.last())
+}
+
+// ripe takes what may be reported from the front of the line (the law).
+func (r *Reporter) ripe(ended bool) []pending {
+	silent := r.state.Silent
+	return r.due.take(func(p pending, followed bool) bool {
+		if ended {
+			return true
+		}
+		ok := (followed || silent) && r.opts.Now().Sub(p.seen) >= r.opts.Grace
+		silent = silent || ok // a child that let this epoch pass
+		return ok
+	})
+}
+
+// emit reports what is ripe, all of it in one call and with one note of it on disk.
+func (r *Reporter) emit(ended bool) (speaks bool) {
+	batch := r.ripe(ended)
+	if len(batch) == 0 {
+		return r.state.Speaks
+	}
+	if err := r.emitAll(batch); err != nil {
+		r.opts.Logger.Warn("epochs of a result file could not be reported yet", "epoch", batch[0].row.epoch, "epochs", len(batch), "error", err)
+		if !r.state.Speaks {
+			r.due.putBack(batch)
+		}
+		return r.state.Speaks
+	}
+	for _, p := range batch {
+		r.state.report(p.group, p.row.epoch)
+	}
+	r.state.Silent = true
+	r.save()
 	return r.state.Speaks
 }
 
-// emitOne calls Emit without the lock, since it may lead back to Observe.
-func (r *Reporter) emitOne(p pending) error {
-	msg, err := r.heartbeat(p)
-	if err != nil {
-		return err
+// emitAll calls Emit without the lock, since it may lead back to Observe.
+func (r *Reporter) emitAll(batch []pending) error {
+	system := func() *contract.System { return nil }
+	if r.opts.System != nil {
+		now := r.opts.System() // one look at the machine for all
+		system = func() *contract.System { return now }
+	}
+	msgs := make([]contract.Message, 0, len(batch))
+	for _, p := range batch {
+		msg, err := r.heartbeat(p, system())
+		if err != nil {
+			return err
+		}
+		msgs = append(msgs, msg)
 	}
 	r.mu.Unlock()
 	defer r.mu.Lock()
-	return r.opts.Emit(msg)
+	return r.opts.Emit(msgs)
 }
 
-func (r *Reporter) heartbeat(p pending) (contract.Message, error) {
+func (r *Reporter) heartbeat(p pending, system *contract.System) (contract.Message, error) {
 	beat := contract.Heartbeat{Epoch: p.row.epoch, Metrics: p.row.metrics, Timestamp: contract.At(p.seen)}
 	if r.opts.Epochs > 0 {
 		beat.Progress = contract.Number(min(100, 100*float64(p.row.epoch)/float64(r.opts.Epochs)))
 	}
-	if r.opts.System != nil {
-		beat.System = r.opts.System()
-	}
+	beat.System = system
 	return contract.NewMessage(contract.KindHeartbeat, beat, p.seen)
 }

@@ -22,8 +22,8 @@ func TestSilentUltralyticsScriptReportsEveryEpochOnce(t *testing.T) {
 		b.write("train/results.csv", lines[2])
 		b.work(time.Minute)
 		b.write("train/results.csv", lines[3])
-		b.Finish()
-		b.Finish()
+		b.Finish(t.Context())
+		b.Finish(t.Context())
 		if b.epochs() != "1 2 3" {
 			t.Fatalf("reported the epochs %q, want 1 2 3", b.epochs())
 		}
@@ -68,7 +68,7 @@ func TestAChildThatReportsWins(t *testing.T) {
 		b.Observe(childsEpoch(1))
 		b.write("results.csv", lines[2])
 		b.work(time.Hour)
-		b.Finish()
+		b.Finish(t.Context())
 		if b.epochs() != "" {
 			t.Errorf("reported the epochs %q beside the child", b.epochs())
 		}
@@ -92,7 +92,7 @@ func TestAChildThatReportsLongAfterTheRowIsTheOnlyOne(t *testing.T) {
 		next := newBench(t, b.dir, func(o *Options) { o.StateFile = state }) // the agent was killed
 		next.write("results.csv", lines[3])
 		next.work(time.Hour)
-		next.Finish()
+		next.Finish(t.Context())
 		if b.epochs()+next.epochs() != "" {
 			t.Errorf("reported %q, and %q after a restart, beside the child", b.epochs(), next.epochs())
 		}
@@ -133,7 +133,7 @@ func TestAFileThatIsBegunAnewIsTheRunsOwn(t *testing.T) {
 		b.work(time.Minute)
 		b.write("train/results.csv", lines[2]+lines[3])
 		b.work(time.Minute)
-		b.Finish()
+		b.Finish(t.Context())
 		if b.epochs() != "1 2 3" {
 			t.Errorf("reported %q, want 1 2 3", b.epochs())
 		}
@@ -147,7 +147,7 @@ func TestOtherMessagesOfTheChildAreNoHeartbeats(t *testing.T) {
 		b.Observe(contract.Message{Kind: contract.KindEvent, Body: []byte(`{}`)})
 		b.write("results.csv", lines[0]+lines[1])
 		b.work(time.Minute)
-		b.Finish()
+		b.Finish(t.Context())
 		if b.epochs() != "1" || b.sent[0].Metrics["accuracy"] != 0.5 {
 			t.Errorf("reported %+v", b.sent)
 		}
@@ -185,7 +185,7 @@ func TestFilesOfAnEarlierRunAreNotReported(t *testing.T) {
 			t.Fatalf("reported the epochs %q of an earlier run", b.epochs())
 		}
 		b.write("train2/results.csv", lines[0]+lines[1])
-		b.Finish()
+		b.Finish(t.Context())
 		if b.epochs() != "1" {
 			t.Errorf("reported %q of the new run, want 1", b.epochs())
 		}
@@ -198,7 +198,7 @@ func TestResumedEpochsAreNotReportedAgain(t *testing.T) {
 		b := newBench(t, t.TempDir(), func(o *Options) { o.After = 2 })
 		b.write("results.csv", strings.Join(lines, ""))
 		b.work(time.Minute)
-		b.Finish()
+		b.Finish(t.Context())
 		if b.epochs() != "3" {
 			t.Errorf("reported %q, want 3", b.epochs())
 		}
@@ -213,7 +213,7 @@ func TestASecondResultFileOfTheScriptIsIgnored(t *testing.T) {
 		b.work(time.Minute)
 		b.write("val/results.csv", lines[0]+lines[1]+lines[2])
 		b.work(time.Minute)
-		b.Finish()
+		b.Finish(t.Context())
 		if b.epochs() != "1" {
 			t.Errorf("reported %q, want 1", b.epochs())
 		}

@@ -2,7 +2,6 @@ package autoreport
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -21,10 +20,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // A bench is a reporter at work on a folder, in virtual time.
 type bench struct {
 	*Reporter
-	t    *testing.T
-	dir  string
-	sent []contract.Heartbeat
-	fail error
+	t       *testing.T
+	dir     string
+	sent    []contract.Heartbeat
+	batches int
+	fail    error
 }
 
 func newBench(t *testing.T, dir string, change func(*Options)) *bench {
@@ -40,15 +40,14 @@ func newBench(t *testing.T, dir string, change func(*Options)) *bench {
 	return b
 }
 
-func (b *bench) emit(m contract.Message) error {
+func (b *bench) emit(msgs []contract.Message) error {
 	if b.fail != nil {
 		return b.fail
 	}
-	var h contract.Heartbeat
-	if err := json.Unmarshal(m.Body, &h); err != nil {
-		b.t.Errorf("emitted %s: %v", m.Body, err)
+	b.batches++
+	for _, m := range msgs {
+		b.sent = append(b.sent, m.Payload.(contract.Heartbeat))
 	}
-	b.sent = append(b.sent, h)
 	return nil
 }
 

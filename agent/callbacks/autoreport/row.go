@@ -110,7 +110,7 @@ func ultralyticsName(column string) string {
 // reaches it (0.99 counts: the last step of an epoch can fall short with
 // gradient accumulation) or goes beyond.
 func parseTrainerState(b []byte) ([]row, error) {
-	clean, err := relay.Clean(b) // json.dump writes bare NaN
+	clean, err := relay.Clean(b, notANumber) // json.dump writes bare NaN
 	if err != nil {
 		return nil, err
 	}
@@ -144,11 +144,15 @@ func parseTrainerState(b []byte) ([]row, error) {
 	return rows, nil
 }
 
+// notANumber stands for NaN and the infinities while the file is read: a null, which
+// says that there is no value, is not one of them.
+const notANumber = `"NaN"`
+
 func collect(metrics contract.Metrics, entry map[string]any) {
 	for name, value := range entry {
 		v, isNumber := value.(float64)
-		if value == nil {
-			v, isNumber = math.NaN(), true // was NaN
+		if value == "NaN" {
+			v, isNumber = math.NaN(), true
 		}
 		if !isNumber || name == "epoch" || name == "step" || len(metrics) >= maxMetrics {
 			continue

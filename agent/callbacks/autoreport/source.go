@@ -16,6 +16,7 @@ const (
 	maxEntries = 50_000  // names read
 	maxSources = 256     // result files followed
 	maxSource  = 8 << 20 // bytes of one; a 10 000-epoch results.csv has 2 MB
+	maxRows    = 50_000  // epochs, where the job's number is unknown
 )
 
 // A source is one result file.
@@ -27,6 +28,7 @@ type source struct {
 	size    int64
 	mtime   time.Time
 	skipped bool // a complaint about it was logged
+	beyond  bool // so was that it counts further than the job
 }
 
 // parserOf returns how a file is read, nil when it is no result file.

@@ -18,11 +18,11 @@ import (
 type backend struct {
 	*httptest.Server
 	mu       sync.Mutex
-	requests []request
+	requests []call
 	answer   func(n int, w http.ResponseWriter, r *http.Request) // nil answers 200
 }
 
-type request struct {
+type call struct {
 	path, key, auth, trace string
 	body                   string
 }
@@ -41,7 +41,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	b.mu.Lock()
 	n := len(b.requests)
-	b.requests = append(b.requests, request{
+	b.requests = append(b.requests, call{
 		path: r.URL.Path, key: r.Header.Get(contract.HeaderIdempotencyKey), auth: r.Header.Get("Authorization"),
 		trace: r.Header.Get(contract.HeaderTraceID), body: string(body),
 	})
@@ -53,17 +53,17 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, `{"status":"ok"}`)
 }
 
-func (b *backend) got() []request {
+func (b *backend) got() []call {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]request(nil), b.requests...)
+	return append([]call(nil), b.requests...)
 }
 
 func options(url string) Options {
 	return Options{
-		JobID: "job-1", TraceID: "trace-1", BaseURL: url,
-		Token: func() (string, error) { return "secret-token", nil },
-		Rand:  func() float64 { return 0.001 }, // waits of milliseconds
+		JobID: "job-1", TraceID: "trace-1",
+		Backend: Backend{URL: url, Token: Token{Read: func() (string, error) { return "secret-token", nil }}},
+		Rand:    func() float64 { return 0.001 }, // waits of milliseconds
 	}
 }
 

@@ -15,8 +15,8 @@ func TestCallersThatComeAtOnceShareOneSync(t *testing.T) {
 	o := open(t, t.TempDir(), options(b.URL))
 	run(t, o)
 	const ranks = 8
-	o.syncing.Lock() // as if a sync were under way
-	shared := o.batch
+	o.queue.journal.syncing.Lock() // as if a sync were under way
+	shared := o.queue.journal.batch
 	var wg sync.WaitGroup
 	for rank := range ranks {
 		wg.Go(func() { appendAll(t, o, event("event-"+strconv.Itoa(rank))) })
@@ -27,13 +27,13 @@ func TestCallersThatComeAtOnceShareOneSync(t *testing.T) {
 	if n := len(b.got()); n != 0 {
 		t.Errorf("%d messages were sent before they were on disk", n)
 	}
-	o.syncing.Unlock()
+	o.queue.journal.syncing.Unlock()
 	wg.Wait()
 	flush(t, o)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !shared.synced || o.batch == shared || o.batch.synced {
-		t.Errorf("the batch of all is synced: %v; there was another one: %v", shared.synced, o.batch.synced)
+	o.queue.mu.Lock()
+	defer o.queue.mu.Unlock()
+	if !shared.synced || o.queue.journal.batch == shared || o.queue.journal.batch.synced {
+		t.Errorf("the batch of all is synced: %v; there was another one: %v", shared.synced, o.queue.journal.batch.synced)
 	}
 	if n := len(b.got()); n != ranks {
 		t.Errorf("%d messages arrived, want %d", n, ranks)
@@ -43,7 +43,7 @@ func TestCallersThatComeAtOnceShareOneSync(t *testing.T) {
 func TestTheFinalMessageWaitsForOneThatIsOnItsWayToTheDisk(t *testing.T) {
 	b := newBackend(t, nil)
 	o := open(t, t.TempDir(), options(b.URL))
-	o.syncing.Lock() // as if a sync were under way
+	o.queue.journal.syncing.Lock() // as if a sync were under way
 	var wg sync.WaitGroup
 	wg.Go(func() { appendAll(t, o, event("before")) })
 	for o.Pending().Depth < 1 {
@@ -52,10 +52,10 @@ func TestTheFinalMessageWaitsForOneThatIsOnItsWayToTheDisk(t *testing.T) {
 	if err := o.AppendFinal(message(contract.KindDone, map[string]any{"status": "succeeded"})); err != nil {
 		t.Error(err)
 	}
-	if r, found, err := o.head(); found || err != nil {
+	if r, found, err := o.queue.head(); found || err != nil {
 		t.Errorf("%s is sent first (%v)", r.body, err)
 	}
-	o.syncing.Unlock()
+	o.queue.journal.syncing.Unlock()
 	wg.Wait()
 	run(t, o)
 	flush(t, o)

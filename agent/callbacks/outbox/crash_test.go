@@ -111,7 +111,7 @@ func TestKilledAtAnyMomentNothingAcceptedIsLostOrReordered(t *testing.T) {
 
 // checkDelivery compares what arrived with what was accepted. A message whose
 // acceptance was cut off by the kill may or may not arrive.
-func checkDelivery(t *testing.T, got []request, accepted []int) (duplicates int) {
+func checkDelivery(t *testing.T, got []call, accepted []int) (duplicates int) {
 	t.Helper()
 	keyOf, idOf, arrived := map[int]string{}, map[string]int{}, map[int]bool{}
 	newest := -1

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -17,21 +18,23 @@ import (
 type delivery struct {
 	client  *client
 	cancel  context.CancelCauseFunc
-	trouble func(error, time.Duration)
-	retries int
+	final   bool
+	tries   tries
+	made    int   // tries that failed
+	errors  int   // of them, server errors for this message
 	renewed int   // tries because the token had changed
 	now     bool  // the next try needs no wait
 	lastErr error // of the last try
 }
 
-func (d *delivery) run(ctx context.Context, p parcel) (outcome, error) {
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, d.client.base+p.path, p.body)
+func (d *delivery) run(ctx context.Context, r request) (outcome, error) {
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, d.client.base+r.path, r.body)
 	if err != nil {
 		return outcome{}, fmt.Errorf("making the request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set(contract.HeaderIdempotencyKey, p.key)
-	req.Header.Set(contract.HeaderTraceID, p.trace)
+	req.Header.Set(contract.HeaderIdempotencyKey, r.key)
+	req.Header.Set(contract.HeaderTraceID, r.trace)
 	d.client.token.apply(req.Header)
 	retry := &retryablehttp.Client{
 		HTTPClient: d.client.http, RetryMax: math.MaxInt,
@@ -47,32 +50,50 @@ func (d *delivery) run(ctx context.Context, p parcel) (outcome, error) {
 	}
 	// The status decides; an answer that stalls or breaks off changes nothing.
 	reply, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply))
-	return outcome{status: resp.StatusCode, reply: reply}, nil
+	return outcome{status: resp.StatusCode, reply: reply, err: d.lastErr}, nil
 }
 
 // check is the retry table of section 4 of the contract.
 func (d *delivery) check(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	d.now = false
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return false, ctx.Err()
-	case err != nil:
+	}
+	if err != nil {
 		d.lastErr = err
-		return true, nil //nolint:nilerr // the answer is: try again
+		return !d.tries.once, nil //nolint:nilerr // the answer is: try again
 	}
 	d.lastErr = fmt.Errorf("the backend answered %s", resp.Status)
-	switch status := resp.StatusCode; {
+	status := resp.StatusCode
+	switch {
+	case status/100 == 2:
+		d.client.token.taken()
+		return false, nil
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		d.now = d.renewed < authRetries && d.client.token.renew()
-		if d.now {
-			d.renewed++
-		}
-		return d.now, nil
+		return d.unauthorized(resp), nil
 	case status/100 == 3:
 		d.lastErr = fmt.Errorf("the backend answered %s to %q, which is not followed", resp.Status, resp.Header.Get("Location"))
-		return true, nil
+	case status/100 == 5 && resp.Header.Get("Retry-After") == "":
+		d.errors++
 	}
-	return retryStatus(resp.StatusCode), nil
+	if d.tries.once || (d.tries.patience > 0 && d.errors >= d.tries.patience) {
+		d.made++
+		return false, nil
+	}
+	return retryStatus(status), nil
+}
+
+// unauthorized decides on a 401 or 403: again at once with a token that has
+// changed, later where one may come, else not.
+func (d *delivery) unauthorized(resp *http.Response) bool {
+	token := d.client.token
+	d.now = d.renewed < authRetries && token.renew()
+	if d.now {
+		d.renewed++
+		return true
+	}
+	d.lastErr = token.refused(resp.Status)
+	return resp.StatusCode == http.StatusUnauthorized && token.patient(d.final) && !d.tries.once
 }
 
 // retryStatus reports whether the same message may be accepted later. A redirect
@@ -86,22 +107,20 @@ func retryStatus(status int) bool {
 	return status/100 == 5 || status/100 == 3 || status < 200
 }
 
-func (d *delivery) wait(_, _ time.Duration, attempt int, resp *http.Response) time.Duration {
-	d.retries++
+func (d *delivery) wait(_, _ time.Duration, _ int, resp *http.Response) time.Duration {
 	wait := time.Duration(0)
 	if !d.now {
-		if d.client.hurried.Load() {
-			attempt = min(attempt, hurriedAttempt)
-		}
-		wait = backoff(attempt, d.client.rand())
+		wait = d.client.delay(d.tries.before + d.made)
 		if resp != nil {
-			wait = max(wait, retryAfter(resp.Header.Get("Retry-After"), d.client.now()))
+			asked, _ := backoff.RetryAfter(resp.Header, d.client.now(), RetryAfterMax)
+			wait = max(wait, asked)
 		}
 	}
+	d.made++
 	if resp == nil {
 		d.client.close() // the next try begins with a new connection
 	}
-	d.trouble(d.lastErr, wait)
+	d.tries.failed(d.lastErr, wait)
 	d.client.setWaiting(d.cancel)
 	return wait
 }

@@ -8,6 +8,27 @@
 // is asked to. It leaves to others what a payload means: the relay checks what
 // the child says, agent.go decides when a job has ended and what exit code that is.
 //
+// # Whose turn it is
+//
+// A message that the backend answers with a server error, again and again, keeps
+// nobody else waiting for good: those behind it are tried in its place, and when one
+// gets through it is set aside like a refused one (suspect.go). An outage, in which
+// none gets through, sets nothing aside. The end of a Flush belongs to the final
+// message: when two thirds of the time are over, at the latest a minute before the
+// end, it goes ahead of whatever waits. What it overtook is not sent any more, since
+// a late heartbeat would make a finished job run again; Export has it.
+//
+// # Who wrote it
+//
+// The training script may run as the same user and write to these files. Every
+// record carries a MAC over its sequence, kind and body, the final message and its
+// mark too, under a key that lies here encrypted by each of the agent's secrets
+// (seal.go). What has none is never sent, but for one case: where no secret of an
+// earlier life is left, its messages are worth what the script could have told the
+// relay itself, so those that it could have are delivered and the others set aside.
+// A final message is never taken from a file that the agent did not write. Removing
+// messages is not prevented: it is damage like any other, and reported.
+//
 // # The merging law
 //
 // Two waiting messages are merged only where that has the same effect on the

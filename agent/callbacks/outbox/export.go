@@ -2,57 +2,11 @@ package outbox
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/spool"
-	"github.com/vision-platform/trainer-agent/contract"
 )
-
-// Line is one message in jobs/{job}/undelivered.jsonl and rejected.jsonl: all
-// that is needed to send it again, and no secret.
-type Line struct {
-	Key      string          `json:"idempotency_key"`
-	Kind     contract.Kind   `json:"kind"`
-	Path     string          `json:"path"`
-	TraceID  string          `json:"trace_id,omitempty"`
-	Time     time.Time       `json:"time"`
-	Body     json.RawMessage `json:"body"`
-	Rejected *Rejection      `json:"rejected,omitempty"` // set when the backend refused it
-}
-
-// Rejection is a backend's refusal.
-type Rejection struct {
-	Status int    `json:"status"`
-	Answer string `json:"answer"`
-}
-
-// encode returns the line with its end. Bodies stay as short as they came: with
-// every < and & escaped, as json.Marshal does, one could grow beyond maxLine.
-func (l Line) encode() ([]byte, error) {
-	var b bytes.Buffer
-	to := json.NewEncoder(&b)
-	to.SetEscapeHTML(false)
-	err := to.Encode(l)
-	return b.Bytes(), err
-}
-
-func (o *Outbox) line(r record, refusal *outcome) Line {
-	l := Line{
-		Key: o.key(r.seq), Kind: r.kind, Path: r.kind.Path(o.opts.JobID),
-		TraceID: o.opts.TraceID, Time: r.at.UTC(), Body: r.body,
-	}
-	if refusal != nil {
-		l.Rejected = &Rejection{refusal.status, excerpt(refusal.reply)}
-	}
-	return l
-}
 
 // Export writes everything that the backend does not have as JSON lines: what it
 // refused, then what waits, in order, the final message last. It returns how
@@ -74,43 +28,19 @@ func (o *Outbox) Export(w io.Writer) (lines int, err error) {
 		_, err = out.Write(b)
 		return err
 	}
-	if err := o.eachRejected(write); err != nil {
+	if err := o.rejects.each(write); err != nil {
 		return lines, err
 	}
-	if err := o.eachWaiting(func(r record) error { return write(o.line(r, nil)) }); err != nil {
+	if err := o.queue.each(func(r record) error { return write(o.rejects.line(r)) }); err != nil {
 		return lines, err
 	}
 	return lines, out.Flush()
 }
 
-// eachRejected reads rejected.jsonl. A line that cannot be read is left out.
-func (o *Outbox) eachRejected(fn func(Line) error) error {
-	f, err := os.Open(filepath.Join(o.dir, rejectedName))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("exporting refused messages: %w", err)
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, maxLine)
-	for lines.Scan() {
-		var l Line
-		if json.Unmarshal(lines.Bytes(), &l) != nil {
-			continue
-		}
-		if err := fn(l); err != nil {
-			return err
-		}
-	}
-	return lines.Err()
-}
-
-// eachWaiting reads one record at a time, so that no backlog is held in memory
+// each reads one record that waits at a time, so that no backlog is held in memory
 // and nobody who appends is kept waiting.
-func (o *Outbox) eachWaiting(fn func(record) error) error {
-	w := &walk{outbox: o}
+func (q *queue) each(fn func(record) error) error {
+	w := &walk{queue: q}
 	defer w.end()
 	for {
 		r, found, err := w.next()
@@ -125,34 +55,39 @@ func (o *Outbox) eachWaiting(fn func(record) error) error {
 
 // A walk goes over what waits, the final message last.
 type walk struct {
-	outbox *Outbox
+	queue  *queue
 	store  *spool.Spool
 	reader *spool.Reader
 	final  bool
 }
 
 func (w *walk) next() (r record, found bool, err error) {
-	o := w.outbox
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch {
-	case o.closed:
-		return record{}, false, ErrClosed
-	case w.final:
-		return record{}, false, nil
-	case w.store != o.store: // at the beginning, and when damage made it anew
-		w.store, w.reader = o.store, o.store.Reader()
-	}
-	raw, _, found, err := w.reader.Next()
-	if err != nil {
-		return record{}, false, err
-	}
-	if found {
-		r, err = decodeRecord(raw)
+	q := w.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		switch {
+		case q.closed:
+			return record{}, false, ErrClosed
+		case w.final:
+			return record{}, false, nil
+		case w.store != q.journal.store: // at the beginning, and when damage made it anew
+			w.store, w.reader = q.journal.store, q.journal.store.Reader()
+		}
+		raw, _, found, err := w.reader.Next()
+		if err != nil {
+			return record{}, false, err
+		}
+		if !found {
+			w.final = true
+			return q.final.rec, q.final.state == finalStored, nil
+		}
+		if q.index.early[raw.Seq] {
+			continue
+		}
+		r, err = q.journal.seal.decode(raw, asQueued)
 		return r, err == nil, err
 	}
-	w.final = true
-	return o.final.rec, o.final.state == finalStored, nil
 }
 
 func (w *walk) end() {

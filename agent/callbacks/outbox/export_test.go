@@ -16,7 +16,7 @@ import (
 
 // exported fills an outbox whose backend refuses validations and then goes
 // away, and returns its export and what the backend has already.
-func exported(t *testing.T) (lines string, before []request) {
+func exported(t *testing.T) (lines string, before []call) {
 	t.Helper()
 	b := newBackend(t, func(_ int, w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/validation") {
@@ -174,7 +174,7 @@ func TestPendingTellsTheStateOfTheOutbox(t *testing.T) {
 func FuzzReplayLine(f *testing.F) {
 	f.Add([]byte(`{"idempotency_key":"j:1","kind":"event","path":"/api/v1/jobs/j/event","body":{}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := readLine(b)
+		_, p, err := readLine(b)
 		if err != nil {
 			return
 		}

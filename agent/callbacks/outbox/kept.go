@@ -3,12 +3,14 @@ package outbox
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/spool"
+	"github.com/vision-platform/trainer-agent/agent/internal/atomicfile"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -16,28 +18,19 @@ import (
 const keptPrefix = "kept."
 
 // keep stores a record beside the queue, one a kind, in one step.
-func keep(dir string, r record) error {
-	raw, err := r.encode()
+func keep(dir string, s *seal, r record) error {
+	raw, err := s.encode(r, asKept)
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, keptPrefix+string(r.kind))
-	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	_, err = f.Write(spool.Encode(raw))
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = errors.Join(os.Rename(f.Name(), path), spool.SyncDir(dir))
-	}
-	if err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, keptPrefix+string(r.kind)), spool.Encode(raw), 0o600); err != nil {
 		return fmt.Errorf("keeping a message: %w", err)
 	}
 	return nil
 }
 
-func kept(dir string, kind contract.Kind) (r record, found bool, err error) {
-	b, err := os.ReadFile(filepath.Join(dir, keptPrefix+string(kind)))
+func kept(dir string, s *seal, kind contract.Kind) (r record, found bool, err error) {
+	b, err := readBounded(filepath.Join(dir, keptPrefix+string(kind)), 2*MaxMessageBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return record{}, false, nil
 	}
@@ -48,7 +41,7 @@ func kept(dir string, kind contract.Kind) (r record, found bool, err error) {
 	if err != nil {
 		return record{}, false, err
 	}
-	r, err = decodeRecord(raw)
+	r, err = s.decode(raw, asKept)
 	return r, err == nil, err
 }
 
@@ -61,4 +54,14 @@ func forget(dir string) error {
 		}
 	}
 	return err
+}
+
+// readBounded reads the beginning of a regular file.
+func readBounded(path string, most int64) ([]byte, error) {
+	f, err := spool.OpenRegular(path, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most))
 }

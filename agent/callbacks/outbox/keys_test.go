@@ -46,7 +46,7 @@ func TestTheKeyOfALostMessageIsNotGivenAway(t *testing.T) {
 	for i := range 40 {
 		appendAll(t, o, event("event-"+strconv.Itoa(i)))
 	}
-	next := o.next
+	next := o.queue.index.next
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -64,8 +64,8 @@ func TestTheKeyOfALostMessageIsNotGivenAway(t *testing.T) {
 	if len(o.Pending().SetAside) != 1 || o.Pending().Depth != 40 { // 39 and the report
 		t.Fatalf("%+v", o.Pending())
 	}
-	if o.newest.seq < next {
-		t.Errorf("the report is message %d, and %d was given to another", o.newest.seq, next-1)
+	if o.queue.index.newest.seq < next {
+		t.Errorf("the report is message %d, and %d was given to another", o.queue.index.newest.seq, next-1)
 	}
 }
 

@@ -10,6 +10,10 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
+// maxSuperseded bounds the superseded messages whose place in the spool is not
+// yet given back; above it nothing is merged.
+const maxSuperseded = 1 << 16
+
 // replaceable reports whether a later message of the kind makes up for a lost one.
 func replaceable(k contract.Kind) bool {
 	switch k {
@@ -30,23 +34,23 @@ func refusal(err error) error {
 // merge applies the law of the package comment: it returns the waiting message
 // that r takes the place of, and may change r's body. Damage is left to the
 // sender, which comes by it too and repairs it.
-func (o *Outbox) merge(r *record) (old entry, merged bool) {
-	if o.store.Superseded() >= maxSuperseded {
+func (q *queue) merge(r *record) (old entry, merged bool) {
+	if q.journal.store.Superseded() >= maxSuperseded {
 		return entry{}, false
 	}
 	if r.slot != "" {
-		old, waits := o.slots[r.slot]
-		if waits && o.untried(old.seq) {
+		old, waits := q.index.slots[r.slot]
+		if waits && q.index.untried(old.seq) {
 			return old, true
 		}
 		return entry{}, false
 	}
-	old = o.newest
+	old = q.index.newest
 	if r.kind != contract.KindHeartbeat || old.kind != contract.KindHeartbeat || old.slot != "" ||
-		o.store.Waiting() < mergeAfter || !o.untried(old.seq) {
+		q.journal.store.Waiting() < mergeAfter || !q.index.untried(old.seq) {
 		return entry{}, false
 	}
-	earlier, err := o.read(old)
+	earlier, err := q.journal.read(old.place)
 	if err != nil {
 		return entry{}, false
 	}
@@ -57,18 +61,6 @@ func (o *Outbox) merge(r *record) (old entry, merged bool) {
 	r.body = body
 	return old, true
 }
-
-// read returns a message that waits.
-func (o *Outbox) read(e entry) (record, error) {
-	raw, err := o.store.Read(e.place)
-	if err != nil {
-		return record{}, err
-	}
-	return decodeRecord(raw)
-}
-
-// untried reports whether a waiting sequence has never been sent.
-func (o *Outbox) untried(seq uint64) bool { return seq != o.trying && seq >= o.done }
 
 // mergeHeartbeats makes one heartbeat of two of the same epoch: the metrics of
 // both, the later value where both have it, everything else of the later. It

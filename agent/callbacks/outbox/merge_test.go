@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -162,49 +160,4 @@ func TestASlotIsFoundAgainAfterARestart(t *testing.T) {
 	if d := o.Pending().Depth; d != 1 {
 		t.Errorf("%d messages wait, want 1", d)
 	}
-}
-
-func TestThePulseSpeaksOnlyWhenTheChildIsSilent(t *testing.T) {
-	virtual(t, func(int, http.ResponseWriter) {}, nil, func(t *testing.T, o *Outbox, s *tally, _ *memnet) {
-		p := NewPulse(PulseOptions{
-			Outbox:   o,
-			Phase:    func() string { return "training" },
-			Transfer: func() *contract.Transfer { return &contract.Transfer{What: "checkpoints", BytesDone: 5} },
-			System:   func() *contract.System { return &contract.System{Memory: &contract.Memory{UsedBytes: 9}} },
-		})
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-		defer cancel()
-		go func() {
-			for epoch := range 20 { // for five minutes
-				time.Sleep(15 * time.Second) // virtual
-				p.Observe(message(contract.KindHeartbeat, map[string]any{"epoch": epoch + 1, "progress": 5 * epoch}))
-			}
-			p.Observe(event("no heartbeat"))
-		}()
-		if err := p.Run(ctx); err == nil {
-			t.Error("the pulse ended by itself")
-		}
-		flush(t, o)
-		got := s.seen()
-		if len(got.at) != 9 && len(got.at) != 10 { // every 30 s in the five minutes of silence
-			t.Fatalf("%d pulses at %v", len(got.at), got.at)
-		}
-		if got.at[0] != 5*time.Minute+PulseEvery {
-			t.Errorf("the first pulse came at %v", got.at[0])
-		}
-		want := `{"epoch":20,"progress":95,"metrics":{},"system":{"memory":{"used_bytes":9}},"phase":"training",` +
-			`"transfer":{"what":"checkpoints","bytes_done":5,"bytes_total":0,"bytes_per_second":0},"timestamp":"`
-		if !strings.HasPrefix(got.bodies[0], want) {
-			t.Errorf("the pulse is %s", got.bodies[0])
-		}
-	})
-}
-
-func TestThePulseEndsWithTheJob(t *testing.T) {
-	virtual(t, func(int, http.ResponseWriter) {}, nil, func(t *testing.T, o *Outbox, _ *tally, _ *memnet) {
-		appendFinal(t, o, done("succeeded"))
-		if err := NewPulse(PulseOptions{Outbox: o}).Run(t.Context()); err != nil {
-			t.Errorf("the pulse ended with %v", err)
-		}
-	})
 }

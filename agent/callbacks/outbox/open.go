@@ -5,15 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/spool"
+	"github.com/vision-platform/trainer-agent/agent/internal/filelock"
 	"github.com/vision-platform/trainer-agent/contract"
-)
-
-const (
-	storeName    = "queue" // a folder, see package spool
-	slotName     = "final.slot"
-	rejectedName = "rejected.jsonl"
 )
 
 // Open opens the outbox in dir, making it when there is none, and takes up what
@@ -29,37 +25,87 @@ func Open(dir string, opts Options) (*Outbox, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the outbox folder: %w", err)
 	}
-	o := newOutbox(dir, opts)
-	if o.client, err = newClient(opts); err != nil {
+	client, err := newClient(opts)
+	if err != nil {
 		return nil, err
 	}
-	if o.lock, err = lock(dir); err != nil {
+	lock, err := lockFolder(dir)
+	if err != nil {
 		return nil, fullAtStart(dir, err)
 	}
-	if err := o.openFiles(); err != nil {
-		return nil, fullAtStart(dir, errors.Join(err, o.lock.Close()))
+	o := &Outbox{lock: lock, log: opts.Logger, now: opts.Now, answers: newAnswers()}
+	client.token.renew()
+	if err := o.openFiles(dir, opts, append(strong(opts.Secrets), client.token.token)); err != nil {
+		return nil, fullAtStart(dir, errors.Join(err, lock.Unlock()))
 	}
+	client.token.renewed = func(token string) {
+		if err := o.seal.admit(token); err != nil {
+			opts.Logger.Warn("the outbox's key could not be stored for the new token", "error", err)
+		}
+	}
+	o.sender = newSender(o.queue, client, o.rejects, o.answers, opts)
 	return o, nil
 }
 
-func (o *Outbox) openFiles() error {
-	err := o.openStore()
+// minSecret is the least length of a secret beside the token: the encrypted key is
+// something to try guesses against, and local stores have passwords like "minioadmin".
+const minSecret = 16
+
+func strong(secrets []string) []string {
+	return slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return len(s) < minSecret })
+}
+
+// lockFolder makes this process the only one in the outbox folder, until the lock
+// is given up or the process ends.
+func lockFolder(dir string) (*filelock.Lock, error) {
+	lock, err := filelock.Try(filepath.Join(dir, "lock"))
+	if errors.Is(err, filelock.ErrHeld) {
+		return nil, contract.Failf(contract.CodeConfigInvalid, "The outbox %s is in use by another agent.", dir).
+			WithHint("Give each job a WORKSPACE_DIR of its own.")
+	}
 	if err != nil {
+		return nil, fmt.Errorf("locking the outbox: %w", err)
+	}
+	return lock, nil
+}
+
+// openFiles opens what is in the folder; secrets are what may open its key.
+func (o *Outbox) openFiles(dir string, opts Options, secrets []string) (err error) {
+	f := &folder{path: dir, log: opts.Logger, now: opts.Now}
+	var known bool
+	if o.seal, known, err = openSeal(dir, opts.JobID, secrets); err != nil {
 		return err
 	}
-	slot := filepath.Join(o.dir, slotName)
+	o.rejects = &rejects{folder: f, seal: o.seal, job: opts.JobID, trace: opts.TraceID}
+	o.queue = &queue{
+		log: opts.Logger, limits: limits{f.path, opts.MaxBytes, opts.DiskFree}, index: newIndex(),
+		journal: &journal{folder: f, seal: o.seal, batch: &batch{}},
+		news:    make(chan struct{}, 1), moved: make(chan struct{}),
+	}
+	if err := o.openStore(known); err != nil {
+		return err
+	}
+	if err := o.openFinal(); err != nil {
+		return errors.Join(err, o.queue.journal.store.Close())
+	}
+	if err := o.rejects.open(); err != nil {
+		return errors.Join(err, o.queue.journal.store.Close(), o.queue.final.close())
+	}
+	return nil
+}
+
+func (o *Outbox) openFinal() (err error) {
+	q := o.queue
+	path := q.journal.folder.join(slotName)
 	var damaged bool
-	if o.final, damaged, err = openFinalSlot(slot); err != nil {
-		return errors.Join(err, o.store.Close())
+	if q.final, damaged, err = openFinal(q.journal.folder, o.seal); err != nil {
+		return err
 	}
 	if damaged {
-		o.reportDamage(slot, "the final message of an earlier life is unreadable", 0)
+		q.reportDamage(path, "the final message of an earlier life is unreadable, or was not written by the agent", 0)
 	}
-	if o.final.state != finalNone {
-		o.next = max(o.next, o.final.rec.seq+1)
-	}
-	if o.rejected, err = openRejected(filepath.Join(o.dir, rejectedName)); err != nil {
-		return errors.Join(err, o.store.Close(), o.final.close())
+	if q.final.state != finalNone {
+		q.index.next = max(q.index.next, q.final.rec.seq+1)
 	}
 	return nil
 }
@@ -73,23 +119,52 @@ func fullAtStart(dir string, err error) error {
 		WithHint("Free at least %d MiB or set WORKSPACE_DIR to a larger disk.", (slotSize+diskReserve)>>20)
 }
 
-// openStore opens the store and counts what waits in it.
-func (o *Outbox) openStore() error {
-	path := filepath.Join(o.dir, storeName)
-	if err := finishSetAside(path); err != nil {
+// openStore opens the store and counts what waits in it. known says that the key
+// is the one with which its messages were written.
+func (o *Outbox) openStore(known bool) error {
+	q, f := o.queue, o.queue.journal.folder
+	if err := f.finishReplacing(); err != nil {
 		return err
 	}
-	s, err := spool.Open(path, o.opts.JobID)
+	s, err := spool.Open(f.join(storeName), o.seal.job)
+	if err == nil && !known && s.Waiting() > 0 {
+		s.Abandon()
+		return o.adopt()
+	}
 	if err == nil {
-		if err = o.take(s); err != nil {
+		if err = q.take(s); err != nil {
 			s.Abandon()
 		}
 	}
 	switch {
+	case (errors.Is(err, spool.ErrDamaged)) && !known:
+		return o.adopt()
 	case errors.Is(err, spool.ErrDamaged), errors.Is(err, spool.ErrOwner):
-		return o.replaceStore(err)
+		return q.replace(err)
 	case err != nil:
 		return fmt.Errorf("opening the outbox: %w", err)
 	}
 	return nil
+}
+
+var errForeign = fmt.Errorf("%w: no secret of this run opens the key with which its messages were written", spool.ErrDamaged)
+
+// adopt carries over the messages of a store whose key is lost, as far as the
+// training script could have sent them itself; the others are put aside, where a
+// person finds them.
+func (o *Outbox) adopt() error {
+	if err := o.rejects.open(); err != nil {
+		return err
+	}
+	return o.queue.replaceWith(errForeign, func(raw spool.Record) (record, bool) {
+		r, fit, err := childsWord(raw)
+		if err != nil {
+			return record{}, false
+		}
+		if !fit {
+			err = o.rejects.add(r, outcome{reply: []byte(errForeign.Error())})
+			o.log.Warn("a message of an earlier run is put aside: it cannot be told from what somebody else wrote", "kind", r.kind, "sequence", r.seq, "error", err)
+		}
+		return r, fit
+	})
 }

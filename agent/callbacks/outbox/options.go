@@ -6,8 +6,10 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -19,6 +21,7 @@ const (
 	BackoffMin      = time.Second      // ceiling of the first wait
 	BackoffMax      = 60 * time.Second // ceiling of every later one
 	RetryAfterMax   = 5 * time.Minute  // the longest Retry-After that is honoured
+	RotationGrace   = 3 * time.Minute  // since the last good answer: a 401 may be a token that comes later
 
 	mergeAfter     = 256     // messages waiting before heartbeats of one epoch are merged
 	spoolRest      = 2 << 20 // bytes that the queue may take beside twice MaxBytes: delivered, not yet given back
@@ -39,29 +42,25 @@ var (
 	ErrClosed = errors.New("the outbox is closed")
 )
 
-// Options configures an outbox. JobID, BaseURL and Token are required.
+// Options configures an outbox. JobID, Backend.URL and Backend.Token are required.
 type Options struct {
 	JobID   string
 	TraceID string
-	BaseURL string // http or https, no trailing slash needed
+	Backend Backend
 
-	// Token returns the bearer token. It is called before the first try and again
-	// after a 401 or 403, so a token that a file supplies may change under way.
-	Token func() (string, error)
-
-	// Transport replaces the transport that CAFile and Getenv describe.
-	Transport http.RoundTripper
-	CAFile    string              // PEM, added to the system's (AGENT_CA_FILE)
-	Getenv    func(string) string // HTTPS_PROXY, HTTP_PROXY, NO_PROXY; nil means no proxy
+	// Secrets are what the agent has and the training script cannot reach, the
+	// callback token aside: the outbox's files are authenticated with a key that any
+	// one of them opens, so that no rotation of a single one costs a message.
+	Secrets []string
 
 	MaxBytes int64 // bodies waiting; 0 means DefaultMaxBytes
 	Logger   *slog.Logger
 
-	// OnRejected is told of each message that the backend refused, once, after it
-	// was put aside. body is the beginning of the backend's answer.
+	// OnRejected is called once for each message that was put aside, with the
+	// beginning of the backend's answer.
 	OnRejected func(msg contract.Message, status int, body string)
-	// OnDelivered is told of each delivery with the backend's answer, at most
-	// maxReply bytes. Both callbacks run on the sender and must be quick.
+	// OnDelivered is called for each delivery with the backend's answer, at most
+	// maxReply bytes. Both run on the sender and must be quick.
 	OnDelivered func(msg contract.Message, reply []byte)
 
 	Now      func() time.Time                 // nil means time.Now
@@ -69,16 +68,43 @@ type Options struct {
 	DiskFree func(dir string) (uint64, error) // bytes; nil asks the file system
 }
 
+// Backend is whom the messages are for, and how it is reached.
+type Backend struct {
+	URL   string // http or https, no trailing slash needed
+	Token Token
+
+	// Transport replaces the transport that CAFile and Getenv describe.
+	Transport http.RoundTripper
+	CAFile    string              // PEM, added to the system's (AGENT_CA_FILE)
+	Getenv    func(string) string // HTTPS_PROXY, HTTP_PROXY, NO_PROXY; nil means no proxy
+}
+
+// Token is the bearer token.
+type Token struct {
+	// Read returns it. It is called before the first try and again after a 401 or
+	// 403, so a token that a file supplies may change under way.
+	Read func() (string, error)
+	// Variable is where a person sets it: CALLBACK_TOKEN, or CALLBACK_TOKEN_FILE,
+	// which means that it can change.
+	Variable string
+}
+
+// rotates reports whether another token may come.
+func (t Token) rotates() bool { return strings.HasSuffix(t.Variable, "_FILE") }
+
 func (o Options) withDefaults() (Options, error) {
 	if o.JobID == "" {
 		return o, errors.New("outbox: Options.JobID is empty")
 	}
-	if o.Token == nil {
-		return o, errors.New("outbox: Options.Token is nil")
+	if o.Backend.Token.Read == nil {
+		return o, errors.New("outbox: Options.Backend.Token.Read is nil")
 	}
-	if u, err := url.Parse(o.BaseURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return o, contract.Failf(contract.CodeConfigInvalid, "BACKEND_BASE_URL %q is no http or https address.", o.BaseURL).
+	if u, err := url.Parse(o.Backend.URL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return o, contract.Failf(contract.CodeConfigInvalid, "BACKEND_BASE_URL %q is no http or https address.", o.Backend.URL).
 			WithHint("Give it as https://backend.example.com.")
+	}
+	if o.Backend.Token.Variable == "" {
+		o.Backend.Token.Variable = "CALLBACK_TOKEN"
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = DefaultMaxBytes
@@ -102,4 +128,10 @@ func (o Options) withDefaults() (Options, error) {
 		o.DiskFree = diskFree
 	}
 	return o, nil
+}
+
+// diskFree returns the bytes that an unprivileged process may still write.
+func diskFree(dir string) (uint64, error) {
+	v, err := host.Statfs(dir)
+	return uint64(max(0, v.Free)), err
 }

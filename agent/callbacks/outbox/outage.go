@@ -8,13 +8,13 @@ import (
 // outageEvery is the least time between two lines about one outage.
 const outageEvery = 10 * time.Minute
 
-// An outageLog tells of an outage without filling the log: a line when it
+// An outageLog speaks of an outage without filling the log: a line when it
 // begins, one every ten minutes, one when it is over.
 type outageLog struct {
 	log   *slog.Logger
 	now   func() time.Time
 	since time.Time
-	told  time.Time
+	said  time.Time
 	tries int
 }
 
@@ -24,10 +24,10 @@ func (l *outageLog) failed(err error, wait time.Duration) {
 		l.since = now
 	}
 	l.tries++
-	if l.tries > 1 && now.Sub(l.told) < outageEvery {
+	if l.tries > 1 && now.Sub(l.said) < outageEvery {
 		return
 	}
-	l.told = now
+	l.said = now
 	l.log.Warn("the backend does not take messages, they wait in the outbox",
 		"error", err, "tries", l.tries, "since", age(now, l.since).Round(time.Second), "next_try_in", wait.Round(time.Millisecond))
 }
@@ -38,4 +38,5 @@ func (l *outageLog) recovered() {
 	}
 	l.log.Info("the backend takes messages again",
 		"tries", l.tries, "outage", age(l.now(), l.since).Round(time.Second))
+	l.tries = 0
 }

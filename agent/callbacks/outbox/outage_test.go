@@ -27,7 +27,7 @@ func TestADayWithoutTheBackendIsSurvivedAndMadeUpForGently(t *testing.T) {
 	answer := func(int, http.ResponseWriter) {}
 	change := func(o *Options) { o.Rand = nil } // real jitter
 	virtual(t, answer, change, func(t *testing.T, o *Outbox, s *tally, network *memnet) {
-		dir = o.dir
+		dir = o.queue.journal.folder.path
 		network.setDown(true)
 		stop := beatAlong(t, o)
 		before := heap()
@@ -62,12 +62,24 @@ func TestADayWithoutTheBackendIsSurvivedAndMadeUpForGently(t *testing.T) {
 	})
 }
 
-// beatAlong runs a pulse beside the outbox until stop is called.
+// beatAlong sends what the agent's own heartbeat would, until stop is called.
 func beatAlong(t *testing.T, o *Outbox) (stop func()) {
-	p := NewPulse(PulseOptions{Outbox: o, Every: 3 * PulseEvery}) // each costs this test a real sync
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = p.Run(ctx) })
+	wg.Go(func() {
+		ticker := time.NewTicker(90 * time.Second) // each costs this test a real sync
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				m := message(contract.KindHeartbeat, map[string]any{"epoch": 0, "metrics": map[string]any{}})
+				m.Time = time.Now()
+				_ = o.AppendLatest("pulse", m)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 	return func() { cancel(); wg.Wait() }
 }
 
@@ -251,8 +263,8 @@ func TestAnOutageCostsTheTrainerNoDeadlineAnEpoch(t *testing.T) {
 		if took := time.Since(began); took != 0 {
 			t.Errorf("ten validations waited %v", took)
 		}
-		if len(o.waiters) != 0 {
-			t.Errorf("%d callers are still waited for", len(o.waiters))
+		if len(o.answers.waiters) != 0 {
+			t.Errorf("%d callers are still waited for", len(o.answers.waiters))
 		}
 	})
 }
@@ -296,8 +308,8 @@ func TestAppendAndWaitReturnsTheAnswerInTimeOrNotAtAll(t *testing.T) {
 		if n := len(s.seen().at); n != 5 { // the fifth tells of the refusal
 			t.Errorf("the backend was asked %d times, want 5", n)
 		}
-		if len(o.waiters) != 0 {
-			t.Errorf("%d callers are still waited for", len(o.waiters))
+		if len(o.answers.waiters) != 0 {
+			t.Errorf("%d callers are still waited for", len(o.answers.waiters))
 		}
 	})
 }

@@ -10,13 +10,11 @@ import (
 	"time"
 )
 
-// maxLine bounds one line of an export: a body and what describes it.
-const maxLine = MaxMessageBytes + 64<<10
-
 // Replayed is what a Replay did.
 type Replayed struct {
 	Delivered int
 	Rejected  []string // keys that the backend refused
+	Foreign   []string // keys of other jobs' messages, which were not sent
 	Last      string   // the last key that was settled
 }
 
@@ -24,9 +22,9 @@ type Replayed struct {
 // their keys, so it is safe to run twice: the backend knows what it has by the
 // key. It goes on retrying until ctx ends and stops at the first line that could
 // not be delivered, so that the order holds; a refused line is counted and left
-// behind. JobID and TraceID of opts are not used: every line names its own.
+// behind, and so is one that is not of opts.JobID: a file that somebody else may
+// have written to must not end another job. Every line has its own trace id.
 func Replay(ctx context.Context, from io.Reader, opts Options) (Replayed, error) {
-	opts.JobID = "replay"
 	opts, err := opts.withDefaults()
 	if err != nil {
 		return Replayed{}, err
@@ -43,22 +41,27 @@ func Replay(ctx context.Context, from io.Reader, opts Options) (Replayed, error)
 		if len(strings.TrimSpace(lines.Text())) == 0 {
 			continue
 		}
-		p, err := readLine(lines.Bytes())
+		job, r, err := readLine(lines.Bytes())
 		if err != nil {
 			return done, fmt.Errorf("replaying line %d: %w", n, err)
 		}
-		outage := outageLog{log: opts.Logger, now: opts.Now}
-		out, err := c.deliver(ctx, p, func(err error, wait time.Duration) { outage.failed(err, wait) })
-		if err != nil {
-			return done, fmt.Errorf("replaying line %d (%s): %w", n, p.key, err)
+		if job != opts.JobID {
+			done.Foreign = append(done.Foreign, r.key)
+			opts.Logger.Warn("a message of another job is not sent", "key", r.key, "line", n, "job", opts.JobID)
+			continue
 		}
-		done.Last = p.key
+		outage := outageLog{log: opts.Logger, now: opts.Now}
+		out, err := c.deliver(ctx, r, tries{failed: func(err error, wait time.Duration) { outage.failed(err, wait) }})
+		if err != nil {
+			return done, fmt.Errorf("replaying line %d (%s): %w", n, r.key, err)
+		}
+		done.Last = r.key
 		if out.delivered() {
 			done.Delivered++
 			continue
 		}
-		done.Rejected = append(done.Rejected, p.key)
-		opts.Logger.Warn("the backend refused a replayed message", "key", p.key, "status", out.status, "answer", excerpt(out.reply))
+		done.Rejected = append(done.Rejected, r.key)
+		opts.Logger.Warn("the backend refused a replayed message", "key", r.key, "status", out.status, "answer", excerpt(out.reply))
 	}
 	if err := lines.Err(); err != nil {
 		return done, fmt.Errorf("reading the messages to replay: %w", err)
@@ -68,20 +71,21 @@ func Replay(ctx context.Context, from io.Reader, opts Options) (Replayed, error)
 
 // readLine checks a line before anything of it is sent with a token: its path
 // must be the one of its kind and of the job that its key names.
-func readLine(b []byte) (parcel, error) {
+func readLine(b []byte) (job string, r request, err error) {
 	var l Line
 	if err := json.Unmarshal(b, &l); err != nil {
-		return parcel{}, fmt.Errorf("it is no message of an outbox: %w", err)
+		return "", request{}, fmt.Errorf("it is no message of an outbox: %w", err)
 	}
 	cut := strings.LastIndexByte(l.Key, ':')
 	if cut <= 0 || strings.ContainsAny(l.Key, "\r\n") || strings.ContainsAny(l.TraceID, "\r\n") {
-		return parcel{}, fmt.Errorf("its idempotency_key %q is not {job}:{sequence}", l.Key)
+		return "", request{}, fmt.Errorf("its idempotency_key %q is not {job}:{sequence}", l.Key)
 	}
-	if l.Kind.Pattern() == "" || l.Path != l.Kind.Path(l.Key[:cut]) {
-		return parcel{}, fmt.Errorf("its path %q is not that of a %s message of job %q", l.Path, l.Kind, l.Key[:cut])
+	job = l.Key[:cut]
+	if l.Kind.Pattern() == "" || l.Path != l.Kind.Path(job) {
+		return "", request{}, fmt.Errorf("its path %q is not that of a %s message of job %q", l.Path, l.Kind, job)
 	}
 	if len(l.Body) == 0 || l.Body[0] != '{' {
-		return parcel{}, fmt.Errorf("its body is no JSON object")
+		return "", request{}, fmt.Errorf("its body is no JSON object")
 	}
-	return parcel{path: l.Path, key: l.Key, trace: l.TraceID, body: l.Body}, nil
+	return job, request{path: l.Path, key: l.Key, trace: l.TraceID, body: l.Body, final: l.Kind.Final()}, nil
 }

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -62,7 +63,7 @@ func virtual(t *testing.T, answer func(n int, w http.ResponseWriter), change fun
 		network, s := newMemnet(), &tally{start: time.Now(), answer: answer}
 		network.serve(t, s)
 		opts := options("http://backend.test")
-		opts.Transport = network.transport()
+		opts.Backend.Transport = network.transport()
 		opts.Rand = func() float64 { return 0.999999 } // the longest wait
 		if change != nil {
 			change(&opts)
@@ -103,13 +104,13 @@ func checkStatus(t *testing.T, status int, retried bool) {
 	wg.Go(func() { _ = srv.Serve(network) })
 	defer func() { close(network.done); _ = srv.Close(); wg.Wait() }()
 	opts := options("http://backend.test")
-	opts.Transport = network.transport()
+	opts.Backend.Transport = network.transport()
 	c, err := newClient(must(opts.withDefaults()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.close()
-	out, err := c.deliver(t.Context(), parcel{path: "/x", key: "k"}, func(error, time.Duration) {})
+	out, err := c.deliver(t.Context(), request{path: "/x", key: "k"}, tries{failed: func(error, time.Duration) {}})
 	if err != nil {
 		t.Fatalf("status %d: %v", status, err)
 	}
@@ -131,17 +132,24 @@ func must(o Options, err error) Options {
 	return o
 }
 
-func TestBackoffIsFullJitterBetweenNothingAndADoublingCeiling(t *testing.T) {
+func TestWaitsAreFullJitterBetweenNothingAndADoublingCeiling(t *testing.T) {
+	draw := 0.0
+	opts := options("http://backend.test")
+	opts.Rand = func() float64 { return draw }
+	c, err := newClient(must(opts.withDefaults()))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for attempt, ceiling := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60} {
-		if got := backoff(attempt, 0); got != 0 {
-			t.Errorf("the shortest wait %d is %v, want 0", attempt, got)
+		if draw = 0; c.delay(attempt) != 0 {
+			t.Errorf("the shortest wait %d is %v, want 0", attempt, c.delay(attempt))
 		}
-		if got := backoff(attempt, 0.5); got != ceiling*time.Second/2 {
-			t.Errorf("the middle wait %d is %v, want %v", attempt, got, ceiling*time.Second/2)
+		if draw = 0.5; c.delay(attempt) != ceiling*time.Second/2 {
+			t.Errorf("the middle wait %d is %v, want %v", attempt, c.delay(attempt), ceiling*time.Second/2)
 		}
 	}
 	for _, attempt := range []int{63, 64, 1 << 40} {
-		if got := backoff(attempt, 0.5); got != 30*time.Second {
+		if got := c.delay(attempt); got != 30*time.Second {
 			t.Errorf("wait %d is %v", attempt, got)
 		}
 	}
@@ -167,7 +175,8 @@ func TestRetryAfterInBothFormsWithItsCap(t *testing.T) {
 		"Fri, 02 Jan 2026 09:00:00 GMT":  5 * time.Minute,
 		"Fri, 02 Jan 2026 03:00:00 GMT":  0,
 	} {
-		if got := retryAfter(value, now); got != want {
+		got, _ := backoff.RetryAfter(http.Header{"Retry-After": {value}}, now, RetryAfterMax)
+		if got != want {
 			t.Errorf("Retry-After %q waits %v, want %v", value, got, want)
 		}
 	}
@@ -250,7 +259,7 @@ func TestHostileBackendsAreTriedAgainWithinTheTryTimeout(t *testing.T) {
 				opts := options("http://backend.test")
 				transport := network.transport()
 				transport.MaxResponseHeaderBytes = maxReplyHeader
-				opts.Transport = transport
+				opts.Backend.Transport = transport
 				o := open(t, t.TempDir(), opts)
 				run(t, o)
 				began := time.Now()
@@ -282,7 +291,7 @@ func TestTheTokenIsReadAgainOn401And403(t *testing.T) {
 		}
 		write("old\n")
 		token := func(o *Options) {
-			o.Token = func() (string, error) { b, err := os.ReadFile(file); write("new\n"); return string(b), err }
+			o.Backend.Token.Read = func() (string, error) { b, err := os.ReadFile(file); write("new\n"); return string(b), err }
 		}
 		virtual(t, answer, token, func(t *testing.T, o *Outbox, s *tally, _ *memnet) {
 			appendAll(t, o, heartbeat(1))
@@ -304,7 +313,7 @@ func TestTheTokenIsReadAgainOn401And403(t *testing.T) {
 func TestATokenThatStaysWrongIsARefusal(t *testing.T) {
 	n := 0
 	changing := func(o *Options) {
-		o.Token = func() (string, error) { n++; return "token-" + strconv.Itoa(n), nil }
+		o.Backend.Token.Read = func() (string, error) { n++; return "token-" + strconv.Itoa(n), nil }
 	}
 	for name, change := range map[string]func(*Options){"the same token": nil, "a new one each time": changing} {
 		answer := func(_ int, w http.ResponseWriter) { w.WriteHeader(http.StatusUnauthorized) }
@@ -326,7 +335,7 @@ func TestATokenThatStaysWrongIsARefusal(t *testing.T) {
 func TestATokenThatCannotBeReadIsAskedForAgain(t *testing.T) {
 	n := 0
 	late := func(o *Options) {
-		o.Token = func() (string, error) {
+		o.Backend.Token.Read = func() (string, error) {
 			if n++; n < 3 {
 				return "", errors.New("not mounted yet")
 			}

@@ -81,10 +81,10 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 	good := options("http://backend.test")
 	for name, change := range map[string]func(*Options){
 		"no job":     func(o *Options) { o.JobID = "" },
-		"no token":   func(o *Options) { o.Token = nil },
-		"no address": func(o *Options) { o.BaseURL = "" },
-		"ftp":        func(o *Options) { o.BaseURL = "ftp://backend.test" },
-		"no host":    func(o *Options) { o.BaseURL = "http:backend" },
+		"no token":   func(o *Options) { o.Backend.Token.Read = nil },
+		"no address": func(o *Options) { o.Backend.URL = "" },
+		"ftp":        func(o *Options) { o.Backend.URL = "ftp://backend.test" },
+		"no host":    func(o *Options) { o.Backend.URL = "http:backend" },
 	} {
 		opts := good
 		change(&opts)

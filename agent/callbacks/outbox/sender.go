@@ -2,232 +2,222 @@ package outbox
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
 
-	"github.com/vision-platform/trainer-agent/agent/internal/pause"
+	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// Run is the one sender: it delivers what waits, in order and one at a time,
-// until ctx ends. It returns ctx's error, or why it cannot run at all.
-func (o *Outbox) Run(ctx context.Context) error {
-	o.mu.Lock()
-	twice := o.running
-	o.running = true
-	o.mu.Unlock()
-	if twice {
+// A sender delivers what waits, in order and one at a time.
+type sender struct {
+	queue   *queue
+	client  *client
+	rejects *rejects
+	answers *answers
+	hooks   hooks
+	log     *slog.Logger
+	now     func() time.Time
+	pace    *rate.Limiter
+
+	outage    outageLog
+	suspect   suspect
+	running   atomic.Bool
+	troubled  atomic.Bool // the last try failed
+	expedited expedited
+}
+
+// hooks are who hears of what became of a message.
+type hooks struct {
+	delivered func(contract.Message, []byte)
+	rejected  func(contract.Message, int, string)
+}
+
+// expedited is the hurry of the end: how many calls of Flush are under way, and how
+// to break off what is being sent.
+type expedited struct {
+	mu       sync.Mutex
+	flushing int
+	brk      context.CancelCauseFunc // of a message that is not the final one
+}
+
+func newSender(q *queue, c *client, r *rejects, a *answers, o Options) *sender {
+	return &sender{
+		queue: q, client: c, rejects: r, answers: a, hooks: hooks{o.OnDelivered, o.OnRejected},
+		log: o.Logger, now: o.Now, pace: rate.NewLimiter(drainPerSecond, drainBurst),
+		outage: outageLog{log: o.Logger, now: o.Now}, suspect: newSuspect(),
+	}
+}
+
+// run sends until ctx ends.
+func (s *sender) run(ctx context.Context) error {
+	if !s.running.CompareAndSwap(false, true) {
 		return errors.New("outbox: Run is called twice")
 	}
-	defer o.stopped()
-	pace := rate.NewLimiter(drainPerSecond, drainBurst)
+	defer s.running.Store(false)
 	for {
-		r, found, err := o.head()
+		r, found, err := s.queue.head()
 		if err != nil {
-			o.log.Error("the outbox cannot be read", "error", err)
+			s.log.Error("the outbox cannot be read", "error", err)
 		}
 		if !found {
 			select {
-			case <-o.changed:
+			case <-s.queue.news:
 				continue
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
-		if err := o.send(ctx, r, pace); err != nil {
+		if s.queue.early(r.seq) {
+			s.queue.pass(r)
+			continue
+		}
+		if err := s.turn(ctx, r); err != nil {
 			return err
 		}
 	}
 }
 
-func (o *Outbox) stopped() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.running = false
-}
+var errExpedited = errors.New("the final message goes first")
 
-// head takes the next message to deliver: the oldest in the queue, then the
-// final one. From here on it is not merged with any other.
-func (o *Outbox) head() (record, bool, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	r, found, err := o.settleDamage(o.oldest)
-	if err != nil {
-		return record{}, false, err
+// turn gives one message its try, which the end of the job may break off.
+func (s *sender) turn(parent context.Context, r record) error {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	if !r.kind.Final() && !s.breakable(cancel) {
+		return nil
 	}
-	if !found && o.final.state == finalStored {
-		// A message that came before the final one may still be on its way to the
-		// disk: its commit wakes the sender.
-		_, _, waits, err := o.store.First()
-		if waits || err != nil {
-			return record{}, false, err
-		}
-		r, found = o.final.rec, true
-	}
-	if found {
-		o.trying = r.seq
-	}
-	return r, found, nil
-}
-
-// send delivers one message, or puts it aside when the backend refuses it.
-func (o *Outbox) send(ctx context.Context, r record, pace *rate.Limiter) error {
-	if !o.isFlushing() {
-		if pause.For(ctx, pace.Reserve().Delay()) != nil { // the pace at which a backlog is drained
-			return ctx.Err()
+	defer s.breakable(nil)
+	if !s.isFlushing() {
+		if backoff.Wait(ctx, s.pace.Reserve().Delay()) != nil { // the pace at which a backlog is drained
+			return parent.Err()
 		}
 	}
-	p := parcel{path: r.kind.Path(o.opts.JobID), key: o.key(r.seq), trace: o.opts.TraceID, body: r.body}
-	outage := outageLog{log: o.log, now: o.opts.Now}
-	out, err := o.client.deliver(ctx, p, func(err error, wait time.Duration) {
-		o.retried()
-		outage.failed(err, wait)
-	})
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
+	out, err := s.deliver(ctx, r, s.suspect.tries(r))
+	switch {
+	case ctx.Err() != nil:
+		return parent.Err() // nil when it was broken off
+	case err != nil:
 		// The request cannot even be made, which no retry changes: aside with it,
 		// or it would block the queue for ever.
 		out = outcome{reply: []byte(err.Error())}
+	case out.stuck():
+		s.question(ctx, r, out)
+		return parent.Err()
 	}
-	if out.delivered() {
-		outage.recovered()
-		o.settle(r, finalDelivered, reply{body: out.reply, delivered: true})
-		o.opts.OnDelivered(r.message(), out.reply)
-		return nil
-	}
-	o.refused(r, out)
+	s.settle(r, out)
 	return nil
 }
 
-func (o *Outbox) isFlushing() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.flushing > 0
+// deliver sends a message; a final one that is too large goes again without its
+// list of artifacts, which result.json has too.
+func (s *sender) deliver(ctx context.Context, r record, t tries) (outcome, error) {
+	t.failed = s.failed
+	req := request{path: r.kind.Path(s.rejects.job), key: s.rejects.key(r.seq), trace: s.rejects.trace, body: r.body, final: r.kind.Final()}
+	out, err := s.client.deliver(ctx, req, t)
+	if err != nil || out.status != http.StatusRequestEntityTooLarge || !req.final {
+		return out, err
+	}
+	less, ok := withoutArtifacts(r.body)
+	if !ok {
+		return out, nil
+	}
+	s.log.Warn("the final message is too large for the backend, it goes without its artifacts", "bytes", len(r.body))
+	req.body = less
+	return s.client.deliver(ctx, req, t)
 }
 
-func (o *Outbox) retried() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.counts.retries++
-	o.troubled = true
+func withoutArtifacts(body []byte) (less []byte, ok bool) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil || fields["artifacts"] == nil {
+		return nil, false
+	}
+	delete(fields, "artifacts")
+	less, err := json.Marshal(fields)
+	return less, err == nil
 }
 
-// settle takes a message out of the queue and tells whoever waits for it. A
-// disk that does not let it be forgotten only means that it may be sent again
-// after a restart, under the same key.
-func (o *Outbox) settle(r record, final finalState, answer reply) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.trying, o.troubled = 0, false
-	o.counts.settled++
-	if o.final.state == finalStored && r.seq == o.final.rec.seq {
-		if err := o.final.mark(r, final); err != nil {
-			o.log.Warn("the final message's delivery could not be noted", "error", err)
-			o.final.state = final
-		}
-	} else {
-		o.drop(r)
-	}
-	if ch, ok := o.waiters[r.seq]; ok {
-		ch <- answer // has room for one
-		delete(o.waiters, r.seq)
-	}
-	close(o.moved)
-	o.moved = make(chan struct{})
+// failed takes note of a try that failed.
+func (s *sender) failed(err error, wait time.Duration) {
+	s.troubled.Store(true)
+	s.queue.count(func(c *counts) { c.retries++ })
+	s.outage.failed(err, wait)
 }
 
-// Flush waits until everything accepted is delivered or put aside, or ctx ends.
-// It makes the sender hurry: a wait between two tries ends at once, later ones
-// are four seconds at most, and a backlog is no longer paced. Run must be running.
-func (o *Outbox) Flush(ctx context.Context) error {
-	o.flush(+1)
-	defer o.flush(-1)
-	o.wake()
-	for {
-		o.mu.Lock()
-		left, moved := o.waitingLocked(), o.moved
-		o.mu.Unlock()
-		if left == 0 {
-			return nil
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return fmt.Errorf("flushing the outbox, %d messages left: %w", left, ctx.Err())
-		}
+// settle takes a message out of the queue: the backend has it, or refused it.
+func (s *sender) settle(r record, out outcome) {
+	s.troubled.Store(false)
+	s.outage.recovered()
+	if !out.delivered() {
+		s.refuse(r, out)
+		return
 	}
+	s.suspect.cleared(r)
+	s.queue.settle(r, finalDelivered)
+	s.answers.give(r.seq, reply{body: out.reply, delivered: true})
+	s.hooks.delivered(r.message(), out.reply)
+}
+
+// refuse puts a message aside and says so to the log, the caller and the backend.
+func (s *sender) refuse(r record, out outcome) {
+	key := s.rejects.key(r.seq)
+	s.log.Warn("the backend refused a message, it is put aside", "kind", r.kind, "key", key, "status", out.status, "answer", excerpt(out.reply))
+	if err := s.rejects.add(r, out); err != nil {
+		s.log.Error("the refused message could not be put aside", "key", key, "error", err, "body", excerpt(r.body))
+	}
+	// Before it leaves the queue, or Flush could end between the two.
+	if err := s.queue.reportRejected(r, key, out, s.now()); err != nil {
+		s.log.Warn("the refusal could not be reported to the backend", "error", err)
+	}
+	s.queue.settle(r, finalRejected)
+	s.answers.give(r.seq, reply{})
+	s.hooks.rejected(r.message(), out.status, excerpt(out.reply))
+}
+
+func (s *sender) isFlushing() bool {
+	s.expedited.mu.Lock()
+	defer s.expedited.mu.Unlock()
+	return s.expedited.flushing > 0
 }
 
 // flush counts the calls of Flush under way.
-func (o *Outbox) flush(by int) {
-	o.mu.Lock()
-	o.flushing += by
-	hurry := o.flushing > 0
-	o.mu.Unlock()
-	o.client.hurry(hurry)
-}
-
-// waitingLocked counts what is accepted and neither delivered nor aside.
-func (o *Outbox) waitingLocked() int {
-	if o.final.state == finalStored {
-		return o.store.Waiting() + 1
+func (s *sender) flush(by int) {
+	s.expedited.mu.Lock()
+	s.expedited.flushing += by
+	hurry := s.expedited.flushing > 0
+	s.expedited.mu.Unlock()
+	s.client.hurry(hurry)
+	if !hurry {
+		s.queue.putFinalFirst(false)
 	}
-	return o.store.Waiting()
 }
 
-// refused puts a message aside and tells the log, the caller and the backend.
-func (o *Outbox) refused(r record, out outcome) {
-	o.log.Warn("the backend refused a message, it is put aside",
-		"kind", r.kind, "key", o.key(r.seq), "status", out.status, "answer", excerpt(out.reply))
-	o.mu.Lock()
-	err := o.rejected.add(o.line(r, &out))
-	o.counts.rejected++
-	o.mu.Unlock()
-	if err != nil {
-		o.log.Error("the refused message could not be put aside", "key", o.key(r.seq), "error", err, "body", excerpt(r.body))
-	}
-	o.reportRejected(r, out) // before it leaves the queue, or Flush could end between the two
-	o.settle(r, finalRejected, reply{})
-	o.opts.OnRejected(r.message(), out.status, excerpt(out.reply))
+// breakable lets expedite break off the present message with cancel; nil ends that.
+// It is false when the final message goes first already.
+func (s *sender) breakable(cancel context.CancelCauseFunc) bool {
+	s.expedited.mu.Lock()
+	defer s.expedited.mu.Unlock()
+	s.expedited.brk = cancel
+	return cancel == nil || !s.queue.isFinalFirst()
 }
 
-// reportRejected raises the one event of a refused message. A refused
-// callback_rejected event raises none, or a backend that refuses events would
-// be sent them for ever.
-func (o *Outbox) reportRejected(r record, out outcome) {
-	if o.isRejectedEvent(r) {
+// expedite sends the final message now, ahead of everything that waits.
+func (s *sender) expedite() {
+	if !s.queue.putFinalFirst(true) {
 		return
 	}
-	b, err := o.putRejectedEvent(r, out)
-	if err == nil && b != nil {
-		err = o.commit(b)
+	s.expedited.mu.Lock()
+	brk := s.expedited.brk
+	s.expedited.mu.Unlock()
+	if brk != nil {
+		brk(errExpedited)
 	}
-	if err != nil {
-		o.log.Warn("the refusal could not be reported to the backend", "error", err)
-	}
-}
-
-// putRejectedEvent returns no batch when the job has ended and nothing may follow.
-func (o *Outbox) putRejectedEvent(r record, out outcome) (*batch, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.closed || o.final.state != finalNone {
-		return nil, nil
-	}
-	event, err := o.rejectedEvent(r, out)
-	if err != nil {
-		return nil, err
-	}
-	_, b, err := o.put(event)
-	return b, err
-}
-
-// isRejectedEvent reports whether r is an event of our own about refusals.
-func (o *Outbox) isRejectedEvent(r record) bool {
-	return r.kind == contract.KindEvent && r.slot == rejectedSlot
+	s.queue.wake()
 }

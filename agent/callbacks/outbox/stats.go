@@ -6,6 +6,12 @@ type counts struct {
 	accepted, merged, refused, settled, rejected, retries int
 }
 
+func (q *queue) count(change func(*counts)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	change(&q.counts)
+}
+
 // Stats is the state of the outbox.
 type Stats struct {
 	Depth     int           // messages that wait, the final one included
@@ -22,21 +28,25 @@ type Stats struct {
 
 // Pending returns the state of the outbox.
 func (o *Outbox) Pending() Stats {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	q := o.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	s := Stats{
-		Depth: o.waitingLocked(), Bytes: o.bytes,
-		Accepted: o.counts.accepted, Merged: o.counts.merged, Refused: o.counts.refused,
-		Settled: o.counts.settled, Rejected: o.counts.rejected, Retries: o.counts.retries,
-		SetAside: append([]string(nil), o.setAside...),
+		Depth: q.waiting(), Bytes: q.index.bytes,
+		Accepted: q.counts.accepted, Merged: q.counts.merged, Refused: q.counts.refused,
+		Settled: q.counts.settled, Rejected: q.counts.rejected, Retries: q.counts.retries,
+		SetAside: append([]string(nil), q.journal.folder.setAside...),
 	}
-	if s.Depth == 0 || o.closed {
+	if s.Depth == 0 || q.closed {
 		return s
 	}
-	oldest := o.final.rec.at
-	if r, found, err := o.oldest(); err == nil && found {
+	oldest := q.final.rec.at
+	if r, found, err := q.journal.behind(0); err == nil && found {
 		oldest = r.at
 	}
-	s.OldestAge = age(o.opts.Now(), oldest)
+	s.OldestAge = age(o.now(), oldest)
 	return s
 }
+
+// age is how long ago t was, never negative.
+func age(now, t time.Time) time.Duration { return max(0, now.Sub(t)) }

@@ -1,10 +1,7 @@
 package outbox
 
 import (
-	"crypto/tls"
-	"net"
 	"net/http"
-	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/httpx"
 )
@@ -13,24 +10,16 @@ import (
 // calls it when a wait is cut short: the connection is as good as it was.
 type stayOpen struct{ http.RoundTripper }
 
-func newTransport(o Options) (*http.Transport, error) {
-	roots, err := httpx.Roots(o.CAFile)
+func newTransport(b Backend) (*http.Transport, error) {
+	roots, err := httpx.Roots(b.CAFile)
 	if err != nil {
 		return nil, err
 	}
-	t := &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: TryTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           2,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    TryTimeout,
-		MaxResponseHeaderBytes: maxReplyHeader,
-		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		// A connection that died without a word is noticed, not reused try after try.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: TryTimeout, PingTimeout: TryTimeout / 2},
-	}
-	if o.Getenv != nil {
-		t.Proxy = httpx.Proxy(o.Getenv)
-	}
+	t := httpx.NewTransport(b.Getenv, roots, httpx.Timeouts{Dial: TryTimeout})
+	t.ForceAttemptHTTP2 = true
+	t.MaxIdleConns = 2
+	t.MaxResponseHeaderBytes = maxReplyHeader
+	// A connection that died without a word is noticed, not reused try after try.
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: TryTimeout, PingTimeout: TryTimeout / 2}
 	return t, nil
 }

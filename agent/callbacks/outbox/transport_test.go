@@ -52,7 +52,7 @@ func TestTheProxyOfTheGivenEnvironmentIsUsed(t *testing.T) {
 	} {
 		proxy := newBackend(t, nil)
 		opts := options("http://backend.test")
-		opts.Getenv = func(name string) string { return strings.ReplaceAll(c.env[name], "PROXY", proxy.URL) }
+		opts.Backend.Getenv = func(name string) string { return strings.ReplaceAll(c.env[name], "PROXY", proxy.URL) }
 		failed := make(chan struct{}, 1)
 		opts.Logger = loggerTo(failed)
 		o := open(t, t.TempDir(), opts)
@@ -86,12 +86,12 @@ func TestAProxyOfAnEncryptedBackendSeesNoToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	opts := options("https://example.com") // which the server's certificate is for
-	opts.CAFile, opts.Getenv = ca, func(name string) string { return map[string]string{"https_proxy": proxy.URL}[name] }
+	opts.Backend.CAFile, opts.Backend.Getenv = ca, func(name string) string { return map[string]string{"https_proxy": proxy.URL}[name] }
 	o := open(t, t.TempDir(), opts)
 	run(t, o)
 	appendAll(t, o, heartbeat(1))
 	flush(t, o)
-	o.client.close()
+	o.sender.client.close()
 	if asked.Load() != "CONNECT example.com:443" || strings.Contains(header.Load().(string), "secret-token") {
 		t.Errorf("the proxy was asked for %v with %v", asked.Load(), header.Load())
 	}
@@ -140,7 +140,7 @@ func TestACustomCAIsTrusted(t *testing.T) {
 		trusted bool
 	}{{file, true}, {"", false}} {
 		opts := options(srv.URL)
-		opts.CAFile = c.ca
+		opts.Backend.CAFile = c.ca
 		failed := make(chan struct{}, 1)
 		opts.Logger = loggerTo(failed)
 		o := open(t, t.TempDir(), opts)
@@ -185,7 +185,7 @@ func TestOneConnectionServesManyMessages(t *testing.T) {
 		appendAll(t, o, heartbeat(i))
 	}
 	flush(t, o)
-	o.client.close() // the server may close now
+	o.sender.client.close() // the server may close now
 	mu.Lock()
 	defer mu.Unlock()
 	if opened != 1 {

@@ -42,7 +42,7 @@ func (c checker) decode(kind contract.Kind, b []byte) (*body, error) {
 	if !utf8.Valid(b) {
 		return nil, &syntaxError{0, "the text is not UTF-8"}
 	}
-	s := &scanner{in: b, out: make([]byte, 0, len(b)), paths: func(path string) error { return contract.CheckPath(c.job, path) }}
+	s := &scanner{in: b, out: make([]byte, 0, len(b)), instead: "null", paths: func(path string) error { return contract.CheckPath(c.job, path) }}
 	if s.peek() != '{' {
 		return nil, s.bad("the body must be one JSON object")
 	}
@@ -180,7 +180,8 @@ func (d *body) finish(kind contract.Kind, now time.Time) (at time.Time) {
 }
 
 // maxTable bounds a table (per-class metrics, a confusion matrix, curves) that is
-// decoded: nobody behind the relay reads them, and in memory they are many times larger.
+// decoded: of a validation nobody behind the relay reads them, and in memory they are
+// many times larger.
 const maxTable = 256 << 10
 
 // payload is the body decoded once, for everybody behind the relay; large tables
@@ -189,7 +190,7 @@ const maxTable = 256 << 10
 func (d *body) payload(kind contract.Kind) (any, error) {
 	known := &body{}
 	for _, f := range contract.Fields(kind) {
-		table := f.Default == "null" && f.Shape.Of != nil
+		table := !kind.Final() && f.Default == "null" && f.Shape.Of != nil
 		if raw := d.get(f.Name); raw != nil && !(table && len(raw) > maxTable) {
 			known.fields = append(known.fields, field{f.Name, raw})
 		}

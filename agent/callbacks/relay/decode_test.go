@@ -25,7 +25,7 @@ func TestPythonsNumbersBecomeNull(t *testing.T) {
 		`{"a":0.1000,"b":1E5,"c":-0}`:            `{"a":0.1000,"b":1E5,"c":-0}`,
 		" {\n\t\"a\" : [ ] , \"b\" : { } }\r\n":  `{"a":[],"b":{}}`,
 	} {
-		clean, err := Clean([]byte(body))
+		clean, err := Clean([]byte(body), "null")
 		if err != nil || string(clean) != want {
 			t.Errorf("%s became %s (%v), want %s", body, clean, err, want)
 		}
@@ -61,7 +61,7 @@ func TestWhatIsNotJSONIsRefusedWithItsPlace(t *testing.T) {
 		strings.Repeat(`{"a":`, 65): "nested deeper",
 		strings.Repeat("[", 4<<20):  "nested deeper",
 	} {
-		_, err := Clean([]byte(body))
+		_, err := Clean([]byte(body), "null")
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: %v, want an error with %q", body, err, want)
 		}
@@ -199,7 +199,7 @@ func FuzzClean(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		clean, err := Clean(b)
+		clean, err := Clean(b, "null")
 		var theirs any
 		valid := json.Unmarshal(b, &theirs) == nil
 		if err != nil {
@@ -215,7 +215,7 @@ func FuzzClean(f *testing.F) {
 		if valid && !reflect.DeepEqual(ours, theirs) {
 			t.Fatalf("%q became %q", b, clean)
 		}
-		again, err := Clean(clean)
+		again, err := Clean(clean, "null")
 		if err != nil || !bytes.Equal(again, clean) {
 			t.Fatalf("%q is not clean: %q %v", clean, again, err)
 		}

@@ -24,7 +24,7 @@ func (s *scanner) number(sh *contract.Shape) error {
 	case !sh.Takes(contract.ShapeNumber):
 		return unlike(sh, "the number "+string(token))
 	case !finite:
-		s.out = append(s.out, "null"...)
+		s.out = append(s.out, s.instead...)
 		return nil
 	}
 	s.out = append(s.out, token...)

@@ -52,15 +52,16 @@ type scanner struct {
 	depth int
 	paths func(string) error // what is wrong with a path; nil takes every one
 
+	instead   string   // of what is NaN or infinite
 	nonFinite bool     // the number just read was NaN or infinite
 	broken    []string // the entries of maps that were
 }
 
 // Clean turns JSON as Python writes it into JSON as everybody reads it: NaN,
-// ±Infinity and numbers beyond float64 become null. The error says what is
-// wrong where.
-func Clean(b []byte) (clean []byte, err error) {
-	s := &scanner{in: b, out: make([]byte, 0, len(b))}
+// ±Infinity and numbers beyond float64 become what the caller wants in their place,
+// null or a mark of its own. The error says what is wrong where.
+func Clean(b []byte, nonFinite string) (clean []byte, err error) {
+	s := &scanner{in: b, out: make([]byte, 0, len(b)), instead: nonFinite}
 	if !utf8.Valid(b) {
 		return nil, &syntaxError{0, "the text is not UTF-8"}
 	}

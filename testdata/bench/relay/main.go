@@ -161,7 +161,7 @@ func openRelay(w world) (*relayed, error) {
 		return nil, err
 	}
 	r := &relayed{}
-	if r.box, err = outbox.Open(dir, outbox.Options{JobID: "job-1", BaseURL: w.url, Token: func() (string, error) { return "token", nil }}); err != nil {
+	if r.box, err = outbox.Open(dir, outbox.Options{JobID: "job-1", Backend: outbox.Backend{URL: w.url, Token: outbox.Token{Read: func() (string, error) { return "token", nil }}}}); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())

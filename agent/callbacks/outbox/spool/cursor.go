@@ -24,7 +24,7 @@ type cursor struct{ file *os.File }
 
 // openCursor opens or makes the file. A new one, with a zero mark, is synced.
 func openCursor(path string) (*cursor, mark, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := OpenRegular(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, mark{}, err
 	}

@@ -52,7 +52,7 @@ func (r *Reader) peek() (rec Record, size int64, found bool, err error) {
 			return Record{}, 0, false, nil
 		}
 		if r.file == nil {
-			if r.file, err = os.Open(seg.path); err != nil {
+			if r.file, err = OpenRegular(seg.path, os.O_RDONLY, 0); err != nil {
 				return Record{}, 0, false, gone(err)
 			}
 		}

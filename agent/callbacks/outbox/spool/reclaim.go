@@ -61,7 +61,7 @@ func (s *Spool) release(gone *segment) error {
 
 // bury marks records of the segment as dead, on disk.
 func (seg *segment) bury(seqs map[uint64]bool) error {
-	f, err := os.OpenFile(seg.path, os.O_RDWR, 0)
+	f, err := OpenRegular(seg.path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func Salvage(dir, owner string, each func(Record)) error {
 		return err
 	}
 	var was mark
-	if file, err := os.Open(filepath.Join(dir, cursorName)); err == nil {
+	if file, err := OpenRegular(filepath.Join(dir, cursorName), os.O_RDONLY, 0); err == nil {
 		was, _ = (&cursor{file}).read() // a zero mark tells of nothing done
 		_ = file.Close()
 	}
@@ -45,7 +45,7 @@ func Salvage(dir, owner string, each func(Record)) error {
 
 // salvage looks for frames wherever one can begin.
 func (seg *segment) salvage(owner string, each func(Record)) error {
-	f, err := os.Open(seg.path)
+	f, err := OpenRegular(seg.path, os.O_RDONLY, 0)
 	if err != nil {
 		return fmt.Errorf("salvaging: %w", err)
 	}

@@ -38,7 +38,7 @@ func segmentPath(dir string, first uint64) string {
 func createSegment(dir, owner string, first uint64) (seg *segment, f *os.File, room int64, err error) {
 	path := segmentPath(dir, first)
 	head := encode(segmentFrame, Record{Seq: first, Data: []byte(owner)})
-	f, err = os.OpenFile(path+unfinished, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err = OpenRegular(path+unfinished, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, nil, 0, err
 	}
@@ -90,7 +90,7 @@ func listSegments(dir string) ([]*segment, error) {
 // it, up to the first that is not whole, where seg.size and seg.last end too.
 // The error is the head's or the disk's.
 func (seg *segment) scan(owner string, each func(Record)) error {
-	f, err := os.Open(seg.path)
+	f, err := OpenRegular(seg.path, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (seg *segment) scan(owner string, each func(Record)) error {
 // reopen opens the segment for writing behind its last whole frame. What
 // follows there, the beginning of a write that was cut off, is cut off too.
 func (seg *segment) reopen() (f *os.File, room int64, err error) {
-	if f, err = os.OpenFile(seg.path, os.O_RDWR, 0); err != nil {
+	if f, err = OpenRegular(seg.path, os.O_RDWR, 0); err != nil {
 		return nil, 0, err
 	}
 	info, err := f.Stat()

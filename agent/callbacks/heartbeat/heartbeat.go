@@ -1,4 +1,12 @@
-package outbox
+// Package heartbeat sends the agent's own heartbeat whenever the training script
+// has been silent for a while: what the agent is doing, how far, and how the machine
+// is.
+//
+// It promises that the backend never waits longer than Every for a sign of life,
+// and that such a heartbeat changes nothing of what the child reported: it repeats
+// the child's last epoch and progress and carries no metrics. It leaves delivery to
+// whoever gives it Send, where a newer one takes the place of one that waits.
+package heartbeat
 
 import (
 	"context"
@@ -9,28 +17,27 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// PulseEvery is the longest silence that the backend sees.
-const PulseEvery = 30 * time.Second
+// Every is the longest silence that the backend sees.
+const Every = 30 * time.Second
 
-// pulseSlot is the slot of the agent's own heartbeats (the merging law, 1).
-const pulseSlot = "pulse"
+// Slot is the place of the agent's own heartbeats in the outbox: one waits at most.
+const Slot = "pulse"
 
-// PulseOptions configures a Pulse. Every func is called from Run and must be quick.
-type PulseOptions struct {
-	Outbox   *Outbox
-	Every    time.Duration             // 0 means PulseEvery
-	Phase    func() string             // "preparing", "training", "uploading", …
-	Transfer func() *contract.Transfer // nil when nothing is on its way
-	System   func() *contract.System   // nil when nothing is known
+// Options configures a Pulse. Send is required. Every func is called from Run and
+// must be quick.
+type Options struct {
+	Send     func(contract.Message) error // accepts a heartbeat in place of one that waits
+	Over     func(error) bool             // whether Send's error means that nothing is accepted any more
+	Every    time.Duration                // 0 means Every
+	Phase    func() string                // "preparing", "training", "uploading", …
+	Transfer func() *contract.Transfer    // nil when nothing is on its way
+	System   func() *contract.System      // nil when nothing is known
 	Now      func() time.Time
 }
 
-// A Pulse sends the agent's own heartbeat whenever the child has been silent for
-// a while: what the agent is doing, how far, and how the machine is. It repeats
-// the child's last epoch and progress and carries no metrics, so it changes
-// nothing of what the child reported.
+// A Pulse is the agent's own heartbeat.
 type Pulse struct {
-	opts PulseOptions
+	opts Options
 
 	mu       sync.Mutex
 	epoch    int
@@ -38,13 +45,16 @@ type Pulse struct {
 	last     time.Time // when the backend last had something to read
 }
 
-// NewPulse makes a Pulse, which is silent until Run.
-func NewPulse(opts PulseOptions) *Pulse {
-	if opts.Outbox == nil {
-		panic("outbox: PulseOptions.Outbox is nil")
+// New makes a Pulse, which is silent until Run.
+func New(opts Options) (*Pulse, error) {
+	if opts.Send == nil {
+		return nil, errors.New("heartbeat: Options.Send is required")
+	}
+	if opts.Over == nil {
+		opts.Over = func(error) bool { return false }
 	}
 	if opts.Every == 0 {
-		opts.Every = PulseEvery
+		opts.Every = Every
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -58,7 +68,7 @@ func NewPulse(opts PulseOptions) *Pulse {
 	if opts.System == nil {
 		opts.System = func() *contract.System { return nil }
 	}
-	return &Pulse{opts: opts, last: opts.Now()}
+	return &Pulse{opts: opts, last: opts.Now()}, nil
 }
 
 // Observe takes note of a heartbeat that the child, or its result file, sent.
@@ -76,7 +86,7 @@ func (p *Pulse) Observe(msg contract.Message) {
 	}
 }
 
-// Run beats until ctx ends or the outbox takes nothing more.
+// Run beats until ctx ends or nothing more is accepted.
 func (p *Pulse) Run(ctx context.Context) error {
 	for {
 		timer := time.NewTimer(p.wait())
@@ -89,7 +99,7 @@ func (p *Pulse) Run(ctx context.Context) error {
 		if p.wait() > 0 {
 			continue // the child has spoken meanwhile
 		}
-		if err := p.Beat(); errors.Is(err, ErrFinal) || errors.Is(err, ErrClosed) {
+		if err := p.Beat(); err != nil && p.opts.Over(err) {
 			return nil
 		}
 	}
@@ -115,5 +125,5 @@ func (p *Pulse) Beat() error {
 	if err != nil {
 		return err
 	}
-	return p.opts.Outbox.AppendLatest(pulseSlot, msg)
+	return p.opts.Send(msg)
 }
