@@ -41,6 +41,9 @@ var roles = map[string]func(args []string) int{
 	"supervise":  superviseMany,
 	"hog":        hog,
 	"account":    account,
+	"workshop":   workshop,
+	"patient":    patient,
+	"launcher":   launcher,
 }
 
 func ready() { fmt.Println("ready", os.Getpid()) }
@@ -165,6 +168,57 @@ func linger([]string) int {
 	}
 	fmt.Println("saved")
 	return 0
+}
+
+// besideASleeper starts a worker without a handler in the same group.
+func besideASleeper() *exec.Cmd {
+	cmd := exec.Command("sleep", "infinity")
+	if err := cmd.Start(); err != nil {
+		os.Exit(90)
+	}
+	return cmd
+}
+
+// workshop is a trainer that needs its worker to save: on SIGTERM it says whether
+// the worker is alive, ends it, and ends with 3.
+func workshop([]string) int {
+	term := make(chan os.Signal, 8)
+	signal.Notify(term, syscall.SIGTERM)
+	worker := besideASleeper()
+	ready()
+	<-term
+	left, err := syscall.Wait4(worker.Process.Pid, nil, syscall.WNOHANG, nil)
+	fmt.Println("worker lives:", left == 0 && err == nil)
+	_ = worker.Process.Kill()
+	_ = worker.Wait()
+	return 3
+}
+
+// patient waits on SIGTERM for its worker to end, which it does not ask itself.
+func patient([]string) int {
+	term := make(chan os.Signal, 8)
+	signal.Notify(term, syscall.SIGTERM)
+	worker := besideASleeper()
+	ready()
+	<-term
+	_ = worker.Wait()
+	fmt.Println("worker gone")
+	return 3
+}
+
+// launcher passes SIGTERM on to the rank that it started, as torchrun does.
+func launcher([]string) int {
+	term := make(chan os.Signal, 8)
+	signal.Notify(term, syscall.SIGTERM)
+	rank := exec.Command(os.Args[0], "listen")
+	rank.Stdout = os.Stdout
+	if err := rank.Start(); err != nil {
+		return 90
+	}
+	<-term
+	_ = rank.Process.Signal(syscall.SIGTERM)
+	_ = rank.Wait()
+	return 3
 }
 
 func alternate(args []string) int {

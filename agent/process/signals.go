@@ -97,6 +97,8 @@ func (s *Supervisor) handle(sig syscall.Signal) {
 	case sig == syscall.SIGWINCH:
 		s.term.resize()
 		s.forward(sig)
+	case sig == DumpSignal:
+		s.passDump()
 	default:
 		s.forward(sig)
 	}

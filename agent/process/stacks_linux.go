@@ -1,12 +1,7 @@
 package process
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -31,21 +26,25 @@ func (c *Child) DumpStacks() (int, error) {
 	return asked, nil
 }
 
-func (p Process) catches(sig syscall.Signal) bool {
-	raw, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/status")
-	return err == nil && caught(raw, sig)
-}
-
-// caught looks a signal up in the SigCgt mask of /proc/PID/status.
-func caught(status []byte, sig syscall.Signal) bool {
-	lines := bufio.NewScanner(bytes.NewReader(status))
-	for lines.Scan() {
-		hex, ok := strings.CutPrefix(lines.Text(), "SigCgt:")
-		if !ok {
-			continue
-		}
-		mask, err := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
-		return err == nil && mask&(1<<(uint(sig)-1)) != 0
+// passDump hands DumpSignal to the first process of the main child that has a
+// handler for it, the child itself before those below. Without a handler the signal
+// kills, and whoever typed kill -USR1 wanted to look, not to end a training.
+func (s *Supervisor) passDump() {
+	s.mu.Lock()
+	c := s.main
+	s.mu.Unlock()
+	if c == nil {
+		return
 	}
-	return false
+	table, err := c.processes()
+	if err != nil {
+		s.opts.Log.Warn("a signal is not passed on", "signal", signalName(DumpSignal), "error", err)
+		return
+	}
+	for _, p := range table {
+		if !p.dead() && p.catches(DumpSignal) && p.signal(DumpSignal) {
+			return
+		}
+	}
+	s.opts.Log.Warn("a signal is not passed on: no process of the training has a handler for it, and it would be killed", "signal", signalName(DumpSignal))
 }

@@ -91,6 +91,7 @@ func (s *Supervisor) launch(c *Child, path string, spec Spec, files *files) erro
 	}
 	c.pid = pid
 	s.children[pid] = c
+	leaveRoom(pid)
 	if spec.OOMScoreAdj > 0 {
 		raiseOOMScore(pid, spec.OOMScoreAdj)
 	}

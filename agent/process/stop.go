@@ -41,11 +41,11 @@ type Outcome struct {
 // Err names the survivors; nil when there are none.
 func (o Outcome) Err() error { return survivorsError(o.Survivors) }
 
-// Stop ends the child and everything that descends from it: the signal to its
-// group (and SIGCONT, because a stopped process handles nothing), up to Grace for
-// the whole group, not only its leader, to be gone — a shell that dies at once
-// does not cut short the trainer it started — then SIGKILL for the group and for
-// every remaining descendant, wherever it went. A second stop request cuts the
+// Stop ends the child and everything that descends from it: the signal to those who
+// handle it (firstAsked), to the rest of the group once these are gone or late in
+// the grace, up to Grace for the whole group, not only its leader, to be gone — a
+// shell that dies at once does not cut short the trainer it started — then SIGKILL
+// for the group and for every remaining descendant, wherever it went. A second stop request cuts the
 // grace to Options.Hurry, a third or the end of ctx to nothing. It returns within
 // Grace + KillWait.
 //
@@ -63,8 +63,12 @@ func (c *Child) stopNow(ctx context.Context, stop Stop) Outcome {
 		stop.Signal = c.sup.askedBy(stop.Reason)
 	}
 	out.Signal = stop.Signal
-	if stop.Grace > 0 && c.ask(stop.Signal) {
-		out.Killed = !c.waitGroup(ctx, stop.Grace)
+	asked, ok := []Process(nil), false
+	if stop.Grace > 0 {
+		asked, ok = c.ask(stop.Signal)
+	}
+	if ok {
+		out.Killed = !c.waitGroup(ctx, stop, asked)
 		out.Grace = time.Since(began)
 	} else {
 		out.Killed = c.alive()
@@ -87,19 +91,6 @@ func (s *Supervisor) askedBy(reason Reason) syscall.Signal {
 	return syscall.SIGTERM
 }
 
-// ask sends the first signal and reports whether there was somebody to get it.
-func (c *Child) ask(sig syscall.Signal) bool {
-	c.sup.mu.Lock()
-	defer c.sup.mu.Unlock()
-	if c.gone {
-		return false
-	}
-	c.stopSent = true
-	c.signalGroupLocked(sig)
-	c.signalGroupLocked(syscall.SIGCONT)
-	return true
-}
-
 func (c *Child) alive() bool {
 	c.sup.mu.Lock()
 	defer c.sup.mu.Unlock()
@@ -109,21 +100,32 @@ func (c *Child) alive() bool {
 // waitGroup waits until no process of the child's group is left and reports
 // whether that came within the grace. Every last member of a group is reaped
 // either by us or before its parent is, so looking after each reaping is enough.
-func (c *Child) waitGroup(ctx context.Context, grace time.Duration) bool {
+func (c *Child) waitGroup(ctx context.Context, stop Stop, asked []Process) bool {
 	s := c.sup
-	ends := time.Now().Add(grace)
-	deadline := time.NewTimer(grace)
+	ends := time.Now().Add(stop.Grace)
+	deadline := time.NewTimer(stop.Grace)
 	defer deadline.Stop()
-	hurry := s.hurry
+	late := time.NewTimer(lateIn(stop.Grace))
+	defer late.Stop()
+	hurry, left := s.hurry, asked != nil
 	for {
 		changed := s.event()
 		if errors.Is(syscall.Kill(-c.pid, 0), syscall.ESRCH) {
 			return true
 		}
+		if left && over(asked) {
+			c.askRest(stop.Signal, asked)
+			left = false
+		}
 		select {
 		case <-changed:
-		case <-hurry:
-			hurry = nil
+		case <-late.C:
+			if left {
+				c.askRest(stop.Signal, asked)
+				left = false
+			}
+		case <-hurry: // the second signal went to the whole group
+			hurry, left = nil, false
 			deadline.Reset(min(time.Until(ends), s.opts.Hurry))
 		case <-deadline.C:
 			return false

@@ -126,6 +126,7 @@ func NewSupervisor(opts Options) (*Supervisor, error) {
 	if !s.opts.NoCgroup {
 		s.group = newCgroup(s.opts.Log)
 	}
+	makeThreads(threadsToMake())
 	s.done.Go(s.loop)
 	return s, nil
 }

@@ -144,3 +144,28 @@ func TestDumpStacksAsksOnlyWhoCanAnswer(t *testing.T) {
 	out.wait(t, "dumped; child lives: true")
 	c.Stop(t.Context(), Stop{})
 }
+
+func TestUSR1NeverKillsAProgramWithoutAHandler(t *testing.T) {
+	s := newSupervisor(t, Options{})
+	c, err := s.Start(Spec{Args: []string{"sleep", "infinity"}, Env: os.Environ(), Main: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.handle(syscall.SIGUSR1)
+	if c.Stop(t.Context(), Stop{Signal: syscall.SIGUSR2, Grace: longGrace}); c.Status().Signal != syscall.SIGUSR2 {
+		t.Errorf("status %v, want death by SIGUSR2, which came later", c.Status())
+	}
+}
+
+func TestUSR1ReachesTheFirstProcessWithAHandler(t *testing.T) {
+	s := newSupervisor(t, Options{})
+	out := newWatched()
+	c, err := s.Start(Spec{Args: []string{"/bin/sh", "-c", os.Args[0] + " dumpable & wait"}, Env: os.Environ(), Main: true, Stdout: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.wait(t, "ready")
+	s.handle(syscall.SIGUSR1)
+	out.wait(t, "dumped; child lives: true")
+	c.Stop(t.Context(), Stop{})
+}

@@ -60,6 +60,10 @@ func (p Process) signal(sig unix.Signal) bool {
 	return p.same() && unix.PidfdSendSignal(fd, sig, nil, 0) == nil
 }
 
+// is: both name one process.
+func (p Process) is(q Process) bool { return p.PID == q.PID && p.started == q.started }
+
+// same: the process is still there, alive or waiting to be reaped.
 func (p Process) same() bool {
 	now, err := readProcess(p.PID)
 	return err == nil && now.started == p.started
