@@ -14,6 +14,10 @@ import (
 // poll loops of a stuck NCCL or DataLoader stay below it, work does not.
 const idleCores = 0.05
 
+// stoodStill is the gap between two looks that only a stopped agent explains: a
+// frozen container, a suspended machine.
+const stoodStill = 10 * time.Second
+
 // Watch says what to look at. Every function is required.
 type Watch struct {
 	Timeout  time.Duration // how long all signs must be absent; 0 = for ever
@@ -30,9 +34,11 @@ func (w Watch) Wait(ctx context.Context) (quiet time.Duration, hangs bool) {
 		<-ctx.Done()
 		return 0, false
 	}
-	tick := time.NewTicker(max(w.Timeout/10, 50*time.Millisecond))
+	every := max(w.Timeout/10, 50*time.Millisecond)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	since, work := w.Now(), w.CPU()
+	looked := since
 	for {
 		select {
 		case <-ctx.Done():
@@ -40,8 +46,10 @@ func (w Watch) Wait(ctx context.Context) (quiet time.Duration, hangs bool) {
 		case <-tick.C:
 		}
 		now, used := w.Now(), w.CPU()
+		paused := now.Sub(looked) >= every+stoodStill // the agent itself was stopped, and the process with it
+		looked = now
 		busy := (used - work).Seconds() > idleCores*now.Sub(since).Seconds()
-		if w.Activity().After(since) || busy || w.GPUBusy() {
+		if w.Activity().After(since) || busy || paused || w.GPUBusy() {
 			since, work = now, used
 			continue
 		}

@@ -36,3 +36,17 @@ func TestOnlyTheAbsenceOfEverySignIsAHang(t *testing.T) {
 		})
 	}
 }
+
+func TestAPauseOfTheWholeContainerIsNoHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		defer cancel()
+		began, frozen := time.Now(), time.Duration(0)
+		time.AfterFunc(45*time.Second, func() { frozen = time.Hour }) // the clock goes on meanwhile
+		w := Watch{Timeout: time.Minute, Now: func() time.Time { return time.Now().Add(frozen) }, Activity: func() time.Time { return began },
+			CPU: func() time.Duration { return 0 }, GPUBusy: func() bool { return false }}
+		if quiet, hangs := w.Wait(ctx); hangs {
+			t.Errorf("called a hang after %v", quiet)
+		}
+	})
+}

@@ -135,11 +135,11 @@ type cause struct {
 // nil, a request to stop, the time limit, a hang, another machine's failure, or a
 // GPU that is no use any more.
 func (t *Training) firstOf(ctx context.Context, child *process.Child) *cause {
-	var over <-chan time.Time
-	if t.Limits.Time > 0 {
-		limit := time.NewTimer(t.Limits.Time)
-		defer limit.Stop()
-		over = limit.C
+	var over <-chan struct{}
+	if t.Limits.Time > 0 { // a pause of the process or of the whole container does not count
+		watching, stop := context.WithCancel(context.Background())
+		defer stop()
+		over = child.Clock(watching, t.Limits.Time).After(watching, t.Limits.Time)
 	}
 	hung, found := t.watchHang(child)
 	defer func() { _ = hung.Stop(context.Background()) }()
