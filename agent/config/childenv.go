@@ -98,6 +98,7 @@ func settingsJSON(cfg *Config) string {
 	for _, nested := range []string{"training", "inference", "export", "max_training_time"} {
 		delete(settings, nested)
 	}
+	maps.DeleteFunc(settings, func(name string, _ json.RawMessage) bool { return cfg.LeftToModel(strings.ToUpper(name)) })
 	if _, ok := settings["config"]; !ok {
 		settings["config"] = json.RawMessage("{}")
 	}

@@ -56,7 +56,7 @@ func TestMinimalEnvironmentLoadsWithDefaults(t *testing.T) {
 		t.Fatal(problems)
 	}
 	tr := c.Job.Training
-	if c.Job.Type != contract.JobTraining || tr.BatchSize != 16 || tr.LearningRate != 0.001 || tr.ImageSize != 640 ||
+	if c.Job.Type != contract.JobTraining || tr.BatchSize != 16 || tr.LearningRate != 0 || tr.ImageSize != 0 ||
 		tr.CheckpointFrequency != 5 || tr.PrimaryMetric != "mAP50-95" || tr.PrimaryMetricMode != contract.MetricMax {
 		t.Errorf("defaults: %+v", tr)
 	}
@@ -291,10 +291,36 @@ func TestBytesUnderstandsUnits(t *testing.T) {
 	}
 }
 
+// What nobody set and the trainer knows better does not reach it; what somebody
+// set does.
+func TestWhatIsLeftToTheModelIsNotPassed(t *testing.T) {
+	inference := map[string]string{"JOB_TYPE": "inference", "INFERENCE_TYPE": "test_run", "CHECKPOINT_PATH": "s3://b/best.pt"}
+	for _, c := range []struct {
+		env    map[string]string
+		passed map[string]string
+	}{
+		{nil, map[string]string{"BATCH_SIZE": "16"}},
+		{map[string]string{"IMAGE_SIZE": "224", "LEARNING_RATE": "0.01"}, map[string]string{"BATCH_SIZE": "16", "IMAGE_SIZE": "224", "LEARNING_RATE": "0.01"}},
+		{inference, map[string]string{}},
+		{map[string]string{"JOB_TYPE": "inference", "INFERENCE_TYPE": "test_run", "CHECKPOINT_PATH": "s3://b/best.pt", "BATCH_SIZE": "4", "IOU_THRESHOLD": "0.5"}, map[string]string{"BATCH_SIZE": "4", "IOU_THRESHOLD": "0.5"}},
+	} {
+		loaded, _ := load(t, minimal, c.env)
+		values := loaded.Values()
+		for _, name := range []string{"BATCH_SIZE", "IMAGE_SIZE", "LEARNING_RATE", "INPUT_SIZE", "CONFIDENCE_THRESHOLD", "IOU_THRESHOLD"} {
+			if c.env["JOB_TYPE"] == "" && (name == "INPUT_SIZE" || strings.HasSuffix(name, "THRESHOLD")) {
+				continue // of no meaning in a training
+			}
+			if values[name] != c.passed[name] {
+				t.Errorf("%v: %s=%q, want %q", c.env, name, values[name], c.passed[name])
+			}
+		}
+	}
+}
+
 func TestValuesSpellEverySettingTheTrainerMayRead(t *testing.T) {
 	c, _ := load(t, minimal, map[string]string{"SPLIT_STRATEGY": `{"method":"auto","ratio":[0.7,0.3],"seed":1}`})
 	v := c.Values()
-	for name, want := range map[string]string{"EPOCHS": "3", "BATCH_SIZE": "16", "LEARNING_RATE": "0.001", "IMAGE_SIZE": "640", "SAVE_VISUALIZATIONS": "true", "PRIMARY_METRIC": "mAP50-95", "INPUT_SIZE": "[640,640]"} {
+	for name, want := range map[string]string{"EPOCHS": "3", "BATCH_SIZE": "16", "LEARNING_RATE": "", "IMAGE_SIZE": "", "SAVE_VISUALIZATIONS": "true", "PRIMARY_METRIC": "mAP50-95", "INPUT_SIZE": "[640,640]"} {
 		if v[name] != want {
 			t.Errorf("%s=%q, want %q", name, v[name], want)
 		}

@@ -41,8 +41,8 @@ type Environment struct {
 	// Training
 	Epochs              int      `envconfig:"EPOCHS" group:"training" need:"training" min:"1" example:"50" desc:"Number of epochs."`
 	BatchSize           int      `envconfig:"BATCH_SIZE" group:"training" default:"16" min:"1" example:"16" desc:"Images a step."`
-	LearningRate        float64  `envconfig:"LEARNING_RATE" group:"training" default:"0.001" min:">0" example:"0.001" desc:"Initial learning rate."`
-	ImageSize           int      `envconfig:"IMAGE_SIZE" group:"training" default:"640" min:"32" max:"16384" example:"640" desc:"Side of the training images, pixels."`
+	LearningRate        float64  `envconfig:"LEARNING_RATE" group:"training" min:">0" example:"0.001" desc:"Initial learning rate. When absent: by the model's family, 0.001 for detectors."`
+	ImageSize           int      `envconfig:"IMAGE_SIZE" group:"training" min:"32" max:"16384" example:"640" desc:"Side of the training images, pixels. When absent: the model's own, 640 for detectors."`
 	SplitStrategy       Strategy `envconfig:"SPLIT_STRATEGY" group:"training" expect:"a JSON object with a method of auto, use_dataset or custom" example:"{\"method\": \"auto\", \"ratio\": [0.8, 0.2], \"seed\": 42}" desc:"How images are assigned to train, val and test. When absent: the dataset's own split, else auto with 80 % and 20 %. See [datasets.md](datasets.md)."`
 	WeightURL           Secret   `envconfig:"PRETRAINED_WEIGHT_URL" group:"training" example:"https://bucket.example.com/yolo11n.pt?X-Amz-Signature=..." desc:"Presigned URL of the weights to start from."`
 	CheckpointFrequency int      `envconfig:"CHECKPOINT_FREQUENCY" group:"training" default:"5" min:"0" example:"5" desc:"Keep a checkpoint every so many epochs; 0 keeps only best and last."`

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 var groups = []struct{ name, title, intro string }{
@@ -96,11 +98,30 @@ func (c *Config) Values() map[string]string {
 		if v.group == "nodes" && c.Nodes == 1 {
 			continue
 		}
+		if c.LeftToModel(v.name) {
+			continue
+		}
 		if s := c.text(v); s != "" && !v.secret {
 			values[v.name] = s
 		}
 	}
 	return values
+}
+
+// LeftToModel reports whether nobody set a variable of which the trainer knows
+// better: what suits the model, or what the model was trained with (contract,
+// section 3). The child does not get it.
+func (c *Config) LeftToModel(name string) bool {
+	if c.set[name] {
+		return false
+	}
+	switch name {
+	case "IMAGE_SIZE", "LEARNING_RATE":
+		return true
+	case "BATCH_SIZE", "CONFIDENCE_THRESHOLD", "IOU_THRESHOLD", "INPUT_SIZE":
+		return c.Job.Type == contract.JobInference || c.Job.Type == contract.JobExport
+	}
+	return false
 }
 
 // SecretNames lists the variables that no child may see.

@@ -91,10 +91,10 @@ func (j *job) seen() (s seen) {
 
 func TestChildGetsItsSettingsAndNoCredential(t *testing.T) {
 	j := newJob(t, "dumps", "--job-id", "$(JOB_ID)", "--dataset-s3-uri", "$(DATASET_URI)", "$$(JOB_ID)", "$(NO_SUCH)")
-	j.with("AWS_SESSION_TOKEN_FILE", "", "OPENAI_API_KEY", "sk-user-secret", "AWS_PROFILE", "x", "MY_OWN", "kept", "NO_PROXY", "corp.example.com", "HTTP_PROXY", "http://127.0.0.1:1", "CONFIG_JSON", `{"mosaic":0.5}`).mustExit(0)
+	j.with("AWS_SESSION_TOKEN_FILE", "", "OPENAI_API_KEY", "sk-user-secret", "AWS_PROFILE", "x", "MY_OWN", "kept", "NO_PROXY", "corp.example.com", "HTTP_PROXY", "http://127.0.0.1:1", "IMAGE_SIZE", "224", "CONFIG_JSON", `{"mosaic":0.5}`).mustExit(0)
 	s := j.seen()
 	for name, want := range map[string]string{
-		"JOB_ID": j.id, "EPOCHS": "3", "BATCH_SIZE": "16", "LEARNING_RATE": "0.001", "IMAGE_SIZE": "640", "NUM_CLASSES": "2", "CLASS_NAMES": `["cat","dog"]`,
+		"JOB_ID": j.id, "EPOCHS": "3", "BATCH_SIZE": "16", "LEARNING_RATE": "", "IMAGE_SIZE": "224", "NUM_CLASSES": "2", "CLASS_NAMES": `["cat","dog"]`,
 		"DATASET_FORMAT": "yolo", "PYTHONUNBUFFERED": "1", "MY_OWN": "kept", "NO_PROXY": "corp.example.com,127.0.0.1,localhost", "OUTPUT_DIR": filepath.Join(j.workspace, "runs"),
 		"CHECKPOINT_DIR": filepath.Join(j.workspace, "runs", "checkpoints"), "DATASET_URI": "file://" + s.Env["DATASET_DIR"],
 	} {
@@ -141,7 +141,7 @@ func TestFailuresAreTold(t *testing.T) {
 		{"nan-loss", contract.CodeNaNLoss, 0, []string{"0.001"}},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
-			j := newJob(t, c.scenario).mustExit(c.code.ExitCode())
+			j := newJob(t, c.scenario).with("LEARNING_RATE", "0.001").mustExit(c.code.ExitCode())
 			d := j.done()
 			if d.Status != contract.StatusFailed || d.Error == nil || d.Error.Code != c.code {
 				t.Fatalf("done: %+v, error %+v", d, d.Error)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import images
 import models
+import preprocessing
 import torch
 from torch import nn
 from trainer_sdk import Job, JobError
@@ -16,13 +16,12 @@ from trainer_vision.classifier import Classifier
 class Logits(nn.Module):
     """A model of transformers as a function from images to logits."""
 
-    def __init__(self, model: nn.Module, interpolate: bool) -> None:
+    def __init__(self, model: nn.Module, size: int) -> None:
         super().__init__()
-        self.model, self.interpolate = model, interpolate
+        self.model, self.more = model, models.size_arguments(model, size)
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        more = {"interpolate_pos_encoding": True} if self.interpolate else {}
-        return self.model(pixel_values=pixel_values, **more).logits
+        return self.model(pixel_values=pixel_values, **self.more).logits
 
 
 def load(_job: Job, path: Path, image_size: int | None) -> Classifier:
@@ -32,6 +31,5 @@ def load(_job: Job, path: Path, image_size: int | None) -> Classifier:
     saved = json.loads((folder / "trainer.json").read_text(encoding="utf-8"))
     names, size = saved["class_names"], image_size or saved["image_size"]
     model = models.build(saved["task"], saved["model"], names, size, folder, saved["prompt"])
-    norm = images.norm_of(saved["model"], folder)
-    native = getattr(model.config, "vision_config", model.config).image_size
-    return Classifier(Logits(model, native != size).eval(), names, images.eval_transform(size, norm), size, norm[0], norm[1], saved["model"] or model.config.model_type)
+    how = preprocessing.of_model(saved["model"], folder, saved["image_size"]).at(size)
+    return Classifier(Logits(model, size).eval(), names, preprocessing.eval_transform(how), size, how.mean, how.std, saved["model"] or model.config.model_type)

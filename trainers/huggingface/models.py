@@ -6,9 +6,11 @@ tensors (.safetensors, .bin, .pt) for a model that is known by name.
 
 from __future__ import annotations
 
+import inspect
+import math
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import torch
 from clip import ZeroShotCLIP, byte_tokenizer
 from safetensors.torch import load_file
 from trainer_sdk import JobError
+from trainer_vision.weights import report_weights
 from transformers import AutoConfig, AutoModelForImageClassification, AutoTokenizer, CLIPConfig, PretrainedConfig, PreTrainedModel, ViTConfig
 
 
@@ -35,6 +38,8 @@ def _clip(patch: int, vision: dict[str, int] | None = None, text: dict[str, int]
 
 _TINY = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
 
+NATIVE_SIZE = 224  # pixels, of every model below
+
 # Name → configuration for an image size in pixels. The names are the hub's, without the owner.
 CONFIGS: dict[str, Callable[[int], PretrainedConfig]] = {
     "vit-tiny-patch16-224": _vit(192, 3),
@@ -52,30 +57,69 @@ CONFIGS: dict[str, Callable[[int], PretrainedConfig]] = {
 def build(task: str, name: str, names: Sequence[str], image_size: int, weights: Path | None, prompt: str = "{}") -> PreTrainedModel:
     """The model for the classes, in index order; with weights their tensors, else fresh ones."""
     folder = model_folder(weights) if weights else None
-    config = _config(name, image_size, folder)
+    config = read_config(name, image_size, folder, weights)
     if task == "zero_shot_classification":
         if config.model_type != "clip":
             raise JobError(f"zero_shot_classification needs a CLIP model; {name or folder} is a {config.model_type}. Use clip-vit-base-patch32")
         tokenizer = _tokenizer(folder, config)  # first: it may set the token ids that the model is built with
+        _name_classes(config, names)
         model = _load(ZeroShotCLIP, config, folder, weights)
         model.set_classes(names, prompt, tokenizer)
         return model
-    config.num_labels = len(names)
-    config.id2label, config.label2id = dict(enumerate(names)), {n: i for i, n in enumerate(names)}
+    _name_classes(config, names)
     return _load(AutoModelForImageClassification, config, folder, weights)
 
 
-def _config(name: str, image_size: int, folder: Path | None) -> PretrainedConfig:
+def _name_classes(config: PretrainedConfig, names: Sequence[str]) -> None:
+    config.num_labels = len(names)
+    config.id2label, config.label2id = dict(enumerate(names)), {n: i for i, n in enumerate(names)}
+
+
+def read_config(name: str, image_size: int, folder: Path | None = None, weights: Path | None = None) -> PretrainedConfig:
+    """The configuration of the weights' folder, else of the model's name: for the image size, or for that of a file of tensors."""
     if folder is not None:
         return AutoConfig.from_pretrained(folder)
     stem = name.rsplit("/", 1)[-1]
     if stem not in CONFIGS:
         raise JobError(f"MODEL_NAME {name!r} is not known without weights: use one of {', '.join(CONFIGS)}, or give PRETRAINED_WEIGHT_URL of a zip with config.json")
     config = CONFIGS[stem](image_size)
-    patch = getattr(config, "vision_config", config).patch_size
+    vision = getattr(config, "vision_config", config)
+    patch = vision.patch_size
+    if weights is not None:
+        vision.image_size = _side_of(_tensors(weights), patch)
     if image_size % patch:
         raise JobError(f"IMAGE_SIZE {image_size} is not a multiple of the model's patch of {patch}; use {max(image_size // patch, 1) * patch}")
     return config
+
+
+def _side_of(tensors: Mapping[str, torch.Tensor], patch: int) -> int:
+    """The side in pixels of the images that a position embedding is for: one row a patch, and one for the class."""
+    named = ("embeddings.position_embeddings", "vision_model.embeddings.position_embedding.weight")
+    rows = next((value.shape[-2] for name, value in tensors.items() if name.endswith(named)), None)
+    return NATIVE_SIZE if rows is None else math.isqrt(rows - 1) * patch
+
+
+def native_size(config: PretrainedConfig) -> int | None:
+    """The side that a model's weights were made for; None for one that takes any size and names none, as ResNet and SegFormer."""
+    size = getattr(getattr(config, "vision_config", config), "image_size", None)
+    return int(size[0]) if isinstance(size, list | tuple) else size
+
+
+def size_arguments(model: Any, image_size: int) -> dict[str, bool]:
+    """What forward wants for images of another size than the native one: some models resize their position embedding on request."""
+    native = native_size(model.config)
+    takes = "interpolate_pos_encoding" in inspect.signature(type(model).forward).parameters
+    return {"interpolate_pos_encoding": True} if takes and native not in {None, image_size} else {}
+
+
+def head_of(model: PreTrainedModel) -> list[str]:
+    """Prefixes of the tensors that turn features into classes: what lies outside of the model's backbone."""
+    if isinstance(model, ZeroShotCLIP):
+        return []
+    backbone, names = model.base_model_prefix + ".", list(model.state_dict())
+    if not any(name.startswith(backbone) for name in names):  # CLIP's image tower as a classifier
+        return ["classifier."]
+    return sorted({name.split(".")[0] + "." for name in names if not name.startswith(backbone)})
 
 
 def _load(cls: Any, config: PretrainedConfig, folder: Path | None, weights: Path | None) -> PreTrainedModel:
@@ -83,18 +127,17 @@ def _load(cls: Any, config: PretrainedConfig, folder: Path | None, weights: Path
     if weights is None:
         return build_empty(config)
     try:
+        how = {"config": config, "ignore_mismatched_sizes": True, "output_loading_info": True}
         if folder is not None:
-            model, report = cls.from_pretrained(folder, config=config, ignore_mismatched_sizes=True, output_loading_info=True)
+            model, report = cls.from_pretrained(folder, **how)
         else:
-            model, report = _empty_class(cls, config).from_pretrained(None, config=config, state_dict=_tensors(weights), ignore_mismatched_sizes=True, output_loading_info=True)
+            model, report = _empty_class(cls, config).from_pretrained(None, state_dict=_tensors(weights), **how)
     except JobError:
         raise
     except Exception as error:
         raise JobError(f"cannot load the weights {weights}: {error}") from error
-    total, missing = len(model.state_dict()), len(report["missing_keys"])
-    if missing > total // 2:
-        raise JobError(f"the weights {weights} lack {missing} of the model's {total} tensors; they belong to another model")
-    print(f"[trainer] weights: {total - missing} of {total} tensors from {weights.name}", flush=True)
+    fresh = {*report["missing_keys"], *(key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"])}
+    report_weights(model, weights, fresh & set(model.state_dict()), head_of(model), report["unexpected_keys"])
     return model
 
 
@@ -117,6 +160,20 @@ def _tokenizer(folder: Path | None, config: PretrainedConfig) -> Any:
     if folder is not None:
         raise JobError(f"{folder} has no tokenizer.json: a pretrained CLIP needs its own tokenizer")
     return byte_tokenizer(config)
+
+
+# Learning rates of AdamW, pretrained and from scratch.
+RATES = {"clip": (1e-5, 5e-4), "attention": (5e-5, 5e-4), "convolution": (1e-4, 1e-3)}
+SCALES = {"sgd": 50.0, "rmsprop": 0.5}  # of other optimizers, as a multiple
+
+
+def learning_rate(config: PretrainedConfig, task: str, pretrained: bool, options: Mapping[str, Any]) -> float:
+    """A rate that suits the model's family; a head alone takes ten times as much."""
+    vision = getattr(config, "vision_config", config)
+    attention = any(hasattr(vision, name) for name in ("num_attention_heads", "num_heads", "encoder_num_heads"))
+    family = "clip" if task == "zero_shot_classification" else "attention" if attention else "convolution"
+    rate = RATES[family][0 if pretrained else 1] * SCALES.get(options["optim"], 1.0) * (10 if options["freeze_backbone"] else 1)
+    return float(f"{rate:.2g}")
 
 
 def model_folder(weights: Path) -> Path | None:

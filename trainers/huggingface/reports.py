@@ -6,6 +6,7 @@ import math
 import time
 from typing import Any
 
+from clip import ZeroShotCLIP
 from trainer_sdk import Job, JobError, Platform
 from trainer_vision.metrics import ClassifierResults
 from trainer_vision.processes import agree
@@ -13,7 +14,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 
 class JobCallback(TrainerCallback):
-    """Reports every epoch; on a stop it saves a checkpoint in the middle of the epoch, which Trainer can resume."""
+    """Reports every epoch; a stop ends the epoch under way, and the checkpoint of the one before stays the newest."""
 
     def __init__(self, job: Job, platform: Platform, patience: int) -> None:
         self.job, self.platform, self.patience = job, platform, patience
@@ -34,13 +35,18 @@ class JobCallback(TrainerCallback):
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._evaluation_started = time.monotonic()
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any) -> None:
+        if isinstance(model, ZeroShotCLIP):
+            model.clamp_scale()
         if agree(self.platform.stop_requested, args.device):
-            control.should_training_stop = control.should_save = self.cut = True
+            # No checkpoint in the middle of an epoch: the random numbers of its other half could not be had again.
+            # The resume trains the whole epoch from the checkpoint of the one before.
+            control.should_training_stop = True
+            self.cut = state.global_step % max(round(state.max_steps / args.num_train_epochs), 1) != 0
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._evaluation_started = time.monotonic()
-        if self.cut:  # the checkpoint of the step is saved; the epoch is not complete
+        if self.cut:  # the epoch is not complete
             control.should_log = control.should_evaluate = control.should_save = False
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: dict[str, float], **_: Any) -> None:
@@ -73,10 +79,10 @@ class JobCallback(TrainerCallback):
 
 
 def _metrics(log: dict[str, float], evaluated: dict[str, float]) -> dict[str, float]:
-    """The metrics of an epoch from Trainer's two log entries: eval_loss becomes val_loss, its timings go."""
+    """The metrics of an epoch from Trainer's two log entries. Its eval_loss, which is smoothed as the training's, and its timings go."""
     found = {key: value for key, value in log.items() if key in {"loss", "learning_rate", "grad_norm"}}
-    timings = ("eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "eval_model_preparation_time")
+    own = ("eval_loss", "eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "eval_model_preparation_time")
     for key, value in evaluated.items():
-        if key.startswith("eval_") and key not in timings:
-            found["val_loss" if key == "eval_loss" else key.removeprefix("eval_")] = value
+        if key.startswith("eval_") and key not in own:
+            found[key.removeprefix("eval_")] = value
     return found

@@ -6,6 +6,7 @@ own Trainer. The job comes from the environment (contract §3) or from the comma
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Mapping
@@ -13,15 +14,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import images
 import models
 import numpy as np
 import offline  # noqa: F401  before transformers
+import preprocessing
 import torch
-from clip import ZeroShotCLIP
+from clip import ZeroShotCLIP, templates
 from config_schema import schema
 from reports import JobCallback
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run, write_json
+from trainer_vision.choices import choose, warn_of_rate
 from trainer_vision.folders import SplitImages
 from trainer_vision.metrics import ClassifierResults
 from trainer_vision.processes import PROCESSES, gpu_count, torch_device
@@ -33,14 +35,14 @@ TASKS = ["image_classification", "zero_shot_classification"]
 def main(job: Job, platform: Platform) -> None:
     job.check_task(TASKS)
     options = check_options(job.options, schema())
-    if "{}" not in options["prompt"]:
-        raise JobError(f"option 'prompt' is {options['prompt']!r}, expected a text with {{}} in the place of the class name")
+    templates(options["prompt"])  # says what is wrong with it
     torch_device(job.device)  # refuses a GPU that is not there
     set_seed(options["seed"])
     started = time.monotonic()
+    job = with_defaults(job, platform, options)
     trainer, callback = build_trainer(job, platform, options)
     if job.task == "zero_shot_classification" and not job.resume_checkpoint:
-        report_zero_shot(trainer, callback, platform)
+        report_zero_shot(trainer, callback, platform, options["prompt"])
     trainer.train(resume_from_checkpoint=str(job.resume_checkpoint) if job.resume_checkpoint else None)
     if callback.cut or (platform.stop_requested and callback.epoch < job.epochs):
         platform.event("training_stopped", f"Stopped after epoch {callback.epoch} of {job.epochs}", {"epoch": callback.epoch})
@@ -50,36 +52,54 @@ def main(job: Job, platform: Platform) -> None:
     platform.done({**callback.final_metrics(), "total_time_seconds": round(time.monotonic() - started, 3)}, checkpoint_path=best_path)
 
 
+def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
+    """The job with an image size and a learning rate that suit the model, where nobody set them."""
+    if job.resume_checkpoint and (job.resume_checkpoint / "trainer.json").is_file():  # as they were when it was saved
+        saved = json.loads((job.resume_checkpoint / "trainer.json").read_text(encoding="utf-8"))
+        job = job.choose(**{name: saved[name] for name in ("image_size", "learning_rate", "batch_size") if name in saved})
+    weights = job.pretrained_weights
+    if options["freeze_backbone"] and not weights and not job.resume_checkpoint:
+        raise JobError("option 'freeze_backbone' (the preset easy) trains only the classifier on top of random features: give pretrained weights, or set freeze_backbone to false")
+    folder = models.model_folder(weights) if weights else None
+    config = models.read_config(job.model, models.NATIVE_SIZE, folder)
+    rate = models.learning_rate(config, job.task, weights is not None, options)
+    size = preprocessing.of_model(job.model, folder, models.native_size(config) or models.NATIVE_SIZE).size
+    job = choose(job, platform, job.model or config.model_type, image_size=size, learning_rate=rate)
+    warn_of_rate(job, platform, rate)
+    return job
+
+
 def build_trainer(job: Job, platform: Platform, options: dict[str, Any]) -> tuple[Trainer, JobCallback]:
     train, val = SplitImages(job, "train"), SplitImages(job, "val")
+    train.check_several_classes("train")
     names = [c.name for c in train.classes]
     weights = job.pretrained_weights
     folder = models.model_folder(weights) if weights else None
     model = models.build(job.task, job.model, names, job.image_size, weights, options["prompt"])
     if options["freeze_backbone"]:
         freeze_backbone(model)
-    norm = images.norm_of(job.model, folder)
-    train.transform, val.transform = images.train_transform(job.image_size, norm, options), images.eval_transform(job.image_size, norm)
-    native = getattr(model.config, "vision_config", model.config).image_size
+    how = preprocessing.of_model(job.model, folder, models.native_size(model.config) or job.image_size).at(job.image_size)
+    train.transform, val.transform = preprocessing.train_transform(how, options), preprocessing.eval_transform(how)
+    more = models.size_arguments(model, job.image_size)
     callback = JobCallback(job, platform, options["patience"])
 
     def collate(batch: list[tuple[torch.Tensor, int, str]]) -> dict[str, Any]:
-        inputs: dict[str, Any] = {"pixel_values": torch.stack([image for image, _, _ in batch]), "labels": torch.tensor([label for _, label, _ in batch])}
-        return inputs if native == job.image_size else {**inputs, "interpolate_pos_encoding": True}
+        return {"pixel_values": torch.stack([image for image, _, _ in batch]), "labels": torch.tensor([label for _, label, _ in batch]), **more}
 
     def compute_metrics(predicted: EvalPrediction) -> dict[str, float]:
         logits = torch.from_numpy(np.asarray(predicted.predictions)).float()
         files = [str(Path(path).relative_to(val.root)) for path, _ in val.samples]
-        callback.results = ClassifierResults(names, files, np.asarray(predicted.label_ids), logits.softmax(1).numpy().astype(float))
-        return callback.results.metrics()
+        labels = np.asarray(predicted.label_ids)
+        callback.results = ClassifierResults(names, files, labels, logits.softmax(1).numpy().astype(float))
+        return {**callback.results.metrics(), "val_loss": torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels)).item()}
 
     trainer = JobTrainer(
         model=model, args=training_arguments(job, options), train_dataset=train, eval_dataset=val,
         data_collator=collate, compute_metrics=compute_metrics, callbacks=[callback],
     )
     trainer.extra_files = {
-        "preprocessor_config.json": images.describe(job.image_size, norm),
-        "trainer.json": {"task": job.task, "model": job.model, "class_names": names, "prompt": options["prompt"], "image_size": job.image_size},
+        "preprocessor_config.json": how.describe(),
+        "trainer.json": {"task": job.task, "model": job.model, "class_names": names, "prompt": options["prompt"], "image_size": job.image_size, "learning_rate": job.learning_rate, "batch_size": job.batch_size},
     }
     return trainer, callback
 
@@ -103,6 +123,10 @@ class JobTrainer(Trainer):
         if isinstance(target, ZeroShotCLIP):
             target.refresh_classes()  # with the text tower of the checkpoint
 
+    def get_decay_parameter_names(self, model: torch.nn.Module) -> list[str]:
+        """Without CLIP's temperature, which is no weight."""
+        return [name for name in super().get_decay_parameter_names(model) if not name.endswith("logit_scale")]
+
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
         folder = Path(output_dir or self.args.output_dir)
@@ -121,31 +145,31 @@ def training_arguments(job: Job, options: dict[str, Any]) -> TrainingArguments:
         per_device_train_batch_size=max(job.batch_size // PROCESSES, 1),
         per_device_eval_batch_size=max(job.batch_size // PROCESSES, 1),
         learning_rate=job.learning_rate,
-        optim=options["optim"], weight_decay=options["weight_decay"], adam_beta1=options["adam_beta1"], max_grad_norm=options["max_grad_norm"],
+        optim=options["optim"], optim_args=f"momentum={options['momentum']}" if options["optim"] in {"sgd", "rmsprop"} else None, weight_decay=options["weight_decay"], adam_beta1=options["adam_beta1"], max_grad_norm=options["max_grad_norm"],
         gradient_accumulation_steps=options["gradient_accumulation_steps"], lr_scheduler_type=options["lr_scheduler_type"],
         warmup_steps=options["warmup_ratio"],  # below 1 it is a share of the training
         label_smoothing_factor=options["label_smoothing_factor"], activation_checkpointing=options["activation_checkpointing"],
         seed=options["seed"], bf16=bf16, fp16=half and not bf16, use_cpu=not job.device.startswith("cuda"), ddp_backend="gloo" if PROCESSES > 1 and not job.device.startswith("cuda") else None,
         dataloader_num_workers=job.workers, dataloader_pin_memory=job.device.startswith("cuda"), ddp_find_unused_parameters=PROCESSES > 1,
         eval_strategy="epoch", save_strategy="epoch", logging_strategy="epoch", logging_nan_inf_filter=False, save_total_limit=3,
-        metric_for_best_model=f"eval_{job.primary_metric.removeprefix('val_')}", greater_is_better=job.primary_metric_mode != "min",
+        metric_for_best_model=f"eval_{job.primary_metric}", greater_is_better=job.primary_metric_mode != "min",
         remove_unused_columns=False, label_names=["labels"], report_to="none", disable_tqdm=True,
     )
 
 
 def freeze_backbone(model: torch.nn.Module) -> None:
     """Train only what turns features into classes."""
-    heads = ("classifier.", "visual_projection.", "logit_scale")
+    heads = ("visual_projection.", "logit_scale") if isinstance(model, ZeroShotCLIP) else tuple(models.head_of(model))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith(heads))
 
 
-def report_zero_shot(trainer: Trainer, callback: JobCallback, platform: Platform) -> None:
+def report_zero_shot(trainer: Trainer, callback: JobCallback, platform: Platform, prompt: str) -> None:
     """Tell how well the text alone classifies, before the image tower is tuned."""
     callback.quiet = True
-    metrics = {k.removeprefix("eval_"): v for k, v in trainer.evaluate().items()}
+    metrics = {k.removeprefix("eval_"): v for k, v in trainer.evaluate().items() if k != "eval_loss"}
     callback.quiet = False
-    platform.event("zero_shot_evaluated", f"Zero-shot accuracy before training: {metrics['accuracy']:.4f}", {"metrics": metrics})
+    platform.event("zero_shot_evaluated", f"Zero-shot accuracy before training: {metrics['accuracy']:.4f}", {"metrics": metrics, "prompts": templates(prompt)})
 
 
 if __name__ == "__main__":

@@ -7,12 +7,26 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fixtures
 from process import TRAINERS, TrainerTest, environment, started
 from relay import Relay
+
+
+def assert_presets_learn(test: TrainerTest, folder: str, root: Path, **job: object) -> None:
+    """Every preset, and the moving average where there is one, trains a classifier three epochs and is far better than chance."""
+    data = fixtures.write_imagefolder(root / "presets", train=60, val=15)
+    schema = json.loads(subprocess.run([sys.executable, str(TRAINERS / folder / "config_schema.py")], capture_output=True, text=True, check=True).stdout)
+    options = list(schema["presets"].values()) + [{"model_ema": True}] * any(f["name"] == "model_ema" for f in schema["fields"])
+    settings = {"TASK_TYPE": "image_classification", "DATASET_DIR": data, "EPOCHS": 3, "BATCH_SIZE": 6, "NUM_WORKERS": 0, **job}
+    command = [sys.executable, str(Path(__file__).with_name("probe_presets.py")), folder, json.dumps({k: str(v) for k, v in settings.items()}), json.dumps(options)]
+    found = subprocess.run(command, capture_output=True, text=True, env=environment(None, package=TRAINERS / folder))
+    test.assertEqual(found.returncode, 0, found.stderr[-3000:])
+    for preset, accuracy in zip(options, json.loads(found.stdout.splitlines()[-1]), strict=True):
+        test.assertGreater(accuracy, 0.6, preset)  # chance is 0.33
 
 
 class ClassifierTest(TrainerTest):
@@ -81,6 +95,16 @@ class ClassifierTest(TrainerTest):
         completed = len(relay.of("heartbeat"))
         self.assertEqual(relay.of("event")[-1]["data"], {"epoch": completed})
         return completed
+
+    def assert_a_cut_epoch_leaves_no_trace(self, newest: Callable[[Path], Path]) -> None:
+        """SIGTERM in the middle of an epoch, then a resume: every epoch is that of the uninterrupted training."""
+        whole = self.train("uncut", EPOCHS=3, CHECKPOINT_FREQUENCY=0)
+        train = str(TRAINERS / self.script("train"))
+        run = self.trainer("tests/cut.py", train, **self.job("cut", EPOCHS=3, CHECKPOINT_FREQUENCY=0, CUT_AT=24 + 12))
+        self.assertEqual(run.code, 143, run.output[-3000:])
+        self.assertEqual((run.epochs(), run.relay.of("event")[-1]["data"]), ([1], {"epoch": 1}))
+        rest = self.train("rest", EPOCHS=3, CHECKPOINT_FREQUENCY=0, RESUME_CHECKPOINT=newest(self.root / "cut/checkpoints"))
+        self.assertEqual([b["metrics"] for b in rest.relay.of("heartbeat")], [b["metrics"] for b in whole.relay.of("heartbeat")[1:]])
 
     def assert_two_processes_report_once(self) -> None:
         run = self.train("two", EPOCHS=2, PET_NPROC_PER_NODE=2, OMP_NUM_THREADS=1)

@@ -68,17 +68,17 @@ def write_yolo(root: Path, task: str, train: int = 24, val: int = 8, backgrounds
     return root
 
 
-def write_imagefolder(root: Path, train: int = 24, val: int = 9) -> Path:
+def write_imagefolder(root: Path, train: int = 24, val: int = 9, classes: int = 3) -> Path:
     """An ImageFolder dataset whose folders are not the true names: the names come from classes.json."""
     rng = np.random.default_rng(7)
     for split, count in (("train", train), ("val", val)):
         for i in range(count):
-            shape = SHAPES[i % len(SHAPES)]
-            folder = root / split / f"{i % len(SHAPES)}-{shape}"
+            shape = SHAPES[i % classes]
+            folder = root / split / f"{i % classes}-{shape}"
             folder.mkdir(parents=True, exist_ok=True)
             _image(rng, shape)[0].save(folder / f"{i:03}.png")
-    classes = [{"index": i, "id": i + 10, "name": f"a {name}", "folder": f"{i}-{name}"} for i, name in enumerate(SHAPES)]
-    _write_classes(root, "image_classification", "imagefolder", classes)
+    entries = [{"index": i, "id": i + 10, "name": f"a {name}", "folder": f"{i}-{name}"} for i, name in enumerate(SHAPES[:classes])]
+    _write_classes(root, "image_classification", "imagefolder", entries)
     return root
 
 

@@ -60,7 +60,9 @@ torch.set_num_threads(1)
 data = sys.argv[1]
 plain = fingerprint(data, {})
 assert fingerprint(data, {}) == plain, "two equal trainings differ"
-same = [f["name"] for f in FIELDS if f["name"] not in {"amp", "activation_checkpointing"} and f["name"] != "prompt" and fingerprint(data, {f["name"]: VALUES.get(f["name"], changed(f))}) == plain]
+same = [f["name"] for f in FIELDS if f["name"] not in {"amp", "activation_checkpointing", "momentum"} and f["name"] != "prompt" and fingerprint(data, {f["name"]: VALUES.get(f["name"], changed(f))}) == plain]
+if fingerprint(data, {"optim": "sgd", "momentum": 0.5}) == fingerprint(data, {"optim": "sgd"}):
+    same.append("momentum")
 clip = {"TASK_TYPE": "zero_shot_classification", "MODEL_NAME": "clip-vit-tiny-patch16"}
 if fingerprint(data, {"prompt": "a drawing of a {}"}, **clip) == fingerprint(data, {}, **clip):
     same.append("prompt")

@@ -24,8 +24,9 @@ CONTEXT: dict[str, dict[str, Any]] = {
     "decay_epochs": {"sched": "step"},
     "decay_rate": {"sched": "step", "decay_epochs": 1},
     "warmup_epochs": {"sched": "cosine"},
+    "poly_power": {"sched": "poly"},
 }
-VALUES = {"decay_epochs": 1, "clip_grad": 0.01, "momentum": 0.5, "layer_decay": 0.5, "model_ema_decay": 0.5, "patience": 1, "min_lr": 0.0009, "warmup_epochs": 2.0}
+VALUES = {"decay_epochs": 1, "clip_grad": 0.01, "momentum": 0.5, "layer_decay": 0.5, "model_ema_decay": 0.5, "patience": 1, "min_lr": 0.0009, "warmup_epochs": 0.5, "grad_accum_steps": 2}
 
 
 def fingerprint(dataset: str, options: dict[str, Any], **env: str) -> str:
@@ -43,12 +44,14 @@ def fingerprint(dataset: str, options: dict[str, Any], **env: str) -> str:
     return digest.hexdigest()
 
 
-def amp_on_gpu(value: bool) -> bool:
-    """Whether a training on a GPU would use mixed precision; there is none here, so only the decision is asked for."""
-    with mock.patch.object(torch.amp, "GradScaler"):
-        training = mock.Mock(spec=train.Training)
-        training.options, training.device = {"amp": value}, torch.device("cuda")
-        return train.Training.uses_amp(training)
+def amp_on_gpu(options: dict[str, Any]) -> list[str]:
+    """What a training on a GPU would use; there is none here, so only the decision is asked for."""
+    training = mock.Mock(spec=train.Training)
+    training.options, training.device = check_options(options, schema()), torch.device("cuda")
+    training.amp = train.Training.uses_amp(training)
+    with mock.patch.object(torch, "autocast") as autocast:
+        train.Training.autocast(training)
+    return [str(autocast.call_args.kwargs["dtype"]), str(autocast.call_args.kwargs["enabled"])]
 
 
 torch.set_num_threads(1)
@@ -58,7 +61,7 @@ plain = {json.dumps(c): fingerprint(data, c) for c in [{}, *CONTEXT.values()]}
 assert fingerprint(data, {}) == plain["{}"], "two equal trainings differ"
 for field in FIELDS:
     name = field["name"]
-    if name == "amp":
+    if name in {"amp", "amp_dtype"}:
         continue
     context = CONTEXT.get(name, {})
     if fingerprint(data, {**context, name: VALUES.get(name, changed(field))}) == plain[json.dumps(context)]:
@@ -72,4 +75,4 @@ if (loaders.train_loader.num_workers, loaders.val_loader.num_workers) != (3, 3):
     same.append("NUM_WORKERS")
 for preset in PRESETS.values():
     check_options(preset, schema())
-print(json.dumps({"same": same, "amp": [amp_on_gpu(True), amp_on_gpu(False)]}))
+print(json.dumps({"same": same, "amp": [amp_on_gpu({}), amp_on_gpu({"amp": False, "amp_dtype": "bfloat16"})]}))

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import unittest
 from pathlib import Path
 from typing import Any
 
-from classifiers import ClassifierTest
+from classifiers import ClassifierTest, assert_presets_learn
+from process import TRAINERS, environment
 
 
 def step(folder: Path, number: int) -> Path:
     return folder / f"checkpoints/checkpoint-{3 * number}"  # three batches an epoch
+
+
+def newest(folder: Path) -> Path:
+    """The last checkpoint of a training."""
+    return max(folder.iterdir(), key=lambda path: int(path.name.rsplit("-", 1)[1]))
 
 
 class ImageClassification(ClassifierTest):
@@ -38,13 +46,42 @@ class ImageClassification(ClassifierTest):
     def job(self, out: str, **more: object) -> dict[str, object]:
         return super().job(out, **{"LEARNING_RATE": 0.001, **more})
 
-    def test_a_stop_saves_in_the_middle_of_the_epoch(self) -> None:
-        completed = self.stop("stop")
-        newest = max((self.root / "stop/checkpoints").iterdir(), key=lambda p: int(p.name.rsplit("-", 1)[1]))
-        state = json.loads((newest / "trainer_state.json").read_text())
-        self.assertGreaterEqual(state["epoch"], completed)
-        run = self.train("continued", EPOCHS=completed + 1, RESUME_CHECKPOINT=newest)
-        self.assertEqual(run.epochs(), [completed + 1])
+    def test_a_cut_epoch_leaves_no_trace(self) -> None:
+        self.assert_a_cut_epoch_leaves_no_trace(newest)
+
+    def test_every_preset_learns(self) -> None:
+        self.train("base", EPOCHS=4)
+        assert_presets_learn(self, "huggingface", self.root, MODEL_NAME=self.model, IMAGE_SIZE=32, LEARNING_RATE=0.001, PRETRAINED_WEIGHTS=newest(self.root / "base/checkpoints"))
+
+    def test_what_is_not_set_is_chosen_for_the_model(self) -> None:
+        code = (
+            "import offline, json, train; from config_schema import schema; from trainer_sdk import Job, Platform, check_options\n"
+            "def chosen(model, weights=None, **options):\n"
+            "    job = Job.load((), {'TASK_TYPE': 'image_classification', 'MODEL_NAME': model, **({'PRETRAINED_WEIGHTS': weights} if weights else {})})\n"
+            "    job = train.with_defaults(job, Platform(job, rank=1), check_options(options, schema())); return [job.image_size, job.learning_rate]\n"
+            "import sys; print(json.dumps([chosen('vit-base-patch16-224'), chosen('clip-vit-base-patch32'), chosen('', sys.argv[1]), chosen('', sys.argv[1], freeze_backbone=True)]))"
+        )
+        folder = self.foreign("ResNet", "{'size': {'shortest_edge': 64}, 'crop_pct': 0.875, 'image_mean': [0.5] * 3, 'image_std': [0.2] * 3, 'resample': 3}")
+        found = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, env=environment(None, package=TRAINERS / "huggingface"))
+        self.assertEqual(found.returncode, 0, found.stderr[-2000:])
+        self.assertEqual(json.loads(found.stdout.splitlines()[-1]), [[224, 0.0005], [224, 0.0005], [64, 0.0001], [64, 0.001]])
+
+    def foreign(self, kind: str, processor: str = "None") -> Path:
+        """A folder with tiny fresh weights of another kind of model, as save_pretrained writes it."""
+        small = {"ResNet": "embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type='basic'", "Segformer": "depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 16, 16], decoder_hidden_size=16, num_attention_heads=[1, 1, 1, 1]"}
+        code = (
+            f"import json, sys, pathlib; from transformers import {kind}Config as C, {kind}ForImageClassification as M\n"
+            f"M(C({small[kind]}, num_labels=5)).save_pretrained(sys.argv[1]); p = {processor}\n"
+            "p and pathlib.Path(sys.argv[1], 'preprocessor_config.json').write_text(json.dumps(p))"
+        )
+        subprocess.run([sys.executable, "-c", code, str(self.root / kind)], check=True, capture_output=True, env=environment(None))
+        return self.root / kind
+
+    def test_models_without_an_image_size_train(self) -> None:
+        for kind in ("ResNet", "Segformer"):
+            with self.subTest(kind):
+                run = self.train(kind + "-out", EPOCHS=1, MODEL_NAME="", IMAGE_SIZE=64, PRETRAINED_WEIGHTS=self.foreign(kind), CONFIG_JSON='{"config": {"optim": "sgd"}}')
+                self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from \w+; fresh: classifier[.a-z0-9]+bias, classifier[.a-z0-9]+weight")
 
     def test_two_processes_report_once(self) -> None:
         self.assert_two_processes_report_once()
@@ -59,6 +96,7 @@ class ImageClassification(ClassifierTest):
             ("unknown option 'promt' (did you mean 'prompt'?). Valid options: activation_checkpointing, adam_beta1,", {"CONFIG_JSON": '{"config": {"promt": "{}"}}'}),
             ("val: the folders give the class order ['1-square', '2-triangle', 'z-circle']", {"DATASET_DIR": renamed}),
             ("torch sees no GPU", {"DEVICE": "cuda"}),
+            ("trains only the classifier on top of random features", {"CONFIG_JSON": '{"config": {"freeze_backbone": true}}'}),
             ("MODEL_NAME 'vit-huge' is not known without weights", {"MODEL_NAME": "vit-huge"}),
             ("IMAGE_SIZE 33 is not a multiple of the model's patch of 16; use 32", {"IMAGE_SIZE": 33}),
             ("zero_shot_classification needs a CLIP model", {"TASK_TYPE": "zero_shot_classification"}),
@@ -80,9 +118,13 @@ class ZeroShot(ClassifierTest):
         self.assert_learns(whole, "whole", epochs=3)
         self.assert_resumes_exactly(step(self.root / "whole", 2), whole, completed=2)
         best = self.root / "whole" / whole.done["checkpoint_path"]
+        code = "import sys; from transformers import AutoModel, AutoConfig; c = AutoConfig.from_pretrained(sys.argv[1]); print(type(AutoModel.from_pretrained(sys.argv[1])).__name__, c.id2label[0], c.architectures)"
+        found = subprocess.run([sys.executable, "-c", code, str(best)], capture_output=True, text=True, check=True, env=environment(None)).stdout
+        self.assertEqual(found, "CLIPModel a circle ['CLIPModel']\n")
         self.assertLessEqual({"config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json"}, {p.name for p in best.iterdir()})
         self.assert_predicts_and_exports(best, whole.done["final_metrics"]["accuracy"])
-        run = self.train("tuned", EPOCHS=1, PRETRAINED_WEIGHTS=best, CONFIG_JSON='{"config": {"freeze_backbone": true}}')
+        run = self.train("tuned", EPOCHS=1, PRETRAINED_WEIGHTS=best, CONFIG_JSON=json.dumps({"config": {"freeze_backbone": True, "prompt": "a photo of a {} | a drawing of a {}"}}))
+        self.assertEqual(run.relay.calls[0].body["data"]["prompts"], ["a photo of a {}", "a drawing of a {}"])
         self.assertGreater(run.relay.calls[0].body["data"]["metrics"]["accuracy"], 0.8)  # the text tower came with the weights
 
 

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import unittest
 
-from classifiers import ClassifierTest
-from process import environment
+import fixtures
+from classifiers import ClassifierTest, assert_presets_learn
+from process import TRAINERS, environment
 
 
 class Timm(ClassifierTest):
@@ -36,6 +37,50 @@ class Timm(ClassifierTest):
         run = self.train("fine", EPOCHS=1, PRETRAINED_WEIGHTS=best, NUM_WORKERS=2, CONFIG_JSON='{"config": {"freeze_backbone": true, "model_ema": true}}')
         self.assertRegex(run.output, r"weights: (\d+) of \1 tensors from best.pt")
 
+    def test_a_cut_epoch_leaves_no_trace(self) -> None:
+        self.assert_a_cut_epoch_leaves_no_trace(lambda folder: folder / "last.pt")
+
+    def test_every_preset_learns(self) -> None:
+        assert_presets_learn(self, "timm", self.root, MODEL_NAME="test_resnet", IMAGE_SIZE=64, LEARNING_RATE=0.003)
+
+    def test_every_policy_of_augmentation_takes_10000_images(self) -> None:
+        code = (
+            "import random, numpy as np, augmentation as a, config_schema as c; from PIL import Image; from trainer_sdk import check_options\n"
+            "config = {'input_size': (3, 16, 16), 'interpolation': 'bilinear', 'mean': (0.5,) * 3, 'std': (0.5,) * 3}\n"
+            "image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8)); random.seed(0)\n"
+            "for policy in next(f for f in c.FIELDS if f['name'] == 'auto_augment')['options']:\n"
+            "    transform = a.train_transform(config, check_options({'auto_augment': policy}, c.schema()))\n"
+            "    [transform(image) for _ in range(10000)]\n"
+        )
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(None, package=TRAINERS / "timm"))
+        self.assertEqual(found.returncode, 0, found.stderr[-2000:])
+
+    def test_weights_of_another_size_are_resized(self) -> None:
+        vit = {"MODEL_NAME": "test_vit", "IMAGE_SIZE": 32, "EPOCHS": 1}
+        self.train("vit", **vit)
+        best = self.root / "vit/checkpoints/best.pt"
+        run = self.train("larger", **{**vit, "IMAGE_SIZE": 64, "PRETRAINED_WEIGHTS": best})
+        self.assertRegex(run.output, r"weights: (\d+) of \1 tensors from best.pt\n")
+        other = fixtures.write_imagefolder(self.root / "two", classes=2)
+        run = self.train("two", **{**vit, "DATASET_DIR": other, "PRETRAINED_WEIGHTS": best})
+        self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from best.pt; fresh: head.bias, head.weight\n")
+        self.fail_with("tensors are not in them (", "timm/train.py", **self.job("other", PRETRAINED_WEIGHTS=best))
+
+    def test_best_holds_no_optimizer_and_last_does(self) -> None:
+        self.train("kept", EPOCHS=1)
+        probe = "import sys, torch; print(*['optimizer' in torch.load(path, weights_only=True) for path in sys.argv[1:]])"
+        paths = [str(self.root / "kept/checkpoints" / name) for name in ("best.pt", "last.pt")]
+        self.assertEqual(subprocess.run([sys.executable, "-c", probe, *paths], capture_output=True, text=True, check=True, env=environment(None)).stdout, "False True\n")
+
+    def test_what_is_not_set_is_chosen_for_the_model(self) -> None:
+        run = self.succeed("timm/train.py", **{k: v for k, v in self.job("chosen", EPOCHS=1, MODEL_NAME="test_vit").items() if k not in {"IMAGE_SIZE", "LEARNING_RATE"}})
+        self.assertEqual(run.relay.of("event")[0]["data"], {"image_size": 160, "learning_rate": 0.0005})
+        self.assertIn("not set, chosen for test_vit: IMAGE_SIZE=160, LEARNING_RATE=0.0005", run.output)
+        self.assertEqual(run.relay.of("heartbeat")[0]["metrics"]["learning_rate"] <= 0.0005, True)
+        probe = "import sys, torch; c = torch.load(sys.argv[1], weights_only=True); print(c['image_size'], c['learning_rate'])"
+        found = subprocess.run([sys.executable, "-c", probe, str(self.root / "chosen/checkpoints/last.pt")], capture_output=True, text=True, check=True, env=environment(None))
+        self.assertEqual(found.stdout, "160 0.0005\n")
+
     def test_a_stop_keeps_what_was_learnt(self) -> None:
         completed = self.stop("stop")
         self.assertEqual(self.read(self.root / "stop/checkpoints/last.pt")["epoch"], completed)
@@ -44,19 +89,22 @@ class Timm(ClassifierTest):
         self.assert_two_processes_report_once()
 
     def test_every_field_of_the_schema_changes_the_training(self) -> None:
-        self.assertEqual(self.assert_schema_is_honoured("probe_timm.py")["amp"], [True, False])
+        self.assertEqual(self.assert_schema_is_honoured("probe_timm.py")["amp"], [["torch.float16", "True"], ["torch.bfloat16", "False"]])
 
     def test_what_is_refused_says_what_to_do(self) -> None:
         broken = shutil.copytree(self.data, self.root / "broken")
         (broken / "train/0-circle/000.png").write_bytes(b"not an image")
         renamed = shutil.copytree(self.data, self.root / "renamed")
         (renamed / "val/0-circle").rename(renamed / "val/z-circle")
+        one = fixtures.write_imagefolder(self.root / "one", classes=1)
         for message, change in (
             ("is not a model of timm; near it: resnet18", {"MODEL_NAME": "resnet_18"}),
             ("train/0-circle/000.png cannot be read", {"DATASET_DIR": broken}),
             ("val: the folders give the class order ['1-square', '2-triangle', 'z-circle']", {"DATASET_DIR": renamed}),
             ("unknown option 'mixupp' (did you mean 'mixup'?). Valid options: amp, auto_augment, clip_grad,", {"CONFIG_JSON": '{"config": {"mixupp": 0.2}}'}),
             ("torch sees no GPU", {"DEVICE": "cuda"}),
+            ("set BATCH_SIZE to 2 or more", {"BATCH_SIZE": 1, "IMAGE_SIZE": 32}),
+            ("train: all 24 images are of the class 'a circle'", {"DATASET_DIR": one}),
             ("BATCH_SIZE 7 must be even", {"BATCH_SIZE": 7, "CONFIG_JSON": '{"mixup": 0.2}'}),
         ):
             with self.subTest(message):

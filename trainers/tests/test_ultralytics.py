@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import fixtures
+from classifiers import assert_presets_learn
 from process import GUARD, TRAINERS, TrainerTest, environment, started
 from relay import Relay
 
@@ -105,9 +106,7 @@ class Ultralytics(TrainerTest):
         self.assertEqual(run.relay.of("validation")[1]["primary_metric_name"], "mAP50-95(M)")
 
     def test_pose_from_pretrained_weights(self) -> None:
-        weights = self.root / "pose.pt"
-        make = "import sys, offline; from ultralytics import YOLO; YOLO('yolo11n-pose.yaml').save(sys.argv[1])"
-        subprocess.run([sys.executable, "-c", make, str(weights)], check=True, capture_output=True, env=environment(None, package=TRAINERS / "ultralytics"))
+        weights = self.weights("yolo11n-pose")
         run = self.succeed(TRAIN, **self.job("pose_estimation", "pose", EPOCHS=1, PRETRAINED_WEIGHTS=weights))
         self.assertRegex(run.output, r"Transferred \d\d\d/\d\d\d items from pretrained weights")
         self.assertLessEqual({"pose_loss", "kobj_loss", "mAP50-95(P)", "recall(P)"}, set(run.relay.of("heartbeat")[0]["metrics"]))
@@ -123,6 +122,49 @@ class Ultralytics(TrainerTest):
         images = json.loads((self.root / "classify" / body["image_results_path"]).read_text())["images"]
         self.assertEqual([i["ground_truth"]["class_id"] for i in images], [0] * 3 + [1] * 3 + [2] * 3)
         self.assertAlmostEqual(sum(i["correct"] for i in images) / 9, body["primary_metric_value"], 4)
+
+    def test_every_preset_learns(self) -> None:
+        base = {"EPOCHS": 10, "IMAGE_SIZE": 64, "LEARNING_RATE": 0.003, "CONFIG_JSON": '{"config": {"nbs": 8, "warmup_epochs": 1.0}}'}
+        self.succeed(TRAIN, **self.job("image_classification", "base", **base))  # from nothing, three epochs are too few
+        best = self.root / "base/checkpoints/best.pt"
+        assert_presets_learn(self, "ultralytics", self.root, MODEL_NAME="yolo11n-cls", IMAGE_SIZE=64, LEARNING_RATE=0.001, PRETRAINED_WEIGHTS=best)
+
+    def test_a_cut_epoch_leaves_no_trace(self) -> None:
+        """SIGTERM in the middle of an epoch, then a resume: every epoch is that of the uninterrupted training, gradients that are accumulated included."""
+        options = {"EPOCHS": 3, "NUM_WORKERS": 2, "CONFIG_JSON": json.dumps({"config": {"nbs": 16, "warmup_epochs": 2.0, "close_mosaic": 1}})}
+        whole = self.succeed(TRAIN, **self.job("object_detection", "uncut", **options))
+        run = self.trainer("tests/cut.py", str(TRAINERS / TRAIN), **self.job("object_detection", "cut", CUT_AT=5, **options))
+        self.assertEqual(run.code, 143, run.output[-3000:])
+        self.assertEqual((run.epochs(), run.relay.of("event")[-1]["data"]), ([1], {"epoch": 1}))
+        self.assertEqual(self.epoch_of(self.root / "cut/checkpoints/last.pt"), (0, True))
+        rest = self.succeed(TRAIN, **self.job("object_detection", "rest", RESUME_CHECKPOINT=self.root / "cut/checkpoints/last.pt", **options))
+        self.assertEqual([b["metrics"] for b in rest.relay.of("heartbeat")], [b["metrics"] for b in whole.relay.of("heartbeat")[1:]])
+
+    def test_weights_of_another_model_are_named(self) -> None:
+        weights = self.weights("yolo11n")
+        two = fixtures.write_yolo(self.root / "two", "object_detection")
+        run = self.succeed(TRAIN, **{**self.job("object_detection", "fits", EPOCHS=1, PRETRAINED_WEIGHTS=weights), "DATASET_DIR": two})
+        self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from yolo11n.pt; fresh: model.23.cv3.0.2.bias, ")
+        self.fail_with("do not fit the model: ", TRAIN, **self.job("image_classification", "not", EPOCHS=1, PRETRAINED_WEIGHTS=weights))
+
+    def weights(self, model: str) -> Path:
+        """Fresh weights of a model as Ultralytics saves them, for its own 80 classes."""
+        path = self.root / f"{model}.pt"
+        make = f"import sys, offline; from ultralytics import YOLO; YOLO('{model}.yaml').save(sys.argv[1])"
+        subprocess.run([sys.executable, "-c", make, str(path)], check=True, capture_output=True, env=environment(None, package=TRAINERS / "ultralytics"))
+        return path
+
+    def test_what_is_not_set_is_chosen_for_the_model(self) -> None:
+        code = (
+            "import offline, json, train; from config_schema import schema; from trainer_sdk import Job, Platform, check_options\n"
+            "def chosen(task, model, **options):\n"
+            "    job = Job.load((), {'TASK_TYPE': task, 'MODEL_NAME': model}); options = check_options(options, schema())\n"
+            "    o = train.build_overrides(train.with_defaults(job, Platform(job, rank=1), options), options); return [o['imgsz'], o['lr0'], o['warmup_bias_lr']]\n"
+            "print(json.dumps([chosen('object_detection', 'yolo11n'), chosen('image_classification', 'yolo11n-cls', optimizer='SGD')]))"
+        )
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
+        self.assertEqual(found.returncode, 0, found.stderr[-2000:])
+        self.assertEqual(json.loads(found.stdout.splitlines()[-1]), [[640, 0.001, 0.0], [224, 0.01, 0.0]])
 
     # --- stop, resume, several processes -----------------------------------------------------------
 

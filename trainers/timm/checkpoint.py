@@ -1,7 +1,8 @@
-"""Checkpoints of the timm trainer: everything a resume needs, in the layout that timm itself loads.
+"""Checkpoints of the timm trainer, in the layout that timm itself loads.
 
 A file appears at once and complete (written beside, renamed), so whoever watches the folder never
-sees a part. Only tensors and plain values are stored: it loads with weights_only.
+sees a part. Only tensors and plain values are stored: it loads with weights_only. last.pt and epoch-N.pt
+hold everything a resume needs, best.pt the weights and what describes them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from timm.scheduler.scheduler import Scheduler
 from timm.utils import ModelEmaV3
 from torch import nn
 from trainer_sdk import JobError
+
+FOR_A_RESUME = ("optimizer", "schedule", "scaler")
 
 
 def save(state: dict[str, Any], target: Path, *also: Path) -> None:
@@ -34,6 +37,11 @@ def save(state: dict[str, Any], target: Path, *also: Path) -> None:
     partial.replace(target)
 
 
+def weights_only(state: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint without what only a resume needs: of AdamW that is two thirds of the file."""
+    return {key: value for key, value in state.items() if key not in FOR_A_RESUME}
+
+
 def load(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -44,25 +52,29 @@ def load(path: Path) -> dict[str, Any]:
     return state
 
 
-def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Scheduler | None, average: ModelEmaV3 | None, scaler: torch.amp.GradScaler, **more: Any) -> dict[str, Any]:
+def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Scheduler, average: ModelEmaV3 | None, scaler: torch.amp.GradScaler, **more: Any) -> dict[str, Any]:
     return {
         "state_dict": model.state_dict(),
         "state_dict_ema": average.module.state_dict() if average else None,
         "optimizer": optimizer.state_dict(),
-        "schedule": schedule.state_dict() if schedule else None,
+        "schedule": schedule.state_dict(),
         "scaler": scaler.state_dict(),
         **more,
     }
 
 
-def restore(state: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Scheduler | None, average: ModelEmaV3 | None, scaler: torch.amp.GradScaler) -> None:
+def restore(state: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Scheduler, average: ModelEmaV3 | None, scaler: torch.amp.GradScaler) -> None:
     try:
         model.load_state_dict(state["state_dict"])
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:
+            optimizer.load_state_dict(state["optimizer"])
     except (RuntimeError, ValueError) as error:
         raise JobError(f"the checkpoint does not fit the job's model and optimizer: {error}") from error
-    if schedule and state["schedule"]:
-        schedule.load_state_dict(state["schedule"])
     if average and state["state_dict_ema"]:
         average.module.load_state_dict(state["state_dict_ema"])
+    if "optimizer" not in state:
+        print("[trainer] the checkpoint holds no optimizer, as best.pt does not: the optimizer starts fresh", flush=True)
+        return
+    if state["schedule"]:
+        schedule.load_state_dict(state["schedule"])
     scaler.load_state_dict(state["scaler"])

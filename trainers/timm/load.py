@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import augmentation
 import checkpoint
-import recipe
-from trainer_sdk import Job
+from config_schema import schema
+from model import build_model
+from trainer_sdk import Job, check_options
 from trainer_vision.classifier import Classifier
 
 
@@ -14,7 +16,7 @@ def load(_job: Job, path: Path, image_size: int | None) -> Classifier:
     state = checkpoint.load(path)
     size = image_size or state["image_size"]
     names = state["class_names"]
-    model = recipe.build_model(state["arch"], len(names), size, state["options"])
-    model.load_state_dict(state["state_dict_ema"] or state["state_dict"])
-    config = recipe.data_config(model, size)
-    return Classifier(model.eval(), names, recipe.eval_transform(config), size, config["mean"], config["std"], state["arch"])
+    options = {**check_options({}, schema()), **state["options"]}  # of an older version an option may be missing
+    model = build_model(state["arch"], len(names), size, options, path)
+    config = augmentation.data_config(model, size)
+    return Classifier(model.eval(), names, augmentation.eval_transform(config), size, config["mean"], config["std"], state["arch"])

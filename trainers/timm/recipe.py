@@ -1,4 +1,4 @@
-"""What a job trains with: model, transforms, loss, optimizer and schedule, all from timm.
+"""What a job trains with besides model and transforms: loss, optimizer, schedule, average; all from timm.
 
 Each function reads the options it names and nothing else, so that a test can show that every option
 of the schema changes what is built.
@@ -6,16 +6,12 @@ of the schema changes what is built.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import copy
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import timm
 import torch
-from timm.data import Mixup, create_transform, resolve_data_config
-from timm.loss import LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
-from timm.models import load_state_dict
+from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
 from timm.scheduler.scheduler import Scheduler
@@ -25,75 +21,27 @@ from trainer_sdk import Job, JobError
 
 Options = Mapping[str, Any]
 
-
-def build_model(name: str, classes: int, image_size: int, options: Options) -> nn.Module:
-    """The model with fresh weights and no network access."""
-    if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), 5)
-        raise JobError(f"MODEL_NAME {name!r} is not a model of timm" + (f"; near it: {', '.join(near)}" if near else ""))
-    pretrained = timm.get_pretrained_cfg(name)
-    arguments: dict[str, Any] = {"num_classes": classes, "drop_rate": options["drop"]}
-    if options["drop_path"]:
-        arguments["drop_path_rate"] = options["drop_path"]
-    if pretrained is not None and pretrained.fixed_input_size:
-        arguments["img_size"] = image_size
-    try:
-        model = timm.create_model(name, pretrained=False, **arguments)
-    except (AssertionError, ValueError, TypeError, RuntimeError) as error:
-        raise JobError(f"cannot build {name} for {image_size} px with {arguments}: {error}") from error
-    if options["freeze_backbone"]:
-        model.requires_grad_(False)
-        model.get_classifier().requires_grad_(True)
-    return model
+LONGEST_WARMUP = 1 / 3  # of the training
+SCHEDULES = {"none": "constant"}  # timm's "none" forgets layer_decay, its "constant" does not
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Start from a checkpoint of the same model; a classifier of another size starts fresh."""
-    try:
-        weights = load_state_dict(str(path))
-    except Exception as error:
-        raise JobError(f"cannot read the weights {path}: {error}") from error
-    own = model.state_dict()
-    fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
-    if len(fitting) < len(own) // 2:
-        raise JobError(f"the weights {path} fit {len(fitting)} of the model's {len(own)} tensors; they belong to another model")
-    model.load_state_dict(fitting, strict=False)
-    print(f"[trainer] weights: {len(fitting)} of {len(own)} tensors from {path.name}", flush=True)
-
-
-def data_config(model: nn.Module, image_size: int) -> dict[str, Any]:
-    """Input size, mean, std, crop and interpolation that the model was designed for."""
-    return resolve_data_config({"input_size": (3, image_size, image_size)}, model=model)
-
-
-def train_transform(config: Mapping[str, Any], options: Options) -> Callable[[Any], torch.Tensor]:
-    policy = options["auto_augment"]
-    return create_transform(
-        config["input_size"], is_training=True, scale=(max(options["crop_scale_min"], 0.01), 1.0), hflip=options["hflip"], vflip=options["vflip"],
-        color_jitter=options["color_jitter"], auto_augment=None if policy == "none" else policy,
-        interpolation=config["interpolation"], mean=config["mean"], std=config["std"], re_prob=options["reprob"], re_mode="pixel",
-    )
-
-
-def eval_transform(config: Mapping[str, Any]) -> Callable[[Any], torch.Tensor]:
-    return create_transform(
-        config["input_size"], is_training=False, interpolation=config["interpolation"], mean=config["mean"], std=config["std"],
-        crop_pct=config["crop_pct"], crop_mode=config["crop_mode"],
-    )
-
-
-def build_mixup(classes: int, batch_size: int, options: Options) -> Mixup | None:
-    if not (options["mixup"] or options["cutmix"]):
-        return None
-    if batch_size % 2:
-        raise JobError(f"mixup and cutmix pair the images of a batch: BATCH_SIZE {batch_size} must be even")
-    return Mixup(mixup_alpha=options["mixup"], cutmix_alpha=options["cutmix"], label_smoothing=options["smoothing"], num_classes=classes)
-
-
-def build_loss(mixed: bool, options: Options) -> nn.Module:
+def build_loss(mixed: bool, counts: Sequence[int], options: Options) -> nn.Module:
+    """The loss; `counts` are the training images of every class."""
+    weights = balanced_weights(counts) if options["class_weights"] == "balanced" else None
+    smoothing = 0.0 if mixed else options["smoothing"]  # mixup has smoothed the labels
+    if options["loss"] == "bce":
+        return BinaryCrossEntropy(smoothing=smoothing, weight=weights, sum_classes=True)
+    if weights is not None:
+        return nn.CrossEntropyLoss(weight=weights, label_smoothing=smoothing)
     if mixed:
-        return SoftTargetCrossEntropy()  # mixup has smoothed the labels
-    return LabelSmoothingCrossEntropy(options["smoothing"]) if options["smoothing"] else nn.CrossEntropyLoss()
+        return SoftTargetCrossEntropy()
+    return LabelSmoothingCrossEntropy(smoothing) if smoothing else nn.CrossEntropyLoss()
+
+
+def balanced_weights(counts: Sequence[int]) -> torch.Tensor:
+    """Weights with which every class counts the same; their mean over the images is 1. A class without images has none."""
+    seen = torch.tensor(counts, dtype=torch.float)
+    return torch.where(seen > 0, seen.sum() / (seen > 0).sum() / seen.clamp(min=1), torch.zeros_like(seen))
 
 
 def build_optimizer(model: nn.Module, learning_rate: float, options: Options) -> torch.optim.Optimizer:
@@ -105,18 +53,28 @@ def build_optimizer(model: nn.Module, learning_rate: float, options: Options) ->
     )
 
 
-def build_schedule(optimizer: torch.optim.Optimizer, job: Job, updates: int, options: Options) -> Scheduler | None:
-    """The schedule, stepped at every update (a plateau at every epoch); updates is their number in an epoch."""
-    if options["sched"] == "none":
-        return None
+def build_schedule(optimizer: torch.optim.Optimizer, job: Job, updates: int, options: Options) -> Scheduler:
+    """The schedule, stepped at every batch (a plateau at every epoch); updates is their number in an epoch."""
+    name = SCHEDULES.get(options["sched"], options["sched"])
     schedule, _ = create_scheduler_v2(
-        optimizer, sched=options["sched"], num_epochs=job.epochs, warmup_epochs=min(options["warmup_epochs"], max(job.epochs - 1, 0)),
+        optimizer, sched=name, num_epochs=job.epochs, warmup_epochs=min(options["warmup_epochs"], job.epochs * LONGEST_WARMUP),
         warmup_lr=job.learning_rate / 100, min_lr=min(options["min_lr"], job.learning_rate), decay_epochs=options["decay_epochs"],
-        patience_epochs=options["decay_epochs"], decay_rate=options["decay_rate"], plateau_mode=job.primary_metric_mode,
-        step_on_epochs=options["sched"] == "plateau", updates_per_epoch=updates,
+        patience_epochs=options["decay_epochs"], decay_rate=options["poly_power"] if name == "poly" else options["decay_rate"],
+        plateau_mode=job.primary_metric_mode, step_on_epochs=name == "plateau", updates_per_epoch=updates,
     )
     return schedule
 
 
 def build_average(model: nn.Module, options: Options) -> ModelEmaV3 | None:
+    """The moving average; it is warmed up by the number of updates, which update() must be given."""
     return ModelEmaV3(model, decay=options["model_ema_decay"], use_warmup=True) if options["model_ema"] else None
+
+
+def check_first_batch(model: nn.Module, batch_size: int, image_size: int) -> None:
+    """What the first batch would fail with, before it is read: the model without memory, on images without pixels."""
+    ghost = copy.deepcopy(model).to("meta").train()
+    try:
+        ghost(torch.zeros(batch_size, 3, image_size, image_size, device="meta"))
+    except (ValueError, RuntimeError, AssertionError) as error:
+        advice = "set BATCH_SIZE to 2 or more, or a larger IMAGE_SIZE" if "more than 1 value per channel" in str(error) else "set another IMAGE_SIZE"
+        raise JobError(f"the model cannot train on batches of {batch_size} images of {image_size} px: {error}. {advice}") from error

@@ -6,6 +6,7 @@ Every epoch is seeded by its number, so a resumed training on one device equals 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 import sys
@@ -13,14 +14,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+import augmentation
 import checkpoint
+import defaults
 import numpy as np
 import recipe
 import torch
 from config_schema import schema
+from loading import loader
+from model import build_model, check_name, keep_frozen_norms
 from torch import nn
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DistributedSampler
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
+from trainer_vision.choices import choose, warn_of_rate
 from trainer_vision.folders import SplitImages
 from trainer_vision.metrics import ClassifierResults, results
 from trainer_vision.processes import PROCESSES, RANK, agree, gather, gpu_count, torch_device
@@ -28,13 +34,26 @@ from trainer_vision.processes import PROCESSES, RANK, agree, gather, gpu_count, 
 
 def main(job: Job, platform: Platform) -> None:
     job.check_task(["image_classification"])
-    training = Training(job, platform, check_options(job.options, schema()))
+    options = check_options(job.options, schema())
+    training = Training(with_defaults(job, platform, options), platform, options)
     training.run()
     if training.interrupted:
         platform.event("training_stopped", f"Stopped after epoch {training.epoch} of {job.epochs}", {"epoch": training.epoch})
     else:
         best = job.checkpoint_dir / "best.pt"
         platform.done(training.final_metrics(), checkpoint_path=str(best.relative_to(job.output_dir)) if best.is_relative_to(job.output_dir) else None)
+
+
+def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
+    """The job with an image size and a learning rate that suit the model, where nobody set them."""
+    check_name(job.model)
+    if job.resume_checkpoint:  # as they were when it was saved
+        state = checkpoint.load(job.resume_checkpoint)
+        job = job.choose(**{name: state[name] for name in ("image_size", "learning_rate", "batch_size") if name in state})
+    rate = defaults.learning_rate(job.model, job.pretrained_weights is not None, options)
+    job = choose(job, platform, job.model, image_size=defaults.image_size(job.model), learning_rate=rate)
+    warn_of_rate(job, platform, rate)
+    return job
 
 
 class Training:
@@ -53,45 +72,37 @@ class Training:
         self._build()
         if job.resume_checkpoint:
             self._resume(job.resume_checkpoint)
-        elif job.pretrained_weights:
-            recipe.load_weights(self.model, job.pretrained_weights)
-            if self.average:
-                self.average.set(self.model)
         parallel = PROCESSES > 1
         self.parallel: nn.Module = nn.parallel.DistributedDataParallel(self.model, device_ids=[self.device.index] if self.device.type == "cuda" else None) if parallel else self.model
 
     def _build(self) -> None:
         job, options = self.job, self.options
         train, val = SplitImages(job, "train"), SplitImages(job, "val")
+        train.check_several_classes("train")
         self.names = names = [c.name for c in train.classes]
-        self.model = recipe.build_model(job.model, len(names), job.image_size, options).to(self.device)
-        config = recipe.data_config(self.model, job.image_size)
-        train.transform, val.transform = recipe.train_transform(config, options), recipe.eval_transform(config)
-        self.mixup = recipe.build_mixup(len(names), job.batch_size, options)
-        self.loss = recipe.build_loss(self.mixup is not None, options).to(self.device)
+        weights = None if job.resume_checkpoint else job.pretrained_weights
+        self.model = build_model(job.model, len(names), job.image_size, options, weights)
+        recipe.check_first_batch(self.model, max(min(job.batch_size // PROCESSES, len(train)), 1), job.image_size)
+        self.layout = torch.channels_last if options["channels_last"] else torch.contiguous_format
+        self.model.to(self.device, memory_format=self.layout)
+        config = augmentation.data_config(self.model, job.image_size)
+        train.transform, val.transform = augmentation.train_transform(config, options), augmentation.eval_transform(config)
+        self.mixup = augmentation.build_mixup(len(names), job.batch_size, options)
+        self.loss = recipe.build_loss(self.mixup is not None, train.counts(), options).to(self.device)
         self.generator = torch.Generator()
-        self.train_loader, self.val_loader = self._loader(train, training=True), self._loader(val, training=False)
+        self.train_loader = loader(job, train, options, self.generator, mixed=self.mixup is not None)
+        self.val_loader = loader(job, val, options)
         self.optimizer = recipe.build_optimizer(self.model, job.learning_rate, options)
         self.schedule = recipe.build_schedule(self.optimizer, job, len(self.train_loader), options)
         self.average = recipe.build_average(self.model, options)
         self.amp = self.uses_amp()
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp)
-
-    def _loader(self, images: SplitImages, training: bool) -> DataLoader[Any]:
-        batch = max(self.job.batch_size // PROCESSES, 1)
-        sampler = DistributedSampler(images, shuffle=training, seed=self.options["seed"]) if PROCESSES > 1 else None
-        count = len(sampler) if sampler is not None else len(images)
-        # A batch norm cannot train on a single image, and mixup needs pairs.
-        drop_last = training and count > batch and (count % batch == 1 or (self.mixup is not None and count % batch % 2 == 1))
-        if training and self.mixup is not None and count <= batch and count % 2:
-            raise JobError(f"mixup and cutmix need an even number of images in a batch; train has {count} for a batch of {batch}")
-        return DataLoader(
-            images, batch_size=batch, shuffle=training and sampler is None, sampler=sampler, num_workers=self.job.workers,
-            pin_memory=self.device.type == "cuda", drop_last=drop_last, generator=self.generator if training else None, worker_init_fn=seed_worker,
-        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp and options["amp_dtype"] == "float16")
 
     def uses_amp(self) -> bool:
         return self.options["amp"] and self.device.type == "cuda"
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=getattr(torch, self.options["amp_dtype"]), enabled=self.amp)
 
     # --- the loop --------------------------------------------------------------------------------
 
@@ -103,8 +114,7 @@ class Training:
                 self.train_loader.sampler.set_epoch(self.epoch)
             loss = self._train_epoch()
             if self.interrupted:
-                self._save("last.pt")  # as not yet done: the resume trains this epoch again
-                return
+                return  # last.pt stays as the epoch before left it: the resume trains this one again, from the same start
             started = time.monotonic()
             validated, val_loss = self._validate()
             self.epoch += 1
@@ -116,34 +126,42 @@ class Training:
 
     def _train_epoch(self) -> float:
         self.parallel.train()
-        updates = self.epoch * len(self.train_loader)
+        if self.options["freeze_backbone"]:
+            keep_frozen_norms(self.model)
+        batches, accumulate = len(self.train_loader), self.options["grad_accum_steps"]
         total, seen = 0.0, 0
         for step, (images, labels, _) in enumerate(self.train_loader):
-            images, labels = images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
-            if self.schedule and self.options["sched"] != "plateau":
-                self.schedule.step_update(updates + step)
+            images = images.to(self.device, non_blocking=True, memory_format=self.layout)
+            labels = labels.to(self.device, non_blocking=True)
+            if self.options["sched"] != "plateau":
+                self.schedule.step_update(self.epoch * batches + step)
             targets = labels
             if self.mixup:
                 images, targets = self.mixup(images, labels)
-            with torch.autocast(self.device.type, enabled=self.amp):
-                loss = self.loss(self.parallel(images), targets)
-            self._update(loss)
+            last = step + 1 == batches or (step + 1) % accumulate == 0
+            share = min(accumulate, batches - step // accumulate * accumulate)  # batches of this update
+            with contextlib.nullcontext() if last or PROCESSES == 1 else self.parallel.no_sync():  # type: ignore[operator]
+                with self.autocast():
+                    loss = self.loss(self.parallel(images), targets)
+                self.scaler.scale(loss / share).backward()
+            if last:
+                self._update(1 + self.epoch * math.ceil(batches / accumulate) + step // accumulate)
             total, seen = total + loss.item() * len(images), seen + len(images)
-            if agree(self.platform.stop_requested, self.device):
+            if agree(self.platform.stop_requested, self.device) and step + 1 < batches:
                 self.interrupted = True
                 break
         return total / max(seen, 1)
 
-    def _update(self, loss: torch.Tensor) -> None:
-        self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()
+    def _update(self, number: int) -> None:
+        """The update of the weights with this number, counted from 1 over the whole training."""
         if self.options["clip_grad"]:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.options["clip_grad"])
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self.optimizer.zero_grad()
         if self.average:
-            self.average.update(self.model)
+            self.average.update(self.model, step=number)
 
     @torch.inference_mode()
     def _validate(self) -> tuple[ClassifierResults, float]:
@@ -152,8 +170,8 @@ class Training:
         rows: dict[str, tuple[int, list[float]]] = {}
         losses: dict[str, float] = {}
         for images, labels, files in self.val_loader:
-            with torch.autocast(self.device.type, enabled=self.amp):
-                output = model(images.to(self.device, non_blocking=True)).float()
+            with self.autocast():
+                output = model(images.to(self.device, non_blocking=True, memory_format=self.layout)).float()
             each = nn.functional.cross_entropy(output, labels.to(self.device), reduction="none").tolist()
             rows.update(zip(files, zip(labels.tolist(), output.softmax(1).tolist(), strict=True), strict=True))
             losses.update(zip(files, each, strict=True))
@@ -167,13 +185,10 @@ class Training:
     def _epoch_completed(self, metrics: dict[str, float], validated: ClassifierResults, seconds: float) -> None:
         if self.job.primary_metric not in metrics:
             raise JobError(f"PRIMARY_METRIC {self.job.primary_metric!r} is not measured here; there are {', '.join(sorted(metrics))}")
-        if self.schedule and self.options["sched"] == "plateau":
+        if self.options["sched"] == "plateau":
             self.schedule.step(self.epoch, metrics[self.job.primary_metric])
         self.history.append({"epoch": self.epoch, **metrics})
-        frequency = self.job.checkpoint_frequency
-        names = ["best.pt"] if self._best()["epoch"] == self.epoch else []
-        names += [f"epoch-{self.epoch}.pt"] if frequency and self.epoch % frequency == 0 else []
-        self._save("last.pt", *names)
+        self._save()
         self.platform.heartbeat(self.epoch, metrics)
         images = self.platform.write_image_results(self.epoch, validated.images())
         own = {k: v for k, v in metrics.items() if k not in {"loss", "learning_rate"}}
@@ -192,15 +207,19 @@ class Training:
         best = self._best() if self.history else {"epoch": 0}
         return {**{k: v for k, v in best.items() if k != "epoch"}, "best_epoch": best["epoch"], "epochs": self.epoch, "total_time_seconds": round(time.monotonic() - self.started, 3)}
 
-    def _save(self, *names: str) -> None:
+    def _save(self) -> None:
+        """Write last.pt, epoch-N.pt where it is due, and best.pt without what only a resume needs."""
         if RANK != 0:
             return
+        job = self.job
         state = checkpoint.snapshot(
             self.model, self.optimizer, self.schedule, self.average, self.scaler, epoch=self.epoch, history=self.history,
-            arch=self.job.model, class_names=self.names, image_size=self.job.image_size, options=self.options,
+            arch=job.model, class_names=self.names, image_size=job.image_size, learning_rate=job.learning_rate, batch_size=job.batch_size, options=self.options,
         )
-        first, *others = (self.job.checkpoint_dir / name for name in names)
-        checkpoint.save(state, first, *others)
+        due = job.checkpoint_frequency and self.epoch % job.checkpoint_frequency == 0
+        checkpoint.save(state, job.checkpoint_dir / "last.pt", *([job.checkpoint_dir / f"epoch-{self.epoch}.pt"] if due else []))
+        if self._best()["epoch"] == self.epoch:
+            checkpoint.save(checkpoint.weights_only(state), job.checkpoint_dir / "best.pt")
 
     def _resume(self, path: Path) -> None:
         state = checkpoint.load(path)
@@ -215,13 +234,6 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-
-
-def seed_worker(_worker: int) -> None:
-    """Seed numpy and random of a data loader's worker from torch's seed, which differs by worker and epoch."""
-    seed = torch.initial_seed() % 2**32
-    random.seed(seed)
-    np.random.seed(seed)
 
 
 if __name__ == "__main__":

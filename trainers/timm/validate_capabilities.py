@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import recipe
 import torch
 from config_schema import schema
+from model import build_model
 from torch import nn
 from trainer_sdk import check_options
 from trainer_vision.capabilities import main
@@ -17,7 +17,7 @@ SIZE = 224
 
 def build(name: str, _task: str) -> tuple[nn.Module, tuple[int, ...]]:
     with torch.device("meta"):
-        model = recipe.build_model(name, CLASSES, SIZE, check_options({}, schema()))
+        model = build_model(name, CLASSES, SIZE, check_options({}, schema()))
     return model.eval(), (1, 3, SIZE, SIZE)
 
 

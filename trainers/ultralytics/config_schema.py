@@ -33,13 +33,13 @@ def _flag(name: str, default: bool, group: str, text: str, advanced: bool = True
 
 
 FIELDS: list[dict[str, Any]] = [
-    # "auto" is left out: it ignores LEARNING_RATE without a word.
-    _select("optimizer", "AdamW", ["SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSProp", "MuSGD"], OPTIMIZER, "optimizer; LEARNING_RATE is its initial rate", False),
+    _select("optimizer", "AdamW", ["auto", "SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSProp", "MuSGD"], OPTIMIZER, "optimizer; LEARNING_RATE is its initial rate, but for auto, with which Ultralytics chooses both", False),
     _number("float", "lrf", 0.01, 0.0, 1.0, 0.001, OPTIMIZER, "final learning rate as a fraction of the initial one"),
     _flag("cos_lr", False, OPTIMIZER, "cosine schedule in place of the linear one", False),
     _number("float", "momentum", 0.937, 0.0, 0.999, 0.001, OPTIMIZER, "momentum of SGD, beta1 of Adam"),
     _number("float", "weight_decay", 0.0005, 0.0, 0.1, 0.0001, OPTIMIZER, "L2 regularisation"),
     _number("float", "warmup_epochs", 3.0, 0.0, 20.0, 0.5, OPTIMIZER, "epochs in which the learning rate rises"),
+    _number("float", "warmup_bias_lr", 0.0, 0.0, 0.2, 0.01, OPTIMIZER, "learning rate from which biases start in the warm-up; Ultralytics' 0.1 is for SGD"),
     _number("int", "nbs", 64, 1, 1024, 1, OPTIMIZER, "nominal batch size: gradients are accumulated up to it"),
     _number("int", "patience", 100, 0, 10000, 1, TRAINING, "stop after this many epochs without a better primary metric; 0 = never", False),
     _number("int", "seed", 42, 0, 2**31 - 1, 1, TRAINING, "random seed"),
@@ -72,7 +72,7 @@ FIELDS: list[dict[str, Any]] = [
 PRESETS: dict[str, dict[str, Any]] = {
     "easy": {"optimizer": "AdamW", "mosaic": 1.0, "patience": 50},
     "medium": {"optimizer": "AdamW", "cos_lr": True, "mosaic": 1.0, "mixup": 0.1, "patience": 50},
-    "advanced": {"optimizer": "SGD", "cos_lr": True, "mosaic": 1.0, "mixup": 0.15, "copy_paste": 0.1, "degrees": 5.0, "patience": 100},
+    "advanced": {"optimizer": "SGD", "warmup_bias_lr": 0.1, "cos_lr": True, "mosaic": 1.0, "mixup": 0.15, "copy_paste": 0.1, "degrees": 5.0, "patience": 100},
 }
 
 

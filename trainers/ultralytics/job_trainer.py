@@ -16,9 +16,11 @@ from typing import Any
 
 import torch
 from dataset_check import check_folders, check_labels, check_names
+from exact import ExactEpochs, rewrite
 from results import BoxRecorder, ClassRecorder, NamedSamples, per_class_metrics, platform_metrics, pr_curves
 from trainer_sdk import Job, JobError, Platform
 from trainer_vision.processes import agree
+from trainer_vision.weights import report_weights
 from ultralytics.models.yolo.classify import ClassificationTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.models.yolo.pose import PoseTrainer
@@ -35,7 +37,7 @@ _TRAINERS = {
 }
 
 
-class JobTrainerMixin:
+class JobTrainerMixin(ExactEpochs):
     """Stands before one of Ultralytics' trainers in the method resolution order."""
 
     def __init__(self, job: Job, platform: Platform, overrides: dict[str, Any]) -> None:
@@ -54,9 +56,9 @@ class JobTrainerMixin:
         self.save_period = -1  # save_model does it, on epochs counted from 1
         if self.resume:
             self._restore_history(Path(overrides["resume"]))
-        self.add_callback("on_train_epoch_start", lambda _: setattr(self, "_started_at", time.monotonic()))
+        self.add_callback("on_train_epoch_start", lambda _: self.start_epoch_afresh())
         self.add_callback("on_train_batch_end", lambda _: self._stop_within_epoch())
-        self.add_callback("on_train_epoch_end", lambda _: setattr(self, "_pending", self.epoch))
+        self.add_callback("on_train_epoch_end", lambda _: self._training_of_epoch_ended())
         self.add_callback("on_fit_epoch_end", lambda _: self._epoch_completed())
 
     # --- the dataset -------------------------------------------------------------------------
@@ -80,6 +82,16 @@ class JobTrainerMixin:
         super().set_model_attributes()
         if self.args.task == "classify" and (classes := self.job.classes()):
             self.model.names = {c.index: c.name for c in classes}  # not the folders' names
+
+    def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
+        """Ultralytics takes from the weights what fits and says a number; here every tensor that stays fresh is named."""
+        model = super().get_model(cfg, weights, verbose)
+        if weights is not None and not self.resume and RANK in {-1, 0}:
+            theirs = weights.state_dict()
+            fresh = [name for name, tensor in model.state_dict().items() if name not in theirs or theirs[name].shape != tensor.shape]
+            head = f"model.{len(model.model) - 1}."
+            report_weights(model, Path(self.args.pretrained), fresh, [head], set(theirs) - set(model.state_dict()))
+        return model
 
     # --- several processes on CPU, which Ultralytics does not do; on GPUs it does ----------------
 
@@ -110,6 +122,7 @@ class JobTrainerMixin:
         self.validation_seconds = time.monotonic() - started
         if metrics is None:
             return None, None
+        self._true_loss(metrics)
         values = platform_metrics(metrics)
         if self.job.primary_metric not in values:
             raise JobError(f"PRIMARY_METRIC {self.job.primary_metric!r} is not measured here; there are {', '.join(sorted(values))}")
@@ -118,19 +131,26 @@ class JobTrainerMixin:
         self.best_fitness = fitness if improved else best
         return metrics, fitness
 
+    def _true_loss(self, metrics: dict[str, Any]) -> None:
+        """A classifier's val_loss is the cross-entropy of every image, as in the other trainers: Ultralytics has the mean of batches."""
+        if isinstance(self.recorder, ClassRecorder) and self.recorder.rows:
+            metrics["val/loss"] = self.recorder.results().cross_entropy()
+
     def save_metrics(self, metrics: dict[str, Any]) -> None:
         if not self.cut:
             super().save_metrics(metrics)
 
     def save_model(self) -> bool:
-        """Write last.pt and best.pt, and epoch-N.pt where it is due; a cut epoch is saved as not yet done."""
+        """Write last.pt and best.pt, and epoch-N.pt where it is due. A cut epoch is not saved: the resume trains it again."""
         if self.cut:
-            self.epoch -= 1
-            keep, self.best_fitness = self.best_fitness, math.nan  # equal to nothing: best.pt stays
-            train_results = super().save_model()
-            self.epoch, self.best_fitness = self.epoch + 1, keep
-            return train_results
-        saved = super().save_model()
+            return False
+        last, self.last = self.last, self.wdir / ".last.pt.tmp"
+        try:
+            saved = super().save_model()
+            rewrite(self.last, last, exact=self.exact_state())
+        finally:
+            self.last.unlink(missing_ok=True)
+            self.last = last
         if self.job.checkpoint_frequency and (self.epoch + 1) % self.job.checkpoint_frequency == 0:
             copy_at_once(self.last, self.wdir / f"epoch-{self.epoch + 1}.pt")
         return saved
@@ -142,12 +162,18 @@ class JobTrainerMixin:
         if self._cpu_processes > 1:
             return  # Ultralytics would look for the rank's GPU
         super().final_eval()
+        if RANK in {-1, 0} and self.last.is_file():
+            rewrite(self.last, self.last, exact=None)
 
     # --- stop and resume -----------------------------------------------------------------------
 
     def _stop_within_epoch(self) -> None:
-        if agree(self.platform.stop_requested, self.device):
+        if agree(self.platform.stop_requested, self.device) and self._batch < len(self.train_loader):
             self.cut = self.stop = True
+
+    def _training_of_epoch_ended(self) -> None:
+        self.end_epoch()
+        self._pending = self.epoch
 
     def check_resume(self, overrides: dict[str, Any]) -> None:
         """Resume with the number of epochs that the job asks for now, not the checkpoint's."""
@@ -161,11 +187,12 @@ class JobTrainerMixin:
         self.finished = True
         checkpoint = self.job.resume_checkpoint
         self._restore_history(checkpoint)
-        strip_optimizer(checkpoint, self.last)
+        strip_optimizer(checkpoint, self.last, updates={"exact": None})
         self._setup_train()
         self.validator.args.plots = False
         started = time.monotonic()
         self.metrics = self.validator(model=self.last)
+        self._true_loss(self.metrics)
         self.validation_seconds = time.monotonic() - started
         epoch = max(self.job.resume_epoch, int(self.history[-1]["epoch"]) if self.history else 0)
         values = platform_metrics(self.metrics)

@@ -15,6 +15,7 @@ import torch
 from config_schema import schema
 from job_trainer import job_trainer
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
+from trainer_vision.choices import choose, warn_of_rate
 from trainer_vision.processes import gpu_count
 from ultralytics.nn.tasks import load_checkpoint, yaml_model_load
 from ultralytics.utils import DEFAULT_CFG_DICT, RANK
@@ -35,6 +36,7 @@ def main(job: Job, platform: Platform) -> None:
     job.check_task(list(TASKS))
     options = check_options(job.options, schema(), also=PASSED_ON)
     started = time.monotonic()
+    job = with_defaults(job, platform, options)
     trainer = job_trainer(job.task)(job, platform, build_overrides(job, options))
     if finished(job):
         trainer.finish()
@@ -45,6 +47,26 @@ def main(job: Job, platform: Platform) -> None:
         return
     if RANK in {-1, 0}:
         platform.done(final_metrics(job, trainer.history, time.monotonic() - started), checkpoint_path=relative_to_output(job, trainer.best))
+
+
+# Usual rates of each optimizer; Ultralytics' own for SGD.
+RATES = {"SGD": 0.01, "MuSGD": 0.01, "AdamW": 0.001, "Adam": 0.001, "NAdam": 0.001, "RAdam": 0.001, "RMSProp": 0.001}
+SIZES = {"image_classification": 224}  # pixels; the others 640
+
+
+def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
+    """The job with an image size and a learning rate that suit model and optimizer, where nobody set them."""
+    name, size = options["optimizer"], SIZES.get(job.task, 640)
+    if job.resume_checkpoint and resumable(job.resume_checkpoint):  # as they were when it was saved
+        saved = load_checkpoint(job.resume_checkpoint)[1]["train_args"]
+        job = job.choose(image_size=saved["imgsz"], learning_rate=saved["lr0"], batch_size=saved["batch"])
+    if name == "auto":
+        if "learning_rate" not in job.unset:
+            platform.event("setting_ignored", f"LEARNING_RATE {job.learning_rate:g}: with optimizer=auto Ultralytics chooses the rate itself", {"learning_rate": job.learning_rate})
+        return choose(job, platform, job.model, image_size=size)
+    job = choose(job, platform, job.model, image_size=size, learning_rate=RATES[name])
+    warn_of_rate(job, platform, RATES[name])
+    return job
 
 
 def build_overrides(job: Job, options: dict[str, Any]) -> dict[str, Any]:

@@ -10,12 +10,19 @@ import (
 // Source: torch.utils.data.DataLoader(prefetch_factor=2).
 const prefetch = 2
 
+// largestOwnSize is the largest side, in pixels, that a model of the trainers
+// chooses where IMAGE_SIZE is not set: a detector's.
+const largestOwnSize = 640
+
 // ShmNeed estimates the bytes of /dev/shm that the workers of a DataLoader fill:
 // every batch in flight lies there as a three-channel tensor. Ultralytics and
 // timm send bytes, Hugging Face's image processors send float32.
 func ShmNeed(framework string, workers, batch, imageSize int) int64 {
 	if workers <= 0 || batch <= 0 || imageSize <= 0 {
 		return 0
+	}
+	if imageSize == 0 { // left to the model
+		imageSize = largestOwnSize
 	}
 	bytesPerValue := int64(4)
 	switch framework {

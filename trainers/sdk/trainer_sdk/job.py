@@ -7,7 +7,7 @@ import json
 import os
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ PRIMARY_METRICS = {
     "zero_shot_classification": "accuracy",
     "semantic_segmentation": "mIoU",
 }
+
+# Settings that the model decides where nobody sets them.
+MODELS_CHOICE = ("image_size", "learning_rate", "batch_size")
 
 # Other names under which --config may carry a setting of the job.
 _SETTING_ALIASES = {"batch": "batch_size", "imgsz": "image_size", "lr": "learning_rate", "lr0": "learning_rate", "workers": "num_workers"}
@@ -72,6 +75,7 @@ class Job:
     primary_metric: str
     primary_metric_mode: str  # max or min
     options: dict[str, Any] = field(default_factory=dict)  # the user's own, for the framework
+    unset: frozenset[str] = frozenset()  # settings that nobody set, of image_size, learning_rate and batch_size
 
     @classmethod
     def load(cls, argv: Sequence[str] = (), env: Mapping[str, str] | None = None) -> Job:
@@ -120,7 +124,13 @@ class Job:
             primary_metric=setting("primary_metric", str, PRIMARY_METRICS.get(task, "accuracy")),
             primary_metric_mode=setting("primary_metric_mode", str, "max"),
             options=options,
+            unset=frozenset(name for name in MODELS_CHOICE if name not in settings and name.upper() not in env),
         )
+
+    def choose(self, **values: Any) -> Job:
+        """The job with these settings where nobody set them, for a trainer that knows what suits its model."""
+        chosen = {name: value for name, value in values.items() if name in self.unset}
+        return replace(self, **chosen, unset=self.unset - chosen.keys())
 
     def classes(self) -> list[ClassEntry]:
         """The classes in index order, from classes.json beside the dataset, else from CLASS_NAMES."""
@@ -159,6 +169,8 @@ def split_config(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     except ValueError as error:
         raise JobError(f"CONFIG_JSON is not JSON ({error}), for example {{\"config\": {{\"seed\": 1}}}}") from None
     nested = raw.get("config") or {} if isinstance(raw, dict) else None
+    if isinstance(nested, dict) and set(nested) == {"config"} and isinstance(nested["config"], dict):
+        nested = nested["config"]  # CONFIG_JSON was given as the agent passes it on, with a key "config" of its own
     if not isinstance(nested, dict):
         raise JobError("CONFIG_JSON is not a JSON object, for example {\"config\": {\"seed\": 1}}")
     named = {_SETTING_ALIASES.get(key, key): value for key, value in raw.items()}

@@ -42,6 +42,19 @@ class SplitImages(Dataset[tuple[Any, int, str]]):
         path, label = self.samples[index]
         return self.transform(read_image(Path(path))), label, str(Path(path).relative_to(self.root))
 
+    def counts(self) -> list[int]:
+        """The images of every class, by its index."""
+        counts = [0] * len(self.classes)
+        for _, label in self.samples:
+            counts[label] += 1
+        return counts
+
+    def check_several_classes(self, split: str) -> None:
+        """Labels that are all one class teach nothing: a mistake of the dataset, found before the first batch."""
+        present = [c.name for c, count in zip(self.classes, self.counts(), strict=True) if count]
+        if len(present) < 2:
+            raise JobError(f"{split}: all {len(self)} images are of the class {present[0]!r}; a classifier needs images of two classes at least")
+
     def _check_all_read(self, split: str) -> None:
         on_disk = {p for p in self.root.rglob("*") if p.is_file() and not p.name.startswith(".")}
         if ignored := sorted(on_disk - {Path(p) for p, _ in self.samples}):

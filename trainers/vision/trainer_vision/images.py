@@ -1,16 +1,49 @@
-"""The one reader of images. Needs Pillow and numpy."""
+"""The one reader of images: training, validation, inference and export see the same pixels. Needs Pillow and numpy.
+
+EXIF rotation is applied, as the platform shows images. 16 bits a channel are scaled to 8. Pixels that are floating-point or
+32-bit numbers have no range that everybody agrees on: they are refused with a message. Transparency is dropped, which is said.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from trainer_sdk import JobError
 
+SIXTEEN_BITS = {"I;16", "I;16L", "I;16B", "I;16N"}
+_said: set[str] = set()
+
 
 def read_image(path: Path) -> Image.Image:
+    """The image as RGB with 8 bits a channel; one that cannot be read that way ends the job, it is never left out."""
     try:
         with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (UnidentifiedImageError, OSError, ValueError) as error:
+            return to_rgb(ImageOps.exif_transpose(image), path)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise JobError(f"the image {path} cannot be read: {error}") from error
+
+
+def to_rgb(image: Image.Image, path: Path) -> Image.Image:
+    if image.mode in SIXTEEN_BITS:
+        return Image.fromarray(_scaled(np.asarray(image), path)).convert("RGB")
+    if image.mode in {"F", "I"}:
+        kind = "floating-point" if image.mode == "F" else "32-bit"
+        raise JobError(f"the image {path} has {kind} pixels, and nothing says which value is white: convert the dataset's images to 8 or 16 bits a channel")
+    if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
+        say_once("alpha", f"images have transparency, first {path}: it is dropped, the colours below it are used")
+        return image.convert("RGBA").convert("RGB") if image.mode == "P" else image.convert("RGB")
+    return image.convert("RGB")
+
+
+def _scaled(pixels: np.ndarray, path: Path) -> np.ndarray:
+    """16 bits to 8, as OpenCV and Ultralytics do: 65535 is white."""
+    say_once("16 bits", f"images have 16 bits a channel, first {path}: they are scaled to 8")
+    return (pixels >> 8).astype(np.uint8)
+
+
+def say_once(key: str, message: str) -> None:
+    if key not in _said:
+        _said.add(key)
+        print(f"[trainer] {message}", flush=True)

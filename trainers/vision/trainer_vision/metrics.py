@@ -15,6 +15,8 @@ import numpy as np
 CURVE_POINTS = 101
 MAX_CURVES = 100  # classes; the payload of a validation stays bounded
 TOP = 5
+TINY = 1e-12
+ROUNDING = 1e-9  # recall is a fraction k/n, the grid a decimal one: 0.07 is not less than 7/100
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,12 @@ class ClassifierResults:
             "f1": float(np.mean([row["f1"] for row in rows])),
         }
 
+    def cross_entropy(self) -> float:
+        """The mean of -log(probability of the true class), whatever loss the training had."""
+        if not len(self.truth):
+            return float("nan")
+        return float(-np.log(np.maximum(self.scores[np.arange(len(self.truth)), self.truth], TINY)).mean())
+
     def per_class(self) -> list[dict[str, Any]]:
         """Precision, recall, F1 and average precision of every class; null where there is nothing to measure."""
         matrix = self.confusion_matrix()
@@ -71,7 +79,7 @@ class ClassifierResults:
         for i in np.unique(self.truth)[:MAX_CURVES]:
             precision, recall = self._curve(int(i))
             envelope = np.maximum.accumulate(precision[::-1])[::-1]
-            at = np.minimum(np.searchsorted(recall, grid, side="left"), len(recall) - 1)
+            at = np.minimum(np.searchsorted(recall, grid - ROUNDING), len(recall) - 1)
             name = self.names[i] if list(self.names).count(self.names[i]) == 1 else f"{self.names[i]} ({i})"
             curves[name] = {"precision": envelope[at].round(5).tolist(), "recall": grid.round(5).tolist()}
         return curves

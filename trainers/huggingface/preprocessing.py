@@ -1,0 +1,102 @@
+"""Image preprocessing: what the model's own processor says (size, resample, crop, norm), augmented as the options say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchvision.transforms import InterpolationMode, v2
+
+HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+# Pillow's numbers, which processors have in preprocessor_config.json.
+RESAMPLE = {0: InterpolationMode.NEAREST, 1: InterpolationMode.LANCZOS, 2: InterpolationMode.BILINEAR, 3: InterpolationMode.BICUBIC}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes the model's input. Sides in pixels."""
+
+    size: int  # of the model's input, both sides
+    resize: int | None  # the shorter side before a crop of `size`; None = both sides to `size`, whatever the shape
+    resample: int
+    mean: Sequence[float]
+    std: Sequence[float]
+
+    def at(self, size: int) -> Preprocessing:
+        """The same for another input size: what a crop leaves out stays the same share."""
+        return replace(self, size=size, resize=None if self.resize is None else max(round(self.resize * size / self.size), size))
+
+    def describe(self) -> dict[str, Any]:
+        """preprocessor_config.json for the eval transform, as image processors of transformers read it."""
+        square = {"height": self.size, "width": self.size}
+        return {
+            "do_resize": True, "size": square if self.resize is None else {"shortest_edge": self.resize}, "resample": self.resample,
+            "do_center_crop": self.resize is not None, "crop_size": square, "do_rescale": True, "rescale_factor": 1 / 255,
+            "do_normalize": True, "image_mean": list(self.mean), "image_std": list(self.std), "do_convert_rgb": True,
+        }
+
+
+def of_model(name: str, folder: Path | None, native: int) -> Preprocessing:
+    """From preprocessor_config.json of the weights, else as the models of that name were pretrained; `native` is the side of the model's input."""
+    described = folder / "preprocessor_config.json" if folder else None
+    usual = _by_name(name, native)
+    return _read(json.loads(described.read_text(encoding="utf-8")), usual) if described and described.is_file() else usual
+
+
+def _by_name(name: str, native: int) -> Preprocessing:
+    stem = name.rsplit("/", 1)[-1]
+    if stem.startswith("clip"):
+        return Preprocessing(native, native, 3, *CLIP)
+    if stem.startswith("dino"):
+        return Preprocessing(native, round(native * 256 / 224), 3, *IMAGENET)
+    return Preprocessing(native, None, 2, *HALF)
+
+
+def _read(config: Mapping[str, Any], usual: Preprocessing) -> Preprocessing:
+    """A processor's configuration; sizes are one number, {shortest_edge}, or {height, width}."""
+    norm = {"mean": config["image_mean"], "std": config["image_std"]} if "image_mean" in config and "image_std" in config else {}
+    found = replace(usual, resample=config.get("resample") or usual.resample, **norm)
+    size, crop = config.get("size"), _side(config.get("crop_size"))
+    if size is None:
+        return found
+    if not config.get("do_center_crop") and "crop_pct" not in config:
+        return replace(found, size=_side(size) or found.size, resize=None)
+    shortest = _side(size) or found.size
+    if share := config.get("crop_pct"):  # ConvNeXt: `size` is the input, and below 384 px it is cropped from a larger image
+        return replace(found, size=shortest, resize=round(shortest / share) if shortest < 384 else None)
+    return replace(found, size=crop or shortest, resize=max(shortest, crop or 0))
+
+
+def _side(value: Any) -> int | None:
+    if isinstance(value, Mapping):
+        value = value.get("shortest_edge") or value.get("height")
+    return int(value) if value else None
+
+
+def train_transform(how: Preprocessing, options: Mapping[str, Any]) -> Callable[[Any], torch.Tensor]:
+    strength = options["color_jitter"]
+    policy = {"none": [], "randaugment": [v2.RandAugment()], "trivialaugment": [v2.TrivialAugmentWide()]}[options["auto_augment"]]
+    return v2.Compose([
+        v2.RandomResizedCrop(how.size, scale=(max(options["crop_scale_min"], 0.01), 1.0), interpolation=RESAMPLE[how.resample], antialias=True),
+        v2.RandomHorizontalFlip(options["hflip"]),
+        *policy,
+        *([v2.ColorJitter(strength, strength, strength)] if strength else []),
+        *_to_tensor(how),
+        *([v2.RandomErasing(options["reprob"])] if options["reprob"] else []),
+    ])
+
+
+def eval_transform(how: Preprocessing) -> Callable[[Any], torch.Tensor]:
+    sides = [how.size, how.size] if how.resize is None else how.resize
+    return v2.Compose([v2.Resize(sides, interpolation=RESAMPLE[how.resample], antialias=True), v2.CenterCrop(how.size), *_to_tensor(how)])
+
+
+def _to_tensor(how: Preprocessing) -> list[Any]:
+    return [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(how.mean), list(how.std))]

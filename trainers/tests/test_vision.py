@@ -1,0 +1,122 @@
+"""The promises of trainer_vision: one reader of images, metrics that mean the same everywhere, weights that are accounted for."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import nn
+from trainer_sdk import Job, JobError, Platform
+from trainer_vision.choices import choose, warn_of_rate
+from trainer_vision.images import read_image
+from trainer_vision.metrics import ClassifierResults
+from trainer_vision.weights import report_weights
+
+
+class Reader(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.said = io.StringIO()
+
+    def read(self, image: Image.Image, name: str = "image.png", **how: object) -> np.ndarray:
+        image.save(self.folder / name, **how)
+        with contextlib.redirect_stdout(self.said):
+            found = read_image(self.folder / name)
+        self.assertEqual(found.mode, "RGB")
+        return np.asarray(found)
+
+    def test_16_bits_are_scaled(self) -> None:
+        ramp = np.linspace(0, 65535, 256, dtype=np.uint16).reshape(16, 16)
+        for name in ("ramp.png", "ramp.tif"):
+            found = self.read(Image.fromarray(ramp), name)
+            self.assertTrue((found == (ramp >> 8)[..., None]).all(), name)  # neither all white nor all black
+
+    def test_what_has_no_agreed_range_is_refused(self) -> None:
+        for pixels, kind in ((np.ones((4, 4), np.float32), "floating-point"), (np.ones((4, 4), np.int32), "32-bit")):
+            with self.assertRaisesRegex(JobError, rf"image.tif has {kind} pixels.*convert the dataset's images"):
+                self.read(Image.fromarray(pixels), "image.tif")
+
+    def test_transparency_is_dropped_and_said(self) -> None:
+        pixels = np.full((4, 4, 4), (200, 100, 50, 10), np.uint8)
+        self.assertEqual(self.read(Image.fromarray(pixels)).reshape(-1, 3)[0].tolist(), [200, 100, 50])
+        palette = Image.new("P", (4, 4), 1)
+        palette.putpalette([0, 0, 0, 200, 100, 50])
+        self.assertEqual(self.read(palette, "palette.png", transparency=1).reshape(-1, 3)[0].tolist(), [200, 100, 50])
+        self.assertIn("images have transparency", self.said.getvalue())
+        self.assertEqual(self.said.getvalue().count("transparency"), 1)
+
+    def test_grey_palettes_and_cmyk_are_read(self) -> None:
+        for mode in ("1", "L", "P", "CMYK", "YCbCr"):
+            with self.subTest(mode):
+                self.assertEqual(self.read(Image.new("RGB", (4, 4), "white").convert(mode), "image.tif").min(), 255)
+
+    def test_exif_rotation_is_applied(self) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6  # a camera held on its side
+        self.assertEqual(self.read(Image.new("RGB", (8, 4)), "turned.jpg", exif=exif).shape, (8, 4, 3))
+
+    def test_what_is_no_image_ends_the_job(self) -> None:
+        (self.folder / "image.png").write_bytes(b"not an image")
+        with self.assertRaisesRegex(JobError, "image.png cannot be read"):
+            read_image(self.folder / "image.png")
+
+
+class Metrics(unittest.TestCase):
+    def test_the_curve_is_exact_where_recall_is_a_decimal(self) -> None:
+        """At recall k/100 the grid's own 0.07 must not be taken for more than 7/100."""
+        truth = np.array([0] * 100 + [1] * 100)
+        scores = np.linspace(0.99, 0.5, 200)
+        order = np.ravel(np.column_stack([np.arange(100), np.arange(100, 200)]))  # a hit, a miss, a hit, …
+        ranked = np.empty(200)
+        ranked[order] = scores
+        found = ClassifierResults(["a", "b"], [str(i) for i in range(200)], truth, np.column_stack([ranked, 1 - ranked]))
+        expected = [1.0] + [round(max(j / (2 * j - 1) for j in range(k, 101)), 5) for k in range(1, 101)]
+        self.assertEqual(found.pr_curves()["a"]["precision"], expected)
+
+    def test_cross_entropy_is_that_of_the_true_class(self) -> None:
+        found = ClassifierResults(["a", "b"], ["1", "2"], np.array([0, 1]), np.array([[0.5, 0.5], [0.75, 0.25]]))
+        self.assertAlmostEqual(found.cross_entropy(), (np.log(2) + np.log(4)) / 2)
+
+
+class Weights(unittest.TestCase):
+    def report(self, *fresh: str) -> str:
+        model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 2))
+        with contextlib.redirect_stdout(io.StringIO()):
+            return report_weights(model, Path("w.pt"), fresh, ["1."], ["old.bias"] if fresh else [])
+
+    def test_every_fresh_tensor_is_named_and_counted(self) -> None:
+        self.assertEqual(self.report(), "weights: 4 of 4 tensors from w.pt")
+        self.assertEqual(self.report("1.weight", "1.bias"), "weights: 2 of 4 tensors from w.pt; fresh: 1.bias, 1.weight; not used: old.bias")
+
+    def test_only_the_head_may_be_fresh(self) -> None:
+        with self.assertRaisesRegex(JobError, r"1 of its 4 tensors are not in them \(0.bias\), and it has no place for 1 of theirs \(old.bias\)"):
+            self.report("0.bias", "1.bias")
+
+
+class Choices(unittest.TestCase):
+    def test_only_what_nobody_set_is_chosen(self) -> None:
+        job = Job.load((), {"IMAGE_SIZE": "96", "CONFIG_JSON": '{"batch_size": 3}'})
+        self.assertEqual(job.unset, {"learning_rate"})
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            chosen = choose(job, Platform(job), "m", image_size=224, learning_rate=0.01, batch_size=None)
+        self.assertEqual((chosen.image_size, chosen.learning_rate, chosen.batch_size, chosen.unset), (96, 0.01, 3, frozenset()))
+        self.assertIn("not set, chosen for m: LEARNING_RATE=0.01", out.getvalue())
+        self.assertIn('"event_type": "settings_chosen"', out.getvalue())
+
+    def test_an_absurd_rate_is_said(self) -> None:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            for rate in ("0.0004", "1"):
+                job = Job.load((), {"LEARNING_RATE": rate, "MODEL_NAME": "vit"})
+                warn_of_rate(job, Platform(job, rank=1), 0.0005)
+        self.assertEqual(out.getvalue(), "[trainer] warning: LEARNING_RATE 1 is far from the 0.0005 that suits vit\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,31 @@
+"""Settings that nobody set, chosen for the model, and what is said of them. Standard library only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainer_sdk import Job, Platform
+
+ABSURD = 50.0  # times the usual rate, or a fraction of it
+
+
+def choose(job: Job, platform: Platform, model: str, **values: Any) -> Job:
+    """The job with `values` where nobody set them; the log and an event say what was chosen.
+
+    None leaves a setting as the SDK has it.
+    """
+    chosen = {name: value for name, value in values.items() if value is not None and name in job.unset}
+    if chosen:
+        listed = ", ".join(f"{name.upper()}={value}" for name, value in chosen.items())
+        message = f"not set, chosen for {model}: {listed}"
+        print(f"[trainer] {message}", flush=True)
+        platform.event("settings_chosen", message[0].upper() + message[1:], chosen)
+    return job.choose(**chosen)
+
+
+def warn_of_rate(job: Job, platform: Platform, usual: float) -> None:
+    """A LEARNING_RATE far from what suits the model is trained with as asked, and said."""
+    if usual * ABSURD < job.learning_rate or job.learning_rate < usual / ABSURD:
+        message = f"LEARNING_RATE {job.learning_rate:g} is far from the {usual:g} that suits {job.model}"
+        print(f"[trainer] warning: {message}", flush=True)
+        platform.event("learning_rate_unusual", message, {"learning_rate": job.learning_rate, "usual": usual})

@@ -1,0 +1,35 @@
+"""What became of pretrained weights: every tensor that stayed fresh is named, and only a head may stay so. Needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from torch import nn
+from trainer_sdk import JobError
+
+SHOWN = 10
+
+
+def report_weights(model: nn.Module, path: Path, fresh: Collection[str], head: Sequence[str], unused: Collection[str] = ()) -> str:
+    """Say how many tensors came from the weights, and which did not; a fresh tensor outside of the head ends the job.
+
+    `head` are the prefixes of what turns features into classes. `unused` are tensors of the file that the model has no place for.
+    """
+    names = list(model.state_dict())
+    outside = sorted(name for name in fresh if not name.startswith(tuple(head)))
+    if outside:
+        raise JobError(
+            f"the weights {path} do not fit the model: {len(outside)} of its {len(names)} tensors are not in them ({listed(outside)})"
+            + (f", and it has no place for {len(unused)} of theirs ({listed(sorted(unused))})" if unused else "")
+            + ". Give weights of the same model, or PRETRAINED=false to start without",
+        )
+    message = f"weights: {len(names) - len(fresh)} of {len(names)} tensors from {path.name}"
+    message += f"; fresh: {', '.join(sorted(fresh))}" if fresh else ""
+    message += f"; not used: {listed(sorted(unused))}" if unused else ""
+    print(f"[trainer] {message}", flush=True)
+    return message
+
+
+def listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
