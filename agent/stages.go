@@ -229,7 +229,11 @@ func (b base) memoryWatch(marker *runMarker) *stage.Background {
 }
 
 func (b base) weights(need dataset.Supply) *dataset.WeightsFetching {
-	return &dataset.WeightsFetching{Supply: need, Client: func() (*http.Client, error) { return storage.HTTPClient(b.store.config(b.cfg.BucketName)) },
+	library := dataset.Library{Framework: b.cfg.Framework, Dir: b.cfg.WeightsDir}
+	if b.cfg.Pretrained && b.cfg.Job.Training != nil {
+		library.Model = b.cfg.ModelName
+	}
+	return &dataset.WeightsFetching{Supply: need, Library: library, Client: func() (*http.Client, error) { return storage.HTTPClient(b.store.config(b.cfg.BucketName)) },
 		Request: dataset.WeightsRequest{
 			URL: b.cfg.WeightURL.Reveal(), Dir: b.ws.Weights(), CacheDir: b.cfg.CacheDir, CacheMaxBytes: int64(b.cfg.CacheMaxBytes), Log: b.o.Log,
 		}}

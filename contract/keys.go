@@ -14,6 +14,10 @@ func DatasetZipKey(dataset string) string { return "datasets/" + dataset + ".zip
 // DatasetPrefix is the dataset as a folder of objects; it ends in a slash.
 func DatasetPrefix(dataset string) string { return "datasets/" + dataset + "/" }
 
+// WeightsPrefix is the pretrained weights of a model with their card; it ends in a
+// slash.
+func WeightsPrefix(framework, model string) string { return "weights/" + framework + "/" + model + "/" }
+
 // SnapshotKey is the frozen annotations of a dataset.
 func SnapshotKey(dataset, snapshot string) string {
 	return "datasets/" + dataset + "/snapshots/" + snapshot + ".json"

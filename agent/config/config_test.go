@@ -101,7 +101,7 @@ func TestEveryVariableRefusesNonsense(t *testing.T) {
 	bad := map[string]string{"string": "bad value\n\t", "int": "12.5", "float64": "many", "bool": "perhaps", "time.Duration": "soon"}
 	anything := map[string]bool{ // free text: nothing is malformed
 		"DEVICE": true, "WORKSPACE_DIR": true, "AWS_ACCESS_KEY_ID": true, "AWS_REGION": true, "R2_ACCESS_KEY_ID": true, "DATASET_PATH": true,
-		"PRIMARY_METRIC": true, "AGENT_DATASET_CACHE_DIR": true, "AGENT_LOCAL_BUCKET_DIR": true, "AGENT_CA_FILE": true, "AGENT_GPU_PROBE": true,
+		"PRIMARY_METRIC": true, "AGENT_DATASET_CACHE_DIR": true, "AGENT_LOCAL_BUCKET_DIR": true, "AGENT_CA_FILE": true, "AGENT_GPU_PROBE": true, "AGENT_WEIGHTS_DIR": true,
 	}
 	for _, v := range variables() {
 		if v.secret || anything[v.name] {

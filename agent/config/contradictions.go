@@ -26,6 +26,9 @@ func (c *Config) contradictions() (problems []Problem) {
 	if c.StorageType != "local" && c.set["DATASET_PATH"] {
 		say("DATASET_PATH", c.DatasetPath, "STORAGE_TYPE=local beside it, or DATASET_ID in its place")
 	}
+	if !c.Pretrained && c.WeightURL.Set() {
+		say("PRETRAINED", "false", "true, or no PRETRAINED_WEIGHT_URL beside it")
+	}
 	if c.InferenceType == string(contract.InferenceJob) && len(c.ImagePaths) == 0 && c.DatasetID == "" && c.DatasetPath == "" {
 		say("IMAGE_PATHS", "", "the images of the inference job, or DATASET_ID in its place")
 	}

@@ -106,6 +106,7 @@ func (*Conversion) Stop(context.Context) error { return nil }
 type WeightsFetching struct {
 	Supply
 	Request WeightsRequest
+	Library Library // asked when no address is given
 	Client  func() (*http.Client, error)
 
 	Got Weights
@@ -116,7 +117,7 @@ func (f *WeightsFetching) Start(ctx context.Context) (err error) {
 	began := f.Now()
 	f.Tracker.Enter(job.PhaseWeights)
 	if f.Request.URL == "" {
-		return nil
+		return f.fromLibrary(ctx, began)
 	}
 	if f.Request.Client, err = f.Client(); err != nil {
 		return err
@@ -126,6 +127,18 @@ func (f *WeightsFetching) Start(ctx context.Context) (err error) {
 		return err
 	}
 	f.Events.Emit(contract.EventPretrainedDownloaded, "The pretrained weights are here", map[string]any{"cached": f.Got.Cached, "seconds": f.seconds(began)})
+	return nil
+}
+
+func (f *WeightsFetching) fromLibrary(ctx context.Context, began time.Time) error {
+	found, err := f.Library.Find(ctx, f.Bucket(), f.Request.Dir, f.Events.Warn)
+	if err != nil || found == nil {
+		return err
+	}
+	f.Got.Path = found.Path
+	f.Events.Emit(contract.EventPretrainedDownloaded, fmt.Sprintf("The pretrained weights of %s are here", f.Library.Model), map[string]any{
+		"source": found.From, "license": found.Card.License, "origin": found.Card.Source, "sha256": found.Card.SHA256, "cached": false, "seconds": f.seconds(began),
+	})
 	return nil
 }
 

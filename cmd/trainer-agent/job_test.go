@@ -125,6 +125,26 @@ func TestChildGetsItsSettingsAndNoCredential(t *testing.T) {
 	}
 }
 
+// Weights that wait in the bucket under the model's name reach the trainer, unless
+// the job asks for a training from scratch.
+func TestWeightsComeByTheModelsName(t *testing.T) {
+	for _, object := range []struct{ key, body string }{
+		{"weights/ultralytics/shelved/shelved.pt", "abc"}, {"weights/ultralytics/shelved/card.json", `{"license": "MIT"}`},
+	} {
+		if err := shared.Put(object.key, []byte(object.body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j := newJob(t, "dumps").with("MODEL_NAME", "shelved").mustExit(0)
+	if got := j.seen().Env["PRETRAINED_WEIGHTS"]; !strings.HasSuffix(got, "/shelved/shelved.pt") {
+		t.Errorf("PRETRAINED_WEIGHTS=%q", got)
+	}
+	scratch := newJob(t, "dumps").with("MODEL_NAME", "shelved", "PRETRAINED", "false").mustExit(0)
+	if got, found := scratch.seen().Env["PRETRAINED_WEIGHTS"]; found {
+		t.Errorf("PRETRAINED_WEIGHTS=%q", got)
+	}
+}
+
 func TestFailuresAreTold(t *testing.T) {
 	for _, c := range []struct {
 		scenario string

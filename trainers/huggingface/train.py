@@ -23,7 +23,7 @@ from clip import ZeroShotCLIP, templates
 from config_schema import schema
 from reports import JobCallback
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run, write_json
-from trainer_vision.choices import choose, warn_of_rate
+from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
 from trainer_vision.folders import SplitImages
 from trainer_vision.metrics import ClassifierResults
 from trainer_vision.processes import PROCESSES, gpu_count, torch_device
@@ -65,6 +65,7 @@ def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
     rate = models.learning_rate(config, job.task, weights is not None, options)
     size = preprocessing.of_model(job.model, folder, models.native_size(config) or models.NATIVE_SIZE).size
     job = choose(job, platform, job.model or config.model_type, image_size=size, learning_rate=rate)
+    say_from_scratch(job, platform)
     warn_of_rate(job, platform, rate)
     return job
 

@@ -46,7 +46,7 @@ class ClassifierTest(TrainerTest):
         return f"{self.folder}/{name}.py"
 
     def job(self, out: str, **more: object) -> dict[str, object]:
-        small = {"EPOCHS": 3, "BATCH_SIZE": 8, "IMAGE_SIZE": self.size, "CHECKPOINT_FREQUENCY": 2, "LEARNING_RATE": 0.002}
+        small = {"EPOCHS": 3, "BATCH_SIZE": 8, "IMAGE_SIZE": self.size, "CHECKPOINT_FREQUENCY": 2, "LEARNING_RATE": 0.002, "PRETRAINED": "false"}
         return {"TASK_TYPE": self.task, "MODEL_NAME": self.model, "DATASET_DIR": self.data, "OUTPUT_DIR": self.root / out, **small, **more}
 
     def train(self, out: str, **more: object) -> Any:

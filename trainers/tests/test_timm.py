@@ -101,7 +101,7 @@ class Timm(ClassifierTest):
             ("is not a model of timm; near it: resnet18", {"MODEL_NAME": "resnet_18"}),
             ("train/0-circle/000.png cannot be read", {"DATASET_DIR": broken}),
             ("val: the folders give the class order ['1-square', '2-triangle', 'z-circle']", {"DATASET_DIR": renamed}),
-            ("unknown option 'mixupp' (did you mean 'mixup'?). Valid options: amp, auto_augment, clip_grad,", {"CONFIG_JSON": '{"config": {"mixupp": 0.2}}'}),
+            ("unknown option 'mixupp' (did you mean 'mixup'?). Valid options: amp, amp_dtype, auto_augment,", {"CONFIG_JSON": '{"config": {"mixupp": 0.2}}'}),
             ("torch sees no GPU", {"DEVICE": "cuda"}),
             ("set BATCH_SIZE to 2 or more", {"BATCH_SIZE": 1, "IMAGE_SIZE": 32}),
             ("train: all 24 images are of the class 'a circle'", {"DATASET_DIR": one}),

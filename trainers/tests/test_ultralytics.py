@@ -34,7 +34,7 @@ class Ultralytics(TrainerTest):
             write(cls.root / task)
 
     def job(self, task: str, out: str, **more: object) -> dict[str, object]:
-        small = {"EPOCHS": 2, "BATCH_SIZE": 8, "IMAGE_SIZE": 96, "CHECKPOINT_FREQUENCY": 0, "LEARNING_RATE": 0.002}
+        small = {"EPOCHS": 2, "BATCH_SIZE": 8, "IMAGE_SIZE": 96, "CHECKPOINT_FREQUENCY": 0, "LEARNING_RATE": 0.002, "PRETRAINED": "false"}
         return {"TASK_TYPE": task, "MODEL_NAME": MODELS[task], "DATASET_DIR": self.root / task, "OUTPUT_DIR": self.root / out, **small, **more}
 
     def checkpoints(self, out: str) -> list[str]:

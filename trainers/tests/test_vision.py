@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from torch import nn
 from trainer_sdk import Job, JobError, Platform
-from trainer_vision.choices import choose, warn_of_rate
+from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
 from trainer_vision.images import read_image
 from trainer_vision.metrics import ClassifierResults
 from trainer_vision.weights import report_weights
@@ -109,6 +109,13 @@ class Choices(unittest.TestCase):
         self.assertEqual((chosen.image_size, chosen.learning_rate, chosen.batch_size, chosen.unset), (96, 0.01, 3, frozenset()))
         self.assertIn("not set, chosen for m: LEARNING_RATE=0.01", out.getvalue())
         self.assertIn('"event_type": "settings_chosen"', out.getvalue())
+
+    def test_a_training_from_scratch_is_said_unless_it_was_asked_for(self) -> None:
+        for env, said in (({}, True), ({"PRETRAINED": "false"}, False), ({"PRETRAINED_WEIGHTS": "/w.pt"}, False), ({"RESUME_CHECKPOINT": "/l.pt"}, False)):
+            with self.subTest(env), contextlib.redirect_stdout(io.StringIO()) as out:
+                job = Job.load((), {"MODEL_NAME": "vit", **env})
+                say_from_scratch(job, Platform(job))
+            self.assertEqual('"event_type": "training_from_scratch"' in out.getvalue(), said)
 
     def test_an_absurd_rate_is_said(self) -> None:
         with contextlib.redirect_stdout(io.StringIO()) as out:

@@ -26,7 +26,7 @@ from model import build_model, check_name, keep_frozen_norms
 from torch import nn
 from torch.utils.data import DistributedSampler
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
-from trainer_vision.choices import choose, warn_of_rate
+from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
 from trainer_vision.folders import SplitImages
 from trainer_vision.metrics import ClassifierResults, results
 from trainer_vision.processes import PROCESSES, RANK, agree, gather, gpu_count, torch_device
@@ -52,6 +52,7 @@ def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
         job = job.choose(**{name: state[name] for name in ("image_size", "learning_rate", "batch_size") if name in state})
     rate = defaults.learning_rate(job.model, job.pretrained_weights is not None, options)
     job = choose(job, platform, job.model, image_size=defaults.image_size(job.model), learning_rate=rate)
+    say_from_scratch(job, platform)
     warn_of_rate(job, platform, rate)
     return job
 

@@ -15,7 +15,7 @@ import torch
 from config_schema import schema
 from job_trainer import job_trainer
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
-from trainer_vision.choices import choose, warn_of_rate
+from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
 from trainer_vision.processes import gpu_count
 from ultralytics.nn.tasks import load_checkpoint, yaml_model_load
 from ultralytics.utils import DEFAULT_CFG_DICT, RANK
@@ -63,8 +63,10 @@ def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
     if name == "auto":
         if "learning_rate" not in job.unset:
             platform.event("setting_ignored", f"LEARNING_RATE {job.learning_rate:g}: with optimizer=auto Ultralytics chooses the rate itself", {"learning_rate": job.learning_rate})
+        say_from_scratch(job, platform)
         return choose(job, platform, job.model, image_size=size)
     job = choose(job, platform, job.model, image_size=size, learning_rate=RATES[name])
+    say_from_scratch(job, platform)
     warn_of_rate(job, platform, RATES[name])
     return job
 

@@ -75,6 +75,7 @@ class Job:
     primary_metric: str
     primary_metric_mode: str  # max or min
     options: dict[str, Any] = field(default_factory=dict)  # the user's own, for the framework
+    pretrained: bool = True  # False: PRETRAINED=false asked for a training from scratch
     unset: frozenset[str] = frozenset()  # settings that nobody set, of image_size, learning_rate and batch_size
 
     @classmethod
@@ -124,6 +125,7 @@ class Job:
             primary_metric=setting("primary_metric", str, PRIMARY_METRICS.get(task, "accuracy")),
             primary_metric_mode=setting("primary_metric_mode", str, "max"),
             options=options,
+            pretrained=env.get("PRETRAINED", "true").lower() not in {"false", "0", "no"},
             unset=frozenset(name for name in MODELS_CHOICE if name not in settings and name.upper() not in env),
         )
 

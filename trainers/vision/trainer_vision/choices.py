@@ -29,3 +29,12 @@ def warn_of_rate(job: Job, platform: Platform, usual: float) -> None:
         message = f"LEARNING_RATE {job.learning_rate:g} is far from the {usual:g} that suits {job.model}"
         print(f"[trainer] warning: {message}", flush=True)
         platform.event("learning_rate_unusual", message, {"learning_rate": job.learning_rate, "usual": usual})
+
+
+def say_from_scratch(job: Job, platform: Platform) -> None:
+    """A training without pretrained weights needs many more images and epochs: nobody should learn that from the result."""
+    if job.pretrained_weights is None and job.resume_checkpoint is None and job.pretrained:
+        message = f"{job.model} starts from scratch: there are no pretrained weights of it"
+        hint = "put some to weights/{framework}/{model}/ in the bucket, give PRETRAINED_WEIGHT_URL, or set PRETRAINED=false if this is meant"
+        print(f"[trainer] {message}; {hint}", flush=True)
+        platform.event("training_from_scratch", f"{message}. To change that, {hint}", {"model": job.model})
