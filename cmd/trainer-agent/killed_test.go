@@ -26,8 +26,12 @@ import (
 // posts: a fifo into which it writes the number of everything it had a 2xx for.
 const posterVariable = "POSTER_FIFO"
 
+// perLife keeps the numbers of a hundred lives within the epochs that the relay takes,
+// and is more than one life can post.
+const perLife = 10_000
+
 // poster posts heartbeats, events and validations in turn, numbered from
-// POSTER_LIFE millions on. It ends after POSTER_COUNT, with a checkpoint and its
+// POSTER_LIFE times perLife on. It ends after POSTER_COUNT, with a checkpoint and its
 // done, or else with the agent.
 func poster(fifo string) error {
 	said, err := os.OpenFile(fifo, os.O_WRONLY, 0)
@@ -37,7 +41,7 @@ func poster(fifo string) error {
 	life, _ := strconv.Atoi(os.Getenv("POSTER_LIFE"))
 	count, _ := strconv.Atoi(os.Getenv("POSTER_COUNT"))
 	for n := 0; count == 0 || n < count; n++ {
-		id := life*1_000_000 + n
+		id := life*perLife + n
 		if err := post(numbered(id)); err != nil {
 			return err
 		}
@@ -109,7 +113,7 @@ type posting struct {
 
 func newPosting(t *testing.T, seed uint64) *posting {
 	t.Helper()
-	j := newJob(t, "").with("EPOCHS", "100000000", "AGENT_HEARTBEAT_INTERVAL", "1s")
+	j := newJob(t, "").with("EPOCHS", "1000000", "AGENT_HEARTBEAT_INTERVAL", "1s")
 	path := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
