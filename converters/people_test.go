@@ -179,7 +179,7 @@ func TestClassFoldersAsPeopleHaveThem(t *testing.T) {
 		{name: "images below each class", files: with(classFolders(map[string]int{"train/cat": 4, "train/dog": 4}, "images"), classFolders(map[string]int{"val/cat": 2, "val/dog": 2}, "images")), classes: "cat dog", splits: "train 8, val 4"},
 		{name: "one class in two Unicode forms", classes: "개 고양이", splits: "train 6, val 6", says: "unicode_form: the folder val/",
 			files: with(classFolders(map[string]int{"train": 3}, "고양이", "개"), classFolders(map[string]int{"val": 3}, norm.NFD.String("고양이"), norm.NFD.String("개")))},
-		{name: "splits without classes and a table", refused: "train_images/. Beside them is train.csv",
+		{name: "splits without classes and a table", refused: "train.csv says the class of images, and more than one file fits a name in it",
 			files: with(with(numberedFiles("train_images/%d.jpg", 8, image64), numberedFiles("test_images/%d.jpg", 3, image64)), m{"train.csv": "image_id,label\n0.jpg,1\n"})},
 		{name: "a val without classes", refused: "1 folders of images have no folders of classes: val/. Beside them is val/val_annotations.txt",
 			files: with(with(classFolders(map[string]int{"train/n01": 4, "train/n02": 4}, "images"), numberedFiles("val/images/val_%d.jpg", 4, image64)), m{"val/val_annotations.txt": "val_0.jpg\tn01\n"})},

@@ -110,3 +110,52 @@ func FuzzFolders(f *testing.F) {
 		readBack(t, root, contract.TaskImageClassification)
 	})
 }
+
+func FuzzVOC(f *testing.F) {
+	f.Add("<annotation><filename>a.jpg</filename><size><width>4</width><height>3</height></size><object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>2</ymax></bndbox></object></annotation>", "a\nb\n")
+	f.Add("\xff\xfe<\x00a\x00n\x00", "cat_train")
+	f.Add("<annotation><object><name>x</name><polygon><pt><x>1</x><y>NaN</y></pt><x1>2</x1></polygon><robndbox><cx>1</cx></robndbox></object>", "../a\n\x00")
+	f.Add(`<!DOCTYPE a [<!ENTITY b "c">]><annotation>&b;</annotation>`, "")
+	root := f.TempDir()
+	put(root, map[string]string{"JPEGImages/a.jpg": "", "JPEGImages/b.jpg": "", "Annotations/b.xml": "<annotation></annotation>"})
+	f.Fuzz(func(t *testing.T, text, list string) {
+		put(root, map[string]string{"Annotations/a.xml": text, "ImageSets/Main/train.txt": list, "ImageSets/Main/val.txt": "b\n"})
+		readBack(t, root, contract.TaskInstanceSegmentation)
+	})
+}
+
+func FuzzLabelMe(f *testing.F) {
+	f.Add(`{"shapes": [{"label": "cat", "points": [[1, 2], [3, 4]], "shape_type": "rectangle", "group_id": 1}, {"label": 7, "points": [[1, 2], [3, 4], [5, 1]]}], "imagePath": "a.jpg", "imageWidth": 64}`)
+	f.Add(`{"shapes": [{"label": "m", "points": [[0, 0], [1, 1]], "shape_type": "mask", "mask": "iVBORw0KGgo="}], "imagePath": "..\\a.jpg", "imageData": null}`)
+	f.Add(`{"imageData": "x", "shapes": [{"points": [[]]}, {"points": null, "label": null, "shape_type": "circle"}, 3]}`)
+	root := f.TempDir()
+	put(root, map[string]string{"a.jpg": "", "b.jpg": ""})
+	f.Fuzz(func(t *testing.T, text string) {
+		put(root, map[string]string{"a.json": text})
+		readBack(t, root, contract.TaskObjectDetection)
+	})
+}
+
+func FuzzTables(f *testing.F) {
+	f.Add("image_id,label\na.jpg,cat\nb.jpg,dog\n")
+	f.Add("filename;cat;dog\na.jpg;1;0\nb;0;1\n")
+	f.Add("\ufeff\"id\"\tclass\tsplit\na\tx\ttrain\nb\ty\tval\n")
+	f.Add("ImageID,LabelName,Confidence\na,/m/01,1\na,/m/02,0\n,,\n")
+	root := f.TempDir()
+	put(root, map[string]string{"images/a.jpg": "", "images/b.jpg": "", "class-descriptions.csv": "/m/01,Cat\n"})
+	f.Fuzz(func(t *testing.T, text string) {
+		put(root, map[string]string{"train.csv": text})
+		readBack(t, root, contract.TaskImageClassification)
+	})
+}
+
+func FuzzDarknet(f *testing.F) {
+	f.Add("classes = 1\ntrain = data/train.txt\nnames = data/obj.names\n", "data/obj_train_data/a.jpg\n", "cat\n")
+	f.Add("train = ../../x\nnames==\n=\nvalid = train.txt", "obj_train_data\\a.jpg\r\n", "\xb0\xed")
+	root := f.TempDir()
+	put(root, map[string]string{"obj_train_data/a.jpg": "", "obj_train_data/a.txt": "0 .5 .5 .1 .1\n"})
+	f.Fuzz(func(t *testing.T, data, list, names string) {
+		put(root, map[string]string{"obj.data": data, "train.txt": list, "obj.names": names})
+		readBack(t, root, contract.TaskObjectDetection)
+	})
+}

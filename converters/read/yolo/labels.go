@@ -4,6 +4,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/images"
@@ -33,6 +34,8 @@ type labels struct {
 	highest int             // class number
 	read    int             // files
 	dirs    map[string]bool // that have a label file
+	corners int             // rows of four corners
+	plain   int             // rows of anything else
 }
 
 func newLabels(r *reader) *labels {
@@ -69,6 +72,9 @@ func (l *labels) readAll() error {
 	if n := l.poses.rows; l.poses.sure() && l.rows.shape == nil {
 		l.problems.AddN(problem.KeypointsWithoutShape, n, 0, "every row has %d columns", l.poses.columns)
 	}
+	if l.corners > 0 && l.plain == 0 && l.Task == contract.TaskObjectDetection {
+		l.problems.AddN(problem.RotatedBoxes, l.corners, 0, "every row has four corners, as YOLO-OBB")
+	}
 	l.orphans()
 	return nil
 }
@@ -87,6 +93,11 @@ func (l *labels) file(image int32, name string) error {
 		if wrong != "" {
 			l.problems.Add(problem.BadLabelRow, int(image), "%s row %d %s", path.Base(name), n+1, wrong)
 			continue
+		}
+		if len(o.Polygons) == 1 && len(o.Polygons[0]) == 8 {
+			l.corners++
+		} else {
+			l.plain++
 		}
 		o.Image, o.ID = image, dataset.NoID
 		l.highest = max(l.highest, int(o.Class))

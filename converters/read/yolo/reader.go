@@ -175,6 +175,9 @@ func (r *reader) classFile() []string {
 // classFileNames are those that are there, then any *.names at the top.
 func (r *reader) classFileNames() []string {
 	var list []string
+	if names := darknet(r.Folder).names; names != "" {
+		list = append(list, names)
+	}
 	for _, name := range classFiles {
 		if r.Has(name) {
 			list = append(list, name)

@@ -97,7 +97,7 @@ func configBelow(f *layout.Folder) bool {
 // lists, or of the folders of its images. Images without a split beside those of
 // splits are in none.
 func declared(f *layout.Folder) []entry {
-	if lists := listEntries(f); len(lists) > 0 {
+	if lists := darknet(f).orEntries(listEntries(f)); len(lists) > 0 {
 		return lists
 	}
 	dirs := labelledFolders(f)
