@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/text/encoding/korean"
+
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -55,7 +57,7 @@ func TestYOLOExports(t *testing.T) {
 				files["task_1/"+name] = content
 			}
 			return files
-		}(), splits: "train 4/8, val 4/8", problem: "one_folder_down"},
+		}(), splits: "train 4/8, val 4/8"},
 		"Label Studio's YOLO":         {files: labelStudio, splits: "train 4/8, val 1/2"},
 		"Darknet's own":               {files: darknet, splits: "train 6/12, val 2/4"},
 		"labelImg's YOLO":             {files: join(labelled(5, "%d.jpg", "%d.txt", row+other), m{"classes.txt": "cat\ndog\n"}), splits: "train 4/8, val 1/2"},
@@ -105,10 +107,15 @@ func TestCOCOExports(t *testing.T) {
 		"Label Studio's, names of its server": join(pictures("images/%08x-IMG.jpg"), m{"result.json": set(func(i int) string { return "/data/upload/1/" + fmt.Sprintf("%08x-IMG.jpg", i) })}),
 		"with a BOM":                          join(pictures("images/%08x-IMG.jpg"), m{"result.json": "\ufeff" + text(set(plain))}),
 		"in UTF-16":                           join(pictures("images/%08x-IMG.jpg"), m{"result.json": utf16le(text(set(plain)))}),
+		"in cp949":                            join(pictures("images/%08x-IMG.jpg"), m{"result.json": cp949(text(set(plain)))}),
 		"in UTF-16 without a mark":            join(pictures("images/%08x-IMG.jpg"), m{"result.json": utf16le(text(set(plain)))[2:]}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			wanted{files: files, splits: "train 4/8, val 1/2", rows: catAndDogRows}.check(t, "coco")
+			w := wanted{files: files, splits: "train 4/8, val 1/2", rows: catAndDogRows}
+			if name == "in cp949" {
+				w.classes, w.problem = "고양이,강아지", "text_in_code_page"
+			}
+			w.check(t, "coco")
 		})
 	}
 	files := join(pictures("images/%d.jpg"), m{"annotations.json": utf16le(text(set(func(i int) string { return fmt.Sprintf("%d.jpg", i) })))})
@@ -122,4 +129,14 @@ func TestRotatedBoxesAreNoNoteForSegmentation(t *testing.T) {
 	if find(p, "rotated_boxes").Count != 0 || splitSizes(p) != "train 4/4, val 1/1" {
 		t.Errorf("%s %v", splitSizes(p), p.Problems)
 	}
+}
+
+// cp949 is a file as an old Windows saves it, with Korean names of the classes.
+func cp949(s string) []byte {
+	s = strings.NewReplacer(`"cat"`, `"고양이"`, `"dog"`, `"강아지"`).Replace(s)
+	out, err := korean.EUCKR.NewEncoder().String(s)
+	if err != nil {
+		panic(err)
+	}
+	return []byte(out)
 }

@@ -54,7 +54,7 @@ func inventory(f *layout.Folder) (there []string, hint string) {
 		break
 	}
 	if tables := f.Tables(); len(tables) > 0 {
-		say("tables: "+strings.Join(tables, ", "), "Labels in a table are not read here; use one of the layouts that docs/datasets.md shows.")
+		say("tables: "+strings.Join(tables, ", "), "A table of classes needs a column of images that are here and one of classes, for classification; docs/datasets.md shows the layouts that are read.")
 	}
 	for _, k := range []struct{ ext, what string }{{".json", "JSON files without images and annotations of COCO"}, {".xml", "XML files"}, {".txt", "text files"}} {
 		if n := len(kinds[k.ext]); n > 0 {

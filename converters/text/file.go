@@ -109,6 +109,58 @@ func NewReader(r io.Reader) io.Reader {
 	return whole
 }
 
+// maxSniffed bounds how much of a file is looked at for the code page that it is in.
+const maxSniffed = 64 << 20
+
+// NewFileReader is a file as a stream of UTF-8, whatever it is in. Page is the code
+// page, empty where it is none.
+func NewFileReader(f io.ReadSeeker) (r io.Reader, page string, err error) {
+	p, err := sniffPage(io.LimitReader(f, maxSniffed))
+	if err != nil {
+		return nil, "", err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, "", err
+	}
+	if p == nil {
+		return NewReader(f), "", nil
+	}
+	return transform.NewReader(f, p.encoding.NewDecoder()), p.Name, nil
+}
+
+// sniffPage looks at what stands in quotes; nil for UTF-8 and UTF-16.
+func sniffPage(r io.Reader) (*Page, error) {
+	var g Guess
+	buffer := make([]byte, 1<<18)
+	kept := 0
+	for first := true; ; first = false {
+		n, err := io.ReadFull(r, buffer[kept:])
+		block := buffer[:kept+n]
+		ended := err == io.EOF || err == io.ErrUnexpectedEOF //nolint:errorlint // of io.ReadFull, bare
+		if err != nil && !ended {
+			return nil, err
+		}
+		if kind, _ := utfOf(block); first && kind != UTF8 {
+			return nil, nil
+		}
+		end := len(block)
+		if !ended { // what is behind the last quote goes on in the next block
+			if end = bytes.LastIndexByte(block, '"'); end <= 0 {
+				end = len(block) - utf8.UTFMax // no character is cut in two
+			}
+		}
+		if !utf8.Valid(block[:end]) {
+			for part := range bytes.SplitSeq(block[:end], []byte{'"'}) {
+				g.Look(part)
+			}
+		}
+		if ended || g.n >= maxEvidence {
+			return g.Page(), nil
+		}
+		kept = copy(buffer, block[end:])
+	}
+}
+
 // failing ends a stream as it ended while it was looked at.
 type failing struct{ err error }
 

@@ -205,3 +205,25 @@ func TestThreeNamesAreEnough(t *testing.T) {
 		t.Errorf("%d of %d single names are read wrong", wrong, alone)
 	}
 }
+
+// TestAFileOfAnyLengthIsReadInItsPage: where its first letters beyond ASCII stand
+// far behind, and where blocks are cut in a character.
+func TestAFileOfAnyLengthIsReadInItsPage(t *testing.T) {
+	for _, pad := range []int{0, 1, 100, 1<<18 - 3, 1<<18 - 2, 1<<18 - 1, 1 << 18, 1<<18 + 1, 1 << 20} {
+		plain := `{"pad": "` + strings.Repeat("x", pad) + `", "name": "고양이", "other": "강아지 사진"}`
+		for want, raw := range map[string][]byte{"": []byte(plain), "cp949": must(korean.EUCKR.NewEncoder().Bytes([]byte(plain)))} {
+			r, page, err := NewFileReader(bytes.NewReader(raw))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(r)
+			if err != nil || page != want || string(got) != plain {
+				t.Errorf("pad %d: page %q, want %q, %d bytes, %v", pad, page, want, len(got), err)
+			}
+		}
+		wide := strings.Repeat("가", pad) // without a quote
+		if _, page, err := NewFileReader(strings.NewReader(wide)); page != "" || err != nil {
+			t.Errorf("%d characters of UTF-8 are read as %s, %v", pad, page, err)
+		}
+	}
+}

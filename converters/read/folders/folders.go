@@ -95,7 +95,7 @@ func judge(f *layout.Folder, parts, unlabelled []part) error {
 	tables := f.Tables()
 	switch {
 	case len(lost) > 0 && len(tables) > 0:
-		return contract.Failf(contract.CodeDatasetInvalid, "%d folders of images have no folders of classes: %s. Beside them is %s, which may say the classes and is not read here.",
+		return contract.Failf(contract.CodeDatasetInvalid, "%d folders of images have no folders of classes: %s. Beside them is %s, which may say the classes, but its columns are not clear, or its images are not here.",
 			len(lost), strings.Join(lost, ", "), strings.Join(tables, ", ")).
 			WithHint("Move every image into a folder that is called as its class: {split}/{class}/image.")
 	case len(lost) > 0:
@@ -103,7 +103,7 @@ func judge(f *layout.Folder, parts, unlabelled []part) error {
 			len(lost), strings.Join(lost, ", ")).
 			WithHint("Move every image into a folder that is called as its class: {split}/{class}/image.")
 	case len(classNames(parts)) == 1 && len(tables) > 0:
-		return contract.Failf(contract.CodeDatasetInvalid, "All images are in one folder, %s/, and %s beside it may say their classes; it is not read here.",
+		return contract.Failf(contract.CodeDatasetInvalid, "All images are in one folder, %s/, and %s beside it may say their classes, but its columns are not clear, or its images are not here.",
 			parts[0].dir, strings.Join(tables, ", ")).
 			WithHint("Move every image into a folder that is called as its class.")
 	}

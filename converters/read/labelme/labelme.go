@@ -97,8 +97,15 @@ func (r *reader) open(name string) (*file, error) {
 	if info, err := f.Stat(); err != nil || info.Size() > maxFileBytes {
 		return nil, fmt.Errorf("it has more than %d bytes", maxFileBytes)
 	}
+	content, page, err := text.NewFileReader(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading it: %w", err)
+	}
+	if page != "" {
+		r.problems.Add(problem.TextNotUTF8, 0, "%s as %s", name, page)
+	}
 	one := new(file)
-	if err := json.NewDecoder(text.NewReader(f)).Decode(one); err != nil {
+	if err := json.NewDecoder(content).Decode(one); err != nil {
 		return nil, fmt.Errorf("reading JSON: %w", err)
 	}
 	return one, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/read/layout"
+	"github.com/vision-platform/trainer-agent/converters/text"
 )
 
 // taskNames are the {task} of annotations_{task}.json that fit a task.
@@ -82,5 +83,12 @@ func ReadFile(path string, task contract.TaskType, problems *problem.List) (*dat
 		return nil, fmt.Errorf("opening the annotations: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	return Read(f, filepath.Base(path), task, problems, DefaultLimits)
+	r, page, err := text.NewFileReader(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading the annotations: %w", err)
+	}
+	if page != "" {
+		problems.Add(problem.TextNotUTF8, 0, "%s as %s", filepath.Base(path), page)
+	}
+	return Read(r, filepath.Base(path), task, problems, DefaultLimits)
 }

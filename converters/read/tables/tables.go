@@ -31,8 +31,12 @@ func Recognise(f *layout.Folder) (*layout.Layout, error) {
 		return nil, nil
 	}
 	var found []*table
+	names := candidates(f)
+	if len(names) == 0 {
+		return nil, nil
+	}
 	pairs := layout.NewPairs(f)
-	for _, name := range candidates(f) {
+	for _, name := range names {
 		t, err := open(f, name)
 		if err != nil || t == nil {
 			continue

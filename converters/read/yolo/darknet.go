@@ -15,12 +15,12 @@ type darknetData struct {
 	names   string // the file of class names; empty when it is not there
 }
 
-// darknet reads the *.data file at the top. Its paths are of Darknet's folder:
+// darknet reads the *.data file at the top or one folder down. Its paths are of Darknet's folder:
 // leading parts are dropped until something is there.
 func darknet(f *layout.Folder) darknetData {
 	var d darknetData
 	for _, name := range f.Names() {
-		if !strings.EqualFold(path.Ext(name), ".data") || strings.Contains(name, "/") {
+		if !strings.EqualFold(path.Ext(name), ".data") || strings.Count(name, "/") > 1 {
 			continue
 		}
 		content, err := f.ReadText(name, maxYAMLBytes)
@@ -30,7 +30,7 @@ func darknet(f *layout.Folder) darknetData {
 		for line := range strings.Lines(content) {
 			key, value, ok := strings.Cut(line, "=")
 			key, value = strings.ToLower(strings.TrimSpace(key)), strings.TrimSpace(value)
-			at := resolve(f, value, ".")
+			at := resolve(f, value, path.Dir(name))
 			if !ok || at == "" {
 				continue
 			}

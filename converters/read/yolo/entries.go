@@ -36,7 +36,7 @@ func (r *reader) images(e *entry) ([]string, error) {
 func (r *reader) value(value string) ([]string, error) {
 	for _, candidate := range []string{path.Join(r.config.path, value), value, path.Join(slashed(r.config.path), slashed(value)), slashed(value)} {
 		for name := range tails(candidate) {
-			if r.Has(name) && strings.EqualFold(path.Ext(name), ".txt") {
+			if r.Has(name) && !images.IsImage(name) {
 				return r.list(name)
 			}
 			if list := imagesBelow(r.Folder, name); len(list) > 0 {

@@ -1,8 +1,10 @@
 package yolo
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,8 +96,8 @@ func (r *reader) splits() error {
 		}
 	}
 	if len(r.c.Images) == 0 {
-		return contract.Failf(contract.CodeDatasetInvalid, "No image of the dataset is where %s says: %s.", r.config.file, said(nowhere)).
-			WithHint("train and val are folders or lists relative to path, which is relative to %s.", r.config.file)
+		return contract.Failf(contract.CodeDatasetInvalid, "No image of the dataset is where %s says: %s.", cmp.Or(r.config.file, "its list"), said(nowhere)).
+			WithHint("train and val are folders or lists relative to path, which is relative to %s.", cmp.Or(r.config.file, "the list"))
 	}
 	for i, e := range nowhere {
 		kind := problem.NoImagesThere
@@ -154,8 +156,8 @@ func (r *reader) classes(highest int) {
 	}
 }
 
-// classFiles are where labelling tools leave the names of classes, one a line.
-var classFiles = []string{"classes.txt", "labels/classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt"}
+// classFiles are what labelling tools call the names of classes, one a line.
+var classFiles = map[string]bool{"classes.txt": true, "obj.names": true, "_darknet.labels": true, "predefined_classes.txt": true}
 
 func (r *reader) classFile() []string {
 	for _, name := range r.classFileNames() {
@@ -172,20 +174,23 @@ func (r *reader) classFile() []string {
 	return nil
 }
 
-// classFileNames are those that are there, then any *.names at the top.
+// maxClassFileDepth is how many folders down a list of classes is looked for:
+// labelImg leaves it where it saves, which may be labels/train.
+const maxClassFileDepth = 2
+
+// classFileNames are the one that obj.data names, then those that are called as
+// tools call them, the ones at the top first.
 func (r *reader) classFileNames() []string {
 	var list []string
 	if names := darknet(r.Folder).names; names != "" {
 		list = append(list, names)
 	}
-	for _, name := range classFiles {
-		if r.Has(name) {
-			list = append(list, name)
-		}
-	}
-	for _, name := range r.Names() {
-		if strings.HasSuffix(name, ".names") && !strings.Contains(name, "/") {
-			list = append(list, name)
+	for depth := range maxClassFileDepth + 1 {
+		for _, name := range r.Names() {
+			base := strings.ToLower(path.Base(name))
+			if strings.Count(name, "/") == depth && (classFiles[base] || strings.HasSuffix(base, ".names")) {
+				list = append(list, name)
+			}
 		}
 	}
 	return list
