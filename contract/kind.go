@@ -77,6 +77,9 @@ const (
 	HeaderAuthorization  = "Authorization" // "Bearer {token}"
 	HeaderTraceID        = "X-Trace-ID"
 	HeaderIdempotencyKey = "Idempotency-Key" // "{job}:{sequence}", the same on every retry
+	// HeaderNonFinite is the SDK's mark, for the relay alone: a JSON list of the metrics
+	// that were NaN or infinite, which it writes as null so that its bodies are JSON for everybody.
+	HeaderNonFinite = "X-Non-Finite"
 )
 
 // Message is one callback on its way to the backend.

@@ -58,6 +58,12 @@ class Reports(unittest.TestCase):
         with Relay() as relay:
             Platform(job(), relay.url).heartbeat(1, {"a": float("nan"), "b": float("-inf"), "c": np.float32("nan"), "d": np.float64(0.5), "e": np.array([1, 2])})
         self.assertEqual(relay.calls[0].body["metrics"], {"a": None, "b": None, "c": None, "d": 0.5, "e": [1, 2]})
+        self.assertEqual(json.loads(relay.calls[0].headers["X-Non-Finite"]), ["a", "b", "c"])
+
+    def test_a_metric_that_is_absent_is_not_marked_as_nan(self) -> None:
+        with Relay() as relay:
+            Platform(job(), relay.url).heartbeat(1, {"loss": 0.5, "val_loss": None})
+        self.assertNotIn("X-Non-Finite", relay.calls[0].headers)
 
     def test_without_an_agent_they_are_printed(self) -> None:
         out = io.StringIO()

@@ -20,12 +20,6 @@ type field struct {
 // maxFields bounds the top level of a body.
 const maxFields = 1024
 
-// markField is the SDK's own mark: the names of metrics that were NaN or infinite
-// and that it wrote as null, so that its bodies are JSON for everybody. It ends here.
-const markField = "non_finite"
-
-var markShape = &contract.Shape{Kind: contract.ShapeList, Null: true, Most: contract.MaxMetrics, Of: &contract.Shape{Kind: contract.ShapeText}}
-
 // A body is a checked payload of the child: its top level in order, everything
 // below as it came.
 type body struct {
@@ -79,14 +73,8 @@ func (d *body) read(s *scanner, kind contract.Kind, name string) error {
 	}
 	// A slice keeps its bytes when out grows into another array.
 	raw := s.out[from:len(s.out):len(s.out)]
-	switch name {
-	case markField:
-		var names []string
-		_ = json.Unmarshal(raw, &names) // of its shape
-		d.broken = append(d.broken, names...)
-		return nil
-	case "metrics":
-		d.broken = append(d.broken, s.broken...)
+	if name == "metrics" {
+		d.broken = s.broken
 	}
 	d.set(name, raw) // as everywhere, the last of two equal names counts
 	return nil
@@ -95,9 +83,6 @@ func (d *body) read(s *scanner, kind contract.Kind, name string) error {
 // shapeOf is what a trainer may give for a field: anything where the relay repairs
 // it, and null where the relay fills it in.
 func shapeOf(kind contract.Kind, name string, null bool) *contract.Shape {
-	if name == markField {
-		return markShape
-	}
 	for _, f := range contract.Fields(kind) {
 		switch {
 		case f.Name != name:
@@ -124,6 +109,21 @@ func (d *body) complete(kind contract.Kind) error {
 		}
 	}
 	return nil
+}
+
+// mark takes the SDK's own word for metrics that were NaN or infinite and came as null.
+func (d *body) mark(header string) {
+	var names []string
+	if header == "" || json.Unmarshal([]byte(header), &names) != nil || len(names) > contract.MaxMetrics {
+		return
+	}
+	var metrics map[string]json.RawMessage
+	_ = json.Unmarshal(d.get("metrics"), &metrics) // an object, or absent
+	for _, name := range names {
+		if string(metrics[name]) == "null" {
+			d.broken = append(d.broken, name)
+		}
+	}
 }
 
 func (d *body) index(name string) int {

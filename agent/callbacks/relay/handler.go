@@ -100,6 +100,7 @@ func (r *Relay) callback(kind contract.Kind, w http.ResponseWriter, req *http.Re
 	if err != nil {
 		return nil, invalid(err)
 	}
+	d.mark(req.Header.Get(contract.HeaderNonFinite))
 	return r.accept(req, kind, d)
 }
 

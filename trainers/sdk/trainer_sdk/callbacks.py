@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .job import Job, parse_flags
-from .jsonfile import clean, now, number, write_json
+from .jsonfile import clean, non_finite, now, number, write_json
 
 POST_TIMEOUT_SECONDS = 5.0
+MAX_MARKED = 100  # metrics named as NaN; a header has its bounds
 VALIDATION_TIMEOUT_SECONDS = 15.0  # the relay waits a moment for the backend's is_best
 
 
@@ -135,14 +136,16 @@ class Platform:
             if not self._base_url:
                 print(f"[trainer] {path.replace('{id}', self.job.id)} {text}", flush=True)
                 return {}
-            return self._post(path, text, timeout)
+            return self._post(path, text, timeout, non_finite(body.get("metrics")))
         except Exception as error:  # training is sacred: a report that fails is told and forgotten
             _warn(f"cannot report {path}: {error}")
             return {}
 
-    def _post(self, path: str, text: str, timeout: float) -> dict[str, Any]:
+    def _post(self, path: str, text: str, timeout: float, broken: list[str]) -> dict[str, Any]:
         url = f"{self._base_url}/api/v1/{path.replace('{id}', urllib.parse.quote(self.job.id, safe=''))}"
         headers = {"Authorization": f"Bearer {self._token}", "X-Trace-ID": self.job.trace_id, "Content-Type": "application/json"}
+        if broken:  # nulls that were NaN, not absent: for the agent, which would else not know
+            headers["X-Non-Finite"] = json.dumps(broken[:MAX_MARKED])
         request = urllib.request.Request(url, text.encode(), headers, method="POST")
         with self._opener.open(request, timeout=timeout) as response:
             reply = json.loads(response.read(1 << 20) or b"{}")

@@ -32,6 +32,14 @@ def clean(value: Any) -> Any:
     return str(value)
 
 
+def non_finite(metrics: Any) -> list[str]:
+    """The names of metrics that are NaN or infinite; `clean` makes nulls of them."""
+    if not isinstance(metrics, Mapping):
+        return []
+    plain = {str(k): v.tolist() if hasattr(v, "tolist") else v for k, v in metrics.items()}
+    return [k for k, v in plain.items() if isinstance(v, float) and not math.isfinite(v)]
+
+
 def number(value: Any) -> float | None:
     value = clean(value)
     return float(value) if isinstance(value, int | float) else None
