@@ -49,7 +49,7 @@ var eventMeanings = []Named[EventType]{
 	{EventTrainingStarted, Meaning{`the training process runs: its command and process id`, ""}},
 	{EventCheckpointSaved, Meaning{`a checkpoint is in the bucket, with its SHA-256`, ""}},
 	{EventCheckpointUploadFailed, Meaning{`a checkpoint is on the pod's disk only; it is tried again until the job ends, and reported once`, "`reason` in its data, then `trainer-agent doctor` in the pod"}},
-	{EventCallbackRejected, Meaning{`the backend answered 4xx: the message will not be sent again, training goes on`, "`outbox/rejected.jsonl` has the message and the answer"}},
+	{EventCallbackRejected, Meaning{`the backend answered 4xx, or 5xx to this message while it took others: the message is not sent again, training goes on`, "`outbox/rejected.jsonl` has the message and the answer"}},
 	{EventGPUWarning, Meaning{`a GPU is hot, throttled, nearly full or makes correctable errors`, `[gpu.md](gpu.md)`}},
 	{EventGPUError, Meaning{`a GPU fault that needs somebody`, `drain the node; AGENT_ON_GPU_ERROR=stop ends such jobs with exit 75`}},
 	{EventResourceWarning, Meaning{"memory, disk or /dev/shm will run out; `resource` in its data says which", `more of it, or fewer workers and a smaller batch`}},

@@ -52,7 +52,7 @@ func TestTheFinalMessageWaitsForOneThatIsOnItsWayToTheDisk(t *testing.T) {
 	if err := o.AppendFinal(message(contract.KindDone, map[string]any{"status": "succeeded"})); err != nil {
 		t.Error(err)
 	}
-	if r, found, err := o.queue.head(); found || err != nil {
+	if r, found, err := o.sender.queue.head(); found || err != nil {
 		t.Errorf("%s is sent first (%v)", r.body, err)
 	}
 	o.queue.journal.syncing.Unlock()

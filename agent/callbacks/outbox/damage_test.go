@@ -316,7 +316,7 @@ func TestAStoreThatIsDamagedAgainAndAgainNamesOnlyWhatIsKept(t *testing.T) {
 		}
 		o.queue.mu.Lock()
 		o.queue.journal.store.Abandon()
-		err := o.queue.replace(spool.ErrDamaged)
+		err := repair{o.queue}.replace(spool.ErrDamaged)
 		o.queue.mu.Unlock()
 		if err != nil {
 			t.Fatal(err)

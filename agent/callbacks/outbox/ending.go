@@ -75,7 +75,7 @@ func (o *Outbox) Flush(ctx context.Context) error {
 		case <-reserve.C:
 			o.sender.expedite()
 		case <-ended:
-			if !o.hasLastChance() {
+			if !o.sender.queue.hasLastChance() {
 				return fmt.Errorf("flushing the outbox, %d messages left: %w", left, ctx.Err())
 			}
 			ended, last = nil, time.After(lastChance)
@@ -84,15 +84,6 @@ func (o *Outbox) Flush(ctx context.Context) error {
 			return fmt.Errorf("flushing the outbox, %d messages left: %w", left, ctx.Err())
 		}
 	}
-}
-
-// hasLastChance reports whether the final message waits and did not yet go first:
-// a flush that is cut short would end without one try of it.
-func (o *Outbox) hasLastChance() bool {
-	q := o.queue
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.final.state == finalStored && !q.finalFirst && q.journal.store.Waiting() > 0
 }
 
 // untilReserve is how long everything may take before the final message goes first.

@@ -35,7 +35,7 @@ func Open(dir string, opts Options) (*Outbox, error) {
 	}
 	o := &Outbox{lock: lock, log: opts.Logger, now: opts.Now, answers: newAnswers()}
 	client.token.renew()
-	if err := o.openFiles(dir, opts, append(strong(opts.Secrets), client.token.token)); err != nil {
+	if err := (opening{o}).openFiles(dir, opts, append(strong(opts.Secrets), client.token.token)); err != nil {
 		return nil, fullAtStart(dir, errors.Join(err, lock.Unlock()))
 	}
 	client.token.renewed = func(token string) {
@@ -69,8 +69,11 @@ func lockFolder(dir string) (*filelock.Lock, error) {
 	return lock, nil
 }
 
+// An opening takes up what an earlier life left in the folder.
+type opening struct{ *Outbox }
+
 // openFiles opens what is in the folder; secrets are what may open its key.
-func (o *Outbox) openFiles(dir string, opts Options, secrets []string) (err error) {
+func (o opening) openFiles(dir string, opts Options, secrets []string) (err error) {
 	f := &folder{path: dir, log: opts.Logger, now: opts.Now}
 	var known bool
 	if o.seal, known, err = openSeal(dir, opts.JobID, secrets); err != nil {
@@ -94,7 +97,7 @@ func (o *Outbox) openFiles(dir string, opts Options, secrets []string) (err erro
 	return nil
 }
 
-func (o *Outbox) openFinal() (err error) {
+func (o opening) openFinal() (err error) {
 	q := o.queue
 	path := q.journal.folder.join(slotName)
 	var damaged bool
@@ -102,7 +105,7 @@ func (o *Outbox) openFinal() (err error) {
 		return err
 	}
 	if damaged {
-		q.reportDamage(path, "the final message of an earlier life is unreadable, or was not written by the agent", 0)
+		repair{q}.reportDamage(path, "the final message of an earlier life is unreadable, or was not written by the agent", 0)
 	}
 	if q.final.state != finalNone {
 		q.index.next = max(q.index.next, q.final.rec.seq+1)
@@ -121,7 +124,7 @@ func fullAtStart(dir string, err error) error {
 
 // openStore opens the store and counts what waits in it. known says that the key
 // is the one with which its messages were written.
-func (o *Outbox) openStore(known bool) error {
+func (o opening) openStore(known bool) error {
 	q, f := o.queue, o.queue.journal.folder
 	if err := f.finishReplacing(); err != nil {
 		return err
@@ -132,7 +135,7 @@ func (o *Outbox) openStore(known bool) error {
 		return o.adopt()
 	}
 	if err == nil {
-		if err = q.take(s); err != nil {
+		if err = (repair{q}).take(s); err != nil {
 			s.Abandon()
 		}
 	}
@@ -140,7 +143,7 @@ func (o *Outbox) openStore(known bool) error {
 	case (errors.Is(err, spool.ErrDamaged)) && !known:
 		return o.adopt()
 	case errors.Is(err, spool.ErrDamaged), errors.Is(err, spool.ErrOwner):
-		return q.replace(err)
+		return repair{q}.replace(err)
 	case err != nil:
 		return fmt.Errorf("opening the outbox: %w", err)
 	}
@@ -152,11 +155,11 @@ var errForeign = fmt.Errorf("%w: no secret of this run opens the key with which 
 // adopt carries over the messages of a store whose key is lost, as far as the
 // training script could have sent them itself; the others are put aside, where a
 // person finds them.
-func (o *Outbox) adopt() error {
+func (o opening) adopt() error {
 	if err := o.rejects.open(); err != nil {
 		return err
 	}
-	return o.queue.replaceWith(errForeign, func(raw spool.Record) (record, bool) {
+	return repair{o.queue}.replaceWith(errForeign, func(raw spool.Record) (record, bool) {
 		r, fit, err := childsWord(raw)
 		if err != nil {
 			return record{}, false

@@ -81,7 +81,7 @@ func (o *Outbox) accept(msgs []contract.Message, slot string, enlist func(uint64
 		}
 		records[i] = recordOf(m, slot)
 	}
-	seq, err := o.queue.accept(records, enlist)
+	seq, err := intake{o.queue}.accept(records, enlist)
 	if err != nil && enlist != nil {
 		o.answers.forget(seq)
 	}

@@ -11,23 +11,26 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
+// A repair replaces the queue's store. Its methods are called with the lock held.
+type repair struct{ *queue }
+
 // A reading decides on a record of a store that is replaced: carry it over or not.
 type reading func(spool.Record) (r record, carry bool)
 
 // authentic carries over what the agent wrote.
-func (q *queue) authentic(raw spool.Record) (record, bool) {
+func (q repair) authentic(raw spool.Record) (record, bool) {
 	r, err := q.journal.seal.decode(raw, asQueued)
 	return r, err == nil
 }
 
 // replace sets the store aside, which nobody may have open any more, and goes on
 // with a new one that has every message of the old one which is whole and the
-// agent's own. Called with the lock held.
-func (q *queue) replace(cause error) error { return q.replaceWith(cause, q.authentic) }
+// agent's own.
+func (q repair) replace(cause error) error { return q.replaceWith(cause, q.authentic) }
 
 // replaceWith is replace with another judge of what is carried over. Each step is
 // such that a kill between any two of them leaves a store that opens.
-func (q *queue) replaceWith(cause error, read reading) error {
+func (q repair) replaceWith(cause error, read reading) error {
 	folder := q.journal.folder
 	path := folder.join(storeName)
 	s, saved, err := q.salvage(path, path+".new", read)
@@ -71,7 +74,7 @@ func (q *queue) replaceWith(cause error, read reading) error {
 }
 
 // salvage makes a new store with what is carried over from the old one.
-func (q *queue) salvage(from, to string, read reading) (s *spool.Spool, saved int, err error) {
+func (q repair) salvage(from, to string, read reading) (s *spool.Spool, saved int, err error) {
 	if err := os.RemoveAll(to); err != nil {
 		return nil, 0, err
 	}
@@ -103,7 +106,7 @@ func (q *queue) salvage(from, to string, read reading) (s *spool.Spool, saved in
 
 // take makes s the store and counts what waits in it. It fails if any message is
 // unreadable or not the agent's.
-func (q *queue) take(s *spool.Spool) error {
+func (q repair) take(s *spool.Spool) error {
 	fresh := newIndex()
 	reader := s.Reader()
 	defer reader.Close()
@@ -137,7 +140,7 @@ func (q *queue) take(s *spool.Spool) error {
 
 // reportDamage tells the log, Stats and the backend that a file was set aside.
 // The event is best effort: the outbox that reports is the one that was damaged.
-func (q *queue) reportDamage(aside, cause string, saved int) {
+func (q repair) reportDamage(aside, cause string, saved int) {
 	folder := q.journal.folder
 	folder.setAside = append(folder.setAside, aside)
 	q.log.Error("the outbox store was damaged and is set aside", "file", aside, "cause", cause, "messages_saved", saved)

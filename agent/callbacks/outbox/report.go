@@ -23,7 +23,7 @@ type rejectedData struct {
 // reportRejected raises the one event of a refused message. A refused
 // callback_rejected event raises none, or a backend that refuses events would
 // be sent them for ever.
-func (q *queue) reportRejected(r record, key string, out outcome, now time.Time) error {
+func (q intake) reportRejected(r record, key string, out outcome, now time.Time) error {
 	b, err := q.putRejected(r, key, out, now)
 	if err == nil && b != nil {
 		err = q.commit(b)
@@ -33,7 +33,7 @@ func (q *queue) reportRejected(r record, key string, out outcome, now time.Time)
 
 // putRejected returns no batch for an event of its own, and none when the job has
 // ended and nothing may follow.
-func (q *queue) putRejected(r record, key string, out outcome, now time.Time) (*batch, error) {
+func (q intake) putRejected(r record, key string, out outcome, now time.Time) (*batch, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.counts.rejected++
@@ -59,7 +59,7 @@ func (q *queue) putRejected(r record, key string, out outcome, now time.Time) (*
 }
 
 // rejectedBefore is the count in the event that still waits, 0 without one.
-func (q *queue) rejectedBefore() int {
+func (q intake) rejectedBefore() int {
 	old, waits := q.index.slots[rejectedSlot]
 	if !waits || !q.index.untried(old.seq) {
 		return 0

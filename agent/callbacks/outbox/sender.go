@@ -18,7 +18,7 @@ import (
 
 // A sender delivers what waits, in order and one at a time.
 type sender struct {
-	queue   *queue
+	queue   turns
 	client  *client
 	rejects *rejects
 	answers *answers
@@ -50,7 +50,7 @@ type expedited struct {
 
 func newSender(q *queue, c *client, r *rejects, a *answers, o Options) *sender {
 	return &sender{
-		queue: q, client: c, rejects: r, answers: a, hooks: hooks{o.OnDelivered, o.OnRejected},
+		queue: turns{q}, client: c, rejects: r, answers: a, hooks: hooks{o.OnDelivered, o.OnRejected},
 		log: o.Logger, now: o.Now, pace: rate.NewLimiter(drainPerSecond, drainBurst),
 		outage: outageLog{log: o.Logger, now: o.Now}, suspect: newSuspect(),
 	}
@@ -173,7 +173,7 @@ func (s *sender) refuse(r record, out outcome) {
 		s.log.Error("the refused message could not be put aside", "key", key, "error", err, "body", excerpt(r.body))
 	}
 	// Before it leaves the queue, or Flush could end between the two.
-	if err := s.queue.reportRejected(r, key, out, s.now()); err != nil {
+	if err := (intake{s.queue.queue}).reportRejected(r, key, out, s.now()); err != nil {
 		s.log.Warn("the refusal could not be reported to the backend", "error", err)
 	}
 	s.queue.settle(r, finalRejected)
