@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/vision-platform/trainer-agent/agent/process/table"
 )
 
 // superviseMany is an agent below which so many processes are orphaned while it
@@ -50,13 +52,13 @@ func superviseMany(args []string) int {
 
 // zombies counts the dead that this process has not reaped.
 func zombies() int {
-	table, err := processTable()
+	all, err := table.Read()
 	if err != nil {
 		return -1
 	}
 	n := 0
-	for _, p := range table {
-		if p.PPID == os.Getpid() && p.dead() {
+	for _, p := range all {
+		if p.PPID == os.Getpid() && p.Dead() {
 			n++
 		}
 	}

@@ -99,7 +99,7 @@ func TestChainOfForksDoesNotOutrunTheKill(t *testing.T) {
 			if got := c.Stop(t.Context(), Stop{}); got.Err() != nil {
 				t.Error(got.Err())
 			}
-			if left := s.descendants(nil); len(left) > 0 {
+			if left := descendants(s, nil); len(left) > 0 {
 				t.Errorf("still there: %v", left)
 			}
 		})

@@ -76,7 +76,7 @@ func (c *Child) finish() {
 		_ = c.stdin.Close()
 	}
 	if c.main {
-		c.sup.term.detach()
+		c.sup.term.Detach()
 	}
 	close(c.done)
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+
+	"github.com/vision-platform/trainer-agent/agent/process/terminal"
 )
 
 // files are the descriptors of a child that is about to start: its ends, our
@@ -100,7 +102,7 @@ func (f *files) openNull(flag int) (*os.File, error) {
 }
 
 func (f *files) openPTY(s *Supervisor, spec Spec) error {
-	master, slave, err := openPTY()
+	master, slave, err := terminal.OpenPTY()
 	if err != nil {
 		return err
 	}
@@ -113,7 +115,7 @@ func (f *files) openPTY(s *Supervisor, spec Spec) error {
 	}
 	f.pumps = append(f.pumps, newPump(master, w))
 	spec.RunAs.own(slave)
-	return s.term.prepare(master, slave)
+	return s.term.Prepare(master, slave)
 }
 
 func (f *files) fds() []uintptr {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/vision-platform/trainer-agent/agent/process/table"
 	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
@@ -165,7 +166,7 @@ func TestSuspendStopsTheChildAndContinueWakesIt(t *testing.T) {
 }
 
 func state(pid int) byte {
-	p, err := readProcess(pid)
+	p, err := table.Of(pid)
 	if err != nil {
 		return 0
 	}
@@ -182,16 +183,16 @@ func TestTermStopsWhatIgnoresIt(t *testing.T) {
 			t.Errorf("exit code %d", code)
 		}
 		for _, p := range all {
-			if p.same() {
+			if p.Same() {
 				t.Errorf("%v survived", p)
 			}
 		}
 	})
 }
 
-func tree(root int) []Process {
-	table, _ := processTable()
-	return descent(table, root, nil)
+func tree(root int) []table.Process {
+	all, _ := table.Read()
+	return table.Descent(all, root, nil)
 }
 
 func TestTenThousandOrphansLeaveNoZombieAndNoWrongStatus(t *testing.T) {
@@ -226,11 +227,11 @@ func TestChildCannotReadTheAgentsEnvironmentOrMemory(t *testing.T) {
 func TestChildDiesWithAKilledAgent(t *testing.T) {
 	a := startAgent(t, false, "init", append([]string{"1h"}, self("ignoreTERM")...)...)
 	a.out.wait(t, "ready")
-	child, err := readProcess(onlyChild(a.host))
+	child, err := table.Of(onlyChild(a.host))
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.send(t, syscall.SIGKILL)
-	eventually(t, "the child is gone", func() bool { return !child.same() })
+	eventually(t, "the child is gone", func() bool { return !child.Same() })
 	_ = a.exitCode()
 }

@@ -16,6 +16,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"github.com/vision-platform/trainer-agent/agent/process/terminal"
 )
 
 // roles are what the test binary can be when it re-executes itself. Each says
@@ -269,7 +271,7 @@ func tty([]string) int {
 			size()
 		}
 	}()
-	fmt.Println("foreground", foregroundOf(os.Stdin) == unix.Getpgrp())
+	fmt.Println("foreground", terminal.ForegroundOf(os.Stdin) == unix.Getpgrp())
 	ready()
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {

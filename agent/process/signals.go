@@ -2,7 +2,6 @@ package process
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"slices"
@@ -10,30 +9,17 @@ import (
 	"syscall"
 )
 
-// maxRequests: the first stop request starts a stop, the second shortens its
-// grace, the third ends it. Later ones say nothing new.
-const maxRequests = 3
+// early is what arrives for the supervisor to come.
+var early atomic.Pointer[arrivals]
 
-// Request is a signal that asks the agent to stop: SIGTERM from the kubelet,
-// SIGINT from Ctrl-C, SIGHUP from a closed terminal, SIGQUIT.
-type Request struct {
-	Signal syscall.Signal
-	Count  int // 1 = stop, 2 = hurry, 3 = exit now
-}
-
-// Error makes a Request the cause of a cancelled context.
-func (r Request) Error() string { return fmt.Sprintf("told to stop by %s", signalName(r.Signal)) }
-
-// early is what Listen hears for the supervisor to come.
-var early atomic.Pointer[ears]
-
-type ears struct{ signals, sigchld chan os.Signal }
+// arrivals are the signals that the agent gets.
+type arrivals struct{ signals, sigchld chan os.Signal }
 
 // Listen registers for signals ahead of NewSupervisor, which hears of all that came
 // meanwhile. A program calls it as its first act: a SIGTERM that finds nobody
 // listening ends PID 1 with Go's exit code 2, which would mean something else.
 func Listen() {
-	e := &ears{make(chan os.Signal, signalBuffer), make(chan os.Signal, 1)}
+	e := &arrivals{make(chan os.Signal, signalBuffer), make(chan os.Signal, 1)}
 	if early.CompareAndSwap(nil, e) {
 		signal.Notify(e.signals, caughtSignals()...)
 		signal.Notify(e.sigchld, syscall.SIGCHLD)
@@ -41,17 +27,17 @@ func Listen() {
 }
 
 // Requests delivers the first three stop requests, in order, none lost.
-func (s *Supervisor) Requests() <-chan Request { return s.requests }
+func (s *Supervisor) Requests() <-chan Request { return s.asked.queue }
 
 // Stopping is a context that ends with the first stop request; its cause is that
 // Request. Downloads and other work before the child run under it.
-func (s *Supervisor) Stopping() context.Context { return s.stopping }
+func (s *Supervisor) Stopping() context.Context { return s.asked.stopping }
 
 // WithStop returns a context that ends when parent ends or a stop is requested,
 // whichever is first, with the cause of that one.
 func (s *Supervisor) WithStop(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(parent)
-	release := context.AfterFunc(s.stopping, func() { cancel(context.Cause(s.stopping)) })
+	release := context.AfterFunc(s.Stopping(), func() { cancel(context.Cause(s.Stopping())) })
 	return ctx, func() { release(); cancel(context.Canceled) }
 }
 
@@ -79,7 +65,7 @@ func caughtSignals() []os.Signal {
 func (s *Supervisor) handle(sig syscall.Signal) {
 	switch {
 	case s.opts.PassInterrupts && (sig == syscall.SIGINT || sig == syscall.SIGQUIT):
-		if !s.term.pass(sig) {
+		if !s.term.Pass(sig) {
 			s.forward(sig)
 		}
 	case slices.Contains(stopSignals, sig):
@@ -88,14 +74,14 @@ func (s *Supervisor) handle(sig syscall.Signal) {
 		// Caught so that a closed stdout does not end the agent; it is about the
 		// agent's own write, never for the child.
 	case sig == syscall.SIGTSTP || sig == syscall.SIGTTIN || sig == syscall.SIGTTOU:
-		if !s.term.passJobControl(sig) {
+		if !s.term.PassJobControl(sig) {
 			s.suspend()
 		}
 	case sig == syscall.SIGCONT:
-		s.term.resume()
+		s.term.Resume()
 		s.forward(sig)
 	case sig == syscall.SIGWINCH:
-		s.term.resize()
+		s.term.Resize()
 		s.forward(sig)
 	case sig == DumpSignal:
 		s.passDump()
@@ -104,24 +90,14 @@ func (s *Supervisor) handle(sig syscall.Signal) {
 	}
 }
 
+// request counts a stop request; a child that is being stopped gets the second and
+// the third as well.
 func (s *Supervisor) request(sig syscall.Signal) {
+	if s.asked.add(sig) < 2 {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.received++
-	r := Request{Signal: sig, Count: s.received}
-	if r.Count > maxRequests {
-		return
-	}
-	s.requests <- r // never blocks: its buffer holds maxRequests
-	switch r.Count {
-	case 1:
-		s.cancel(r)
-		return
-	case 2:
-		close(s.hurry)
-	case 3:
-		close(s.now)
-	}
 	if s.main != nil && s.main.stopSent {
 		s.main.signalGroupLocked(sig)
 	}
@@ -146,7 +122,7 @@ func (s *Supervisor) forward(sig syscall.Signal) {
 // cannot be stopped, and on a terminal nobody is there to continue the child: the
 // key then does nothing, as it does for any orphaned group.
 func (s *Supervisor) suspend() {
-	if s.self == 1 && s.term.attached() {
+	if s.self == 1 && s.term.Attached() {
 		return
 	}
 	s.mu.Lock()
@@ -154,7 +130,7 @@ func (s *Supervisor) suspend() {
 		s.main.signalGroupLocked(syscall.SIGSTOP)
 	}
 	s.mu.Unlock()
-	s.term.release()
+	s.term.Release()
 	if err := syscall.Kill(s.self, syscall.SIGSTOP); err != nil {
 		s.opts.Log.Warn("stopping the agent itself", "error", err)
 	}

@@ -13,13 +13,13 @@ const DumpSignal = syscall.SIGUSR1
 // for it, and to no other, because without one it kills. It returns how many were
 // asked; the answer comes as output.
 func (c *Child) DumpStacks() (int, error) {
-	table, err := c.processes()
+	all, err := c.processes()
 	if err != nil {
 		return 0, fmt.Errorf("asking for stack dumps: %w", err)
 	}
 	asked := 0
-	for _, p := range table {
-		if !p.dead() && p.catches(DumpSignal) && p.signal(DumpSignal) {
+	for _, p := range all {
+		if !p.Dead() && p.Catches(DumpSignal) && p.Signal(DumpSignal) {
 			asked++
 		}
 	}
@@ -36,13 +36,13 @@ func (s *Supervisor) passDump() {
 	if c == nil {
 		return
 	}
-	table, err := c.processes()
+	all, err := c.processes()
 	if err != nil {
 		s.opts.Log.Warn("a signal is not passed on", "signal", signalName(DumpSignal), "error", err)
 		return
 	}
-	for _, p := range table {
-		if !p.dead() && p.catches(DumpSignal) && p.signal(DumpSignal) {
+	for _, p := range all {
+		if !p.Dead() && p.Catches(DumpSignal) && p.Signal(DumpSignal) {
 			return
 		}
 	}

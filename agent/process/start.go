@@ -1,12 +1,13 @@
 package process
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"syscall"
+
+	"github.com/vision-platform/trainer-agent/agent/process/command"
 )
 
 // Spec says what to start.
@@ -42,10 +43,19 @@ type Spec struct {
 	OOMScoreAdj int       // raised by this much, 0–1000: who dies first
 }
 
+// command is what of a Spec tells why it cannot be run.
+func (s Spec) command() command.Command {
+	c := command.Command{Args: s.Args, Env: s.Env, Dir: s.Dir}
+	if s.RunAs != nil {
+		c.RunAs = s.RunAs.String()
+	}
+	return c
+}
+
 // Start starts a program in a session and group of its own. The error of a
 // program that cannot run is a *contract.Failure around an *ExecError.
 func (s *Supervisor) Start(spec Spec) (*Child, error) {
-	path, err := lookPath(spec)
+	path, err := spec.command().LookPath()
 	if err != nil {
 		return nil, err
 	}
@@ -78,16 +88,16 @@ func (s *Supervisor) launch(c *Child, path string, spec Spec, files *files) erro
 		return errors.New("starting a process: the supervisor is closed")
 	}
 	if spec.Main {
-		if r, ok := s.stopRequest(); ok {
+		if r, ok := s.asked.first(); ok {
 			return r
 		}
 		if s.main != nil {
 			return fmt.Errorf("starting %s: the main child %d still runs", spec.Args[0], s.main.pid)
 		}
 	}
-	pid, err := s.fork(path, spec, files, c.reaped)
+	pid, err := fork(s.group, path, spec, files, c.reaped)
 	if err != nil {
-		return execFailure(path, spec, err)
+		return spec.command().Failure(path, err)
 	}
 	c.pid = pid
 	s.children[pid] = c
@@ -97,7 +107,7 @@ func (s *Supervisor) launch(c *Child, path string, spec Spec, files *files) erro
 	}
 	if spec.Main {
 		s.main, s.mainSeen = c, true
-		s.term.attach(files.pty, pid)
+		s.term.Attach(files.pty, pid)
 		for _, sig := range s.waiting {
 			c.forwardLocked(sig)
 		}
@@ -106,21 +116,12 @@ func (s *Supervisor) launch(c *Child, path string, spec Spec, files *files) erro
 	return nil
 }
 
-func (s *Supervisor) stopRequest() (Request, bool) {
-	if s.received == 0 {
-		return Request{}, false
-	}
-	var r Request
-	errors.As(context.Cause(s.stopping), &r)
-	return r, true
-}
-
 // fork starts the program on a thread that lives as long as the child. The
 // thread is given the settings that a child can only inherit (no_new_privs,
 // niceness), is then the child's parent for PR_SET_PDEATHSIG, which fires when the
 // forking *thread* ends, and is thrown away afterwards because those settings
 // cannot be undone.
-func (s *Supervisor) fork(path string, spec Spec, files *files, reaped <-chan struct{}) (int, error) {
+func fork(group *cgroup, path string, spec Spec, files *files, reaped <-chan struct{}) (int, error) {
 	type result struct {
 		pid int
 		err error
@@ -129,7 +130,7 @@ func (s *Supervisor) fork(path string, spec Spec, files *files, reaped <-chan st
 	go onOwnThread(func() {
 		var r result
 		if r.err = prepareThread(spec); r.err == nil {
-			r.pid, r.err = s.forkExec(path, spec, files)
+			r.pid, r.err = forkExec(group, path, spec, files)
 		}
 		forked <- r
 		if r.err == nil {
@@ -142,19 +143,19 @@ func (s *Supervisor) fork(path string, spec Spec, files *files, reaped <-chan st
 
 // forkExec is syscall.ForkExec: os.StartProcess would want to wait itself, and
 // probes for pidfd support with a child that our reaper could take.
-func (s *Supervisor) forkExec(path string, spec Spec, files *files) (int, error) {
+func forkExec(group *cgroup, path string, spec Spec, files *files) (int, error) {
 	sys := sysProcAttr(spec)
 	attr := &syscall.ProcAttr{Dir: spec.Dir, Env: spec.Env, Files: files.fds(), Sys: sys}
 	if attr.Env == nil {
 		attr.Env = []string{}
 	}
-	if spec.Main && s.group.use(sys) {
+	if spec.Main && group.use(sys) {
 		// clone3 is refused by old kernels and by seccomp filters; the group is a
 		// means, not an end.
 		if pid, err := syscall.ForkExec(path, spec.Args, attr); err == nil {
 			return pid, nil
 		}
-		s.group.unuse(sys)
+		group.unuse(sys)
 	}
 	return syscall.ForkExec(path, spec.Args, attr)
 }

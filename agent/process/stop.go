@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/process/table"
 )
 
 // Reason is why a child was stopped, for the log and the diagnosis.
@@ -31,11 +33,11 @@ type Stop struct {
 // Outcome is how a stop went.
 type Outcome struct {
 	Reason    Reason
-	Signal    syscall.Signal // the first that was sent
-	Killed    bool           // something had to be killed: the grace was not enough
-	Grace     time.Duration  // between that signal and SIGKILL: less than asked for after a second request
-	Took      time.Duration  // until the last process was gone
-	Survivors []Process      // not gone within KillWait: uninterruptible sleep, or not ours to kill
+	Signal    syscall.Signal  // the first that was sent
+	Killed    bool            // something had to be killed: the grace was not enough
+	Grace     time.Duration   // between that signal and SIGKILL: less than asked for after a second request
+	Took      time.Duration   // until the last process was gone
+	Survivors []table.Process // not gone within KillWait: uninterruptible sleep, or not ours to kill
 }
 
 // Err names the survivors; nil when there are none.
@@ -60,10 +62,10 @@ func (c *Child) stopNow(ctx context.Context, stop Stop) Outcome {
 	began := time.Now()
 	out := Outcome{Reason: stop.Reason}
 	if stop.Signal == 0 {
-		stop.Signal = c.sup.askedBy(stop.Reason)
+		stop.Signal = c.sup.asked.signalFor(stop.Reason)
 	}
 	out.Signal = stop.Signal
-	asked, ok := []Process(nil), false
+	asked, ok := []table.Process(nil), false
 	if stop.Grace > 0 {
 		asked, ok = c.ask(stop.Signal)
 	}
@@ -82,15 +84,6 @@ func (c *Child) stopNow(ctx context.Context, stop Stop) Outcome {
 	return out
 }
 
-// askedBy passes on the very signal that asked for a stop, so that the child gets
-// it once and a script's KeyboardInterrupt handler works.
-func (s *Supervisor) askedBy(reason Reason) syscall.Signal {
-	if r, ok := errors.AsType[Request](context.Cause(s.stopping)); ok && reason == ReasonRequest {
-		return r.Signal
-	}
-	return syscall.SIGTERM
-}
-
 func (c *Child) alive() bool {
 	c.sup.mu.Lock()
 	defer c.sup.mu.Unlock()
@@ -100,14 +93,14 @@ func (c *Child) alive() bool {
 // waitGroup waits until no process of the child's group is left and reports
 // whether that came within the grace. Every last member of a group is reaped
 // either by us or before its parent is, so looking after each reaping is enough.
-func (c *Child) waitGroup(ctx context.Context, stop Stop, asked []Process) bool {
+func (c *Child) waitGroup(ctx context.Context, stop Stop, asked []table.Process) bool {
 	s := c.sup
 	ends := time.Now().Add(stop.Grace)
 	deadline := time.NewTimer(stop.Grace)
 	defer deadline.Stop()
 	late := time.NewTimer(lateIn(stop.Grace))
 	defer late.Stop()
-	hurry, left := s.hurry, asked != nil
+	hurry, left := s.asked.hurry, asked != nil
 	for {
 		changed := s.event()
 		if errors.Is(syscall.Kill(-c.pid, 0), syscall.ESRCH) {
@@ -129,7 +122,7 @@ func (c *Child) waitGroup(ctx context.Context, stop Stop, asked []Process) bool 
 			deadline.Reset(min(time.Until(ends), s.opts.Hurry))
 		case <-deadline.C:
 			return false
-		case <-s.now:
+		case <-s.asked.now:
 			return false
 		case <-ctx.Done():
 			return false
@@ -140,7 +133,7 @@ func (c *Child) waitGroup(ctx context.Context, stop Stop, asked []Process) bool 
 // killAll kills the descendants of c (nil: of the agent) until none is left, dead
 // and reaped, or for KillWait. A process that forks while it is being looked for is found in the
 // next round.
-func (s *Supervisor) killAll(c *Child) []Process {
+func (s *Supervisor) killAll(c *Child) []table.Process {
 	deadline := time.NewTimer(s.opts.KillWait)
 	defer deadline.Stop()
 	round := time.NewTicker(killRound)
@@ -150,18 +143,18 @@ func (s *Supervisor) killAll(c *Child) []Process {
 		if c == nil || c.main {
 			s.group.kill()
 		}
-		left := s.descendants(c)
+		left := descendants(s, c)
 		if len(left) == 0 {
 			return nil
 		}
 		for _, p := range living(left) {
-			p.kill()
+			p.Kill()
 		}
 		select {
 		case <-changed:
 		case <-round.C:
 		case <-deadline.C:
-			return living(s.descendants(c))
+			return living(descendants(s, c))
 		}
 	}
 }
@@ -170,7 +163,7 @@ func (s *Supervisor) killAll(c *Child) []Process {
 // processes take their time to die.
 const killRound = 20 * time.Millisecond
 
-func survivorsError(left []Process) error {
+func survivorsError(left []table.Process) error {
 	if len(left) == 0 {
 		return nil
 	}

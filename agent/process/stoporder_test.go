@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/process/table"
 )
 
 // Each is who a stop asks first in one kind of process tree. The leader is 10.
@@ -29,14 +31,14 @@ func TestWhoIsAskedFirst(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			var table []Process
+			var all []table.Process
 			handlers := map[int]bool{}
 			for _, r := range tc.tree {
-				table = append(table, Process{PID: r.pid, PPID: r.parent, Name: r.name, State: 'S'})
+				all = append(all, table.Process{PID: r.pid, PPID: r.parent, Name: r.name, State: 'S'})
 				handlers[r.pid] = r.handles
 			}
 			var got []int
-			for _, p := range firstAsked(table, 10, func(p Process) bool { return handlers[p.PID] }) {
+			for _, p := range firstAsked(all, 10, func(p table.Process) bool { return handlers[p.PID] }) {
 				got = append(got, p.PID)
 			}
 			if !slices.Equal(got, tc.want) {

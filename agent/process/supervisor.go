@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/process/terminal"
 )
 
 // Defaults of Options.
@@ -63,31 +65,16 @@ func (o Options) withDefaults() Options {
 // Supervisor owns every wait and every signal of the agent. There is at most one
 // in a process.
 type Supervisor struct {
-	opts     Options
-	self     int
-	restore  func() // gives the subreaper role back
-	signals  chan os.Signal
-	sigchld  chan os.Signal
-	requests chan Request
-	stopping context.Context
-	cancel   context.CancelCauseFunc
-	hurry    chan struct{} // closed at the second stop request
-	now      chan struct{} // closed at the third
-	quit     chan struct{}
-	done     sync.WaitGroup
-	group    *cgroup // nil where the agent cannot make one
-	term     *terminal
-
-	mu        sync.Mutex // held over fork+register and over reap+dispatch
-	children  map[int]*Child
-	main      *Child
-	mainSeen  bool
-	waiting   []syscall.Signal // came before the main child, each number once
-	received  int              // stop requests so far
-	changed   chan struct{}    // closed and replaced whenever something was reaped
-	orphans   int
-	orphanCPU time.Duration
-	closed    bool
+	opts    Options
+	self    int
+	restore func() // gives the subreaper role back
+	quit    chan struct{}
+	done    sync.WaitGroup
+	group   *cgroup // nil where the agent cannot make one
+	term    *terminal.Terminal
+	asked   *requests
+	arrivals
+	registry
 }
 
 // There is one wait(-1) in a process, so there is one Supervisor.
@@ -104,17 +91,12 @@ func NewSupervisor(opts Options) (*Supervisor, error) {
 	s := &Supervisor{
 		opts:     opts.withDefaults(),
 		self:     os.Getpid(),
-		signals:  heard.signals,
-		sigchld:  heard.sigchld,
-		requests: make(chan Request, maxRequests),
-		hurry:    make(chan struct{}),
-		now:      make(chan struct{}),
 		quit:     make(chan struct{}),
-		children: map[int]*Child{},
-		changed:  make(chan struct{}),
+		asked:    newRequests(),
+		arrivals: *heard,
+		registry: registry{children: map[int]*Child{}, changed: make(chan struct{})},
 	}
-	s.stopping, s.cancel = context.WithCancelCause(context.Background())
-	s.term = openTerminal()
+	s.term = terminal.Open()
 	if err := hide(); err != nil {
 		s.opts.Log.Warn("children may look into the agent", "error", err)
 	}
@@ -144,52 +126,6 @@ func (s *Supervisor) loop() {
 			return
 		}
 	}
-}
-
-// reap collects every dead process there is: SIGCHLD is merged by the kernel, so
-// one signal may stand for thousands.
-func (s *Supervisor) reap() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	reaped := false
-	for {
-		var ws syscall.WaitStatus
-		var ru syscall.Rusage
-		pid, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, &ru)
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		if err != nil || pid <= 0 {
-			break
-		}
-		reaped = true
-		child, ours := s.children[pid]
-		if !ours {
-			s.orphans++
-			s.orphanCPU += cpuTime(ru)
-			continue
-		}
-		delete(s.children, pid)
-		child.exited(ws, ru)
-	}
-	if reaped {
-		close(s.changed)
-		s.changed = make(chan struct{})
-	}
-}
-
-// event returns a channel that is closed when the next process is reaped.
-func (s *Supervisor) event() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.changed
-}
-
-// Orphans is the number of processes reaped that nobody here had started.
-func (s *Supervisor) Orphans() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.orphans
 }
 
 // Close kills whatever is left of the supervisor's children and their
@@ -222,8 +158,8 @@ func (s *Supervisor) Close() error {
 	signal.Stop(s.sigchld)
 	close(s.quit)
 	s.done.Wait()
-	s.cancel(context.Canceled)
-	s.term.close()
+	s.asked.cancel(context.Canceled)
+	s.term.Close()
 	s.group.remove()
 	s.restore()
 	open.Store(false)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vision-platform/trainer-agent/agent/process/terminal"
 )
 
 func TestPTYGivesTheChildATerminalAndUsItsExactBytes(t *testing.T) {
@@ -35,7 +37,7 @@ type onTerminal struct {
 
 func startOnTerminal(t *testing.T, role ...string) *onTerminal {
 	t.Helper()
-	master, slave, err := openPTY()
+	master, slave, err := terminal.OpenPTY()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,8 +65,15 @@ func startOnTerminal(t *testing.T, role ...string) *onTerminal {
 	return &onTerminal{agent: a, keys: master}
 }
 
+// controlled runs f with the descriptor, and does not make it blocking.
+func controlled(file *os.File, f func(fd int)) {
+	if raw, err := file.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { f(int(fd)) })
+	}
+}
+
 func resize(master *os.File, columns, rows uint16) {
-	control(master, func(fd int) {
+	controlled(master, func(fd int) {
 		_ = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: columns, Row: rows})
 	})
 }
@@ -112,7 +121,9 @@ func TestTerminalIsGivenBackAsItWas(t *testing.T) {
 
 func termios(t *testing.T, master *os.File) *unix.Termios {
 	t.Helper()
-	got, err := changeTermios(master, func(*unix.Termios) {})
+	var got *unix.Termios
+	err := os.ErrClosed
+	controlled(master, func(fd int) { got, err = unix.IoctlGetTermios(fd, unix.TCGETS) })
 	if err != nil {
 		t.Fatal(err)
 	}

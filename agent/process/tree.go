@@ -1,14 +1,18 @@
 package process
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/vision-platform/trainer-agent/agent/process/table"
+)
 
 // descendants are the processes that c answers for, those among them that are dead
 // but not yet reaped included; with c nil, all that the agent does. The main child
 // answers for everything below the agent that no other running child accounts for,
 // so also for processes that forked away from it and were re-parented to us.
 // Another child answers for its subtree and its session.
-func (s *Supervisor) descendants(c *Child) []Process {
-	found, err := s.tree(c)
+func descendants(s *Supervisor, c *Child) []table.Process {
+	found, err := treeOf(s, c)
 	if err != nil {
 		s.opts.Log.Warn("descendants cannot be found", "error", err)
 		return nil
@@ -16,26 +20,26 @@ func (s *Supervisor) descendants(c *Child) []Process {
 	return found
 }
 
-func living(found []Process) []Process {
-	return slices.DeleteFunc(found, Process.dead)
+func living(found []table.Process) []table.Process {
+	return slices.DeleteFunc(found, table.Process.Dead)
 }
 
 // processes are the child itself and its descendants, the dead included.
-func (c *Child) processes() ([]Process, error) { return c.sup.tree(c) }
+func (c *Child) processes() ([]table.Process, error) { return treeOf(c.sup, c) }
 
-func (s *Supervisor) tree(c *Child) ([]Process, error) {
-	table, err := processTable()
+func treeOf(s *Supervisor, c *Child) ([]table.Process, error) {
+	all, err := table.Read()
 	if err != nil {
 		return nil, err
 	}
 	if c == nil || c.main {
-		return descent(table, s.self, s.others(c)), nil
+		return table.Descent(all, s.self, s.others(c)), nil
 	}
-	return kin(table, c.pid), nil
+	return table.Family(all, c.pid), nil
 }
 
 // others are the children besides c that still run; none when c is nil.
-func (s *Supervisor) others(c *Child) map[int]bool {
+func (s *registry) others(c *Child) map[int]bool {
 	others := map[int]bool{}
 	if c == nil {
 		return others
@@ -48,19 +52,4 @@ func (s *Supervisor) others(c *Child) map[int]bool {
 		}
 	}
 	return others
-}
-
-// kin are pid, its descendants, and its session.
-func kin(table []Process, pid int) []Process {
-	found := descent(table, pid, nil)
-	seen := map[int]bool{}
-	for _, p := range found {
-		seen[p.PID] = true
-	}
-	for _, p := range table {
-		if !seen[p.PID] && (p.PID == pid || p.Session == pid) {
-			found = append(found, p)
-		}
-	}
-	return found
 }

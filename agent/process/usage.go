@@ -16,14 +16,14 @@ type Usage struct {
 // Usage reads the process table. CPU only grows; compare two readings to see
 // whether anything was computed in between.
 func (c *Child) Usage() (Usage, error) {
-	table, err := c.processes()
+	all, err := c.processes()
 	if err != nil {
 		return Usage{}, err
 	}
 	var u Usage
-	for _, p := range table {
+	for _, p := range all {
 		u.CPU += p.CPU
-		if p.dead() {
+		if p.Dead() {
 			continue
 		}
 		u.Processes++
@@ -42,7 +42,7 @@ func (c *Child) Usage() (Usage, error) {
 	return u, nil
 }
 
-func (s *Supervisor) reapedCPU() time.Duration {
+func (s *registry) reapedCPU() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.orphanCPU

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package process
+package terminal
 
 import "golang.org/x/sys/unix"
 

@@ -1,4 +1,4 @@
-package process
+package terminal
 
 import (
 	"errors"
@@ -46,9 +46,9 @@ func changeTermios(tty *os.File, change func(*unix.Termios)) (before *unix.Termi
 	return before, err
 }
 
-// openPTY opens a pseudo-terminal whose master can be read with a deadline, which
+// OpenPTY opens a pseudo-terminal whose master can be read with a deadline, which
 // creack/pty by itself leaves blocking. Never call Fd on it: that blocks it again.
-func openPTY() (master, slave *os.File, err error) {
+func OpenPTY() (master, slave *os.File, err error) {
 	master, slave, err = pty.Open()
 	if err != nil {
 		return nil, nil, err
@@ -80,11 +80,11 @@ func control(file *os.File, f func(fd int)) {
 }
 
 // inForeground reports whether the terminal's foreground group is ours.
-func inForeground(tty *os.File) bool { return foregroundOf(tty) == unix.Getpgrp() }
+func inForeground(tty *os.File) bool { return ForegroundOf(tty) == unix.Getpgrp() }
 
-// foregroundOf is the foreground group of a terminal, or of the pty behind a
+// ForegroundOf is the foreground group of a terminal, or of the pty behind a
 // master; 0 when there is none.
-func foregroundOf(tty *os.File) int {
+func ForegroundOf(tty *os.File) int {
 	group := 0
 	control(tty, func(fd int) { group, _ = unix.IoctlGetInt(fd, unix.TIOCGPGRP) })
 	return group

@@ -1,4 +1,4 @@
-package process
+package table
 
 import (
 	"bufio"
@@ -9,13 +9,13 @@ import (
 	"syscall"
 )
 
-// catches reports whether a process has a handler of its own for a signal. One that
+// Catches reports whether a process has a handler of its own for a signal. One that
 // cannot be asked is taken for one that has none.
-func (p Process) catches(sig syscall.Signal) bool { return inMask(p.status(), "SigCgt:", sig) }
+func (p Process) Catches(sig syscall.Signal) bool { return inMask(p.status(), "SigCgt:", sig) }
 
-// handles: it has a handler, or waits for the signal as small inits do, which block
+// Handles: it has a handler, or waits for the signal as small inits do, which block
 // it first.
-func (p Process) handles(sig syscall.Signal) bool {
+func (p Process) Handles(sig syscall.Signal) bool {
 	status := p.status()
 	return inMask(status, "SigCgt:", sig) || inMask(status, "SigBlk:", sig)
 }

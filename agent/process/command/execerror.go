@@ -1,4 +1,4 @@
-package process
+package command
 
 import (
 	"errors"
@@ -23,29 +23,37 @@ func (e *ExecError) Error() string { return e.Err.Error() }
 // Unwrap returns the system's error.
 func (e *ExecError) Unwrap() error { return e.Err }
 
-// lookPath finds Args[0] as execvp does: a name with a slash as it is, relative
+// Command is what is to be run, as far as its errors need to know.
+type Command struct {
+	Args  []string // Args[0] is looked up in the PATH of Env
+	Env   []string
+	Dir   string
+	RunAs string // whom it shall run as, "" = as the agent
+}
+
+// LookPath finds Args[0] as execvp does: a name with a slash as it is, relative
 // to Dir; any other in the PATH that the child will have.
-func lookPath(spec Spec) (string, error) {
-	if len(spec.Args) == 0 || spec.Args[0] == "" {
+func (c Command) LookPath() (string, error) {
+	if len(c.Args) == 0 || c.Args[0] == "" {
 		return "", cannot("", contract.ExitNotFound, fs.ErrNotExist, "There is no command to run",
 			"Give the training command after the agent's own arguments, for example: trainer-agent run -- python train.py")
 	}
-	name := spec.Args[0]
-	if spec.Dir != "" {
-		if info, err := os.Stat(spec.Dir); err != nil || !info.IsDir() {
+	name := c.Args[0]
+	if c.Dir != "" {
+		if info, err := os.Stat(c.Dir); err != nil || !info.IsDir() {
 			return "", cannot(name, contract.ExitCannotRun, errors.Join(err, syscall.ENOTDIR),
-				"Can't run "+quote(name)+": its working directory "+quote(spec.Dir)+" is not there",
+				"Can't run "+quote(name)+": its working directory "+quote(c.Dir)+" is not there",
 				"Create the folder in the image or start the command elsewhere.")
 		}
 	}
 	if strings.Contains(name, "/") {
 		return name, nil // the kernel judges it better than a stat would
 	}
-	searched := pathOf(spec.Env)
+	searched := pathOf(c.Env)
 	denied := ""
 	for _, dir := range filepath.SplitList(searched) {
 		file := filepath.Join(dir, name)
-		info, err := os.Stat(inDir(spec.Dir, file))
+		info, err := os.Stat(inDir(c.Dir, file))
 		if err != nil || info.IsDir() {
 			continue
 		}
@@ -63,14 +71,14 @@ func lookPath(spec Spec) (string, error) {
 		"Check the spelling, or install it in the image.")
 }
 
-// execFailure explains what fork or exec answered.
-func execFailure(path string, spec Spec, err error) error {
-	name, file := spec.Args[0], inDir(spec.Dir, path)
+// Failure explains what fork or exec answered.
+func (c Command) Failure(path string, err error) error {
+	name, file := c.Args[0], inDir(c.Dir, path)
 	_, statErr := os.Stat(file)
 	switch {
-	case spec.RunAs != nil && errors.Is(err, syscall.EPERM):
+	case c.RunAs != "" && errors.Is(err, syscall.EPERM):
 		return cannot(name, contract.ExitCannotRun, err,
-			"Can't run "+quote(name)+" as "+spec.RunAs.String()+": the agent may not change its user",
+			"Can't run "+quote(name)+" as "+c.RunAs+": the agent may not change its user",
 			"Start the agent as root (or with CAP_SETUID and CAP_SETGID), or unset AGENT_RUN_AS.")
 	case errors.Is(err, syscall.ENOENT) && statErr != nil:
 		return cannot(name, contract.ExitNotFound, err,

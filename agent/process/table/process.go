@@ -1,4 +1,4 @@
-package process
+package table
 
 import (
 	"bytes"
@@ -25,10 +25,10 @@ type Process struct {
 // String is "4711 (python, state D)".
 func (p Process) String() string { return fmt.Sprintf("%d (%s, state %c)", p.PID, p.Name, p.State) }
 
-func (p Process) dead() bool { return p.State == 'Z' || p.State == 'X' }
+func (p Process) Dead() bool { return p.State == 'Z' || p.State == 'X' }
 
 // userHz is the unit of times in /proc/PID/stat: the kernel shows USER_HZ, which
-// is 100 on every architecture that Go supports (include/asm-generic/param.h).
+// Is 100 on every architecture that Go supports (include/asm-generic/param.h).
 const userHz = 100
 
 // Positions in /proc/PID/stat after the name's closing parenthesis (proc(5)
@@ -83,11 +83,11 @@ func parseStat(raw []byte, pageSize int64) (Process, error) {
 	return p, nil
 }
 
-// descent picks from a process table what descends from root, root itself not
+// Descent picks from a process table what descends from root, root itself not
 // included, without the subtrees and sessions of the processes in except.
 // Orphans have lost their ancestry but not their session, so that is what tells
 // whose they are.
-func descent(table []Process, root int, except map[int]bool) []Process {
+func Descent(table []Process, root int, except map[int]bool) []Process {
 	children := map[int][]Process{}
 	for _, p := range table {
 		children[p.PPID] = append(children[p.PPID], p)
@@ -102,6 +102,21 @@ func descent(table []Process, root int, except map[int]bool) []Process {
 			seen[p.PID] = true
 			found = append(found, p)
 			next = append(next, p.PID)
+		}
+	}
+	return found
+}
+
+// Family are pid, its descendants, and its session.
+func Family(table []Process, pid int) []Process {
+	found := Descent(table, pid, nil)
+	seen := map[int]bool{}
+	for _, p := range found {
+		seen[p.PID] = true
+	}
+	for _, p := range table {
+		if !seen[p.PID] && (p.PID == pid || p.Session == pid) {
+			found = append(found, p)
 		}
 	}
 	return found

@@ -1,4 +1,4 @@
-package process
+package table
 
 import (
 	"errors"
@@ -11,9 +11,9 @@ import (
 
 var pageSize = int64(os.Getpagesize())
 
-// processTable reads every process that /proc shows. Processes that end
+// Read reads every process that /proc shows. Processes that end
 // meanwhile are left out.
-func processTable() ([]Process, error) {
+func Read() ([]Process, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil, fmt.Errorf("reading the process table: %w", err)
@@ -29,14 +29,14 @@ func processTable() ([]Process, error) {
 		if err != nil {
 			continue
 		}
-		if p, err := readProcess(pid); err == nil {
+		if p, err := Of(pid); err == nil {
 			table = append(table, p)
 		}
 	}
 	return table, nil
 }
 
-func readProcess(pid int) (Process, error) {
+func Of(pid int) (Process, error) {
 	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return Process{}, err
@@ -44,27 +44,27 @@ func readProcess(pid int) (Process, error) {
 	return parseStat(raw, pageSize)
 }
 
-func (p Process) kill() { p.signal(unix.SIGKILL) }
+func (p Process) Kill() { p.Signal(unix.SIGKILL) }
 
-// signal reaches exactly this process or none: the descriptor holds on to it, the
+// Signal reaches exactly this process or none: the descriptor holds on to it, the
 // start time tells whether it was still the same when the descriptor was made.
-func (p Process) signal(sig unix.Signal) bool {
+func (p Process) Signal(sig unix.Signal) bool {
 	fd, err := unix.PidfdOpen(p.PID, 0)
 	if errors.Is(err, unix.ENOSYS) { // before Linux 5.3, and in gVisor
-		return p.same() && unix.Kill(p.PID, sig) == nil
+		return p.Same() && unix.Kill(p.PID, sig) == nil
 	}
 	if err != nil {
 		return false
 	}
 	defer unix.Close(fd) //nolint:errcheck // nothing to lose
-	return p.same() && unix.PidfdSendSignal(fd, sig, nil, 0) == nil
+	return p.Same() && unix.PidfdSendSignal(fd, sig, nil, 0) == nil
 }
 
-// is: both name one process.
-func (p Process) is(q Process) bool { return p.PID == q.PID && p.started == q.started }
+// Is: both name one process.
+func (p Process) Is(q Process) bool { return p.PID == q.PID && p.started == q.started }
 
-// same: the process is still there, alive or waiting to be reaped.
-func (p Process) same() bool {
-	now, err := readProcess(p.PID)
+// Same: the process is still there, alive or waiting to be reaped.
+func (p Process) Same() bool {
+	now, err := Of(p.PID)
 	return err == nil && now.started == p.started
 }

@@ -1,4 +1,4 @@
-package process
+package terminal
 
 import (
 	"os"
@@ -10,14 +10,14 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal joins the agent's own terminal with the pty of the main child: what is
+// Terminal joins the agent's own terminal with the pty of the main child: what is
 // typed goes in, the size follows, and job control keeps its meaning. Ctrl-C,
 // Ctrl-\ and Ctrl-Z are left to the real terminal, which sends them as signals to
 // the agent's group, as with any program. Its output side is left alone too, so
 // the agent's own lines look right beside the child's.
 //
 // The zero value has no terminal and does nothing.
-type terminal struct {
+type Terminal struct {
 	mu     sync.Mutex
 	tty    *os.File // opened anew, so that reads can be cancelled and flags are ours
 	input  bool     // stdin is the terminal, so what is typed is for us
@@ -27,9 +27,9 @@ type terminal struct {
 	reader chan struct{}
 }
 
-// openTerminal finds the agent's controlling terminal, if it was started on one.
-func openTerminal() *terminal {
-	t := &terminal{input: term.IsTerminal(int(os.Stdin.Fd()))}
+// Open finds the agent's controlling terminal, if it was started on one.
+func Open() *Terminal {
+	t := &Terminal{input: term.IsTerminal(int(os.Stdin.Fd()))}
 	if !t.input && !term.IsTerminal(int(os.Stdout.Fd())) {
 		return t
 	}
@@ -42,8 +42,8 @@ func openTerminal() *terminal {
 	return t
 }
 
-// prepare makes a fresh pty pass bytes as they are and gives it our size.
-func (t *terminal) prepare(master, slave *os.File) error {
+// Prepare makes a fresh pty pass bytes as they are and gives it our size.
+func (t *Terminal) Prepare(master, slave *os.File) error {
 	if err := setOutputRaw(slave); err != nil {
 		return err
 	}
@@ -55,8 +55,8 @@ func (t *terminal) prepare(master, slave *os.File) error {
 	return nil
 }
 
-// attach connects the terminal with the master of the running child.
-func (t *terminal) attach(master *os.File, child int) {
+// Attach connects the terminal with the master of the running child.
+func (t *Terminal) Attach(master *os.File, child int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.master, t.child = master, child
@@ -65,7 +65,7 @@ func (t *terminal) attach(master *os.File, child int) {
 
 // takeLocked starts passing input on, if the terminal is ours to read: a
 // background job that reads is stopped by the kernel.
-func (t *terminal) takeLocked() {
+func (t *Terminal) takeLocked() {
 	if t.tty == nil || !t.input || t.master == nil || t.reader != nil || !inForeground(t.tty) {
 		return
 	}
@@ -80,13 +80,13 @@ func (t *terminal) takeLocked() {
 	go t.read(t.reader, t.master)
 }
 
-func (t *terminal) attached() bool {
+func (t *Terminal) Attached() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.tty != nil && t.master != nil
 }
 
-func (t *terminal) read(done chan struct{}, master *os.File) {
+func (t *Terminal) read(done chan struct{}, master *os.File) {
 	defer close(done)
 	buf := make([]byte, 4096)
 	for {
@@ -103,7 +103,7 @@ func (t *terminal) read(done chan struct{}, master *os.File) {
 }
 
 // releaseLocked gives the terminal back as it was.
-func (t *terminal) releaseLocked() {
+func (t *Terminal) releaseLocked() {
 	if t.reader != nil {
 		_ = t.tty.SetReadDeadline(time.Unix(1, 0))
 		_ = t.master.SetWriteDeadline(time.Unix(1, 0)) // a child that reads nothing
@@ -116,37 +116,37 @@ func (t *terminal) releaseLocked() {
 	}
 }
 
-func (t *terminal) release() {
+func (t *Terminal) Release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.releaseLocked()
 }
 
-// pass hands a key's signal to the pty's foreground group, as if the key had been
+// Pass hands a key's signal to the pty's foreground group, as if the key had been
 // pressed there: an interactive shell gives that group to its jobs.
-func (t *terminal) pass(sig syscall.Signal) bool {
+func (t *Terminal) Pass(sig syscall.Signal) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.master != nil && signalForeground(t.master, sig)
 }
 
-// passJobControl does so when the child has jobs of its own. Without, Ctrl-Z means
+// PassJobControl does so when the child has jobs of its own. Without, Ctrl-Z means
 // the whole: the agent and the child.
-func (t *terminal) passJobControl(sig syscall.Signal) bool {
+func (t *Terminal) PassJobControl(sig syscall.Signal) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.master == nil || foregroundOf(t.master) == t.child {
+	if t.master == nil || ForegroundOf(t.master) == t.child {
 		return false
 	}
 	return signalForeground(t.master, sig)
 }
 
-// resume takes the terminal again after the agent was stopped and continued.
-func (t *terminal) resume() { t.resize() }
+// Resume takes the terminal again after the agent was stopped and continued.
+func (t *Terminal) Resume() { t.Resize() }
 
-// resize passes the window's size on; only a foreground job hears of it, so it is
+// Resize passes the window's size on; only a foreground job hears of it, so it is
 // also the moment to take the input again.
-func (t *terminal) resize() {
+func (t *Terminal) Resize() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.tty == nil || t.master == nil {
@@ -156,16 +156,16 @@ func (t *terminal) resize() {
 	t.takeLocked()
 }
 
-// detach ends the connection after the child's exit.
-func (t *terminal) detach() {
+// Detach ends the connection after the child's exit.
+func (t *Terminal) Detach() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.releaseLocked()
 	t.master = nil
 }
 
-func (t *terminal) close() {
-	t.detach()
+func (t *Terminal) Close() {
+	t.Detach()
 	if t.tty != nil {
 		_ = t.tty.Close()
 	}

@@ -1,4 +1,4 @@
-package process
+package terminal
 
 import "golang.org/x/sys/unix"
 

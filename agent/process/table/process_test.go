@@ -1,4 +1,4 @@
-package process
+package table
 
 import (
 	"os"
@@ -45,14 +45,14 @@ func TestDescentFollowsParentsAndLeavesOthersOut(t *testing.T) {
 		{PID: 30, PPID: 31}, {PID: 31, PPID: 30}, // a loop, as two readings of one table may show
 	}
 	var got []int
-	for _, p := range descent(table, 1, map[int]bool{5: true}) {
+	for _, p := range Descent(table, 1, map[int]bool{5: true}) {
 		got = append(got, p.PID)
 	}
 	slices.Sort(got)
 	if want := []int{2, 3, 4, 8}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if got := descent(table, 30, nil); len(got) != 1 {
+	if got := Descent(table, 30, nil); len(got) != 1 {
 		t.Errorf("a loop gives %v", got)
 	}
 }
