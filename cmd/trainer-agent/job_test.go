@@ -158,6 +158,8 @@ func TestFailuresAreTold(t *testing.T) {
 		{"traps", contract.CodeTrainingFailed, 1, []string{"it's a trap"}},
 		{"says-failed", contract.CodeTrainingFailed, 3, []string{"no improvement was possible"}},
 		{"no-checkpoint", contract.CodeTrainingFailed, 0, []string{"checkpoint"}},
+		{"empty-checkpoint", contract.CodeTrainingFailed, 0, []string{"no complete checkpoint after epoch 1", "checkpoints/best.ckpt is empty (0 bytes)"}},
+		{"torn-checkpoint", contract.CodeTrainingFailed, 0, []string{"no complete checkpoint", "checkpoints/last.pt is incomplete", "60000 bytes"}},
 		{"nan-loss", contract.CodeNaNLoss, 0, []string{"0.001"}},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
@@ -208,6 +210,43 @@ func TestStopSavesTheLastCheckpointAndExits143(t *testing.T) {
 	}
 	if len(j.events(contract.EventStopping)) != 1 {
 		t.Error("no stopping event")
+	}
+}
+
+// A checkpoint without an end mark, as the README's own example writes it, and a script
+// that SIGTERM ends at once.
+func TestStopStoresACheckpointWithoutAnEndMark(t *testing.T) {
+	j := newJob(t, "text-checkpoint").start().ready()
+	_ = j.cmd.Process.Signal(syscall.SIGTERM)
+	if code := j.wait(); code != contract.ExitStopped {
+		t.Fatalf("exit code %d\n%s", code, j.stderr.String())
+	}
+	if got := j.objects("checkpoints/job-" + j.id + "/"); !slices.Contains(got, "best.ckpt") {
+		t.Errorf("the checkpoint is missing: %v", got)
+	}
+	if d := j.done(); d.Error == nil || !strings.Contains(d.Error.Hint, "resumes from its last checkpoint") {
+		t.Errorf("%+v", d.Error)
+	}
+}
+
+func TestStopBeforeAnythingWasSavedPromisesNoResume(t *testing.T) {
+	j := newJob(t, "nothing-yet").start().ready()
+	_ = j.cmd.Process.Signal(syscall.SIGTERM)
+	if code := j.wait(); code != contract.ExitStopped {
+		t.Fatalf("exit code %d\n%s", code, j.stderr.String())
+	}
+	if d := j.done(); d.Error == nil || !strings.Contains(d.Error.Hint, "starts from the beginning") {
+		t.Errorf("%+v", d.Error)
+	}
+}
+
+func TestAnyWholeModelIsAResultAndTheNamesAreSaid(t *testing.T) {
+	j := newJob(t, "any-name").mustExit(0)
+	if d := j.done(); d.CheckpointPath == nil || !strings.HasSuffix(*d.CheckpointPath, "/model.pth") {
+		t.Errorf("checkpoint_path %v", d.CheckpointPath)
+	}
+	if w := strings.Join(j.result().Warnings, "\n"); !strings.Contains(w, "model.pth") || !strings.Contains(w, "best.*") {
+		t.Errorf("%q", w)
 	}
 }
 

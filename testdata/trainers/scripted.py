@@ -97,6 +97,37 @@ def no_checkpoint() -> None:
     heartbeat(1, loss=1.0)
 
 
+def empty_checkpoint() -> None:
+    heartbeat(1, loss=1.0)
+    (Path(ENV["CHECKPOINT_DIR"]) / "best.ckpt").touch()
+
+
+def torn_checkpoint() -> None:
+    save("last.pt", 1)
+    os.truncate(Path(ENV["CHECKPOINT_DIR"]) / "last.pt", 60_000)
+
+
+def any_name() -> None:
+    save("model.pth", 1)
+
+
+def text_checkpoint() -> None:
+    """A checkpoint without an end mark; SIGTERM ends the script at once."""
+    (Path(ENV["CHECKPOINT_DIR"]) / "best.ckpt").write_text("0.73")
+    heartbeat(1, loss=1.0)
+    time.sleep(3)
+    event("scripted_ready", pid=os.getpid())
+    while True:
+        signal.pause()
+
+
+def nothing_yet() -> None:
+    """SIGTERM comes before anything was saved."""
+    event("scripted_ready", pid=os.getpid())
+    while True:
+        signal.pause()
+
+
 def fails() -> None:
     heartbeat(1, loss=1.0)
     save("last.pt", 1)
@@ -309,7 +340,7 @@ def fills_shm() -> None:
 
 
 SCENARIOS = {f.__name__.replace("_", "-"): f for f in (
-    ok, quick, no_checkpoint, fails, cuda_oom, nan_loss, says_failed, lingers, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps, fills, steps,
+    ok, quick, no_checkpoint, empty_checkpoint, torn_checkpoint, any_name, text_checkpoint, nothing_yet, fails, cuda_oom, nan_loss, says_failed, lingers, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps, fills, steps,
     eats_memory, fills_shm, works_in_silence, talks_idly, hangs_with_a_handler, says)}
 
 if __name__ == "__main__":
