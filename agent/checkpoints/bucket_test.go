@@ -15,7 +15,7 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// bucket is a store in memory that can be told to misbehave. It reads a body in
+// bucket is a store in memory that misbehaves on demand. It reads a body in
 // parts and asks commit when it has them all, as a multipart upload does.
 type bucket struct {
 	mu      sync.Mutex

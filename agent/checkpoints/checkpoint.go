@@ -98,15 +98,17 @@ func (c *checkpoint) inspect(examine func(scan.Source) scan.Findings, quiet time
 	if c.state > settling {
 		return 0
 	}
+	first, age := c.state == seen, now.Sub(c.since)
 	c.state = settling
-	age := now.Sub(c.since)
-	if end == nil && age < quiet {
-		c.reason = reasonUnknown
+	if end == nil && age < quiet && !first {
 		return quiet - age
 	}
 	found := examine(c.src)
 	c.closed = c.closed || end == nil && found.Leases && !found.Writing && !found.Changed
 	switch {
+	case end == nil && age < quiet:
+		c.reason = reasonUnknown
+		return quiet - age
 	case found.Changed:
 		c.since, c.reason = now, reasonUnknown
 		return quiet

@@ -79,7 +79,7 @@ func TestWhatIsWholeAfterTheEnd(t *testing.T) {
 	whole, endless := scan.Findings{End: format.Whole, Leases: true}, scan.Findings{Leases: true}
 	killed, clean := FinishOptions{}, FinishOptions{Clean: true}
 	renamed := func(c *checkpoint) { c.src.Files[0].Version.Ctime = c.src.Files[0].Version.Mtime + 1 }
-	closed := func(c *checkpoint) { _, _ = c.lookFor(quiet, endless) }
+	closed := func(c *checkpoint) { _, _ = c.lookFor(quiet/2, endless) }
 	for name, tc := range map[string]struct {
 		found   scan.Findings
 		end     FinishOptions
@@ -120,7 +120,7 @@ func TestTheLifeOfACheckpoint(t *testing.T) {
 		var states []string
 		note := func() { states = append(states, c.state.String()) }
 		note()
-		c.inspect(nil, quiet, time.Now(), nil)
+		c.inspect(func(scan.Source) scan.Findings { return scan.Findings{} }, quiet, time.Now(), nil)
 		note()
 		_, _ = c.lookFor(time.Minute, scan.Findings{End: format.Whole, Leases: true})
 		note()

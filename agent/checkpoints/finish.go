@@ -90,7 +90,7 @@ func (l *loop) close(out *outputs) Summary {
 	return s
 }
 
-// drain takes what the workers bring back once they were told to end.
+// drain takes what the workers bring back once they were asked to end.
 func (l *loop) drain() {
 	for len(l.pool.flights) > 0 || l.keeper.loading || l.keeper.writing {
 		(<-l.results)()

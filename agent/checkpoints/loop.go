@@ -25,7 +25,7 @@ type loop struct {
 	keeper  *keeper  // what is there
 	epochs  *epochs  // what was reported
 	board   *board   // what is seen from outside
-	reports *reports // what is told
+	reports *reports // what is said of it
 	results chan func()
 	end     *ending // of the trainer; nil while it lives
 }

@@ -28,7 +28,7 @@ type Store interface {
 }
 
 // History is what is known of the job's epochs; job.Tracker is one. It must have
-// taken a message before Observe is told of it.
+// taken a message before Observe has it.
 type History interface {
 	EpochAt(at time.Time) (epoch int, metrics contract.Metrics, ok bool)
 	Metrics(epoch int) contract.Metrics

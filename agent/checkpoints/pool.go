@@ -100,20 +100,20 @@ func (p *pool) may(c *checkpoint, to place, l *manifest.Ledger, now time.Time) b
 	return r == nil || !now.Before(r.notBefore)
 }
 
-// twinBytes is the size from which it pays to wait whether an upload under way
+// equalBytes is the size from which it pays to wait whether an upload under way
 // turns out to have the same content.
-const twinBytes = 1 << 20
+const equalBytes = 1 << 20
 
 // conflicts reports whether an upload under way stands in the way: one of the
 // same size may be this content already (last and best of one epoch), and one
 // that may copy from this name must not see it change.
 func (p *pool) conflicts(c *checkpoint, to place, l *manifest.Ledger) bool {
 	for _, f := range p.flights {
-		if f.task.Source.Size == c.src.Size && c.src.Size >= twinBytes {
+		if f.task.Source.Size == c.src.Size && c.src.Size >= equalBytes {
 			return true
 		}
-		for _, twin := range f.task.Twins {
-			if l.Holder(twin.Name) == to.name {
+		for _, other := range f.task.Equals {
+			if l.Holder(other.Name) == to.name {
 				return true
 			}
 		}
@@ -131,7 +131,7 @@ func (p *pool) start(c *checkpoint, to place, l *manifest.Ledger, done func(f *f
 	if r := p.retries[to.name]; r != nil {
 		maps.Copy(t.Partial, r.partial)
 	}
-	p.findTwins(t, l)
+	p.findEquals(t, l)
 	ctx, cancel := context.WithCancelCause(p.workers)
 	f := &flight{c: c, place: to, task: t, cancel: cancel}
 	p.flights = append(p.flights, f)
@@ -146,8 +146,8 @@ func (p *pool) start(c *checkpoint, to place, l *manifest.Ledger, done func(f *f
 	}()
 }
 
-// findTwins names what the bucket holds of the task's sizes.
-func (p *pool) findTwins(t *upload.Task, l *manifest.Ledger) {
+// findEquals names what the bucket holds of the task's sizes.
+func (p *pool) findEquals(t *upload.Task, l *manifest.Ledger) {
 	sizes := map[int64]bool{}
 	for _, f := range t.Source.Files {
 		sizes[f.Version.Size] = true
@@ -157,7 +157,7 @@ func (p *pool) findTwins(t *upload.Task, l *manifest.Ledger) {
 			if name == t.Name {
 				t.Held[f.Name] = upload.Held{Size: f.SizeBytes, SHA: f.SHA256}
 			} else if sizes[f.SizeBytes] && !p.busy(name) {
-				t.Twins = append(t.Twins, f)
+				t.Equals = append(t.Equals, f)
 			}
 		}
 	}

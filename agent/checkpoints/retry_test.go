@@ -29,7 +29,7 @@ func failing(outage *atomic.Bool, err error) func(op, key string) error {
 	}
 }
 
-func TestAnOutageIsSeenOnceAndMended(t *testing.T) {
+func TestAnOutageIsSeenOnceAndMadeUpFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBucket()
 		var outage atomic.Bool

@@ -213,8 +213,7 @@ func TestStopSavesTheLastCheckpointAndExits143(t *testing.T) {
 	}
 }
 
-// A checkpoint without an end mark, as the README's own example writes it, and a script
-// that SIGTERM ends at once.
+// As the README's own example writes it.
 func TestStopStoresACheckpointWithoutAnEndMark(t *testing.T) {
 	j := newJob(t, "text-checkpoint").start().ready()
 	_ = j.cmd.Process.Signal(syscall.SIGTERM)

@@ -69,6 +69,7 @@ func TestTheEpochInsideATorchFile(t *testing.T) {
 		"a long training":                    {samples.UltralyticsPickle(299), 300},
 		"Ultralytics without its optimiser":  {samples.UltralyticsPickle(-1), Stripped},
 		"timm counts from 0":                 {timm(4), 5},
+		"Lightning counts from 0":            {lightning, 8},
 		"a script's own epoch has any base":  {own, 0},
 		"no pickle":                          {nil, 0},
 		"a pickle that ends behind the key":  {append([]byte("\x80\x02}("), samples.UnicodeKey("epoch")...), 0},
@@ -88,6 +89,8 @@ func FuzzInspect(f *testing.F) {
 	f.Add(samples.HDF5(0, 100), "a.h5")
 	f.Add(samples.Torch(f, 50, 1, samples.UltralyticsPickle(3)), "a.pt")
 	f.Add([]byte(`[1, 2]`), "a.json")
+	f.Add([]byte("\x80\x04\x95\x02\x00\x00\x00\x00\x00\x00\x00N."), "a.ckpt")
+	f.Add([]byte("\x80\x02}q\x00U\x01aK\x01s."), "a.ckpt")
 	f.Fuzz(func(t *testing.T, body []byte, name string) {
 		r, size := bytes.NewReader(body), int64(len(body))
 		if got := Inspect(r, size, name); size == 0 && got != Cut {

@@ -47,7 +47,7 @@ func (t *TrainerState) StepNumber() int64 {
 	return t.Step
 }
 
-// NamesBest reports whether the Trainer was told by which metric to choose.
+// NamesBest reports whether the Trainer knows by which metric to choose.
 func (t *TrainerState) NamesBest() bool { return t != nil && (t.BestStep > 0 || t.BestDir != "") }
 
 // IsBest reports whether the state names the checkpoint of this step as best.

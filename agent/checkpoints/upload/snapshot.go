@@ -12,7 +12,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
 )
 
-// ErrChanged: the file was written to between the look and the end of the upload.
+// ErrChanged says that the file was written to between the look and the end of the upload.
 var ErrChanged = errors.New("the file changed while it was read")
 
 // snapshot is a file that holds still for the time of an upload.

@@ -8,12 +8,12 @@ import (
 )
 
 // Task is one source on its way to one name: everything that a worker needs, so
-// that it shares no state with whoever asked for it.
+// that it shares no state with its caller.
 type Task struct {
 	Name    string // below the prefix
 	Source  scan.Source
 	Private bool                    // the file changed under earlier uploads: copy it
-	Twins   []contract.ManifestFile // objects that may have the same content
+	Equals  []contract.ManifestFile // objects that may have the same content
 	Held    map[string]Held         // what the bucket holds under the names of this task
 	Partial map[string]Partial      // files of a folder that earlier tries brought up
 	Meter   *Meter
@@ -35,14 +35,14 @@ type Partial struct {
 // Own reports whether the upload reads a private snapshot, which nobody can change.
 func (t *Task) Own() bool { return t.own.Load() }
 
-// mayHaveTwin tells whether it is worth hashing before the upload, in place of
+// mayHaveEqual tells whether it is worth hashing before the upload, in place of
 // beside it.
-func (t *Task) mayHaveTwin(name string, size int64) bool {
+func (t *Task) mayHaveEqual(name string, size int64) bool {
 	if h, ok := t.Held[name]; ok && h.Size == size {
 		return true
 	}
-	for _, twin := range t.Twins {
-		if twin.SizeBytes == size {
+	for _, other := range t.Equals {
+		if other.SizeBytes == size {
 			return true
 		}
 	}

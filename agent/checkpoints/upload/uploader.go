@@ -94,7 +94,7 @@ func (u *Uploader) File(ctx context.Context, t *Task, f scan.File, name string) 
 		}
 		snap.close()
 	}()
-	if t.mayHaveTwin(name, m.SizeBytes) {
+	if t.mayHaveEqual(name, m.SizeBytes) {
 		if m.SHA256, err = hash.wait(); err != nil {
 			return m, err
 		}
@@ -134,14 +134,14 @@ func (u *Uploader) present(ctx context.Context, m contract.ManifestFile) bool {
 // copied has the store copy an equal object, when there is one. Any failure of
 // it is made good by an upload.
 func (u *Uploader) copied(ctx context.Context, t *Task, m contract.ManifestFile, snap *snapshot) bool {
-	for _, twin := range t.Twins {
-		if twin.SHA256 != m.SHA256 || twin.SizeBytes != m.SizeBytes {
+	for _, other := range t.Equals {
+		if other.SHA256 != m.SHA256 || other.SizeBytes != m.SizeBytes {
 			continue
 		}
 		if snap.second() != nil {
 			return false
 		}
-		info, err := u.Store.Copy(ctx, u.Key(twin.Name), u.Key(m.Name))
+		info, err := u.Store.Copy(ctx, u.Key(other.Name), u.Key(m.Name))
 		if err == nil && info.Size == m.SizeBytes {
 			t.Meter.add(m.SizeBytes)
 			return true
