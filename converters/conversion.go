@@ -84,7 +84,7 @@ func (j *conversion) refused() error {
 
 // report counts without writing.
 func (j *conversion) report(ctx context.Context, w writer, p *plan.Plan) (*Prepared, error) {
-	counts, classes, err := w.write(ctx, p, nil, j.Progress)
+	counts, classes, err := w.write(ctx, p, staging.Counter(), j.Progress)
 	if err != nil {
 		return nil, err
 	}

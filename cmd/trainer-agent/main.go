@@ -8,14 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/converters/write/staging"
 )
 
 type cli struct {
@@ -52,7 +50,6 @@ type exitCode int
 func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 func main() {
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + staging.SpareProcessors) // a dataset is a hundred thousand files
 	os.Exit(run(os.Args[1:]))
 }
 

@@ -3,8 +3,6 @@ package images
 import (
 	"context"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/vision-platform/trainer-agent/converters/images/imagefile"
 )
@@ -47,59 +45,22 @@ func (f *Folder) Below(dir string) *Folder {
 func (f *Folder) Tree() (*Tree, error) { return f.tree() }
 
 // LookAhead starts to look at images, until Find or Close is called.
-func (f *Folder) LookAhead(ctx context.Context) { f.lookAhead(ctx, waited) }
-
-func (f *Folder) lookAhead(ctx context.Context, patience time.Duration) {
+func (f *Folder) LookAhead(ctx context.Context) {
 	ctx, f.stop = context.WithCancel(ctx)
 	f.ahead.Go(func() {
 		t, err := f.tree()
 		if err != nil {
-			return // Find tells
+			return // Find returns it
 		}
 		f.looks = make([]look, len(t.names))
-		w := &watch{Folder: f, tree: t, patience: patience}
-		w.from(ctx)
+		_ = Each(ctx, len(t.names), nil, func(i int) error {
+			if name := t.names[i]; IsImage(name) {
+				info, err := imagefile.Probe(t.Path(name))
+				f.looks[i] = look{info, err, true}
+			}
+			return nil
+		})
 	})
-}
-
-// watch is one look ahead. It begins with one goroutine, because the reader of
-// the annotations needs the other core, and a header that is in memory takes less
-// time than an image's annotations. One more begins whenever a goroutine waited
-// for the disk, which needs no core.
-type watch struct {
-	*Folder
-	tree     *Tree
-	patience time.Duration // a file that takes longer had to be waited for
-	next     atomic.Int64
-	more     atomic.Int64 // goroutines beyond the first
-}
-
-const (
-	// waited is longer than a file takes that is in memory: 10 to 20 µs.
-	waited = 200 * time.Microsecond
-	// waits is after how many slower ones a goroutine begins another: the scheduler
-	// makes a few wait too.
-	waits = 8
-)
-
-// from looks at the files from the next one on.
-func (w *watch) from(ctx context.Context) {
-	slow := 0
-	for i := int(w.next.Add(1)) - 1; i < len(w.tree.names) && ctx.Err() == nil; i = int(w.next.Add(1)) - 1 {
-		name := w.tree.names[i]
-		if !IsImage(name) {
-			continue
-		}
-		began := time.Now()
-		info, err := imagefile.Probe(w.tree.Path(name))
-		w.looks[i] = look{info, err, true}
-		if time.Since(began) < w.patience {
-			continue
-		}
-		if slow++; slow%waits == 0 && int(w.more.Add(1)) < workers() {
-			w.ahead.Go(func() { w.from(ctx) })
-		}
-	}
 }
 
 // Close ends the look ahead. It may be called more than once.

@@ -76,10 +76,6 @@ func TestLookingAheadChangesNothing(t *testing.T) {
 			f.LookAhead(t.Context())
 			f.ahead.Wait()
 		},
-		"of a slow disk": func(f *Folder) {
-			f.lookAhead(t.Context(), 0)
-			f.ahead.Wait()
-		},
 	} {
 		again, found := find(ahead)
 		if !reflect.DeepEqual(files, again) || !reflect.DeepEqual(problems, found) {

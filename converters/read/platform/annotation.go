@@ -82,7 +82,7 @@ type extra struct {
 
 // annotation reads one entry of an annotations list. Image is nested or single, or
 // -1 at the top level.
-func (d *reader) annotation(image int32) error {
+func (d *objects) annotation(image int32) error {
 	c, err := d.s.peek()
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (d *reader) annotation(image int32) error {
 
 // forget drops what the task has no use for, of an object that has a box: most
 // of a large file are polygons. It reports whether no coordinate is left.
-func (d *reader) forget(o *dataset.Object) bool {
+func (d *objects) forget(o *dataset.Object) bool {
 	if !d.task.NeedsOutlines() {
 		o.Polygons, o.RLE = nil, nil
 	}
@@ -135,7 +135,7 @@ func (d *reader) forget(o *dataset.Object) bool {
 	return o.Polygons == nil && o.Keypoints == nil
 }
 
-func (d *reader) annotationField(a *draft, key uint) (err error) {
+func (d *objects) annotationField(a *draft, key uint) (err error) {
 	o := &a.object
 	switch key {
 	case 1:
@@ -182,7 +182,7 @@ func (d *reader) annotationField(a *draft, key uint) (err error) {
 	return err
 }
 
-func (d *reader) extraField(a *draft, key uint) (err error) {
+func (d *objects) extraField(a *draft, key uint) (err error) {
 	switch key {
 	case 12:
 		a.extra.kind, err = d.text()
@@ -207,7 +207,7 @@ func (d *reader) extraField(a *draft, key uint) (err error) {
 }
 
 // imageRef reads image_id; inside an image it is redundant.
-func (d *reader) imageRef(a *draft) error {
+func (d *objects) imageRef(a *draft) error {
 	b, err := d.key()
 	if err != nil || a.image == nested || len(b) == 0 {
 		return err
@@ -216,7 +216,7 @@ func (d *reader) imageRef(a *draft) error {
 	return nil
 }
 
-func (d *reader) box(a *draft) error {
+func (d *shapes) box(a *draft) error {
 	if c, err := d.s.peek(); err != nil || c == 'n' {
 		return orSkip(err, d.s)
 	}
@@ -243,7 +243,7 @@ func orSkip(err error, s *scanner) error {
 	return s.skip()
 }
 
-func (d *reader) keypoints(a *draft) error {
+func (d *shapes) keypoints(a *draft) error {
 	if c, err := d.s.peek(); err != nil || c != '[' {
 		return orSkip(err, d.s)
 	}
@@ -265,15 +265,15 @@ func (d *reader) keypoints(a *draft) error {
 }
 
 // counted bounds the coordinates of the whole file; n came to it.
-func (d *reader) counted(n int) error {
-	if d.count += n; d.count > d.limits.Numbers {
-		return fmt.Errorf("more than %d coordinates: %w", d.limits.Numbers, errTooLarge)
+func (d *values) counted(n int) error {
+	if d.count += n; d.count > d.limit {
+		return fmt.Errorf("more than %d coordinates: %w", d.limit, errTooLarge)
 	}
 	return nil
 }
 
 // name is how problems call an annotation.
-func (d *reader) name(a *draft) string {
+func (d *objects) name(a *draft) string {
 	where := ""
 	switch {
 	case a.image == nested:
@@ -289,7 +289,7 @@ func (d *reader) name(a *draft) string {
 
 // foreign names an annotation that is of another kind than what is trained on here.
 // The box around a line is no object: to take it for one would be a guess.
-func (d *reader) foreign(a *draft) bool {
+func (d *objects) foreign(a *draft) bool {
 	unclassed := a.class == (use{-1, -1}) && !a.background
 	switch {
 	case a.extra.line != "":
@@ -308,7 +308,7 @@ func (d *reader) foreign(a *draft) bool {
 }
 
 // add judges a complete annotation and keeps it.
-func (d *reader) add(a *draft) {
+func (d *objects) add(a *draft) {
 	if a.bad.duplicate != "" {
 		d.problems.Add(problem.DuplicateKey, d.entries, "%s: %q", d.name(a), a.bad.duplicate)
 		return
@@ -341,7 +341,7 @@ func (d *reader) add(a *draft) {
 		return
 	}
 	a.object.Image = a.image
-	a.object.Class = d.useIndex(a.class, a.background)
+	a.object.Class = d.useIndex(a.class, a.background, d.entries)
 	if a.image == nested && !a.object.HasGeometry() && !a.object.Crowd && d.current.Label == dataset.NoLabel &&
 		(a.single || a.background) {
 		d.current.Label = a.object.Class

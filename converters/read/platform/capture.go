@@ -28,7 +28,7 @@ func (d *reader) splitConfig() error {
 }
 
 // capture copies one value as compact JSON.
-func (d *reader) capture(out *bytes.Buffer, depth int) error {
+func (d *values) capture(out *bytes.Buffer, depth int) error {
 	c, err := d.s.peek()
 	if err != nil {
 		return err

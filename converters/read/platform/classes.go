@@ -17,22 +17,23 @@ const maxClasses = 1_000_000
 // declared is one entry of classes or categories.
 type declared struct {
 	dataset.Class
-	key        string // the id as text
-	super      string // supercategory
+	key        string   // the id as text
+	super      string   // supercategory
+	points     []string // names of its keypoints
 	background bool
 }
 
 // class reads one entry of classes. A list of bare names is taken too: the id
 // is then the place in the list.
-func (d *reader) class() error {
+func (v *vocabulary) class(d *values) error {
 	c, err := d.s.peek()
 	if err != nil {
 		return err
 	}
-	entry := declared{key: strconv.Itoa(len(d.declared))}
+	entry := declared{key: strconv.Itoa(len(v.declared))}
 	entry.ID = json.RawMessage(entry.key)
 	if c == '{' {
-		err = d.s.object(func(key []byte) error { return d.classField(&entry, string(key)) })
+		err = d.s.object(func(key []byte) error { return classField(d, &entry, string(key)) })
 	} else {
 		entry.Name, err = d.text()
 	}
@@ -42,14 +43,14 @@ func (d *reader) class() error {
 	if entry.key == "-1" || backgroundNames[entry.Name] {
 		entry.background = true
 	}
-	if len(d.declared) >= maxClasses {
+	if len(v.declared) >= maxClasses {
 		return fmt.Errorf("more than %d classes: %w", maxClasses, errTooLarge)
 	}
-	d.declared = append(d.declared, entry)
+	v.declared = append(v.declared, entry)
 	return nil
 }
 
-func (d *reader) classField(entry *declared, key string) (err error) {
+func classField(d *values, entry *declared, key string) (err error) {
 	switch key {
 	case "id":
 		var c byte
@@ -70,7 +71,7 @@ func (d *reader) classField(entry *declared, key string) (err error) {
 	case "is_background":
 		entry.background, err = d.truth()
 	case "keypoints":
-		err = d.keypointNames()
+		entry.points, err = d.strings(maxKeypoints)
 	default:
 		err = d.s.skip()
 	}
@@ -83,7 +84,7 @@ var backgroundNames = map[string]bool{"__background__": true, "_background_": tr
 
 // dropRoot takes out the root that Roboflow puts above the categories of an export:
 // the supercategory of all others, with none of its own and without an annotation.
-func (d *reader) dropRoot() {
+func (d *objects) dropRoot() {
 	root := slices.IndexFunc(d.declared, func(c declared) bool { return c.super == "none" })
 	if root < 0 || len(d.declared) < 2 {
 		return
@@ -119,7 +120,7 @@ func compareIDs(a, b declared) int {
 
 // settleClasses sorts the classes by id and returns the class index, or
 // catalog.Background, of every id and of every name that annotations may use.
-func (d *reader) settleClasses() (byID, byName map[string]int32) {
+func (d *objects) settleClasses() (byID, byName map[string]int32) {
 	slices.SortStableFunc(d.declared, compareIDs)
 	byID, byName = make(map[string]int32), make(map[string]int32)
 	byID["-1"] = dataset.Background
@@ -128,6 +129,9 @@ func (d *reader) settleClasses() (byID, byName map[string]int32) {
 	}
 	d.dropRoot()
 	for order, c := range d.declared {
+		if len(c.points) > 0 {
+			d.nameKeypoints(c.points)
+		}
 		index := int32(len(d.c.Classes))
 		if c.background {
 			byID[c.key] = dataset.Background

@@ -51,7 +51,7 @@ func geometryKind(name string) string {
 }
 
 // geometry reads the object; null is none.
-func (d *reader) geometry(a *draft) error {
+func (d *shapes) geometry(a *draft) error {
 	if c, err := d.s.peek(); err != nil || c != '{' {
 		return orSkip(err, d.s)
 	}
@@ -74,7 +74,7 @@ func (d *reader) geometry(a *draft) error {
 }
 
 // scalar keeps a number; other values are read over.
-func (d *reader) scalar(g *geometry, name string) error {
+func (d *shapes) scalar(g *geometry, name string) error {
 	c, err := d.s.peek()
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (d *reader) scalar(g *geometry, name string) error {
 }
 
 // corner reads bbox, or center, as the numbers that they are.
-func (d *reader) corner(g *geometry, name string) error {
+func (d *shapes) corner(g *geometry, name string) error {
 	names := map[string][]string{"bbox": {"x", "y", "width", "height"}, "center": {"cx", "cy"}}[name]
 	if c, err := d.s.peek(); err != nil || c == '{' {
 		return d.record(func(key []byte) error {
@@ -113,7 +113,7 @@ func (d *reader) corner(g *geometry, name string) error {
 }
 
 // points reads [[x, y], …], [x, y, …] or [{"x": …, "y": …}, …].
-func (d *reader) points(g *geometry) error {
+func (d *shapes) points(g *geometry) error {
 	if c, err := d.s.peek(); err != nil || c != '[' {
 		return orSkip(err, d.s)
 	}
@@ -139,7 +139,7 @@ func (d *reader) points(g *geometry) error {
 }
 
 // point reads {"x": 1, "y": 2, "v": 2}; the visibility has several names.
-func (d *reader) point(g *geometry) error {
+func (d *shapes) point(g *geometry) error {
 	p := geometry{numbers: make(map[string]float64)}
 	err := d.s.object(func(key []byte) error {
 		name := string(key)
@@ -163,7 +163,7 @@ func (d *reader) point(g *geometry) error {
 }
 
 // shape makes of a geometry what the task's labels are made of, or says what it is.
-func (d *reader) shape(a *draft) {
+func (d *shapes) shape(a *draft) {
 	g := a.extra.geometry
 	if g == nil {
 		return

@@ -99,7 +99,7 @@ func (d *reader) imageField(im *dataset.Image, key uint) (err error) {
 }
 
 // side reads a width or height; 0 when the file does not know.
-func (d *reader) side() (int32, error) {
+func (d *values) side() (int32, error) {
 	v, ok, err := d.integer()
 	if !ok || v < 0 || v > math.MaxInt32 {
 		return 0, err
@@ -108,7 +108,7 @@ func (d *reader) side() (int32, error) {
 }
 
 // imageName is how problems call the image being read.
-func (d *reader) imageName() string {
+func (d *objects) imageName() string {
 	switch {
 	case d.current.ID != "":
 		return d.current.ID
@@ -156,11 +156,11 @@ func (d *reader) addImage(im dataset.Image, first int, duplicate string) {
 	d.c.Images = append(d.c.Images, im)
 }
 
-// imageIndex is the index into reader.images of an id, known or new.
-func (d *reader) imageIndex(id []byte) int32 {
-	i := d.images.intern(id)
-	if int(i) == len(d.listed) {
-		d.listed = append(d.listed, -1)
+// imageIndex is the index into gallery.images of an id, known or new.
+func (g *gallery) imageIndex(id []byte) int32 {
+	i := g.images.intern(id)
+	if int(i) == len(g.listed) {
+		g.listed = append(g.listed, -1)
 	}
 	return i
 }

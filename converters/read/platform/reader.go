@@ -82,33 +82,49 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// reader is the state of one Read.
+// reader is the state of one Read: the top of the file and its images.
 type reader struct {
-	s        *scanner
+	*objects
+	mask    string // mask_file of the image being read
+	wrapped bool   // inside the "annotations" of a snapshot
+}
+
+// objects reads annotations, wherever in the file they stand.
+type objects struct {
+	*shapes
+	vocabulary
+	gallery
 	task     contract.TaskType
 	c        *dataset.Catalog
 	problems *problem.List
 	limits   Limits
-
-	images   names   // by id, in order of appearance in images or annotations
-	listed   []int32 // images.index -> index into c.Images, -1 while only annotations named it
-	files    map[string]struct{}
-	classes  names // by id text, as annotations use them
-	byName   names // class names, as annotations use them
-	uses     map[use]*useCount
-	useList  []use
-	declared []declared
 	current  *dataset.Image // being read, for the names of problems
-	mask     string         // mask_file of the same image
-	wrapped  bool           // inside the "annotations" of a snapshot
+	id       []byte         // of the annotation being read, as text
+	entries  int            // annotations so far, of every kind
+}
 
+// shapes reads what is drawn of an object.
+type shapes struct {
+	*values
 	numbers dataset.Slab[float64]
 	rings   dataset.Slab[[]float64]
-	count   int // coordinates so far
-	flat    []float64
 	ringBuf [][]float64
-	id      []byte // of the annotation being read, as text
-	entries int    // annotations so far, of every kind
+}
+
+// vocabulary is the classes: as they are declared, and as annotations use them.
+type vocabulary struct {
+	declared []declared
+	classes  names // by id text
+	byName   names
+	uses     map[use]*useCount
+	useList  []use
+}
+
+// gallery is the images: as they are listed, and as annotations name them.
+type gallery struct {
+	images names   // by id, in order of appearance in images or annotations
+	listed []int32 // images.index -> index into the catalog's images, -1 while only annotations named it
+	files  map[string]struct{}
 }
 
 // use is a pair of class id and class name as an annotation has them; -1 when
@@ -116,7 +132,7 @@ type reader struct {
 type use struct{ id, name int32 }
 
 type useCount struct {
-	index int32 // into reader.useList
+	index int32 // into vocabulary.useList
 	n     int
 	first int // annotation
 }
@@ -141,10 +157,11 @@ func (n *names) intern(text []byte) int32 {
 }
 
 func newReader(r io.Reader, task contract.TaskType, problems *problem.List, limits Limits) *reader {
-	return &reader{
-		s: newScanner(r), task: task, c: &dataset.Catalog{}, problems: problems, limits: limits,
-		files: make(map[string]struct{}), uses: make(map[use]*useCount),
-	}
+	in := &values{s: newScanner(r), limit: limits.Numbers}
+	return &reader{objects: &objects{
+		shapes: &shapes{values: in}, task: task, c: &dataset.Catalog{}, problems: problems, limits: limits,
+		vocabulary: vocabulary{uses: make(map[use]*useCount)}, gallery: gallery{files: make(map[string]struct{})},
+	}}
 }
 
 // top reads the outermost object, or the one that a snapshot wraps as
@@ -170,7 +187,7 @@ func (d *reader) top() error {
 			d.c.ID = text
 			return err
 		case "classes", "categories":
-			return d.list(name, d.class)
+			return d.list(name, func() error { return d.class(d.values) })
 		case "images":
 			return d.list(name, d.image)
 		case "annotations":
@@ -189,7 +206,9 @@ func (d *reader) top() error {
 				return d.s.skip()
 			})
 		case "keypoint_names":
-			return d.keypointNames()
+			list, err := d.strings(maxKeypoints)
+			d.nameKeypoints(list)
+			return err
 		}
 		return d.s.skip()
 	})
@@ -207,21 +226,6 @@ func (s *seenKeys) again(key uint) bool {
 	return twice
 }
 
-// list reads an array or null.
-func (d *reader) list(name string, element func() error) error {
-	c, err := d.s.peek()
-	if err != nil {
-		return err
-	}
-	if c == 'n' {
-		return d.s.skip()
-	}
-	if c != '[' {
-		return d.s.misshapen("%q is not a list", name)
-	}
-	return d.s.array(element)
-}
-
 func (d *reader) storageInfo() error {
 	return d.record(func(key []byte) error {
 		if string(key) != "image_root" {
@@ -233,35 +237,11 @@ func (d *reader) storageInfo() error {
 	})
 }
 
-// record reads an object; null and values of another kind are read over.
-func (d *reader) record(member func(key []byte) error) error {
-	c, err := d.s.peek()
-	if err != nil {
-		return err
-	}
-	if c != '{' {
-		return d.s.skip()
-	}
-	return d.s.object(member)
-}
-
-func (d *reader) keypointNames() error {
-	if c, err := d.s.peek(); err != nil || c != '[' {
-		return errors.Join(err, d.s.skip())
-	}
-	var list []string
-	err := d.s.array(func() error {
-		text, err := d.text()
-		list = append(list, text)
-		if len(list) > maxKeypoints {
-			return fmt.Errorf("%d keypoints: %w", len(list), errTooLarge)
-		}
-		return err
-	})
+// nameKeypoints keeps the first names that are given.
+func (d *objects) nameKeypoints(list []string) {
 	if d.c.KeypointNames == nil {
 		d.c.KeypointNames = list
 	}
-	return err
 }
 
 // maxKeypoints is more than any skeleton has; a face mesh has 478.

@@ -12,15 +12,15 @@ const unknownClass = -9
 
 // useIndex interns how an annotation names its class. Which class that is can be
 // said only at the end: classes may come after the images.
-func (d *reader) useIndex(u use, background bool) int32 {
+func (v *vocabulary) useIndex(u use, background bool, entry int) int32 {
 	if background {
 		return dataset.Background
 	}
-	count := d.uses[u]
+	count := v.uses[u]
 	if count == nil {
-		count = &useCount{index: int32(len(d.useList)), first: d.entries}
-		d.useList = append(d.useList, u)
-		d.uses[u] = count
+		count = &useCount{index: int32(len(v.useList)), first: entry}
+		v.useList = append(v.useList, u)
+		v.uses[u] = count
 	}
 	count.n++
 	return count.index
@@ -78,7 +78,7 @@ func objectName(o *dataset.Object, order int) string {
 
 // resolveUses finds the class index of every use; class_id decides, and
 // class_name only where there is no id.
-func (d *reader) resolveUses() []int32 {
+func (d *objects) resolveUses() []int32 {
 	byID, byName := d.settleClasses()
 	classOf := make([]int32, len(d.useList))
 	for i, u := range d.useList {

@@ -41,7 +41,7 @@ func TestNumberListsDoNotDependOnTheWindow(t *testing.T) {
 		`[1, "2"]`, `[1, NaN]`, `[-0]`, `[1, null]`, `[1 2]`, `[1,]`, `[01]`, `[1`, `[1.`, `[1,`,
 	} {
 		read := func(s *scanner) string {
-			d := &reader{s: s, limits: DefaultLimits}
+			d := &values{s: s, limit: DefaultLimits.Numbers}
 			dims, wrong, err := d.numberList()
 			return fmt.Sprint(d.flat, dims, wrong, err != nil, s.offset+int64(s.pos))
 		}
@@ -61,7 +61,7 @@ func TestALongListCrossesTheWindow(t *testing.T) {
 		want[i] = float64(i) + 0.5
 		texts[i] = fmt.Sprint(want[i])
 	}
-	d := &reader{s: newScanner(strings.NewReader("[" + strings.Join(texts, ", ") + "]")), limits: DefaultLimits}
+	d := &values{s: newScanner(strings.NewReader("[" + strings.Join(texts, ", ") + "]")), limit: DefaultLimits.Numbers}
 	if _, wrong, err := d.numberList(); err != nil || wrong != "" || !slices.Equal(d.flat, want) {
 		t.Errorf("%d numbers of %d, %q, %v", len(d.flat), len(want), wrong, err)
 	}

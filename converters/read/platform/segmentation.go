@@ -8,7 +8,7 @@ import (
 
 // segmentation reads [[x1, y1, …], …], one flat ring, or a COCO RLE object. An
 // empty list means that there is none.
-func (d *reader) segmentation(a *draft) error {
+func (d *shapes) segmentation(a *draft) error {
 	c, err := d.s.peek()
 	if err != nil {
 		return err
@@ -25,7 +25,7 @@ func (d *reader) segmentation(a *draft) error {
 	return d.s.skip()
 }
 
-func (d *reader) polygons(a *draft) error {
+func (d *shapes) polygons(a *draft) error {
 	d.ringBuf = d.ringBuf[:0]
 	flat := d.flat[:0]
 	err := d.s.array(func() error {
@@ -58,7 +58,7 @@ func (d *reader) polygons(a *draft) error {
 }
 
 // ring reads one ring; [[x, y], …] is taken like [x, y, …].
-func (d *reader) ring(a *draft) error {
+func (d *shapes) ring(a *draft) error {
 	dims, wrong, err := d.numberList()
 	switch {
 	case err != nil:
@@ -81,7 +81,7 @@ const (
 )
 
 // rle reads {"size": [height, width], "counts": [...] or "..."}.
-func (d *reader) rle(a *draft) error {
+func (d *shapes) rle(a *draft) error {
 	var size []float64
 	var counts []uint32
 	bad := ""
@@ -130,7 +130,7 @@ func (d *reader) rle(a *draft) error {
 	return nil
 }
 
-func (d *reader) counts() (list []uint32, wrong string, err error) {
+func (d *shapes) counts() (list []uint32, wrong string, err error) {
 	c, err := d.s.peek()
 	if err != nil {
 		return nil, "", err

@@ -1,20 +1,30 @@
 package platform
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"unicode/utf8"
 )
 
+// values reads JSON values into what they mean here.
+type values struct {
+	s     *scanner
+	flat  []float64 // of the list read last
+	count int       // coordinates so far
+	limit int       // of them
+}
+
 // text reads a string; a number is taken as its text, and null as empty.
-func (d *reader) text() (string, error) {
+func (d *values) text() (string, error) {
 	b, err := d.key()
 	return string(b), err
 }
 
 // key reads an id: a string, or a number as its canonical text. Null and values
 // of another kind are empty. The result is valid until the next read.
-func (d *reader) key() ([]byte, error) {
+func (d *values) key() ([]byte, error) {
 	c, err := d.s.peek()
 	if err != nil {
 		return nil, err
@@ -53,7 +63,7 @@ func isInteger(text []byte) bool {
 }
 
 // integer reads a whole number; anything else is ok = false.
-func (d *reader) integer() (v int64, ok bool, err error) {
+func (d *values) integer() (v int64, ok bool, err error) {
 	c, err := d.s.peek()
 	if err != nil {
 		return 0, false, err
@@ -72,7 +82,7 @@ func (d *reader) integer() (v int64, ok bool, err error) {
 }
 
 // truth reads a boolean; 0 and 1, as COCO's iscrowd has them, count too.
-func (d *reader) truth() (bool, error) {
+func (d *values) truth() (bool, error) {
 	c, err := d.s.peek()
 	if err != nil {
 		return false, err
@@ -89,7 +99,7 @@ func (d *reader) truth() (bool, error) {
 // keypoints come flat or as [[x, y, v], …]. Dims is the length of the nested
 // lists, 0 when the list is flat. What is wrong with a list is returned in
 // words; the text after it is still read.
-func (d *reader) numberList() (dims int, wrong string, err error) {
+func (d *values) numberList() (dims int, wrong string, err error) {
 	d.flat = d.flat[:0]
 	if c, err := d.s.peek(); err != nil || c != '[' {
 		if err == nil {
@@ -128,7 +138,7 @@ func (d *reader) numberList() (dims int, wrong string, err error) {
 	return dims, wrong, err
 }
 
-func (d *reader) coordinate(c byte, wrong *string) error {
+func (d *values) coordinate(c byte, wrong *string) error {
 	if c != '-' && c != 'N' && c != 'I' && (c < '0' || c > '9') {
 		if *wrong == "" {
 			*wrong = "has " + kindOf(c) + " where a number belongs"
@@ -161,4 +171,48 @@ func kindOf(c byte) string {
 		return "null"
 	}
 	return "a boolean"
+}
+
+// list reads an array or null.
+func (d *values) list(name string, element func() error) error {
+	c, err := d.s.peek()
+	if err != nil {
+		return err
+	}
+	if c == 'n' {
+		return d.s.skip()
+	}
+	if c != '[' {
+		return d.s.misshapen("%q is not a list", name)
+	}
+	return d.s.array(element)
+}
+
+// record reads an object; null and values of another kind are read over.
+func (d *values) record(member func(key []byte) error) error {
+	c, err := d.s.peek()
+	if err != nil {
+		return err
+	}
+	if c != '{' {
+		return d.s.skip()
+	}
+	return d.s.object(member)
+}
+
+// strings reads a list of at most limit strings; values of another kind are read over.
+func (d *values) strings(limit int) ([]string, error) {
+	if c, err := d.s.peek(); err != nil || c != '[' {
+		return nil, errors.Join(err, d.s.skip())
+	}
+	var list []string
+	err := d.s.array(func() error {
+		text, err := d.text()
+		list = append(list, text)
+		if len(list) > limit {
+			return fmt.Errorf("%d names in a list: %w", len(list), errTooLarge)
+		}
+		return err
+	})
+	return list, err
 }

@@ -37,19 +37,13 @@ var Reader = plan.Reader{
 	Disputed: func(string, int) bool { return true },
 }
 
-// Write writes the plan's images and annotations to dir. A nil dir counts only.
+// Write writes the plan's images and annotations to dir. A counter gets the same and keeps nothing.
 func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(done, total int)) ([]plan.Count, contract.ClassMap, error) {
 	w := &writer{Plan: p, tally: plan.NewTally(len(p.Catalog.Classes))}
 	p.Mirror()
 	w.ids = imageIDs(p)
 	for _, split := range contract.Splits {
 		if !hasImages(p, split) {
-			continue
-		}
-		if dir == nil {
-			if err := w.split(ctx, split, bufio.NewWriter(io.Discard)); err != nil {
-				return nil, contract.ClassMap{}, err
-			}
 			continue
 		}
 		err := dir.Fill("annotations/instances_"+string(split)+".json", func(f io.Writer) error {
@@ -60,9 +54,6 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 		}
 	}
 	counts, classes := w.tally.Counts(), p.ClassMap(contract.FormatCOCO)
-	if dir == nil {
-		return counts, classes, nil
-	}
 	return counts, classes, p.Place(ctx, dir, "images/", progress)
 }
 

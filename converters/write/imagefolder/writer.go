@@ -28,7 +28,7 @@ var Reader = plan.Reader{
 	MinSide: 10,
 }
 
-// Write writes the plan's images to dir. A nil dir counts only.
+// Write writes the plan's images to dir. A counter gets the same and keeps nothing.
 func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(done, total int)) ([]plan.Count, contract.ClassMap, error) {
 	labels := classify(p)
 	classes, index := classMap(p, labels)
@@ -43,7 +43,7 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 	}
 	checkSplits(perClass, classes.Classes, p.Problems)
 	p.Flatten(func(i int) string { return classes.Classes[index[labels[i]]].Folder })
-	if dir == nil || p.Problems.Fatal() {
+	if p.Problems.Fatal() {
 		return tally.Counts(), classes, nil
 	}
 	if err := p.Place(ctx, dir, "", progress); err != nil {

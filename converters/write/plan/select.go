@@ -7,7 +7,6 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/images"
 	"github.com/vision-platform/trainer-agent/converters/images/imagefile"
-	"github.com/vision-platform/trainer-agent/converters/write/staging"
 )
 
 // Reader is what is known of the program that will read the images.
@@ -87,12 +86,10 @@ func (p *Plan) verify(ctx context.Context, files []images.File, r Reader) error 
 		}
 	}
 	wrong := make([]error, len(p.Images))
-	var nowhere *staging.Dir
-	err := nowhere.Work(ctx, []staging.Lane{{Items: convert, Weight: 1}}, nil, func() func(*staging.Lane, *staging.Folder, int32) error {
-		return func(_ *staging.Lane, _ *staging.Folder, i int32) error {
-			_, wrong[i] = imagefile.Decode(p.Images[i].Path)
-			return nil
-		}
+	err := images.Each(ctx, len(convert), nil, func(k int) error {
+		i := convert[k]
+		_, wrong[i] = imagefile.Decode(p.Images[i].Path)
+		return nil
 	})
 	if err != nil {
 		return err

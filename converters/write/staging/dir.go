@@ -29,8 +29,10 @@ const Marker = "classes.json"
 // Dir is a folder under construction. Its methods may be called from several
 // goroutines.
 type Dir struct {
-	Final string // absolute
+	Final string // absolute; empty for a counter
 	temp  string
+
+	counts bool // nothing is written
 
 	noHardLinks atomic.Bool // the source is on another file system
 	noSymlinks  atomic.Bool
@@ -65,6 +67,10 @@ func New(final string) (*Dir, error) {
 	}
 	return &Dir{Final: final, temp: temp}, nil
 }
+
+// Counter is a folder that nothing is written to: a dry run does all that a
+// conversion does, and what it finds is the same.
+func Counter() *Dir { return &Dir{counts: true} }
 
 // replaceable refuses to replace a folder that is not ours.
 func replaceable(final string) error {
@@ -142,8 +148,12 @@ func (d *Dir) WriteJSON(rel string, v any) error {
 	return d.Write(rel, append(text, '\n'))
 }
 
-// Fill creates one file whose content write makes, with its folder.
+// Fill creates one file whose content write makes, with its folder. A counter has
+// the content made, for what is found meanwhile.
 func (d *Dir) Fill(rel string, write func(io.Writer) error) error {
+	if d.counts {
+		return write(io.Discard)
+	}
 	return d.in(rel, func(f *Folder, name string) error { return f.Fill(name, write) })
 }
 

@@ -32,17 +32,11 @@ const laneBatch = 128
 // of the time of one, and a third would only wait for the folder.
 const laneWorkers = 2
 
-// SpareProcessors stay idle while files are created: while none does, Go's
-// scheduler takes the processor away from every system call of more than 20 µs,
-// which those that create a file are, and to get it back costs more than that. A
-// program that creates many asks for as many beyond the cores.
-const SpareProcessors = 2
-
 // workers is how many goroutines create files.
-func workers() int { return max(2, runtime.GOMAXPROCS(0)-SpareProcessors) }
+func workers() int { return max(2, runtime.GOMAXPROCS(0)) }
 
 // Work calls do for every item of every lane, from several goroutines, with the
-// lane's folder, which is nil when d is. Start is called once in every goroutine
+// lane's folder. Start is called once in every goroutine
 // and returns its do. Work stops at the first error, and when ctx ends. Progress
 // is told the items done, one call at a time; it may be nil.
 func (d *Dir) Work(ctx context.Context, lanes []Lane, progress func(done, total int), start func() func(l *Lane, f *Folder, item int32) error) error {
@@ -68,14 +62,11 @@ func (d *Dir) Work(ctx context.Context, lanes []Lane, progress func(done, total 
 // lane works on one lane until it has no item left.
 func (d *Dir) lane(ctx context.Context, s *schedule, l *Lane, do func(l *Lane, f *Folder, item int32) error) error {
 	defer s.leave(l)
-	var f *Folder
-	if d != nil {
-		var err error
-		if f, err = d.Open(l.Folder); err != nil {
-			return err
-		}
-		defer f.Close()
+	f, err := d.Open(l.Folder)
+	if err != nil {
+		return err
 	}
+	defer f.Close()
 	for items := s.take(l); len(items) > 0; items = s.take(l) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

@@ -46,12 +46,12 @@ func TestEveryItemOfEveryLaneIsDoneOnce(t *testing.T) {
 			}
 			told = now
 		}
-		var d *Dir // counts only
+		d := Counter()
 		err := d.Work(context.Background(), numbered(lengths...), progress, func() func(*Lane, *Folder, int32) error {
 			return func(l *Lane, f *Folder, item int32) error {
 				mu.Lock()
 				defer mu.Unlock()
-				if f != nil || !slices.Contains(l.Items, item) {
+				if f == nil || !slices.Contains(l.Items, item) {
 					t.Errorf("item %d is not of lane %s", item, l.Folder)
 				}
 				done[item]++
@@ -93,7 +93,7 @@ func TestALaneKeepsItsFolder(t *testing.T) {
 
 func TestWorkStopsAtTheFirstError(t *testing.T) {
 	boom := errors.New("boom")
-	var d *Dir
+	d := Counter()
 	count := 0
 	var mu sync.Mutex
 	err := d.Work(t.Context(), numbered(50*laneBatch, 50*laneBatch, 50*laneBatch), nil, func() func(*Lane, *Folder, int32) error {

@@ -64,20 +64,15 @@ const (
 	imageWeight = 2
 )
 
-// Write writes the plan's images and labels to dir. A nil dir counts only.
+// Write writes the plan's images and labels to dir. A counter gets the same and keeps nothing.
 func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(done, total int)) ([]plan.Count, contract.ClassMap, error) {
 	w := &writer{p, dir, plan.NewTally(len(p.Catalog.Classes))}
 	p.Mirror()
 	if p.Rules.Skeleton.Points > 0 && p.Rules.Skeleton.Flip == nil {
 		p.Problems.Add(problem.NoFlipIdx, 0, "%d points", p.Rules.Skeleton.Points)
 	}
-	lanes := p.Lanes(labelFolder, labelWeight)
-	told := progress
-	if dir != nil {
-		lanes = append(lanes, p.Lanes(imageFolder, imageWeight)...)
-		told = halved(progress) // an image is two files
-	}
-	err := dir.Work(ctx, lanes, told, func() func(*staging.Lane, *staging.Folder, int32) error {
+	lanes := append(p.Lanes(labelFolder, labelWeight), p.Lanes(imageFolder, imageWeight)...)
+	err := dir.Work(ctx, lanes, halved(progress), func() func(*staging.Lane, *staging.Folder, int32) error {
 		var l labeler
 		return func(lane *staging.Lane, f *staging.Folder, i int32) error {
 			im := &p.Images[i]
@@ -94,6 +89,7 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 	return counts, classes, w.finish(counts)
 }
 
+// halved tells images where files are counted, of which an image has two.
 func halved(progress func(done, total int)) func(done, total int) {
 	if progress == nil {
 		return nil
@@ -101,7 +97,7 @@ func halved(progress func(done, total int)) func(done, total int) {
 	return func(done, total int) { progress(done/2, total/2) }
 }
 
-// label writes the rows of one image. F is nil when nothing is written.
+// label writes the rows of one image.
 func (w *writer) label(l *labeler, f *staging.Folder, im *plan.Image) error {
 	l.clean = w.Rules.Clean(l.clean[:0], w.Catalog, im.Index, im.Width, im.Height, w.Problems)
 	l.start(im.Width, im.Height)
@@ -111,17 +107,11 @@ func (w *writer) label(l *labeler, f *staging.Folder, im *plan.Image) error {
 		}
 	}
 	w.tally.Add(im.Split, l.classes)
-	if f == nil {
-		return nil
-	}
 	name := path.Base(im.Rel)
 	return f.Write(strings.TrimSuffix(name, path.Ext(name))+".txt", l.text)
 }
 
 func (w *writer) finish(counts []plan.Count) error {
 	names := w.classNames()
-	if w.dir == nil {
-		return nil
-	}
 	return w.dir.Write(ConfigName, config(w.dir.Final, names, counts, w.Rules.Skeleton))
 }
