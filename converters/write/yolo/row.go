@@ -117,7 +117,7 @@ func (l *labeler) seen(row []byte) bool {
 
 // number writes six decimals, as Python's "%.6f" does.
 func (l *labeler) number(v float64) {
-	l.text = appendMicros(append(l.text, ' '), micros(v))
+	l.text = strconv.AppendFloat(append(l.text, ' '), v, 'f', 6, 64)
 }
 
 // boxTaken reports whether another polygon of the class has the same bounding
