@@ -42,8 +42,8 @@ type ConvertCmd struct {
 
 // Help is the longer text of --help.
 func (c *ConvertCmd) Help() string {
-	return `Reads the platform's annotations.json, and datasets that are laid out for YOLO, COCO or as
-folders of classes already. Examples:
+	return `Reads the platform's annotations.json, and datasets that are laid out for YOLO, COCO, Pascal VOC
+or LabelMe, with a table of classes, or as folders of classes. Examples:
 
   trainer-agent convert --from ./cats --task object_detection --dry-run
   trainer-agent convert --from cats.zip --task object_detection --to yolo --out ./prepared

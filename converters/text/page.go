@@ -278,7 +278,7 @@ func cyrillic(units []unit) int {
 			break
 		}
 		switch u := units[i]; {
-		case u.r < 0x80 && !(isASCIILetter(u.r) && beside(units, i, isCyrillic)):
+		case u.r < 0x80 && (!isASCIILetter(u.r) || !beside(units, i, isCyrillic)):
 		case u.r == utf8.RuneError:
 			sum += broken
 		default:

@@ -80,7 +80,7 @@ func ReadDirectory(ctx context.Context, src Source, limits Limits) (*Directory, 
 	if err != nil {
 		return nil, err
 	}
-	if e.count > maxEntries || (limits.MaxFiles > 0 && e.count > 4*uint64(limits.MaxFiles)+1000) {
+	if e.count > maxEntries || (limits.MaxFiles > 0 && e.count/4 > uint64(limits.MaxFiles)+250) {
 		return nil, tooLarge(src, "has %d entries; the limit is %d files", e.count, limits.MaxFiles).
 			WithHint("Raise AGENT_MAX_DATASET_FILES if that is meant.")
 	}
