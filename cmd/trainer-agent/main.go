@@ -31,6 +31,7 @@ type cli struct {
 	Env      EnvCmd      `cmd:"" help:"Print the reference of every environment variable, in Markdown."`
 	Manifest ManifestCmd `cmd:"" help:"Print the job as a Kubernetes manifest."`
 	Explain  ExplainCmd  `cmd:"" help:"Say what a failure code, event, exit code, variable or dataset problem means."`
+	Weights  WeightsCmd  `cmd:"" help:"Keep the pretrained weights that an image brings along."`
 	Version  VersionCmd  `cmd:"" help:"Print the version."`
 
 	Completion CompletionCmd `cmd:"" help:"Print the completion script of a shell."`

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/vision-platform/trainer-agent/agent/dataset"
+)
+
+// WeightsCmd keeps the library of pretrained weights.
+type WeightsCmd struct {
+	Add WeightsAddCmd `cmd:"" help:"Put weights into the folder that an image brings along (AGENT_WEIGHTS_DIR)."`
+}
+
+// WeightsAddCmd puts weights into the library's folder.
+type WeightsAddCmd struct {
+	Model     string `arg:"" help:"MODEL_NAME of the jobs that start from them."`
+	File      string `arg:"" help:"The weights: a file, or a folder of save_pretrained." type:"path"`
+	Framework string `required:"" env:"FRAMEWORK" placeholder:"NAME" help:"ultralytics, timm, huggingface, or your trainer's name."`
+	License   string `required:"" placeholder:"SPDX" help:"Licence of the weights, for example Apache-2.0."`
+	Source    string `placeholder:"URL" help:"Where they are from."`
+	Dir       string `required:"" env:"AGENT_WEIGHTS_DIR" placeholder:"DIR" type:"path" help:"Folder of the library."`
+}
+
+// Help is shown below the flags.
+func (WeightsAddCmd) Help() string {
+	return `Copies the weights to DIR/FRAMEWORK/MODEL/ with a card.json: file, licence, source, SHA-256. Examples:
+
+  trainer-agent weights add resnet18 resnet18.safetensors --framework timm --license Apache-2.0 --dir /opt/weights
+  trainer-agent weights add yolo11n yolo11n.pt --framework ultralytics --license AGPL-3.0-only --dir /opt/weights
+
+In an image this is a RUN line, with ENV AGENT_WEIGHTS_DIR=/opt/weights below it. A bucket has the same below weights/:
+the folder can be uploaded as it is.`
+}
+
+// Run adds them and says where.
+func (c WeightsAddCmd) Run() error {
+	dir, err := dataset.Library{Framework: c.Framework, Model: c.Model, Dir: c.Dir}.Add(c.File, dataset.Card{License: c.License, Source: c.Source})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("The weights of %s are in %s. Jobs find them with AGENT_WEIGHTS_DIR=%s.\n", c.Model, dir, c.Dir)
+	return nil
+}
