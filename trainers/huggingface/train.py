@@ -24,6 +24,7 @@ from config_schema import schema
 from reports import JobCallback
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run, write_json
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
+from trainer_vision.first_batch import check_first_batch
 from trainer_vision.folders import SplitImages
 from trainer_vision.metrics import ClassifierResults
 from trainer_vision.processes import PROCESSES, gpu_count, torch_device
@@ -82,6 +83,7 @@ def build_trainer(job: Job, platform: Platform, options: dict[str, Any]) -> tupl
     how = preprocessing.of_model(job.model, folder, models.native_size(model.config) or job.image_size).at(job.image_size)
     train.transform, val.transform = preprocessing.train_transform(how, options), preprocessing.eval_transform(how)
     more = models.size_arguments(model, job.image_size)
+    check_first_batch(model, max(min(job.batch_size // PROCESSES, len(train)), 1), job.image_size, "pixel_values", **more)
     callback = JobCallback(job, platform, options["patience"])
 
     def collate(batch: list[tuple[torch.Tensor, int, str]]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class ImageClassification(ClassifierTest):
 
     def foreign(self, kind: str, processor: str = "None") -> Path:
         """A folder with tiny fresh weights of another kind of model, as save_pretrained writes it."""
-        small = {"ResNet": "embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type='basic'", "Segformer": "depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 16, 16], decoder_hidden_size=16, num_attention_heads=[1, 1, 1, 1]"}
+        small = {"ResNet": "embedding_size=8, hidden_sizes=[8, 16, 16, 16], depths=[1, 1, 1, 1], layer_type='basic'", "Segformer": "depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 16, 16], decoder_hidden_size=16, num_attention_heads=[1, 1, 1, 1]"}
         code = (
             f"import json, sys, pathlib; from transformers import {kind}Config as C, {kind}ForImageClassification as M\n"
             f"M(C({small[kind]}, num_labels=5)).save_pretrained(sys.argv[1]); p = {processor}\n"
@@ -76,6 +76,10 @@ class ImageClassification(ClassifierTest):
         )
         subprocess.run([sys.executable, "-c", code, str(self.root / kind)], check=True, capture_output=True, env=environment(None))
         return self.root / kind
+
+    def test_a_batch_of_one_is_refused_where_it_cannot_train(self) -> None:
+        change = {"MODEL_NAME": "", "IMAGE_SIZE": 32, "BATCH_SIZE": 1, "PRETRAINED_WEIGHTS": self.foreign("ResNet")}
+        self.fail_with("set BATCH_SIZE to 2 or more", "huggingface/train.py", **self.job("one", **change))
 
     def test_models_without_an_image_size_train(self) -> None:
         for kind in ("ResNet", "Segformer"):

@@ -148,6 +148,10 @@ class TheJob(unittest.TestCase):
         self.assertEqual((found.dataset_dir, found.pretrained_weights, found.resume_checkpoint), (Path("/d"), Path("/w.pt"), None))
         self.assertEqual(found.options, {"mosaic": 0.5})
 
+    def test_config_json_may_be_given_as_the_agent_writes_it(self) -> None:
+        for text in ('{"config": {"mosaic": 0.5}}', '{"epochs": 4, "config": {"config": {"mosaic": 0.5}}}', '{"mosaic": 0.5}'):
+            self.assertEqual(job(CONFIG_JSON=text).options, {"mosaic": 0.5}, text)
+
     def test_from_the_command_line(self) -> None:
         arguments = ["--job-id", "j", "--model-name", "m", "--dataset-s3-uri", "file:///a%20b", "--callback-url", "http://x/", "--config", '{"epochs": 7, "batch": 2, "mosaic": 0}']
         found = Job.load(arguments, {"EPOCHS": "3"})

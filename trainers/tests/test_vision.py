@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 from trainer_sdk import Job, JobError, Platform
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
+from trainer_vision.first_batch import check_first_batch
 from trainer_vision.images import read_image
 from trainer_vision.metrics import ClassifierResults
 from trainer_vision.weights import report_weights
@@ -98,6 +99,19 @@ class Weights(unittest.TestCase):
     def test_only_the_head_may_be_fresh(self) -> None:
         with self.assertRaisesRegex(JobError, r"1 of its 4 tensors are not in them \(0.bias\), and it has no place for 1 of theirs \(old.bias\)"):
             self.report("0.bias", "1.bias")
+
+
+class FirstBatch(unittest.TestCase):
+    def test_what_it_would_fail_with_is_said_and_leaves_no_trace(self) -> None:
+        model = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(4)).eval()
+        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        check_first_batch(model, 2, 32)
+        with self.assertRaisesRegex(JobError, r"batches of 1 images of 32 px: .*set BATCH_SIZE to 2 or more"):
+            check_first_batch(model, 1, 32)
+        with self.assertRaisesRegex(JobError, r"batches of 2 images of 2 px: .*set another IMAGE_SIZE"):
+            check_first_batch(model, 2, 2)
+        self.assertFalse(model.training)
+        self.assertTrue(all((tensor == before[name]).all() for name, tensor in model.state_dict().items()))
 
 
 class Choices(unittest.TestCase):

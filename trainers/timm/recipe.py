@@ -6,7 +6,6 @@ of the schema changes what is built.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from timm.scheduler import create_scheduler_v2
 from timm.scheduler.scheduler import Scheduler
 from timm.utils import ModelEmaV3
 from torch import nn
-from trainer_sdk import Job, JobError
+from trainer_sdk import Job
 
 Options = Mapping[str, Any]
 
@@ -68,13 +67,3 @@ def build_schedule(optimizer: torch.optim.Optimizer, job: Job, updates: int, opt
 def build_average(model: nn.Module, options: Options) -> ModelEmaV3 | None:
     """The moving average; it is warmed up by the number of updates, which update() must be given."""
     return ModelEmaV3(model, decay=options["model_ema_decay"], use_warmup=True) if options["model_ema"] else None
-
-
-def check_first_batch(model: nn.Module, batch_size: int, image_size: int) -> None:
-    """What the first batch would fail with, before it is read: the model without memory, on images without pixels."""
-    ghost = copy.deepcopy(model).to("meta").train()
-    try:
-        ghost(torch.zeros(batch_size, 3, image_size, image_size, device="meta"))
-    except (ValueError, RuntimeError, AssertionError) as error:
-        advice = "set BATCH_SIZE to 2 or more, or a larger IMAGE_SIZE" if "more than 1 value per channel" in str(error) else "set another IMAGE_SIZE"
-        raise JobError(f"the model cannot train on batches of {batch_size} images of {image_size} px: {error}. {advice}") from error

@@ -27,6 +27,7 @@ from torch import nn
 from torch.utils.data import DistributedSampler
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
+from trainer_vision.first_batch import check_first_batch
 from trainer_vision.folders import SplitImages
 from trainer_vision.metrics import ClassifierResults, results
 from trainer_vision.processes import PROCESSES, RANK, agree, gather, gpu_count, torch_device
@@ -83,7 +84,7 @@ class Training:
         self.names = names = [c.name for c in train.classes]
         weights = None if job.resume_checkpoint else job.pretrained_weights
         self.model = build_model(job.model, len(names), job.image_size, options, weights)
-        recipe.check_first_batch(self.model, max(min(job.batch_size // PROCESSES, len(train)), 1), job.image_size)
+        check_first_batch(self.model, max(min(job.batch_size // PROCESSES, len(train)), 1), job.image_size)
         self.layout = torch.channels_last if options["channels_last"] else torch.contiguous_format
         self.model.to(self.device, memory_format=self.layout)
         config = augmentation.data_config(self.model, job.image_size)
