@@ -35,6 +35,7 @@ TASKS = ["image_classification", "zero_shot_classification"]
 
 def main(job: Job, platform: Platform) -> None:
     job.check_task(TASKS)
+    job.check_model(Path(__file__).with_name("capabilities.json"))
     options = check_options(job.options, schema())
     templates(options["prompt"])  # says what is wrong with it
     torch_device(job.device)  # refuses a GPU that is not there

@@ -148,6 +148,17 @@ class TheJob(unittest.TestCase):
         self.assertEqual((found.dataset_dir, found.pretrained_weights, found.resume_checkpoint), (Path("/d"), Path("/w.pt"), None))
         self.assertEqual(found.options, {"mosaic": 0.5})
 
+    def test_a_model_that_cannot_be_trained_is_refused_with_the_reason(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "capabilities.json")
+            job(MODEL_NAME="a").check_model(path)
+            models = [{"model_name": "a", "supported": True, "description": ""}, {"model_name": "b", "supported": False, "description": "Not supported: it has no training"}]
+            path.write_text(json.dumps({"models": models}))
+            job(MODEL_NAME="a").check_model(path)
+            job(MODEL_NAME="of somebody's own").check_model(path)
+            with self.assertRaisesRegex(JobError, "MODEL_NAME 'b' cannot be trained. Not supported: it has no training"):
+                job(MODEL_NAME="b").check_model(path)
+
     def test_config_json_may_be_given_as_the_agent_writes_it(self) -> None:
         for text in ('{"config": {"mosaic": 0.5}}', '{"epochs": 4, "config": {"config": {"mosaic": 0.5}}}', '{"mosaic": 0.5}'):
             self.assertEqual(job(CONFIG_JSON=text).options, {"mosaic": 0.5}, text)

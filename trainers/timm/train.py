@@ -35,6 +35,7 @@ from trainer_vision.processes import PROCESSES, RANK, agree, gather, gpu_count, 
 
 def main(job: Job, platform: Platform) -> None:
     job.check_task(["image_classification"])
+    job.check_model(Path(__file__).with_name("capabilities.json"))
     options = check_options(job.options, schema())
     training = Training(with_defaults(job, platform, options), platform, options)
     training.run()

@@ -34,6 +34,7 @@ PASSED_ON = sorted(set(DEFAULT_CFG_DICT) - RESERVED)
 
 def main(job: Job, platform: Platform) -> None:
     job.check_task(list(TASKS))
+    job.check_model(Path(__file__).with_name("capabilities.json"))
     options = check_options(job.options, schema(), also=PASSED_ON)
     started = time.monotonic()
     job = with_defaults(job, platform, options)

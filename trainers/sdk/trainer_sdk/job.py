@@ -145,6 +145,15 @@ class Job:
             raise JobError(f"{path} does not list the class indices 0 to {len(classes) - 1} in order; prepare the dataset again")
         return classes
 
+    def check_model(self, capabilities: Path) -> None:
+        """Refuse a model that capabilities.json lists as one that cannot be trained, with the reason that stands there."""
+        if not capabilities.is_file():
+            return
+        models = json.loads(capabilities.read_text(encoding="utf-8"))["models"]
+        for entry in models:
+            if entry["model_name"] == self.model and not entry["supported"]:
+                raise JobError(f"MODEL_NAME {self.model!r} cannot be trained. {entry['description']}")
+
     def check_task(self, supported: Sequence[str]) -> None:
         """Refuse a task that this trainer does not do, instead of training something else."""
         if self.task not in supported:
