@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"time"
@@ -140,7 +141,7 @@ func newLife(o *Options) *life {
 	} else {
 		l.inputs = append(l.inputs, step{name: "the checkpoint and images", stage: given})
 	}
-	l.training = []step{{name: "the relay", stage: answers}, {name: "the training", stage: child}}
+	l.training = []step{{name: "the relay", stage: answers}, {name: "the training", stage: child}, {name: "what preparing took of memory", stage: does(giveBack)}}
 	if b.group.Leads() { // node 0 uploads and reports for all
 		l.uploads = []step{{name: "the checkpoint watch", stage: up, within: cfg.StopGrace}}
 		if cfg.Job.Type == contract.JobTraining {
@@ -157,6 +158,12 @@ func newLife(o *Options) *life {
 
 // does is a stage that is done at once.
 func does(f func() error) stage.Once { return func(context.Context) error { return f() } }
+
+// giveBack returns to the training what preparing took of memory.
+func giveBack() error {
+	debug.FreeOSMemory()
+	return nil
+}
 
 // problems are those of the configuration; a nil *Failure is no error.
 func problems(o *Options) error {

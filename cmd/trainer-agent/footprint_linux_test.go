@@ -13,7 +13,7 @@ import (
 
 // idleMemory is what the agent may take from a training that it has nothing to do
 // for, in bytes.
-const idleMemory = 25_000_000
+const idleMemory = 25 << 20
 
 func TestAgentIsSmallBesideATraining(t *testing.T) {
 	j := newJob(t, "waits").start().ready()
