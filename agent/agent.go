@@ -12,6 +12,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/resume"
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/dataset"
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/training"
@@ -59,7 +60,10 @@ type life struct {
 func Run(ctx context.Context, o Options) int {
 	l := newLife(&o)
 	defer l.runner.stop(0)
-	outcome := l.live(ctx)
+	var outcome Outcome
+	if err := stage.Guard(ctx, "the job", func(ctx context.Context) error { outcome = l.live(ctx); return nil }); err != nil {
+		outcome = Outcome{Err: err}
+	}
 	if errors.Is(outcome.Err, errAgain) {
 		return l.finish.again(ctx)
 	}
@@ -87,9 +91,19 @@ func (l *life) live(ctx context.Context) Outcome {
 	}
 	outcome := endingOf(l.child.Wait(ctx))
 	l.runner.stop(before)
-	l.events.Emit(contract.EventTrainingFinished, fmt.Sprintf("The %s process has ended: %s", l.child.Noun, outcome.Status), map[string]any{
-		"exit_code": outcome.Status.ExitCode, "seconds": outcome.Ended.Sub(outcome.Started).Seconds(), "max_rss_bytes": outcome.Status.MaxRSS})
+	epoch := l.tracker.View().Epoch
+	l.events.Emit(contract.EventTrainingFinished, l.finishedMessage(outcome, epoch), map[string]any{
+		"exit_code": outcome.Status.ExitCode, "seconds": outcome.Ended.Sub(outcome.Started).Seconds(), "max_rss_bytes": outcome.Status.MaxRSS,
+		"epochs": epoch, "epochs_asked": l.cfg.Epochs})
 	return outcome
+}
+
+func (l *life) finishedMessage(o Outcome, epoch int) string {
+	text := fmt.Sprintf("The %s process has ended: %s", l.child.Noun, o.Status)
+	if o.clean() && epoch > 0 && epoch < l.cfg.Epochs {
+		text += fmt.Sprintf(", after %d of %d epochs", epoch, l.cfg.Epochs)
+	}
+	return text
 }
 
 // open makes what every later failure is told by. Problems of the configuration come

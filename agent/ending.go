@@ -16,13 +16,24 @@ import (
 )
 
 // show tells how the job ended: a card for a person, or one line of the log.
-func (f *finish) show(r contract.Result) {
+func (f *finish) show(r contract.Result, replay string) {
 	_ = f.progress.Stop(context.Background())
 	if f.o.Screen != nil {
-		f.o.Screen.End(f.progress.Job.Card(r).Masked(f.mask))
+		f.o.Screen.End(f.progress.Job.Card(r, replay).Masked(f.mask))
 		return
 	}
 	seconds := r.Finished.Sub(r.Started.Time).Round(time.Millisecond).Seconds()
+	if r.ExitCode == contract.ExitUndelivered {
+		args := []any{"exit_code", r.ExitCode, "seconds", seconds}
+		if r.Error != nil {
+			args = append(args, "code", r.Error.Code, "reason", r.Error.Line())
+		}
+		if replay != "" {
+			args = append(args, "deliver_with", replay)
+		}
+		f.o.Log.Error("the job "+string(r.Status)+", but done was not delivered: the backend does not know", args...)
+		return
+	}
 	if r.Error != nil {
 		f.o.Log.Error("the job failed", "code", r.Error.Code, "reason", r.Error.Line(), "exit_code", r.ExitCode, "seconds", seconds)
 		return

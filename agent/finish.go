@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
 	"github.com/vision-platform/trainer-agent/agent/cluster"
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
@@ -55,11 +56,12 @@ func (f *finish) run(o Outcome) int {
 	f.tracker.Enter(job.PhaseUploading)
 	uploads, looked := f.finishUploads(ctx, o, budget*6/10)
 	evidence := f.evidence(o, uploads, looked)
-	failure, uploading := failureOf(evidence, uploads)
+	failure, uploading := f.judge(evidence, uploads)
 	if uploading {
 		failedIn = job.PhaseUploading
 	}
 	f.warn(append(diagnose.Warnings(evidence), uploads.Warnings...)...)
+	f.warn(endedEarly(f.cfg, evidence, failure)...)
 	f.group.Ended(failure)
 
 	f.tracker.Enter(job.PhaseReporting)
@@ -68,13 +70,14 @@ func (f *finish) run(o Outcome) int {
 	metrics := callbacks.FinalMetrics(view.Last, f.tracker.Metrics(uploads.BestEpoch), uploads.BestEpoch, said)
 	result := resultOf(f.id, o, failure, uploads, metrics)
 	f.uploadLog(ctx, budget/10, &result)
+	replay := ""
 	if f.group.Leads() {
-		f.deliver(ctx, &result, said)
+		replay = f.deliver(ctx, &result, said)
 	} else {
 		f.settle(o, &result)
 	}
 	traced := f.tracing.end(result, failedIn)
-	f.keep(ctx, &result)
+	f.keep(ctx, &result, replay)
 	f.group.End(cluster.Verdict{Exit: result.ExitCode, Failure: result.Error})
 	traced()
 	return result.ExitCode
@@ -111,22 +114,33 @@ func (f *finish) finishUploads(ctx context.Context, o Outcome, limit time.Durati
 	}
 }
 
-// lastWord is how long a failed job waits for the reasons of its other machines: a
-// connection of the training breaks before the agent behind it has said why.
+// lastWord is how long node 0 waits to know how the other machines ended: a
+// connection of the training breaks before the agent behind it has said why, and a
+// success is none when another machine has failed.
 const lastWord = 5 * time.Second
 
 // evidence is everything that is known of the end.
 func (f *finish) evidence(o Outcome, uploads checkpoints.Summary, looked bool) diagnose.Evidence {
 	s := f.look()
 	s.uploads, s.looked = uploads, looked
-	if !o.clean() || !f.group.Leads() {
-		patience := time.Duration(0)
-		if o.Stop == diagnose.StopNone || o.Stop == diagnose.StopNode {
-			patience = lastWord
-		}
-		s.nodes = f.group.Evidence(patience)
+	patience := time.Duration(0)
+	if o.Stop == diagnose.StopNone || o.Stop == diagnose.StopNode {
+		patience = lastWord
 	}
+	s.nodes = f.group.Evidence(patience)
 	return evidenceOf(f.cfg, o, s)
+}
+
+// judge finds the one cause. A bug in finding it is the cause then.
+func (f *finish) judge(e diagnose.Evidence, uploads checkpoints.Summary) (failure *contract.Failure, uploading bool) {
+	err := stage.Guard(context.Background(), "the diagnosis", func(context.Context) error {
+		failure, uploading = failureOf(e, uploads.Failure())
+		return nil
+	})
+	if err != nil {
+		return contract.AsFailure(err), false
+	}
+	return failure, uploading
 }
 
 // uploadLog puts training.log into the bucket.
@@ -169,26 +183,34 @@ func putLog(ctx context.Context, store storage.Store, key string, log *telemetry
 	return info.Size(), err
 }
 
-// deliver sends the final callback behind everything else.
-func (f *finish) deliver(ctx context.Context, r *contract.Result, said *contract.Message) {
-	if f.queue.Box == nil {
-		return
+// deliver sends the final callback behind everything else. When that cannot be done it
+// returns how a person does it.
+func (f *finish) deliver(ctx context.Context, r *contract.Result, said *contract.Message) (replay string) {
+	if f.queue.Mute {
+		return ""
 	}
 	kind := f.queue.Final
 	out := callbacks.Place{Prefix: contract.OutputPrefix(f.cfg.Job), URI: func(key string) string { return f.store.store.URI(key) }}
 	message, err := contract.NewMessage(kind, callbacks.Final(kind, said, r, contract.At(f.o.Now()), out), f.o.Now())
+	if f.queue.Box == nil { // no disk takes it
+		if err := errors.Join(err, outbox.Direct(ctx, message, f.queue.Options)); err != nil {
+			f.o.Log.Error("the final callback could not be delivered", "error", err)
+			r.ExitCode, r.NotDelivered = exitCode(r.Error, false), 1
+		}
+		return ""
+	}
 	if err == nil {
 		err = f.queue.Box.AppendFinal(message)
 	}
 	if err != nil {
 		f.o.Log.Error("the final callback could not be kept", "error", err)
 	}
-	f.flush(ctx, r)
+	return f.flush(ctx, r)
 }
 
 // flush waits until the backend has everything. What it cannot have goes to the
 // bucket, and the exit code says so.
-func (f *finish) flush(ctx context.Context, r *contract.Result) {
+func (f *finish) flush(ctx context.Context, r *contract.Result) (replay string) {
 	box := f.queue.Box
 	err := box.Flush(ctx)
 	if stopped := stage.Bound(context.Background(), stopWithin, "sending", f.queue.StopSending); stopped != nil {
@@ -200,19 +222,20 @@ func (f *finish) flush(ctx context.Context, r *contract.Result) {
 	if stored && final.Delivered {
 		if pending.Depth > 0 {
 			f.o.Log.Error("callbacks that waited before the final one could not be delivered", "error", err, "left", pending.Depth)
-			f.keepUndelivered()
+			return f.keepUndelivered()
 		}
-		return
+		return ""
 	}
 	f.o.Log.Error("the final callback could not be delivered", "error", err, "left", pending.Depth, "refused", final.Rejected)
 	r.ExitCode = exitCode(r.Error, false)
-	f.keepUndelivered()
+	return f.keepUndelivered()
 }
 
-// keepUndelivered puts the outbox where an operator finds it.
-func (f *finish) keepUndelivered() {
+// keepUndelivered puts the outbox where an operator finds it, and returns the command
+// that delivers it.
+func (f *finish) keepUndelivered() (replay string) {
 	if f.store.store == nil {
-		return
+		return ""
 	}
 	var lines bytes.Buffer
 	if _, err := f.queue.Box.Export(&lines); err != nil {
@@ -221,10 +244,11 @@ func (f *finish) keepUndelivered() {
 	key := contract.UndeliveredKey(f.cfg.JobID)
 	if err := f.put(context.Background(), key, lines.Bytes()); err != nil {
 		f.o.Log.Error("the undelivered callbacks stay in the workspace", "folder", f.queue.Dir, "error", err)
-		return
+		return ""
 	}
-	f.o.Log.Error("the undelivered callbacks are in the bucket", "key", key,
-		"deliver_with", "trainer-agent replay --from "+f.store.store.URI(key))
+	replay = "trainer-agent replay --from " + f.store.store.URI(key)
+	f.o.Log.Error("the undelivered callbacks are in the bucket", "key", key, "deliver_with", replay)
+	return replay
 }
 
 // put writes a small object within minTail.
@@ -259,7 +283,7 @@ func (f *finish) settle(o Outcome, r *contract.Result) {
 // keep writes result.json to the workspace and the bucket, and the termination
 // message for Kubernetes. Nothing after this changes how the job ended. The run
 // marker goes last of all: a success that is killed before is not trained again.
-func (f *finish) keep(ctx context.Context, r *contract.Result) {
+func (f *finish) keep(ctx context.Context, r *contract.Result, replay string) {
 	r.Finished = contract.At(f.o.Now())
 	r.PhaseSeconds = f.tracker.View().Phase.Seconds
 	r.Warnings = f.events.Warnings()
@@ -276,7 +300,7 @@ func (f *finish) keep(ctx context.Context, r *contract.Result) {
 	if err != nil {
 		f.o.Log.Warn("the result could not be kept everywhere", "error", err)
 	}
-	f.show(*r)
+	f.show(*r, replay)
 }
 
 // again delivers what an earlier run left, and tells the job's other machines, which
@@ -293,9 +317,9 @@ func (f *finish) again(ctx context.Context) int {
 	if err := f.store.Start(ctx); err != nil {
 		f.events.Warn(err.Error())
 	}
-	f.flush(ctx, &r)
+	replay := f.flush(ctx, &r)
 	traced := f.tracing.end(r, job.PhaseReporting)
-	f.keep(ctx, &r)
+	f.keep(ctx, &r, replay)
 	traced()
 	if err := f.group.Announce(ctx, cluster.Verdict{Exit: r.ExitCode, Failure: r.Error}); err != nil {
 		f.events.Warn(err.Error())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
@@ -125,13 +126,48 @@ func reportOf(final *contract.Message) *diagnose.Report {
 	return r
 }
 
-// failureOf is the one cause of the end, nil for a success. A job whose checkpoint
+// failureOf is the one cause of the end, nil for a success. upload is why the checkpoint
+// that the job was run for is not in the bucket. A job whose checkpoint
 // did not reach the bucket has not succeeded, whatever its exit status says.
-func failureOf(e diagnose.Evidence, uploads checkpoints.Summary) (failure *contract.Failure, uploading bool) {
+func failureOf(e diagnose.Evidence, upload *contract.Failure) (failure *contract.Failure, uploading bool) {
 	if f := diagnose.Diagnose(e); f != nil {
 		return f, false
 	}
-	return uploads.Failure(), true
+	if f := elsewhere(e); f != nil {
+		return f, false
+	}
+	return upload, upload != nil
+}
+
+// elsewhere is the failure of another machine, which a success on this one does not
+// make good. A machine that only says that its link broke is no reason of its own, but
+// a stop that was caused by another machine is never a success.
+func elsewhere(e diagnose.Evidence) *contract.Failure {
+	for _, n := range e.Nodes {
+		if n.Failure != nil && n.Failure.Code != contract.CodeNodeLost && n.Failure.Code != contract.CodeNCCLTimeout {
+			f := *n.Failure
+			f.Message = fmt.Sprintf("On node %d: %s", n.Rank, f.Message)
+			return &f
+		}
+	}
+	for _, n := range e.Nodes {
+		if n.Lost {
+			return contract.Failf(contract.CodeNodeLost, "Node %d was lost before it said how it ended.", n.Rank).WithHint("Run it again.")
+		}
+	}
+	if e.Stop == diagnose.StopNode {
+		return contract.Failf(contract.CodeNodeLost, "The training was stopped because another machine of the job had failed or was lost.").
+			WithHint("Look at the logs of the other machines, training-node-N.log beside training.log.")
+	}
+	return nil
+}
+
+// endedEarly says that a script left well before it had trained all epochs.
+func endedEarly(cfg *config.Config, e diagnose.Evidence, failure *contract.Failure) []string {
+	if failure != nil || cfg.Job.Type != contract.JobTraining || e.LastEpoch < 1 || e.LastEpoch >= cfg.Epochs {
+		return nil
+	}
+	return []string{fmt.Sprintf("The training script ended without an error after %d of %d epochs. If it did not stop early on purpose, look at the end of its log.", e.LastEpoch, cfg.Epochs)}
 }
 
 // resultOf is the whole outcome, before it is known whether the backend heard of it.

@@ -13,8 +13,9 @@ import (
 // maxObjects is how many objects a card names.
 const maxObjects = 12
 
-// Card tells how a job ended.
-func (j Job) Card(r contract.Result) Card {
+// Card tells how a job ended. replay is the command that delivers what could not be
+// delivered, "" when there is none.
+func (j Job) Card(r contract.Result, replay string) Card {
 	c := Card{
 		Good: r.Error == nil && r.ExitCode == contract.ExitOK, Title: string(r.Status),
 		Details: []string{j.ID, exitText(r), Duration(r.Finished.Sub(r.Started.Time))},
@@ -38,11 +39,29 @@ func (j Job) Card(r contract.Result) Card {
 	for _, f := range r.NotUploaded {
 		c.Sections = append(c.Sections, Section{Name: "missing", Loud: true, Lines: []string{f.Name + ": " + f.Reason}})
 	}
-	if r.NotDelivered > 0 {
-		c.Sections = append(c.Sections, Section{Name: "callbacks", Loud: true, Lines: []string{
-			fmt.Sprintf("%d were not delivered; the lines above say how to send them", r.NotDelivered)}})
+	if early := j.endedEarly(r); early != "" {
+		c.Sections = append(c.Sections, Section{Name: "epochs", Loud: true, Lines: []string{early}})
+	}
+	if r.NotDelivered > 0 || r.ExitCode == contract.ExitUndelivered {
+		lines := []string{"done was not delivered, the backend does not know how the job ended"}
+		if r.ExitCode != contract.ExitUndelivered {
+			lines = []string{fmt.Sprintf("%d were not delivered", r.NotDelivered)}
+		}
+		if replay != "" {
+			lines = append(lines, "deliver with: "+replay)
+		}
+		c.Sections = append(c.Sections, Section{Name: "callbacks", Loud: true, Lines: lines})
 	}
 	return c
+}
+
+// endedEarly is what a success should still say of its epochs.
+func (j Job) endedEarly(r contract.Result) string {
+	v := j.Tracker.View()
+	if r.Error != nil || j.Type != contract.JobTraining || v.Epoch < 1 || v.Epoch >= j.Epochs {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d: the script left with 0 before it had trained all of them", v.Epoch, j.Epochs)
 }
 
 func exitText(r contract.Result) string {

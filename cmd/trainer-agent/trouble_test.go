@@ -110,6 +110,9 @@ func TestUnwritableWorkspace(t *testing.T) {
 	if text := j.stderr.String(); !strings.Contains(text, "WORKSPACE_DIR") {
 		t.Errorf("%s", text)
 	}
+	if d := j.done(); d.Status != contract.StatusFailed || d.Error == nil || d.Error.Code != contract.CodeConfigInvalid {
+		t.Errorf("the backend was told %+v", d)
+	}
 }
 
 func TestBackendThatFailsDoesNotDisturbTheJob(t *testing.T) {
@@ -135,6 +138,10 @@ func TestUndeliveredGoesToTheBucketAndIsReplayed(t *testing.T) {
 	}
 	shared.Backend.RemoveFault(id)
 	address := contract.URI(bucket, contract.UndeliveredKey(j.id))
+	lines := strings.Split(strings.TrimSpace(j.stderr.String()), "\n")
+	if last := lines[len(lines)-1]; !strings.Contains(last, "done was not delivered") || !strings.Contains(last, "trainer-agent replay --from "+address) {
+		t.Errorf("the last line does not say how done is delivered: %s", last)
+	}
 	file := filepath.Join(t.TempDir(), "undelivered.jsonl")
 	if err := os.WriteFile(file, j.object(contract.UndeliveredKey(j.id)), 0o600); err != nil {
 		t.Fatal(err)

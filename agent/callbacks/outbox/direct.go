@@ -1,0 +1,36 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Direct sends one message that no outbox holds, because there is no disk to hold it:
+// the final callback of a job that cannot write its workspace. It tries until the
+// backend takes or refuses the message, or ctx ends; refused is an error too. A kill
+// meanwhile loses the message.
+func Direct(ctx context.Context, m contract.Message, opts Options) error {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return err
+	}
+	c, err := newClient(opts)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	outage := outageLog{log: opts.Logger, now: opts.Now}
+	out, err := c.deliver(ctx, request{
+		path: m.Kind.Path(opts.JobID), trace: opts.TraceID, body: m.Body, final: m.Kind.Final(),
+		key: fmt.Sprintf("%s:%d", opts.JobID, opts.Now().UnixMilli()), // as the first of a new outbox
+	}, tries{failed: outage.failed})
+	if err != nil {
+		return fmt.Errorf("sending %s: %w", m.Kind, err)
+	}
+	if !out.delivered() {
+		return fmt.Errorf("sending %s: the backend refused it with HTTP %d", m.Kind, out.status)
+	}
+	return nil
+}

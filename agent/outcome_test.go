@@ -1,0 +1,233 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/checkpoints"
+	"github.com/vision-platform/trainer-agent/agent/cluster"
+	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/agent/diagnose"
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func trainingOf(epochs int) *config.Config {
+	cfg := &config.Config{Environment: config.Environment{Epochs: epochs}}
+	cfg.Job.Type = contract.JobTraining
+	cfg.Job.Training = &contract.TrainingJob{MaxTrainingTime: time.Hour}
+	return cfg
+}
+
+func exited(code int) *process.Status { return &process.Status{ExitCode: code} }
+
+func killedBy(sig syscall.Signal) *process.Status {
+	return &process.Status{ExitCode: 128 + int(sig), Signal: sig}
+}
+
+// stored is what is left of a job with one checkpoint in the bucket.
+var stored = checkpoints.Summary{Last: "s3://b/checkpoints/job-j/last.pt", LastEpoch: 3, Next: checkpoints.NextResumes}
+
+// TestTheEndOfAJobIsToldTruly goes the whole chain: Outcome → Evidence → Failure →
+// Result.
+func TestTheEndOfAJobIsToldTruly(t *testing.T) {
+	oom := contract.Failf(contract.CodeCUDAOOM, "Out of GPU memory.")
+	done := &contract.Message{Kind: contract.KindDone, Body: []byte(`{"status":"succeeded"}`)}
+	workerOOM := []contract.NodeEvidence{{Rank: 1, Failure: oom}}
+	workerLost := []contract.NodeEvidence{{Rank: 1, Lost: true}}
+	for name, c := range map[string]struct {
+		outcome Outcome
+		scene   scene
+		upload  *contract.Failure
+		code    contract.Code // "" is a success
+		exit    int
+	}{
+		"it trained":                       {outcome: Outcome{Status: exited(0)}, scene: scene{uploads: stored, looked: true}},
+		"exit 0 with nothing uploaded":     {Outcome{Status: exited(0)}, scene{looked: true}, nil, contract.CodeTrainingFailed, 1},
+		"exit 0, the upload failed":        {Outcome{Status: exited(0)}, scene{uploads: stored, looked: true}, contract.Failf(contract.CodeStorageError, "The checkpoint best.pt could not be uploaded."), contract.CodeStorageError, 75},
+		"the script raised":                {Outcome{Status: exited(1)}, scene{uploads: stored, looked: true}, nil, contract.CodeTrainingFailed, 1},
+		"out of GPU memory":                {Outcome{Status: exited(1)}, scene{tail: []string{"torch.cuda.OutOfMemoryError: CUDA out of memory."}, looked: true}, nil, contract.CodeCUDAOOM, 1},
+		"asked to stop":                    {Outcome{Stop: diagnose.StopTold, Status: killedBy(syscall.SIGTERM)}, scene{uploads: stored, looked: true}, nil, contract.CodeStopped, 143},
+		"asked to stop, the script left 0": {Outcome{Stop: diagnose.StopTold, Status: exited(0)}, scene{uploads: stored, looked: true}, nil, contract.CodeStopped, 143},
+		"asked to stop when it was done":   {outcome: Outcome{Stop: diagnose.StopTold, Status: exited(0)}, scene: scene{uploads: stored, looked: true, final: done}},
+		"the time limit":                   {Outcome{Stop: diagnose.StopTimeLimit, Status: killedBy(syscall.SIGTERM)}, scene{uploads: stored, looked: true}, nil, contract.CodeTrainingTimeout, 1},
+		"it hung":                          {Outcome{Stop: diagnose.StopHang, Status: killedBy(syscall.SIGKILL)}, scene{uploads: stored, looked: true}, nil, contract.CodeHung, 1},
+		"a GPU was lost": {Outcome{Stop: diagnose.StopGPU, Status: exited(0)},
+			scene{uploads: stored, looked: true, gpu: contract.GPUEvidence{Faults: []contract.GPUFault{{Kind: contract.GPULost, XID: 79, Fatal: true, Message: "GPU 0 has fallen off the bus."}}}}, nil, contract.CodeGPULost, 75},
+		"a stage failed":                      {outcome: Outcome{Err: contract.Failf(contract.CodeDatasetInvalid, "no annotations.")}, code: contract.CodeDatasetInvalid, exit: 1},
+		"a stage panicked":                    {outcome: Outcome{Err: contract.Failf(contract.CodeInternal, "The agent has a bug.")}, code: contract.CodeInternal, exit: 1},
+		"the store cannot be reached":         {outcome: Outcome{Err: contract.Failf(contract.CodeStorageError, "nobody answers.")}, code: contract.CodeStorageError, exit: 75},
+		"another machine fails, exit 0":       {Outcome{Stop: diagnose.StopNode, Status: exited(0)}, scene{uploads: stored, looked: true, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
+		"another machine fails, exit 1":       {Outcome{Stop: diagnose.StopNode, Status: exited(1)}, scene{uploads: stored, looked: true, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
+		"another machine fails, exit 143":     {Outcome{Stop: diagnose.StopNode, Status: exited(143)}, scene{uploads: stored, looked: true, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
+		"another machine fails, TERM ignored": {Outcome{Stop: diagnose.StopNode, Status: killedBy(syscall.SIGKILL)}, scene{uploads: stored, looked: true, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
+		"another machine is lost, exit 0":     {Outcome{Stop: diagnose.StopNode, Status: exited(0)}, scene{uploads: stored, looked: true, nodes: workerLost}, nil, contract.CodeNodeLost, 75},
+		"another machine, nothing is known":   {Outcome{Stop: diagnose.StopNode, Status: exited(0)}, scene{uploads: stored, looked: true, final: done}, nil, contract.CodeNodeLost, 75},
+		"this one succeeds, another failed":   {Outcome{Status: exited(0)}, scene{uploads: stored, looked: true, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
+		"this one succeeds, another is lost":  {Outcome{Status: exited(0)}, scene{uploads: stored, looked: true, nodes: workerLost}, nil, contract.CodeNodeLost, 75},
+		"this one succeeds, a link broke": {outcome: Outcome{Status: exited(0)},
+			scene: scene{uploads: stored, looked: true, nodes: []contract.NodeEvidence{{Rank: 1, Failure: contract.Failf(contract.CodeNodeLost, "The training on another machine ended first.")}}}},
+		"all machines succeed": {outcome: Outcome{Status: exited(0)}, scene: scene{uploads: stored, looked: true, nodes: []contract.NodeEvidence{{Rank: 1}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := trainingOf(3)
+			c.scene.view.Epoch = 3
+			failure, _ := failureOf(evidenceOf(cfg, c.outcome, c.scene), c.upload)
+			r := resultOf(identity{job: "j"}, c.outcome, failure, c.scene.uploads, nil)
+			code := contract.Code("")
+			if r.Error != nil {
+				code = r.Error.Code
+			}
+			if code != c.code || r.ExitCode != c.exit || (r.Status == contract.StatusSucceeded) != (code == "") {
+				t.Errorf("%s, exit code %d, %s: %+v", code, r.ExitCode, r.Status, r.Error)
+			}
+			if c.outcome.Status != nil && (r.ChildExitCode == nil || *r.ChildExitCode != c.outcome.Status.ExitCode) {
+				t.Errorf("the child's status is not told: %v", r.ChildExitCode)
+			}
+		})
+	}
+}
+
+func TestADoneThatWasNotDeliveredShowsInTheExitCodeUnlessTheJobIsRunAgain(t *testing.T) {
+	for code, want := range map[contract.Code][2]int{ // delivered, not delivered
+		"": {0, 2}, contract.CodeTrainingFailed: {1, 2}, contract.CodeStorageError: {75, 75}, contract.CodeStopped: {143, 143},
+	} {
+		var f *contract.Failure
+		if code != "" {
+			f = contract.Failf(code, "…")
+		}
+		if got := [2]int{exitCode(f, true), exitCode(f, false)}; got != want {
+			t.Errorf("%q: %v, want %v", code, got, want)
+		}
+	}
+}
+
+func TestAStageThatFailedMayBeTheSignOfSomethingElse(t *testing.T) {
+	deadline := time.Unix(1000, 0)
+	request := process.Request{Count: 1}
+	broken := errors.New("the connection broke")
+	for name, c := range map[string]struct {
+		err, stopping error
+		want          Outcome
+	}{
+		"a failure":                  {broken, nil, Outcome{Err: broken}},
+		"a request to stop":          {request, request, Outcome{Stop: diagnose.StopTold, Deadline: deadline}},
+		"a failure while stopping":   {broken, request, Outcome{Stop: diagnose.StopTold, Deadline: deadline}},
+		"another machine has failed": {fmt.Errorf("assembling: %w", cluster.ErrTogether), nil, Outcome{Stop: diagnose.StopNode}},
+	} {
+		if got := failedStage(c.err, c.stopping, deadline); !errors.Is(got.Err, c.want.Err) || got.Stop != c.want.Stop || !got.Deadline.Equal(c.want.Deadline) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestACommandThatCannotRunHasTheStatusOfAShell(t *testing.T) {
+	r := resultOf(identity{}, Outcome{Err: &process.ExecError{Status: 127}}, contract.Failf(contract.CodeConfigInvalid, "no such program"), checkpoints.Summary{}, nil)
+	if r.ChildExitCode == nil || *r.ChildExitCode != 127 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAScriptThatLeavesBeforeItsEpochsIsTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		epoch   int
+		failure *contract.Failure
+		told    bool
+	}{
+		"after 1 of 10":  {1, nil, true},
+		"after all":      {10, nil, false},
+		"it counts none": {0, nil, false},
+		"it failed":      {1, contract.Failf(contract.CodeTrainingFailed, "…"), false},
+	} {
+		texts := endedEarly(trainingOf(10), diagnose.Evidence{LastEpoch: c.epoch}, c.failure)
+		if told := len(texts) == 1 && strings.Contains(texts[0], "1 of 10 epochs"); told != c.told {
+			t.Errorf("%s: %q", name, texts)
+		}
+	}
+}
+
+// Node 0 alone validates at the end, for longer than it may take to report.
+func TestAMachineThatIsDoneWaitsAsLongAsNode0MayTrain(t *testing.T) {
+	cfg := trainingOf(1)
+	cfg.FlushTimeout, cfg.NodeTimeout = 10*time.Minute, time.Minute
+	if got := verdictWait(cfg); got < 71*time.Minute {
+		t.Errorf("it waits %s", got)
+	}
+}
+
+func TestTheBudgetOfTheEndIsWhatAStopLeaves(t *testing.T) {
+	now := time.Unix(1000, 0)
+	for name, c := range map[string]struct {
+		deadline time.Time
+		want     time.Duration
+	}{
+		"nobody waits":         {time.Time{}, 10 * time.Minute},
+		"20 s of the grace":    {now.Add(20 * time.Second), 17 * time.Second},
+		"the grace is used up": {now.Add(-time.Second), minTail},
+	} {
+		if got := flushBudget(Outcome{Deadline: c.deadline}, 10*time.Minute, now); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestARequestToStopHurriesTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stopping, stop := context.WithCancel(t.Context())
+		ctx, release := hurried(t.Context(), stopping, 10*time.Second)
+		defer release()
+		time.Sleep(time.Hour) // virtual
+		if ctx.Err() != nil {
+			t.Fatal("it ended without a request")
+		}
+		began := time.Now()
+		stop()
+		<-ctx.Done()
+		if took := time.Since(began); took != 10*time.Second {
+			t.Errorf("it ended after %v", took)
+		}
+	})
+}
+
+func TestAnOutcomeIsCleanOnlyByItself(t *testing.T) {
+	for name, c := range map[string]struct {
+		o            Outcome
+		clean, whole bool
+	}{
+		"exit 0":                  {Outcome{Status: exited(0)}, true, true},
+		"exit 1":                  {Outcome{Status: exited(1)}, false, false},
+		"stopped, saved and left": {Outcome{Stop: diagnose.StopTold, Status: exited(0)}, false, true},
+		"stopped and killed":      {Outcome{Stop: diagnose.StopTold, Status: killedBy(syscall.SIGKILL)}, false, false},
+		"never ran":               {Outcome{Err: errors.New("…")}, false, false},
+	} {
+		if c.o.clean() != c.clean || c.o.whole() != c.whole {
+			t.Errorf("%s: clean %v, whole %v", name, c.o.clean(), c.o.whole())
+		}
+	}
+}
+
+func TestTheChildFindsItsInputs(t *testing.T) {
+	ws := job.Workspace{Root: "/ws"}
+	in := Inputs{weights: "/ws/weights/w.pt", images: []string{"/ws/inputs/images/000000-a.jpg"}, checkpoint: "/ws/inputs/best.pt"}
+	env := in.environment(ws)
+	for name, want := range map[string]string{
+		"OUTPUT_DIR": "/ws/runs", "CHECKPOINT_DIR": "/ws/runs/checkpoints", "PRETRAINED_WEIGHTS": "/ws/weights/w.pt",
+		"CHECKPOINT_FILE": "/ws/inputs/best.pt", "IMAGE_FILES": `["/ws/inputs/images/000000-a.jpg"]`,
+	} {
+		if env[name] != want {
+			t.Errorf("%s is %q, want %q", name, env[name], want)
+		}
+	}
+	for _, name := range []string{"RESUME_CHECKPOINT", "DATASET_DIR", "DATASET_URI"} {
+		if _, set := env[name]; set {
+			t.Errorf("%s is set without one", name)
+		}
+	}
+}

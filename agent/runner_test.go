@@ -1,0 +1,167 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// A diary is what stages did, in order.
+type diary struct{ lines []string }
+
+func (d *diary) write(line string) { d.lines = append(d.lines, line) }
+
+func (d *diary) want(t *testing.T, lines ...string) {
+	t.Helper()
+	if !slices.Equal(d.lines, lines) {
+		t.Errorf("%q, want %q", d.lines, lines)
+	}
+}
+
+// recorded is a stage that writes down what it is asked to do.
+type recorded struct {
+	name  string
+	diary *diary
+	start func(context.Context) error
+	stop  func(context.Context) error
+}
+
+func (s recorded) Start(ctx context.Context) error {
+	s.diary.write("start " + s.name)
+	if s.start == nil {
+		return nil
+	}
+	return s.start(ctx)
+}
+
+func (s recorded) Stop(ctx context.Context) error {
+	s.diary.write("stop " + s.name)
+	if s.stop == nil {
+		return nil
+	}
+	return s.stop(ctx)
+}
+
+func (d *diary) step(name string, start, stop func(context.Context) error) step {
+	return step{name: name, stage: recorded{name, d, start, stop}}
+}
+
+func fails(text string) func(context.Context) error {
+	return func(context.Context) error { return errors.New(text) }
+}
+
+func newRunner() (*runner, *[]string) {
+	var warned []string
+	return &runner{warn: func(text string) { warned = append(warned, text) }}, &warned
+}
+
+func TestStagesAreStoppedInTheReverseOfTheirStart(t *testing.T) {
+	d := &diary{}
+	r, warned := newRunner()
+	if err := r.start(t.Context(), []step{d.step("a", nil, nil), d.step("b", nil, nil)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.start(t.Context(), []step{d.step("c", nil, nil)}); err != nil {
+		t.Fatal(err)
+	}
+	r.stop(2)
+	d.want(t, "start a", "start b", "start c", "stop c")
+	r.stop(0)
+	r.stop(0)
+	d.want(t, "start a", "start b", "start c", "stop c", "stop b", "stop a")
+	if len(*warned) != 0 {
+		t.Errorf("warned of %q", *warned)
+	}
+}
+
+func TestAStageThatFailsIsTheLastAndIsStoppedToo(t *testing.T) {
+	d := &diary{}
+	r, _ := newRunner()
+	err := r.start(t.Context(), []step{d.step("a", nil, nil), d.step("b", fails("no disk"), nil), d.step("c", nil, nil)})
+	if err == nil || err.Error() != "no disk" {
+		t.Errorf("error %v", err)
+	}
+	r.stop(0)
+	d.want(t, "start a", "start b", "stop b", "stop a")
+}
+
+func TestAnOptionalStageIsNoReasonToLoseAJob(t *testing.T) {
+	d := &diary{}
+	r, warned := newRunner()
+	metrics := d.step("metrics", fails("the port is taken"), nil)
+	metrics.optional = true
+	if err := r.start(t.Context(), []step{metrics, d.step("b", nil, nil)}); err != nil {
+		t.Fatal(err)
+	}
+	if len(*warned) != 1 || (*warned)[0] != "the port is taken" {
+		t.Errorf("warned of %q", *warned)
+	}
+}
+
+func TestAStageThatFailsBecauseItWasAskedToEndSaysWhoAsked(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	d := &diary{}
+	r, _ := newRunner()
+	request := process.Request{Count: 1}
+	err := r.start(ctx, []step{d.step("download", func(ctx context.Context) error {
+		cancel(request)
+		<-ctx.Done()
+		return errors.New("half a file")
+	}, nil)})
+	if !errors.Is(err, request) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestAPanicOfAStageIsAFailureOfOurs(t *testing.T) {
+	d := &diary{}
+	r, _ := newRunner()
+	err := r.start(t.Context(), []step{d.step("a", nil, nil), d.step("the conversion", func(context.Context) error { panic("width × height") }, nil)})
+	if f := contract.AsFailure(err); f.Code != contract.CodeInternal || f.ExitCode() != contract.ExitFailed || !strings.Contains(f.Message, "the conversion") {
+		t.Errorf("%+v", err)
+	}
+	r.stop(0)
+	d.want(t, "start a", "start the conversion", "stop the conversion", "stop a")
+}
+
+func TestAStageThatDoesNotStopIsNamedAndLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &diary{}
+		r, warned := newRunner()
+		release := make(chan struct{})
+		defer close(release)
+		stuck := d.step("the checkpoint watch", nil, func(context.Context) error { <-release; return nil })
+		stuck.within = time.Minute
+		if err := r.start(t.Context(), []step{d.step("a", nil, nil), stuck}); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		r.stop(0)
+		if took := time.Since(began); took > time.Minute+10*time.Second {
+			t.Errorf("it was waited for %v", took)
+		}
+		d.want(t, "start a", "start the checkpoint watch", "stop the checkpoint watch", "stop a")
+		if len(*warned) != 1 || !strings.Contains((*warned)[0], "the checkpoint watch") {
+			t.Errorf("warned of %q", *warned)
+		}
+	})
+}
+
+func TestAnErrorOfStoppingIsTold(t *testing.T) {
+	d := &diary{}
+	r, warned := newRunner()
+	if err := r.start(t.Context(), []step{d.step("the outbox", nil, fails("the disk is full"))}); err != nil {
+		t.Fatal(err)
+	}
+	r.stop(0)
+	if len(*warned) != 1 || (*warned)[0] != "Stopping the outbox: the disk is full." {
+		t.Errorf("warned of %q", *warned)
+	}
+}

@@ -1,0 +1,51 @@
+package ui
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// read is a card as a person reads it.
+func read(c Card) string {
+	var b bytes.Buffer
+	c.print(&b, 200, false)
+	return b.String()
+}
+
+func TestTheCardSaysWhatASuccessLacks(t *testing.T) {
+	now := func() time.Time { return time.Unix(1000, 0) }
+	after := func(epoch string) Job {
+		j := Job{ID: "job-1", Type: contract.JobTraining, Epochs: 10, Metric: "acc", Now: now, Tracker: job.NewTracker(job.TrackerOptions{Now: now, Metric: "acc"})}
+		j.Tracker.Observe(contract.Message{Kind: contract.KindHeartbeat, Body: []byte(`{"epoch":` + epoch + `}`)})
+		return j
+	}
+	const replay = "trainer-agent replay --from s3://b/jobs/job-1/undelivered.jsonl"
+	for name, c := range map[string]struct {
+		job    Job
+		result contract.Result
+		replay string
+		says   string
+		not    string
+	}{
+		"done was not delivered": {after("10"), contract.Result{Status: contract.StatusSucceeded, ExitCode: contract.ExitUndelivered, NotDelivered: 3}, replay, replay, "epochs  "},
+		"it left early":          {after("1"), contract.Result{Status: contract.StatusSucceeded}, "", "1 of 10: the script left with 0", "replay"},
+		"nothing is missing":     {after("10"), contract.Result{Status: contract.StatusSucceeded}, "", "succeeded", "not delivered"},
+	} {
+		if text := read(c.job.Card(c.result, c.replay)); !strings.Contains(text, c.says) || strings.Contains(text, c.not) {
+			t.Errorf("%s:\n%s", name, text)
+		}
+	}
+}
+
+func TestASecretIsMaskedInEveryLineOfACard(t *testing.T) {
+	c := Card{Title: "failed", Sections: []Section{{Name: "why", Lines: []string{"the token hush is refused"}}}}
+	masked := c.Masked(func(text string) string { return strings.ReplaceAll(text, "hush", "***") })
+	if strings.Contains(read(masked), "hush") || !strings.Contains(read(c), "hush") {
+		t.Errorf("%s", read(masked))
+	}
+}
