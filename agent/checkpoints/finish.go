@@ -28,7 +28,7 @@ func (w *Watcher) flush(ctx context.Context, opt FinishOptions) Summary {
 	defer cancel()
 	defer func() {
 		w.haltAll(errHalted)
-		w.loop.drain()
+		closing{w.loop}.drain()
 	}()
 	uploads, done := spare(ctx)
 	defer done()
@@ -44,12 +44,13 @@ func (w *Watcher) flush(ctx context.Context, opt FinishOptions) Summary {
 		opt.Ended = w.opt.Now()
 	}
 	l := w.loop
-	l.begin(opt)
+	end := closing{l}
+	end.begin(opt)
 	l.run(uploads, nil, w.onLook)
 	out.send(uploads, contract.CheckpointPrefix(w.opt.JobID), outputsFolder)
-	s := l.close(out)
+	s := end.close(out)
 	l.run(ctx, nil, w.onLook)
-	l.describe(&s)
+	end.describe(&s)
 	return s
 }
 
@@ -64,9 +65,12 @@ func spare(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, deadline.Add(-min(most, time.Until(deadline)/5)))
 }
 
+// closing is the loop at the end of a job: it decides what stays behind, and says so.
+type closing struct{ *loop }
+
 // begin turns the loop to the end of the job: one look at once, and no more waiting
 // for the next try.
-func (l *loop) begin(opt FinishOptions) {
+func (l closing) begin(opt FinishOptions) {
 	l.end = &ending{FinishOptions: opt}
 	l.pool.hurry()
 	l.keeper.retry.failures, l.keeper.retry.notBefore = 0, time.Time{}
@@ -74,7 +78,7 @@ func (l *loop) begin(opt FinishOptions) {
 }
 
 // close ends the planning: what is not up now stays behind, and the manifest says so.
-func (l *loop) close(out *outputs) Summary {
+func (l closing) close(out *outputs) Summary {
 	l.dropStaged()
 	l.catchUp()
 	for _, e := range out.entries() {
@@ -91,7 +95,7 @@ func (l *loop) close(out *outputs) Summary {
 }
 
 // drain takes what the workers bring back once they were asked to end.
-func (l *loop) drain() {
+func (l closing) drain() {
 	for len(l.pool.flights) > 0 || l.keeper.loading || l.keeper.writing {
 		(<-l.results)()
 	}
@@ -99,7 +103,7 @@ func (l *loop) drain() {
 
 // dropStaged takes the epochs away that frequency does not keep, once last and
 // best have been copied from them.
-func (l *loop) dropStaged() {
+func (l closing) dropStaged() {
 	for _, w := range l.wants {
 		if w.alias && w.c.src.Folder && !l.keeper.holds(w.c.stamp, w.place) {
 			return
@@ -115,7 +119,7 @@ func (l *loop) dropStaged() {
 // failed lists what is on disk and not in the bucket. The failure is that of the
 // file which the job was run for: the best checkpoint, or the last one where there is
 // no best, or any where there is neither.
-func (l *loop) failed(outputs []contract.ManifestFailed) (failed []contract.ManifestFailed, failure *contract.Failure) {
+func (l closing) failed(outputs []contract.ManifestFailed) (failed []contract.ManifestFailed, failure *contract.Failure) {
 	failed = slices.Clone(outputs)
 	ledger := l.keeper.ledger
 	hasBest := ledger.Find(naming.Best) != nil
@@ -141,7 +145,7 @@ func (l *loop) failed(outputs []contract.ManifestFailed) (failed []contract.Mani
 }
 
 // torn are the models that stay behind because they are not whole.
-func (l *loop) torn() (torn []contract.ManifestFailed) {
+func (l closing) torn() (torn []contract.ManifestFailed) {
 	for _, c := range l.fleet.sorted() {
 		if c.incomplete() && c.src.Role != naming.Result {
 			torn = append(torn, contract.ManifestFailed{Name: c.src.Rel, Reason: c.reason})
@@ -150,7 +154,7 @@ func (l *loop) torn() (torn []contract.ManifestFailed) {
 	return torn
 }
 
-func (l *loop) failure(name string) *contract.Failure {
+func (l closing) failure(name string) *contract.Failure {
 	cause := l.cause(name)
 	f := contract.Failf(contract.CodeStorageError, "The checkpoint %s could not be uploaded: %w", name, cause).
 		WithHint("Run the job again once the bucket can be reached; it goes on from the last checkpoint that is there.")
@@ -163,7 +167,7 @@ func (l *loop) failure(name string) *contract.Failure {
 
 // cause is why a name is not up: its own last error, or that of the manifest,
 // without which nothing is uploaded.
-func (l *loop) cause(name string) error {
+func (l closing) cause(name string) error {
 	if r := l.pool.retries[name]; r != nil && r.err != nil {
 		return r.err
 	}

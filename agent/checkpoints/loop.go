@@ -185,15 +185,15 @@ func (l *loop) publish() {
 }
 
 // wanted reports whether a name should be in the bucket.
-func (l *loop) wanted(name string) bool {
-	return slices.ContainsFunc(l.wants, func(w want) bool { return w.name == name })
+func wanted(wants []want, name string) bool {
+	return slices.ContainsFunc(wants, func(w want) bool { return w.name == name })
 }
 
 // dropPartial gives up the folders that are not wanted any more, such as one
 // that the Trainer rotated away while it was uploaded: what is up of them goes.
 func (l *loop) dropPartial() {
 	for name, r := range l.pool.retries {
-		if len(r.partial) == 0 || l.pool.busy(name) || l.wanted(name) {
+		if len(r.partial) == 0 || l.pool.busy(name) || wanted(l.wants, name) {
 			continue
 		}
 		held := map[string]bool{}

@@ -22,21 +22,21 @@ func (l *loop) takeUpload(f *flight, files []contract.ManifestFile, err error) {
 	if c.epoch == 0 {
 		c.epoch = l.epochs.decide(f.task.Source, files, l.keeper.ledger, before, l.end != nil)
 	}
-	l.label(files, c.epoch)
+	label(l.opt.History, files, c.epoch)
 	e := &manifest.Entry{Name: name, Stamp: c.stamp, Role: roleAt(f), Folder: f.task.Source.Folder, Staged: f.place.staged, Files: files}
 	l.keeper.book(e, before)
-	l.keeper.prune(l.opt.Keep, l.wanted)
+	l.keeper.prune(l.opt.Keep, func(name string) bool { return wanted(l.wants, name) })
 	if e.Role != naming.Result && !e.Staged {
 		l.reports.saved(e, e.URI(l.opt.Store.URI, contract.CheckpointPrefix(l.opt.JobID)), l.epochs.best())
 	}
 }
 
 // label gives the files of a checkpoint their epoch and its metrics.
-func (l *loop) label(files []contract.ManifestFile, epoch int) {
+func label(history History, files []contract.ManifestFile, epoch int) {
 	for i := range files {
 		files[i].Epoch, files[i].Metrics = epoch, nil
 		if epoch > 0 {
-			files[i].Metrics = l.opt.History.Metrics(epoch)
+			files[i].Metrics = history.Metrics(epoch)
 		}
 	}
 }
@@ -115,7 +115,7 @@ func (l *loop) catchUp() {
 		}
 		for _, e := range l.keeper.ledger.Entries {
 			if e.Stamp == c.stamp && e.Epoch() == 0 {
-				l.label(e.Files, c.epoch)
+				label(l.opt.History, e.Files, c.epoch)
 				l.keeper.dirty = true
 			}
 		}

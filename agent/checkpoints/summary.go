@@ -82,7 +82,7 @@ func (s Summary) Torn() string {
 const maxArtifacts = 499
 
 // describe says what the ledger holds at the end.
-func (l *loop) describe(s *Summary) {
+func (l closing) describe(s *Summary) {
 	prefix := contract.CheckpointPrefix(l.opt.JobID)
 	ledger := l.keeper.ledger
 	m := ledger.Manifest(l.opt.JobID, l.opt.History, l.opt.Now())
