@@ -17,28 +17,32 @@ func (b base) snapshot(queue *callbacks.Queue, up *checkpoints.Uploading, machin
 	return func() telemetry.Snapshot {
 		v := b.tracker.View()
 		s := telemetry.Snapshot{
-			Ready: v.Phase.Name == job.PhaseRunning, JobType: cfg.Job.Type, Framework: cfg.Framework, Phase: v.Phase.Name, PhaseSeconds: v.Phase.Seconds,
-			Epoch: v.Epoch, Epochs: cfg.Epochs, PrimaryMetric: cfg.PrimaryMetric, DownloadedBytes: v.DatasetRead,
-			StoreRetries: b.store.retries.Load(), System: machine.Latest(),
+			Ready: v.Phase.Name == job.PhaseRunning, JobType: cfg.Job.Type, Framework: cfg.Framework,
+			Phases:   telemetry.Phases{Running: v.Phase.Name, Seconds: v.Phase.Seconds},
+			Training: telemetry.Training{Epoch: v.Epoch, Epochs: cfg.Epochs, PrimaryMetric: cfg.PrimaryMetric},
+			Store:    telemetry.Store{DatasetBytes: v.DatasetRead, Retries: b.store.retries.Load()},
+			System:   machine.Latest(),
 		}
 		if v.Newest.Epoch > 0 {
-			s.PrimaryValue = &v.Newest.Value
+			s.Training.PrimaryValue = &v.Newest.Value
 		}
 		if queue.Box != nil {
 			p := queue.Box.Pending()
-			s.OutboxDepth, s.OutboxOldest = p.Depth, p.OldestAge.Seconds()
-			s.CallbacksAccepted, s.CallbackRetries, s.CallbacksRejected = int64(p.Accepted), int64(p.Retries), int64(p.Rejected)
+			s.Callbacks = telemetry.Callbacks{
+				Waiting: p.Depth, OldestSeconds: p.OldestAge.Seconds(),
+				Accepted: int64(p.Accepted), Retries: int64(p.Retries), Rejected: int64(p.Rejected),
+			}
 		}
 		if v.Percent > 0 {
 			ratio := v.Percent / 100
-			s.Progress = &ratio
+			s.Training.Progress = &ratio
 		}
 		if u, watched := up.Stats(); watched {
 			s.Checkpoints = &telemetry.Checkpoints{Bytes: u.Bytes, Failures: u.Failures, Waiting: u.Waiting, Last: u.Last, Lag: u.Lag}
 		}
 		if u, known := child.Usage(); known {
 			cpu, rss := u.CPU.Seconds(), u.RSS
-			s.ChildCPUSeconds, s.ChildRSSBytes = &cpu, &rss
+			s.Child = telemetry.Child{CPUSeconds: &cpu, RSSBytes: &rss}
 		}
 		return s
 	}

@@ -1,51 +1,14 @@
 package telemetry
 
 import (
-	"cmp"
-	"fmt"
-	"io"
-	"slices"
-	"strconv"
+	"net/http"
 	"strings"
-	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
-
-// Snapshot is what the metrics endpoint tells at one moment. Pointers are nil
-// where nothing is known: an absent series is honest, a zero is not.
-type Snapshot struct {
-	Ready             bool
-	JobType           contract.JobType
-	Framework         string
-	Phase             string             // the running one
-	PhaseSeconds      map[string]float64 // of each phase so far
-	Progress          *float64           // of the training, 0 to 1
-	Epoch             int
-	Epochs            int
-	PrimaryMetric     string
-	PrimaryValue      *float64
-	DownloadedBytes   int64
-	StoreRetries      int64
-	Checkpoints       *Checkpoints // nil before anybody looks for them
-	OutboxDepth       int
-	OutboxOldest      float64 // seconds
-	CallbacksAccepted int64
-	CallbackRetries   int64
-	CallbacksRejected int64
-	ChildCPUSeconds   *float64
-	ChildRSSBytes     *int64
-	System            *contract.System
-}
-
-// Checkpoints are the figures of the uploads.
-type Checkpoints struct {
-	Bytes    int64
-	Failures int64
-	Waiting  int
-	Last     time.Time     // of the last upload's end; zero before the first
-	Lag      time.Duration // of that one, from the last writing to its file
-}
 
 // namespace begins every name.
 const namespace = "trainer_agent_"
@@ -91,81 +54,87 @@ var (
 	famGPUPower  = family{"gpu_power_watts", "Power draw of a GPU.", []string{"gpu"}}
 )
 
-// exposition is the text format 0.0.4 of Prometheus, one scrape of it. It is
-// written here because the client library with its protobuf runtime is a tenth
-// of the agent's size; the tests read it back with that library.
-type exposition struct {
-	samples map[string][]string // by family
-	known   []family
+// exposition is the metrics of one snapshot. Families that nothing is known of are
+// absent, so they are described by what is there (an "unchecked" collector).
+type exposition []prometheus.Metric
+
+// Describe is of prometheus.Collector.
+func (exposition) Describe(chan<- *prometheus.Desc) {}
+
+// Collect is of prometheus.Collector.
+func (e exposition) Collect(to chan<- prometheus.Metric) {
+	for _, m := range e {
+		to <- m
+	}
 }
 
 func (e *exposition) add(f family, v float64, labels ...string) {
-	if _, ok := e.samples[f.name]; !ok {
-		e.known = append(e.known, f)
+	kind := prometheus.GaugeValue
+	if strings.HasSuffix(f.name, "_total") {
+		kind = prometheus.CounterValue
 	}
-	line := namespace + f.name
-	if len(labels) > 0 {
-		pairs := make([]string, len(labels))
-		for i, l := range labels {
-			pairs[i] = f.labels[i] + `="` + labelEscapes.Replace(l) + `"`
-		}
-		line += "{" + strings.Join(pairs, ",") + "}"
+	description := prometheus.NewDesc(namespace+f.name, f.help, f.labels, nil)
+	m, err := prometheus.NewConstMetric(description, kind, v, labels...)
+	if err != nil {
+		m = prometheus.NewInvalidMetric(description, err) // a label that is no UTF-8: the others are told
 	}
-	e.samples[f.name] = append(e.samples[f.name], line+" "+strconv.FormatFloat(v, 'g', -1, 64))
+	*e = append(*e, m)
 }
 
-var labelEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
-
-func (e *exposition) write(w io.Writer) error {
-	slices.SortFunc(e.known, func(a, b family) int { return cmp.Compare(a.name, b.name) })
-	for _, f := range e.known {
-		kind := "gauge"
-		if strings.HasSuffix(f.name, "_total") {
-			kind = "counter"
-		}
-		lines := e.samples[f.name]
-		slices.Sort(lines)
-		if _, err := fmt.Fprintf(w, "# HELP %[1]s %[2]s\n# TYPE %[1]s %[3]s\n%[4]s\n", namespace+f.name, f.help, kind, strings.Join(lines, "\n")); err != nil {
-			return err
-		}
-	}
-	return nil
+// serveMetrics answers one scrape. The snapshot is read here and not by the
+// registry, which would ask for it in a goroutine of its own, where a panic would
+// take the agent along.
+func serveMetrics(w http.ResponseWriter, r *http.Request, s Snapshot) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(metrics(s)) // the first one of a registry always fits
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
 }
 
-// writeMetrics writes one scrape.
-func writeMetrics(w io.Writer, s Snapshot) error {
-	e := &exposition{samples: map[string][]string{}}
+func metrics(s Snapshot) *exposition {
+	e := &exposition{}
 	e.add(famInfo, 1, contract.Version, string(s.JobType), s.Framework)
-	if s.Phase != "" {
-		e.add(famPhase, 1, s.Phase)
+	if s.Phases.Running != "" {
+		e.add(famPhase, 1, s.Phases.Running)
 	}
-	for phase, seconds := range s.PhaseSeconds {
+	for phase, seconds := range s.Phases.Seconds {
 		e.add(famPhaseTime, seconds, phase)
 	}
-	if s.Progress != nil {
-		e.add(famProgress, *s.Progress)
-	}
-	e.add(famEpoch, float64(s.Epoch))
-	e.add(famEpochs, float64(s.Epochs))
-	if s.PrimaryValue != nil {
-		e.add(famPrimary, *s.PrimaryValue, s.PrimaryMetric)
-	}
-	e.add(famDownload, float64(s.DownloadedBytes))
-	e.add(famStore, float64(s.StoreRetries))
+	e.training(s.Training)
+	e.add(famDownload, float64(s.Store.DatasetBytes))
+	e.add(famStore, float64(s.Store.Retries))
 	e.checkpoints(s.Checkpoints)
-	e.add(famOutbox, float64(s.OutboxDepth))
-	e.add(famOutboxAge, s.OutboxOldest)
-	e.add(famAccepted, float64(s.CallbacksAccepted))
-	e.add(famRetries, float64(s.CallbackRetries))
-	e.add(famRejected, float64(s.CallbacksRejected))
-	if s.ChildCPUSeconds != nil {
-		e.add(famChildCPU, *s.ChildCPUSeconds)
-	}
-	if s.ChildRSSBytes != nil {
-		e.add(famChildRSS, float64(*s.ChildRSSBytes))
-	}
+	e.callbacks(s.Callbacks)
+	e.child(s.Child)
 	e.system(s.System)
-	return e.write(w)
+	return e
+}
+
+func (e *exposition) training(t Training) {
+	if t.Progress != nil {
+		e.add(famProgress, *t.Progress)
+	}
+	e.add(famEpoch, float64(t.Epoch))
+	e.add(famEpochs, float64(t.Epochs))
+	if t.PrimaryValue != nil {
+		e.add(famPrimary, *t.PrimaryValue, t.PrimaryMetric)
+	}
+}
+
+func (e *exposition) callbacks(c Callbacks) {
+	e.add(famOutbox, float64(c.Waiting))
+	e.add(famOutboxAge, c.OldestSeconds)
+	e.add(famAccepted, float64(c.Accepted))
+	e.add(famRetries, float64(c.Retries))
+	e.add(famRejected, float64(c.Rejected))
+}
+
+func (e *exposition) child(c Child) {
+	if c.CPUSeconds != nil {
+		e.add(famChildCPU, *c.CPUSeconds)
+	}
+	if c.RSSBytes != nil {
+		e.add(famChildRSS, float64(*c.RSSBytes))
+	}
 }
 
 func (e *exposition) checkpoints(c *Checkpoints) {

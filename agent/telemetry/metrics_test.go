@@ -36,7 +36,8 @@ func scrape(t *testing.T, e *Endpoint, path string) (int, string) {
 func TestEndpointTellsWhatIsKnown(t *testing.T) {
 	value, util := 0.5, contract.Number(50)
 	snapshot := Snapshot{
-		Phase: "training", PhaseSeconds: map[string]float64{"download": 2}, Epoch: 3, Epochs: 9, PrimaryMetric: "mAP50-95", PrimaryValue: &value,
+		Phases:      Phases{Running: "training", Seconds: map[string]float64{"download": 2}},
+		Training:    Training{Epoch: 3, Epochs: 9, PrimaryMetric: "mAP50-95", PrimaryValue: &value},
 		Checkpoints: &Checkpoints{Bytes: 7, Waiting: 1, Last: time.UnixMilli(1500), Lag: 2 * time.Second},
 		System:      &contract.System{GPUs: []contract.GPU{{UUID: "GPU-1", UtilPercent: &util}}},
 	}
@@ -62,6 +63,9 @@ func TestEndpointTellsWhatIsKnown(t *testing.T) {
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	if err != nil || len(problems) > 0 {
 		t.Errorf("against the conventions: %v %v", problems, err)
+	}
+	if !strings.Contains(text, "# TYPE trainer_agent_store_retries_total counter\n") || !strings.Contains(text, "# TYPE trainer_agent_epoch gauge\n") {
+		t.Errorf("types: %s", text)
 	}
 	if status, _ := scrape(t, e, "/healthz"); status != http.StatusOK {
 		t.Errorf("healthz: %d", status)
