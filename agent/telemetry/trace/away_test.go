@@ -54,14 +54,14 @@ func TestAnOutageIsWaitedOutInSilence(t *testing.T) {
 		synctest.Wait()
 		mu.Lock()
 		defer mu.Unlock()
-		if len(tries) < 60 || len(tries) > 140 || tries[1] < 7*time.Second {
+		if len(tries) < 60 || len(tries) > 200 || tries[1] < 7*time.Second {
 			t.Errorf("%d tries, the second after %s", len(tries), tries[1])
 		}
 		if n := strings.Count(log.String(), "\n"); n != 1 {
 			t.Errorf("%d log lines: %s", n, log.String())
 		}
-		if len(tracer.ended) != 0 {
-			t.Errorf("%d spans still wait after the outage", len(tracer.ended))
+		if tracer.sender.settled != 1 {
+			t.Errorf("%d spans were delivered after the outage", tracer.sender.settled)
 		}
 		tracer.Close()
 	})
@@ -80,9 +80,6 @@ func TestAHungCollectorCostsTheEndNoMoreThanItsBudget(t *testing.T) {
 		}
 		if time.Since(began) != 0 {
 			t.Error("a phase waited for the collector")
-		}
-		if n := len(tracer.ended); n > maxWaiting {
-			t.Errorf("%d spans wait", n)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()

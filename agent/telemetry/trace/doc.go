@@ -8,17 +8,13 @@
 // keys, are sent to the collector and go nowhere else. It leaves to others what
 // the phases are and why one of them failed.
 //
-// # Why not the SDK
-//
-// OpenTelemetry's SDK with its OTLP exporter adds 5.5 MB to an agent of 24 MB,
-// and without the exporter 1.1 MB. Ten spans of a job need a page of protobuf
-// (OTLP 1, opentelemetry/proto/trace/v1/trace.proto), one POST and a retry; the
-// tests read it back with the official types.
+// Spans, ids and OTLP are OpenTelemetry's SDK and its HTTP exporter. What is ours
+// is patience: the exporter gives up at a refused connection, and a collector is
+// often restarted during a job of a day.
 //
 // # What of the specification is here
 //
-// OTLP over HTTP in binary protobuf, which every OTLP/HTTP collector takes;
-// a collector that is configured for http/json gets it too, and grpc is refused
-// with a warning. Every trace is sampled unless the sampler is always_off: one
+// OTLP over HTTP, in binary protobuf or, where OTEL_EXPORTER_OTLP_PROTOCOL says
+// http/json, in JSON; grpc is refused with a warning. Every trace is sampled unless the sampler is always_off: one
 // job is a dozen spans. Client certificates are not supported.
 package trace

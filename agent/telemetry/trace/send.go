@@ -1,143 +1,186 @@
 package trace
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
+	"log/slog"
 	"net/http"
 	"net/url"
-	"strconv"
+	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 )
 
-const (
-	firstWait   = time.Second
-	longestWait = time.Minute
-)
+// waits is the pause between two tries of a collector that is away.
+var waits = backoff.Policy{Min: time.Second, Max: time.Minute}
 
-// run sends spans as they end. A collector that is away is asked again, ever
-// less often; the spans wait meanwhile.
-func (t *Tracer) run(ctx context.Context) {
-	defer close(t.stopped)
-	var again <-chan time.Time // nil, or when to try once more
-	wait := firstWait
-	for {
-		wake := t.wake
-		if again != nil {
-			wake = nil // new spans wait for the collector too
-		}
+// sender exports spans for as long as it takes. The SDK's exporter gives up at a
+// refused connection, and drops the spans of a collector that comes back later than
+// the job began; so its own retries are off and this asks again, ever less often,
+// while the spans wait in the SDK's bounded queue.
+type sender struct {
+	exporter *otlptrace.Exporter
+	answers  *answers
+	timeout  time.Duration // of one try
+	log      *slog.Logger
+
+	ctx     context.Context // ends the try under way
+	cancel  context.CancelFunc
+	closing chan struct{} // closed when there is one more try and no waiting
+	close   func()
+
+	mu      sync.Mutex
+	settled int  // spans that were delivered or refused for good
+	told    bool // that the collector is away
+}
+
+func newSender(o Options, s settings) (*sender, error) {
+	watch := &answers{next: o.Client.Transport}
+	options := []otlptracehttp.Option{
+		otlptracehttp.WithEndpointURL(s.endpoint),
+		otlptracehttp.WithHeaders(s.headers),
+		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: false}),
+		otlptracehttp.WithHTTPClient(&http.Client{Transport: watch, CheckRedirect: stay}),
+	}
+	compression := otlptracehttp.NoCompression
+	if s.gzip {
+		compression = otlptracehttp.GzipCompression
+	}
+	exporter := otlptrace.NewUnstarted(otlptracehttp.NewClient(append(options, otlptracehttp.WithCompression(compression))...))
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := exporter.Start(ctx); err != nil {
+		cancel()
+		return nil, fmt.Errorf("starting the exporter of traces: %w", err)
+	}
+	e := &sender{exporter: exporter, answers: watch, timeout: s.timeout, log: o.Log, ctx: ctx, cancel: cancel, closing: make(chan struct{})}
+	e.close = sync.OnceFunc(func() { close(e.closing) })
+	return e, nil
+}
+
+// ExportSpans is of sdktrace.SpanExporter. It returns when the spans are settled,
+// or could not be in the last try; what that loses is told at the end.
+func (e *sender) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) error {
+	for attempt := 0; ; attempt++ {
+		last := false
 		select {
-		case <-wake:
-		case <-again:
-		case <-t.closing:
-			return
+		case <-e.closing:
+			last = true
+		default:
 		}
-		again = nil
-		after, err := t.send(ctx, t.settings.timeout)
-		if err == nil {
-			wait = firstWait
-			continue
+		settled, err := e.try(spans)
+		if settled {
+			return nil
 		}
-		if wait == firstWait {
-			t.opts.Log.Warn("traces cannot be delivered; the job goes on without a collector", "error", err)
+		if e.tell(err); last {
+			return nil
 		}
-		again = time.After(max(after, wait/2+rand.N(wait/2+1)))
-		wait = min(2*wait, longestWait)
+		e.rest(max(e.answers.after(), waits.Delay(attempt)))
 	}
 }
 
-// finish ends the sender and sends what is left, in one try.
-func (t *Tracer) finish(ctx context.Context) {
-	t.close()
-	select {
-	case <-t.stopped:
-	case <-ctx.Done():
-		t.cancel() // a collector that hangs
-		<-t.stopped
-	}
-	_, err := t.send(ctx, t.settings.timeout)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if lost := len(t.ended) + t.dropped; lost > 0 {
-		t.opts.Log.Warn("some spans of the job's trace were not delivered", "spans", lost, "error", err)
-		t.ended, t.dropped = nil, 0
-	}
-}
-
-// send posts what has ended. A refusal for good drops it with a log line; an
-// error means that a later try may succeed, not before after.
-func (t *Tracer) send(ctx context.Context, timeout time.Duration) (after time.Duration, err error) {
-	t.mu.Lock()
-	batch := t.ended
-	t.ended = nil
-	t.mu.Unlock()
-	if len(batch) == 0 {
-		return 0, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// try sends once. An error means that a later try may succeed.
+func (e *sender) try(spans []sdktrace.ReadOnlySpan) (settled bool, err error) {
+	ctx, cancel := context.WithTimeout(e.ctx, e.timeout)
 	defer cancel()
-	status, after, err := t.post(ctx, encode(t.trace, t.resource, batch))
-	switch {
-	case err == nil && status/100 == 2:
-		return 0, nil
-	case err == nil && !transient(status):
-		t.opts.Log.Warn("the collector refused spans of the job's trace", "spans", len(batch), "status", status)
-		return 0, nil
-	case err == nil:
-		err = fmt.Errorf("the collector answers %d", status)
+	e.answers.forget()
+	if e.exporter.ExportSpans(ctx, spans) != nil {
+		status, failed := e.answers.last()
+		if failed != nil || transient(status) {
+			return false, errors.Join(failed, answered(status))
+		}
+		e.log.Warn("the collector refused spans of the job's trace", "spans", len(spans), "status", status)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, s := range t.ended {
-		batch = t.keep(batch, s)
-	}
-	t.ended = batch
-	return after, err
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.settled += len(spans)
+	e.told = false
+	return true, nil
 }
 
-// transient statuses are those that OTLP's specification says to retry.
+// tell says once that the collector is away.
+func (e *sender) tell(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.told {
+		e.log.Warn("traces cannot be delivered; the job goes on without a collector", "error", err)
+	}
+	e.told = true
+}
+
+func (e *sender) rest(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-e.closing:
+	}
+}
+
+// Shutdown is of sdktrace.SpanExporter.
+func (e *sender) Shutdown(ctx context.Context) error { return e.exporter.Shutdown(ctx) }
+
+// transient statuses are those that OTLP's specification says to retry; 0 is no
+// answer at all.
 func transient(status int) bool {
 	switch status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case 0, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}
 	return false
 }
 
-func (t *Tracer) post(ctx context.Context, body []byte) (status int, after time.Duration, err error) {
-	if t.settings.gzip {
-		body = compressed(body)
+func answered(status int) error {
+	if status == 0 {
+		return nil
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, t.settings.endpoint, bytes.NewReader(body))
-	if err != nil {
-		return 0, 0, errors.New("the endpoint is no URL")
-	}
-	request.Header = t.settings.headers.Clone()
-	request.Header.Set("Content-Type", "application/x-protobuf")
-	if t.settings.gzip {
-		request.Header.Set("Content-Encoding", "gzip")
-	}
-	response, err := t.opts.Client.Do(request)
-	if err != nil {
-		if e, ok := errors.AsType[*url.Error](err); ok {
-			err = e.Err // the URL may hold a key
-		}
-		return 0, 0, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // so that the connection can be used again
-	seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
-	return response.StatusCode, min(time.Duration(max(seconds, 0))*time.Second, longestWait), nil
+	return fmt.Errorf("the collector answers %d", status)
 }
 
-func compressed(body []byte) []byte {
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	_, _ = w.Write(body) // memory takes everything
-	_ = w.Close()
-	return out.Bytes()
+// answers remembers what the collector last said: the exporter's errors hold the
+// whole address, which may hold a key, and not whether a later try makes sense.
+type answers struct {
+	next http.RoundTripper
+
+	mu     sync.Mutex
+	status int
+	err    error
+	wait   time.Duration
+}
+
+// RoundTrip is of http.RoundTripper.
+func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := a.next.RoundTrip(r)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err = err; err == nil {
+		a.status = response.StatusCode
+		a.wait, _ = backoff.RetryAfter(response.Header, time.Now(), waits.Max)
+	} else if e, ok := errors.AsType[*url.Error](err); ok {
+		a.err = e.Err
+	}
+	return response, err
+}
+
+func (a *answers) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.status, a.err, a.wait = 0, nil, 0
+}
+
+func (a *answers) last() (status int, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.status, a.err
+}
+
+func (a *answers) after() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.wait
 }

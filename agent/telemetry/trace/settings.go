@@ -2,7 +2,6 @@ package trace
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -12,7 +11,7 @@ import (
 // settings are what the environment says of the exporter.
 type settings struct {
 	endpoint string
-	headers  http.Header
+	headers  map[string]string
 	gzip     bool
 	timeout  time.Duration
 	service  string
@@ -72,13 +71,9 @@ func read(getenv func(string) string) (settings, error) {
 		}
 		s.timeout = min(time.Duration(ms)*time.Millisecond, longestTimeout)
 	}
-	headers, err := pairs(otlp(getenv, "HEADERS"))
-	if err != nil {
+	var err error
+	if s.headers, err = pairs(otlp(getenv, "HEADERS")); err != nil {
 		return s, fmt.Errorf("OTEL_EXPORTER_OTLP_HEADERS must be key=value pairs separated by commas: %w", err)
-	}
-	s.headers = http.Header{}
-	for k, v := range headers {
-		s.headers.Set(k, v)
 	}
 	if s.resource, err = pairs(getenv("OTEL_RESOURCE_ATTRIBUTES")); err != nil {
 		return s, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES must be key=value pairs separated by commas: %w", err)

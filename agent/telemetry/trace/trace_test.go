@@ -225,7 +225,7 @@ func TestTracingIsOnOnlyWhenAskedFor(t *testing.T) {
 		t.Errorf("%+v %v", s, err)
 	}
 	s, err = read(env("OTEL_EXPORTER_OTLP_ENDPOINT", on, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:4318/own", "OTEL_EXPORTER_OTLP_HEADERS", "a=1", "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=2"))
-	if err != nil || s.endpoint != "http://c:4318/own" || s.headers.Get("a") != "2" {
+	if err != nil || s.endpoint != "http://c:4318/own" || s.headers["a"] != "2" {
 		t.Errorf("the variables of traces do not win: %+v %v", s, err)
 	}
 }
@@ -286,10 +286,10 @@ func FuzzEnvironment(f *testing.F) {
 			}
 		}
 		trace := traceIDOf(id)
-		if trace == (traceID{}) {
+		if !trace.IsValid() {
 			t.Fatalf("%q has no trace", id)
 		}
-		if p := parentOf(parent, trace); p != (spanID{}) && !slices.Contains(strings.Split(parent, "-"), hex.EncodeToString(trace[:])) {
+		if p := parentOf(parent, trace); p.IsValid() && !slices.Contains(strings.Split(parent, "-"), hex.EncodeToString(trace[:])) {
 			t.Fatalf("%q is no parent of %q", parent, id)
 		}
 	})

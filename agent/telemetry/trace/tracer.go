@@ -2,13 +2,18 @@ package trace
 
 import (
 	"context"
-	"crypto/rand"
 	"log/slog"
-	"maps"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -29,27 +34,30 @@ type Options struct {
 // and a nil Tracer's do nothing.
 type Tracer struct {
 	opts     Options
-	settings settings
-	trace    traceID
-	resource map[string]any
+	sender   *sender
+	provider *sdktrace.TracerProvider
+	tracer   trace.Tracer
+	stop     func() <-chan struct{} // ends the provider, and says when that is done
 
-	mu      sync.Mutex
-	job     span
-	phase   span
-	ended   []span // to be sent
-	held    bool
-	last    []span // ended since Hold
-	dropped int
-
-	wake    chan struct{} // something has ended
-	closing chan struct{}
-	close   func()
-	cancel  context.CancelFunc
-	stopped chan struct{}
+	mu    sync.Mutex
+	job   span
+	phase span
+	held  bool
+	last  []span // over since Hold
+	made  int    // spans that have ended
 }
 
-// maxWaiting bounds the spans that wait for a collector: more than any job has.
-const maxWaiting = 64
+// span is one stretch of a job.
+type span struct {
+	trace.Span
+	name string
+	end  time.Time
+}
+
+const (
+	maxWaiting = 64          // spans that wait for a collector: more than any job has
+	gather     = time.Second // how long ended spans wait for others to go with
+)
 
 // New starts the job's span and the sender. Whoever calls it must call End or
 // Close. An error means that the environment cannot be understood.
@@ -58,24 +66,48 @@ func New(o Options) (*Tracer, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Client = &http.Client{Transport: o.Client.Transport, CheckRedirect: stay}
-	ctx, cancel := context.WithCancel(context.Background())
-	t := &Tracer{
-		opts: o, settings: s, trace: traceIDOf(o.TraceID), resource: resourceOf(o, s),
-		wake: make(chan struct{}, 1), closing: make(chan struct{}), cancel: cancel, stopped: make(chan struct{}),
+	// The SDK would write to standard error by itself.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { o.Log.Debug("OpenTelemetry says: " + err.Error()) }))
+	sender, err := newSender(o, s)
+	if err != nil {
+		return nil, err
 	}
-	t.close = sync.OnceFunc(func() { close(t.closing) })
-	t.job = span{id: newSpanID(), parent: parentOf(o.Getenv("TRACEPARENT"), t.trace), name: "job", start: o.Started}
-	t.phase = span{id: newSpanID(), parent: t.job.id, name: o.Phase, start: o.Started}
-	go t.run(ctx)
+	id := traceIDOf(o.TraceID)
+	provider := sdktrace.NewTracerProvider(
+		sdktrace.WithSampler(sdktrace.AlwaysSample()),
+		sdktrace.WithIDGenerator(idsOf(id)),
+		sdktrace.WithResource(resource.NewSchemaless(resourceOf(o, s)...)),
+		sdktrace.WithBatcher(sender, sdktrace.WithMaxQueueSize(maxWaiting), sdktrace.WithMaxExportBatchSize(maxWaiting),
+			sdktrace.WithBatchTimeout(gather), sdktrace.WithExportTimeout(0)),
+	)
+	t := &Tracer{
+		opts: o, sender: sender, provider: provider,
+		tracer: provider.Tracer("github.com/vision-platform/trainer-agent", trace.WithInstrumentationVersion(contract.Version)),
+	}
+	t.stop = sync.OnceValue(t.shutdown)
+	ctx := context.Background()
+	if parent := parentOf(o.Getenv("TRACEPARENT"), id); parent.IsValid() {
+		ctx = trace.ContextWithRemoteSpanContext(ctx, parent)
+	}
+	t.job = t.begin(ctx, "job", o.Started)
+	t.phase = t.begin(t.inJob(), o.Phase, o.Started)
 	return t, nil
+}
+
+func (t *Tracer) begin(ctx context.Context, name string, at time.Time) span {
+	_, s := t.tracer.Start(ctx, name, trace.WithTimestamp(at))
+	return span{Span: s, name: name}
+}
+
+func (t *Tracer) inJob() context.Context {
+	return trace.ContextWithSpan(context.Background(), t.job.Span)
 }
 
 // stay follows no redirect: another server must not get the headers.
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-func resourceOf(o Options, s settings) map[string]any {
-	r := map[string]any{"service.version": contract.Version, "trainer.trace_id": o.TraceID}
+func resourceOf(o Options, s settings) []attribute.KeyValue {
+	r := map[string]string{"service.version": contract.Version, "trainer.trace_id": o.TraceID}
 	for name, value := range o.Job {
 		if value != "" {
 			r[name] = value
@@ -87,12 +119,11 @@ func resourceOf(o Options, s settings) map[string]any {
 	if r["service.name"] = s.service; s.service == "" {
 		r["service.name"] = "trainer-agent"
 	}
-	return r
-}
-
-func newSpanID() (id spanID) {
-	_, _ = rand.Read(id[:]) // never fails, by its documentation
-	return id
+	list := make([]attribute.KeyValue, 0, len(r))
+	for name, value := range r {
+		list = append(list, attribute.String(name, value))
+	}
+	return list
 }
 
 // Enter ends the phase and begins the next.
@@ -103,29 +134,22 @@ func (t *Tracer) Enter(phase string, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.endPhase(at)
-	t.phase = span{id: newSpanID(), parent: t.job.id, name: phase, start: at}
+	t.phase = t.begin(t.inJob(), phase, at)
 }
 
 func (t *Tracer) endPhase(at time.Time) {
 	t.phase.end = at
 	if t.held {
-		t.last = t.keep(t.last, t.phase)
+		t.last = append(t.last, t.phase)
 		return
 	}
-	t.ended = t.keep(t.ended, t.phase)
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
+	t.finish(t.phase)
 }
 
-// keep adds a span; past the bound the oldest goes.
-func (t *Tracer) keep(list []span, s span) []span {
-	if len(list) >= maxWaiting {
-		list = list[1:]
-		t.dropped++
-	}
-	return append(list, s)
+// finish hands a span over to be sent.
+func (t *Tracer) finish(s span) {
+	t.made++
+	s.End(trace.WithTimestamp(s.end))
 }
 
 // Hold keeps the phase that runs, and those after it, until End tells how they ended.
@@ -146,7 +170,7 @@ func (t *Tracer) Parent() string {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return traceparent(t.trace, t.phase.id)
+	return traceparent(t.phase.SpanContext())
 }
 
 // Outcome is how a job ended.
@@ -168,32 +192,56 @@ func (t *Tracer) End(ctx context.Context, o Outcome) {
 		t.held = true
 		t.job.end = t.opts.Now()
 		t.endPhase(t.job.end)
-		t.job.attributes = map[string]any{"trainer.exit_code": o.ExitCode}
-		if o.Code != "" {
-			t.job.fail(o)
-			for i := range t.last {
-				if t.last[i].name == o.Phase {
-					t.last[i].fail(o)
-				}
-			}
-		}
+		t.job.SetAttributes(attribute.Int("trainer.exit_code", o.ExitCode))
 		for _, s := range append(t.last, t.job) {
-			t.ended = t.keep(t.ended, s)
+			if o.Code != "" && (s.name == o.Phase || s.name == t.job.name) {
+				s.fail(o)
+			}
+			t.finish(s)
 		}
 	}
 	t.mu.Unlock()
-	t.finish(ctx)
+	select {
+	case <-t.stop():
+	case <-ctx.Done():
+		t.sender.cancel() // a collector that hangs
+		<-t.stop()
+	}
+	t.account()
+}
+
+// account says what was lost.
+func (t *Tracer) account() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sender.mu.Lock()
+	defer t.sender.mu.Unlock()
+	if lost := t.made - t.sender.settled; lost > 0 {
+		_, err := t.sender.answers.last()
+		t.opts.Log.Warn("some spans of the job's trace were not delivered", "spans", lost, "error", err)
+		t.made = t.sender.settled
+	}
 }
 
 // maxMessage bounds a failure's message, bytes.
 const maxMessage = 1000
 
-func (s *span) fail(o Outcome) {
+func (s span) fail(o Outcome) {
 	message := strings.ToValidUTF8(o.Message[:min(len(o.Message), maxMessage)], "")
-	s.failed, s.message = true, string(o.Code)+": "+message
-	more := map[string]any{"error.type": string(o.Code)} // by OpenTelemetry's semantic conventions
-	maps.Copy(more, s.attributes)
-	s.attributes = more
+	s.SetStatus(codes.Error, string(o.Code)+": "+message)
+	s.SetAttributes(attribute.String("error.type", string(o.Code))) // by OpenTelemetry's semantic conventions
+}
+
+// shutdown ends the sender after one more try for each batch that waits.
+func (t *Tracer) shutdown() <-chan struct{} {
+	done := make(chan struct{})
+	t.sender.close()
+	go func() {
+		defer close(done)
+		_ = t.provider.Shutdown(context.Background()) // the sender knows what went wrong
+		t.sender.cancel()
+	}()
+	return done
 }
 
 // Close ends the sender without a word more to the collector.
@@ -201,7 +249,6 @@ func (t *Tracer) Close() {
 	if t == nil {
 		return
 	}
-	t.cancel()
-	t.close()
-	<-t.stopped
+	t.sender.cancel()
+	<-t.stop()
 }
