@@ -8,23 +8,22 @@ import (
 	"github.com/joho/godotenv"
 )
 
-// EnvFile is a flag that names files of settings. Kong calls AfterApply when it was
-// given, before the command runs.
-type EnvFile []string
+// fromFile is what commands that read a job's settings embed.
+type fromFile struct {
+	EnvFile []string `name:"env-file" type:"path" placeholder:"FILE" sep:"none" help:"File of NAME=VALUE lines; what the environment has already wins. May be given several times."`
+}
 
-// AfterApply sets what the environment lacks.
-func (f EnvFile) AfterApply() error {
-	for _, file := range f {
+// fromFiles is a command with settings in files.
+type fromFiles interface{ loadSettings() error }
+
+// loadSettings sets what the environment lacks, before the command runs.
+func (f fromFile) loadSettings() error {
+	for _, file := range f.EnvFile {
 		if err := loadEnvFile(file); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// fromFile is what commands that read a job's settings embed.
-type fromFile struct {
-	EnvFile EnvFile `name:"env-file" type:"existingfile" placeholder:"FILE" sep:"none" help:"File of NAME=VALUE lines; what the environment has already wins. May be given several times."`
 }
 
 // loadEnvFile reads lines as a shell's: NAME=VALUE, with or without export and

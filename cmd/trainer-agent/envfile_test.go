@@ -18,7 +18,7 @@ func TestEnvFileFillsWhatIsNotSet(t *testing.T) {
 	for _, name := range []string{"ENVFILE_A", "ENVFILE_B", "ENVFILE_C", "ENVFILE_D"} {
 		t.Setenv(name, "") // restored, and empty counts as unset
 	}
-	if err := (EnvFile{file}).AfterApply(); err != nil {
+	if err := (fromFile{EnvFile: []string{file}}).loadSettings(); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
@@ -35,7 +35,7 @@ func TestEnvFileThatIsNone(t *testing.T) {
 	if err := os.WriteFile(file, []byte("these are notes\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := (EnvFile{file}).AfterApply(); err == nil || !strings.Contains(err.Error(), file) {
+	if err := (fromFile{EnvFile: []string{file}}).loadSettings(); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -21,12 +21,14 @@ type ExplainCmd struct {
 // Help is shown below the flags.
 func (ExplainCmd) Help() string {
 	return `Examples:
-  trainer-agent explain                   list every word that can be explained
+  trainer-agent explain
   trainer-agent explain CUDA_OOM
   trainer-agent explain 75
   trainer-agent explain checkpoint_upload_failed
   trainer-agent explain AGENT_STOP_GRACE
-  trainer-agent explain bad_label_row`
+  trainer-agent explain bad_label_row
+
+Without a word it lists all that can be explained.`
 }
 
 // Run prints the explanation.

@@ -76,6 +76,11 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, `Run "trainer-agent --help" for the commands.`)
 		return contract.ExitFailed
 	}
+	if command, ok := ctx.Selected().Target.Interface().(fromFiles); ok {
+		if err := command.loadSettings(); err != nil {
+			return exitStatus(err)
+		}
+	}
 	return exitStatus(ctx.Run())
 }
 
