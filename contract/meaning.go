@@ -66,7 +66,7 @@ var exitMeanings = []Named[int]{
 	{ExitStopped, Meaning{`told to stop before the job ended`, `run it again, it resumes from its last checkpoint`}},
 }
 
-// CodeMeanings, EventMeanings and ExitMeanings are in the order of the documentation.
+// CodeMeanings are those of the failure codes, in the order of the documentation.
 func CodeMeanings() []Named[Code] { return codeMeanings }
 
 // EventMeanings are those of the agent's own events.

@@ -39,7 +39,8 @@ def tiffs():
     cv2.imwrite(os.path.join(OUT, "double_colors.tif"), PIXELS.astype(np.float64) / 255)
     gray = PIXELS[..., 0].tobytes()
     for mark, order in (("II", "<"), ("MM", ">")):
-        tags = lambda at, kind: [(256, 3, W), (257, 3, H), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, kind, at), (277, 3, 1), (278, 3, H), (279, kind, len(gray))]
+        def tags(at, kind):
+            return [(256, 3, W), (257, 3, H), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, kind, at), (277, 3, 1), (278, 3, H), (279, kind, len(gray))]
         body = b"".join(struct.pack(order + "HHI", t, k, 1) + (struct.pack(order + "H2x", v) if k == 3 else struct.pack(order + "I", v)) for t, k, v in tags(122, 4))
         raw(f"hand_{mark}.tif", mark.encode() + struct.pack(order + "HIH", 42, 8, 9) + body + b"\0" * 4 + gray)
         body = b"".join(struct.pack(order + "HHQ", t, k, 1) + (struct.pack(order + "H6x", v) if k == 3 else struct.pack(order + "Q", v)) for t, k, v in tags(212, 16))
@@ -48,7 +49,8 @@ def tiffs():
 
 def bitmaps():
     up = PIXELS[::-1, :, ::-1]
-    info = lambda bits, compression, n, colors=0, size=40, tail=b"", height=H: struct.pack("<IiiHHIIiiII", size, W, height, 1, bits, compression, n, 2835, 2835, colors, 0) + tail
+    def info(bits, compression, n, colors=0, size=40, tail=b"", height=H):
+        return struct.pack("<IiiHHIIiiII", size, W, height, 1, bits, compression, n, 2835, 2835, colors, 0) + tail
 
     def bmp(name, header, palette, pixels, said=None):
         at = 14 + len(header) + len(palette)

@@ -71,7 +71,7 @@ func (row cause) fits(s Settings, text, stack string) bool {
 	return row.like.Match(text) &&
 		(row.stack == nil || row.stack.Match(stack)) &&
 		(row.unless == nil || !row.unless.Match(text) && !row.unless.Match(stack)) &&
-		!(row.needsGPU && strings.EqualFold(s.Device, "cpu"))
+		(!row.needsGPU || !strings.EqualFold(s.Device, "cpu"))
 }
 
 func knownLine(c findings) *contract.Failure {

@@ -1,4 +1,4 @@
-// Package catalog is a dataset in memory: classes, images and objects, whatever
+// Package dataset is a dataset in memory: classes, images and objects, whatever
 // file they were read from.
 //
 // It promises compact storage without large reallocations (a million objects and

@@ -1,4 +1,4 @@
-// Package source finds the files of a catalog's images on disk and looks at each:
+// Package images finds the files of a catalog's images on disk and looks at each:
 // where it is, what it is, how large it is displayed.
 //
 // It promises that no path leads out of the dataset's folder, that how names

@@ -1,4 +1,4 @@
-// Package objects turns annotations into objects that may be trained on: boxes
+// Package labels turns annotations into objects that may be trained on: boxes
 // and polygons clipped to the displayed frame, skeletons of one length, and
 // nothing that a reader would misread.
 //

@@ -45,13 +45,12 @@ func inventory(f *layout.Folder) (there []string, hint string) {
 	if n := f.VOCFiles(); n > 0 {
 		say(fmt.Sprintf("%d Pascal VOC files", n), "")
 	}
-	for _, name := range append(kinds[".yaml"], kinds[".yml"]...) {
-		where := "at the top"
+	if yamls := append(kinds[".yaml"], kinds[".yml"]...); len(yamls) > 0 {
+		name, where := yamls[0], "at the top"
 		if dir := path.Dir(name); dir != "." {
 			where = "in " + dir + "/"
 		}
 		say(fmt.Sprintf("%s %s", path.Base(name), where), "It needs train, val and names, and the images that they lead to.")
-		break
 	}
 	if tables := f.Tables(); len(tables) > 0 {
 		say("tables: "+strings.Join(tables, ", "), "A table of classes needs a column of images that are here and one of classes, for classification; docs/datasets.md shows the layouts that are read.")

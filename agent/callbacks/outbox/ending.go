@@ -14,7 +14,7 @@ const (
 	lastChance   = 1500 * time.Millisecond // for a final message that a flush which was cut short did not come to
 )
 
-// ErrLeft: the final message was delivered, and others that waited before it were
+// ErrLeft says that the final message was delivered, and others that waited before it were
 // not: they are in Export.
 var ErrLeft = errors.New("the final message was delivered ahead of others")
 

@@ -80,10 +80,13 @@ func readWraps(path string) (wraps [][]byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the outbox's key: %w", err)
 	}
-	if json.Unmarshal(b, &wraps) != nil || len(wraps) > maxWraps {
-		return nil, nil
+	if !json.Valid(b) {
+		return nil, nil // damaged: as if there were none
 	}
-	return wraps, nil
+	if err := json.Unmarshal(b, &wraps); err == nil && len(wraps) <= maxWraps {
+		return wraps, nil
+	}
+	return nil, nil
 }
 
 // admit lets these secrets open the key from now on.

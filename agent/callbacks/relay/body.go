@@ -191,7 +191,7 @@ func (d *body) payload(kind contract.Kind) (any, error) {
 	known := &body{}
 	for _, f := range contract.Fields(kind) {
 		table := !kind.Final() && f.Default == "null" && f.Shape.Of != nil
-		if raw := d.get(f.Name); raw != nil && !(table && len(raw) > maxTable) {
+		if raw := d.get(f.Name); raw != nil && (!table || len(raw) <= maxTable) {
 			known.fields = append(known.fields, field{f.Name, raw})
 		}
 	}

@@ -36,7 +36,7 @@ func (a *arena) get(r ref, length uint16) []byte {
 // page is one property of the machine that packed the archive, so it is decided
 // once and not for every name.
 func decode(raw []byte, utf8Flag bool, extra []byte, page *text.Page) []byte {
-	if utf8Flag || utf8.Valid(raw) && !(page != nil && page.Suits(raw)) {
+	if utf8Flag || utf8.Valid(raw) && (page == nil || !page.Suits(raw)) {
 		return raw
 	}
 	if u := unicodePath(raw, extra); u != nil {

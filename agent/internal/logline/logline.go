@@ -20,7 +20,7 @@ var openings = []string{
 	"oom_kill", "oom-kill", "Killed",
 }
 
-// OpensError: the line begins what a process prints when it fails.
+// OpensError reports that the line begins what a process prints when it fails.
 func OpensError(l string) bool {
 	for _, o := range openings {
 		if strings.Contains(l, o) {
@@ -40,7 +40,7 @@ func isGlogError(l string) bool {
 	return len(l) > 2 && (l[0] == 'E' || l[0] == 'F') && (l[1] == ' ' || l[1] >= '0' && l[1] <= '9') && strings.Contains(l, ".cpp:")
 }
 
-// Continues: the line goes on with what the lines before it began, as the source
+// Continues reports that the line goes on with what the lines before it began, as the source
 // lines and frames of a traceback do.
 func Continues(l string) bool {
 	return l == "" || l[0] == ' ' || l[0] == '\t' || l[0] == '|' || strings.HasPrefix(l, "│") || strings.HasPrefix(l, "frame #")

@@ -70,8 +70,12 @@ func FuzzLogline(f *testing.F) {
 		if s := Shape(l); len(s) > shapeLength {
 			t.Errorf("a shape of %d bytes", len(s))
 		}
-		OpensError(l)
-		Continues(l)
+		if OpensError(l) && l == "" {
+			t.Error("nothing opens an error")
+		}
+		if Continues(l) && l != "" && strings.TrimSpace(l) == l && !strings.HasPrefix(l, "frame #") && !strings.ContainsAny(l[:1], "|\xe2") {
+			t.Errorf("%q goes on with nothing", l)
+		}
 	})
 }
 

@@ -27,7 +27,7 @@ func Shape(l string) string {
 	return string(out)
 }
 
-// Dumped: the line is one of a dump, which no person reads line by line.
+// Dumped reports that the line is one of a dump, which no person reads line by line.
 func Dumped(l string) bool { return dumped(l) != "" }
 
 // number is the length of the number that s begins with: digits, or hexadecimal

@@ -255,7 +255,7 @@ func TestAnErrorKeepsWhatItIs(t *testing.T) {
 	if err.Error() != "open /***: file does not exist" || !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
-	if other := io.EOF; r.Error(other) != other || r.Error(nil) != nil {
+	if other := io.EOF; !errors.Is(r.Error(other), other) || r.Error(other).Error() != other.Error() || r.Error(nil) != nil {
 		t.Error("changed without need")
 	}
 }

@@ -25,10 +25,11 @@ type Process struct {
 // String is "4711 (python, state D)".
 func (p Process) String() string { return fmt.Sprintf("%d (%s, state %c)", p.PID, p.Name, p.State) }
 
+// Dead reports that the process has ended, though it may not be reaped yet.
 func (p Process) Dead() bool { return p.State == 'Z' || p.State == 'X' }
 
 // userHz is the unit of times in /proc/PID/stat: the kernel shows USER_HZ, which
-// Is 100 on every architecture that Go supports (include/asm-generic/param.h).
+// is 100 on every architecture that Go supports (include/asm-generic/param.h).
 const userHz = 100
 
 // Positions in /proc/PID/stat after the name's closing parenthesis (proc(5)

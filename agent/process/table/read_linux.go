@@ -36,6 +36,7 @@ func Read() ([]Process, error) {
 	return table, nil
 }
 
+// Of reads one process from /proc.
 func Of(pid int) (Process, error) {
 	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -44,6 +45,7 @@ func Of(pid int) (Process, error) {
 	return parseStat(raw, pageSize)
 }
 
+// Kill ends exactly this process.
 func (p Process) Kill() { p.Signal(unix.SIGKILL) }
 
 // Signal reaches exactly this process or none: the descriptor holds on to it, the
@@ -60,10 +62,10 @@ func (p Process) Signal(sig unix.Signal) bool {
 	return p.Same() && unix.PidfdSendSignal(fd, sig, nil, 0) == nil
 }
 
-// Is: both name one process.
+// Is reports that both name one process.
 func (p Process) Is(q Process) bool { return p.PID == q.PID && p.started == q.started }
 
-// Same: the process is still there, alive or waiting to be reaped.
+// Same reports that the process is still there, alive or waiting to be reaped.
 func (p Process) Same() bool {
 	now, err := Of(p.PID)
 	return err == nil && now.started == p.started

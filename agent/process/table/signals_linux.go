@@ -13,7 +13,7 @@ import (
 // cannot be asked is taken for one that has none.
 func (p Process) Catches(sig syscall.Signal) bool { return inMask(p.status(), "SigCgt:", sig) }
 
-// Handles: it has a handler, or waits for the signal as small inits do, which block
+// Handles reports that it has a handler, or waits for the signal as small inits do, which block
 // it first.
 func (p Process) Handles(sig syscall.Signal) bool {
 	status := p.status()

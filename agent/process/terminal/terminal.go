@@ -80,6 +80,7 @@ func (t *Terminal) takeLocked() {
 	go t.read(t.reader, t.master)
 }
 
+// Attached reports that a terminal is connected now.
 func (t *Terminal) Attached() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -116,6 +117,7 @@ func (t *Terminal) releaseLocked() {
 	}
 }
 
+// Release gives the terminal its own settings back.
 func (t *Terminal) Release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -164,6 +166,7 @@ func (t *Terminal) Detach() {
 	t.master = nil
 }
 
+// Close detaches and ends the pseudo-terminal.
 func (t *Terminal) Close() {
 	t.Detach()
 	if t.tty != nil {
