@@ -45,7 +45,7 @@ func inventory(f *layout.Folder) (there []string, hint string) {
 	if n := f.VOCFiles(); n > 0 {
 		say(fmt.Sprintf("%d Pascal VOC files", n), "")
 	}
-	if yamls := append(kinds[".yaml"], kinds[".yml"]...); len(yamls) > 0 {
+	if yamls := slices.Concat(kinds[".yaml"], kinds[".yml"]); len(yamls) > 0 {
 		name, where := yamls[0], "at the top"
 		if dir := path.Dir(name); dir != "." {
 			where = "in " + dir + "/"

@@ -78,7 +78,7 @@ func Assign(d Dataset, job *contract.SplitStrategy) (*Assignment, error) {
 	}
 	a.automatic(d, plan, out)
 	a.fillEmpty(d, out)
-	if d.Classes != nil && plan.CustomSplits == nil && !(d.Fixed && a.Source == FromImages) {
+	if d.Classes != nil && plan.CustomSplits == nil && (!d.Fixed || a.Source != FromImages) {
 		a.cover(d, out)
 	}
 	return a, nil

@@ -71,7 +71,7 @@ func unicodeEscape(to, text []byte) ([]byte, bool) {
 // make returns nil; with something else between them it is no escape.
 func hexDigits(to, digits []byte, n int, make func(to []byte, v uint64) []byte) (decoded []byte, more bool) {
 	for _, c := range digits {
-		if !(c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f') {
+		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
 			return to, false
 		}
 	}
