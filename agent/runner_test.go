@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,12 +15,21 @@ import (
 )
 
 // A diary is what stages did, in order.
-type diary struct{ lines []string }
+type diary struct {
+	mu    sync.Mutex // a stage that was left behind still writes
+	lines []string
+}
 
-func (d *diary) write(line string) { d.lines = append(d.lines, line) }
+func (d *diary) write(line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lines = append(d.lines, line)
+}
 
 func (d *diary) want(t *testing.T, lines ...string) {
 	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if !slices.Equal(d.lines, lines) {
 		t.Errorf("%q, want %q", d.lines, lines)
 	}
