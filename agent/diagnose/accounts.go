@@ -69,7 +69,7 @@ func hostOOM(c findings, kills int64) *contract.Failure {
 // one of them a full disk is not why the child ended.
 var (
 	shmSymptom  = pattern.Of(`(?i)bus error|SIGBUS|No space left on device|shared memory|torch_shm|/torch_\d|nccl-`)
-	diskSymptom = pattern.Of(`(?i)No space left on device|Errno 28|ENOSPC|quota exceeded|PytorchStreamWriter failed writing|unexpected pos \d+ vs \d+|write failed|database or disk is full|SIGBUS|bus error`)
+	diskSymptom = pattern.Of(`(?i)No space left on device|Errno 28|ENOSPC|quota exceeded|PytorchStreamWriter failed writing|unexpected pos \d+ vs \d+|write failed|iostream error|write\(\): fd \d+ failed|Input/output error|File \S+ cannot be opened|[Cc]an't write data|[Uu]nable to (?:create|extend|flush) file|database or disk is full|SIGBUS|bus error`)
 )
 
 func shmWasFull(shm contract.VolumeEvidence) bool {

@@ -28,6 +28,7 @@ const (
 var advices = []advice{
 	{like: processLimit, hint: "The container's process limit is reached. " + processHint, kind: contract.FailureSystem},
 	{like: pattern.Of(`NoCredentialsError|Unable to locate credentials|PartialCredentialsError|CredentialRetrievalError|DefaultCredentialsError|InvalidAccessKeyId|Anonymous caller|InvalidToken\b.*S3|NoAuthHandlerFound|no EC2 IMDS role`), hint: keysHint},
+	{like: pattern.Of(`ClientError: An error occurred \((?:40[13]|AccessDenied|Unauthorized|SignatureDoesNotMatch|ExpiredToken)\)`), hint: "The object store did not let the script in. " + keysHint},
 	{like: pattern.Of(`api_key not configured|WANDB_API_KEY|wandb\S* login|wandb\.login|permission denied to access wandb`),
 		hint: "W&B has no key: keys are withheld from the training unless AGENT_CHILD_ENV_ALLOW names them (WANDB_API_KEY). WANDB_MODE=offline trains without one."},
 	{like: pattern.Of(`(?i)NEPTUNE_API_TOKEN|COMET_API_KEY|CLEARML_API|api[ _]key\b.{0,40}(?:not|missing|required|must)`),
@@ -39,7 +40,7 @@ var advices = []advice{
 	{like: pattern.Of(`gaierror|getaddrinfo failed|Name or service not known|NameResolutionError|No address associated with hostname|nodename nor servname`), kind: contract.FailureSystem,
 		hint: "A name could not be resolved: the container has no way to that host. Bring what the script loads into the job, or open the way."},
 	{like: pattern.Of(`\[Errno 5\]|Input/output error|\[Errno 116\]|Stale (?:NFS )?file handle|\[Errno 121\]|Remote I/O error|Transport endpoint is not connected|Structure needs cleaning`), kind: contract.FailureTransient,
-		hint: "The disk or the network file system below failed, not the script: run it again, and on one machine each time, suspect that machine."},
+		hint: "The disk or the network file system below failed, not the script (a full file server can look like this too): run it again, and on one machine each time, suspect that machine."},
 	{like: pattern.Of(`(?i)address already in use|EADDRINUSE|errno: 98\b|\[Errno 98\]`), kind: contract.FailureTransient,
 		hint: "Another process holds the port: set MASTER_PORT to a free one, or let the launcher choose it (torchrun --standalone)."},
 	{like: pattern.Of(`(?:requests|urllib3|httpx|aiohttp|http)\S*\.(?:\w*(?:Timeout|ConnectionError|ProtocolError|RemoteDisconnected|ConnectError|ReadError|ChunkedEncodingError|ServerDisconnectedError|ClientError))|Connection (?:aborted|reset|timed out)|ConnectionResetError|IncompleteRead|RemoteDisconnected|URLError|TimeoutError`), stack: network, kind: contract.FailureTransient,
@@ -63,7 +64,8 @@ var advices = []advice{
 	{like: pattern.Of(`Weights only load failed|WeightsUnpickler error`), hint: "torch 2.6 loads only plain tensors unless told otherwise: save a state_dict, or call torch.load(..., weights_only=False) on files that you trust."},
 	{like: pattern.Of(`Can't get attribute '`), hint: "The weights were saved by code that this image does not have: install the library's version that wrote them."},
 	{like: pattern.Of(`Expected to have finished reduction in the prior iteration|parameters that were not used in producing loss`), hint: "Some parameters took no part in the loss: DistributedDataParallel(..., find_unused_parameters=True), or let them take part."},
-	{like: pattern.Of(`waiting for clients\. \d+/\d+ clients joined|rendezvous|RendezvousTimeout`), hint: "Not as many processes came as were expected: check WORLD_SIZE, NNODES and that all reach MASTER_ADDR."},
+	{like: pattern.Of(`waiting for clients\. \d+/\d+ clients joined|(?i:rendezvous)|C10d store|client socket has timed out`), hint: "Not as many processes came as were expected: check WORLD_SIZE, NNODES and that all reach MASTER_ADDR."},
+	{like: pattern.Of(`NCCL error|ncclSystemError|ncclUnhandledCudaError|ncclInternalError`), hint: "The GPUs could not talk to each other: run it with NCCL_DEBUG=WARN and look at what NCCL prints before the error (/dev/shm, the network interface, a GPU that two processes share)."},
 	{like: pattern.Of(`the launch timed out and was terminated`), hint: "A GPU kernel ran longer than the driver allows, as on a GPU that also drives a display: run it on another machine."},
 	{like: pattern.Of(`is not in struct|MissingMandatoryValue|Missing mandatory value`), hint: "The script reads a setting that its configuration does not have: add the key, or correct its name."},
 	{like: pattern.Of(`Attempting to deserialize object on a CUDA device|Torch not compiled with CUDA|No CUDA GPUs are available|Found no NVIDIA driver`), hint: "DEVICE is cpu, so the job has no GPU: load with map_location=DEVICE, and put nothing on \"cuda\"; or give the job a GPU and DEVICE=cuda."},
@@ -91,6 +93,10 @@ func advise(c findings, f *contract.Failure, x logtext.Exception) *contract.Fail
 	return f
 }
 
+// empty is an assertion that a program uses to end itself: what it printed before
+// is the reason.
+var empty = pattern.Of("Assertion [`'\"]?(?:0|false|NULL)['`\"]? failed")
+
 // plainException reports the likeliest exception as it is: type, message and the
 // last frame of the user's own file.
 func plainException(c findings) *contract.Failure {
@@ -100,6 +106,11 @@ func plainException(c findings) *contract.Failure {
 		}
 		if lossWasNaN(c.Evidence) && numeric.Match(x.Text()) {
 			return nanFailure(c, &x).WithEvidence(quoteOf(x)...)
+		}
+		if x.Native && empty.Match(x.Message) {
+			if f := knownLine(c); f != nil {
+				return f
+			}
 		}
 		if x.Native || crashSignal(c.signal) {
 			return crash(c, &x) // no Python exception ends a process by a signal: it is what came before
@@ -111,7 +122,7 @@ func plainException(c findings) *contract.Failure {
 
 // spoken is a failure in an exception's own words.
 func spoken(c findings, x logtext.Exception) *contract.Failure {
-	f := contract.Failf(contract.CodeTrainingFailed, "%s%s.", trimStop(clip(x.Short())), place(x))
+	f := contract.Failf(contract.CodeTrainingFailed, "%s", withStop(trimStop(clip(x.Short()))+place(x)))
 	return advise(c, f, x).WithEvidence(quoteOf(x)...).WithEvidence(gpuNotes(c.Evidence)...)
 }
 

@@ -9,10 +9,10 @@ import (
 // "…/Loss.cu:250: nll_loss…: block: [0,0,0], thread: [3,0,0] Assertion `t >= 0 && t < n_classes` failed."
 var (
 	kernelAssert = pattern.Of("Assertion [`']?(.+?)['`]? failed")
-	kernelPlace  = pattern.Of(`\.cuh?:\d+:|block: \[`)
+	kernelPlace  = pattern.Of(`\.cuh?:\d+\b|block: \[`)
 	assertError  = pattern.Of(`device-side assert triggered`)
 	classIndex   = pattern.Of(`n_classes|cur_target|target_val`)
-	anyIndex     = pattern.Of(`srcSelectDimSize|index out of bounds|idx_dim|-sizes\[|ind(ex)? (>=|<)`)
+	anyIndex     = pattern.Of(`srcSelectDimSize|index out of bounds|idx_dim|\[idx\] <|-sizes\[|ind(ex)? (>=|<)`)
 	zeroToOne    = pattern.Of(`input_val (>=|<=)|zero.*one`)
 )
 

@@ -139,6 +139,28 @@ func TestDiagnose(t *testing.T) {
 		"a survived OOM warning is not the cause": {
 			e:    Evidence{ExitCode: 1, LogTail: append(log("WARNING ⚠️ CUDA out of memory with batch=64. Reducing to batch=32 and retrying (1/3)."), log(keyError)...)},
 			code: contract.CodeTrainingFailed, says: "KeyError: 'labels' (data.py, line 31 in __getitem__)"},
+		"a hub that was away earlier is not why another host was": {
+			e: Evidence{ExitCode: 1, LogTail: log("'(MaxRetryError(\"HTTPSConnectionPool(host='huggingface.co', port=443): Max retries exceeded with url: /timm/resnet50/resolve/main/model.safetensors\"))' thrown\n" +
+				"Traceback (most recent call last):\n  File \"/w/train.py\", line 9, in report\n    requests.post(url)\n  File \"/opt/lib/python3.11/site-packages/requests/sessions.py\", line 1, in post\nrequests.exceptions.ConnectionError: HTTPSConnectionPool(host='metrics.example', port=443): Max retries exceeded with url: /push")},
+			code: contract.CodeTrainingFailed, says: "metrics.example", retries: true},
+		"an error that no rule knows and no exception carries is quoted": {
+			e: Evidence{ExitCode: 1, LogTail: log("loading\nmytool: error: the moon is full\nbye")}, code: contract.CodeTrainingFailed,
+			says: "ended with code 1. The last error that it printed: mytool: error: the moon is full."},
+		"a program that only says goodbye": {
+			e: Evidence{ExitCode: 1, LogTail: log("loading\n0 errors\nbye")}, code: contract.CodeTrainingFailed, says: "ended with code 1 without saying why"},
+		"an assertion that says nothing is not the reason": {
+			e:    Evidence{Signal: 6, LogTail: log("CUDA Error: no CUDA-capable device is detected\ndarknet: ./src/utils.c:325: error: Assertion `0' failed.")},
+			code: contract.CodeGPUError, says: "none that works"},
+		"a failed write beside a full disk": {
+			e: Evidence{ExitCode: 1, System: contract.SystemEvidence{Disk: contract.VolumeEvidence{Path: "/workspace", TotalBytes: 10 << 30}},
+				LogTail: log("RuntimeError: File runs/checkpoint_0.pt cannot be opened.")},
+			code: contract.CodeDiskFull, says: "The disk of /workspace is full.", retries: true},
+		"TensorFlow's notice that it does with less is not the cause": {
+			e:    Evidence{ExitCode: 1, LogTail: log("W bfc_allocator.cc:314] Allocator (GPU_0_bfc) ran out of memory trying to allocate 2.13GiB. The caller indicates that this is not a failure, but this may mean that there could be performance gains.")},
+			code: contract.CodeTrainingFailed, says: "ended with code 1 without saying why"},
+		"a sentence that ends of itself gets no full stop": {
+			e:    Evidence{ExitCode: 1, LogTail: log("AssertionError: classes differ!")},
+			code: contract.CodeTrainingFailed, says: "AssertionError: classes differ! The"},
 		"a Python exception in the user's own file": {
 			e: Evidence{ExitCode: 1, LogTail: log(keyError)}, code: contract.CodeTrainingFailed, says: "KeyError: 'labels' (data.py, line 31 in __getitem__)."},
 		"torch elastic's error file outranks the log": {

@@ -18,6 +18,9 @@ func bareEnding(c findings) (*contract.Failure, bool) {
 	return found(bare(c).WithEvidence(c.log.Last(10)...))
 }
 
+// complaint is a line that calls itself an error, in no form that is known better.
+var complaint = pattern.Of(`(?i)^\W*(?:\S+ ){0,6}?\W*(?:error|fatal|exception|critical)\b|\w(?:Error|Exception)\b: |Assertion .{1,200} failed|\bfailed: |Resource exhausted`)
+
 func bare(c findings) *contract.Failure {
 	switch {
 	case fromOutside(c.signal):
@@ -32,6 +35,10 @@ func bare(c findings) *contract.Failure {
 		return contract.Failf(contract.CodeConfigInvalid, "The training command can't be executed.").WithHint("Check its file mode and that it is built for this machine.")
 	case 2:
 		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code 2, which most often means wrong arguments.").WithHint("Check the trainer's command.")
+	}
+	if l, ok := c.log.Says(complaint, c.patience); ok {
+		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s. The last error that it printed: %s", c.ExitCode, afterEpoch(c.Evidence), withStop(trimStop(clip(l)))).
+			WithHint("The lines before it are in the log and in the evidence.")
 	}
 	return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s without saying why.", c.ExitCode, afterEpoch(c.Evidence)).
 		WithHint("Print the error before leaving.")
@@ -58,8 +65,11 @@ func crash(c findings, x *logtext.Exception) *contract.Failure {
 	}
 	if c.signal == "" || crashSignal(c.signal) {
 		hint := "A native library failed: check that the packages fit together, and set PYTHONFAULTHANDLER=1 to see where."
-		if unix.SignalNum(c.signal) == unix.SIGILL {
+		switch unix.SignalNum(c.signal) {
+		case unix.SIGILL:
 			hint = "A native library was built for a newer processor: use a build for this one, or run on another machine."
+		case unix.SIGBUS:
+			hint = "Memory that lies in a file could not be reached: /dev/shm or a disk that is full, or a file that was cut while it was in use."
 		}
 		f := failed(c.Settings, sprintf("The training crashed%s%s%s%s.", signal, crashPlace(c.log), afterEpoch(c.Evidence), said), hint)
 		if x != nil {

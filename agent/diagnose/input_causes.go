@@ -15,7 +15,7 @@ var (
 	// they lie.
 	downloads = pattern.Of(`from_pretrained|hf_hub_download|snapshot_download|cached_file|load_state_dict_from_url|download_url_to_file|torch/hub|model_zoo|attempt_download|safe_download|download_asset|keras/.{0,20}/?get_file|gdown|load_pretrained|_download_to_file|clip\.load|/resolve/\S+\.(?:json|safetensors|bin|pt|pth)|download\.pytorch\.org|releases/download|\.pth?\b.{0,40}download`)
 	// otherTraffic is what goes over the network beside them.
-	otherTraffic = pattern.Of(`load_dataset|datasets/(?:load|utils|builder)|datasets/.{0,20}\.py", line \d+, in (?:load|download)|evaluate/|evaluate\.load|load_metric|nltk|modelcard|model_card|push_to_hub|upload_f|create_commit|create_repo|wandb|mlflow|comet_ml|neptune|clearml|swanlab`)
+	otherTraffic = pattern.Of(`load_dataset|(?:huggingface\.co|url:) ?/(?:api/)?datasets/|datasets/(?:load|utils|builder)|datasets/.{0,20}\.py", line \d+, in (?:load|download)|evaluate/|evaluate\.load|load_metric|nltk|modelcard|model_card|push_to_hub|upload_f|create_commit|create_repo|wandb|mlflow|comet_ml|neptune|clearml|swanlab`)
 	// offline is how a network that is not there shows.
 	offline = pattern.Of(`URLError|gaierror|getaddrinfo|Name or service not known|name resolution|NameResolutionError|SSLError|CERTIFICATE_VERIFY_FAILED|MaxRetryError|NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionError|ConnectError|Network is unreachable|Connection (?:refused|timed out|aborted|reset)|RemoteDisconnected|HTTP Error (?:403|404|5\d\d)|ProxyError|timed out`)
 )
@@ -34,12 +34,30 @@ var inputCauses = []cause{
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`num_samples should be a positive integer value[^\n]{0,60}|num_samples=0|(?i:\b(?:train|val|training|validation)?_?(?:dataset|dataloader|data loader|split)\b[^\n]{0,40}\bis empty)|Total length of ` + "`DataLoader`" + ` across ranks is zero|empty range for randrange`),
 		message: "A split of the dataset is empty: {short}.", hint: checkDataset,
+	}, { // numpy's words for a list without members, said while a dataset or a sampler is built
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`need at least one array to (?:concatenate|stack)|(?:min|max)\(\) (?:arg is an|iterable argument is) empty sequence?`),
+		stack:   pattern.Of(`(?i)class .\w*dataset|in build_(?:data|train_loader|detection)|[/\\](?:data)?samplers?\b|datasets?\.py", line \d+, in (?:__init__|full_init|_?load)|build_dataset`),
+		message: "A split of the dataset is empty: {short}.", hint: "No image is left: check the annotation file, its paths and that its class names are those of the settings.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?i)\bno (?:valid |usable |training |labell?ed )?(?:images?|image files?|samples?|annotations?|labels?|training data)\b(?: files?)? (?:(?:was|were|are|is) )?(?:found|left|loaded)\b[^\n]{0,160}`), raised: true,
+		unless:  pattern.Of(`(?i)optimizer|checkpoint|metric|predict`),
+		message: "The trainer found nothing to train on: {short}.", hint: checkDataset,
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Dataset not found|'[^'\n]{1,200}\.ya?ml' does not exist|[Ff]ile [Nn]ot [Ff]ound: \S+\.ya?ml`),
+		stack:   pattern.Of(`in (?:check_(?:det_|cls_)?dataset|get_dataset|get_data)\b|check_(?:det_|cls_)?dataset\(`),
+		message: "The trainer did not find the dataset: {short}.", hint: "Check the dataset's description (its yaml) and the paths in it.",
+	}, { // an annotation file by its name, in a program's own sentence
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?i)(?:invalid|not found|not find|no such|missing|can(?:not|'t) (?:open|load|read))\b[^\n]{0,60}?[\w./\\:-]*(?:annotations?|instances_\w+|ImageSets)[\w./\\-]*\.(?:json|xml|txt|csv)\b|\S*(?:annotations?|instances_\w+|ImageSets)\S*\.(?:json|xml|txt|csv)\b['"\])]* (?:was |is |does |could |can)?(?:not|n't) (?:be )?(?:found|exist|read|valid)|not found any \w+ record`), raised: true,
+		message: "An annotation file of the dataset is missing or can't be used: {short}.", hint: "Check the dataset's annotation files and their names.",
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`Label class (\d+) exceeds (?:nc=|dataset class count )(\d+)[^\n]*`),
 		message: "The dataset has a label of class ${1}, but only ${2} classes.", hint: "Check the class list and the annotations' class ids.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`Found no valid file for the classes ([^\n]{0,200})|Couldn't find any class folder in ([^\n]{0,200})`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Found no valid file for the classes ([^\n]{0,200})`),
 		message: "The dataset has classes without images: ${0}", hint: "Give every class at least one image in every split.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Couldn't find any class folder in ([^\n]{0,200})`),
+		message: "The dataset has no folder for each class: ${0}.", hint: "Images for classification lie in one folder for each class, below each split's.",
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`cannot identify image file ([^\n]{0,200})`),
 		message: "An image of the dataset can't be read: ${1}.", hint: "Replace or remove the file.",
@@ -49,6 +67,13 @@ var inputCauses = []cause{
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`image file is truncated[^\n]{0,100}|broken data stream when reading image file|Truncated File Read`),
 		message: "An image of the dataset is damaged: ${0}.", hint: "Replace or remove the file.",
+	}, { // TensorFlow, libjpeg, libpng, torchvision.io, PIL
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`animated gifs can only be decoded[^\n]{0,60}|Unable to decode bytes as [A-Z]|Unknown image file format|(?:Not a|Invalid|Corrupt) (?:JPEG|PNG|GIF|BMP)\b[^\n]{0,80}|jpeg::Uncompress failed|[Ii]nvalid (?:JPEG|PNG) data or crop|Image is corrupted|(?:Unsupported|Cannot handle this) (?:image|color) (?:file|type)|Image decoding failed|DecompressionBombError|corrupted record at \d+|DataLossError`),
+		unless:  pattern.Of(`checkpoint_reader|restore|load_weights|ckpt`),
+		message: "A file of the dataset can't be decoded: {short}.", hint: "Find the file (an image of another kind behind the name's ending, a truncated one) and replace or remove it.",
+	}, { // torchvision, albumentations, detectron2
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`All bounding boxes should have positive height and width|Expected [xy]_(?:min|max) for bbox|[xy]_max is less than or equal to [xy]_min|does not exist in 'categories' of the dataset`),
+		message: "An annotation of the dataset is not valid: {short}.", hint: checkDataset,
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`JSONDecodeError|Expecting (?:value|property name|',' delimiter)[^\n]*line \d+ column|Annotation file format .* not supported|annotation file format`),
 		stack:   pattern.Of(`(?i)pycocotools|/coco\.py|COCO\(|annotation|instances_|label`),
@@ -74,11 +99,18 @@ var inputCauses = []cause{
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`No such file or directory: '?([^'\n]*\.(?:pt|pth|safetensors|bin|ckpt|tar))\b`),
 		message: "The weights ${1} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
+	}, { // in a program's own sentence
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)([^\s'"<>]+\.(?:pt|pth|pth\.tar|safetensors|ckpt|weights|h5|pdparams|caffemodel))\b['"]?,? (?:(?:was|is|could|can) )?(?:not (?:be )?(?:found|a valid file|exist|located)|does(?: not|n't) exist|cannot be found|is missing)|no (?:checkpoint|weights?|model) (?:file )?found at ['"]?(?P<at>[^\s'"]+)`), raised: true,
+		message: "The weights are not there: {short}.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
 	}, {
-		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)invalid load key|failed finding central directory|HeaderTooLarge|Error while deserializing header|not a valid checkpoint|InvalidHeaderDeserialization|MetadataIncompleteBuffer`),
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)(?:401|403|404) Client Error[^\n]{0,200}(?:huggingface\.co|/resolve/)|invalid hash value \(expected`),
+		unless:  pattern.Of(`huggingface\.co/(?:api/)?datasets/`),
+		message: "The pretrained weights could not be downloaded: {short}.", hint: bringWeights,
+	}, {
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)invalid load key|pickle data was truncated|unexpected EOF, expected \d+ more bytes|failed finding central directory|HeaderTooLarge|Error while deserializing header|not a valid checkpoint|InvalidHeaderDeserialization|MetadataIncompleteBuffer`),
 		message: "The weights file is damaged or no weights file at all.", hint: "Upload it again; a truncated download and a Git LFS pointer look like this.",
 	}, {
-		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)Download failure for ([^\n]{0,200})|Error downloading (?:object )?([^\n]{0,200}\.(?:pt|pth))`),
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)Download failure for ([^\n]{0,200})|URL fetch failure on \S*(?:weights|notop|\.h5|\.keras)[^\n]{0,120}|Error downloading (?:object )?([^\n]{0,200}\.(?:pt|pth))`),
 		message: "The pretrained weights could not be downloaded: ${0}.", hint: bringWeights,
 	}, {
 		code: contract.CodeStorageError, like: pattern.Of(`(?i)botocore\.exceptions\.(?:EndpointConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionClosedError)|Could not connect to the endpoint URL`),
@@ -116,6 +148,9 @@ var lineCauses = []cause{
 	{
 		code: contract.CodeConfigInvalid, like: pattern.Of(`(?:^|: )[Ee]rror: (unrecognized arguments: [^\n]{0,200}|the following arguments are required: [^\n]{0,200}|argument [^\n]{0,200}|No such option:? [^\n]{0,200}|Missing option [^\n]{0,200}|Missing argument [^\n]{0,200}|Invalid value for [^\n]{0,200}|Got unexpected extra argument[^\n]{0,200}|Parser key [^\n]{0,200})`),
 		message: "The training script refused its arguments: ${1}.", hint: "Check the trainer's command.",
+	}, {
+		code: contract.CodeConfigInvalid, like: pattern.Of(`python[\d.]*: can't open file '?([^':\n]+)'?`),
+		message: "The training command names a script that is not there: ${1}.", hint: "Check the trainer's command and what its Dockerfile copies into the image.",
 	}, {
 		code: contract.CodeTrainingFailed, like: processLimit, kind: contract.FailureSystem,
 		message: "The container's process limit is reached: ${0}.", hint: processHint,

@@ -22,12 +22,19 @@ var machineCauses = []cause{
 	}, {
 		code: contract.CodeCUDAOOM, like: pattern.Of(`torch\.OutOfMemoryError|cuda\.OutOfMemoryError|CUDA out of memory|CUDA error: out of memory|cuda(?: runtime)? error \(2\)|cudaErrorMemoryAllocation|(?:MPS backend|HIP|XPU) out of memory|(?:CUDA|HIP)_ERROR_OUT_OF_MEMORY|hipErrorOutOfMemory` +
 			// TensorFlow, JAX, Paddle, CuPy and MXNet
-			`|OOM when allocating tensor[^\n]*(?:GPU:\d|GPU_\d)|RESOURCE_EXHAUSTED: Out of memory|(?i:out of memory error on (?:gpu|device))|paddle::memory::allocation::BadAlloc|cupy\S*OutOfMemoryError|cudaMalloc\w*(?: retry)? failed: out of memory|Failed to allocate memory for requested buffer|CUBLAS_STATUS_ALLOC_FAILED[^\n]*out of memory`),
+			`|OOM when allocating tensor[^\n]*(?:GPU:\d|GPU_\d)|RESOURCE_EXHAUSTED: Out of memory|(?i:out of memory error on (?:gpu|device))|paddle::memory::allocation::BadAlloc|cupy\S*OutOfMemoryError|cudaMalloc\w*(?: retry)? failed: out of memory|Failed to allocate memory for requested buffer|CUBLAS_STATUS_ALLOC_FAILED[^\n]*out of memory|Dst tensor is not initialized`),
 		unless:  pattern.Of(`allocator cpu|device:CPU:|running low on memory`),
 		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller image_size{image_size} or model helps too.",
 	}, { // whatever the framework calls it: it is the GPU's where nothing says that it is the host's
 		code: contract.CodeCUDAOOM, like: pattern.Of(`(?:^|\.|\()(?:OutOfMemoryError|ResourceExhaustedError|CUDAOutOfMemoryError|OutOfMemory)\b`), needsGPU: true, raised: true,
 		unless:  pattern.Of(`(?i)\bcpu\b|host memory|running low on memory|MemoryError: Unable|object_store|\bRAM\b`),
+		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller image_size{image_size} or model helps too.",
+	}, { // the mapping is refused before /dev/shm is asked: too little memory, or too many maps
+		code: contract.CodeHostOOM, like: pattern.Of(`unable to mmap \d+ bytes from file <?/?torch_\d+[^\n]{0,40}Cannot allocate memory`),
+		message: "The container ran out of memory, or of memory maps (vm.max_map_count).", hint: "Use fewer workers{num_workers}, keep fewer tensors in the dataset object, or ask for more memory.",
+	}, { // TensorFlow's allocator, where the line does not name the device
+		code: contract.CodeCUDAOOM, like: pattern.Of(`(?:Resource exhausted|RESOURCE_EXHAUSTED): OOM when allocating tensor|ran out of memory trying to allocate`), needsGPU: true,
+		unless:  pattern.Of(`(?i)\bcpu\b|not a failure|host`),
 		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller image_size{image_size} or model helps too.",
 	}, {
 		code: contract.CodeShmTooSmall, like: pattern.Of(`unable to (?:write to|mmap \d+ bytes from|allocate shared memory\(shm\) for) file <?/?torch_\d|unable to (?:resize|allocate) shared memory|creating shared memory segment /dev/shm/nccl|/dev/shm/\S* ?(?:\(size \d+\))?.{0,40}No space left on device|No space left on device: '?/(?:dev/shm|psm_|torch_)|No space left on device.{0,40}/dev/shm`),
@@ -37,7 +44,7 @@ var machineCauses = []cause{
 		stack:   pattern.Of(`SemLock|multiprocessing/(?:synchronize|heap|shared_memory|sharedctypes)|_posixshmem|shm_open|storage\.py.{0,80}_share_|_new_shared|_new_using_f`),
 		message: "Shared memory (/dev/shm) is too small for the data loader's workers.", hint: shmHint,
 	}, {
-		code: contract.CodeShmTooSmall, like: pattern.Of(`Unexpected bus error encountered in worker|worker.{0,40}is killed by signal: Bus error`), inferred: true,
+		code: contract.CodeShmTooSmall, like: pattern.Of(`(?i:unexpected bus error encountered in)|worker.{0,40}is killed by signal: Bus error`), inferred: true,
 		message: "Shared memory (/dev/shm) is too small for the data loader's workers.", hint: shmHint,
 	}, {
 		code: contract.CodeTrainingFailed, like: pattern.Of(`(?i)Too many open files|received 0 items of ancdata`),
@@ -50,7 +57,7 @@ var machineCauses = []cause{
 		code: contract.CodeHostOOM, like: pattern.Of(`DefaultCPUAllocator: (?:can't allocate memory|not enough memory)|(?:^|\.)_?(?:Array)?MemoryError\b|Unable to allocate [\d.]+ [KMGTP]iB for an array|Cannot allocate memory|std::bad_alloc|Out of memory: Kill(?:ed)? process|oom[-_]kill event|Memory cgroup out of memory|\bOOMKilled\b|OOM when allocating tensor[^\n]*(?:allocator cpu|device:CPU)|out of memory[^\n]{0,40}OOM killer|running low on memory|NODE_OUT_OF_MEMORY|killed due to memory pressure`),
 		message: "The container ran out of memory.", hint: "Use fewer workers{num_workers}, do not cache the dataset in memory, or ask for more memory.",
 	}, {
-		code: contract.CodeGPUError, like: pattern.Of(`No CUDA GPUs are available|Found no NVIDIA driver|no CUDA-capable device is detected|Torch not compiled with CUDA enabled|torch\.cuda\.is_available\(\): False|Invalid CUDA '--device|No supported gpu backend found|No HIP GPUs are available|Attempting to deserialize object on a CUDA device but torch\.cuda\.is_available\(\) is False|failed call to cuInit: \w*(?:NO_DEVICE|UNKNOWN)`),
+		code: contract.CodeGPUError, like: pattern.Of(`No CUDA GPUs are available|Found no NVIDIA driver|no CUDA-capable device is detected|Torch not compiled with CUDA enabled|torch\.cuda\.is_available\(\): False|Invalid CUDA '--device|No supported gpu backend found|No HIP GPUs are available|Attempting to deserialize object on a CUDA device but torch\.cuda\.is_available\(\) is False|failed call to cuInit: \w*(?:NO_DEVICE|UNKNOWN)|Unable to initialize backend '(?:cuda|gpu|rocm)'|Unknown backend:? '?(?:cuda|gpu)|no supported devices found for platform CUDA|PaddlePaddle[^\n]{0,80}not compiled with CUDA`),
 		message: "The training asked for a GPU, but the container has none that works.", needsGPU: true,
 		hint: "Give the job a GPU, check the node's driver, or set DEVICE=cpu.", kind: contract.FailureSystem,
 	}, {
@@ -59,18 +66,18 @@ var machineCauses = []cause{
 		message: "The training asked for a GPU, but the container has none that works: {short}.",
 		hint:    "Give the job a GPU, check the node's driver, or set DEVICE=cpu.", kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeGPUError, like: pattern.Of(`(?i)NVIDIA driver on your system is too old|driver version is insufficient for CUDA runtime|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH|forward compatibility was attempted on non supported HW|Driver/library version mismatch|Error 80[34]: [^\n]+|unsupported display driver / cuda driver combination`),
+		code: contract.CodeGPUError, like: pattern.Of(`(?i)NVIDIA driver on your system is too old|driver version is insufficient for CUDA runtime|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH|provided PTX was compiled with an unsupported toolchain|CUDA_ERROR_UNSUPPORTED_PTX_VERSION|forward compatibility was attempted on non supported HW|Driver/library version mismatch|Error 80[34]: [^\n]+|unsupported display driver / cuda driver combination`),
 		message: "The node's NVIDIA driver does not fit the image's CUDA: ${0}.", hint: "Update the driver or use an image with an older CUDA.",
 		kind: contract.FailureSystem,
 	}, {
 		code: contract.CodeGPUError, like: pattern.Of(`(?i)CUDA-capable device\(s\) is/are busy or unavailable|CUDA error: (?:unknown error|system not yet initialized|initialization error|hardware stack error)|CUDA unknown error|cudaErrorSystemNotReady|CUDA driver initialization failed|Error 802: [^\n]+|Unexpected error from cudaGetDeviceCount\(\)[^\n]*?Error \d+: [^\n]+|CUDA_ERROR_(?:NOT_INITIALIZED|SYSTEM_NOT_READY)`),
 		message: "The GPU could not be used: ${0}.", hint: "Run again on another machine.",
 	}, {
-		code: contract.CodeTrainingFailed, like: pattern.Of(`(no kernel image is available for execution on the device|not compatible with the current PyTorch installation|hipErrorNoBinaryForGpu|HIP error: invalid device function|Unable to find code object for all current devices)`),
+		code: contract.CodeTrainingFailed, like: pattern.Of(`(no kernel image is available for execution on the device|device kernel image is invalid|not compatible with the current PyTorch installation|hipErrorNoBinaryForGpu|HIP error: invalid device function|Unable to find code object for all current devices)`),
 		message: "The image's PyTorch has no code for this GPU: ${1}.", hint: "Use an image built for this GPU's architecture.", kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeTrainingFailed, like: pattern.Of(`(?i)(?:CUDA error: )?an illegal memory access was encountered|misaligned address|CUDA error: unspecified launch failure|illegal instruction was encountered`),
-		message: "A GPU kernel made an illegal memory access.",
-		hint:    "It is most often a bug in a CUDA kernel or an index out of range; run with CUDA_LAUNCH_BLOCKING=1 to see where. On several jobs of one machine, suspect the GPU.",
+		code: contract.CodeTrainingFailed, like: pattern.Of(`(?i)(?:CUDA error: )?an illegal memory access was encountered|misaligned address|(?:CUDA error|error[ =(]+\d+\)? ?): unspecified launch failure|illegal instruction was encountered`),
+		message: "A GPU kernel failed: ${0}.",
+		hint:    "It is most often an illegal memory access, by a bug in a CUDA kernel or an index out of range; run with CUDA_LAUNCH_BLOCKING=1 to see where. On several jobs of one machine, suspect the GPU.",
 	},
 }

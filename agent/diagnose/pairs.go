@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"github.com/vision-platform/trainer-agent/agent/diagnose/logtext"
 	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -9,9 +10,14 @@ import (
 // and a line that explains it.
 type pair struct {
 	exception *pattern.Pattern
+	stack     *pattern.Pattern // must be in the exception's traceback too, when given
+	unless    *pattern.Pattern // must not be in the exception or its traceback, when given
 	line      *pattern.Pattern
 	cause     cause // its expression is line
 }
+
+// otherHost: the exception itself says with whom or for what it spoke.
+var otherHost = pattern.Of(`host='|` + otherTraffic.String())
 
 var pairs = []pair{
 	{
@@ -20,6 +26,20 @@ var pairs = []pair{
 		cause: cause{
 			code: contract.CodeDatasetInvalid, message: "The trainer could use no image of the dataset (${1}: ${2}).",
 			hint: "Check the class list and the annotations.",
+		},
+	}, { // the traceback shows the network library only; the lines name what was asked for
+		exception: offline, stack: network, unless: otherHost,
+		line: pattern.Of(`(?:host='(?:[\w-]+\.)*(?:huggingface\.co|hf\.co)'.{0,80}url: /|https://(?:[\w-]+\.)*(?:huggingface\.co|hf\.co)/)[\w.-]+(?:/[\w.-]+)?/(?:resolve/|[0-9a-f]{20,})|download\.pytorch\.org/models/|releases/download/\S+\.(?:pth?|h5|safetensors)`),
+		cause: cause{
+			code: contract.CodeWeightsUnavailable, unless: otherTraffic,
+			message: "The pretrained weights could not be downloaded: {short}.", kind: contract.FailureSystem,
+			hint: "The training has no way to the internet. " + bringWeights,
+		},
+	}, {
+		exception: pattern.Of(`Dataset not found`),
+		line:      pattern.Of(`[Dd]ataset not found[^\n]{0,9}(?:nonexistent|missing) paths?:? ?([^\n]{1,200})`),
+		cause: cause{
+			code: contract.CodeDatasetInvalid, message: "The trainer found no images at ${1}.", hint: checkDataset,
 		},
 	}, {
 		exception: pattern.Of(`Invalid CUDA 'device=`),
@@ -37,11 +57,18 @@ var pairs = []pair{
 	},
 }
 
+func (p pair) tells(x logtext.Exception) bool {
+	all := x.Text() + "\n" + x.Stack()
+	return p.exception.Match(x.Text()) &&
+		(p.stack == nil || p.stack.Match(all)) &&
+		(p.unless == nil || !p.unless.Match(all))
+}
+
 // knownPair reads the whole tail, warnings included: they explain the exception.
 func knownPair(c findings) *contract.Failure {
 	for _, p := range pairs {
 		for _, x := range c.exceptions {
-			if !p.exception.Match(x.Text()) {
+			if !p.tells(x) {
 				continue
 			}
 			row := p.cause

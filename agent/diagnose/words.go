@@ -102,6 +102,14 @@ func forAWhile(d time.Duration) string {
 // trimStop takes a full stop off, where the sentence goes on.
 func trimStop(s string) string { return strings.TrimSuffix(strings.TrimSpace(s), ".") }
 
+// withStop puts a full stop behind a sentence that has no end of its own.
+func withStop(s string) string {
+	if strings.HasSuffix(s, "!") || strings.HasSuffix(s, "?") || strings.HasSuffix(s, "…") {
+		return s
+	}
+	return s + "."
+}
+
 // clip shortens to at most maxLine bytes without cutting a character in two.
 func clip(s string) string {
 	if len(s) <= maxLine {

@@ -60,16 +60,26 @@ func (x Exception) Short() string {
 
 var announces = pattern.Of(`[:,({\[]$|root error\(s\) found\.$`)
 
+// A sentence that a terminal's width broke goes on in small letters.
+const narrow = 56
+
+var goesOnWith = pattern.Of(`^[a-z0-9(*=]`)
+
+func folded(l, next string) bool {
+	return len(l) >= narrow && !strings.HasSuffix(l, ".") && goesOnWith.Match(next)
+}
+
 func sentence(lines []string) string {
 	var said []string
 	block := len(lines) > 0 && blank(lines[0]) // a text of its own lines
-	for _, l := range lines {
+	for i, l := range lines {
 		l = strings.TrimSpace(l)
 		if l == "" || strings.Trim(l, "-=*~^") == "" {
 			continue
 		}
 		said = append(said, l)
-		if !announces.Match(l) && !block || len(said) == 3 {
+		more := announces.Match(l) || block || i+1 < len(lines) && folded(l, lines[i+1])
+		if !more || len(said) == 3 {
 			break
 		}
 	}

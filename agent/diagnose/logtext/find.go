@@ -3,6 +3,7 @@ package logtext
 import (
 	"cmp"
 	"slices"
+	"strconv"
 
 	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
 )
@@ -50,7 +51,23 @@ func processes(lines []Line) []*process {
 
 // bareException is an exception's own line without its traceback: the log's tail
 // begins after the header, or the traceback was cut to pieces.
-var bareException = pattern.Of(`^[A-Za-z_][\w.]*(?:Error|Exception)(?::\s.*|:)?$`)
+var bareException = pattern.Of(`^(?:[A-Za-z_][\w.]*)?(?:Error|Exception)(?::\s.*|:)?$`)
+
+// framesAbove reads the frames right above a line, of a traceback without its
+// header, and where they begin.
+func framesAbove(lines []string, at int) (frames []Frame, start int) {
+	start = at
+	for i := at - 1; i >= 0; i-- {
+		if m := frameLine.Groups(lines[i]); m != nil {
+			n, _ := strconv.Atoi(m[2])
+			frames, start = append(frames, Frame{m[1], n, m[3]}), i
+		} else if start-i > 2 || blank(lines[i]) {
+			break // more than a source line and its marks
+		}
+	}
+	slices.Reverse(frames)
+	return frames, start
+}
 
 func bareExceptions(lines []string) []Exception {
 	var out []Exception
@@ -65,7 +82,9 @@ func bareExceptions(lines []string) []Exception {
 		}
 		x := Exception{Kind: m[1], Message: m[2]}
 		p.message(&x)
-		x.Block, x.head, x.end = lines[i:p.at], i, p.at-1
+		var start int
+		x.Frames, start = framesAbove(lines, i)
+		x.Block, x.head, x.end = lines[start:p.at], i, p.at-1
 		out = append(out, x)
 	}
 	return out

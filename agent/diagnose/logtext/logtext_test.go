@@ -119,6 +119,28 @@ ValueError: bad shape`,
 	}
 }
 
+// A traceback that lost its indentation or its header on the way still says where.
+func TestTracebacksThatLostPartsAreRead(t *testing.T) {
+	cases := map[string]string{
+		"no indentation": "Traceback (most recent call last):\nFile \"/app/train.py\", line 12, in main\nloss = step(batch)\nValueError: bad shape",
+		"no function":    "Traceback (most recent call last):\n  File \"/app/train.py\", line 12, in main\n    loss\nFile \"/opt/site-packages/x.py\", line 3, in \nrun(args)\nValueError: bad shape",
+		"no header":      "  File \"/app/train.py\", line 12, in main\n    loss = step(batch)\n           ^^^^^^^^^^^\nValueError: bad shape",
+	}
+	for name, log := range cases {
+		got := Read(lines(log)).Exceptions
+		if len(got) != 1 || got[0].Text() != "ValueError: bad shape" {
+			t.Errorf("%s: read %+v", name, got)
+			continue
+		}
+		if f, ok := got[0].Where(); !ok || f != (Frame{"/app/train.py", 12, "main"}) {
+			t.Errorf("%s: at %+v", name, f)
+		}
+	}
+	if got := Read(lines("Exception: Dataset not found.")).Exceptions; len(got) != 1 || got[0].Text() != "Exception: Dataset not found." {
+		t.Errorf("a bare Exception is read as %+v", got)
+	}
+}
+
 func TestTheFirstSentenceOfAMessage(t *testing.T) {
 	cases := map[string]string{
 		"one line\nand advice":                                         "E: one line",

@@ -16,7 +16,7 @@ const (
 )
 
 var (
-	frameLine = pattern.Of(`^[>\s]*File "([^"]+)", line (\d+)(?:, in (.+))?$`)
+	frameLine = pattern.Of(`^[>\s]*File "([^"]+)", line (\d+)(?:, in ?(.*))?$`)
 	// An exception's last line starts at the margin: a dotted name, then nothing or a colon.
 	exceptionLine = pattern.Of(`^([A-Za-z_][\w.]*[\w])(?::\s?(.*))?$`)
 	// Two ranks that print at once cut each other's lines: "return iter(x)OSError".
@@ -92,7 +92,7 @@ func (p *parser) block() (Exception, bool) {
 		if strings.Contains(l, header) {
 			return x, false // cut off by the next one
 		}
-		if l == "" || l[0] == ' ' || l[0] == '\t' {
+		if l == "" || l[0] == ' ' || l[0] == '\t' || p.sourceAtMargin() {
 			continue
 		}
 		m := exceptionLine.Groups(l)
@@ -107,6 +107,16 @@ func (p *parser) block() (Exception, bool) {
 		return x, true
 	}
 	return x, false
+}
+
+// sourceAtMargin: the indentation was lost on the way, and the line is the source
+// of the frame above it.
+func (p *parser) sourceAtMargin() bool {
+	if p.at == 0 {
+		return false
+	}
+	above := p.lines[p.at-1]
+	return strings.HasPrefix(above, "File ") && frameLine.Match(above) && !bareException.Match(p.lines[p.at])
 }
 
 // message reads the further lines of an exception's message. A traceback inside
