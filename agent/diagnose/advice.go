@@ -43,7 +43,7 @@ var advices = []advice{
 		hint: "The disk or the network file system below failed, not the script (a full file server can look like this too): run it again, and on one machine each time, suspect that machine."},
 	{like: pattern.Of(`(?i)address already in use|EADDRINUSE|errno: 98\b|\[Errno 98\]`), kind: contract.FailureTransient,
 		hint: "Another process holds the port: set MASTER_PORT to a free one, or let the launcher choose it (torchrun --standalone)."},
-	{like: pattern.Of(`(?:requests|urllib3|httpx|aiohttp|http)\S*\.(?:\w*(?:Timeout|ConnectionError|ProtocolError|RemoteDisconnected|ConnectError|ReadError|ChunkedEncodingError|ServerDisconnectedError|ClientError))|Connection (?:aborted|reset|timed out)|ConnectionResetError|IncompleteRead|RemoteDisconnected|URLError|TimeoutError`), stack: network, kind: contract.FailureTransient,
+	{like: pattern.Of(`(?:requests|urllib3|httpx|aiohttp|http)\S*\.(?:\w*(?:Timeout|ConnectionError|ProtocolError|RemoteDisconnected|ConnectError|ReadError|ChunkedEncodingError|ServerDisconnectedError|ClientError))|MaxRetryError|NewConnectionError|Connection (?:aborted|reset|timed out)|ConnectionResetError|IncompleteRead|RemoteDisconnected|URLError|TimeoutError`), stack: network, kind: contract.FailureTransient,
 		hint: "A connection over the network broke, which is no fault of the script: run it again; trackers can work offline (WANDB_MODE=offline)."},
 	{like: pattern.Of(`\[Errno 30\]|Read-only file system`), hint: "Write below OUTPUT_DIR, and temporary files below TMPDIR: everything else may be read-only."},
 	{like: pattern.Of(`getpwuid|uid not found|no such user|KeyError: 'USER'|cannot find name for user`),

@@ -146,8 +146,16 @@ func TestDiagnose(t *testing.T) {
 		"an error that no rule knows and no exception carries is quoted": {
 			e: Evidence{ExitCode: 1, LogTail: log("loading\nmytool: error: the moon is full\nbye")}, code: contract.CodeTrainingFailed,
 			says: "ended with code 1. The last error that it printed: mytool: error: the moon is full."},
+		"what TensorFlow's threads report at the level of information": {
+			e:    Evidence{ExitCode: 1, LogTail: log("INFO:tensorflow:Error reported to Coordinator: <class 'errors_impl.DataLossError'>, corrupted record at 0\nINFO:tensorflow:Stopping Training.")},
+			code: contract.CodeDatasetInvalid, says: "corrupted record at 0"},
+		"a tracker's host that does not answer": {
+			e:    Evidence{ExitCode: 1, LogTail: log("urllib3.exceptions.MaxRetryError: HTTPSConnectionPool(host='x.example', port=443): Max retries exceeded with url: /api/2.0/mlflow/runs/get (Caused by NewConnectionError('[Errno 111] Connection refused'))")},
+			code: contract.CodeTrainingFailed, says: "no fault of the script", retries: true},
+		"a program that says nothing": {
+			e: Evidence{ExitCode: 1}, code: contract.CodeTrainingFailed, says: "ended with code 1 without saying why."},
 		"a program that only says goodbye": {
-			e: Evidence{ExitCode: 1, LogTail: log("loading\n0 errors\nbye")}, code: contract.CodeTrainingFailed, says: "ended with code 1 without saying why"},
+			e: Evidence{ExitCode: 1, LogTail: log("loading\n0 errors\nbye")}, code: contract.CodeTrainingFailed, says: "ended with code 1 and its last lines are no error that is known here. The last one: bye."},
 		"an assertion that says nothing is not the reason": {
 			e:    Evidence{Signal: 6, LogTail: log("CUDA Error: no CUDA-capable device is detected\ndarknet: ./src/utils.c:325: error: Assertion `0' failed.")},
 			code: contract.CodeGPUError, says: "none that works"},
@@ -157,7 +165,7 @@ func TestDiagnose(t *testing.T) {
 			code: contract.CodeDiskFull, says: "The disk of /workspace is full.", retries: true},
 		"TensorFlow's notice that it does with less is not the cause": {
 			e:    Evidence{ExitCode: 1, LogTail: log("W bfc_allocator.cc:314] Allocator (GPU_0_bfc) ran out of memory trying to allocate 2.13GiB. The caller indicates that this is not a failure, but this may mean that there could be performance gains.")},
-			code: contract.CodeTrainingFailed, says: "ended with code 1 without saying why"},
+			code: contract.CodeTrainingFailed, says: "no error that is known here. The last one: W bfc_allocator.cc:314]"},
 		"a sentence that ends of itself gets no full stop": {
 			e:    Evidence{ExitCode: 1, LogTail: log("AssertionError: classes differ!")},
 			code: contract.CodeTrainingFailed, says: "AssertionError: classes differ! The"},

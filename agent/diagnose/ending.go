@@ -19,7 +19,7 @@ func bareEnding(c findings) (*contract.Failure, bool) {
 }
 
 // complaint is a line that calls itself an error, in no form that is known better.
-var complaint = pattern.Of(`(?i)^\W*(?:\S+ ){0,6}?\W*(?:error|fatal|exception|critical)\b|\w(?:Error|Exception)\b: |Assertion .{1,200} failed|\bfailed: |Resource exhausted`)
+var complaint = pattern.Of(`(?i)^\W*(?:\S+ ){0,6}?\W*(?:error|fatal|exception|critical)\b|\w(?:Error|Exception)\b: |Assertion .{1,200} failed|\bfailed: |OP_REQUIRES failed|Error reported to Coordinator|Resource exhausted`)
 
 func bare(c findings) *contract.Failure {
 	switch {
@@ -40,7 +40,11 @@ func bare(c findings) *contract.Failure {
 		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s. The last error that it printed: %s", c.ExitCode, afterEpoch(c.Evidence), withStop(trimStop(clip(l)))).
 			WithHint("The lines before it are in the log and in the evidence.")
 	}
-	return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s without saying why.", c.ExitCode, afterEpoch(c.Evidence)).
+	how := "without saying why"
+	if last := strings.TrimSpace(strings.Join(c.log.Last(1), "")); last != "" { // it may say why in words that are not known here
+		how = "and its last lines are no error that is known here. The last one: " + trimStop(clip(last))
+	}
+	return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s %s.", c.ExitCode, afterEpoch(c.Evidence), how).
 		WithHint("Print the error before leaving.")
 }
 

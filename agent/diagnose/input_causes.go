@@ -71,6 +71,9 @@ var inputCauses = []cause{
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`animated gifs can only be decoded[^\n]{0,60}|Unable to decode bytes as [A-Z]|Unknown image file format|(?:Not a|Invalid|Corrupt) (?:JPEG|PNG|GIF|BMP)\b[^\n]{0,80}|jpeg::Uncompress failed|[Ii]nvalid (?:JPEG|PNG) data or crop|Image is corrupted|(?:Unsupported|Cannot handle this) (?:image|color) (?:file|type)|Image decoding failed|DecompressionBombError|corrupted record at \d+|DataLossError`),
 		unless:  pattern.Of(`checkpoint_reader|restore|load_weights|ckpt`),
 		message: "A file of the dataset can't be decoded: {short}.", hint: "Find the file (an image of another kind behind the name's ending, a truncated one) and replace or remove it.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Feature: ([^\n]{1,100}) \(data type: \w+\) is required but could not be found|Key: ([^\n]{1,100})\.  (?:Can't parse serialized Example|Data types don't match)`),
+		message: "The dataset's records lack a field that the trainer reads, or have it in another type: ${0}.", hint: "Write the TFRecords with the fields that the trainer's parser names.",
 	}, { // torchvision, albumentations, detectron2
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`All bounding boxes should have positive height and width|Expected [xy]_(?:min|max) for bbox|[xy]_max is less than or equal to [xy]_min|does not exist in 'categories' of the dataset`),
 		message: "An annotation of the dataset is not valid: {short}.", hint: checkDataset,

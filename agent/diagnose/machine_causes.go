@@ -70,10 +70,10 @@ var machineCauses = []cause{
 		message: "The node's NVIDIA driver does not fit the image's CUDA: ${0}.", hint: "Update the driver or use an image with an older CUDA.",
 		kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeGPUError, like: pattern.Of(`(?i)CUDA-capable device\(s\) is/are busy or unavailable|CUDA error: (?:unknown error|system not yet initialized|initialization error|hardware stack error)|CUDA unknown error|cudaErrorSystemNotReady|CUDA driver initialization failed|Error 802: [^\n]+|Unexpected error from cudaGetDeviceCount\(\)[^\n]*?Error \d+: [^\n]+|CUDA_ERROR_(?:NOT_INITIALIZED|SYSTEM_NOT_READY)`),
+		code: contract.CodeGPUError, like: pattern.Of(`(?i)CUDA-capable device\(s\) is/are busy or unavailable|(?:CUDA error|cuda runtime error \(\d+\) ?): (?:unknown error|system not yet initialized|initialization error|hardware stack error)|CUDA unknown error|cudaErrorSystemNotReady|CUDA driver initialization failed|Error 802: [^\n]+|Unexpected error from cudaGetDeviceCount\(\)[^\n]*?Error \d+: [^\n]+|CUDA_ERROR_(?:NOT_INITIALIZED|SYSTEM_NOT_READY)`),
 		message: "The GPU could not be used: ${0}.", hint: "Run again on another machine.",
 	}, {
-		code: contract.CodeTrainingFailed, like: pattern.Of(`(no kernel image is available for execution on the device|device kernel image is invalid|not compatible with the current PyTorch installation|hipErrorNoBinaryForGpu|HIP error: invalid device function|Unable to find code object for all current devices)`),
+		code: contract.CodeTrainingFailed, like: pattern.Of(`(no kernel image is available for execution on the device|device kernel image is invalid|not compatible with the current PyTorch installation|hipErrorNoBinaryForGpu|(?:HIP error|CUDA error|cuda runtime error \(\d+\) ?): invalid device function|Unable to find code object for all current devices)`),
 		message: "The image's PyTorch has no code for this GPU: ${1}.", hint: "Use an image built for this GPU's architecture.", kind: contract.FailureSystem,
 	}, {
 		code: contract.CodeTrainingFailed, like: pattern.Of(`(?i)(?:CUDA error: )?an illegal memory access was encountered|misaligned address|(?:CUDA error|error[ =(]+\d+\)? ?): unspecified launch failure|illegal instruction was encountered`),

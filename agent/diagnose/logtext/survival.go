@@ -82,6 +82,9 @@ var advice = pattern.Of(`(?i)might be|may be caused|could be (due|caused)|please
 // A line at this level tells of something that was survived.
 var levelled = pattern.Of(`(?i)^\W*(\S+\s+){0,3}(warn(ing)?|info|debug|userwarning|futurewarning)\b|warning ⚠|^\W*[IW]\d{4} |^\[rank\d+\]:\[W|^\[W\d* `)
 
+// reported is how a runtime passes an error on, at whatever level.
+var reported = pattern.Of(`Error reported to Coordinator|OP_REQUIRES failed`)
+
 // maxFact is how much of a line is searched for a fact, in bytes: every expression
 // of every table is tried on every line.
 const maxFact = 600
@@ -93,7 +96,7 @@ func (g Log) Says(fact *pattern.Pattern, p Patience) (string, bool) {
 		l := g.Lines[i].Text
 		l = l[:min(len(l), maxFact)]
 		at := fact.At(l)
-		if at < 0 || levelled.Match(l) || g.wentOn(i, p) {
+		if at < 0 || levelled.Match(l) && !reported.Match(l) || g.wentOn(i, p) {
 			continue
 		}
 		if a := advice.At(l); a >= 0 && a <= at {
