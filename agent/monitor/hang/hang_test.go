@@ -2,6 +2,7 @@ package hang
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,9 +42,10 @@ func TestAPauseOfTheWholeContainerIsNoHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 		defer cancel()
-		began, frozen := time.Now(), time.Duration(0)
-		time.AfterFunc(45*time.Second, func() { frozen = time.Hour }) // the clock goes on meanwhile
-		w := Watch{Timeout: time.Minute, Now: func() time.Time { return time.Now().Add(frozen) }, Activity: func() time.Time { return began },
+		began := time.Now()
+		var frozen atomic.Int64 // of the clock, which goes on while the container stands still
+		time.AfterFunc(45*time.Second, func() { frozen.Store(int64(time.Hour)) })
+		w := Watch{Timeout: time.Minute, Now: func() time.Time { return time.Now().Add(time.Duration(frozen.Load())) }, Activity: func() time.Time { return began },
 			CPU: func() time.Duration { return 0 }, GPUBusy: func() bool { return false }}
 		if quiet, hangs := w.Wait(ctx); hangs {
 			t.Errorf("called a hang after %v", quiet)
