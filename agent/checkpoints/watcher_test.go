@@ -64,7 +64,7 @@ func (r *rig) tick() {
 	r.t.Helper()
 	select {
 	case <-r.looked:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		r.t.Fatal("OUTPUT_DIR is not looked at any more")
 	}
 }
@@ -149,7 +149,7 @@ func (r *rig) hear(m contract.Message) {
 func (r *rig) awaitSaved(names ...string) map[string]contract.CheckpointSaved {
 	r.t.Helper()
 	got := map[string]contract.CheckpointSaved{}
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for len(names) > 0 {
 		select {
 		case e := <-r.saved:
