@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
-	"sync/atomic"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/resume"
 	"github.com/vision-platform/trainer-agent/agent/config"
@@ -17,8 +16,8 @@ import (
 
 // storeAccess opens the bucket.
 type storeAccess struct {
-	o       *Options
-	retries atomic.Int64
+	o      *Options
+	counts storage.Counts
 
 	store storage.Store
 }
@@ -45,7 +44,7 @@ func (s *storeAccess) config(bucket string) storage.Config {
 		AccessKeyID: cfg.AccessKeyID, SecretAccessKey: cfg.SecretAccessKey.Reveal(), SessionToken: cfg.SessionToken.Reveal(),
 		LocalDir: cfg.LocalBucketDir, CAFile: cfg.CAFile, Getenv: s.o.getenv, Addressing: Addressing(cfg.PathStyle),
 		UploadBytesPerSecond: int64(cfg.UploadBandwidth), DownloadBytesPerSecond: int64(cfg.DownloadBandwidth), Log: s.o.Log,
-		OnRetry: func() { s.retries.Add(1) },
+		Counts: &s.counts,
 	}
 }
 

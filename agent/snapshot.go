@@ -11,6 +11,14 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/telemetry"
 )
 
+// metrics is what the store did; dataset is how much of it was the dataset.
+func (s *storeAccess) metrics(dataset int64) telemetry.Store {
+	return telemetry.Store{
+		DatasetBytes: dataset, Retries: s.counts.Retries.Load(),
+		SentBytes: s.counts.Sent.Load(), ReceivedBytes: s.counts.Received.Load(),
+	}
+}
+
 // snapshot is what the metrics endpoint tells.
 func (b base) snapshot(queue *callbacks.Queue, up *checkpoints.Uploading, machine monitor.Machine, child *training.Training) func() telemetry.Snapshot {
 	cfg := b.cfg
@@ -20,7 +28,7 @@ func (b base) snapshot(queue *callbacks.Queue, up *checkpoints.Uploading, machin
 			Ready: v.Phase.Name == job.PhaseRunning, JobType: cfg.Job.Type, Framework: cfg.Framework,
 			Phases:   telemetry.Phases{Running: v.Phase.Name, Seconds: v.Phase.Seconds},
 			Training: telemetry.Training{Epoch: v.Epoch, Epochs: cfg.Epochs, PrimaryMetric: cfg.PrimaryMetric},
-			Store:    telemetry.Store{DatasetBytes: v.DatasetRead, Retries: b.store.retries.Load()},
+			Store:    b.store.metrics(v.DatasetRead),
 			System:   machine.Latest(),
 		}
 		if v.Newest.Epoch > 0 {

@@ -43,7 +43,7 @@ type Config struct {
 	MaxAttempts            int                 // tries of one request, default 6
 	MaxBackoff             time.Duration       // longest wait between two tries, default 20 s
 	StallTimeout           time.Duration       // a connection that moves no byte this long is broken, default 60 s
-	OnRetry                func()              // a request is tried again; called by many goroutines; default nothing
+	Counts                 *Counts             // what the store did, for a metrics endpoint; default counted for nobody
 	Now                    func() time.Time    // for the measured clock skew, default time.Now
 	Log                    *slog.Logger        // default discards
 }
@@ -73,8 +73,8 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.OnRetry == nil {
-		c.OnRetry = func() {}
+	if c.Counts == nil {
+		c.Counts = new(Counts)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/download"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -67,6 +68,8 @@ func (s *s3Store) explainOurs(doing, key string, err error) *contract.Failure {
 	switch {
 	case errors.Is(err, contract.ErrNoRanges):
 		return contract.Failf(contract.CodeStorageError, "%s %s: %w", doing, s.URI(key), contract.ErrNoRanges)
+	case errors.Is(err, contract.ErrObjectChanged) && doing == "reading":
+		return download.Changed(s.URI(key))
 	case errors.Is(err, contract.ErrObjectChanged):
 		return contract.Failf(contract.CodeStorageError, "%s %s: %w", doing, s.URI(key), contract.ErrObjectChanged).
 			WithHint("Do not overwrite it while jobs read it; run the job again.")

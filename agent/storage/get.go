@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -32,13 +30,13 @@ func (s *s3Store) Check(ctx context.Context) error {
 	return s.explain(ctx, "listing", "", err)
 }
 
-// Get opens a ranged, pinned and resuming reader.
+// Get opens one connection.
 func (s *s3Store) Get(ctx context.Context, key string, offset, length int64, etag string) (io.ReadCloser, contract.ObjectInfo, error) {
 	if length == 0 {
 		info, err := s.Stat(ctx, key)
 		return http.NoBody, info, err
 	}
-	body, info, err := s.open(ctx, key, offset, length, etag)
+	answer, info, err := s.open(ctx, key, offset, length, etag)
 	if err != nil {
 		return nil, contract.ObjectInfo{}, err
 	}
@@ -46,10 +44,27 @@ func (s *s3Store) Get(ctx context.Context, key string, offset, length int64, eta
 	if length > 0 {
 		left = min(left, length)
 	}
-	return &reader{
-		ctx: ctx, store: s, key: key, etag: info.ETag, size: info.Size,
-		body: body, next: offset, left: max(0, left),
-	}, info, nil
+	explain := func(err error) error { return s.explain(ctx, "reading", key, err) }
+	return &body{ReadCloser: answer, left: left, explain: explain}, info, nil
+}
+
+// body is an answer of left bytes. Its errors have sentences.
+type body struct {
+	io.ReadCloser
+	left    int64
+	explain func(error) error
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	switch {
+	case err == nil || b.left <= 0 && errors.Is(err, io.EOF):
+		return n, err
+	case errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF
+	}
+	return n, b.explain(err)
 }
 
 // open sends one ranged GET and checks that the answer is the range.
@@ -109,106 +124,4 @@ func totalSize(out *s3.GetObjectOutput, offset int64) (int64, error) {
 		return 0, fmt.Errorf("the server answered with the impossible range %q", rng)
 	}
 	return size, nil
-}
-
-const (
-	maxBreaks    = 6       // connections broken in a row before a read gives up
-	breakForgets = 1 << 20 // bytes that must arrive for a break to be forgotten
-)
-
-// reader delivers exactly left bytes from next. A body that breaks or ends early
-// is opened again at the byte reached, pinned to the ETag of the first answer.
-type reader struct {
-	ctx    context.Context
-	store  *s3Store
-	key    string
-	etag   string
-	size   int64
-	body   io.ReadCloser // nil while broken
-	cause  error         // why it is broken
-	next   int64
-	left   int64
-	breaks int
-	since  int64 // bytes since the last break
-}
-
-func (r *reader) Read(p []byte) (int, error) {
-	if r.left == 0 {
-		return 0, io.EOF
-	}
-	if len(p) == 0 {
-		return 0, nil
-	}
-	p = p[:min(int64(len(p)), r.left, burst)]
-	for {
-		if r.body == nil {
-			if err := r.reopen(); err != nil {
-				return 0, err
-			}
-		}
-		n, err := r.body.Read(p)
-		r.advance(n)
-		if err != nil && r.left > 0 {
-			r.drop(err)
-		}
-		if n > 0 {
-			return n, pace(r.ctx, r.store.down, n)
-		}
-	}
-}
-
-func (r *reader) advance(n int) {
-	r.next += int64(n)
-	r.left -= int64(n)
-	if r.since += int64(n); r.since >= breakForgets {
-		r.breaks = 0
-	}
-}
-
-// again decides whether the read goes on after err, and waits before it does.
-func (r *reader) again(err error) error {
-	if r.ctx.Err() != nil {
-		return context.Cause(r.ctx)
-	}
-	r.breaks++
-	r.since = 0
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	if r.breaks > maxBreaks {
-		return r.store.explain(r.ctx, "reading", r.key, err)
-	}
-	r.store.cfg.Log.Debug("a download broke off and goes on", "key", r.key, "byte", r.next, "error", err)
-	r.store.cfg.OnRetry()
-	return backoff.Wait(r.ctx, r.store.cfg.waits().Delay(r.breaks-1)/2)
-}
-
-func (r *reader) reopen() error {
-	if err := r.again(r.cause); err != nil {
-		return err
-	}
-	body, info, err := r.store.open(r.ctx, r.key, r.next, r.left, r.etag)
-	if err != nil {
-		return err
-	}
-	if info.Size != r.size {
-		_ = body.Close()
-		return r.store.explain(r.ctx, "reading", r.key, contract.ErrObjectChanged)
-	}
-	r.body = body
-	return nil
-}
-
-func (r *reader) drop(cause error) {
-	if r.body != nil {
-		_ = r.body.Close()
-		r.body, r.cause = nil, cause
-	}
-}
-
-// Close ends the read; what was not read is not fetched.
-func (r *reader) Close() error {
-	r.left = 0
-	r.drop(fs.ErrClosed)
-	return nil
 }

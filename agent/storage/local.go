@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/download"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -94,17 +95,16 @@ func (s *localStore) Get(_ context.Context, key string, offset, length int64, et
 	info := infoOf(key, fi)
 	if etag != "" && etag != info.ETag {
 		_ = f.Close()
-		return nil, contract.ObjectInfo{}, contract.Failf(contract.CodeStorageError, "%s: %w", s.URI(key), contract.ErrObjectChanged)
+		return nil, contract.ObjectInfo{}, download.Changed(s.URI(key))
 	}
 	if length < 0 || offset+length > info.Size {
 		length = max(0, info.Size-offset)
 	}
-	return section{io.NewSectionReader(f, offset, length), f}, info, nil
-}
-
-type section struct {
-	io.Reader
-	io.Closer
+	part := struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(f, offset, length), f}
+	return &body{ReadCloser: part, left: length, explain: func(err error) error { return s.explain(key, err) }}, info, nil
 }
 
 // Put writes beside and renames: the object is whole or absent.
@@ -118,7 +118,7 @@ func (s *localStore) Put(ctx context.Context, key string, body io.ReaderAt, size
 }
 
 func (s *localStore) put(ctx context.Context, temp, key string, body io.ReaderAt, size int64, commit func() error) (contract.ObjectInfo, error) {
-	if err := s.write(ctx, temp, io.NewSectionReader(body, 0, size), size); err != nil {
+	if err := s.write(ctx, temp, wire(ctx, body, 0, size), size); err != nil {
 		return contract.ObjectInfo{}, s.explain(key, err)
 	}
 	if commit != nil {

@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
-	"golang.org/x/time/rate"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -21,17 +20,30 @@ func Open(ctx context.Context, cfg Config) (Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	base, err := openBase(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return decorate(base, cfg), nil
+}
+
+// openBase makes the store whose reads are one connection each.
+func openBase(ctx context.Context, cfg Config) (Store, error) {
 	if cfg.Type == contract.StorageLocal {
 		return openLocal(cfg.LocalDir)
 	}
 	return openS3(ctx, cfg)
 }
 
+// decorate adds what every store has, the local one too. A read goes on beneath the
+// two others, so that they see its bytes once.
+func decorate(base Store, cfg Config) Store {
+	return pace(count(resume(base, cfg), cfg.Counts), cfg.UploadBytesPerSecond, cfg.DownloadBytesPerSecond)
+}
+
 type s3Store struct {
 	cfg    Config
 	api    *s3.Client
-	up     *rate.Limiter // nil without a cap
-	down   *rate.Limiter
 	region string
 }
 
@@ -60,10 +72,7 @@ func openS3(ctx context.Context, cfg Config) (*s3Store, error) {
 		ContinueHeaderThresholdBytes:              -1,
 		DisableLogOutputChecksumValidationSkipped: true,
 	})
-	return &s3Store{
-		cfg: cfg, api: api, region: region,
-		up: newLimiter(cfg.UploadBytesPerSecond), down: newLimiter(cfg.DownloadBytesPerSecond),
-	}, nil
+	return &s3Store{cfg: cfg, api: api, region: region}, nil
 }
 
 func endpoint(cfg Config) *string {

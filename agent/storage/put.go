@@ -62,7 +62,7 @@ func (s *s3Store) putWhole(ctx context.Context, key string, body io.ReaderAt, si
 	}
 	in := &s3.PutObjectInput{
 		Bucket: &s.cfg.Bucket, Key: &key, ContentLength: &size,
-		Body: s.paced(ctx, io.NewSectionReader(body, 0, size)),
+		Body: wire(ctx, body, 0, size),
 	}
 	if s.cfg.checksums() {
 		in.ChecksumSHA256 = sum.base64()
@@ -129,7 +129,7 @@ func (u *upload) send(ctx context.Context, number int32, offset, length int64) (
 	}
 	in := &s3.UploadPartInput{
 		Bucket: &s.cfg.Bucket, Key: &u.key, UploadId: &u.id, PartNumber: &number, ContentLength: &length,
-		Body: s.paced(ctx, io.NewSectionReader(u.body, offset, length)),
+		Body: wire(ctx, u.body, offset, length),
 	}
 	part := types.CompletedPart{PartNumber: &number}
 	if s.cfg.checksums() {
@@ -191,13 +191,6 @@ func multipartETag(parts []types.CompletedPart) string {
 		all.Write(sum)
 	}
 	return fmt.Sprintf("%x-%d", md5.Sum(all.Bytes()), len(parts))
-}
-
-func (s *s3Store) paced(ctx context.Context, body io.ReadSeeker) io.ReadSeeker {
-	if s.up == nil {
-		return body
-	}
-	return &pacedSeeker{ctx: ctx, ReadSeeker: body, limiter: s.up}
 }
 
 // digest is the SHA-256 of a request body.

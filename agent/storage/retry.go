@@ -31,7 +31,7 @@ func newRetryer(cfg Config) aws.Retryer {
 				Codes: map[int]struct{}{http.StatusRequestTimeout: {}, http.StatusTooManyRequests: {}},
 			}})
 		o.Backoff = retry.BackoffDelayerFunc(func(attempt int, err error) (time.Duration, error) {
-			cfg.OnRetry()
+			cfg.Counts.Retries.Add(1)
 			if d, ok := retryAfter(err, cfg.Now()); ok {
 				return d, nil
 			}

@@ -51,11 +51,27 @@ func openAt(t *testing.T, endpoint string, change func(*Config)) Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if s, ok := s.(*s3Store); ok {
+		if s, ok := baseOf(s).(*s3Store); ok {
 			s.api.Options().HTTPClient.(*http.Client).CloseIdleConnections()
 		}
 	})
 	return s
+}
+
+// baseOf is what is decorated.
+func baseOf(s Store) Store {
+	for {
+		switch d := s.(type) {
+		case paced:
+			s = d.Store
+		case counted:
+			s = d.Store
+		case resumed:
+			s = d.Store
+		default:
+			return s
+		}
+	}
 }
 
 func TestServerKeepsThePromises(t *testing.T) {

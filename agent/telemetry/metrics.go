@@ -30,6 +30,8 @@ var (
 	famPrimary   = family{"primary_metric", "Latest value of the primary metric.", []string{"metric"}}
 	famDownload  = family{"dataset_read_bytes_total", "Dataset bytes read from the store.", nil}
 	famStore     = family{"store_retries_total", "Requests to the object store that were tried again.", nil}
+	famSent      = family{"store_sent_bytes_total", "Bytes of objects sent to the store, those sent again included.", nil}
+	famReceived  = family{"store_received_bytes_total", "Bytes of objects received from the store.", nil}
 	famUpload    = family{"checkpoint_uploaded_bytes_total", "Checkpoint bytes written to the store.", nil}
 	famUploadBad = family{"checkpoint_upload_failures_total", "Uploads of a checkpoint that failed and are tried again.", nil}
 	famQueue     = family{"checkpoints_waiting", "Complete checkpoints that are not in the store.", nil}
@@ -102,6 +104,8 @@ func metrics(s Snapshot) *exposition {
 	e.training(s.Training)
 	e.add(famDownload, float64(s.Store.DatasetBytes))
 	e.add(famStore, float64(s.Store.Retries))
+	e.add(famSent, float64(s.Store.SentBytes))
+	e.add(famReceived, float64(s.Store.ReceivedBytes))
 	e.checkpoints(s.Checkpoints)
 	e.callbacks(s.Callbacks)
 	e.child(s.Child)

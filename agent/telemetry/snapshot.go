@@ -39,6 +39,8 @@ type Training struct {
 type Store struct {
 	DatasetBytes int64 // read
 	Retries      int64
+
+	SentBytes, ReceivedBytes int64
 }
 
 // Checkpoints are the figures of the uploads.
