@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/download"
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -51,11 +53,6 @@ func FetchObject(ctx context.Context, store ObjectStore, key, path string) error
 }
 
 func fetchFile(ctx context.Context, store ObjectStore, key, path string) error {
-	body, _, err := store.Get(ctx, key, 0, -1, "")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = body.Close() }()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return unwritableInput(err)
 	}
@@ -63,11 +60,12 @@ func fetchFile(ctx context.Context, store ObjectStore, key, path string) error {
 	if err != nil {
 		return unwritableInput(err)
 	}
-	if _, err := io.Copy(out, body); err != nil {
-		_ = out.Close()
+	_, err = download.Fetch(ctx, store, key, "", out)
+	if err := errors.Join(err, out.Close()); err != nil {
+		_ = os.Remove(path) // what is there is whole
 		return fmt.Errorf("fetching %s: %w", store.URI(key), err)
 	}
-	return out.Close()
+	return nil
 }
 
 func unwritableInput(err error) error {

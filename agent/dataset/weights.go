@@ -114,7 +114,7 @@ type weights struct {
 	url   *url.URL
 	meter *meter
 
-	body   io.ReadCloser // of the answer under way; nil between two
+	body   io.ReadCloser // of the file, over as many connections as it takes; nil between two reads
 	tries  int           // connections that failed
 	pinned bool          // to etag: another version is another entry
 	part   *os.File      // what has arrived
@@ -147,8 +147,8 @@ func (w *weights) base() string {
 // fetch asks for the file and finds or makes the cache's entry for the version
 // that answers.
 func (w *weights) fetch(ctx context.Context) (Weights, error) {
-	w.pinned, w.have, w.size, w.etag, w.validator = false, 0, -1, "", ""
-	if err := w.connect(ctx); err != nil {
+	w.pinned, w.size, w.etag, w.validator = false, -1, "", ""
+	if err := w.open(ctx); err != nil {
 		return Weights{}, err
 	}
 	defer w.hangUp()

@@ -18,7 +18,7 @@ func (w *weights) checkHead() error {
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(head[:n]), w.body), w.body}
 	if n == 0 && !errors.Is(err, io.EOF) {
-		return nil // it broke off, and comes again
+		return nil // receive gets the same error
 	}
 	return w.refuse(head[:n])
 }

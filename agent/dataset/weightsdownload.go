@@ -16,61 +16,17 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
 	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
+	"github.com/vision-platform/trainer-agent/agent/internal/download"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// connect asks for the file from the byte that was reached, and asks again where
-// that may help.
-func (w *weights) connect(ctx context.Context) error {
-	for {
-		err := w.request(ctx)
-		if err == nil || errors.Is(err, contract.ErrObjectChanged) {
-			return err
-		}
-		if err := w.again(ctx, err); err != nil {
-			return err
-		}
-	}
-}
+// errFromStart: what has arrived cannot be gone on with.
+var errFromStart = errors.New("the file is read from its start again")
 
-// again waits before another try, or says that there is none.
-func (w *weights) again(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if f, final := errors.AsType[*contract.Failure](err); final {
-		return f
-	}
-	w.tries++
-	if w.tries >= w.Attempts {
-		return contract.Failf(contract.CodeWeightsUnavailable, "downloading %s: %w", w.name(), w.masked(err)).
-			WithHint("Check that the address is reachable from the node.")
-	}
-	if w.validator == "" {
-		w.have, w.sum = 0, 0
-	}
-	w.Log.Debug("the download of the weights broke off and goes on", "byte", w.have, "error", w.masked(err))
-	return backoff.Wait(ctx, w.Backoff<<min(w.tries-1, 5))
-}
-
-func (w *weights) request(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.URL, nil)
-	if err != nil {
-		return err
-	}
-	if w.have > 0 {
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", w.have))
-		req.Header.Set("If-Range", w.validator)
-	}
-	resp, err := w.Client.Do(req)
-	if err != nil {
-		return err
-	}
-	if err := w.accept(resp); err != nil {
-		return errors.Join(err, resp.Body.Close())
-	}
-	w.body = resp.Body
-	return nil
+// open begins to read the file.
+func (w *weights) open(ctx context.Context) (err error) {
+	w.body, _, err = download.Open(ctx, w, "", 0, -1, "", download.Options{Name: w.name(), Again: w.again})
+	return err
 }
 
 func (w *weights) hangUp() {
@@ -80,14 +36,55 @@ func (w *weights) hangUp() {
 	}
 }
 
-// accept looks at the answer's head. An answer with the whole file starts over.
-func (w *weights) accept(resp *http.Response) error {
+// again waits before another connection, or says that there is none.
+func (w *weights) again(ctx context.Context, b download.Break) error {
+	if errors.Is(b.Err, errFromStart) {
+		return b.Err // the break before it was counted
+	}
+	w.tries++
+	if w.tries >= w.Attempts {
+		return contract.Failf(contract.CodeWeightsUnavailable, "downloading %s: %w", w.name(), w.masked(b.Err)).
+			WithHint("Check that the address is reachable from the node.")
+	}
+	w.Log.Debug("the download of the weights broke off and goes on", "byte", b.At, "error", w.masked(b.Err))
+	if err := backoff.Wait(ctx, w.Backoff<<min(w.tries-1, 5)); err != nil {
+		return err
+	}
+	if w.validator == "" && b.At > 0 {
+		return errFromStart
+	}
+	return nil
+}
+
+// Get makes one connection, to the version that is read if there is one already. It
+// is a download.Source.
+func (w *weights) Get(ctx context.Context, _ string, offset, _ int64, _ string) (io.ReadCloser, contract.ObjectInfo, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.URL, nil)
+	if err != nil {
+		return nil, contract.ObjectInfo{}, err
+	}
+	if offset > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
+		req.Header.Set("If-Range", w.validator)
+	}
+	resp, err := w.Client.Do(req)
+	if err != nil {
+		return nil, contract.ObjectInfo{}, err
+	}
+	if err := w.accept(resp, offset); err != nil {
+		_ = resp.Body.Close()
+		return nil, contract.ObjectInfo{}, err
+	}
+	return resp.Body, contract.ObjectInfo{Size: w.size, ETag: w.etag}, nil
+}
+
+// accept looks at the head of the answer to a read from offset.
+func (w *weights) accept(resp *http.Response, offset int64) error {
 	switch resp.StatusCode {
 	case http.StatusPartialContent:
 		var first, last, total int64
-		if _, err := fmt.Sscanf(resp.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &total); err != nil || first != w.have {
-			w.have = 0
-			return fmt.Errorf("the server answered with the range %q", resp.Header.Get("Content-Range"))
+		if _, err := fmt.Sscanf(resp.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &total); err != nil || first != offset {
+			return startOver(offset, fmt.Errorf("the server answered with the range %q", resp.Header.Get("Content-Range")))
 		}
 		if !w.sameVersion(resp.Header) || w.size >= 0 && total != w.size { // a server may ignore If-Range
 			return contract.ErrObjectChanged
@@ -99,10 +96,12 @@ func (w *weights) accept(resp *http.Response) error {
 		if w.pinned && etag != w.etag {
 			return contract.ErrObjectChanged
 		}
-		w.have, w.sum, w.size, w.etag, w.validator = 0, 0, resp.ContentLength, etag, strongValidator(resp.Header)
+		if offset > 0 {
+			return errFromStart // the whole file, in place of its rest
+		}
+		w.size, w.etag, w.validator = resp.ContentLength, etag, strongValidator(resp.Header)
 	case http.StatusRequestedRangeNotSatisfiable:
-		w.have = 0
-		return errors.New("the server refused to resume")
+		return startOver(offset, errors.New("the server refused to resume"))
 	default:
 		return w.refused(resp)
 	}
@@ -110,6 +109,14 @@ func (w *weights) accept(resp *http.Response) error {
 		return contract.Failf(contract.CodeWeightsUnavailable, "the weights at %s have %s; the limit is %s", w.name(), human(w.size), human(w.MaxBytes))
 	}
 	return nil
+}
+
+// startOver makes an answer to a read from the middle the end of that read.
+func startOver(offset int64, err error) error {
+	if offset == 0 {
+		return err
+	}
+	return errors.Join(errFromStart, err)
 }
 
 // strongValidator is what tells one version of a file from every other (RFC 9110,
@@ -163,7 +170,6 @@ func (w *weights) download(ctx context.Context, fill *filling) (cache.Contents, 
 	if w.part, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644); err != nil {
 		return cache.Contents{}, tree.Explain(path, err)
 	}
-	w.have, w.sum = 0, 0
 	err = w.receive(ctx)
 	if err == nil {
 		err = w.check()
@@ -180,43 +186,30 @@ func (w *weights) download(ctx context.Context, fill *filling) (cache.Contents, 
 	}}, nil
 }
 
-// receive reads the file to its end, over as many connections as it takes.
+// receive reads the file to its end.
 func (w *weights) receive(ctx context.Context) error {
 	for {
 		if w.body == nil {
-			if err := w.connect(ctx); err != nil {
+			if err := w.open(ctx); err != nil {
 				return err
 			}
 		}
 		err := w.read(w.body)
 		w.hangUp()
-		if err == nil {
-			return nil
-		}
-		if err := w.again(ctx, err); err != nil {
+		if !errors.Is(err, errFromStart) {
 			return err
 		}
 	}
 }
 
-func (w *weights) read(body io.Reader) error {
+func (w *weights) read(body io.Reader) (err error) {
 	progress := w.meter.begin(w.size, 1)
-	progress.Bytes.Store(w.have)
-	limit := w.MaxBytes + 1 - w.have
-	n, err := io.Copy(io.MultiWriter(io.NewOffsetWriter(w.part, w.have), progressWriter{progress}, summer{w}), io.LimitReader(body, limit))
-	w.have += n
-	switch {
-	case n == limit:
+	w.sum = 0
+	w.have, err = io.Copy(io.MultiWriter(io.NewOffsetWriter(w.part, 0), progressWriter{progress}, summer{w}), io.LimitReader(body, w.MaxBytes+1))
+	if w.have > w.MaxBytes {
 		return contract.Failf(contract.CodeWeightsUnavailable, "the weights at %s are larger than %s", w.name(), human(w.MaxBytes))
-	case err != nil:
-		if explained := tree.Explain(w.part.Name(), err); errors.As(explained, new(*contract.Failure)) {
-			return explained
-		}
-		return err
-	case w.size >= 0 && w.have < w.size:
-		return io.ErrUnexpectedEOF
 	}
-	return nil
+	return err
 }
 
 // summer keeps the checksum of what has arrived.

@@ -157,6 +157,9 @@ func (r *reader) reopen() error {
 	if err != nil {
 		return err
 	}
+	if r.info.Size < 0 && info.Size >= r.next {
+		r.info.Size, r.left = info.Size, info.Size-r.next // now it is known
+	}
 	if info.Size != r.info.Size {
 		_ = body.Close()
 		return Changed(r.opt.Name)

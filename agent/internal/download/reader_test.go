@@ -85,6 +85,18 @@ func TestAReadOfUnknownSizeEndsWhereItEnds(t *testing.T) {
 	}
 }
 
+func TestASizeThatIsKnownLaterIsKept(t *testing.T) {
+	s := &server{body: "0123456789", etag: "v1", breaks: 1, cut: 4, noSize: true}
+	r, _, err := download.Open(t.Context(), s, "a", 0, -1, "", download.Options{Again: thrice})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.noSize = false
+	if b, err := io.ReadAll(r); string(b) != "0123456789" || err != nil {
+		t.Errorf("%q %v", b, err)
+	}
+}
+
 func TestAnAnswerThatEndsEarlyIsABreak(t *testing.T) {
 	s := &server{body: "0123456789", etag: "v1"}
 	early := sourceFunc(func(ctx context.Context, key string, offset, length int64, etag string) (io.ReadCloser, contract.ObjectInfo, error) {
