@@ -20,8 +20,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -207,13 +206,12 @@ func (o Options) workspace() Finding {
 		f := contract.AsFailure(err)
 		return Finding{Red, "workspace", f.Message, f.Hint}
 	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(ws.Root, &st); err != nil {
+	volume, err := host.Statfs(ws.Root)
+	if err != nil {
 		return Finding{Yellow, "workspace", err.Error(), ""}
 	}
-	free := int64(st.Bavail) * int64(st.Bsize) //nolint:unconvert // other types on darwin
-	f := Finding{Green, "workspace", fmt.Sprintf("%s is writable, %s free", ws.Root, contract.Bytes(free)), ""}
-	if free < 10<<30 {
+	f := Finding{Green, "workspace", fmt.Sprintf("%s is writable, %s free", ws.Root, contract.Bytes(volume.Free)), ""}
+	if volume.Free < 10<<30 {
 		f.Grade, f.Fix = Yellow, "Datasets and checkpoints need room: mount a larger volume at WORKSPACE_DIR."
 	}
 	return f

@@ -2,8 +2,9 @@ package autoreport
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
+
+	"github.com/vision-platform/trainer-agent/agent/internal/atomicfile"
 )
 
 // state is what was reported, kept across restarts of the agent.
@@ -29,8 +30,7 @@ func (s *state) report(group string, epoch int) {
 	s.Reported[group] = max(s.Reported[group], epoch)
 }
 
-// save replaces the file in one step. It is not synced: losing it repeats an
-// epoch at worst, in a machine that lost its power.
+// save replaces the file in one step.
 func (s *state) save(path string) error {
 	if path == "" {
 		return nil
@@ -39,8 +39,5 @@ func (s *state) save(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".tmp", b, 0o600); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return os.Rename(path+".tmp", path)
+	return atomicfile.Write(path, b, 0o600)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/atomicfile"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -61,18 +62,14 @@ func (r *record) load() {
 	}
 }
 
-// save replaces the state file in one step. It is not synced: after a power cut
-// the next validation sets the record again.
+// save replaces the state file in one step.
 func (r *record) save() {
 	if r.file == "" {
 		return
 	}
 	b, err := json.Marshal(remembered{r.metric, *r.best})
 	if err == nil {
-		err = os.WriteFile(r.file+".tmp", b, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(r.file+".tmp", r.file)
+		err = atomicfile.Write(r.file, b, 0o600)
 	}
 	if err != nil {
 		r.log.Warn("the best epoch could not be remembered", "error", err)
