@@ -35,12 +35,12 @@ func (memory) Put(ctx context.Context, _ string, body io.ReaderAt, size int64, _
 const tenMB = 10 << 20
 
 func TestBandwidthCapHoldsOnAverage(t *testing.T) {
-	for name, move := range map[string]func(s Store, ctx context.Context) error{
-		"up, where the hash is not counted": func(s Store, ctx context.Context) error {
+	for name, move := range map[string]func(ctx context.Context, s Store) error{
+		"up, where the hash is not counted": func(ctx context.Context, s Store) error {
 			_, err := s.Put(ctx, "a", zeros{}, tenMB, nil)
 			return err
 		},
-		"down": func(s Store, ctx context.Context) error {
+		"down": func(ctx context.Context, s Store) error {
 			r, _, err := s.Get(ctx, "a", 0, -1, "")
 			if err != nil {
 				return err
@@ -54,7 +54,7 @@ func TestBandwidthCapHoldsOnAverage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begin := time.Now()
-				if err := move(pace(memory{size: tenMB}, 1<<20, 1<<20), t.Context()); err != nil {
+				if err := move(t.Context(), pace(memory{size: tenMB}, 1<<20, 1<<20)); err != nil {
 					t.Fatal(err)
 				}
 				if took := time.Since(begin); took < 9*time.Second || took > 11*time.Second {
