@@ -125,9 +125,9 @@ func (r *reader) Read(p []byte) (int, error) {
 		n, err := r.body.Read(p)
 		r.advance(n)
 		switch {
-		case err == io.EOF && r.left < 0: // of no known size: this is all
+		case errors.Is(err, io.EOF) && r.left < 0: // of no known size: this is all
 			r.left = 0
-		case err == io.EOF && r.left > 0:
+		case errors.Is(err, io.EOF) && r.left > 0:
 			r.drop(io.ErrUnexpectedEOF)
 		case err != nil && r.left != 0:
 			r.drop(err)
