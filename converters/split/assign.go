@@ -70,6 +70,7 @@ type Silent struct {
 // An error means that the split contradicts itself.
 func Assign(d Dataset, job *contract.SplitStrategy) (*Assignment, error) {
 	a := &Assignment{Splits: make([]contract.Split, len(d.Images))}
+	job, d.Config = respelled(job, d.Images), respelled(d.Config, d.Images)
 	plan := a.choose(d, job)
 	a.Ratio, a.Seed = plan.Ratio, *plan.Seed
 	out := a.exclude(d, job, plan)
@@ -78,7 +79,8 @@ func Assign(d Dataset, job *contract.SplitStrategy) (*Assignment, error) {
 	}
 	a.automatic(d, plan, out)
 	a.fillEmpty(d, out)
-	if d.Classes != nil && plan.CustomSplits == nil && (!d.Fixed || a.Source != FromImages) {
+	stands := d.Fixed && a.Source == FromImages && len(a.Auto) == 0
+	if d.Classes != nil && plan.CustomSplits == nil && !stands {
 		a.cover(d, out)
 	}
 	return a, nil

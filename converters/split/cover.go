@@ -16,7 +16,8 @@ type Move struct {
 // cover sees to it that train and val both have every class that has two images:
 // a training that never sees a class, or never validates it, helps nobody. It moves
 // one image a class, from where there are two of it, and never one that is the last
-// of another class. Test may lack a class.
+// of another class. Test may lack a class. Of a split that is the dataset's layout
+// only images that were shared out move.
 func (a *Assignment) cover(d Dataset, out []bool) {
 	c := newCensus(d, a, out)
 	for _, class := range c.lacking() {
@@ -37,6 +38,7 @@ type census struct {
 	d      Dataset
 	a      *Assignment
 	usable []bool
+	fixed  []bool                         // may not move; nil when all may
 	counts map[int]map[contract.Split]int // images, by class
 	sizes  map[contract.Split]int
 	images map[int][]int // of the classes that a split lacks
@@ -44,6 +46,15 @@ type census struct {
 
 func newCensus(d Dataset, a *Assignment, out []bool) *census {
 	c := &census{d: d, a: a, usable: make([]bool, len(a.Splits)), counts: make(map[int]map[contract.Split]int), sizes: make(map[contract.Split]int)}
+	if d.Fixed && a.Source == FromImages {
+		c.fixed = make([]bool, len(a.Splits))
+		for i := range c.fixed {
+			c.fixed[i] = true
+		}
+		for _, i := range a.Auto {
+			c.fixed[i] = false
+		}
+	}
 	for i, s := range a.Splits {
 		if c.usable[i] = !out[i] && (d.Unusable == nil || !d.Unusable(i)); c.usable[i] {
 			c.count(i, s, 1)
@@ -97,7 +108,7 @@ func (c *census) donor(class int) int {
 			continue
 		}
 		for _, i := range slices.Backward(c.images[class]) {
-			if c.a.Splits[i] == from && c.spare(i, from) {
+			if c.a.Splits[i] == from && c.spare(i, from) && (c.fixed == nil || !c.fixed[i]) {
 				return i
 			}
 		}

@@ -49,6 +49,10 @@ func (p *parser) parts() []float64 {
 			p.fail("%s is %s, expected a part of 1, for example 0.8", key, brief(raw))
 			return nil
 		}
+		if values[i] > 1 {
+			p.fail("%s is %s, more than the whole: it is a part of 1, for example 0.8 for 80 %%", key, brief(raw))
+			return nil
+		}
 	}
 	train, val, test := values[0], values[1], values[2]
 	switch there {

@@ -79,6 +79,7 @@ func TestParseStrategySaysWhatIsWrong(t *testing.T) {
 		`{"test_ratio": 0.1}`:                                 "without train_ratio",
 		`{"train_ratio": 0.9, "val_ratio": 0.3}`:              "a part is negative",
 		`{"train_ratio": "most"}`:                             "expected a part of 1",
+		`{"train_ratio": 70, "val_ratio": 30}`:                "train_ratio is 70, more than the whole",
 		`{"method": 3}`:                                       "method is 3",
 		`{"stratify": 1}`:                                     "expected true or false",
 		`{"method": "x", "seed": "abc", "ratio": [0.8, 0.1]}`: "seed is",

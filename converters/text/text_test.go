@@ -227,3 +227,13 @@ func TestAFileOfAnyLengthIsReadInItsPage(t *testing.T) {
 		}
 	}
 }
+
+func FuzzDecodeXML(f *testing.F) {
+	f.Add([]byte(`<?xml version="1.0" encoding="gb2312"?><a>` + "\xc3\xa8</a>"))
+	f.Add([]byte(`<?xml encoding='utf-16'?>`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if out, _ := DecodeXML(b); len(out) > 4*len(b)+4 {
+			t.Errorf("%d bytes of %d", len(out), len(b))
+		}
+	})
+}

@@ -32,7 +32,11 @@ func Recognise(f *layout.Folder) (*layout.Layout, error) {
 	if err := detection(f); err != nil {
 		return nil, err
 	}
-	parts, unlabelled := survey(tree(f))
+	root := tree(f)
+	if err := pieces(f, root.through()); err != nil {
+		return nil, err
+	}
+	parts, unlabelled := survey(root)
 	if err := judge(f, parts, unlabelled); err != nil || len(parts) == 0 {
 		return nil, err
 	}

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
@@ -26,7 +28,11 @@ func (f *Folder) ReadText(name string, limit int64) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading %s: %w", name, err)
 	}
-	out, encoding := text.Decode(content)
+	decode := text.Decode
+	if strings.EqualFold(path.Ext(name), ".xml") {
+		decode = text.DecodeXML
+	}
+	out, encoding := decode(content)
 	if text.IsPage(encoding) {
 		f.legacy[name] = encoding
 	}

@@ -29,8 +29,8 @@ type table struct {
 
 // What people call the columns, in the order in which they count.
 var (
-	imageTitles = []string{"filename", "filepath", "imagepath", "path", "imagename", "imagefile", "image", "img", "imageid", "imgid", "file", "files", "images", "name", "id", "fname", "photo", "picture"}
-	classTitles = []string{"classname", "labelname", "class", "label", "category", "categoryname", "species", "breed", "classes", "labels", "target", "diagnosis", "disease", "type", "y", "classid", "labelid", "categoryid", "tag"}
+	imageTitles = []string{"filename", "filepath", "imagepath", "path", "imagename", "imagefile", "image", "img", "imageid", "imgid", "file", "files", "images", "name", "id", "idcode", "fname", "photo", "picture"}
+	classTitles = []string{"classname", "labelname", "class", "label", "category", "categoryname", "species", "breed", "classes", "labels", "target", "diagnosis", "disease", "dx", "type", "y", "classid", "labelid", "categoryid", "tag"}
 	splitTitles = []string{"split", "subset", "partition", "set", "phase", "dataset", "datasplit", "usage"}
 	boxTitles   = []string{"xmin", "bbox", "x1", "xmax", "ymin", "box", "polygon", "segmentation", "encodedpixels", "rle", "predictionstring"}
 )

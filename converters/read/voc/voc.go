@@ -9,6 +9,7 @@ package voc
 
 import (
 	"cmp"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -161,28 +162,38 @@ const maxListBytes = 256 << 20
 // (cat_train.txt) say the same again.
 func (r *reader) readLists() error {
 	for _, suffix := range listFolders {
-		lists := make(map[string]string)
+		folders := make(map[string]map[string]string)
 		for _, name := range r.f.WithSuffix(".txt") {
 			if dir := path.Dir(name); dir == suffix || strings.HasSuffix(dir, "/"+suffix) {
-				lists[strings.ToLower(stem(name))] = name
+				if folders[dir] == nil {
+					folders[dir] = make(map[string]string)
+				}
+				folders[dir][strings.ToLower(stem(name))] = name
 			}
 		}
-		if len(lists) == 0 {
-			continue
-		}
-		if lists["train"] != "" || lists["val"] != "" {
-			delete(lists, "trainval")
-		}
-		for _, l := range []struct {
-			name  string
-			split contract.Split
-		}{{"trainval", ""}, {"train", contract.SplitTrain}, {"val", contract.SplitVal}, {"test", contract.SplitTest}, {"default", ""}} {
-			if err := r.readList(lists[l.name], l.split); err != nil {
+		for _, dir := range slices.Sorted(maps.Keys(folders)) {
+			if err := r.readFolder(folders[dir]); err != nil {
 				return err
 			}
 		}
 		if r.lists != nil {
 			return nil
+		}
+	}
+	return nil
+}
+
+// readFolder reads the lists of one ImageSets: a VOCdevkit has one for each year.
+func (r *reader) readFolder(lists map[string]string) error {
+	if lists["train"] != "" || lists["val"] != "" {
+		delete(lists, "trainval")
+	}
+	for _, l := range []struct {
+		name  string
+		split contract.Split
+	}{{"trainval", ""}, {"train", contract.SplitTrain}, {"val", contract.SplitVal}, {"test", contract.SplitTest}, {"default", ""}} {
+		if err := r.readList(lists[l.name], l.split); err != nil {
+			return err
 		}
 	}
 	return nil

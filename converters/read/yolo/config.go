@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/images"
 	"github.com/vision-platform/trainer-agent/converters/read/layout"
 )
 
@@ -22,6 +23,7 @@ type config struct {
 	path    string
 	entries []entry
 	names   map[int]string // by class number, as they are written
+	list    string         // names as one text, which may be the file that has them
 	badKeys []string       // keys of names that are no numbers
 	nc      int            // -1 when it is not said
 	shape   []int          // kpt_shape
@@ -124,6 +126,7 @@ func (c *config) addEntry(e entry) {
 }
 
 func (c *config) takeNames(value ast.Node) {
+	c.list = scalar(value)
 	for i, name := range scalars(value) {
 		c.names[i] = name
 	}
@@ -136,6 +139,31 @@ func (c *config) takeNames(value ast.Node) {
 		}
 		c.names[i] = scalar(pair.Value)
 	}
+}
+
+// readNames reads the file that names stands for, as Darknet has it: names:
+// data/obj.names. One text that is no file is the name of the only class.
+func (c *config) readNames(f *layout.Folder) error {
+	if c.list == "" {
+		return nil
+	}
+	name := resolve(f, c.list, path.Dir(c.file))
+	ext := strings.ToLower(path.Ext(c.list))
+	switch {
+	case name != "" && !images.IsImage(name):
+		lines, err := classLines(f, name)
+		if err != nil {
+			return err
+		}
+		clear(c.names)
+		for i, line := range lines {
+			c.names[i] = line
+		}
+	case ext == ".names" || ext == ".txt" || strings.ContainsAny(c.list, `/\`) && ext != "":
+		return contract.Failf(contract.CodeDatasetInvalid, "names in %s is %q, a file that is not in the dataset.", c.file, c.list).
+			WithHint("Add the file, or write the names into %s: names: [cat, dog].", c.file)
+	}
+	return nil
 }
 
 // entry is the one of a split, or nil.

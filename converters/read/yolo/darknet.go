@@ -2,6 +2,7 @@ package yolo
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -49,7 +50,7 @@ func darknet(f *layout.Folder) darknetData {
 }
 
 // orEntries are the lists that obj.data names, with those of the splits that it
-// does not name.
+// does not name. A list that it names is of no other split: its valid may be test.txt.
 func (d darknetData) orEntries(lists []entry) []entry {
 	has := func(entries []entry, s contract.Split) bool {
 		for _, e := range entries {
@@ -60,8 +61,11 @@ func (d darknetData) orEntries(lists []entry) []entry {
 		return false
 	}
 	out := d.entries
+	taken := func(e entry) bool {
+		return slices.ContainsFunc(d.entries, func(o entry) bool { return slices.Equal(o.values, e.values) })
+	}
 	for _, e := range lists {
-		if !has(out, e.split) {
+		if !has(out, e.split) && !taken(e) {
 			out = append(out, e)
 		}
 	}

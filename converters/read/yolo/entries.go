@@ -18,17 +18,20 @@ const (
 	maxPathBytes  = 4096
 )
 
-// images are the files of one entry: of its folders and lists.
-func (r *reader) images(e *entry) ([]string, error) {
-	var out []string
+// images are the files of one entry: of its folders and lists. Lost are those of
+// them that lead to no image.
+func (r *reader) images(e *entry) (out, lost []string, err error) {
 	for _, value := range e.values {
 		list, err := r.value(value)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		if len(list) == 0 {
+			lost = append(lost, value)
 		}
 		out = append(out, list...)
 	}
-	return out, nil
+	return out, lost, nil
 }
 
 // value resolves one folder or list. Paths of another machine are common in

@@ -24,6 +24,9 @@ type reader struct {
 }
 
 func (r *reader) read() (*dataset.Catalog, error) {
+	if err := r.config.readNames(r.Folder); err != nil {
+		return nil, err
+	}
 	if err := r.judge(); err != nil {
 		return nil, err
 	}
@@ -77,12 +80,12 @@ func (r *reader) splits() error {
 		if e == nil {
 			continue
 		}
-		list, err := r.images(e)
+		list, lost, err := r.images(e)
 		if err != nil {
 			return err
 		}
-		if len(list) == 0 {
-			nowhere = append(nowhere, e)
+		if len(lost) > 0 {
+			nowhere = append(nowhere, &entry{e.key, e.split, lost})
 		}
 		for _, name := range list {
 			if before, twice := in[name]; twice {
@@ -161,17 +164,24 @@ var classFiles = map[string]bool{"classes.txt": true, "obj.names": true, "_darkn
 
 func (r *reader) classFile() []string {
 	for _, name := range r.classFileNames() {
-		text, err := r.ReadText(name, maxLabelBytes)
-		if err != nil {
-			continue
+		if lines, err := classLines(r.Folder, name); err == nil {
+			return lines
 		}
-		lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n")), "\n")
-		for i := range lines {
-			lines[i] = strings.TrimSpace(lines[i])
-		}
-		return lines
 	}
 	return nil
+}
+
+// classLines are the names of classes in a file, one a line.
+func classLines(f *layout.Folder, name string) ([]string, error) {
+	text, err := f.ReadText(name, maxLabelBytes)
+	if err != nil {
+		return nil, err
+	}
+	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n")), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return lines, nil
 }
 
 // maxClassFileDepth is how many folders down a list of classes is looked for:

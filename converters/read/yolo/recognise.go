@@ -9,6 +9,7 @@ package yolo
 
 import (
 	"errors"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -35,8 +36,13 @@ func Recognise(f *layout.Folder) (*layout.Layout, error) {
 		if c.file == "" && configBelow(f) {
 			return nil, nil // the dataset is in that folder
 		}
-		if c.entries = declared(f); len(c.entries) == 0 {
-			return nil, nil
+		if c.entries, err = declared(f); err != nil || len(c.entries) == 0 {
+			return nil, err
+		}
+		if c.file == "" {
+			if c, err = namesBelow(f, c); err != nil {
+				return nil, err
+			}
 		}
 	}
 	l := &layout.Layout{Name: "yolo", Read: func(problems *problem.List) (*dataset.Catalog, error) {
@@ -93,16 +99,48 @@ func configBelow(f *layout.Folder) bool {
 	return false
 }
 
+// namesBelow is the configuration with the names of one in a folder, where the
+// dataset has none at the top: its labels are numbers, and names are nowhere else.
+// Two that differ are not chosen from.
+func namesBelow(f *layout.Folder, c *config) (*config, error) {
+	var found *config
+	for _, name := range f.Names() {
+		if ext := strings.ToLower(path.Ext(name)); ext != ".yaml" && ext != ".yml" {
+			continue
+		}
+		below, err := readConfig(f, name)
+		if err != nil || len(below.names) == 0 {
+			continue
+		}
+		if found != nil && !maps.Equal(found.names, below.names) {
+			return nil, contract.Failf(contract.CodeDatasetInvalid, "%s and %s have different names of classes.", found.file, name).
+				WithHint("Keep the one of this dataset, as data.yaml at its top.")
+		}
+		found = below
+	}
+	if found == nil {
+		return c, nil
+	}
+	found.entries = c.entries
+	return found, nil
+}
+
 // declared are the splits of a dataset whose configuration has none: those of its
 // lists, or of the folders of its images. Images without a split beside those of
 // splits are in none.
-func declared(f *layout.Folder) []entry {
-	if lists := darknet(f).orEntries(listEntries(f)); len(lists) > 0 {
-		return lists
+func declared(f *layout.Folder) ([]entry, error) {
+	d := darknet(f)
+	found, several := listEntries(f)
+	if len(d.entries) == 0 && several != nil {
+		return nil, contract.Failf(contract.CodeDatasetInvalid, "There are several lists of the same split, in different folders: %s.", strings.Join(several, ", ")).
+			WithHint("Keep one list for each split: train.txt and val.txt at the top of the dataset.")
+	}
+	if lists := d.orEntries(found); len(lists) > 0 {
+		return lists, nil
 	}
 	dirs := labelledFolders(f)
 	if len(dirs) == 0 {
-		return nil
+		return nil, nil
 	}
 	entries := []entry{}
 	for _, dir := range dirs {
@@ -118,9 +156,9 @@ func declared(f *layout.Folder) []entry {
 		return slices.ContainsFunc(entries, func(e entry) bool { return e.split == s })
 	}
 	if has(contract.SplitTrain) || has(contract.SplitVal) {
-		return slices.DeleteFunc(entries, func(e entry) bool { return e.split == "" })
+		return slices.DeleteFunc(entries, func(e entry) bool { return e.split == "" }), nil
 	}
-	return entries
+	return entries, nil
 }
 
 // splitOfPath is the split that a folder of a path names.
@@ -136,9 +174,10 @@ func splitOfPath(dir string) contract.Split {
 }
 
 // listEntries are Darknet's lists of images: train.txt, val.txt, test.txt, at the
-// top or one folder down.
-func listEntries(f *layout.Folder) []entry {
-	var entries []entry
+// top or one folder down. The ones at the top count first; several are lists of one
+// split in different folders, such as fold0/train.txt and fold1/train.txt.
+func listEntries(f *layout.Folder) (entries []entry, several []string) {
+	others := make(map[contract.Split]string)
 	for _, name := range f.Names() {
 		if !strings.EqualFold(path.Ext(name), ".txt") || strings.Count(name, "/") > 1 {
 			continue
@@ -147,12 +186,23 @@ func listEntries(f *layout.Folder) []entry {
 		if split == "" || !listsImages(f, name) {
 			continue
 		}
-		if slices.ContainsFunc(entries, func(e entry) bool { return e.split == split }) {
-			continue
+		at := slices.IndexFunc(entries, func(e entry) bool { return e.split == split })
+		switch {
+		case at < 0:
+			entries = append(entries, entry{name, split, []string{name}})
+		case path.Dir(name) == "." && path.Dir(entries[at].key) != ".":
+			entries[at] = entry{name, split, []string{name}}
+			others[split] = ""
+		case path.Dir(name) != path.Dir(entries[at].key) && path.Dir(entries[at].key) != ".":
+			others[split] = name
 		}
-		entries = append(entries, entry{name, split, []string{name}})
 	}
-	return entries
+	for _, e := range entries {
+		if other := others[e.split]; other != "" {
+			several = append(several, e.key, other)
+		}
+	}
+	return entries, several
 }
 
 // listsImages looks at the first line with something on it.
