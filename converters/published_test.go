@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -43,6 +45,9 @@ func TestDeclarationsOfYOLOAreFollowed(t *testing.T) {
 	flat := func() m {
 		return with(numberedFiles("images/%d.jpg", 6, image64), numberedFiles("labels/%d.txt", 6, func() any { return goodRow }))
 	}
+	spelled := func(image, label string) m {
+		return with(with(numberedFiles(image, 6, image64), numberedFiles(label, 6, func() any { return goodRow })), m{"classes.txt": "helmet\n"})
+	}
 	fold := func(k int) m {
 		at := fmt.Sprintf("fold%d/", k)
 		return m{at + "train.txt": listsOf("../images/%d.jpg", 0, 4), at + "val.txt": listsOf("../images/%d.jpg", 4, 6), at + "data.yaml": fmt.Sprintf("train: train.txt\nval: val.txt\nnames: [a%d]\n", k)}
@@ -60,6 +65,8 @@ func TestDeclarationsOfYOLOAreFollowed(t *testing.T) {
 		{name: "folds", files: with(with(flat(), fold(0)), fold(1)), refused: "fold0/val.txt, fold1/val.txt"},
 		{name: "one configuration in a folder", files: with(flat(), m{"config/data.yaml": "train: /gone/a\nval: /gone/b\nnames: [helmet]\n"}), classes: "helmet"},
 		{name: "two configurations in folders", files: with(flat(), m{"a/data.yaml": "names: [helmet]\n", "b/data.yaml": "names: [vest]\n"}), refused: "a/data.yaml and b/data.yaml have different names"},
+		{name: "labels in another Unicode form", files: spelled(norm.NFC.String("images/고양이%d.jpg"), norm.NFD.String("labels/고양이%d.txt")), classes: "helmet", splits: "train 4, val 2", says: "other_spelling: for images"},
+		{name: "labels in another case", files: spelled("images/IMG_%d.JPG", "labels/img_%d.TXT"), classes: "helmet", splits: "train 4, val 2", says: "other_spelling: labels/img_0.TXT for images/IMG_0.JPG"},
 		{name: "Darknet validates on test.txt", files: darknet, classes: "helmet", splits: "train 4, val 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -34,13 +34,15 @@ type Folder struct {
 	names []string // sorted
 
 	folders func() []string
-	legacy  map[string]string // text files that are in a code page, with it
+	texts   func() map[string]string // text files by folded name; empty where two are alike
+	legacy  map[string]string        // text files that are in a code page, with it
 }
 
 // Open is the folder of a tree, for a task.
 func Open(t *images.Tree, task contract.TaskType) *Folder {
 	f := &Folder{Tree: t, Task: task, names: t.Names(), legacy: make(map[string]string)}
 	f.folders = sync.OnceValue(f.imageFolders)
+	f.texts = sync.OnceValue(f.foldedTexts)
 	return f
 }
 
@@ -80,6 +82,34 @@ func (f *Folder) ImageStems() map[string]bool {
 		}
 	}
 	return stems
+}
+
+// Text is a text file as it is spelled on disk: in another case, or another Unicode
+// form, when no file has the name itself. Empty when there is none, or two.
+func (f *Folder) Text(name string) string {
+	if f.Has(name) {
+		return name
+	}
+	texts := f.texts()
+	if len(texts) == 0 {
+		return ""
+	}
+	return texts[folded(name)]
+}
+
+func (f *Folder) foldedTexts() map[string]string {
+	texts := make(map[string]string)
+	for _, name := range f.names {
+		if !strings.EqualFold(path.Ext(name), ".txt") {
+			continue
+		}
+		key := folded(name)
+		if _, twice := texts[key]; twice {
+			name = ""
+		}
+		texts[key] = name
+	}
+	return texts
 }
 
 // Below are the names in a folder and its sub-folders; the empty folder is the

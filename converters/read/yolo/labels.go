@@ -34,6 +34,7 @@ type labels struct {
 	highest int             // class number
 	read    int             // files
 	dirs    map[string]bool // that have a label file
+	spelled map[string]bool // label files that are spelled otherwise than their image
 	corners int             // rows of four corners
 	plain   int             // rows of anything else
 }
@@ -43,20 +44,26 @@ func newLabels(r *reader) *labels {
 	if len(r.config.names) > 0 && len(r.config.badKeys) == 0 && classes >= 0 {
 		classes = len(r.config.names)
 	}
-	return &labels{reader: r, highest: -1, dirs: make(map[string]bool),
+	return &labels{reader: r, highest: -1, dirs: make(map[string]bool), spelled: make(map[string]bool),
 		rows: rowReader{task: r.Task, shape: r.config.shape, classes: classes}}
 }
 
 func (l *labels) readAll() error {
 	var missing []int
 	for i, im := range l.c.Images {
-		name := LabelPath(im.File)
-		if !l.Has(name) {
-			if name = beside(im.File); !l.Has(name) {
+		where := LabelPath(im.File)
+		name := l.Text(where)
+		if name == "" {
+			where = beside(im.File)
+			if name = l.Text(where); name == "" {
 				missing = append(missing, i)
 				continue
 			}
 			l.problems.Add(problem.LabelBesideImage, i, "%s", name)
+		}
+		if name != where {
+			l.spelled[name] = true
+			l.problems.Add(problem.OtherSpelling, i, "%s for %s", name, im.File)
 		}
 		if err := l.file(int32(i), name); err != nil {
 			return err
@@ -110,7 +117,7 @@ func (l *labels) file(image int32, name string) error {
 func (l *labels) orphans() {
 	var texts []string
 	for _, name := range l.Names() {
-		if strings.HasSuffix(name, ".txt") && l.dirs[path.Dir(name)] && !l.list(name) {
+		if strings.EqualFold(path.Ext(name), ".txt") && l.dirs[path.Dir(name)] && !l.list(name) {
 			texts = append(texts, name)
 		}
 	}
@@ -125,7 +132,7 @@ func (l *labels) orphans() {
 	}
 	n := 0
 	for _, name := range texts {
-		if !known[name] {
+		if !known[name] && !l.spelled[name] {
 			l.problems.Add(problem.LabelWithoutImage, n, "%s", name)
 			n++
 		}
@@ -134,6 +141,6 @@ func (l *labels) orphans() {
 
 // list tells the other texts that lie among labels: lists of classes and images.
 func (l *labels) list(name string) bool {
-	base := strings.ToLower(strings.TrimSuffix(path.Base(name), ".txt"))
+	base := strings.TrimSuffix(strings.ToLower(path.Base(name)), ".txt")
 	return strings.Contains(base, "classes") || strings.HasPrefix(base, "readme") || base == "labels" || base == "notes" || splitOfPath(base) != "" && !strings.ContainsAny(base, "0123456789")
 }

@@ -220,7 +220,7 @@ func listsImages(f *layout.Folder, name string) bool {
 }
 
 func hasLabel(f *layout.Folder, image string) bool {
-	return image != "" && (f.Has(LabelPath(image)) || f.Has(beside(image)))
+	return image != "" && (f.Text(LabelPath(image)) != "" || f.Text(beside(image)) != "")
 }
 
 // labelledFolders are the folders of images with labels: those of images/ where
@@ -240,10 +240,14 @@ func labelledFolders(f *layout.Folder) []string {
 // one of YOLO. It looks at one: a text beside an image may be a caption.
 func Labelled(f *layout.Folder, dir string) bool {
 	for _, name := range f.Below(dir) {
-		if path.Dir(name) != dir || !images.IsImage(name) || !f.Has(LabelPath(name)) {
+		if path.Dir(name) != dir || !images.IsImage(name) {
 			continue
 		}
-		text, err := f.ReadText(LabelPath(name), maxLabelBytes)
+		label := f.Text(LabelPath(name))
+		if label == "" {
+			continue
+		}
+		text, err := f.ReadText(label, maxLabelBytes)
 		if err != nil {
 			return false
 		}
