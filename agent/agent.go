@@ -160,7 +160,7 @@ func (l *life) prepareOnly(parent context.Context) error {
 	if failure := config.Failure(l.o.Problems); failure != nil {
 		return failure
 	}
-	opening := []step{{name: "the progress", stage: l.finish.progress}, {name: "traces", stage: l.finish.tracing, optional: true}, {name: "the workspace", stage: l.finish.lock}}
+	opening := []step{{name: "the progress", stage: l.finish.progress}, {name: "traces", stage: l.finish.tracing, optional: true}, {name: "the workspace", stage: l.finish.claim}, {name: "the training log", stage: l.finish.log}}
 	if err := l.runner.start(parent, opening); err != nil {
 		return err
 	}

@@ -4,21 +4,23 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
+	"io"
 	"path"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks"
-	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
 	"github.com/vision-platform/trainer-agent/agent/cluster"
+	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/agent/job"
-	"github.com/vision-platform/trainer-agent/agent/storage"
+	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/telemetry"
+	"github.com/vision-platform/trainer-agent/agent/telemetry/trace"
 	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters"
 )
 
 // finish brings everything that the job made to where it belongs, says truly how it
@@ -27,27 +29,28 @@ import (
 type finish struct {
 	base
 	id       identity
-	lock     *workspaceLock
-	marker   *runMarker
+	claim    *job.Claim
+	log      *telemetry.Recording
+	marker   *job.Marking
 	queue    *callbacks.Queue
 	uploads  *checkpoints.Uploading
-	tracing  *tracing
+	tracing  *trace.Tracing
 	progress *ui.Progress
 	look     func() scene // what the watchers saw
 }
 
 // run carries an Outcome to the exit code.
 func (f *finish) run(o Outcome) int {
-	budget := flushBudget(o, f.cfg.FlushTimeout, f.o.Now())
+	budget := stage.Budget(o.Deadline, f.cfg.FlushTimeout, f.o.Now())
 	ctx, cancel := context.WithTimeout(context.Background(), budget)
 	defer cancel()
 	if o.Deadline.IsZero() { // a stop may still come
 		var release context.CancelFunc
-		ctx, release = hurried(ctx, f.o.Supervisor.Stopping(), f.cfg.StopGrace-2*minTail)
+		ctx, release = stage.Hurried(ctx, f.o.Supervisor.Stopping(), f.cfg.StopGrace-2*stage.MinTail)
 		defer release()
 	}
 	_ = f.queue.Deliver(context.Background())
-	f.tracing.tracer.Hold()
+	f.tracing.Tracer.Hold()
 	failedIn := f.tracker.View().Phase.Name
 	if !o.clean() {
 		f.group.StopOthers()
@@ -61,7 +64,7 @@ func (f *finish) run(o Outcome) int {
 		failedIn = job.PhaseUploading
 	}
 	f.warn(append(diagnose.Warnings(evidence), uploads.Warnings...)...)
-	f.warn(endedEarly(f.cfg, evidence, failure)...)
+	f.warn(diagnose.EndedEarly(evidence, failure, f.cfg.Epochs)...)
 	f.group.Ended(failure)
 
 	f.tracker.Enter(job.PhaseReporting)
@@ -76,7 +79,7 @@ func (f *finish) run(o Outcome) int {
 	} else {
 		f.settle(o, &result)
 	}
-	traced := f.tracing.end(result, failedIn)
+	traced := f.tracing.End(result, failedIn)
 	f.keep(ctx, &result, replay)
 	f.group.End(cluster.Verdict{Exit: result.ExitCode, Failure: result.Error})
 	traced()
@@ -92,26 +95,10 @@ func (f *finish) warn(texts ...string) {
 func (f *finish) finishUploads(ctx context.Context, o Outcome, limit time.Duration) (s checkpoints.Summary, looked bool) {
 	if o.Deadline.IsZero() {
 		var release context.CancelFunc
-		ctx, release = hurried(ctx, f.o.Supervisor.Stopping(), f.cfg.StopGrace*4/10)
+		ctx, release = stage.Hurried(ctx, f.o.Supervisor.Stopping(), f.cfg.StopGrace*4/10)
 		defer release()
 	}
-	found := make(chan checkpoints.Summary, 1) // what comes too late is not written to
-	err := stage.Bound(ctx, limit, "uploading the last checkpoints", func(ctx context.Context) error {
-		summary, watched := f.uploads.Finish(ctx, checkpoints.FinishOptions{Clean: o.whole(), Ended: o.Ended})
-		if watched {
-			found <- summary
-		}
-		return nil
-	})
-	if err != nil {
-		f.events.Warn("Uploading the last checkpoints: " + err.Error() + ".")
-	}
-	select {
-	case s = <-found:
-		return s, true
-	default:
-		return s, false
-	}
+	return f.uploads.FinishWithin(ctx, limit, checkpoints.FinishOptions{Clean: o.whole(), Ended: o.Ended})
 }
 
 // lastWord is how long node 0 waits to know how the other machines ended: a
@@ -134,7 +121,7 @@ func (f *finish) evidence(o Outcome, uploads checkpoints.Summary, looked bool) d
 // judge finds the one cause. A bug in finding it is the cause then.
 func (f *finish) judge(e diagnose.Evidence, uploads checkpoints.Summary) (failure *contract.Failure, uploading bool) {
 	err := stage.Guard(context.Background(), "the diagnosis", func(context.Context) error {
-		failure, uploading = failureOf(e, uploads.Failure())
+		failure, uploading = diagnose.Cause(e, uploads.Failure())
 		return nil
 	})
 	if err != nil {
@@ -145,13 +132,16 @@ func (f *finish) judge(e diagnose.Evidence, uploads checkpoints.Summary) (failur
 
 // uploadLog puts training.log into the bucket.
 func (f *finish) uploadLog(ctx context.Context, limit time.Duration, r *contract.Result) {
-	if f.lock.training == nil || f.store.store == nil {
+	if f.log.Log == nil || f.store.store == nil {
 		return
 	}
 	key := contract.NodeLogKey(f.cfg.JobID, f.group.Rank())
 	sizes := make(chan int64, 1)
 	err := stage.Bound(ctx, max(limit, time.Second), "uploading the log", func(ctx context.Context) error {
-		size, err := putLog(ctx, f.store.store, key, f.lock.training)
+		size, err := f.log.Upload(func(body io.ReaderAt, size int64) error {
+			_, err := f.store.store.Put(ctx, key, body, size, nil)
+			return err
+		})
 		sizes <- size
 		return err
 	})
@@ -165,95 +155,39 @@ func (f *finish) uploadLog(ctx context.Context, limit time.Duration, r *contract
 	}
 }
 
-// putLog returns the log's size, 0 when there was no child or no output.
-func putLog(ctx context.Context, store storage.Store, key string, log *telemetry.TrainingLog) (int64, error) {
-	if err := log.Close(); err != nil {
-		return 0, err
-	}
-	file, err := os.Open(log.Path())
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil || info.Size() == 0 {
-		return 0, err
-	}
-	_, err = store.Put(ctx, key, file, info.Size(), nil)
-	return info.Size(), err
-}
-
 // deliver sends the final callback behind everything else. When that cannot be done it
 // returns how a person does it.
 func (f *finish) deliver(ctx context.Context, r *contract.Result, said *contract.Message) (replay string) {
 	if f.queue.Mute {
 		return ""
 	}
-	kind := f.queue.Final
 	out := callbacks.Place{Prefix: contract.OutputPrefix(f.cfg.Job), URI: func(key string) string { return f.store.store.URI(key) }}
-	message, err := contract.NewMessage(kind, callbacks.Final(kind, said, r, contract.At(f.o.Now()), out), f.o.Now())
-	if f.queue.Box == nil { // no disk takes it
-		if err := errors.Join(err, outbox.Direct(ctx, message, f.queue.Options)); err != nil {
-			f.o.Log.Error("the final callback could not be delivered", "error", err)
-			r.ExitCode, r.NotDelivered = exitCode(r.Error, false), 1
+	return told(r, f.ending().Deliver(ctx, callbacks.Final(f.queue.Final, said, r, contract.At(f.o.Now()), out)))
+}
+
+// ending keeps in the bucket what the backend cannot have.
+func (f *finish) ending() callbacks.Ending {
+	e := callbacks.Ending{Queue: f.queue, Warn: f.events.Warn}
+	if f.store.store != nil {
+		e.Keep = func(key string, body []byte) (string, error) {
+			return f.store.store.URI(key), f.put(context.Background(), key, body)
 		}
-		return ""
 	}
-	if err == nil {
-		err = f.queue.Box.AppendFinal(message)
-	}
-	if err != nil {
-		f.o.Log.Error("the final callback could not be kept", "error", err)
-	}
-	return f.flush(ctx, r)
+	return e
 }
 
-// flush waits until the backend has everything. What it cannot have goes to the
-// bucket, and the exit code says so.
-func (f *finish) flush(ctx context.Context, r *contract.Result) (replay string) {
-	box := f.queue.Box
-	err := box.Flush(ctx)
-	if stopped := stage.Bound(context.Background(), stopWithin, "sending", f.queue.StopSending); stopped != nil {
-		f.events.Warn(stopped.Error())
+// told is what the result says of the delivery, and the exit code with it.
+func told(r *contract.Result, d callbacks.Delivery) (replay string) {
+	r.NotDelivered, r.Rejected = d.Left, d.Rejected
+	if d.Undelivered {
+		r.ExitCode = exitCode(r.Error, false)
 	}
-	pending := box.Pending()
-	r.NotDelivered, r.Rejected = pending.Depth, pending.Rejected
-	final, stored := box.Final()
-	if stored && final.Delivered {
-		if pending.Depth > 0 {
-			f.o.Log.Error("callbacks that waited before the final one could not be delivered", "error", err, "left", pending.Depth)
-			return f.keepUndelivered()
-		}
-		return ""
-	}
-	f.o.Log.Error("the final callback could not be delivered", "error", err, "left", pending.Depth, "refused", final.Rejected)
-	r.ExitCode = exitCode(r.Error, false)
-	return f.keepUndelivered()
+	return d.Replay
 }
 
-// keepUndelivered puts the outbox where an operator finds it, and returns the command
-// that delivers it.
-func (f *finish) keepUndelivered() (replay string) {
-	if f.store.store == nil {
-		return ""
-	}
-	var lines bytes.Buffer
-	if _, err := f.queue.Box.Export(&lines); err != nil {
-		f.o.Log.Error("the outbox could not be exported", "error", err)
-	}
-	key := contract.UndeliveredKey(f.cfg.JobID)
-	if err := f.put(context.Background(), key, lines.Bytes()); err != nil {
-		f.o.Log.Error("the undelivered callbacks stay in the workspace", "folder", f.queue.Dir, "error", err)
-		return ""
-	}
-	replay = "trainer-agent replay --from " + f.store.store.URI(key)
-	f.o.Log.Error("the undelivered callbacks are in the bucket", "key", key, "deliver_with", replay)
-	return replay
-}
-
-// put writes a small object within minTail.
+// put writes a small object within stage.MinTail.
 func (f *finish) put(ctx context.Context, key string, body []byte) error {
-	return stage.Bound(context.WithoutCancel(ctx), minTail, "writing "+key, func(ctx context.Context) error {
+	return stage.Bound(context.WithoutCancel(ctx), stage.MinTail, "writing "+key, func(ctx context.Context) error {
 		_, err := f.store.store.Put(ctx, key, bytes.NewReader(body), int64(len(body)), nil)
 		return err
 	})
@@ -294,13 +228,11 @@ func (f *finish) keep(ctx context.Context, r *contract.Result, replay string) {
 	if f.store.store != nil && f.group.Leads() { // after the disk, because a network may take its time
 		err = errors.Join(err, f.put(ctx, contract.ResultKey(r.JobID), body))
 	}
-	if f.marker.marker != nil {
-		err = errors.Join(err, f.marker.marker.Remove())
-	}
+	err = errors.Join(err, f.marker.Remove())
 	if err != nil {
 		f.o.Log.Warn("the result could not be kept everywhere", "error", err)
 	}
-	f.show(*r, replay)
+	f.progress.End(*r, replay)
 }
 
 // again delivers what an earlier run left, and tells the job's other machines, which
@@ -311,18 +243,38 @@ func (f *finish) again(ctx context.Context) int {
 	r := contract.Result{JobID: f.id.job, TraceID: f.id.trace, Status: contract.StatusSucceeded, Started: contract.At(f.id.started)}
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.FlushTimeout)
 	defer cancel()
-	ctx, release := hurried(ctx, f.o.Supervisor.Stopping(), f.cfg.StopGrace-2*minTail)
+	ctx, release := stage.Hurried(ctx, f.o.Supervisor.Stopping(), f.cfg.StopGrace-2*stage.MinTail)
 	defer release()
 	_ = f.queue.Deliver(context.Background())
 	if err := f.store.Start(ctx); err != nil {
 		f.events.Warn(err.Error())
 	}
-	replay := f.flush(ctx, &r)
-	traced := f.tracing.end(r, job.PhaseReporting)
+	replay := told(&r, f.ending().Flush(ctx))
+	traced := f.tracing.End(r, job.PhaseReporting)
 	f.keep(ctx, &r, replay)
 	traced()
 	if err := f.group.Announce(ctx, cluster.Verdict{Exit: r.ExitCode, Failure: r.Error}); err != nil {
 		f.events.Warn(err.Error())
 	}
 	return r.ExitCode
+}
+
+// prepared says how preparing ended, and returns the exit code.
+func (f *finish) prepared(err error, dataset *converters.Prepared) int {
+	traced := f.tracing.End(resultOf(f.id, Outcome{Err: err}, contract.AsFailure(err), checkpoints.Summary{}, nil), f.tracker.View().Phase.Name)
+	traced()
+	_ = f.progress.Stop(context.Background())
+	if request, asked := errors.AsType[process.Request](context.Cause(f.o.Supervisor.Stopping())); asked && err != nil {
+		err = contract.Failf(contract.CodeStopped, "%w.", request)
+	}
+	f.tracker.Enter(job.PhaseReporting)
+	r := resultOf(f.id, Outcome{}, contract.AsFailure(err), checkpoints.Summary{}, nil)
+	r.Finished, r.PhaseSeconds = contract.At(f.o.Now()), f.tracker.View().Phase.Seconds
+	f.progress.EndPrepared(r, dataset, f.ws.Root)
+	return r.ExitCode
+}
+
+// verdictWait is how long node 0 may take to say how the job ended.
+func verdictWait(cfg *config.Config) time.Duration {
+	return timeLimit(cfg) + cfg.FlushTimeout + cfg.NodeTimeout
 }

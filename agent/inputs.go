@@ -2,10 +2,7 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
-	"strconv"
 
-	"github.com/vision-platform/trainer-agent/agent/checkpoints/resume"
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/dataset"
 	"github.com/vision-platform/trainer-agent/agent/job"
@@ -99,52 +96,4 @@ func imageURIs(cfg *config.Config) []string {
 		return nil
 	}
 	return append([]string{}, cfg.Job.Inference.ImagePaths...)
-}
-
-// Inputs is everything that was brought in before the child starts.
-type Inputs struct {
-	dataset    *dataset.Dataset
-	converted  *converters.Prepared
-	weights    string // path
-	resumed    *resume.Resumed
-	checkpoint string // path of an inference or export job's checkpoint
-	images     []string
-}
-
-// environment is what the child gets of all this (contract, section 3).
-func (in Inputs) environment(ws job.Workspace) map[string]string {
-	env := map[string]string{"OUTPUT_DIR": ws.Output(), "CHECKPOINT_DIR": ws.Checkpoints()}
-	if in.dataset != nil {
-		env["DATASET_DIR"], env["ANNOTATIONS_PATH"] = in.dataset.Dir, in.dataset.AnnotationsPath
-	}
-	if c := in.converted; c != nil {
-		names := make([]string, 0, len(c.Classes.Classes))
-		for _, class := range c.Classes.Classes {
-			names = append(names, class.Name)
-		}
-		env["DATASET_DIR"], env["DATASET_CONFIG"], env["DATASET_FORMAT"] = c.Dir, c.Config, string(c.Format)
-		env["ANNOTATIONS_PATH"] = c.Annotations
-		env["NUM_CLASSES"], env["CLASS_NAMES"] = strconv.Itoa(len(names)), listJSON(names)
-	}
-	if dir := env["DATASET_DIR"]; dir != "" {
-		env["DATASET_URI"] = "file://" + dir
-	}
-	if in.weights != "" {
-		env["PRETRAINED_WEIGHTS"] = in.weights
-	}
-	if in.resumed != nil {
-		env["RESUME_CHECKPOINT"], env["RESUME_EPOCH"] = in.resumed.Path, strconv.Itoa(in.resumed.Epoch)
-	}
-	if in.checkpoint != "" {
-		env["CHECKPOINT_FILE"] = in.checkpoint
-	}
-	if in.images != nil {
-		env["IMAGE_FILES"] = listJSON(in.images)
-	}
-	return env
-}
-
-func listJSON(list []string) string {
-	b, _ := json.Marshal(list) // strings always encode
-	return string(b)
 }

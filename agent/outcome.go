@@ -1,10 +1,7 @@
 package agent
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
@@ -79,7 +76,7 @@ func evidenceOf(cfg *config.Config, o Outcome, s scene) diagnose.Evidence {
 			Device: cfg.Device, BatchSize: cfg.BatchSize, NumWorkers: cfg.NumWorkers, ImageSize: cfg.ImageSize, LearningRate: cfg.LearningRate,
 			MaxTrainingTime: timeLimit(cfg), HangTimeout: cfg.HangTimeout,
 		},
-		Nodes: s.nodes, LastEpoch: s.view.Epoch, NaNEpochs: s.view.Broken, Checkpoints: s.checkpoints(), Torn: s.uploads.Torn(), Again: s.again(cfg), ChildDone: reportOf(s.final),
+		Nodes: s.nodes, LastEpoch: s.view.Epoch, NaNEpochs: s.view.Broken, Checkpoints: s.checkpoints(), Torn: s.uploads.Torn(), Again: s.again(cfg), ChildDone: diagnose.ReportOf(s.final),
 		LogTail: s.tail, TorchElasticError: s.torch, System: s.system, GPU: s.gpu,
 	}
 	if o.Status != nil {
@@ -105,69 +102,6 @@ func (s scene) again(cfg *config.Config) diagnose.Again {
 		return diagnose.AgainResumes
 	}
 	return diagnose.AgainUnknown
-}
-
-// reportOf is what the child said of itself in its own final callback.
-func reportOf(final *contract.Message) *diagnose.Report {
-	if final == nil {
-		return nil
-	}
-	var said struct {
-		Status       contract.Status `json:"status"`
-		ErrorMessage *string         `json:"error_message"`
-	}
-	if json.Unmarshal(final.Body, &said) != nil {
-		return nil
-	}
-	r := &diagnose.Report{Status: said.Status}
-	if said.ErrorMessage != nil {
-		r.Error = *said.ErrorMessage
-	}
-	return r
-}
-
-// failureOf is the one cause of the end, nil for a success. upload is why the checkpoint
-// that the job was run for is not in the bucket. A job whose checkpoint
-// did not reach the bucket has not succeeded, whatever its exit status says.
-func failureOf(e diagnose.Evidence, upload *contract.Failure) (failure *contract.Failure, uploading bool) {
-	if f := diagnose.Diagnose(e); f != nil {
-		return f, false
-	}
-	if f := elsewhere(e); f != nil {
-		return f, false
-	}
-	return upload, upload != nil
-}
-
-// elsewhere is the failure of another machine, which a success on this one does not
-// make good. A machine that only says that its link broke is no reason of its own, but
-// a stop that was caused by another machine is never a success.
-func elsewhere(e diagnose.Evidence) *contract.Failure {
-	for _, n := range e.Nodes {
-		if n.Failure != nil && n.Failure.Code != contract.CodeNodeLost && n.Failure.Code != contract.CodeNCCLTimeout {
-			f := *n.Failure
-			f.Message = fmt.Sprintf("On node %d: %s", n.Rank, f.Message)
-			return &f
-		}
-	}
-	for _, n := range e.Nodes {
-		if n.Lost {
-			return contract.Failf(contract.CodeNodeLost, "Node %d was lost before it said how it ended.", n.Rank).WithHint("Run it again.")
-		}
-	}
-	if e.Stop == diagnose.StopNode {
-		return contract.Failf(contract.CodeNodeLost, "The training was stopped because another machine of the job had failed or was lost.").
-			WithHint("Look at the logs of the other machines, training-node-N.log beside training.log.")
-	}
-	return nil
-}
-
-// endedEarly says that a script left well before it had trained all epochs.
-func endedEarly(cfg *config.Config, e diagnose.Evidence, failure *contract.Failure) []string {
-	if failure != nil || cfg.Job.Type != contract.JobTraining || e.LastEpoch < 1 || e.LastEpoch >= cfg.Epochs {
-		return nil
-	}
-	return []string{fmt.Sprintf("The training script ended without an error after %d of %d epochs. If it did not stop early on purpose, look at the end of its log.", e.LastEpoch, cfg.Epochs)}
 }
 
 // resultOf is the whole outcome, before it is known whether the backend heard of it.
@@ -213,31 +147,4 @@ func timeLimit(cfg *config.Config) time.Duration {
 		return t.MaxTrainingTime
 	}
 	return time.Duration(cfg.MaxTrainingSeconds) * time.Second
-}
-
-// minTail is what even the latest stop leaves for what is said last.
-const minTail = 3 * time.Second
-
-// flushBudget is AGENT_FLUSH_TIMEOUT, or what is left of the stop grace.
-func flushBudget(o Outcome, timeout time.Duration, now time.Time) time.Duration {
-	if o.Deadline.IsZero() {
-		return timeout
-	}
-	return max(minTail, o.Deadline.Sub(now)-minTail)
-}
-
-// hurried ends ctx a share of time after a request to stop: a job that is done
-// training may be asked to stop like any other.
-func hurried(parent, stopping context.Context, share time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(parent)
-	release := context.AfterFunc(stopping, func() {
-		timer := time.NewTimer(max(share, minTail))
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
-	return ctx, func() { release(); cancel() }
 }

@@ -1,20 +1,16 @@
 package agent
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
 	"github.com/vision-platform/trainer-agent/agent/cluster"
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
-	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -79,7 +75,7 @@ func TestTheEndOfAJobIsToldTruly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := trainingOf(3)
 			c.scene.view.Epoch = 3
-			failure, _ := failureOf(evidenceOf(cfg, c.outcome, c.scene), c.upload)
+			failure, _ := diagnose.Cause(evidenceOf(cfg, c.outcome, c.scene), c.upload)
 			r := resultOf(identity{job: "j"}, c.outcome, failure, c.scene.uploads, nil)
 			code := contract.Code("")
 			if r.Error != nil {
@@ -135,24 +131,6 @@ func TestACommandThatCannotRunHasTheStatusOfAShell(t *testing.T) {
 	}
 }
 
-func TestAScriptThatLeavesBeforeItsEpochsIsTold(t *testing.T) {
-	for name, c := range map[string]struct {
-		epoch   int
-		failure *contract.Failure
-		told    bool
-	}{
-		"after 1 of 10":  {1, nil, true},
-		"after all":      {10, nil, false},
-		"it counts none": {0, nil, false},
-		"it failed":      {1, contract.Failf(contract.CodeTrainingFailed, "…"), false},
-	} {
-		texts := endedEarly(trainingOf(10), diagnose.Evidence{LastEpoch: c.epoch}, c.failure)
-		if told := len(texts) == 1 && strings.Contains(texts[0], "1 of 10 epochs"); told != c.told {
-			t.Errorf("%s: %q", name, texts)
-		}
-	}
-}
-
 // Node 0 alone validates at the end, for longer than it may take to report.
 func TestAMachineThatIsDoneWaitsAsLongAsNode0MayTrain(t *testing.T) {
 	cfg := trainingOf(1)
@@ -160,40 +138,6 @@ func TestAMachineThatIsDoneWaitsAsLongAsNode0MayTrain(t *testing.T) {
 	if got := verdictWait(cfg); got < 71*time.Minute {
 		t.Errorf("it waits %s", got)
 	}
-}
-
-func TestTheBudgetOfTheEndIsWhatAStopLeaves(t *testing.T) {
-	now := time.Unix(1000, 0)
-	for name, c := range map[string]struct {
-		deadline time.Time
-		want     time.Duration
-	}{
-		"nobody waits":         {time.Time{}, 10 * time.Minute},
-		"20 s of the grace":    {now.Add(20 * time.Second), 17 * time.Second},
-		"the grace is used up": {now.Add(-time.Second), minTail},
-	} {
-		if got := flushBudget(Outcome{Deadline: c.deadline}, 10*time.Minute, now); got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
-		}
-	}
-}
-
-func TestARequestToStopHurriesTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		stopping, stop := context.WithCancel(t.Context())
-		ctx, release := hurried(t.Context(), stopping, 10*time.Second)
-		defer release()
-		time.Sleep(time.Hour) // virtual
-		if ctx.Err() != nil {
-			t.Fatal("it ended without a request")
-		}
-		began := time.Now()
-		stop()
-		<-ctx.Done()
-		if took := time.Since(began); took != 10*time.Second {
-			t.Errorf("it ended after %v", took)
-		}
-	})
 }
 
 func TestAnOutcomeIsCleanOnlyByItself(t *testing.T) {
@@ -209,25 +153,6 @@ func TestAnOutcomeIsCleanOnlyByItself(t *testing.T) {
 	} {
 		if c.o.clean() != c.clean || c.o.whole() != c.whole {
 			t.Errorf("%s: clean %v, whole %v", name, c.o.clean(), c.o.whole())
-		}
-	}
-}
-
-func TestTheChildFindsItsInputs(t *testing.T) {
-	ws := job.Workspace{Root: "/ws"}
-	in := Inputs{weights: "/ws/weights/w.pt", images: []string{"/ws/inputs/images/000000-a.jpg"}, checkpoint: "/ws/inputs/best.pt"}
-	env := in.environment(ws)
-	for name, want := range map[string]string{
-		"OUTPUT_DIR": "/ws/runs", "CHECKPOINT_DIR": "/ws/runs/checkpoints", "PRETRAINED_WEIGHTS": "/ws/weights/w.pt",
-		"CHECKPOINT_FILE": "/ws/inputs/best.pt", "IMAGE_FILES": `["/ws/inputs/images/000000-a.jpg"]`,
-	} {
-		if env[name] != want {
-			t.Errorf("%s is %q, want %q", name, env[name], want)
-		}
-	}
-	for _, name := range []string{"RESUME_CHECKPOINT", "DATASET_DIR", "DATASET_URI"} {
-		if _, set := env[name]; set {
-			t.Errorf("%s is set without one", name)
 		}
 	}
 }

@@ -15,12 +15,9 @@ type step struct {
 	stage stage.Stage
 	// optional: its error is a warning, because it is no reason to lose a job.
 	optional bool
-	// within is how long Stop may take, 0 means stopWithin.
+	// within is how long Stop may take, 0 means stage.StopWithin.
 	within time.Duration
 }
-
-// stopWithin is how long a stage may take to stop.
-const stopWithin = 10 * time.Second
 
 // A runner starts stages in order and stops them in reverse.
 type runner struct {
@@ -53,7 +50,7 @@ func (r *runner) stop(left int) {
 	for len(r.up) > left {
 		s := r.up[len(r.up)-1]
 		r.up = r.up[:len(r.up)-1]
-		if err := stage.Bound(context.Background(), cmp.Or(s.within, stopWithin), s.name, s.stage.Stop); err != nil {
+		if err := stage.Bound(context.Background(), cmp.Or(s.within, stage.StopWithin), s.name, s.stage.Stop); err != nil {
 			r.warn(fmt.Sprintf("Stopping %s: %v.", s.name, err))
 		}
 	}

@@ -1,17 +1,15 @@
 package agent
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks"
@@ -24,6 +22,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/cluster"
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/dataset"
+	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/monitor"
@@ -34,6 +33,8 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/process/output"
 	"github.com/vision-platform/trainer-agent/agent/process/training"
 	"github.com/vision-platform/trainer-agent/agent/storage"
+	"github.com/vision-platform/trainer-agent/agent/telemetry"
+	"github.com/vision-platform/trainer-agent/agent/telemetry/trace"
 	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -55,7 +56,11 @@ func newBase(o *Options) (b base, err error) {
 	b = base{o: o, cfg: cfg, bus: &job.Bus{}, store: &storeAccess{o: o}, events: job.NewEvents(o.Log, o.Now, cfg.SnapshotID),
 		tracker: job.NewTracker(job.TrackerOptions{Now: o.Now, Metric: cfg.PrimaryMetric, Mode: contract.MetricMode(cfg.PrimaryMetricMode)})}
 	b.bus.Listen(b.tracker.Observe)
-	b.group = cluster.NewGroup(groupOptions(o, b.events))
+	host, _ := os.Hostname()
+	b.group = cluster.NewGroup(cluster.Options{
+		JobID: cfg.JobID, Rank: cfg.NodeRank, Nodes: cfg.Nodes, Host: host, Address: cluster.Address(cfg.NodeRank, cfg.MasterAddr, cfg.NodePort),
+		Key: o.token().Read, Timeout: cfg.NodeTimeout, Wait: cfg.NodeWait, OnEvent: cluster.TakeOver(b.events), Log: o.Log,
+	})
 	for _, p := range o.Problems {
 		if p.Warning {
 			b.events.Warn(p.String())
@@ -72,10 +77,10 @@ func newLife(o *Options) *life {
 	cfg := o.Config
 	id := identity{cfg.JobID, cfg.TraceID, o.Now()}
 
-	traces := &tracing{o: o, id: id, tracker: b.tracker}
-	lock := &workspaceLock{ws: b.ws}
+	traces := b.traces(id)
+	claim, log := &job.Claim{Workspace: b.ws}, &telemetry.Recording{Workspace: b.ws}
 	queue := b.queue()
-	marker := &runMarker{o: o, ws: b.ws, events: b.events}
+	marker := &job.Marking{Path: b.ws.MarkerFile(), Events: b.events, Now: o.Now, Memory: process.ReadMemory}
 	up := b.uploads()
 	progress := b.progress(up, queue)
 
@@ -96,10 +101,13 @@ func newLife(o *Options) *life {
 
 	files := b.resultFiles(queue, earlierRun, marker, machine)
 	answers := b.relay(queue, files, machine)
-	child := b.training(machine, lock, func() map[string]string {
-		extra := Inputs{fetched.Got, converted.Got, weights.Got.Path, earlierRun.Got, given.Checkpoint, given.Images}.environment(b.ws)
+	child := b.training(machine, log, func() map[string]string {
+		extra := job.Inputs{
+			Dataset: fetched.Dir(), Annotated: fetched.Annotations(), Converted: converted.Got, Weights: weights.Got.Path,
+			Resumed: earlierRun.Path(), Epoch: earlierRun.Epoch(), Checkpoint: given.Checkpoint, Images: given.Images,
+		}.Environment(b.ws)
 		maps.Copy(extra, answers.Environment())
-		if parent := traces.tracer.Parent(); parent != "" {
+		if parent := traces.Tracer.Parent(); parent != "" {
 			extra["TRACEPARENT"] = parent
 		}
 		return extra
@@ -112,7 +120,8 @@ func newLife(o *Options) *life {
 	l.opening = []step{
 		{name: "traces", stage: traces, optional: true},
 		{name: "the workspace", stage: does(func() error { return unfound })},
-		{name: "the workspace's lock", stage: lock},
+		{name: "the workspace's lock", stage: claim},
+		{name: "the training log", stage: log},
 		{name: "the outbox", stage: queue},
 		{name: "the configuration", stage: does(func() error { return problems(o) })},
 		{name: "the run marker", stage: marker},
@@ -122,16 +131,18 @@ func newLife(o *Options) *life {
 	}
 	l.watching = []step{
 		{name: "the announcement", stage: does(func() error {
-			b.events.Emit(contract.EventAgentStarted, "The agent has started", startedData(o, marker.previous))
+			b.events.Started(map[string]any{
+				"job_type": cfg.JobType, "framework": cfg.Framework, "model_name": cfg.ModelName, "device": cfg.Device, "nodes": cfg.Nodes,
+			}, marker.Previous)
 			return nil
 		})},
 		{name: "the resource watch", stage: machine.Resources},
-		{name: "the memory watch", stage: b.memoryWatch(marker)},
+		{name: "the memory watch", stage: process.WatchMemory(process.ReadMemory, b.events, func(level int, limit int64) { marker.Marker.Memory(level, limit) }, o.Log)},
 		{name: "the GPU watch", stage: machine.GPUs},
 		{name: "the heartbeat", stage: beat},
-		{name: "the metrics endpoint", stage: &endpoint{o: o, snapshot: b.snapshot(queue, up, machine, child)}, optional: true},
+		{name: "the metrics endpoint", stage: b.metrics(queue, up, machine, child), optional: true},
 	}
-	l.meeting = []step{{name: "the job's other machines", stage: gathering{b.group, b.tracker}}}
+	l.meeting = []step{{name: "the job's other machines", stage: cluster.Gathering{Group: b.group, Tracker: b.tracker}}}
 	l.inputs = []step{{name: "the store", stage: b.store}}
 	if datasetID(cfg) != "" || cfg.DatasetPath != "" {
 		l.inputs = append(l.inputs, step{name: "the dataset", stage: fetched}, step{name: "the conversion", stage: converted})
@@ -148,7 +159,7 @@ func newLife(o *Options) *life {
 			l.training = slices.Insert(l.training, 0, step{name: "the result files", stage: files})
 		}
 	}
-	l.finish = &finish{base: b, id: id, lock: lock, marker: marker, queue: queue, uploads: up, tracing: traces, progress: progress, look: func() scene {
+	l.finish = &finish{base: b, id: id, claim: claim, log: log, marker: marker, queue: queue, uploads: up, tracing: traces, progress: progress, look: func() scene {
 		s := scene{view: b.tracker.View(), final: b.tracker.Final(), tail: child.Tail(), torch: child.TorchErrors(), resumed: earlierRun.Got != nil}
 		s.system, s.gpu = machine.Evidence()
 		return s
@@ -165,6 +176,46 @@ func giveBack() error {
 	return nil
 }
 
+// traces trusts the collector's own authorities, or those of every other connection.
+func (b base) traces(id identity) *trace.Tracing {
+	cfg := b.cfg
+	return &trace.Tracing{
+		Tracker: b.tracker,
+		Client: func(caFile string) (*http.Client, error) {
+			return storage.HTTPClient(storage.Config{CAFile: cmp.Or(caFile, cfg.CAFile), Getenv: b.o.getenv})
+		},
+		Options: trace.Options{TraceID: id.trace, Started: id.started, Getenv: b.o.getenv, Now: b.o.Now, Log: b.o.Log, Job: map[string]string{
+			"trainer.job_id": cfg.JobID, "trainer.job_type": cfg.JobType, "trainer.framework": cfg.Framework,
+			"trainer.model": cfg.ModelName, "trainer.task_type": cfg.TaskType,
+		}},
+	}
+}
+
+// metrics says what a scraper is told.
+func (b base) metrics(queue *callbacks.Queue, up *checkpoints.Uploading, machine monitor.Machine, child *training.Training) *telemetry.Serving {
+	read := telemetry.Sources{
+		JobType: b.cfg.Job.Type, Framework: b.cfg.Framework, Epochs: b.cfg.Epochs, PrimaryMetric: b.cfg.PrimaryMetric, Tracker: b.tracker,
+		System: machine.Latest,
+		Store: func() telemetry.Store {
+			n := &b.store.counts
+			return telemetry.Store{Retries: n.Retries.Load(), SentBytes: n.Sent.Load(), ReceivedBytes: n.Received.Load()}
+		},
+		Checkpoints: func() (telemetry.Checkpoints, bool) {
+			s, watched := up.Stats()
+			return telemetry.Checkpoints(s), watched
+		},
+		Callbacks: func() (telemetry.Callbacks, bool) {
+			s, told := queue.Stats()
+			return telemetry.Callbacks(s), told
+		},
+		Usage: func() (time.Duration, int64, bool) {
+			u, known := child.Usage()
+			return u.CPU, u.RSS, known
+		},
+	}.Read
+	return &telemetry.Serving{Addr: b.cfg.MetricsAddr, Read: read, Log: b.o.Log}
+}
+
 // problems are those of the configuration; a nil *Failure is no error.
 func problems(o *Options) error {
 	if f := config.Failure(o.Problems); f != nil {
@@ -174,8 +225,8 @@ func problems(o *Options) error {
 }
 
 // earlier decides what becomes of an earlier run's end.
-func earlier(queue *callbacks.Queue, marker *runMarker, events *job.Events) error {
-	succeeded, err := queue.SucceededBefore(marker.previous != nil)
+func earlier(queue *callbacks.Queue, marker *job.Marking, events *job.Events) error {
+	succeeded, err := queue.SucceededBefore(marker.Previous != nil)
 	if err != nil {
 		events.Warn("The outbox of the earlier run could not be reopened: " + err.Error())
 	}
@@ -200,10 +251,11 @@ func (b base) queue() *callbacks.Queue {
 }
 
 func (b base) progress(up *checkpoints.Uploading, queue *callbacks.Queue) *ui.Progress {
-	return &ui.Progress{Screen: b.o.Screen, Log: b.o.Log, Quiet: b.o.Quiet, Job: ui.Job{
-		ID: b.cfg.JobID, Type: b.cfg.Job.Type, Epochs: b.cfg.Epochs, Metric: b.cfg.PrimaryMetric, Tracker: b.tracker, Now: b.o.Now,
-		Uploads: up.Rows, Pending: queue.Pending,
-	}}
+	return &ui.Progress{Screen: b.o.Screen, Log: b.o.Log, Quiet: b.o.Quiet, Outcome: telemetry.LevelOutcome,
+		Mask: func(text string) string { return redact.New(b.cfg.Secrets()).String(text) }, Job: ui.Job{
+			ID: b.cfg.JobID, Type: b.cfg.Job.Type, Epochs: b.cfg.Epochs, Metric: b.cfg.PrimaryMetric, Tracker: b.tracker, Now: b.o.Now,
+			Uploads: up.Rows, Pending: queue.Pending,
+		}}
 }
 
 func (b base) machine() monitor.Machine {
@@ -220,19 +272,6 @@ func (b base) machine() monitor.Machine {
 			},
 		}},
 	}
-}
-
-// memoryWatch warns while there is still somebody to do so: where the kernel kills the
-// whole container for want of memory (memory.oom.group), what it leaves on disk is all
-// that remains.
-func (b base) memoryWatch(marker *runMarker) *stage.Background {
-	warn := func(level int, m process.Memory) {
-		marker.marker.Memory(level, m.Limit)
-		b.events.Emit(contract.EventResourceWarning,
-			fmt.Sprintf("Memory is at %d %% of %s: the kernel kills the training when it is full. Use fewer workers or ask for more memory.", level, contract.Bytes(m.Limit)),
-			map[string]any{"resource": "memory", "used_bytes": m.Used, "limit_bytes": m.Limit, "percent": level})
-	}
-	return &stage.Background{Name: "the memory watch", Run: process.MemoryWatch{Read: process.ReadMemory, Warn: warn, Log: b.o.Log}.Run}
 }
 
 func (b base) weights(need dataset.Supply) *dataset.WeightsFetching {
@@ -258,8 +297,8 @@ func (b base) uploads() *checkpoints.Uploading {
 	}}
 }
 
-func (b base) resultFiles(queue *callbacks.Queue, found *resume.Stage, marker *runMarker, machine monitor.Machine) *callbacks.ResultFiles {
-	return &callbacks.ResultFiles{Queue: queue, Bus: b.bus, Fresh: func() bool { return marker.previous == nil }, Options: func() autoreport.Options {
+func (b base) resultFiles(queue *callbacks.Queue, found *resume.Stage, marker *job.Marking, machine monitor.Machine) *callbacks.ResultFiles {
+	return &callbacks.ResultFiles{Queue: queue, Bus: b.bus, Fresh: func() bool { return marker.Previous == nil }, Options: func() autoreport.Options {
 		return autoreport.Options{Dir: b.ws.Output(), Epochs: b.cfg.Epochs, After: found.Epoch(), StateFile: b.ws.ReportedFile(),
 			System: machine.Now, Now: b.o.Now, Logger: b.o.Log}
 	}}
@@ -282,7 +321,7 @@ func (b base) relay(queue *callbacks.Queue, files *callbacks.ResultFiles, machin
 }
 
 // training is the child, with the environment of contract §3.
-func (b base) training(machine monitor.Machine, lock *workspaceLock, extra func() map[string]string) *training.Training {
+func (b base) training(machine monitor.Machine, log *telemetry.Recording, extra func() map[string]string) *training.Training {
 	cfg, noun, torch := b.cfg, job.Noun(b.cfg.Job.Type), filepath.Join(b.ws.Root, "torchelastic-error.json")
 	var given map[string]string
 	t := &training.Training{
@@ -291,10 +330,10 @@ func (b base) training(machine monitor.Machine, lock *workspaceLock, extra func(
 		Spec: func() (process.Spec, error) {
 			given = extra()
 			given["TORCHELASTIC_ERROR_FILE"] = torch
-			return b.childSpec(cfg.ChildEnviron(b.o.Environ, given))
+			return b.command().Spec(cfg.ChildEnviron(b.o.Environ, given))
 		},
 		Output: func() *output.Splitter {
-			return output.NewSplitter(b.console(), lock.training, cfg.Secrets(), b.tracker.Alive)
+			return output.NewSplitter(b.console(), log.Log, cfg.Secrets(), b.tracker.Alive)
 		},
 		Watch: training.Watch{
 			Trouble: b.group.Trouble, Leaving: b.group.Leaving, Ended: machine.ChildEnded, StopHung: cfg.HangStop,
@@ -332,43 +371,11 @@ func (b base) console() io.Writer {
 	return b.o.Stdout
 }
 
-func (b base) childSpec(env []string) (process.Spec, error) {
-	spec := process.Spec{Args: process.Expand(b.o.Command, env), Env: env, Main: true, PTY: b.o.Terminal, NoNewPrivs: true}
-	if b.cfg.RunAs == nil {
-		return spec, nil
+// command is the child, run as AGENT_RUN_AS.
+func (b base) command() training.Command {
+	c := training.Command{Args: b.o.Command, Workspace: b.ws, PTY: b.o.Terminal}
+	if as := b.cfg.RunAs; as != nil {
+		c.RunAs = &process.Identity{UID: as.UID, GID: as.GID}
 	}
-	spec.RunAs = &process.Identity{UID: b.cfg.RunAs.UID, GID: b.cfg.RunAs.GID}
-	if err := process.Own(b.ws.Root, *spec.RunAs, filepath.Base(b.ws.Private())); err != nil {
-		return spec, contract.Failf(contract.CodeConfigInvalid, "the workspace cannot be given to AGENT_RUN_AS=%s: %w.", spec.RunAs, err).
-			WithHint("Run the agent as root, or leave AGENT_RUN_AS out.")
-	}
-	return spec, nil
-}
-
-// gathering opens the leader's port, or joins it. A machine that does not lead
-// prepares only after it has joined: what it resumes from is then what the leader
-// does.
-type gathering struct {
-	*cluster.Group
-	tracker *job.Tracker
-}
-
-func (g gathering) Start(ctx context.Context) error {
-	if !g.Leads() {
-		g.tracker.Enter(job.PhaseGathering)
-	}
-	return g.Group.Start(ctx)
-}
-
-func groupOptions(o *Options, events *job.Events) cluster.Options {
-	cfg := o.Config
-	host, _ := os.Hostname()
-	leader := "" // node 0 listens on every address
-	if cfg.NodeRank != 0 {
-		leader = cfg.MasterAddr
-	}
-	return cluster.Options{
-		JobID: cfg.JobID, Rank: cfg.NodeRank, Nodes: cfg.Nodes, Host: host, Key: o.token().Read, OnEvent: cluster.TakeOver(events),
-		Timeout: cfg.NodeTimeout, Wait: cfg.NodeWait, Log: o.Log, Address: net.JoinHostPort(leader, strconv.Itoa(cfg.NodePort)),
-	}
+	return c
 }

@@ -111,6 +111,24 @@ func (q *Queue) Pending() int {
 	return q.Box.Pending().Depth
 }
 
+// Stats are the figures of the outbox.
+type Stats struct {
+	Waiting                     int
+	OldestSeconds               float64
+	Accepted, Retries, Rejected int64
+}
+
+// Stats are the figures now; false where there is nobody to tell.
+func (q *Queue) Stats() (Stats, bool) {
+	if q.Box == nil {
+		return Stats{}, false
+	}
+	p := q.Box.Pending()
+	return Stats{
+		Waiting: p.Depth, OldestSeconds: p.OldestAge.Seconds(), Accepted: int64(p.Accepted), Retries: int64(p.Retries), Rejected: int64(p.Rejected),
+	}, true
+}
+
 // LastSaid is the trainer's own final callback; when it said none in this run, the
 // one that it had an answer for in a run that was killed. Nil is none.
 func (q *Queue) LastSaid(t *job.Tracker) *contract.Message {

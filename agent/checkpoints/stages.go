@@ -3,6 +3,7 @@ package checkpoints
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/agent/job"
@@ -45,6 +46,27 @@ func (u *Uploading) Finish(ctx context.Context, opt FinishOptions) (s Summary, l
 		return Summary{}, false
 	}
 	return w.Finish(ctx, opt), true
+}
+
+// FinishWithin is Finish where the bucket may hang: it returns soon after limit, and
+// warns of what it could not wait for.
+func (u *Uploading) FinishWithin(ctx context.Context, limit time.Duration, opt FinishOptions) (s Summary, looked bool) {
+	found := make(chan Summary, 1) // what comes too late is not written to
+	err := stage.Bound(ctx, limit, "uploading the last checkpoints", func(ctx context.Context) error {
+		if summary, watched := u.Finish(ctx, opt); watched {
+			found <- summary
+		}
+		return nil
+	})
+	if err != nil {
+		u.Events.Warn("Uploading the last checkpoints: " + err.Error() + ".")
+	}
+	select {
+	case s = <-found:
+		return s, true
+	default:
+		return s, false
+	}
 }
 
 // Rows are the uploads in flight, and all of them together.

@@ -60,6 +60,22 @@ func (f *Fetching) Start(ctx context.Context) error {
 	return nil
 }
 
+// Dir is where it lies, "" without one.
+func (f *Fetching) Dir() string {
+	if f.Got == nil {
+		return ""
+	}
+	return f.Got.Dir
+}
+
+// Annotations is the path of its annotations, "" without any.
+func (f *Fetching) Annotations() string {
+	if f.Got == nil {
+		return ""
+	}
+	return f.Got.AnnotationsPath
+}
+
 // Stop gives up the shared cache's copy.
 func (f *Fetching) Stop(context.Context) error {
 	if f.Got == nil {

@@ -38,3 +38,20 @@ func TestEveryEventNamesTheSnapshot(t *testing.T) {
 		}
 	}
 }
+
+func TestTheFirstEventSaysWhatHasStarted(t *testing.T) {
+	for _, previous := range []*PreviousRun{nil, {Code: contract.CodeHostOOM}} {
+		events := NewEvents(slog.New(slog.DiscardHandler), time.Now, "")
+		var said map[string]any
+		events.Send(func(e contract.Event) {
+			if err := json.Unmarshal(e.Data, &said); err != nil || e.EventType != contract.EventAgentStarted {
+				t.Errorf("%s %v", e.EventType, err)
+			}
+		})
+		events.Started(map[string]any{"nodes": 2}, previous)
+		_, killed := said["previous_run"]
+		if said["version"] != contract.Version || said["nodes"] != 2.0 || killed != (previous != nil) {
+			t.Errorf("%v", said)
+		}
+	}
+}

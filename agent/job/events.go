@@ -3,6 +3,8 @@ package job
 import (
 	"encoding/json"
 	"log/slog"
+	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -65,6 +67,18 @@ func (e *Events) Emit(event contract.EventType, message string, data any) {
 	for _, sink := range e.sinks {
 		sink(raised)
 	}
+}
+
+// Started raises agent_started, with what is known of the job and of a run before this
+// one that was killed.
+func (e *Events) Started(known map[string]any, previous *PreviousRun) {
+	host, _ := os.Hostname()
+	data := map[string]any{"version": contract.Version, "commit": contract.Commit, "host": host}
+	maps.Copy(data, known)
+	if previous != nil {
+		data["previous_run"] = previous
+	}
+	e.Emit(contract.EventAgentStarted, "The agent has started", data)
 }
 
 func (e *Events) encode(data any) []byte {

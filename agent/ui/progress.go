@@ -38,6 +38,9 @@ type Progress struct {
 	Log    *slog.Logger
 	Quiet  bool
 
+	Mask    func(string) string // takes the secrets out of the last card
+	Outcome slog.Level          // of the one line that says a success
+
 	cancel context.CancelFunc
 	done   chan struct{}
 }

@@ -51,3 +51,11 @@ func (r *Stage) Epoch() int {
 	}
 	return r.Got.Epoch
 }
+
+// Path is where the checkpoint was brought to, "" without one.
+func (r *Stage) Path() string {
+	if r.Got == nil {
+		return ""
+	}
+	return r.Got.Path
+}

@@ -1,0 +1,37 @@
+package stage
+
+import (
+	"context"
+	"time"
+)
+
+// MinTail is what even the latest stop leaves for what is said last.
+const MinTail = 3 * time.Second
+
+// StopWithin is how long a stage may take to stop where nothing else is said.
+const StopWithin = 10 * time.Second
+
+// Budget is how long the end may take: its own limit, or what is left of the grace of
+// a stop that is over at deadline. A zero deadline means that nobody is waiting.
+func Budget(deadline time.Time, limit time.Duration, now time.Time) time.Duration {
+	if deadline.IsZero() {
+		return limit
+	}
+	return max(MinTail, deadline.Sub(now)-MinTail)
+}
+
+// Hurried ends ctx a share of time after a request to stop: a job that is done
+// training may be asked to stop like any other.
+func Hurried(parent, stopping context.Context, share time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	release := context.AfterFunc(stopping, func() {
+		timer := time.NewTimer(max(share, MinTail))
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { release(); cancel() }
+}

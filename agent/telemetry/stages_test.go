@@ -1,0 +1,122 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func recordingIn(t *testing.T) *Recording {
+	t.Helper()
+	ws := job.Workspace{Root: t.TempDir()}
+	if err := ws.Open(); err != nil {
+		t.Fatal(err)
+	}
+	return &Recording{Workspace: ws}
+}
+
+func record(t *testing.T, r *Recording, line string) {
+	t.Helper()
+	if err := r.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(r.Log, line); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOnlyTheLogOfARunThatWasKilledIsContinued(t *testing.T) {
+	r := recordingIn(t)
+	if err := r.Stop(t.Context()); err != nil {
+		t.Errorf("before its start: %v", err)
+	}
+	record(t, r, "first\n")
+	record(t, r, "second\n")
+	if err := os.WriteFile(r.Workspace.MarkerFile(), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	record(t, r, "third\n")
+	if got, err := os.ReadFile(r.Workspace.TrainingLog()); err != nil || string(got) != "second\nthird\n" {
+		t.Errorf("%q %v", got, err)
+	}
+}
+
+func TestTheLogIsUploadedUnlessItIsEmpty(t *testing.T) {
+	r := recordingIn(t)
+	if err := r.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if size, err := r.Upload(func(io.ReaderAt, int64) error { t.Error("an empty log was uploaded"); return nil }); size != 0 || err != nil {
+		t.Errorf("%d bytes, %v", size, err)
+	}
+	record(t, r, "epoch 1\n")
+	var put string
+	size, err := r.Upload(func(body io.ReaderAt, size int64) error {
+		b, err := io.ReadAll(io.NewSectionReader(body, 0, size))
+		put = string(b)
+		return err
+	})
+	if err != nil || size != 8 || put != "epoch 1\n" {
+		t.Errorf("%d bytes, %q, %v", size, put, err)
+	}
+	broken := errors.New("the bucket is gone")
+	if _, err := r.Upload(func(io.ReaderAt, int64) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestMetricsAreServedFromStartToStopWhereTheyAreAskedFor(t *testing.T) {
+	off := &Serving{Log: slog.New(slog.DiscardHandler)}
+	if err := errors.Join(off.Start(t.Context()), off.Stop(t.Context())); err != nil {
+		t.Error(err)
+	}
+	s := &Serving{Addr: "127.0.0.1:0", Read: func() Snapshot { return Snapshot{} }, Log: slog.New(slog.DiscardHandler)}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	addr := s.endpoint.Addr()
+	if err := Healthy(t.Context(), addr); err != nil {
+		t.Error(err)
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := Healthy(ctx, addr); err == nil {
+		t.Error("it is served after Stop")
+	}
+}
+
+func TestASnapshotLeavesOutWhatNobodyKnows(t *testing.T) {
+	now := func() time.Time { return time.Unix(1000, 0) }
+	known := false
+	sources := Sources{
+		JobType: contract.JobTraining, Framework: "ultralytics", Epochs: 10, PrimaryMetric: "acc",
+		Tracker: job.NewTracker(job.TrackerOptions{Now: now, Metric: "acc"}), Store: func() Store { return Store{Retries: 7, SentBytes: 9} }, System: func() *contract.System { return nil },
+		Checkpoints: func() (Checkpoints, bool) { return Checkpoints{Bytes: 5}, known },
+		Callbacks:   func() (Callbacks, bool) { return Callbacks{Waiting: 2}, true },
+		Usage:       func() (time.Duration, int64, bool) { return 3 * time.Second, 4, known },
+	}
+	s := sources.Read()
+	if s.Ready || s.Checkpoints != nil || s.Child.CPUSeconds != nil || s.Training.Progress != nil || s.Training.PrimaryValue != nil || s.Store != (Store{Retries: 7, SentBytes: 9}) || s.Callbacks.Waiting != 2 {
+		t.Errorf("at the beginning: %+v", s)
+	}
+	known = true
+	sources.Tracker.Enter(job.PhaseRunning)
+	sources.Tracker.Observe(contract.Message{Kind: contract.KindHeartbeat, Body: []byte(`{"epoch":3,"total_epochs":10,"progress":30,"metrics":{"acc":0.5}}`)})
+	s = sources.Read()
+	if !s.Ready || s.Training.Epoch != 3 || s.Training.Progress == nil || *s.Training.Progress != 0.3 || s.Checkpoints.Bytes != 5 || *s.Child.CPUSeconds != 3 || *s.Child.RSSBytes != 4 {
+		t.Errorf("under way: %+v", s)
+	}
+}
