@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -89,21 +88,10 @@ func (l *life) live(ctx context.Context) Outcome {
 		l.runner.stop(before)
 		return l.failed(err)
 	}
-	outcome := endingOf(l.child.Wait(ctx))
+	ending := l.child.Wait(ctx)
 	l.runner.stop(before)
-	epoch := l.tracker.View().Epoch
-	l.events.Emit(contract.EventTrainingFinished, l.finishedMessage(outcome, epoch), map[string]any{
-		"exit_code": outcome.Status.ExitCode, "seconds": outcome.Ended.Sub(outcome.Started).Seconds(), "max_rss_bytes": outcome.Status.MaxRSS,
-		"epochs": epoch, "epochs_asked": l.cfg.Epochs})
-	return outcome
-}
-
-func (l *life) finishedMessage(o Outcome, epoch int) string {
-	text := fmt.Sprintf("The %s process has ended: %s", l.child.Noun, o.Status)
-	if o.clean() && epoch > 0 && epoch < l.cfg.Epochs {
-		text += fmt.Sprintf(", after %d of %d epochs", epoch, l.cfg.Epochs)
-	}
-	return text
+	l.child.Report(ending, l.tracker.View().Epoch, l.cfg.Epochs)
+	return endingOf(ending)
 }
 
 // open makes what every later failure is told by. Problems of the configuration come

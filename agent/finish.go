@@ -276,5 +276,5 @@ func (f *finish) prepared(err error, dataset *converters.Prepared) int {
 
 // verdictWait is how long node 0 may take to say how the job ended.
 func verdictWait(cfg *config.Config) time.Duration {
-	return timeLimit(cfg) + cfg.FlushTimeout + cfg.NodeTimeout
+	return cfg.TimeLimit() + cfg.FlushTimeout + cfg.NodeTimeout
 }

@@ -74,7 +74,7 @@ func evidenceOf(cfg *config.Config, o Outcome, s scene) diagnose.Evidence {
 		JobType: cfg.Job.Type, Err: o.Err, Stop: o.Stop, Started: o.Started, Ended: o.Ended, LastOutput: s.view.Activity,
 		Settings: diagnose.Settings{
 			Device: cfg.Device, BatchSize: cfg.BatchSize, NumWorkers: cfg.NumWorkers, ImageSize: cfg.ImageSize, LearningRate: cfg.LearningRate,
-			MaxTrainingTime: timeLimit(cfg), HangTimeout: cfg.HangTimeout,
+			MaxTrainingTime: cfg.TimeLimit(), HangTimeout: cfg.HangTimeout,
 		},
 		Nodes: s.nodes, LastEpoch: s.view.Epoch, NaNEpochs: s.view.Broken, Checkpoints: s.checkpoints(), Torn: s.uploads.Torn(), Again: s.again(cfg), ChildDone: diagnose.ReportOf(s.final),
 		LogTail: s.tail, TorchElasticError: s.torch, System: s.system, GPU: s.gpu,
@@ -139,12 +139,4 @@ func exitCode(failure *contract.Failure, delivered bool) int {
 		return contract.ExitUndelivered
 	}
 	return exit
-}
-
-// timeLimit is how long the child may run.
-func timeLimit(cfg *config.Config) time.Duration {
-	if t := cfg.Job.Training; t != nil {
-		return t.MaxTrainingTime
-	}
-	return time.Duration(cfg.MaxTrainingSeconds) * time.Second
 }

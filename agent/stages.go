@@ -355,7 +355,7 @@ func (b base) training(machine monitor.Machine, log *telemetry.Recording, extra 
 		},
 	}
 	if b.group.Leads() { // node 0 keeps the time for all
-		t.Limits.Time = timeLimit(cfg)
+		t.Limits.Time = cfg.TimeLimit()
 	}
 	if b.o.Screen != nil {
 		t.Rested = b.o.Screen.Done

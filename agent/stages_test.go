@@ -1,0 +1,112 @@
+package agent
+
+import (
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/callbacks"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints"
+	"github.com/vision-platform/trainer-agent/agent/diagnose"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func names(steps []step) (list []string) {
+	for _, s := range steps {
+		list = append(list, s.name)
+	}
+	return list
+}
+
+func TestAJobHasTheStagesThatItNeedsInTheirOrder(t *testing.T) {
+	for name, c := range map[string]struct {
+		job       contract.JobType
+		dataset   string
+		nodes     int
+		rank      int
+		inputs    []string
+		uploads   []string
+		childhood []string
+	}{
+		"a training": {contract.JobTraining, "d-1", 1, 0,
+			[]string{"the store", "the dataset", "the conversion", "the weights", "the resume"}, []string{"the checkpoint watch"},
+			[]string{"the result files", "the relay", "the training", "what preparing took of memory"}},
+		"a training without a dataset": {contract.JobTraining, "", 1, 0,
+			[]string{"the store", "the weights", "the resume"}, []string{"the checkpoint watch"},
+			[]string{"the result files", "the relay", "the training", "what preparing took of memory"}},
+		"an inference": {contract.JobInference, "", 1, 0,
+			[]string{"the store", "the checkpoint and images"}, []string{"the checkpoint watch"},
+			[]string{"the relay", "the training", "what preparing took of memory"}},
+		"a training on a machine that does not lead": {contract.JobTraining, "d-1", 2, 1,
+			[]string{"the store", "the dataset", "the conversion", "the weights", "the resume"}, nil,
+			[]string{"the relay", "the training", "what preparing took of memory"}},
+	} {
+		cfg := trainingOf(3)
+		cfg.Job.Type, cfg.DatasetID, cfg.Nodes, cfg.NodeRank = c.job, c.dataset, c.nodes, c.rank
+		l := newLife(&Options{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+		for _, part := range []struct{ got, want []string }{
+			{names(l.inputs), c.inputs}, {names(l.uploads), c.uploads}, {names(l.training), c.childhood},
+			{names(l.opening), []string{"traces", "the workspace", "the workspace's lock", "the training log", "the outbox", "the configuration",
+				"the run marker", "the progress", "what an earlier run left", "the sender"}},
+			{names(l.watching), []string{"the announcement", "the resource watch", "the memory watch", "the GPU watch", "the heartbeat", "the metrics endpoint"}},
+		} {
+			if !slices.Equal(part.got, part.want) {
+				t.Errorf("%s: %q, want %q", name, part.got, part.want)
+			}
+		}
+	}
+}
+
+func TestTracesAndMetricsAloneAreNoReasonToLoseAJob(t *testing.T) {
+	l := newLife(&Options{Config: trainingOf(3), Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	var optional []string
+	for _, s := range slices.Concat(l.opening, l.watching, l.meeting, l.inputs, l.uploads, l.training) {
+		if s.optional {
+			optional = append(optional, s.name)
+		}
+	}
+	if want := []string{"traces", "the metrics endpoint"}; !slices.Equal(optional, want) {
+		t.Errorf("%q, want %q", optional, want)
+	}
+}
+
+func TestTheResultSaysWhatTheBackendDoesNotHave(t *testing.T) {
+	for name, c := range map[string]struct {
+		failure  *contract.Failure
+		delivery callbacks.Delivery
+		exit     int
+	}{
+		"it has everything":             {nil, callbacks.Delivery{}, contract.ExitOK},
+		"only others are left":          {nil, callbacks.Delivery{Left: 2, Rejected: 1, Replay: "replay"}, contract.ExitOK},
+		"it has not heard of the end":   {nil, callbacks.Delivery{Undelivered: true, Left: 3, Replay: "replay"}, contract.ExitUndelivered},
+		"nor that it will be run again": {contract.Failf(contract.CodeStorageError, "…"), callbacks.Delivery{Undelivered: true, Left: 1}, contract.ExitInfra},
+	} {
+		r := contract.Result{Error: c.failure, ExitCode: exitCode(c.failure, true)}
+		replay := told(&r, c.delivery)
+		if r.ExitCode != c.exit || r.NotDelivered != c.delivery.Left || r.Rejected != c.delivery.Rejected || replay != c.delivery.Replay {
+			t.Errorf("%s: %+v, replay %q", name, r, replay)
+		}
+	}
+}
+
+func TestResumingIsPromisedOnlyWhenSomethingIsStored(t *testing.T) {
+	for name, c := range map[string]struct {
+		resume string
+		scene  scene
+		want   diagnose.Again
+	}{
+		"a checkpoint is stored":            {"auto", scene{looked: true, uploads: stored}, diagnose.AgainResumes},
+		"none is":                           {"auto", scene{looked: true, uploads: checkpoints.Summary{Next: checkpoints.NextStartsOver}}, diagnose.AgainStartsOver},
+		"nobody may resume":                 {"off", scene{looked: true, uploads: stored}, diagnose.AgainStartsOver},
+		"it ended before anybody looked":    {"auto", scene{}, diagnose.AgainUnknown},
+		"it did, and was resumed itself":    {"auto", scene{resumed: true}, diagnose.AgainResumes},
+		"the bucket could not be looked at": {"auto", scene{looked: true, resumed: true}, diagnose.AgainUnknown},
+	} {
+		cfg := trainingOf(3)
+		cfg.Resume = c.resume
+		if got := c.scene.again(cfg); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
