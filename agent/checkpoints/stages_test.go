@@ -1,0 +1,59 @@
+package checkpoints
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func TestTheEndOfTheUploadsCannotBeOutwaited(t *testing.T) {
+	release := make(chan struct{})
+	stuck := newBucket()
+	stuck.fail = func(op, _ string) error {
+		if op == "put" {
+			<-release // whatever becomes of the context
+		}
+		return nil
+	}
+	for name, c := range map[string]struct {
+		bucket *bucket // nil: nobody ever watched
+		limit  time.Duration
+		looked bool
+		warns  int
+	}{
+		"nobody watched":          {nil, time.Minute, false, 0},
+		"the bucket takes it":     {newBucket(), time.Minute, true, 0},
+		"the bucket stands still": {stuck, 10 * time.Millisecond, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			events := job.NewEvents(slog.New(slog.DiscardHandler), time.Now, "")
+			u := &Uploading{Tracker: job.NewTracker(job.TrackerOptions{Now: time.Now}), Events: events, Bus: &job.Bus{}}
+			if c.bucket != nil {
+				dir := t.TempDir()
+				if err := os.WriteFile(filepath.Join(dir, "results.json"), []byte("{}"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				u.Options = func() Options {
+					return Options{Dir: dir, JobID: "job-1", Store: c.bucket, OutputPrefix: contract.OutputPrefix(contract.Job{Type: contract.JobInference})}
+				}
+				if err := u.Start(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = u.Stop(context.Background()) }()
+				if c.bucket == stuck {
+					defer close(release)
+				}
+			}
+			summary, looked := u.FinishWithin(t.Context(), c.limit, FinishOptions{Clean: true, Ended: time.Now()})
+			if looked != c.looked || looked != (len(summary.Artifacts) == 1) || len(events.Warnings()) != c.warns {
+				t.Errorf("looked %v, %+v, warned of %q", looked, summary.Artifacts, events.Warnings())
+			}
+		})
+	}
+}
