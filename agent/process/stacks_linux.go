@@ -19,7 +19,7 @@ func (c *Child) DumpStacks() (int, error) {
 	}
 	asked := 0
 	for _, p := range all {
-		if !p.Dead() && p.Catches(DumpSignal) && p.Signal(DumpSignal) {
+		if !p.Dead() && p.Handles(DumpSignal) && p.Signal(DumpSignal) {
 			asked++
 		}
 	}
@@ -42,7 +42,7 @@ func (s *Supervisor) passDump() {
 		return
 	}
 	for _, p := range all {
-		if !p.Dead() && p.Catches(DumpSignal) && p.Signal(DumpSignal) {
+		if !p.Dead() && p.Handles(DumpSignal) && p.Signal(DumpSignal) {
 			return
 		}
 	}

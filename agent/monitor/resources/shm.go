@@ -18,19 +18,25 @@ const largestOwnSize = 640
 // every batch in flight lies there as a three-channel tensor. Ultralytics and
 // timm send bytes, Hugging Face's image processors send float32.
 func ShmNeed(framework string, workers, batch, imageSize int) int64 {
-	if workers <= 0 || batch <= 0 || imageSize <= 0 {
+	if workers <= 0 || batch <= 0 {
 		return 0
-	}
-	if imageSize == 0 { // left to the model
-		imageSize = largestOwnSize
 	}
 	bytesPerValue := int64(4)
 	switch framework {
 	case contract.FrameworkUltralytics, contract.FrameworkTimm:
 		bytesPerValue = 1
 	}
-	image := 3 * int64(imageSize) * int64(imageSize) * bytesPerValue
+	side := int64(sideOf(imageSize))
+	image := 3 * side * side * bytesPerValue
 	return int64(workers) * prefetch * int64(batch) * image
+}
+
+// sideOf is IMAGE_SIZE, or the largest that a model may choose where it is not set.
+func sideOf(imageSize int) int {
+	if imageSize <= 0 {
+		return largestOwnSize
+	}
+	return imageSize
 }
 
 // startWarnings is what is known before anything fails.
@@ -43,7 +49,7 @@ func (o Options) startWarnings(ev contract.SystemEvidence) []warning {
 	return []warning{{"shm_start", fmt.Sprintf(
 		"Shared memory (/dev/shm) has %s, but %d workers with batches of %d images of %d pixels need about %s. "+
 			"Mount a larger /dev/shm or use at most %d workers.",
-		contract.Bytes(ev.Shm.MinFreeBytes), o.NumWorkers, o.BatchSize, o.ImageSize, contract.Bytes(need), fits),
+		contract.Bytes(ev.Shm.MinFreeBytes), o.NumWorkers, o.BatchSize, sideOf(o.ImageSize), contract.Bytes(need), fits),
 		map[string]any{
 			"resource": "shm", "need_bytes": need, "free_bytes": ev.Shm.MinFreeBytes,
 			"total_bytes": ev.Shm.TotalBytes, "num_workers": o.NumWorkers, "fitting_workers": fits,
