@@ -351,3 +351,31 @@ func BenchmarkNew(b *testing.B) {
 		New([]string{"minioadmin", "AKIAIOSFODNN7EXAMPLE", string(presigned)})
 	}
 }
+
+// A progress bar that ends in a percent sign is seen at once; a secret that begins
+// with an escape after such a pause stays hidden but for that sign.
+func TestALoneEscapeSignIsNotHeldBack(t *testing.T) {
+	var out strings.Builder
+	w := New([]string{"hunter2-hunter2"}).Writer(&out)
+	write := func(text string) {
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Release(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("bar 1: 10%")
+	if out.String() != "bar 1: 10%" {
+		t.Errorf("shown: %q", out.String())
+	}
+	write("\rbar 1: 20%")
+	write("\nurl=%")
+	write("68unter2-hunter2 end\n")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); strings.Contains(got, "unter2") || got != "bar 1: 10%\rbar 1: 20%\nurl=%"+Mask+" end\n" {
+		t.Errorf("shown: %q", got)
+	}
+}

@@ -26,9 +26,10 @@ type pending struct {
 	secret []bool // of the same length: the byte belongs to a secret
 }
 
-// hide marks the bytes of the stream from start up to end.
+// hide marks the bytes of the stream from start up to end. What was passed on already
+// is no more to be hidden: see Release.
 func (p *pending) hide(start, end int64) {
-	for i := start - p.from; i < end-p.from; i++ {
+	for i := max(0, start-p.from); i < end-p.from; i++ {
 		p.secret[i] = true
 	}
 }
@@ -95,7 +96,17 @@ func (m *Writer) add(c byte) {
 func (m *Writer) decided() int {
 	end := m.pending.from + int64(len(m.pending.bytes))
 	hold := min(end-int64(m.match.depth(m.plain)), m.percent.hold(end), m.json.hold(end), m.url.hold(end))
-	return int(hold - m.pending.from)
+	return max(0, int(hold-m.pending.from))
+}
+
+// Release passes on a single byte that is held because it may begin an escape: a
+// progress bar that ends in "10%" would else stand still until it moves on. The sign
+// itself says nothing of a secret, whose other bytes are hidden as ever.
+func (m *Writer) Release() error {
+	if len(m.pending.bytes) == 1 && m.plain == 0 && !m.url.inside && (m.percent.escape.starts(m.pending.bytes[0]) || m.json.escape.starts(m.pending.bytes[0])) {
+		m.pass(1)
+	}
+	return m.flush()
 }
 
 // Close passes on what was held back. It does not close the writer.

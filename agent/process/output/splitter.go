@@ -31,7 +31,8 @@ func NewSplitter(console, log io.Writer, secrets []string, alive func()) *Splitt
 // Write takes a piece of the output.
 func (o *Splitter) Write(b []byte) (int, error) {
 	o.alive()
-	return o.masker.Write(b)
+	n, err := o.masker.Write(b)
+	return n, errors.Join(err, o.masker.Release())
 }
 
 // Close passes on what was held back.
