@@ -299,6 +299,7 @@ def fills() -> None:
         stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
         return int(usage.read_text()) - int(stat["inactive_file"]) - int(stat["active_file"])
 
+    signal.signal(signal.SIGUSR1, lambda *_: None)  # the agent asks the kernel who has a handler; sigwait alone is not seen there
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     heartbeat(1, loss=1.0)
     memory = []
