@@ -21,7 +21,7 @@ func DecodeXML(b []byte) (text, encoding string) {
 		return Decode(b)
 	}
 	e, doubled := declared(b)
-	if e == nil || utf8.Valid(b) && !(doubled && onlyPairs(b)) {
+	if e == nil || utf8.Valid(b) && (!doubled || !onlyPairs(b)) {
 		return Decode(b)
 	}
 	out, err := e.NewDecoder().Bytes(b)
