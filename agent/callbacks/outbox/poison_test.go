@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,10 +86,10 @@ func TestAPoisonMessageNeverKeepsDoneFromBeingTried(t *testing.T) {
 }
 
 func TestAnOutageSetsNothingAside(t *testing.T) {
-	up := false
+	var up atomic.Bool
 	virtual(t, nil, nil, func(t *testing.T, o *Outbox, s *tally, _ *memnet) {
 		s.answer = func(_ int, w http.ResponseWriter) {
-			if !up {
+			if !up.Load() {
 				w.WriteHeader(http.StatusBadGateway)
 			}
 		}
@@ -96,7 +97,7 @@ func TestAnOutageSetsNothingAside(t *testing.T) {
 			appendAll(t, o, heartbeat(i))
 		}
 		time.Sleep(3 * time.Hour) // virtual
-		up = true
+		up.Store(true)
 		for o.Pending().Depth > 0 {
 			time.Sleep(time.Second) // virtual
 		}

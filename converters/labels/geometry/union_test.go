@@ -129,7 +129,8 @@ func anyRings(t *rapid.T) []Ring {
 			if whole {
 				ring[k] = float64(rapid.IntRange(0, 24).Draw(t, fmt.Sprint("c", i, k)))
 			} else {
-				ring[k] = rapid.Float64Range(0, 500).Draw(t, fmt.Sprint("c", i, k))
+				// Thousandths of a pixel: a side finer than the grid has no area left.
+				ring[k] = float64(rapid.IntRange(0, 500_000).Draw(t, fmt.Sprint("c", i, k))) / 1000
 			}
 		}
 		rings = append(rings, ring)
