@@ -41,6 +41,7 @@ type said struct {
 	last     contract.Metrics
 	activity time.Time // output, callback or checkpoint
 	final    *contract.Message
+	start    start
 }
 
 // TrackerOptions configure a Tracker.
@@ -116,6 +117,8 @@ func (t *Tracker) Observe(m contract.Message) {
 		}
 	case contract.Validation:
 		t.report(p.Epoch, withPrimary(p), p.PrimaryMetricValue, now)
+	case contract.Event:
+		t.said.start.observe(p)
 	case contract.InferenceProgress:
 		t.progress(float64(p.ProgressPercent), now)
 	case contract.ExportProgress:
@@ -217,6 +220,7 @@ type View struct {
 	Best        Value
 	Activity    time.Time // of the child: output, callback or checkpoint; zero without any
 	Broken      []int     // epochs whose loss was NaN or infinite
+	Start       []string  // what the child said of its weights and of the settings that it chose
 }
 
 // View reads everything at once.
@@ -226,7 +230,7 @@ func (t *Tracker) View() View {
 	return View{
 		Phase: t.clock.read(t.now()), Transfer: t.moving.transfer, DatasetRead: t.moving.read,
 		Percent: t.said.percent, PercentAt: t.said.at, Last: t.said.last, Activity: t.said.activity,
-		Resumed: t.resumed, Epoch: t.reached, Newest: t.history.newest, Best: t.history.best, Broken: slices.Clone(t.broken),
+		Resumed: t.resumed, Epoch: t.reached, Newest: t.history.newest, Best: t.history.best, Broken: slices.Clone(t.broken), Start: t.said.start.lines(),
 	}
 }
 

@@ -31,6 +31,7 @@ func (j Job) Card(r contract.Result, replay string) Card {
 		c.Sections = failureSections(r.Error)
 	}
 	c.Sections = append(c.Sections, Section{Name: "time", Lines: oneOrNone(j.phaseTimes(r.PhaseSeconds))})
+	c.Sections = append(c.Sections, Section{Name: "start", Lines: j.Tracker.View().Start})
 	if best, ok := j.Tracker.Best(); ok {
 		text := fmt.Sprintf("%s %.4g in epoch %d of %d", j.Metric, best.Value, best.Epoch, j.Epochs)
 		c.Sections = append(c.Sections, Section{Name: "best", Lines: []string{text}})

@@ -42,6 +42,24 @@ func TestTheCardSaysWhatASuccessLacks(t *testing.T) {
 	}
 }
 
+func TestTheCardSaysWhereTheTrainingStarted(t *testing.T) {
+	now := func() time.Time { return time.Unix(1000, 0) }
+	j := Job{ID: "job-1", Type: contract.JobTraining, Now: now, Tracker: job.NewTracker(job.TrackerOptions{Now: now})}
+	for _, event := range []string{
+		`{"event_type":"settings_chosen","message":"Not set, chosen for vit: IMAGE_SIZE=224","data":{}}`,
+		`{"event_type":"weights_loaded","message":"Weights: 1 of 3 tensors from a.pt","data":{}}`,
+		`{"event_type":"weights_loaded","message":"Weights: 2 of 3 tensors from a.pt; fresh: head.bias","data":{}}`,
+		`{"event_type":"note","message":"anything else","data":{}}`,
+	} {
+		j.Tracker.Observe(contract.Message{Kind: contract.KindEvent, Body: []byte(event)})
+	}
+	text := read(j.Card(contract.Result{Status: contract.StatusSucceeded}, ""))
+	weights, settings := strings.Index(text, "Weights: 2 of 3 tensors from a.pt; fresh: head.bias"), strings.Index(text, "chosen for vit: IMAGE_SIZE=224")
+	if weights < 0 || settings < weights || strings.Contains(text, "Weights: 1 of 3") || strings.Contains(text, "anything else") {
+		t.Errorf("%s", text)
+	}
+}
+
 func TestASecretIsMaskedInEveryLineOfACard(t *testing.T) {
 	c := Card{Title: "failed", Sections: []Section{{Name: "why", Lines: []string{"the token hush is refused"}}}}
 	masked := c.Masked(func(text string) string { return strings.ReplaceAll(text, "hush", "***") })

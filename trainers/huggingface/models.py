@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from clip import ZeroShotCLIP, byte_tokenizer
 from safetensors.torch import load_file
-from trainer_sdk import JobError
+from trainer_sdk import JobError, Platform
 from trainer_vision.weights import report_weights
 from transformers import AutoConfig, AutoModelForImageClassification, AutoTokenizer, CLIPConfig, PretrainedConfig, PreTrainedModel, ViTConfig
 
@@ -54,7 +54,7 @@ CONFIGS: dict[str, Callable[[int], PretrainedConfig]] = {
 }
 
 
-def build(task: str, name: str, names: Sequence[str], image_size: int, weights: Path | None, prompt: str = "{}") -> PreTrainedModel:
+def build(task: str, name: str, names: Sequence[str], image_size: int, weights: Path | None, prompt: str = "{}", platform: Platform | None = None) -> PreTrainedModel:
     """The model for the classes, in index order; with weights their tensors, else fresh ones."""
     folder = model_folder(weights) if weights else None
     config = read_config(name, image_size, folder, weights)
@@ -63,11 +63,11 @@ def build(task: str, name: str, names: Sequence[str], image_size: int, weights: 
             raise JobError(f"zero_shot_classification needs a CLIP model; {name or folder} is a {config.model_type}. Use clip-vit-base-patch32")
         tokenizer = _tokenizer(folder, config)  # first: it may set the token ids that the model is built with
         _name_classes(config, names)
-        model = _load(ZeroShotCLIP, config, folder, weights)
+        model = _load(ZeroShotCLIP, config, folder, weights, platform)
         model.set_classes(names, prompt, tokenizer)
         return model
     _name_classes(config, names)
-    return _load(AutoModelForImageClassification, config, folder, weights)
+    return _load(AutoModelForImageClassification, config, folder, weights, platform)
 
 
 def _name_classes(config: PretrainedConfig, names: Sequence[str]) -> None:
@@ -122,7 +122,7 @@ def head_of(model: PreTrainedModel) -> list[str]:
     return sorted({name.split(".")[0] + "." for name in names if not name.startswith(backbone)})
 
 
-def _load(cls: Any, config: PretrainedConfig, folder: Path | None, weights: Path | None) -> PreTrainedModel:
+def _load(cls: Any, config: PretrainedConfig, folder: Path | None, weights: Path | None, platform: Platform | None) -> PreTrainedModel:
     build_empty = cls._from_config if issubclass(cls, PreTrainedModel) else cls.from_config
     if weights is None:
         return build_empty(config)
@@ -137,7 +137,7 @@ def _load(cls: Any, config: PretrainedConfig, folder: Path | None, weights: Path
     except Exception as error:
         raise JobError(f"cannot load the weights {weights}: {error}") from error
     fresh = {*report["missing_keys"], *(key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"])}
-    report_weights(model, weights, fresh & set(model.state_dict()), head_of(model), report["unexpected_keys"])
+    report_weights(model, weights, fresh & set(model.state_dict()), head_of(model), report["unexpected_keys"], platform)
     return model
 
 

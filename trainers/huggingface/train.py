@@ -78,7 +78,7 @@ def build_trainer(job: Job, platform: Platform, options: dict[str, Any]) -> tupl
     names = [c.name for c in train.classes]
     weights = job.pretrained_weights
     folder = models.model_folder(weights) if weights else None
-    model = models.build(job.task, job.model, names, job.image_size, weights, options["prompt"])
+    model = models.build(job.task, job.model, names, job.image_size, weights, options["prompt"], None if job.resume_checkpoint else platform)
     if options["freeze_backbone"]:
         freeze_backbone(model)
     how = preprocessing.of_model(job.model, folder, models.native_size(model.config) or job.image_size).at(job.image_size)

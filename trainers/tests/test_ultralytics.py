@@ -15,6 +15,7 @@ from pathlib import Path
 
 import fixtures
 from classifiers import assert_presets_learn
+from PIL import Image
 from process import GUARD, TRAINERS, TrainerTest, environment, started
 from relay import Relay
 
@@ -143,8 +144,11 @@ class Ultralytics(TrainerTest):
     def test_weights_of_another_model_are_named(self) -> None:
         weights = self.weights("yolo11n")
         two = fixtures.write_yolo(self.root / "two", "object_detection")
-        run = self.succeed(TRAIN, **{**self.job("object_detection", "fits", EPOCHS=1, PRETRAINED_WEIGHTS=weights), "DATASET_DIR": two})
+        run = self.succeed(TRAIN, **{**self.job("object_detection", "fits", EPOCHS=1, IMAGE_SIZE=70, PRETRAINED_WEIGHTS=weights), "DATASET_DIR": two})
         self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from yolo11n.pt; fresh: model.23.cv3.0.2.bias, ")
+        weights_loaded, adjusted = run.relay.of("event")
+        self.assertIn("tensors from yolo11n.pt; fresh: model.23.cv3.0.2.bias", weights_loaded["message"])
+        self.assertEqual(adjusted["message"], "IMAGE_SIZE 70 is not a multiple of the model's stride of 32: trained with 96")
         self.fail_with("do not fit the model: ", TRAIN, **self.job("image_classification", "not", EPOCHS=1, PRETRAINED_WEIGHTS=weights))
 
     def weights(self, model: str) -> Path:
@@ -248,6 +252,21 @@ class Ultralytics(TrainerTest):
         classes["classes"][0]["name"] = "ring"
         (broken / "classes.json").write_text(json.dumps(classes))
         self.fail_with("classes.json", TRAIN, **{**self.job("object_detection", "broken-out"), "DATASET_DIR": broken})
+
+    def test_what_the_first_batch_would_fail_with_is_refused(self) -> None:
+        small = fixtures.write_imagefolder(self.root / "small", train=6, val=3)
+        Image.new("RGB", (9, 40)).save(small / "train/0-circle/000.png")
+        one = fixtures.write_imagefolder(self.root / "one", train=6, val=3)
+        for image in (p for name in ("1-square", "2-triangle") for p in (one / "train" / name).iterdir()):
+            image.rename(one / "train/0-circle" / image.name)
+        for message, task, change in (
+            ("single image of 32 px, from which a batch norm cannot learn: set BATCH_SIZE to another number than 1, or IMAGE_SIZE to 64 or more", "object_detection", {"BATCH_SIZE": 1, "IMAGE_SIZE": 32}),
+            ("1 of them have a side of less than 10 pixels", "image_classification", {"DATASET_DIR": small}),
+            ("train: all 6 images are of the class 'a circle'", "image_classification", {"DATASET_DIR": one}),
+        ):
+            with self.subTest(message):
+                run = self.fail_with(message, TRAIN, **{**self.job(task, "first", EPOCHS=1), **change})
+                self.assertIn(message, run.done["error_message"])
 
     def test_every_field_of_the_schema_reaches_ultralytics(self) -> None:
         found = subprocess.run([sys.executable, str(PROBE)], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))

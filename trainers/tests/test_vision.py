@@ -96,6 +96,11 @@ class Weights(unittest.TestCase):
         self.assertEqual(self.report(), "weights: 4 of 4 tensors from w.pt")
         self.assertEqual(self.report("1.weight", "1.bias"), "weights: 2 of 4 tensors from w.pt; fresh: 1.bias, 1.weight; not used: old.bias")
 
+    def test_the_platform_hears_what_the_log_says(self) -> None:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            report_weights(nn.Linear(1, 2), Path("w.pt"), ["bias"], ["bias"], platform=Platform(Job.load((), {})))
+        self.assertIn('"event_type": "weights_loaded", "message": "Weights: 1 of 2 tensors from w.pt; fresh: bias"', out.getvalue())
+
     def test_only_the_head_may_be_fresh(self) -> None:
         with self.assertRaisesRegex(JobError, r"1 of its 4 tensors are not in them \(0.bias\), and it has no place for 1 of theirs \(old.bias\)"):
             self.report("0.bias", "1.bias")

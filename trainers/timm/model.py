@@ -12,13 +12,13 @@ import timm
 import torch
 from timm.models import load_state_dict
 from torch import nn
-from trainer_sdk import JobError
+from trainer_sdk import JobError, Platform
 from trainer_vision.weights import report_weights
 
 Options = Mapping[str, Any]
 
 
-def build_model(name: str, classes: int, image_size: int, options: Options, weights: Path | None = None) -> nn.Module:
+def build_model(name: str, classes: int, image_size: int, options: Options, weights: Path | None = None, platform: Platform | None = None) -> nn.Module:
     check_name(name)
     pretrained = timm.get_pretrained_cfg(name)
     arguments: dict[str, Any] = {"num_classes": classes, "drop_rate": options["drop"]}
@@ -27,7 +27,7 @@ def build_model(name: str, classes: int, image_size: int, options: Options, weig
     if pretrained is not None and pretrained.fixed_input_size:
         arguments["img_size"] = image_size
     try:
-        model = _from_weights(name, weights, arguments) if weights else timm.create_model(name, pretrained=False, **arguments)
+        model = _from_weights(name, weights, arguments, platform) if weights else timm.create_model(name, pretrained=False, **arguments)
     except (AssertionError, ValueError, TypeError, RuntimeError) as error:
         raise JobError(f"cannot build {name} for {image_size} px with {arguments}" + (f" from {weights}" if weights else "") + f": {error}") from error
     if options["freeze_backbone"]:
@@ -42,7 +42,7 @@ def check_name(name: str) -> None:
         raise JobError(f"MODEL_NAME {name!r} is not a model of timm" + (f"; near it: {', '.join(near)}" if near else ""))
 
 
-def _from_weights(name: str, path: Path, arguments: dict[str, Any]) -> nn.Module:
+def _from_weights(name: str, path: Path, arguments: dict[str, Any], platform: Platform | None) -> nn.Module:
     """timm's own way from weights to a model: its filter knows original layouts and resizes position embeddings.
 
     timm takes the head away where the number of classes differs, as its own `create_model(pretrained=True)` does.
@@ -56,7 +56,7 @@ def _from_weights(name: str, path: Path, arguments: dict[str, Any]) -> nn.Module
         model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **arguments)
     model.pretrained_cfg.pop("state_dict", None)  # the tensors are in the model
     missing, unexpected = loads[-1]
-    report_weights(model, path, missing, head, unexpected)
+    report_weights(model, path, missing, head, unexpected, platform)
     return model
 
 

@@ -84,7 +84,7 @@ class Training:
         train.check_several_classes("train")
         self.names = names = [c.name for c in train.classes]
         weights = None if job.resume_checkpoint else job.pretrained_weights
-        self.model = build_model(job.model, len(names), job.image_size, options, weights)
+        self.model = build_model(job.model, len(names), job.image_size, options, weights, self.platform)
         check_first_batch(self.model, max(min(job.batch_size // PROCESSES, len(train)), 1), job.image_size)
         self.layout = torch.channels_last if options["channels_last"] else torch.contiguous_format
         self.model.to(self.device, memory_format=self.layout)

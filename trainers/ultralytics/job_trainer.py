@@ -90,20 +90,29 @@ class JobTrainerMixin(ExactEpochs):
             theirs = weights.state_dict()
             fresh = [name for name, tensor in model.state_dict().items() if name not in theirs or theirs[name].shape != tensor.shape]
             head = f"model.{len(model.model) - 1}."
-            report_weights(model, Path(self.args.pretrained), fresh, [head], set(theirs) - set(model.state_dict()))
+            report_weights(model, Path(self.args.pretrained), fresh, [head], set(theirs) - set(model.state_dict()), self.platform)
         return model
 
     # --- several processes on CPU, which Ultralytics does not do; on GPUs it does ----------------
 
     def _setup_train(self) -> None:
         super()._setup_train()
+        if self.args.imgsz != self.job.image_size and not self.resume:
+            message = f"IMAGE_SIZE {self.job.image_size} is not a multiple of the model's stride of {self.stride}: trained with {self.args.imgsz}"
+            self.platform.event("setting_adjusted", message, {"image_size": self.args.imgsz})
         if self._cpu_processes > 1:
             self.model = torch.nn.parallel.DistributedDataParallel(self.model, find_unused_parameters=True)
 
     def _build_train_pipeline(self) -> None:
         if self._cpu_processes > 1:
             self.world_size = self._cpu_processes
-        super()._build_train_pipeline()
+        try:
+            super()._build_train_pipeline()
+        except ValueError as error:
+            if "BatchNorm" not in str(error):
+                raise
+            advice = f"set BATCH_SIZE to another number than {self.batch_size}, or IMAGE_SIZE to {2 * self.stride} or more"
+            raise JobError(f"the last batch of an epoch is a single image of {self.args.imgsz} px, from which a batch norm cannot learn: {advice}") from error
 
     # --- validation, checkpoints ---------------------------------------------------------------
 

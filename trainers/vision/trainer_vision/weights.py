@@ -6,13 +6,13 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from torch import nn
-from trainer_sdk import JobError
+from trainer_sdk import JobError, Platform
 
 SHOWN = 10
 
 
-def report_weights(model: nn.Module, path: Path, fresh: Collection[str], head: Sequence[str], unused: Collection[str] = ()) -> str:
-    """Say how many tensors came from the weights, and which did not; a fresh tensor outside of the head ends the job.
+def report_weights(model: nn.Module, path: Path, fresh: Collection[str], head: Sequence[str], unused: Collection[str] = (), platform: Platform | None = None) -> str:
+    """Say how many tensors came from the weights, and which did not, to the platform too; a fresh tensor outside of the head ends the job.
 
     `head` are the prefixes of what turns features into classes. `unused` are tensors of the file that the model has no place for.
     """
@@ -28,6 +28,8 @@ def report_weights(model: nn.Module, path: Path, fresh: Collection[str], head: S
     message += f"; fresh: {', '.join(sorted(fresh))}" if fresh else ""
     message += f"; not used: {listed(sorted(unused))}" if unused else ""
     print(f"[trainer] {message}", flush=True)
+    if platform:
+        platform.event("weights_loaded", message[0].upper() + message[1:], {"fresh": sorted(fresh)[:SHOWN]})
     return message
 
 
