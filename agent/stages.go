@@ -28,6 +28,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/monitor"
 	"github.com/vision-platform/trainer-agent/agent/monitor/gpu"
 	"github.com/vision-platform/trainer-agent/agent/monitor/hang"
+	"github.com/vision-platform/trainer-agent/agent/monitor/memory"
 	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/output"
@@ -80,7 +81,7 @@ func newLife(o *Options) *life {
 	traces := b.traces(id)
 	claim, log := &job.Claim{Workspace: b.ws}, &telemetry.Recording{Workspace: b.ws}
 	queue := b.queue()
-	marker := &job.Marking{Path: b.ws.MarkerFile(), Events: b.events, Now: o.Now, Memory: process.ReadMemory}
+	marker := &job.Marking{Path: b.ws.MarkerFile(), Events: b.events, Now: o.Now, Memory: memory.Read}
 	up := b.uploads()
 	progress := b.progress(up, queue)
 
@@ -137,7 +138,7 @@ func newLife(o *Options) *life {
 			return nil
 		})},
 		{name: "the resource watch", stage: machine.Resources},
-		{name: "the memory watch", stage: process.WatchMemory(process.ReadMemory, b.events, func(level int, limit int64) { marker.Marker.Memory(level, limit) }, o.Log)},
+		{name: "the memory watch", stage: memory.Watching(memory.Read, b.events, func(level int, limit int64) { marker.Marker.Memory(level, limit) }, o.Log)},
 		{name: "the GPU watch", stage: machine.GPUs},
 		{name: "the heartbeat", stage: beat},
 		{name: "the metrics endpoint", stage: b.metrics(queue, up, machine, child), optional: true},

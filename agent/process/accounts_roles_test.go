@@ -1,11 +1,16 @@
 package process
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
+	"github.com/vision-platform/trainer-agent/agent/monitor/memory"
 	"github.com/vision-platform/trainer-agent/agent/process/table"
 )
 
@@ -96,7 +101,7 @@ func account(args []string) int {
 	if err != nil {
 		return 91
 	}
-	before, err := ReadMemory()
+	before, err := memory.Read()
 	fmt.Println("limit", before.Limit, err)
 	grown := make(steps)
 	c, err := s.Start(Spec{
@@ -105,20 +110,16 @@ func account(args []string) int {
 	if err != nil {
 		return 92
 	}
-	warned := make([]bool, len(PressureLevels))
-	watch := MemoryWatch{Warn: func(level int, _ Memory) { fmt.Println("warned", level) }}
-	for alive := true; alive; {
-		if now, err := ReadMemory(); err == nil {
-			watch.judge(now, warned)
-		}
+	memory.Watch{Every: time.Millisecond, Warn: func(level int, _ host.Memory) { fmt.Println("warned", level) }, Read: func() (host.Memory, error) {
 		_, _ = c.Stdin().Write([]byte("+"))
 		select {
 		case <-grown:
+			return memory.Read()
 		case <-c.Done():
-			alive = false
+			return host.Memory{}, io.EOF
 		}
-	}
-	after, _ := ReadMemory()
+	}}.Run(context.Background())
+	after, _ := memory.Read()
 	killed, known := after.KilledSince(before)
 	fmt.Println("status", c.Status(), "killed", killed, known)
 	if err := s.Close(); err != nil {

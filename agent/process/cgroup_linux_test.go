@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
+	"github.com/vision-platform/trainer-agent/agent/process/cgroup"
 	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
@@ -39,14 +40,14 @@ func startInGroup(t *testing.T) (*Supervisor, *Child, *watched) {
 
 func TestChildIsInACgroupOfItsOwnThatGoesAwayWithIt(t *testing.T) {
 	s, c, out := startInGroup(t)
-	inside, err := os.ReadFile(filepath.Join(s.group.path, "cgroup.procs"))
+	inside, err := os.ReadFile(filepath.Join(s.group.Path, "cgroup.procs"))
 	for _, pid := range out.pids() {
 		if err != nil || !contains(string(inside), fmt.Sprint(pid)) {
 			t.Errorf("%d is not in the group: %q, %v", pid, inside, err)
 		}
 	}
 	c.Stop(t.Context(), Stop{})
-	path := s.group.path
+	path := s.group.Path
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
@@ -61,7 +62,7 @@ func TestGroupOfAKilledAgentIsSweptAway(t *testing.T) {
 	if !ok {
 		need.Missing(t, "a cgroup v2 of our own")
 	}
-	stale := filepath.Join(own, cgroupPrefix+"999999999") // above any pid_max
+	stale := filepath.Join(own, cgroup.Prefix+"999999999") // above any pid_max
 	if err := os.Mkdir(stale, 0o755); err != nil {
 		need.Missing(t, "cgroups that may be written to: %v", err)
 	}
@@ -73,12 +74,12 @@ func TestGroupOfAKilledAgentIsSweptAway(t *testing.T) {
 
 func TestOneWriteKillsTheChildsCgroup(t *testing.T) {
 	s, c, _ := startInGroup(t)
-	s.group.kill()
+	s.group.Kill()
 	if got := c.Status(); got.ExitCode != 137 {
 		t.Errorf("status %v", got)
 	}
 	eventually(t, "the group is empty", func() bool {
-		inside, err := os.ReadFile(filepath.Join(s.group.path, "cgroup.procs"))
+		inside, err := os.ReadFile(filepath.Join(s.group.Path, "cgroup.procs"))
 		return err == nil && len(inside) == 0
 	})
 }

@@ -1,10 +1,16 @@
 package process
 
 import (
+	"context"
 	"io"
 	"os"
 	"sync"
 	"syscall"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/process/clock"
+	"github.com/vision-platform/trainer-agent/agent/process/start"
+	"github.com/vision-platform/trainer-agent/agent/process/table"
 )
 
 // Child is a program that a Supervisor started.
@@ -12,7 +18,7 @@ type Child struct {
 	sup    *Supervisor
 	pid    int // also its process group and session
 	main   bool
-	pumps  []*pump
+	output start.Pumps
 	stdin  *os.File // our end, when Spec.StdinPipe
 	status Status   // valid once reaped is closed
 	reaped chan struct{}
@@ -54,9 +60,15 @@ func (c *Child) Signal(sig syscall.Signal) {
 	}
 }
 
+// Clock counts the time in which the child could run, until it ends or ctx does. Give
+// it the shortest time that matters.
+func (c *Child) Clock(ctx context.Context, shortest time.Duration) *clock.Clock {
+	return clock.Start(ctx, c.done, func() bool { return table.Stopped(c.pid) }, shortest)
+}
+
 // exited takes the status from the reaper, which holds sup.mu.
-func (c *Child) exited(ws syscall.WaitStatus, ru syscall.Rusage) {
-	c.status = newStatus(ws, ru)
+func (c *Child) exited(status Status) {
+	c.status = status
 	c.gone = true
 	if c.sup.main == c {
 		c.sup.main = nil
@@ -67,11 +79,7 @@ func (c *Child) exited(ws syscall.WaitStatus, ru syscall.Rusage) {
 
 // finish delivers what the pipes still hold, within DrainWait.
 func (c *Child) finish() {
-	var all sync.WaitGroup
-	for _, p := range c.pumps {
-		all.Go(func() { p.finish(c.sup.opts.DrainWait) })
-	}
-	all.Wait()
+	c.output.Finish(c.sup.opts.DrainWait)
 	if c.stdin != nil {
 		_ = c.stdin.Close()
 	}

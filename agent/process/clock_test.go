@@ -5,25 +5,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-func TestWhatAClockCounts(t *testing.T) {
-	cases := map[string]struct {
-		gap     time.Duration
-		stopped bool
-		want    time.Duration
-	}{
-		"a second as any other":                 {time.Second, false, time.Second},
-		"a machine under load is no pause":      {8 * time.Second, false, 8 * time.Second},
-		"a container that was frozen for hours": {3 * time.Hour, false, time.Second},
-		"a child that is stopped":               {time.Second, true, 0},
-	}
-	for name, tc := range cases {
-		if got := counted(tc.gap, time.Second, tc.stopped); got != tc.want {
-			t.Errorf("%s: %v, want %v", name, got, tc.want)
-		}
-	}
-}
+	"github.com/vision-platform/trainer-agent/agent/process/table"
+)
 
 func TestAStoppedChildDoesNotUseUpItsTime(t *testing.T) {
 	s := newSupervisor(t, Options{})
@@ -33,7 +17,7 @@ func TestAStoppedChildDoesNotUseUpItsTime(t *testing.T) {
 	k := c.Clock(ctx, 10*time.Millisecond)
 	eventually(t, "the clock runs", func() bool { return k.Ran() > 5*time.Millisecond })
 	c.Signal(syscall.SIGSTOP)
-	eventually(t, "the child is stopped", c.stopped)
+	eventually(t, "the child is stopped", func() bool { return table.Stopped(c.PID()) })
 	eventually(t, "the clock stands", func() bool {
 		before := k.Ran()
 		<-time.After(20 * time.Millisecond) // several looks

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vision-platform/trainer-agent/agent/process/identity"
 	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
@@ -28,7 +29,7 @@ func TestRunAsDropsEverythingAndOnlyInTheChild(t *testing.T) {
 		}
 	}
 	id := Identity{UID: 12345, GID: 12346}
-	if err := Own(dir, id, ".agent"); err != nil {
+	if err := identity.Own(dir, id, ".agent"); err != nil {
 		t.Fatal(err)
 	}
 	s := newSupervisor(t, Options{})
@@ -141,43 +142,9 @@ func runnableByOthers(t *testing.T, dir string) string {
 func TestNoNewPrivsWithoutChangingTheUser(t *testing.T) {
 	s := newSupervisor(t, Options{})
 	out := newWatched()
-	start(t, s, Spec{Stdout: out, NoNewPrivs: true}, "whoami").Status()
+	startRole(t, s, Spec{Stdout: out, NoNewPrivs: true}, "whoami").Status()
 	if !contains(out.String(), "NoNewPrivs: 1\n") {
 		t.Errorf("got %s", out)
 	}
 	assertAgentKeepsItsPrivileges(t)
-}
-
-func TestOwnLeavesSharedFilesAndTheAgentsAlone(t *testing.T) {
-	need.Root(t)
-	dir := t.TempDir()
-	outside := filepath.Join(t.TempDir(), "outside")
-	cached := filepath.Join(t.TempDir(), "cached")
-	for _, path := range []string{outside, cached, filepath.Join(dir, "own")} {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, err := range []error{
-		os.Symlink(outside, filepath.Join(dir, "symlink")),
-		os.Link(cached, filepath.Join(dir, "hardlink")),
-		os.MkdirAll(filepath.Join(dir, ".agent", "outbox"), 0o700),
-		os.MkdirAll(filepath.Join(dir, "runs", "deep"), 0o700),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := Own(dir, Identity{UID: 12345, GID: 12345}, ".agent"); err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]uint32{
-		dir: 12345, dir + "/own": 12345, dir + "/symlink": 12345, dir + "/runs": 12345, dir + "/runs/deep": 12345,
-		outside: 0, cached: 0, dir + "/hardlink": 0, dir + "/.agent": 0, dir + "/.agent/outbox": 0,
-	} {
-		var st syscall.Stat_t
-		if err := syscall.Lstat(path, &st); err != nil || st.Uid != want {
-			t.Errorf("%s belongs to %d (%v), want %d", path, st.Uid, err, want)
-		}
-	}
 }

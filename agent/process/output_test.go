@@ -19,7 +19,7 @@ func TestOutputIsByteExact(t *testing.T) {
 	s := newSupervisor(t, Options{})
 	source := rand.NewChaCha8([32]byte{1})
 	want, got := sha256.New(), sha256.New()
-	c := start(t, s, Spec{Stdout: got, StdinPipe: true}, "cat")
+	c := startRole(t, s, Spec{Stdout: got, StdinPipe: true}, "cat")
 	if _, err := io.CopyN(io.MultiWriter(c.Stdin(), want), source, 8<<20); err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestOutputIsByteExact(t *testing.T) {
 func TestOutputOfBothStreamsKeepsItsOrderInOneWriter(t *testing.T) {
 	s := newSupervisor(t, Options{})
 	out := newWatched()
-	start(t, s, Spec{Stdout: out, Stderr: out}, "alternate", "1000").Status()
+	startRole(t, s, Spec{Stdout: out, Stderr: out}, "alternate", "1000").Status()
 	for i, line := range strings.Split(strings.TrimSpace(out.String()), "\n") {
 		if line != strconv.Itoa(i) {
 			t.Fatalf("line %d is %q", i, line)
@@ -47,7 +47,7 @@ func TestFloodWithoutNewlineIsBoundedAndLosesNothingAfterIt(t *testing.T) {
 	s := newSupervisor(t, Options{})
 	out := newWatched()
 	lines := output.NewCollapser(out, 100)
-	start(t, s, Spec{Stdout: lines}, "flood", strconv.Itoa(100<<20)).Status()
+	startRole(t, s, Spec{Stdout: lines}, "flood", strconv.Itoa(100<<20)).Status()
 	if got := out.String(); !strings.HasSuffix(got, "more bytes of this line]\nafter the flood\n") || len(got) > 300 {
 		t.Errorf("%d bytes: %.400q", len(got), got)
 	}
@@ -56,7 +56,7 @@ func TestFloodWithoutNewlineIsBoundedAndLosesNothingAfterIt(t *testing.T) {
 func TestDoneDoesNotHangWhenTheChildLeaksStdout(t *testing.T) {
 	s := newSupervisor(t, Options{DrainWait: time.Millisecond})
 	out := newWatched()
-	c := start(t, s, Spec{Main: true, Stdout: out}, "leak")
+	c := startRole(t, s, Spec{Main: true, Stdout: out}, "leak")
 	if code := c.Status().ExitCode; code != 5 {
 		t.Errorf("exit code %d", code)
 	}
@@ -78,10 +78,10 @@ func (w *stuck) Write(b []byte) (int, error) {
 func TestDoneDoesNotHangWhenTheWriterBlocks(t *testing.T) {
 	s := newSupervisor(t, Options{DrainWait: time.Millisecond})
 	w := &stuck{release: make(chan struct{})}
-	c := start(t, s, Spec{Stdout: w}, "alternate", "10")
+	c := startRole(t, s, Spec{Stdout: w}, "alternate", "10")
 	c.Status()
 	close(w.release)
-	<-c.pumps[0].done
+	<-c.output[0].Done()
 }
 
 // The child filled the pipe and ended while its log was slow, and what it left
@@ -96,7 +96,7 @@ func TestSlowWriterStillGetsWhatWasInTheLeakedPipe(t *testing.T) {
 	}
 	c.Status()
 	close(w.release)
-	<-c.pumps[0].done
+	<-c.output[0].Done()
 	if w.bytes != 60000 {
 		t.Errorf("got %d of 60000 bytes", w.bytes)
 	}
@@ -105,7 +105,7 @@ func TestSlowWriterStillGetsWhatWasInTheLeakedPipe(t *testing.T) {
 
 func TestWriterThatFailsDoesNotStopTheChild(t *testing.T) {
 	s := newSupervisor(t, Options{})
-	c := start(t, s, Spec{Stdout: failing{}}, "flood", strconv.Itoa(1<<20))
+	c := startRole(t, s, Spec{Stdout: failing{}}, "flood", strconv.Itoa(1<<20))
 	if st := c.Status(); !st.Success() {
 		t.Errorf("status %v: the child noticed that its log is broken", st)
 	}
@@ -119,7 +119,7 @@ func TestStdoutThatNobodyReadsDoesNotBlockTheChild(t *testing.T) {
 	s := newSupervisor(t, Options{})
 	w := &stuck{release: make(chan struct{})}
 	queue := output.NewQueue(w, 1<<20)
-	c := start(t, s, Spec{Stdout: queue}, "flood", strconv.Itoa(16<<20))
+	c := startRole(t, s, Spec{Stdout: queue}, "flood", strconv.Itoa(16<<20))
 	if st := c.Status(); !st.Success() {
 		t.Error(st)
 	}

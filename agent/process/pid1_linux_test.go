@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/vision-platform/trainer-agent/agent/process/signals"
 	"github.com/vision-platform/trainer-agent/agent/process/table"
 	"github.com/vision-platform/trainer-agent/testdata/need"
 )
@@ -141,7 +142,7 @@ func passedOn() []syscall.Signal {
 	not := []syscall.Signal{
 		syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGPIPE,
 	}
-	return slices.DeleteFunc(catchable(), func(sig syscall.Signal) bool { return slices.Contains(not, sig) })
+	return slices.DeleteFunc(signals.Catchable(), func(sig syscall.Signal) bool { return slices.Contains(not, sig) })
 }
 
 func TestSuspendStopsTheChildAndContinueWakesIt(t *testing.T) {

@@ -1,10 +1,11 @@
 package process
 
 import (
-	"errors"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/process/reap"
 )
 
 // registry knows every child of the agent, from its fork to its reaping.
@@ -20,32 +21,20 @@ type registry struct {
 	closed    bool
 }
 
-// reap collects every dead process there is: SIGCHLD is merged by the kernel, so
-// one signal may stand for thousands.
+// reap collects every dead process there is.
 func (s *registry) reap() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	reaped := false
-	for {
-		var ws syscall.WaitStatus
-		var ru syscall.Rusage
-		pid, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, &ru)
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		if err != nil || pid <= 0 {
-			break
-		}
-		reaped = true
+	reaped := reap.All(func(pid int, status reap.Status) {
 		child, ours := s.children[pid]
 		if !ours {
 			s.orphans++
-			s.orphanCPU += cpuTime(ru)
-			continue
+			s.orphanCPU += status.CPU()
+			return
 		}
 		delete(s.children, pid)
-		child.exited(ws, ru)
-	}
+		child.exited(status)
+	})
 	if reaped {
 		close(s.changed)
 		s.changed = make(chan struct{})

@@ -2,36 +2,16 @@ package process
 
 import (
 	"context"
-	"os"
-	"os/signal"
 	"slices"
-	"sync/atomic"
 	"syscall"
 )
 
-// early is what arrives for the supervisor to come.
-var early atomic.Pointer[arrivals]
-
-// arrivals are the signals that the agent gets.
-type arrivals struct{ signals, sigchld chan os.Signal }
-
-// Listen registers for signals ahead of NewSupervisor, which hears of all that came
-// meanwhile. A program calls it as its first act: a SIGTERM that finds nobody
-// listening ends PID 1 with Go's exit code 2, which would mean something else.
-func Listen() {
-	e := &arrivals{make(chan os.Signal, signalBuffer), make(chan os.Signal, 1)}
-	if early.CompareAndSwap(nil, e) {
-		signal.Notify(e.signals, caughtSignals()...)
-		signal.Notify(e.sigchld, syscall.SIGCHLD)
-	}
-}
-
 // Requests delivers the first three stop requests, in order, none lost.
-func (s *Supervisor) Requests() <-chan Request { return s.asked.queue }
+func (s *Supervisor) Requests() <-chan Request { return s.asked.Queue }
 
 // Stopping is a context that ends with the first stop request; its cause is that
 // Request. Downloads and other work before the child run under it.
-func (s *Supervisor) Stopping() context.Context { return s.asked.stopping }
+func (s *Supervisor) Stopping() context.Context { return s.asked.Stopping }
 
 // WithStop returns a context that ends when parent ends or a stop is requested,
 // whichever is first, with the cause of that one.
@@ -42,24 +22,6 @@ func (s *Supervisor) WithStop(parent context.Context) (context.Context, context.
 }
 
 var stopSignals = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT}
-
-// caughtSignals are all that a process may catch, less what a crash raises in the
-// agent itself (tini leaves the same ones alone) and what the Go runtime keeps:
-// SIGURG, and SIGPROF, which it never delivers (runtime/signal_unix.go, sighandler).
-//
-// SIGINT, SIGQUIT and SIGHUP that were ignored at start (nohup, a background job
-// of a plain shell) stay ignored, here and in the child.
-func caughtSignals() []os.Signal {
-	var caught []os.Signal
-	for _, sig := range catchable() {
-		optional := sig == syscall.SIGINT || sig == syscall.SIGQUIT || sig == syscall.SIGHUP
-		if optional && signal.Ignored(sig) {
-			continue
-		}
-		caught = append(caught, sig)
-	}
-	return caught
-}
 
 // handle decides what a signal means. It runs on the loop's goroutine only.
 func (s *Supervisor) handle(sig syscall.Signal) {
@@ -93,7 +55,7 @@ func (s *Supervisor) handle(sig syscall.Signal) {
 // request counts a stop request; a child that is being stopped gets the second and
 // the third as well.
 func (s *Supervisor) request(sig syscall.Signal) {
-	if s.asked.add(sig) < 2 {
+	if s.asked.Add(sig) < 2 {
 		return
 	}
 	s.mu.Lock()

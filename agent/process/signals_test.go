@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/vision-platform/trainer-agent/agent/process/signals"
 )
 
 func contains(s, part string) bool { return strings.Contains(s, part) }
@@ -28,7 +30,7 @@ func TestSignalBeforeTheChildReachesItOnce(t *testing.T) {
 		return slices.Equal(s.waiting, []syscall.Signal{syscall.SIGUSR2})
 	})
 	// A program without a handler proves it by its death.
-	helper := start(t, s, Spec{}, "exit", "0")
+	helper := startRole(t, s, Spec{}, "exit", "0")
 	if got := helper.Status(); got.Signal != 0 {
 		t.Errorf("a helper got the main child's signal: %v", got)
 	}
@@ -59,13 +61,13 @@ func TestStopRequestBeforeTheChildStopsAtOnce(t *testing.T) {
 	if _, ok := errors.AsType[Request](err); !ok {
 		t.Errorf("a child started after the stop request: %v", err)
 	}
-	if got := start(t, s, Spec{}, "exit", "4").Status(); got.ExitCode != 4 {
+	if got := startRole(t, s, Spec{}, "exit", "4").Status(); got.ExitCode != 4 {
 		t.Errorf("a helper for the shutdown could not run: %v", got)
 	}
 }
 
 func TestSignalBeforeTheSupervisorIsHeard(t *testing.T) {
-	Listen()
+	signals.Listen()
 	raise(t, syscall.SIGTERM)
 	s := newSupervisor(t, Options{})
 	<-s.Stopping().Done()
@@ -79,7 +81,7 @@ func TestRequestsAfterTheThirdSayNothingNew(t *testing.T) {
 	for range 10 { // nobody reads, and nothing blocks
 		s.handle(syscall.SIGTERM)
 	}
-	for n := 1; n <= maxRequests; n++ {
+	for n := 1; n <= signals.Most; n++ {
 		if r := <-s.Requests(); r.Count != n {
 			t.Errorf("request %d, want %d", r.Count, n)
 		}
@@ -88,17 +90,5 @@ func TestRequestsAfterTheThirdSayNothingNew(t *testing.T) {
 	case r := <-s.Requests():
 		t.Errorf("one more: %+v", r)
 	default:
-	}
-}
-
-func TestCaughtSignalsLeaveTheRuntimesAlone(t *testing.T) {
-	never := []syscall.Signal{
-		syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPROF,
-		syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGSYS,
-	}
-	for _, sig := range never {
-		if slices.Contains(caughtSignals(), os.Signal(sig)) {
-			t.Errorf("%v is caught", sig)
-		}
 	}
 }

@@ -3,6 +3,8 @@ package process
 import (
 	"fmt"
 	"syscall"
+
+	"github.com/vision-platform/trainer-agent/agent/process/signals"
 )
 
 // DumpSignal makes a Python child with the SDK print the stacks of all its threads
@@ -38,7 +40,7 @@ func (s *Supervisor) passDump() {
 	}
 	all, err := c.processes()
 	if err != nil {
-		s.opts.Log.Warn("a signal is not passed on", "signal", signalName(DumpSignal), "error", err)
+		s.opts.Log.Warn("a signal is not passed on", "signal", signals.Name(DumpSignal), "error", err)
 		return
 	}
 	for _, p := range all {
@@ -46,5 +48,5 @@ func (s *Supervisor) passDump() {
 			return
 		}
 	}
-	s.opts.Log.Warn("a signal is not passed on: no process of the training has a handler for it, and it would be killed", "signal", signalName(DumpSignal))
+	s.opts.Log.Warn("a signal is not passed on: no process of the training has a handler for it, and it would be killed", "signal", signals.Name(DumpSignal))
 }

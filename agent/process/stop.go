@@ -2,12 +2,10 @@ package process
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"strings"
 	"syscall"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/process/stop"
 	"github.com/vision-platform/trainer-agent/agent/process/table"
 )
 
@@ -41,10 +39,10 @@ type Outcome struct {
 }
 
 // Err names the survivors; nil when there are none.
-func (o Outcome) Err() error { return survivorsError(o.Survivors) }
+func (o Outcome) Err() error { return stop.Survivors(o.Survivors) }
 
 // Stop ends the child and everything that descends from it: the signal to those who
-// handle it (firstAsked), to the rest of the group once these are gone or late in
+// handle it (stop.First), to the rest of the group once these are gone or late in
 // the grace, up to Grace for the whole group, not only its leader, to be gone — a
 // shell that dies at once does not cut short the trainer it started — then SIGKILL
 // for the group and for every remaining descendant, wherever it went. A second stop request cuts the
@@ -53,24 +51,20 @@ func (o Outcome) Err() error { return survivorsError(o.Survivors) }
 //
 // The first call counts; later and concurrent ones wait for its outcome. After
 // the child ended by itself it only removes what the child left behind.
-func (c *Child) Stop(ctx context.Context, stop Stop) Outcome {
-	c.stop.Do(func() { c.outcome = c.stopNow(ctx, stop) })
+func (c *Child) Stop(ctx context.Context, how Stop) Outcome {
+	c.stop.Do(func() { c.outcome = c.stopNow(ctx, how) })
 	return c.outcome
 }
 
-func (c *Child) stopNow(ctx context.Context, stop Stop) Outcome {
+func (c *Child) stopNow(ctx context.Context, how Stop) Outcome {
 	began := time.Now()
-	out := Outcome{Reason: stop.Reason}
-	if stop.Signal == 0 {
-		stop.Signal = c.sup.asked.signalFor(stop.Reason)
+	out := Outcome{Reason: how.Reason, Signal: how.Signal}
+	if out.Signal == 0 {
+		out.Signal = c.sup.signalFor(how.Reason)
 	}
-	out.Signal = stop.Signal
-	asked, ok := []table.Process(nil), false
-	if stop.Grace > 0 {
-		asked, ok = c.ask(stop.Signal)
-	}
-	if ok {
-		out.Killed = !c.waitGroup(ctx, stop, asked)
+	a, asked := ask(c, out.Signal, how.Grace)
+	if asked {
+		out.Killed = !a.wait(ctx)
 		out.Grace = time.Since(began)
 	} else {
 		out.Killed = c.alive()
@@ -84,92 +78,16 @@ func (c *Child) stopNow(ctx context.Context, stop Stop) Outcome {
 	return out
 }
 
+// signalFor is what a stop begins with.
+func (s *Supervisor) signalFor(reason Reason) syscall.Signal {
+	if reason == ReasonRequest {
+		return s.asked.Answer()
+	}
+	return syscall.SIGTERM
+}
+
 func (c *Child) alive() bool {
 	c.sup.mu.Lock()
 	defer c.sup.mu.Unlock()
 	return !c.gone
-}
-
-// waitGroup waits until no process of the child's group is left and reports
-// whether that came within the grace. Every last member of a group is reaped
-// either by us or before its parent is, so looking after each reaping is enough.
-func (c *Child) waitGroup(ctx context.Context, stop Stop, asked []table.Process) bool {
-	s := c.sup
-	ends := time.Now().Add(stop.Grace)
-	deadline := time.NewTimer(stop.Grace)
-	defer deadline.Stop()
-	late := time.NewTimer(lateIn(stop.Grace))
-	defer late.Stop()
-	hurry, left := s.asked.hurry, asked != nil
-	for {
-		changed := s.event()
-		if errors.Is(syscall.Kill(-c.pid, 0), syscall.ESRCH) {
-			return true
-		}
-		if left && over(asked) {
-			c.askRest(stop.Signal, asked)
-			left = false
-		}
-		select {
-		case <-changed:
-		case <-late.C:
-			if left {
-				c.askRest(stop.Signal, asked)
-				left = false
-			}
-		case <-hurry: // the second signal went to the whole group
-			hurry, left = nil, false
-			deadline.Reset(min(time.Until(ends), s.opts.Hurry))
-		case <-deadline.C:
-			return false
-		case <-s.asked.now:
-			return false
-		case <-ctx.Done():
-			return false
-		}
-	}
-}
-
-// killAll kills the descendants of c (nil: of the agent) until none is left, dead
-// and reaped, or for KillWait. A process that forks while it is being looked for is found in the
-// next round.
-func (s *Supervisor) killAll(c *Child) []table.Process {
-	deadline := time.NewTimer(s.opts.KillWait)
-	defer deadline.Stop()
-	round := time.NewTicker(killRound)
-	defer round.Stop()
-	for {
-		changed := s.event()
-		if c == nil || c.main {
-			s.group.kill()
-		}
-		left := descendants(s, c)
-		if len(left) == 0 {
-			return nil
-		}
-		for _, p := range living(left) {
-			p.Kill()
-		}
-		select {
-		case <-changed:
-		case <-round.C:
-		case <-deadline.C:
-			return living(descendants(s, c))
-		}
-	}
-}
-
-// killRound is how often the process table is looked at again while killed
-// processes take their time to die.
-const killRound = 20 * time.Millisecond
-
-func survivorsError(left []table.Process) error {
-	if len(left) == 0 {
-		return nil
-	}
-	names := make([]string, 0, len(left))
-	for _, p := range left {
-		names = append(names, p.String())
-	}
-	return fmt.Errorf("%d processes could not be killed: %s", len(left), strings.Join(names, ", "))
 }

@@ -74,7 +74,7 @@ func TestStopOfTheProbeLeavesTheMainChildAlone(t *testing.T) {
 func TestStopRemovesWhatAFinishedChildLeft(t *testing.T) {
 	s := newSupervisor(t, Options{DrainWait: time.Millisecond})
 	out := newWatched()
-	c := start(t, s, Spec{Main: true, Stdout: out}, "leak")
+	c := startRole(t, s, Spec{Main: true, Stdout: out}, "leak")
 	if code := c.Status().ExitCode; code != 5 {
 		t.Errorf("exit code %d, want 5", code)
 	}

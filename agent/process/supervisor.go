@@ -1,16 +1,19 @@
 package process
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"os"
-	"os/signal"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/process/cgroup"
+	"github.com/vision-platform/trainer-agent/agent/process/reap"
+	"github.com/vision-platform/trainer-agent/agent/process/signals"
+	"github.com/vision-platform/trainer-agent/agent/process/start"
+	"github.com/vision-platform/trainer-agent/agent/process/stop"
 	"github.com/vision-platform/trainer-agent/agent/process/terminal"
 )
 
@@ -20,10 +23,6 @@ const (
 	DefaultHurry     = 2 * time.Second
 	DefaultKillWait  = 2 * time.Second
 )
-
-// signalBuffer holds a burst: os/signal drops what does not fit, and merges equal
-// signals itself, so 64 is all there can be at once.
-const signalBuffer = 128
 
 // Options of a Supervisor. The zero value is what the agent wants.
 type Options struct {
@@ -70,45 +69,43 @@ type Supervisor struct {
 	restore func() // gives the subreaper role back
 	quit    chan struct{}
 	done    sync.WaitGroup
-	group   *cgroup // nil where the agent cannot make one
+	group   *cgroup.Group // nil where the agent cannot make one
 	term    *terminal.Terminal
-	asked   *requests
-	arrivals
+	asked   *signals.Requests
+	arrived signals.Arrivals
 	registry
 }
 
 // There is one wait(-1) in a process, so there is one Supervisor.
 var open atomic.Bool
 
-// NewSupervisor registers for signals first, if Listen has not; then it becomes the
+// NewSupervisor registers for signals first, if signals.Listen has not; then it becomes the
 // reaper (PID 1, or a child subreaper on Linux) and starts its one goroutine.
 func NewSupervisor(opts Options) (*Supervisor, error) {
 	if !open.CompareAndSwap(false, true) {
 		return nil, errors.New("a supervisor is already open in this process: two would steal each other's exit statuses")
 	}
-	Listen()
-	heard := early.Swap(nil)
 	s := &Supervisor{
 		opts:     opts.withDefaults(),
 		self:     os.Getpid(),
 		quit:     make(chan struct{}),
-		asked:    newRequests(),
-		arrivals: *heard,
+		asked:    signals.NewRequests(),
+		arrived:  signals.Take(),
 		registry: registry{children: map[int]*Child{}, changed: make(chan struct{})},
 	}
 	s.term = terminal.Open()
-	if err := hide(); err != nil {
+	if err := reap.Hide(); err != nil {
 		s.opts.Log.Warn("children may look into the agent", "error", err)
 	}
-	restore, err := becomeReaper(s.self)
+	restore, err := reap.Become(s.self)
 	if err != nil {
 		s.opts.Log.Warn("orphans will not be reaped", "error", err)
 	}
 	s.restore = restore
 	if !s.opts.NoCgroup {
-		s.group = newCgroup(s.opts.Log)
+		s.group = cgroup.New(s.opts.Log)
 	}
-	makeThreads(threadsToMake())
+	start.SpareThreads()
 	s.done.Go(s.loop)
 	return s, nil
 }
@@ -118,9 +115,9 @@ func (s *Supervisor) loop() {
 	s.reap() // children inherited over exec may be dead already
 	for {
 		select {
-		case <-s.sigchld:
+		case <-s.arrived.SIGCHLD:
 			s.reap()
-		case sig := <-s.signals:
+		case sig := <-s.arrived.Signals:
 			s.handle(sig.(syscall.Signal))
 		case <-s.quit:
 			return
@@ -154,14 +151,13 @@ func (s *Supervisor) Close() error {
 		case <-time.After(s.opts.KillWait):
 		}
 	}
-	signal.Stop(s.signals)
-	signal.Stop(s.sigchld)
+	s.arrived.Stop()
 	close(s.quit)
 	s.done.Wait()
-	s.asked.cancel(context.Canceled)
+	s.asked.Close()
 	s.term.Close()
-	s.group.remove()
+	s.group.Remove()
 	s.restore()
 	open.Store(false)
-	return survivorsError(survivors)
+	return stop.Survivors(survivors)
 }

@@ -22,7 +22,7 @@ func newSupervisor(t *testing.T, opts Options) *Supervisor {
 }
 
 // start starts a role.
-func start(t *testing.T, s *Supervisor, spec Spec, role string, args ...string) *Child {
+func startRole(t *testing.T, s *Supervisor, spec Spec, role string, args ...string) *Child {
 	t.Helper()
 	spec.Args = self(role, args...)
 	spec.Env = os.Environ()
@@ -38,7 +38,7 @@ func startReady(t *testing.T, s *Supervisor, spec Spec, role string, args ...str
 	t.Helper()
 	out := newWatched()
 	spec.Stdout = out
-	c := start(t, s, spec, role, args...)
+	c := startRole(t, s, spec, role, args...)
 	out.wait(t, "ready")
 	return c, out
 }
@@ -63,7 +63,7 @@ func TestStatusIsTheChildsOwn(t *testing.T) {
 	s := newSupervisor(t, Options{})
 	var children []*Child
 	for code := range 50 {
-		children = append(children, start(t, s, Spec{}, "exit", string(rune('0'+code/10))+string(rune('0'+code%10))))
+		children = append(children, startRole(t, s, Spec{}, "exit", string(rune('0'+code/10))+string(rune('0'+code%10))))
 	}
 	for code, c := range children {
 		if got := c.Status(); got.ExitCode != code || got.Signal != 0 {

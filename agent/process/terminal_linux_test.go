@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -16,7 +17,7 @@ import (
 func TestPTYGivesTheChildATerminalAndUsItsExactBytes(t *testing.T) {
 	s := newSupervisor(t, Options{})
 	out := newWatched()
-	c := start(t, s, Spec{Main: true, PTY: true, Stdout: out}, "tty")
+	c := startRole(t, s, Spec{Main: true, PTY: true, Stdout: out}, "tty")
 	out.wait(t, "ready")
 	got := out.String()
 	if !contains(got, "terminal true true true") || !contains(got, "foreground true") {
@@ -53,8 +54,7 @@ func startOnTerminal(t *testing.T, role ...string) *onTerminal {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		p := newPump(master, a.out)
-		p.run()
+		_, _ = io.Copy(a.out, master)
 	}()
 	t.Cleanup(func() {
 		_ = a.cmd.Process.Kill()

@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/agent/process/signals"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -64,7 +65,7 @@ func newParser() (*kong.Kong, error) {
 
 func run(args []string) int {
 	if len(args) > 0 && slices.Contains([]string{"run", "prepare", "exec"}, args[0]) {
-		process.Listen() // reading the command line takes a millisecond, in which a pod may be deleted
+		signals.Listen() // reading the command line takes a millisecond, in which a pod may be deleted
 	}
 	parser, err := newParser()
 	if err != nil {

@@ -45,6 +45,12 @@ func Of(pid int) (Process, error) {
 	return parseStat(raw, pageSize)
 }
 
+// Stopped reports that a process is stopped by a signal or by a debugger.
+func Stopped(pid int) bool {
+	p, err := Of(pid)
+	return err == nil && (p.State == 'T' || p.State == 't')
+}
+
 // Kill ends exactly this process.
 func (p Process) Kill() { p.Signal(unix.SIGKILL) }
 

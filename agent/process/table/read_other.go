@@ -11,6 +11,9 @@ func Read() ([]Process, error) {
 	return nil, errors.New("reading the process table: only Linux has /proc")
 }
 
+// Stopped: only Linux tells.
+func Stopped(int) bool { return false }
+
 func (p Process) Kill() {}
 
 func (p Process) Signal(syscall.Signal) bool  { return false }

@@ -1,0 +1,35 @@
+package memory
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/internal/host"
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func TestMemoryThatIsNearlyFullIsNotedOnDiskBeforeItIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var order []string
+		events := job.NewEvents(slog.New(slog.DiscardHandler), time.Now, "")
+		events.Send(func(e contract.Event) {
+			order = append(order, string(e.EventType)+": "+e.Message)
+		})
+		watch := Watching(func() (host.Memory, error) { return host.Memory{Used: 92, Limit: 100}, nil }, events,
+			func(level int, limit int64) { order = append(order, "noted") }, slog.New(slog.DiscardHandler))
+		if err := watch.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // virtual
+		if err := watch.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(order) != 2 || order[0] != "noted" || !strings.HasPrefix(order[1], string(contract.EventResourceWarning)+": Memory is at 90 %") {
+			t.Errorf("%q", order)
+		}
+	})
+}

@@ -1,7 +1,0 @@
-//go:build !linux
-
-package process
-
-func leaveRoom(int) {}
-
-func threadsToMake() int { return spareThreads }

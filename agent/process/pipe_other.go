@@ -1,9 +1,0 @@
-//go:build !linux
-
-package process
-
-import "os"
-
-func pipeCapacity(*os.File) int { return pumpChunk }
-
-func readNow(*os.File, []byte) int { return 0 }
