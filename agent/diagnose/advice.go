@@ -19,6 +19,9 @@ var (
 	network      = pattern.Of(`urllib|requests|http[/.]client|httpx|httpcore|aiohttp|ssl\.py|/socket\.py|botocore|huggingface_hub|urlopen`)
 )
 
+// compiling: the command that failed is a compiler's, so its failure is the cause itself.
+var compiling = pattern.Of(`Command '\['\S*(?:gcc|g\+\+|clang(?:\+\+)?|cc|nvcc|ptxas|ninja)'`)
+
 const (
 	processHint = "The process limit counts threads too (pids.max of the container, or ulimit -u): use fewer workers{num_workers}, set OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1, or raise the limit."
 	keysHint    = "Keys are withheld from the training on purpose: read the dataset at DATASET_DIR and write to OUTPUT_DIR, which the agent uploads, or pass them with AGENT_PASS_CREDENTIALS=true."
@@ -33,7 +36,7 @@ var advices = []advice{
 		hint: "W&B has no key: keys are withheld from the training unless AGENT_CHILD_ENV_ALLOW names them (WANDB_API_KEY). WANDB_MODE=offline trains without one."},
 	{like: pattern.Of(`(?i)NEPTUNE_API_TOKEN|COMET_API_KEY|CLEARML_API|api[ _]key\b.{0,40}(?:not|missing|required|must)`),
 		hint: "The tracker has no key: keys are withheld from the training unless AGENT_CHILD_ENV_ALLOW names their variables."},
-	{like: pattern.Of(`CERTIFICATE_VERIFY_FAILED|SSLError|SSLCertVerificationError|certificate verify failed`), kind: contract.FailureSystem,
+	{like: pattern.Of(`(?i)CERTIFICATE_VERIFY_FAILED|SSLCertVerificationError|certificate verify failed|self[- ]signed certificate|unable to get local issuer`), kind: contract.FailureSystem,
 		hint: "The container does not trust the certificate that it was shown: add the proxy's certificate authority to the image, or set SSL_CERT_FILE and REQUESTS_CA_BUNDLE."},
 	{like: pattern.Of(`Temporary failure in name resolution`), kind: contract.FailureTransient,
 		hint: "A name could not be resolved, which is no fault of the script: run it again, or bring what it loads into the job; training containers often have no way to the internet."},
@@ -43,13 +46,15 @@ var advices = []advice{
 		hint: "The disk or the network file system below failed, not the script (a full file server can look like this too): run it again, and on one machine each time, suspect that machine."},
 	{like: pattern.Of(`(?i)address already in use|EADDRINUSE|errno: 98\b|\[Errno 98\]`), kind: contract.FailureTransient,
 		hint: "Another process holds the port: set MASTER_PORT to a free one, or let the launcher choose it (torchrun --standalone)."},
-	{like: pattern.Of(`(?:requests|urllib3|httpx|aiohttp|http)\S*\.(?:\w*(?:Timeout|ConnectionError|ProtocolError|RemoteDisconnected|ConnectError|ReadError|ChunkedEncodingError|ServerDisconnectedError|ClientError))|MaxRetryError|NewConnectionError|Connection (?:aborted|reset|timed out)|ConnectionResetError|IncompleteRead|RemoteDisconnected|URLError|TimeoutError`), stack: network, kind: contract.FailureTransient,
+	{like: pattern.Of(`(?:requests|urllib3|httpx|aiohttp|http)\S*\.(?:\w*(?:Timeout|ConnectionError|ProtocolError|RemoteDisconnected|ConnectError|ReadError|ChunkedEncodingError|ServerDisconnectedError|ClientError))|MaxRetryError|NewConnectionError|Connection (?:aborted|reset|timed out)|ConnectionResetError|IncompleteRead|RemoteDisconnected|URLError|TimeoutError|SSL\w*Error`), stack: network, kind: contract.FailureTransient,
 		hint: "A connection over the network broke, which is no fault of the script: run it again; trackers can work offline (WANDB_MODE=offline)."},
+	{like: pattern.Of(`\b(?:429 Client|5\d\d Server) Error|HTTP Error (?:429|5\d\d)|Too Many Requests|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out`), kind: contract.FailureTransient,
+		hint: "The server that the script spoke to refused for now, which is no fault of the script: run it again, or bring what it loads into the job."},
 	{like: pattern.Of(`\[Errno 30\]|Read-only file system`), hint: "Write below OUTPUT_DIR, and temporary files below TMPDIR: everything else may be read-only."},
 	{like: pattern.Of(`getpwuid|uid not found|no such user|KeyError: 'USER'|cannot find name for user`),
 		hint: "The user that the container runs as has no name: set USER and HOME (and TORCHINDUCTOR_CACHE_DIR) in the image, or add the user to /etc/passwd."},
-	{like: pattern.Of(`(?i)failed to find C compiler|InvalidCxxCompiler|No working C\+\+ compiler|CUDA_HOME environment variable is not set|Ninja is required|No such file or directory: '(?:gcc|g\+\+|cc|c\+\+|nvcc|ninja|/usr/local/cuda\S*nvcc)'|command '\S*(?:gcc|g\+\+|nvcc|ninja)' failed`),
-		hint: "The script compiles code as it runs: install the compiler (build-essential, for CUDA the devel image) in the trainer's Dockerfile, or switch compilation off."},
+	{like: pattern.Of(`(?i)failed to find C compiler|InvalidCxxCompiler|No working C\+\+ compiler|CUDA_HOME environment variable is not set|Ninja is required|No such file or directory: '(?:gcc|g\+\+|cc|c\+\+|nvcc|ninja|/usr/local/cuda\S*nvcc)'|command '\S*(?:gcc|g\+\+|nvcc|ninja)' failed|` + compiling.String()),
+		hint: "The script compiles code as it runs: install the compiler and Python's headers (build-essential, python3-dev, for CUDA the devel image) in the trainer's Dockerfile, or switch compilation off."},
 	{like: pattern.Of(`EOF when reading a line`), hint: "The script waits for somebody's answer on a terminal, and a job has none: pass the answer as an argument or a setting."},
 	{like: pattern.Of(`Cannot re-initialize CUDA in forked subprocess`),
 		hint: "Leave CUDA to the main process: return CPU tensors from the dataset, start the workers with multiprocessing_context=\"spawn\", or set NUM_WORKERS=0{num_workers}."},
@@ -62,6 +67,8 @@ var advices = []advice{
 	{like: pattern.Of(`GLIBC(?:XX)?_[\d.]+' not found`), hint: "A package was built for a newer system than the image's: use a newer base image, or a version built for this one."},
 	{like: pattern.Of(`undefined symbol: `), hint: "A compiled package does not fit the installed torch: install the version that was built for it, or build it in the image."},
 	{like: pattern.Of(`Weights only load failed|WeightsUnpickler error`), hint: "torch 2.6 loads only plain tensors unless told otherwise: save a state_dict, or call torch.load(..., weights_only=False) on files that you trust."},
+	{like: pattern.Of(`Class values must be (?:smaller than num_classes|non-negative)|Target -?\d+ is out of bounds|Assertion .cur_target >= 0`),
+		hint: "A label's class index is not below the model's number of classes: check the class ids of the annotations and NUM_CLASSES."},
 	{like: pattern.Of(`Can't get attribute '`), hint: "The weights were saved by code that this image does not have: install the library's version that wrote them."},
 	{like: pattern.Of(`Expected to have finished reduction in the prior iteration|parameters that were not used in producing loss`), hint: "Some parameters took no part in the loss: DistributedDataParallel(..., find_unused_parameters=True), or let them take part."},
 	{like: pattern.Of(`waiting for clients\. \d+/\d+ clients joined|(?i:rendezvous)|C10d store|client socket has timed out`), hint: "Not as many processes came as were expected: check WORLD_SIZE, NNODES and that all reach MASTER_ADDR."},

@@ -114,6 +114,9 @@ func TestCorpus(t *testing.T) {
 		if says := s.fields["says"]; f.Code == want && !strings.Contains(f.Line(), says) {
 			t.Errorf("%s: says %q, want %q in it", s.name, f.Line(), says)
 		}
+		if retry := s.fields["retry"]; retry != "" && (retry == "yes") != f.Retryable {
+			t.Errorf("%s: retryable is %v: %q", s.name, f.Retryable, f.Line())
+		}
 		if placeholder.MatchString(f.Line()) {
 			t.Errorf("%s: a placeholder is left in %q", s.name, f.Line())
 		}

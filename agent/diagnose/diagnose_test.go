@@ -229,7 +229,7 @@ func TestDiagnose(t *testing.T) {
 		"another process is blamed only with evidence of one": {
 			e: Evidence{ExitCode: 1, LogTail: log("Traceback (most recent call last):\n  File \"/app/t.py\", line 1, in f\nBrokenPipeError: [Errno 32] Broken pipe")}, code: contract.CodeTrainingFailed, says: "the log does not tell why"},
 		"another process that a launcher saw die": {
-			e: Evidence{ExitCode: 1, LogTail: log("[rank0]: Traceback (most recent call last):\n[rank0]:   File \"/app/t.py\", line 1, in f\n[rank0]: ConnectionResetError: [Errno 104] Connection reset by peer\n  exitcode  : -9 (pid: 12)")}, code: contract.CodeTrainingFailed, says: "was ended by SIGKILL first"},
+			e: Evidence{ExitCode: 1, LogTail: log("[rank0]: Traceback (most recent call last):\n[rank0]:   File \"/app/t.py\", line 1, in f\n[rank0]: ConnectionResetError: [Errno 104] Connection reset by peer\n  exitcode  : -9 (pid: 12)")}, code: contract.CodeTrainingFailed, says: "was ended by SIGKILL first", retries: true},
 		"a port in use has its own sentence": {
 			e: Evidence{ExitCode: 1, LogTail: log("OSError: [Errno 98] Address already in use")}, code: contract.CodeTrainingFailed, says: "Another process holds the port", retries: true},
 		"interrupted": {

@@ -40,12 +40,32 @@ func bare(c findings) *contract.Failure {
 		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s. The last error that it printed: %s", c.ExitCode, afterEpoch(c.Evidence), withStop(trimStop(clip(l)))).
 			WithHint("The lines before it are in the log and in the evidence.")
 	}
+	if f := silentRank(c); f != nil {
+		return f
+	}
 	how := "without saying why"
 	if last := strings.TrimSpace(strings.Join(c.log.Last(1), "")); last != "" { // it may say why in words that are not known here
 		how = "and its last lines are no error that is known here. The last one: " + trimStop(clip(last))
 	}
 	return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s %s.", c.ExitCode, afterEpoch(c.Evidence), how).
 		WithHint("Print the error before leaving.")
+}
+
+// storeLost is what a process prints whose connection to the others' store broke.
+var storeLost = pattern.Of(`\[c10d\] (?:recvValue|recvVector|sendBytes|waitForInput)\w* failed|TCPStore server has shut down too early`)
+
+// silentRank: the launcher, or the store that its processes share, says that one of
+// them ended, and no line says why.
+func silentRank(c findings) *contract.Failure {
+	launch := c.log.Launch
+	if launch.Exit != 0 && launch.Rank != "" {
+		return failed(c.Settings, sprintf("Rank %s of the training ended with code %d%s, and the last lines of the log do not say why.", launch.Rank, launch.Exit, afterEpoch(c.Evidence)),
+			"Look further up in training.log. Decorated with torch.distributed.elastic.multiprocessing.errors.record, main() leaves its traceback to the agent.")
+	}
+	if l, ok := c.log.Mentions(storeLost); ok {
+		return as(failed(c.Settings, sprintf("The connection between the processes of the training broke%s: %s.", afterEpoch(c.Evidence), trimStop(clip(l))), partnerHint(c)), contract.FailureTransient)
+	}
+	return nil
 }
 
 // crashSignal are the signals by which native code ends its own process.

@@ -64,6 +64,9 @@ var inputCauses = []cause{
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`Assertion failed\) !\w*(?:src|img|image)\w*\.empty\(\)|Assertion failed\) !ssize\.empty\(\)`),
 		message: "An image of the dataset can't be read: OpenCV got nothing ({short}).", hint: "A path that does not exist or a damaged file looks like this: check the dataset's images.",
+	}, { // cv2.imread gives None for what it can't read
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`^AssertionError$`), stack: pattern.Of(`assert im(?:g|age)?\w{0,8} is not None`),
+		message: "An image of the dataset can't be read: the trainer got nothing in its place.", hint: "A path that does not exist or a damaged file looks like this: check the dataset's images.",
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`image file is truncated[^\n]{0,100}|broken data stream when reading image file|Truncated File Read`),
 		message: "An image of the dataset is damaged: ${0}.", hint: "Replace or remove the file.",
@@ -91,7 +94,7 @@ var inputCauses = []cause{
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`EmptyDatasetError|DataFilesNotFoundError|DatasetGenerationError|NonMatchingSplitsSizesError|Instruction "[^"\n]{0,80}" corresponds to no data`),
 		message: "The dataset can't be loaded: ${0}.", hint: "Check the dataset's folders and annotation files.",
 	}, {
-		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)We couldn't connect to 'https://huggingface\.co'|LocalEntryNotFoundError|RepositoryNotFoundError|GatedRepoError|is not a local folder and is not a valid model identifier|Can't load (?:the )?(?:model|tokenizer|configuration|config|image processor|feature extractor|processor)\b[^\n]{0,20} (?:for|of) |OfflineModeIsEnabled|outgoing traffic has been disabled|no file named \S*(?:pytorch_model|model\.safetensors|tf_model|diffusion_)|does not appear to have (?:a file named|files named) \S*(?:pytorch_model|model|config)|cannot find the requested files in the (?:disk|local) cache|couldn't find \S+ in the cached files`),
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)We couldn't connect to 'https://huggingface\.co/?'|LocalEntryNotFoundError|RepositoryNotFoundError|GatedRepoError|access a gated repo|is not a local folder and is not a valid model identifier|Can't load (?:the )?(?:model|tokenizer|configuration|config|image processor|feature extractor|processor)\b[^\n]{0,20} (?:for|of) |OfflineModeIsEnabled|outgoing traffic has been disabled|no file named \S*(?:pytorch_model|model\.safetensors|tf_model|diffusion_)|does not appear to have (?:a file named|files named) \S*(?:pytorch_model|model|config)|cannot find the requested files in the (?:disk|local) cache|couldn't find \S+ in the cached files`),
 		unless:  otherTraffic,
 		message: "The pretrained weights could not be loaded from the Hugging Face Hub: {short}.",
 		hint:    "Put the weights into the job (PRETRAINED_WEIGHT_URL) or check the model's name and its access.",

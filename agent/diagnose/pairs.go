@@ -35,6 +35,19 @@ var pairs = []pair{
 			message: "The pretrained weights could not be downloaded: {short}.", kind: contract.FailureSystem,
 			hint: "The training has no way to the internet. " + bringWeights,
 		},
+	}, { // CUDA's own words are those of whatever call came first after the GPU was gone
+		exception: pattern.Of(`CUDA error|cuda runtime error|NCCL error|CUDNN_STATUS|CUBLAS_STATUS|CUDA_ERROR`),
+		line:      pattern.Of(`GPU is lost|fallen off the bus|Unable to determine the device handle for GPU`),
+		cause: cause{
+			code: contract.CodeGPULost, message: "The GPU dropped off the PCIe bus.", hint: "Run again on another machine.",
+		},
+	}, { // NCCL names the reason in a warning only
+		exception: ncclError,
+		line:      pattern.Of(`Cuda failure (?:\d+ )?'?out of memory`),
+		cause: cause{
+			code: contract.CodeCUDAOOM, message: "Out of GPU memory, while NCCL set up its buffers. Try reducing batch_size{batch_size}.",
+			hint: "A smaller image_size{image_size} or model helps too.",
+		},
 	}, {
 		exception: pattern.Of(`Dataset not found`),
 		line:      pattern.Of(`[Dd]ataset not found[^\n]{0,9}(?:nonexistent|missing) paths?:? ?([^\n]{1,200})`),

@@ -21,7 +21,9 @@ var (
 	interrupts = pattern.Of(`^KeyboardInterrupt`)
 )
 
-func wraps(x logtext.Exception) bool { return wrappers.Match(x.Kind) || reports.Match(x.Message) }
+func wraps(x logtext.Exception) bool {
+	return wrappers.Match(x.Kind) && !compiling.Match(x.Message) || reports.Match(x.Message)
+}
 
 // lost: the exception says only that another process of the job is gone.
 func lost(x logtext.Exception) bool {

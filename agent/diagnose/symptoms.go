@@ -9,6 +9,8 @@ import (
 var (
 	ncclTimeout  = pattern.Of(`Watchdog caught collective operation timeout|[Cc]ollective operation timeout|Some NCCL operations have failed or timed out|Timed out waiting \d+ms for (?:send|recv|all)|wait timeout after \d+ms|[Hh]eartbeat monitor timed out|watchdog got stuck for \d+|due to ProcessGroupNCCL watchdog hang|collective timeout from|ncclTimeout|monitoredBarrier`)
 	ncclError    = pattern.Of(`NCCL error|ncclUnhandledCudaError|ncclSystemError|ncclInternalError|ncclRemoteError|ncclInvalidUsage`)
+	cutLink      = pattern.Of(`Connection (?:reset|closed) by|Connection reset|DistNetworkError|ncclRemoteError|remote process exited`)
+	ncclWarning  = pattern.Of(`NCCL WARN (?:\[[^\]]*\] )?([^\n]+)`)
 	lastError    = pattern.Of(`Last error:\s*\n?\s*([^\n]+)`)
 	workerKilled = pattern.Of(`DataLoader worker \(pid(?:\(s\))?:? ?([\d, ]+)\) (?:is killed by signal: ([A-Za-z ]+)|exited unexpectedly)|background workers are no longer alive`)
 )
@@ -50,8 +52,15 @@ func ncclFailure(c findings) *contract.Failure {
 			break
 		}
 	}
-	return failed(c.Settings, sprintf("The communication between the GPUs failed (NCCL)%s.", said),
+	if l, ok := c.log.Mentions(ncclWarning); ok && said == "" {
+		said = ": " + trimStop(ncclWarning.Groups(l)[1])
+	}
+	f := failed(c.Settings, sprintf("The communication between the GPUs failed (NCCL)%s.", said),
 		at(first(c))+"Set NCCL_DEBUG=WARN and look at the first rank that failed.")
+	if cutLink.Match(said) {
+		return asPartner(c, f)
+	}
+	return f
 }
 
 // interruption: somebody sent SIGINT, or SIGTERM and SIGHUP to the launcher.
@@ -72,14 +81,30 @@ func interruption(c findings) *contract.Failure {
 // partnerLost: the connection to another process broke. That one ended before is
 // said only where something shows that there was one.
 func partnerLost(c findings, x logtext.Exception) *contract.Failure {
-	hint := "A connection between processes of the job broke, and the log does not tell why."
-	if severalProcesses(c) {
-		hint = "Another process of the job ended first; the log may tell why."
+	f := failed(c.Settings, sprintf("%s%s.", trimStop(clip(x.Short())), place(x)), partnerHint(c)).WithEvidence(quoteOf(x)...)
+	if cutLink.Match(x.Text()) {
+		return asPartner(c, f)
 	}
+	return f
+}
+
+// asPartner: no fault of this process's own is known, so another try may succeed;
+// not so where a partner left with an error by itself.
+func asPartner(c findings, f *contract.Failure) *contract.Failure {
+	if c.log.Launch.Exit != 0 {
+		return f
+	}
+	return as(f, contract.FailureTransient)
+}
+
+func partnerHint(c findings) string {
 	if l := c.log.Launch; l.Signal != "" {
-		hint = sprintf("Another process of the job was ended by %s first.", l.Signal)
+		return sprintf("Another process of the job was ended by %s first.", l.Signal)
 	}
-	return failed(c.Settings, sprintf("%s%s.", trimStop(clip(x.Short())), place(x)), hint).WithEvidence(quoteOf(x)...)
+	if severalProcesses(c) {
+		return "Another process of the job ended first; the log may tell why."
+	}
+	return "A connection between processes of the job broke, and the log does not tell why. Run it again; if it breaks each time, look at what the other processes printed."
 }
 
 // severalProcesses: a launcher reported on one, or more than one printed something.

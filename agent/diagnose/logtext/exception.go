@@ -49,6 +49,9 @@ func (x Exception) Text() string {
 // next one where the first is empty, ends with a colon or only counts.
 func (x Exception) Short() string {
 	first := sentence(strings.Split(x.Message, "\n"))
+	if first == "" {
+		first = x.asserted()
+	}
 	switch {
 	case first == "":
 		return x.Kind
@@ -58,6 +61,16 @@ func (x Exception) Short() string {
 	return x.Kind + ": " + first
 }
 
+// asserted is the source of an assertion that says nothing itself.
+func (x Exception) asserted() string {
+	if n := len(x.Block); n > 1 && strings.HasSuffix(x.Kind, "AssertionError") {
+		if source := strings.TrimSpace(x.Block[n-2]); strings.HasPrefix(source, "assert ") {
+			return source
+		}
+	}
+	return ""
+}
+
 var announces = pattern.Of(`[:,({\[]$|root error\(s\) found\.$`)
 
 // A sentence that a terminal's width broke goes on in small letters.
@@ -65,9 +78,12 @@ const narrow = 56
 
 var goesOnWith = pattern.Of(`^[a-z0-9(*=]`)
 
+// folded also takes a line that is set in by one space, as Lightning writes a second one.
 func folded(l, next string) bool {
-	return len(l) >= narrow && !strings.HasSuffix(l, ".") && goesOnWith.Match(next)
+	return !strings.HasSuffix(l, ".") && (len(l) >= narrow && goesOnWith.Match(next) || setIn.Match(next))
 }
+
+var setIn = pattern.Of(`^ [A-Za-z]`)
 
 func sentence(lines []string) string {
 	var said []string

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
 )
@@ -50,7 +51,8 @@ func processes(lines []Line) []*process {
 }
 
 // bareException is an exception's own line without its traceback: the log's tail
-// begins after the header, or the traceback was cut to pieces.
+// begins after the header, or the traceback was cut to pieces. Right below a frame
+// any dotted name is one (TritonMissing, BackendCompilerFailed).
 var bareException = pattern.Of(`^(?:[A-Za-z_][\w.]*)?(?:Error|Exception)(?::\s.*|:)?$`)
 
 // framesAbove reads the frames right above a line, of a traceback without its
@@ -72,18 +74,17 @@ func framesAbove(lines []string, at int) (frames []Frame, start int) {
 func bareExceptions(lines []string) []Exception {
 	var out []Exception
 	for i, l := range lines {
-		if !bareException.Match(l) {
-			continue
-		}
-		p := &parser{lines: lines, at: i + 1}
 		m := exceptionLine.Groups(l)
 		if m == nil {
 			continue
 		}
-		x := Exception{Kind: m[1], Message: m[2]}
+		frames, start := framesAbove(lines, i)
+		if !bareException.Match(l) && (len(frames) == 0 || !strings.Contains(m[1], ".")) {
+			continue
+		}
+		x := Exception{Kind: m[1], Message: m[2], Frames: frames}
+		p := &parser{lines: lines, at: i + 1}
 		p.message(&x)
-		var start int
-		x.Frames, start = framesAbove(lines, i)
 		x.Block, x.head, x.end = lines[start:p.at], i, p.at-1
 		out = append(out, x)
 	}

@@ -1,6 +1,7 @@
 package logtext
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,11 +24,16 @@ var (
 	root    = pattern.Of(`(?:^|\s)rank\s*: (\d+) \(local_rank`)
 )
 
+// rootCause heads what torchrun says of the process that failed first. The signals
+// that it tells of the others are its own: it ends them after the first failure.
+var rootCause = pattern.Of(`^Root Cause \(first observed failure\):`)
+
 func launchOf(lines []Line) Launch {
 	var n Launch
+	first := slices.IndexFunc(lines, func(l Line) bool { return rootCause.Match(l.Text) })
 	for i := len(lines) - 1; i >= 0; i-- {
 		l := lines[i].Text
-		if m := endedBy.Groups(l); m != nil && n.Signal == "" {
+		if m := endedBy.Groups(l); m != nil && n.Signal == "" && i >= first {
 			n.Signal, n.Line = signalOf(m[1:]), l
 		}
 		if m := exited.Groups(l); m != nil && n.Exit == 0 {

@@ -85,6 +85,9 @@ var levelled = pattern.Of(`(?i)^\W*(\S+\s+){0,3}(warn(ing)?|info|debug|userwarni
 // reported is how a runtime passes an error on, at whatever level.
 var reported = pattern.Of(`Error reported to Coordinator|OP_REQUIRES failed`)
 
+// stackHead is C++'s line above a stack, which repeats no reason.
+var stackHead = pattern.Of(`^Exception raised from .+most recent call first`)
+
 // maxFact is how much of a line is searched for a fact, in bytes: every expression
 // of every table is tried on every line.
 const maxFact = 600
@@ -96,7 +99,7 @@ func (g Log) Says(fact *pattern.Pattern, p Patience) (string, bool) {
 		l := g.Lines[i].Text
 		l = l[:min(len(l), maxFact)]
 		at := fact.At(l)
-		if at < 0 || levelled.Match(l) && !reported.Match(l) || g.wentOn(i, p) {
+		if at < 0 || stackHead.Match(l) || levelled.Match(l) && !reported.Match(l) || g.wentOn(i, p) {
 			continue
 		}
 		if a := advice.At(l); a >= 0 && a <= at {

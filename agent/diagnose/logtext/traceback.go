@@ -123,6 +123,9 @@ func (p *parser) sourceAtMargin() bool {
 // it (DataLoader workers, multiprocessing.spawn) is what really happened and
 // takes the outer one's place.
 func (p *parser) message(x *Exception) {
+	if graphError.Match(x.Message) {
+		p.skipGraph()
+	}
 	for n := 0; p.at < len(p.lines) && n < maxMessage; n++ {
 		l := p.lines[p.at]
 		if strings.Contains(l, header) && p.nests(n) {
@@ -145,6 +148,19 @@ func (p *parser) message(x *Exception) {
 			return
 		}
 		x.Message += "\n" + l
+		p.at++
+	}
+}
+
+// graphError: TensorFlow puts the stack that built the graph's node between this
+// line and the reason.
+var (
+	graphError = pattern.Of(`^Graph execution error:$`)
+	graphStack = pattern.Of(`^\s|^$|^Detected at node |^Node: |^<stack traces unavailable>|^[\d\w_]+ root error`)
+)
+
+func (p *parser) skipGraph() {
+	for p.at < len(p.lines) && graphStack.Match(p.lines[p.at]) {
 		p.at++
 	}
 }
