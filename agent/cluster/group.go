@@ -156,6 +156,17 @@ func (g *Group) Verdict(ctx context.Context) *Verdict {
 	return nil
 }
 
+// Settle ends a machine that does not lead as the leader says, once that is known: it
+// waits until ctx ends, or stopping, because one that was asked to stop waits for
+// nobody.
+func (g *Group) Settle(ctx context.Context, own contract.Result, stopping context.Context) (settled contract.Result, warning string) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(stopping, cancel)()
+	v := g.Verdict(ctx)
+	return Settle(own, v, stopping.Err() != nil)
+}
+
 // End tells the members how the job ended, after everything else.
 func (g *Group) End(v Verdict) {
 	if l := g.leader.Load(); l != nil {

@@ -19,32 +19,14 @@ const handshakeTimeout = 5 * time.Second
 // farewell is how long the leader waits for its members to read the verdict.
 const farewell = 3 * time.Second
 
-// Leader is node 0's end: it knows how every other node is.
+// Leader is node 0's end: it takes the links of every other node.
 type Leader struct {
 	opts     Options
-	run      string
+	members  *roster
 	listener net.Listener
-	trouble  chan struct{} // closed when a node has failed or is lost
 	done     chan struct{} // closed by Close
 	ending   sync.Once
 	work     sync.WaitGroup
-
-	mu      sync.Mutex
-	state   leaderState
-	nodes   map[int]*node // by rank
-	changed chan struct{} // closed and replaced at every change of a node
-	torn    bool          // trouble is closed
-}
-
-// node is one member as the leader sees it.
-type node struct {
-	rank   int
-	host   string
-	link   *link // nil while there is none
-	joined bool
-	lost   bool
-	heard  time.Time
-	said   memberState
 }
 
 // Listen opens the leader's port. Whoever calls it must call Close.
@@ -75,11 +57,7 @@ func listen(ctx context.Context, opts Options, state leaderState) (*Leader, erro
 			WithHint("Set AGENT_NODE_PORT to a free port, the same on every machine.")
 	}
 	l := &Leader{
-		opts: opts, run: newNonce(), state: state, listener: netutil.LimitListener(listener, 2*opts.Nodes+16),
-		trouble: make(chan struct{}), done: make(chan struct{}), nodes: map[int]*node{}, changed: make(chan struct{}),
-	}
-	for rank := 1; rank < opts.Nodes; rank++ {
-		l.nodes[rank] = &node{rank: rank}
+		opts: opts, members: newRoster(opts, state), listener: netutil.LimitListener(listener, 2*opts.Nodes+16), done: make(chan struct{}),
 	}
 	l.work.Go(l.accept)
 	l.work.Go(l.tick)
@@ -90,7 +68,7 @@ func listen(ctx context.Context, opts Options, state leaderState) (*Leader, erro
 func (l *Leader) Addr() net.Addr { return l.listener.Addr() }
 
 // Trouble is closed when a node has failed, or is lost.
-func (l *Leader) Trouble() <-chan struct{} { return l.trouble }
+func (l *Leader) Trouble() <-chan struct{} { return l.members.trouble }
 
 // Assemble waits until every member is prepared, and lets them start. It
 // returns an error when one does not come in time, or has failed, or ctx ends.
@@ -98,38 +76,24 @@ func (l *Leader) Assemble(ctx context.Context) error {
 	late := time.NewTimer(l.opts.Wait)
 	defer late.Stop()
 	for {
-		changed, here, ready := l.count()
+		changed, here, ready := l.members.count()
 		if ready == l.opts.Nodes-1 {
 			l.say(func(s *leaderState) { s.Go = true })
 			return nil
 		}
 		select {
 		case <-changed:
-		case <-l.trouble:
+		case <-l.members.trouble:
 			return errors.New("another node has failed")
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-late.C:
 			if here < l.opts.Nodes-1 {
-				l.tear()
+				l.members.tear()
 				return fmt.Errorf("%d of %d nodes came within %s", here+1, l.opts.Nodes, l.opts.Wait)
 			}
 		}
 	}
-}
-
-func (l *Leader) count() (changed <-chan struct{}, here, ready int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, n := range l.nodes {
-		if n.joined {
-			here++
-		}
-		if n.said.Ready {
-			ready++
-		}
-	}
-	return l.changed, here, ready
 }
 
 // Stop tells every member to stop its child.
@@ -143,7 +107,7 @@ func (l *Leader) Evidence(patience time.Duration) []contract.NodeEvidence {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
-		changed, list, open := l.evidence()
+		changed, list, open := l.members.evidence()
 		if open == 0 {
 			return list
 		}
@@ -153,25 +117,9 @@ func (l *Leader) Evidence(patience time.Duration) []contract.NodeEvidence {
 		case <-l.done:
 		case <-timer.C:
 		}
-		_, list, _ = l.evidence()
+		_, list, _ = l.members.evidence()
 		return list
 	}
-}
-
-// evidence also counts the members of which more may be heard.
-func (l *Leader) evidence() (changed <-chan struct{}, list []contract.NodeEvidence, open int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for rank := 1; rank < l.opts.Nodes; rank++ {
-		n := l.nodes[rank]
-		e := contract.NodeEvidence{Rank: rank, Host: n.host, Absent: !n.joined, Failure: n.said.Failure}
-		e.Lost = n.joined && !n.said.Ended && (n.lost || n.link == nil)
-		if n.joined && !n.said.Ended && !n.lost {
-			open++
-		}
-		list = append(list, e)
-	}
-	return l.changed, list, open
 }
 
 // End tells every member the verdict and waits a moment until they have read it;
@@ -181,7 +129,7 @@ func (l *Leader) End(v Verdict) {
 	timer := time.NewTimer(farewell)
 	defer timer.Stop()
 	for {
-		changed, left := l.listening()
+		changed, left := l.members.listening()
 		if left == 0 {
 			return
 		}
@@ -193,54 +141,26 @@ func (l *Leader) End(v Verdict) {
 	}
 }
 
-// listening counts the members that may still read the verdict.
-func (l *Leader) listening() (changed <-chan struct{}, n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, node := range l.nodes {
-		if node.link != nil || (!node.joined && l.final()) {
-			n++
-		}
-	}
-	return l.changed, n
-}
-
 // Close ends every link.
 func (l *Leader) Close() {
 	l.ending.Do(func() {
 		close(l.done)
 		_ = l.listener.Close()
 	})
-	l.mu.Lock()
-	for _, n := range l.nodes {
-		if n.link != nil {
-			n.link.close()
-		}
-	}
-	l.mu.Unlock()
+	l.members.close()
 	l.work.Wait()
 }
 
-// say changes the leader's state and sends it to everyone.
+// say changes what is said to everyone, and says it.
 func (l *Leader) say(change func(*leaderState)) {
-	l.mu.Lock()
-	change(&l.state)
-	l.mu.Unlock()
+	l.members.say(change)
 	l.broadcast()
 }
 
 // broadcast sends the state to every member that can be reached.
 func (l *Leader) broadcast() {
-	l.mu.Lock()
-	state := l.state
-	var links []*link
-	for _, n := range l.nodes {
-		if n.link != nil {
-			links = append(links, n.link)
-		}
-	}
-	l.mu.Unlock()
-	for _, k := range links {
+	state, open := l.members.links()
+	for _, k := range open {
 		if k.send(message{Leader: &state}) != nil {
 			k.close() // its reader notices
 		}
@@ -257,44 +177,7 @@ func (l *Leader) tick() {
 			return
 		case now := <-ticker.C:
 			l.broadcast()
-			l.look(now)
+			l.members.look(now)
 		}
-	}
-}
-
-func (l *Leader) look(now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, n := range l.nodes {
-		if n.joined && !n.said.Ended && !n.lost && now.Sub(n.heard) > l.opts.Timeout {
-			l.lose(n)
-		}
-	}
-}
-
-// lose notes that a member is gone; the lock is held.
-func (l *Leader) lose(n *node) {
-	n.lost = true
-	l.opts.log().Error("a machine of the job is lost", "node", n.rank, "host", n.host)
-	l.change()
-	l.tearLocked()
-}
-
-// change wakes whoever waits for the members; the lock is held.
-func (l *Leader) change() {
-	close(l.changed)
-	l.changed = make(chan struct{})
-}
-
-func (l *Leader) tear() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.tearLocked()
-}
-
-func (l *Leader) tearLocked() {
-	if !l.torn {
-		l.torn = true
-		close(l.trouble)
 	}
 }

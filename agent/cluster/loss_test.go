@@ -76,7 +76,7 @@ func TestMemberThatHasEndedComesBackForTheVerdict(t *testing.T) {
 				m.Ended(nil)
 				for open := 1; open > 0; {
 					var changed <-chan struct{}
-					if changed, _, open = l.evidence(); open > 0 {
+					if changed, _, open = l.members.evidence(); open > 0 {
 						await(t, "the member's end", changed)
 					}
 				}

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"net"
 	"time"
-
-	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // accept takes connections until Close.
@@ -43,7 +41,7 @@ func (l *Leader) serve(conn net.Conn) {
 	if n == nil {
 		return
 	}
-	defer l.detach(n, k)
+	defer l.members.detach(n, k)
 	if err != nil {
 		return
 	}
@@ -53,7 +51,7 @@ func (l *Leader) serve(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		l.take(n, m)
+		l.members.take(n, m)
 	}
 }
 
@@ -75,87 +73,11 @@ func (l *Leader) closeWithUs(conn net.Conn) (stop func()) {
 func (l *Leader) welcome(hello message, k *link) (*node, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	n, refused := l.attach(hello, k)
+	n, refused := l.members.attach(hello, k)
 	if refused != "" {
 		return nil, k.write(message{Refused: refused})
 	}
-	err := k.write(message{Run: l.run})
+	err := k.write(message{Run: l.members.run})
 	k.timeout = l.opts.Timeout
 	return n, err
-}
-
-// attach gives a member its place. A newcomer in the place of one that had come
-// and whose link is gone is the proof that the earlier one is lost.
-func (l *Leader) attach(hello message, k *link) (n *node, refused string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n = l.nodes[hello.Rank]
-	again := hello.Run == l.run
-	switch {
-	case n == nil:
-		return nil, "this job has no such node"
-	case hello.Run != "" && !again && !l.final():
-		return nil, "this is another run of the job"
-	case n.lost || l.over(), !again && (n.said.Ended || (l.state.Stop && !l.final())):
-		return nil, "this run of the job is over"
-	case !again && n.joined && n.link != nil:
-		return nil, "another machine has this number"
-	case !again && n.joined:
-		l.lose(n)
-		return nil, "this run of the job is over"
-	}
-	if n.link != nil {
-		n.link.close()
-	}
-	if !n.joined {
-		l.opts.log().Info("a machine of the job is here", "node", hello.Rank, "host", hello.Host)
-	}
-	n.link, n.joined, n.host, n.heard = k, true, hello.Host, time.Now()
-	l.change()
-	return n, ""
-}
-
-// final reports whether the verdict holds for every run of the job: a member that
-// comes only now need not wait for a leader that nobody starts again, and one of
-// a run whose leader was killed after its success hears of that. The lock is held.
-func (l *Leader) final() bool {
-	v := l.state.Verdict
-	return v != nil && v.Exit != contract.ExitInfra && v.Exit != contract.ExitStopped
-}
-
-// over reports whether Close has begun; the lock is held.
-func (l *Leader) over() bool {
-	select {
-	case <-l.done:
-		return true
-	default:
-		return false
-	}
-}
-
-func (l *Leader) detach(n *node, k *link) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n.link == k {
-		n.link = nil
-		l.change()
-	}
-}
-
-// take reads what a member says.
-func (l *Leader) take(n *node, m message) {
-	if m.Event != nil && l.opts.OnEvent != nil {
-		l.opts.OnEvent(n.rank, *m.Event)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n.heard = time.Now()
-	if m.Member == nil || *m.Member == n.said {
-		return
-	}
-	n.said = *m.Member
-	l.change()
-	if n.said.Failure != nil {
-		l.tearLocked()
-	}
 }

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// keep holds the link, and makes it anew when it breaks.
+// keep holds the link, and makes another when it breaks.
 func (m *Member) keep(ctx context.Context, k *link) {
 	defer close(m.over)
 	for {
 		m.talk(ctx, k)
-		if m.decided() || ctx.Err() != nil {
+		if m.state.ruling() != nil || ctx.Err() != nil {
 			return
 		}
 		var err error
 		if k, err = m.again(ctx); err != nil {
 			if ctx.Err() == nil {
 				m.opts.log().Error("node 0 is lost", "error", err)
-				m.lose()
+				m.state.lose()
 			}
 			return
 		}
@@ -41,9 +41,9 @@ func (m *Member) talk(ctx context.Context, k *link) {
 			return
 		}
 		if got.Leader != nil {
-			m.hear(*got.Leader)
+			m.state.hear(*got.Leader)
 		}
-		if m.decided() {
+		if m.state.ruling() != nil {
 			return
 		}
 	}
@@ -54,10 +54,10 @@ func (m *Member) speak(ctx context.Context, k *link) {
 	ticker := time.NewTicker(m.opts.beat())
 	defer ticker.Stop()
 	for {
-		state, events := m.toSay()
+		state, events := m.state.next()
 		for i := range events {
 			if k.send(message{Event: &events[i]}) != nil {
-				m.putBack(events[i:])
+				m.state.putBack(events[i:])
 				return
 			}
 		}
@@ -66,62 +66,9 @@ func (m *Member) speak(ctx context.Context, k *link) {
 		}
 		select {
 		case <-ticker.C:
-		case <-m.wake:
+		case <-m.state.wake:
 		case <-ctx.Done():
 			return
 		}
 	}
-}
-
-func (m *Member) toSay() (memberState, []Event) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	events := m.events
-	m.events = nil
-	return m.said, events
-}
-
-// putBack keeps events that found no link for the next one.
-func (m *Member) putBack(events []Event) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.events = append(events, m.events...)
-	m.events = m.events[max(0, len(m.events)-maxEvents):]
-}
-
-// hear takes what the leader says.
-func (m *Member) hear(s leaderState) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if s.Go && !m.going {
-		m.going = true
-		close(m.started)
-	}
-	if s.Verdict != nil && m.verdict == nil {
-		m.verdict = s.Verdict
-	}
-	if s.Stop {
-		m.stop()
-	}
-}
-
-func (m *Member) lose() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.lost = true
-	m.stop()
-}
-
-// stop closes trouble once; the lock is held.
-func (m *Member) stop() {
-	if !m.stopped {
-		m.stopped = true
-		close(m.trouble)
-	}
-}
-
-func (m *Member) decided() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.verdict != nil
 }

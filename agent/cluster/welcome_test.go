@@ -27,20 +27,20 @@ func TestNothingComesBeforeTheWelcome(t *testing.T) {
 	})
 	for range 200 {
 		m := join(t, l.Addr().String(), 1)
-		if m.run != l.run {
-			t.Errorf("the member joined run %q of %q", m.run, l.run)
+		if m.run != l.members.run {
+			t.Errorf("the member joined run %q of %q", m.run, l.members.run)
 		}
 		m.Close()
-		l.mu.Lock() // a new run for the next one
-		n := l.nodes[1]
+		l.members.mu.Lock() // a new run for the next one
+		n := l.members.nodes[1]
 		for n.link != nil {
-			changed := l.changed
-			l.mu.Unlock()
+			changed := l.members.changed
+			l.members.mu.Unlock()
 			<-changed
-			l.mu.Lock()
+			l.members.mu.Lock()
 		}
 		*n = node{rank: 1}
-		l.mu.Unlock()
+		l.members.mu.Unlock()
 	}
 	close(stop)
 	group.Wait()
@@ -152,11 +152,11 @@ func FuzzDecode(f *testing.F) {
 	for _, s := range []string{`{"member":{"ready":true,"ended":true,"failure":{"code":"X"}}}`, `{"leader":{"go":true,"verdict":{"exit":75}}}`, `{"event":{"data":"e30="}}`, `{`, ``} {
 		f.Add([]byte(s))
 	}
-	l := &Leader{opts: options(0, ""), nodes: map[int]*node{1: {rank: 1}}, changed: make(chan struct{}), trouble: make(chan struct{})}
+	r := newRoster(options(0, ""), leaderState{})
 	f.Fuzz(func(t *testing.T, line []byte) {
 		m, err := decode(line)
 		if err == nil {
-			l.take(l.nodes[1], m)
+			r.take(r.nodes[1], m)
 		}
 	})
 }

@@ -40,9 +40,18 @@ func (s *s3Store) explainHead(ctx context.Context, key string, err error) error 
 	return s.explain(ctx, "asking for", key, getErr)
 }
 
+// place is where a bucket is. It knows why a call to it failed.
+type place struct {
+	cfg    Config
+	region string
+}
+
+// URI is the address of a key.
+func (s place) URI(key string) string { return contract.URI(s.cfg.Bucket, key) }
+
 // explain turns what the SDK returned into a contract.Failure with a sentence of
 // its own for every cause. It returns nil for nil.
-func (s *s3Store) explain(ctx context.Context, doing, key string, err error) error {
+func (s place) explain(ctx context.Context, doing, key string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -64,7 +73,7 @@ func (s *s3Store) explain(ctx context.Context, doing, key string, err error) err
 	return contract.Failf(contract.CodeStorageError, "%s %s failed: %w", doing, s.URI(key), shorten(err))
 }
 
-func (s *s3Store) explainOurs(doing, key string, err error) *contract.Failure {
+func (s place) explainOurs(doing, key string, err error) *contract.Failure {
 	switch {
 	case errors.Is(err, contract.ErrNoRanges):
 		return contract.Failf(contract.CodeStorageError, "%s %s: %w", doing, s.URI(key), contract.ErrNoRanges)
@@ -81,14 +90,14 @@ func (s *s3Store) explainOurs(doing, key string, err error) *contract.Failure {
 }
 
 // where names the store in sentences.
-func (s *s3Store) where() string {
+func (s place) where() string {
 	if s.cfg.Endpoint == "" {
 		return "AWS S3 in " + s.region
 	}
 	return s.cfg.Endpoint
 }
 
-func (s *s3Store) explainNetwork(err error) *contract.Failure {
+func (s place) explainNetwork(err error) *contract.Failure {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return contract.Failf(contract.CodeStorageError, "the name %q of the object store cannot be resolved: %w", dns.Name, shorten(err)).
 			WithHint("Check S3_ENDPOINT for a typing error, and the DNS of this machine.")
@@ -111,7 +120,7 @@ func (s *s3Store) explainNetwork(err error) *contract.Failure {
 	return nil
 }
 
-func (s *s3Store) explainTLS(err error) *contract.Failure {
+func (s place) explainTLS(err error) *contract.Failure {
 	var (
 		unknown x509.UnknownAuthorityError
 		host    x509.HostnameError
@@ -137,7 +146,7 @@ func (s *s3Store) explainTLS(err error) *contract.Failure {
 }
 
 // explainAnswer reads an answer that the server did give.
-func (s *s3Store) explainAnswer(doing, key string, err error) *contract.Failure {
+func (s place) explainAnswer(doing, key string, err error) *contract.Failure {
 	code := apiCode(err)
 	if f := s.explainSkew(code, err); f != nil {
 		return f
@@ -163,7 +172,7 @@ func (s *s3Store) explainAnswer(doing, key string, err error) *contract.Failure 
 	return s.explainStatus(doing, key, code, err)
 }
 
-func (s *s3Store) explainStatus(doing, key, code string, err error) *contract.Failure {
+func (s place) explainStatus(doing, key, code string, err error) *contract.Failure {
 	if region := s.otherRegion(code, err); region != "" {
 		return contract.Failf(contract.CodeConfigInvalid, "the bucket %q is in region %s, but the agent asked in %s", s.cfg.Bucket, region, s.region).
 			WithHint("Set AWS_REGION=%s.", region)
@@ -191,7 +200,7 @@ func (s *s3Store) explainStatus(doing, key, code string, err error) *contract.Fa
 
 // explainSkew tells a clock that is off from a wrong key: both are a 403. The
 // server's Date header is the measure.
-func (s *s3Store) explainSkew(code string, err error) *contract.Failure {
+func (s place) explainSkew(code string, err error) *contract.Failure {
 	st := status(err)
 	if code != "RequestTimeTooSkewed" && st != http.StatusForbidden && st != http.StatusBadRequest {
 		return nil
@@ -216,7 +225,7 @@ func (s *s3Store) explainSkew(code string, err error) *contract.Failure {
 
 var expectingRegion = regexp.MustCompile(`expecting ['"]([a-z0-9-]+)['"]`)
 
-func (s *s3Store) otherRegion(code string, err error) string {
+func (s place) otherRegion(code string, err error) string {
 	if resp, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && resp.Response != nil {
 		region := resp.Response.Header.Get("X-Amz-Bucket-Region")
 		if region != "" && region != s.region && (resp.HTTPStatusCode() == http.StatusMovedPermanently || resp.HTTPStatusCode() == http.StatusBadRequest) {

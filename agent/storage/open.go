@@ -42,9 +42,8 @@ func decorate(base Store, cfg Config) Store {
 }
 
 type s3Store struct {
-	cfg    Config
-	api    *s3.Client
-	region string
+	place
+	api *s3.Client
 }
 
 func openS3(ctx context.Context, cfg Config) (*s3Store, error) {
@@ -72,7 +71,7 @@ func openS3(ctx context.Context, cfg Config) (*s3Store, error) {
 		ContinueHeaderThresholdBytes:              -1,
 		DisableLogOutputChecksumValidationSkipped: true,
 	})
-	return &s3Store{cfg: cfg, api: api, region: region}, nil
+	return &s3Store{place{cfg, region}, api}, nil
 }
 
 func endpoint(cfg Config) *string {
@@ -103,6 +102,3 @@ func sdkLog(cfg Config) logging.Logger {
 		cfg.Log.Debug("the AWS SDK says: " + fmt.Sprintf(format, args...))
 	})
 }
-
-// URI is the address of a key.
-func (s *s3Store) URI(key string) string { return contract.URI(s.cfg.Bucket, key) }

@@ -23,18 +23,26 @@ const (
 // that several jobs share, the fault of another job's GPU is then no error here.
 func (m *Monitor) attribute() {
 	users := deviceUsers(filepath.Join(m.opts.Root, "proc"), os.Getpid())
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if users == nil || m.child.started.IsZero() {
+	if users == nil {
 		return
 	}
-	for _, d := range m.devices {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fleet.usedBy(users)
+}
+
+// usedBy notes who holds which minor open; before the training runs it means nothing.
+func (f *fleet) usedBy(users map[int][]int) {
+	if f.child.started.IsZero() {
+		return
+	}
+	for _, d := range f.devices {
 		if d.info.Minor == nil {
 			continue
 		}
 		d.users = users[*d.info.Minor]
 		d.used = d.used || len(d.users) > 0
-		d.unused = d.unused || time.Since(m.child.started) > settled
+		d.unused = d.unused || time.Since(f.child.started) > settled
 	}
 }
 
@@ -44,9 +52,9 @@ func (d *device) ours() bool { return d.used || !d.unused }
 
 // attributed adds the processes to a fault, and makes a warning of the fault of
 // a GPU that this job does not use.
-func (m *Monitor) attributed(faults []contract.GPUFault) []contract.GPUFault {
+func (f *fleet) attributed(faults []contract.GPUFault) []contract.GPUFault {
 	for i := range faults {
-		d := m.device(faults[i].UUID)
+		d := f.device(faults[i].UUID)
 		if d == nil {
 			continue
 		}

@@ -70,11 +70,11 @@ func TestAttributionOverTheLifeOfAJob(t *testing.T) {
 		proc(t, mon.opts.Root, os.Getpid(), 0, "trainer-agent")
 		proc(t, mon.opts.Root, 424242, os.Getpid(), "python", "/dev/nvidia1")
 		keep(20 * time.Second)
-		if d := mon.devices; !d[1].used || len(d[1].users) != 1 || d[0].used || !d[0].ours() {
+		if d := mon.fleet.devices; !d[1].used || len(d[1].users) != 1 || d[0].used || !d[0].ours() {
 			t.Errorf("20 s after the start: %+v %+v", d[0], d[1])
 		}
 		keep(6 * time.Minute)
-		if d := mon.devices; d[0].ours() || !d[1].ours() {
+		if d := mon.fleet.devices; d[0].ours() || !d[1].ours() {
 			t.Errorf("6 minutes after the start: %+v %+v", d[0], d[1])
 		}
 		p.say(contract.ProbeLine{Type: contract.ProbeEvent, UUID: "GPU-a", XID: 79})

@@ -77,6 +77,11 @@ func (d *device) take(s contract.ProbeGPU, now time.Time) {
 	d.window.add(s)
 }
 
+// fresh: the last sample is not older than a probe may be silent.
+func (d *device) fresh(silence time.Duration) bool {
+	return !d.lastAt.IsZero() && time.Since(d.lastAt) <= silence
+}
+
 func (d *device) memTotal() int64 {
 	if d.info.MemTotal == nil {
 		return 0

@@ -9,67 +9,74 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
+// fleet are the devices of the machine and what the probe's lines say of them.
+type fleet struct {
+	devices []*device // by index, from the first hello on
+	count   int       // devices at start; 0 = no hello yet
+	driver  string
+	child   childState
+	table   xidTable
+}
+
 // accept takes one line of the probe and returns the faults that it shows.
-func (m *Monitor) accept(line contract.ProbeLine, now time.Time) []contract.GPUFault {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+func (f *fleet) accept(line contract.ProbeLine, now time.Time) []contract.GPUFault {
 	switch line.Type {
 	case contract.ProbeHello:
-		return m.hello(line, now)
+		return f.hello(line, now)
 	case contract.ProbeSample:
-		return m.attributed(m.sample(line, now))
+		return f.attributed(f.sample(line, now))
 	case contract.ProbeEvent:
-		return m.attributed(m.xid(line, now))
+		return f.attributed(f.xid(line, now))
 	case contract.ProbeError:
-		return m.attributed(m.failedCall(line, now))
+		return f.attributed(f.failedCall(line, now))
 	}
 	return nil
 }
 
 // hello: the first one is the baseline of the machine; later ones follow a
 // restart of the probe and may lack a GPU.
-func (m *Monitor) hello(line contract.ProbeLine, now time.Time) []contract.GPUFault {
-	m.driver, m.watched, m.reason = line.Driver, true, ""
-	if m.count == 0 {
-		m.count = len(line.GPUs)
+func (f *fleet) hello(line contract.ProbeLine, now time.Time) []contract.GPUFault {
+	f.driver = line.Driver
+	if f.count == 0 {
+		f.count = len(line.GPUs)
 		for _, g := range line.GPUs {
-			m.devices = append(m.devices, &device{info: g})
+			f.devices = append(f.devices, &device{info: g})
 		}
-		slices.SortStableFunc(m.devices, func(a, b *device) int { return cmp.Compare(a.info.Index, b.info.Index) })
+		slices.SortStableFunc(f.devices, func(a, b *device) int { return cmp.Compare(a.info.Index, b.info.Index) })
 		return nil
 	}
-	return m.missing(len(line.GPUs), now)
+	return f.missing(len(line.GPUs), now)
 }
 
-func (m *Monitor) missing(count int, now time.Time) []contract.GPUFault {
-	if count >= m.count {
+func (f *fleet) missing(count int, now time.Time) []contract.GPUFault {
+	if count >= f.count {
 		return nil
 	}
 	return []contract.GPUFault{{
 		Kind: contract.GPUMissing, Index: -1, Fatal: true, Time: now,
-		Message: fmt.Sprintf("Only %d of %d GPUs are left", count, m.count),
+		Message: fmt.Sprintf("Only %d of %d GPUs are left", count, f.count),
 	}}
 }
 
-func (m *Monitor) sample(line contract.ProbeLine, now time.Time) []contract.GPUFault {
+func (f *fleet) sample(line contract.ProbeLine, now time.Time) []contract.GPUFault {
 	var faults []contract.GPUFault
 	if line.Count != nil {
-		faults = append(faults, m.missing(*line.Count, now)...)
+		faults = append(faults, f.missing(*line.Count, now)...)
 	}
 	for _, s := range line.GPUs {
-		d := m.device(s.UUID)
+		d := f.device(s.UUID)
 		if d == nil {
 			continue
 		}
 		d.take(s, now)
-		faults = append(faults, d.judge(now, m.child)...)
+		faults = append(faults, d.judge(now, f.child)...)
 	}
 	return faults
 }
 
 // failedCall: an error that the probe found worth a line.
-func (m *Monitor) failedCall(line contract.ProbeLine, now time.Time) []contract.GPUFault {
-	d := m.device(line.UUID)
+func (f *fleet) failedCall(line contract.ProbeLine, now time.Time) []contract.GPUFault {
+	d := f.device(line.UUID)
 	if d == nil {
 		return nil
 	}
@@ -89,8 +96,8 @@ func (m *Monitor) failedCall(line contract.ProbeLine, now time.Time) []contract.
 	return nil
 }
 
-func (m *Monitor) device(uuid string) *device {
-	for _, d := range m.devices {
+func (f *fleet) device(uuid string) *device {
+	for _, d := range f.devices {
 		if d.info.UUID == uuid {
 			return d
 		}

@@ -12,17 +12,13 @@ import (
 // goroutine; Run once.
 type Monitor struct {
 	opts     Options
-	table    xidTable
 	patience time.Duration // tests of a real hung driver wait less
 	begun    chan struct{} // the child has started: look soon which GPUs it uses
 
 	mu      sync.Mutex
-	devices []*device // by index, from the first hello on
-	count   int       // devices at start; 0 = no hello yet
-	driver  string
+	fleet   fleet
 	reason  string // why nothing is watched, "" while something is
 	watched bool   // a hello came
-	child   childState
 	ledger  ledger
 }
 
@@ -36,7 +32,7 @@ func New(opts Options) (*Monitor, error) {
 	if opts.Start == nil || opts.ProbePath == "" {
 		return nil, errors.New("watching GPUs: no starter or no path of the probe given")
 	}
-	m := &Monitor{opts: opts.withDefaults(), table: xidTable{opts.XIDFatal, opts.XIDIgnore}, patience: patience, begun: make(chan struct{}, 1)}
+	m := &Monitor{opts: opts.withDefaults(), fleet: fleet{table: xidTable{opts.XIDFatal, opts.XIDIgnore}}, patience: patience, begun: make(chan struct{}, 1)}
 	m.reason = "the probe was not started yet"
 	return m, nil
 }
@@ -45,7 +41,7 @@ func New(opts Options) (*Monitor, error) {
 func (m *Monitor) ChildStarted() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.child = childState{started: time.Now()}
+	m.fleet.child = childState{started: time.Now()}
 	select {
 	case m.begun <- struct{}{}:
 	default:
@@ -56,7 +52,7 @@ func (m *Monitor) ChildStarted() {
 func (m *Monitor) ChildEnded() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.child.ended = time.Now()
+	m.fleet.child.ended = time.Now()
 }
 
 // Snapshot returns the GPUs for one heartbeat: means and maxima since the call
@@ -70,17 +66,12 @@ func (m *Monitor) Latest() []contract.GPU { return m.each((*device).latest) }
 func (m *Monitor) each(look func(*device) contract.GPU) (out []contract.GPU) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, d := range m.devices {
-		if m.fresh(d) {
+	for _, d := range m.fleet.devices {
+		if d.fresh(m.opts.Period + m.patience) {
 			out = append(out, look(d))
 		}
 	}
 	return out
-}
-
-// fresh: the last sample of the device is not older than a probe may be silent.
-func (m *Monitor) fresh(d *device) bool {
-	return !d.lastAt.IsZero() && time.Since(d.lastAt) <= m.opts.Period+m.patience
 }
 
 // Idle reports whether no GPU computed in the last sample. known is false
@@ -89,15 +80,15 @@ func (m *Monitor) fresh(d *device) bool {
 func (m *Monitor) Idle() (idle, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, d := range m.devices {
-		if !m.fresh(d) || d.last.Util == nil {
+	for _, d := range m.fleet.devices {
+		if !d.fresh(m.opts.Period+m.patience) || d.last.Util == nil {
 			return false, false
 		}
 		if *d.last.Util > 0 {
 			return false, true
 		}
 	}
-	return len(m.devices) > 0, len(m.devices) > 0
+	return len(m.fleet.devices) > 0, len(m.fleet.devices) > 0
 }
 
 // Evidence returns what was seen so far, for the diagnosis.
@@ -105,10 +96,20 @@ func (m *Monitor) Evidence() contract.GPUEvidence {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	ev := contract.GPUEvidence{Watched: m.watched, Reason: m.reason, Faults: append([]contract.GPUFault(nil), m.ledger.faults...)}
-	for _, d := range m.devices {
+	for _, d := range m.fleet.devices {
 		ev.MemoryPeak = max(ev.MemoryPeak, 100*d.memoryPeak)
 	}
 	return ev
+}
+
+// accept takes one line of the probe and returns the faults that it shows.
+func (m *Monitor) accept(line contract.ProbeLine, now time.Time) []contract.GPUFault {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if line.Type == contract.ProbeHello {
+		m.watched, m.reason = true, ""
+	}
+	return m.fleet.accept(line, now)
 }
 
 // raise books faults under the lock and tells of them after it.

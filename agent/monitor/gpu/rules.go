@@ -6,15 +6,18 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// judge looks at a device after a sample. Every rule answers with a fault or
-// none; the ledger sees to it that a lasting one is told once in ten minutes.
-func (d *device) judge(now time.Time, child childState) []contract.GPUFault {
-	var faults []contract.GPUFault
-	for _, rule := range []func(time.Time, childState) (contract.GPUFault, bool){
-		d.recoveryAction, d.uncorrectable, d.remapFailed,
-		d.remapPending, d.nvlinkRecovery, d.nvlinkCRC, d.hot, d.thermal, d.powerBrake, d.memoryFull, d.memoryInUse,
-	} {
-		if f, ok := rule(now, child); ok {
+// A rule looks at a device after a sample and answers with a fault or none; the ledger
+// sees to it that a lasting one is told once in ten minutes.
+type rule func(d *device, now time.Time, child childState) (contract.GPUFault, bool)
+
+var rules = []rule{
+	recoveryAction, uncorrectable, remapFailed, remapPending, nvlinkRecovery, nvlinkCRC,
+	hot, thermal, powerBrake, memoryIsFull, inUseBefore,
+}
+
+func (d *device) judge(now time.Time, child childState) (faults []contract.GPUFault) {
+	for _, rule := range rules {
+		if f, ok := rule(d, now, child); ok {
 			faults = append(faults, f)
 		}
 	}
@@ -23,7 +26,7 @@ func (d *device) judge(now time.Time, child childState) []contract.GPUFault {
 
 var recoveryWords = map[int64]string{1: "a reset", 2: "a reboot of the machine", 3: "its peer traffic drained", 4: "to be drained and reset"}
 
-func (d *device) recoveryAction(now time.Time, _ childState) (contract.GPUFault, bool) {
+func recoveryAction(d *device, now time.Time, _ childState) (contract.GPUFault, bool) {
 	a := d.last.RecoveryAction
 	if a == nil || *a == 0 {
 		return contract.GPUFault{}, false
@@ -35,7 +38,7 @@ func (d *device) recoveryAction(now time.Time, _ childState) (contract.GPUFault,
 	return d.fault(contract.GPUNeedsReset, true, now, "GPU %d needs %s, says the driver (recovery action %d)", d.info.Index, word, *a), true
 }
 
-func (d *device) uncorrectable(now time.Time, _ childState) (contract.GPUFault, bool) {
+func uncorrectable(d *device, now time.Time, _ childState) (contract.GPUFault, bool) {
 	n, grew := grown(d.first.ECCUncorrected, d.last.ECCUncorrected)
 	if !grew {
 		return contract.GPUFault{}, false
@@ -44,15 +47,15 @@ func (d *device) uncorrectable(now time.Time, _ childState) (contract.GPUFault, 
 	return d.fault(contract.GPUECC, true, now, "GPU %d had %d uncorrectable memory errors (ECC)", d.info.Index, n), true
 }
 
-func (d *device) remapFailed(now time.Time, _ childState) (contract.GPUFault, bool) {
+func remapFailed(d *device, now time.Time, _ childState) (contract.GPUFault, bool) {
 	return d.fault(contract.GPURemapFailed, true, now, "GPU %d could not replace a bad memory row", d.info.Index), isTrue(d.last.RemapFailed)
 }
 
-func (d *device) remapPending(now time.Time, _ childState) (contract.GPUFault, bool) {
+func remapPending(d *device, now time.Time, _ childState) (contract.GPUFault, bool) {
 	return d.fault(contract.GPURemapPending, false, now, "GPU %d has a bad memory row that is replaced at its next reset", d.info.Index), isTrue(d.last.RemapPending)
 }
 
-func (d *device) nvlinkRecovery(now time.Time, _ childState) (contract.GPUFault, bool) {
+func nvlinkRecovery(d *device, now time.Time, _ childState) (contract.GPUFault, bool) {
 	n, grew := grown(d.first.NVLinkRecovery, d.last.NVLinkRecovery)
 	if !grew {
 		return contract.GPUFault{}, false
@@ -63,7 +66,7 @@ func (d *device) nvlinkRecovery(now time.Time, _ childState) (contract.GPUFault,
 
 // nvlinkCRC warns when the count grew by more than the limit a minute over the
 // whole window.
-func (d *device) nvlinkCRC(now time.Time, _ childState) (contract.GPUFault, bool) {
+func nvlinkCRC(d *device, now time.Time, _ childState) (contract.GPUFault, bool) {
 	if d.last.NVLinkCRC == nil {
 		return contract.GPUFault{}, false
 	}
@@ -79,7 +82,7 @@ func (d *device) nvlinkCRC(now time.Time, _ childState) (contract.GPUFault, bool
 	return d.fault(contract.GPUNVLink, false, now, "NVLink of GPU %d has %.0f CRC errors a minute", d.info.Index, rate), true
 }
 
-func (d *device) hot(now time.Time, _ childState) (contract.GPUFault, bool) {
+func hot(d *device, now time.Time, _ childState) (contract.GPUFault, bool) {
 	limit := d.info.TempSlowdownC
 	hot := limit != nil && d.last.TempC != nil && *d.last.TempC >= *limit-hotBelowSlowdown
 	if !lasts(&d.hotSince, hot, now, hotFor) {
@@ -88,7 +91,7 @@ func (d *device) hot(now time.Time, _ childState) (contract.GPUFault, bool) {
 	return d.fault(contract.GPUHot, false, now, "GPU %d is at %.0f °C and slows down at %.0f °C", d.info.Index, *d.last.TempC, *limit), true
 }
 
-func (d *device) thermal(now time.Time, _ childState) (contract.GPUFault, bool) {
+func thermal(d *device, now time.Time, _ childState) (contract.GPUFault, bool) {
 	share, known := d.throttleShare(now, thermalBits)
 	if !known || share <= thermalShare {
 		return contract.GPUFault{}, false
@@ -96,7 +99,7 @@ func (d *device) thermal(now time.Time, _ childState) (contract.GPUFault, bool) 
 	return d.fault(contract.GPUHot, false, now, "GPU %d slowed down for heat %.0f %% of the last 5 minutes", d.info.Index, 100*share), true
 }
 
-func (d *device) powerBrake(now time.Time, _ childState) (contract.GPUFault, bool) {
+func powerBrake(d *device, now time.Time, _ childState) (contract.GPUFault, bool) {
 	share, known := d.throttleShare(now, powerBrakeBits)
 	if !known || share <= powerBrakeShare {
 		return contract.GPUFault{}, false
@@ -128,7 +131,7 @@ func (d *device) throttleShare(now time.Time, bits uint64) (float64, bool) {
 	return float64(hits) / float64(len(d.throttle)), true
 }
 
-func (d *device) memoryFull(now time.Time, _ childState) (contract.GPUFault, bool) {
+func memoryIsFull(d *device, now time.Time, _ childState) (contract.GPUFault, bool) {
 	share, known := d.memoryShare()
 	if !lasts(&d.fullSince, known && share > memoryFull, now, memoryFullFor) {
 		return contract.GPUFault{}, false
@@ -136,8 +139,8 @@ func (d *device) memoryFull(now time.Time, _ childState) (contract.GPUFault, boo
 	return d.fault(contract.GPUMemoryFull, false, now, "GPU %d uses %.0f %% of its memory (%s)", d.info.Index, 100*share, contract.Bytes(d.memTotal())), true
 }
 
-// memoryInUse looks once, at the first sample, if that is before the child.
-func (d *device) memoryInUse(now time.Time, child childState) (contract.GPUFault, bool) {
+// inUseBefore looks once, at the first sample, if that is before the child.
+func inUseBefore(d *device, now time.Time, child childState) (contract.GPUFault, bool) {
 	if d.inUse {
 		return contract.GPUFault{}, false
 	}

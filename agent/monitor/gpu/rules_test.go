@@ -244,8 +244,8 @@ func TestLostAccessIsNoFaultOfTheGPU(t *testing.T) {
 
 func TestFaultOfAGPUThatTheJobDoesNotUseIsAWarning(t *testing.T) {
 	b := newBench(t, 2, nil)
-	b.devices[0].unused = true
-	b.devices[1].unused, b.devices[1].used = true, true
+	b.fleet.devices[0].unused = true
+	b.fleet.devices[1].unused, b.fleet.devices[1].used = true, true
 	b.xid("GPU-a", 79)
 	b.xid("GPU-b", 79)
 	want := "gpu_warning GPU 0 dropped off the PCIe bus (XID 79) (this job does not use it)\ngpu_error GPU 1 dropped off the PCIe bus (XID 79)"

@@ -29,7 +29,7 @@ func (m *Monitor) session(ctx context.Context) ending {
 	args := []string{m.opts.ProbePath, "-period", m.opts.Period.String()}
 	probe, err := m.opts.Start(ctx, args, probeEnv(m.opts.Env))
 	if err != nil {
-		return ending{reason: fmt.Sprintf("the probe can't be started%s: %s", m.whyNot(err), why(err))}
+		return ending{reason: fmt.Sprintf("the probe can't be started%s: %s", whyNot(m.opts.ProbePath, err), why(err))}
 	}
 	s := &session{m: m, probe: probe}
 	lines := make(chan contract.ProbeLine)
@@ -48,8 +48,8 @@ func why(err error) string {
 }
 
 // whyNot: the kernel says "no such file" of a program whose loader is missing.
-func (m *Monitor) whyNot(err error) string {
-	if _, statErr := os.Stat(m.opts.ProbePath); statErr == nil && errors.Is(err, fs.ErrNotExist) {
+func whyNot(probe string, err error) string {
+	if _, statErr := os.Stat(probe); statErr == nil && errors.Is(err, fs.ErrNotExist) {
 		return " (there is no glibc in this image)"
 	}
 	return ""
@@ -172,7 +172,7 @@ func (s *session) ended() ending {
 func (m *Monitor) seen() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.count > 0
+	return m.fleet.count > 0
 }
 
 // end asks the probe to leave, then makes it.

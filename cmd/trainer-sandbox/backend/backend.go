@@ -44,21 +44,12 @@ type Options struct {
 
 // Backend records callbacks. It is an http.Handler and safe for concurrent use.
 type Backend struct {
-	token   string
-	mode    func(job, metric string) contract.MetricMode
-	now     func() time.Time
-	mux     *http.ServeMux
-	closing chan struct{}
-	once    sync.Once
-
-	mu         sync.Mutex
-	seq        int64
-	jobs       map[string]*jobRecord
-	changed    chan struct{} // closed and replaced whenever a call is recorded
-	faults     []*activeFault
-	faultID    int
-	journal    *journal
-	journalErr error // the first one; Close returns it
+	*records
+	*faults
+	token string
+	now   func() time.Time
+	mux   *http.ServeMux
+	once  sync.Once
 }
 
 // New makes a Backend. It fails without a token, or when the journal cannot be
@@ -67,23 +58,19 @@ func New(o Options) (*Backend, error) {
 	if o.Token == "" {
 		return nil, errors.New("starting the sandbox backend: no token given")
 	}
+	now, mode := o.Now, o.Mode
+	if now == nil {
+		now = time.Now
+	}
+	if mode == nil {
+		mode = modeByName
+	}
 	b := &Backend{
-		token: o.Token, mode: o.Mode, now: o.Now,
-		closing: make(chan struct{}), jobs: map[string]*jobRecord{}, changed: make(chan struct{}),
-	}
-	if b.mode == nil {
-		b.mode = modeByName
-	}
-	if b.now == nil {
-		b.now = time.Now
+		records: &records{mode: mode, closing: make(chan struct{}), jobs: map[string]*jobRecord{}, changed: make(chan struct{})},
+		faults:  &faults{now: now}, token: o.Token, now: now,
 	}
 	if o.Journal != "" {
-		var err error
-		b.journal, err = openJournal(o.Journal, maxJournalBytes, func(c *Call) {
-			b.seq = max(b.seq, c.Seq)
-			b.remember(c)
-		})
-		if err != nil {
+		if err := b.open(o.Journal); err != nil {
 			return nil, fmt.Errorf("starting the sandbox backend: %w", err)
 		}
 	}
@@ -93,17 +80,18 @@ func New(o Options) (*Backend, error) {
 
 func (b *Backend) routes() *http.ServeMux {
 	mux := http.NewServeMux()
+	control, streams := control{b.records, b.faults}, streams{b.records}
 	for _, k := range contract.Kinds {
 		mux.Handle("POST "+k.Pattern(), b.callback(k))
 	}
-	mux.HandleFunc("GET /_sandbox/jobs", b.listJobs)
-	mux.HandleFunc("GET /_sandbox/jobs/{id}", b.showJob)
-	mux.HandleFunc("GET /_sandbox/jobs/{id}/stream", b.streamJob)
-	mux.HandleFunc("GET /_sandbox/stream", b.streamJobs)
-	mux.HandleFunc("GET /_sandbox/faults", b.listFaults)
-	mux.HandleFunc("POST /_sandbox/faults", b.postFault)
-	mux.HandleFunc("DELETE /_sandbox/faults", b.deleteFaults)
-	mux.HandleFunc("DELETE /_sandbox/faults/{id}", b.deleteFault)
+	mux.HandleFunc("GET /_sandbox/jobs", control.listJobs)
+	mux.HandleFunc("GET /_sandbox/jobs/{id}", control.showJob)
+	mux.HandleFunc("GET /_sandbox/jobs/{id}/stream", streams.streamJob)
+	mux.HandleFunc("GET /_sandbox/stream", streams.streamJobs)
+	mux.HandleFunc("GET /_sandbox/faults", control.listFaults)
+	mux.HandleFunc("POST /_sandbox/faults", control.postFault)
+	mux.HandleFunc("DELETE /_sandbox/faults", control.deleteFaults)
+	mux.HandleFunc("DELETE /_sandbox/faults/{id}", control.deleteFault)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	return mux
 }
@@ -123,12 +111,7 @@ func (b *Backend) Close() error {
 	var err error
 	b.once.Do(func() {
 		close(b.closing)
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.journal != nil {
-			err = errors.Join(b.journalErr, b.journal.file.Close())
-			b.journal = nil
-		}
+		err = b.close()
 	})
 	return err
 }

@@ -33,11 +33,11 @@ func (b *Backend) callback(k contract.Kind) http.Handler {
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 		c.Body = bodyJSON(body)
-		if fault := b.takeFault(c); fault != nil {
+		if fault := b.take(c); fault != nil {
 			b.strike(w, r, c, body, fault)
 			return
 		}
-		b.answer(w, b.handle(r, c, body, err, nil))
+		answer(w, b.handle(r, c, body, err, nil))
 	})
 }
 
@@ -45,18 +45,7 @@ func (b *Backend) callback(k contract.Kind) http.Handler {
 // client will see, which a fault may change.
 func (b *Backend) handle(r *http.Request, c *Call, body []byte, readErr error, f *Fault) *Call {
 	payload, status, err := b.check(r, c, body, readErr)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	c.Status = status
-	if err != nil {
-		c.Problem = strings.ReplaceAll(err.Error(), "\n", "; ")
-	} else if b.judge(c, payload); c.Problem != "" {
-		c.Status = http.StatusUnprocessableEntity
-	}
-	if f != nil && f.answers() {
-		c.Status = f.seenStatus()
-	}
-	b.record(c)
+	b.decide(c, payload, status, err, f)
 	return c
 }
 
@@ -99,22 +88,8 @@ func checkHeader(h http.Header, job string) error {
 	return nil
 }
 
-// record numbers a call, files it and wakes whoever waits. Called with the lock held.
-func (b *Backend) record(c *Call) {
-	b.seq++
-	c.Seq = b.seq
-	b.remember(c)
-	if b.journal != nil {
-		if err := b.journal.append(c); err != nil && b.journalErr == nil {
-			b.journalErr = err
-		}
-	}
-	close(b.changed)
-	b.changed = make(chan struct{})
-}
-
 // answer writes what was decided.
-func (b *Backend) answer(w http.ResponseWriter, c *Call) {
+func answer(w http.ResponseWriter, c *Call) {
 	if c.Problem != "" {
 		refuse(w, c.Status, c.Problem)
 		return

@@ -7,32 +7,31 @@ import (
 	"strconv"
 )
 
-func (b *Backend) listJobs(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]any{"jobs": b.Jobs()})
+// control answers what a person or a test asks of the sandbox.
+type control struct {
+	*records
+	*faults
 }
 
-func (b *Backend) showJob(w http.ResponseWriter, r *http.Request) {
+func (c control) listJobs(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]any{"jobs": c.Jobs()})
+}
+
+func (c control) showJob(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
-	summary, ok := b.Job(id)
+	summary, ok := c.Job(id)
 	if !ok {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("no callback of a job %q has come yet", id))
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"job": summary, "calls": b.Calls(id)})
+	writeJSON(w, http.StatusOK, map[string]any{"job": summary, "calls": c.Calls(id)})
 }
 
-func (b *Backend) listFaults(w http.ResponseWriter, _ *http.Request) {
-	b.mu.Lock()
-	b.dropFaults(func(f *activeFault) bool { return f.over(b.now()) })
-	armed := make([]activeFault, 0, len(b.faults))
-	for _, f := range b.faults {
-		armed = append(armed, *f)
-	}
-	b.mu.Unlock()
-	writeJSON(w, http.StatusOK, map[string]any{"faults": armed})
+func (c control) listFaults(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]any{"faults": c.list()})
 }
 
-func (b *Backend) postFault(w http.ResponseWriter, r *http.Request) {
+func (c control) postFault(w http.ResponseWriter, r *http.Request) {
 	var f Fault
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
 	dec.DisallowUnknownFields()
@@ -40,7 +39,7 @@ func (b *Backend) postFault(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnprocessableEntity, err.Error())
 		return
 	}
-	id, err := b.AddFault(f)
+	id, err := c.AddFault(f)
 	if err != nil {
 		refuse(w, http.StatusUnprocessableEntity, err.Error())
 		return
@@ -49,14 +48,14 @@ func (b *Backend) postFault(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusCreated, f)
 }
 
-func (b *Backend) deleteFaults(w http.ResponseWriter, _ *http.Request) {
-	b.ClearFaults()
+func (c control) deleteFaults(w http.ResponseWriter, _ *http.Request) {
+	c.ClearFaults()
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (b *Backend) deleteFault(w http.ResponseWriter, r *http.Request) {
+func (c control) deleteFault(w http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.Atoi(r.PathValue("id")) // 0 names none
-	if !b.RemoveFault(id) {
+	if !c.RemoveFault(id) {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no fault %q", r.PathValue("id")))
 		return
 	}

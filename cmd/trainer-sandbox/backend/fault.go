@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -106,54 +107,75 @@ func (f *activeFault) over(now time.Time) bool {
 	return (f.Calls > 0 && f.Struck >= f.Calls) || (!f.Until.IsZero() && !now.Before(f.Until))
 }
 
+// faults are those that are armed.
+type faults struct {
+	now func() time.Time
+
+	mu     sync.Mutex
+	armed  []*activeFault
+	lastID int
+}
+
 // AddFault arms a fault and returns its id.
-func (b *Backend) AddFault(f Fault) (int, error) {
+func (a *faults) AddFault(f Fault) (int, error) {
 	if err := f.check(); err != nil {
 		return 0, err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.dropFaults(func(f *activeFault) bool { return f.over(b.now()) })
-	if len(b.faults) >= maxFaults {
-		return 0, fmt.Errorf("there are %d faults already; delete some", len(b.faults))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drop(func(f *activeFault) bool { return f.over(a.now()) })
+	if len(a.armed) >= maxFaults {
+		return 0, fmt.Errorf("there are %d faults already; delete some", len(a.armed))
 	}
-	b.faultID++
-	f.ID = b.faultID
+	a.lastID++
+	f.ID = a.lastID
 	armed := &activeFault{Fault: f}
 	if f.Seconds > 0 {
-		armed.Until = b.now().Add(time.Duration(f.Seconds * float64(time.Second)))
+		armed.Until = a.now().Add(time.Duration(f.Seconds * float64(time.Second)))
 	}
-	b.faults = append(b.faults, armed)
+	a.armed = append(a.armed, armed)
 	return f.ID, nil
 }
 
 // ClearFaults disarms every fault.
-func (b *Backend) ClearFaults() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.dropFaults(func(*activeFault) bool { return true })
+func (a *faults) ClearFaults() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drop(func(*activeFault) bool { return true })
 }
 
 // RemoveFault disarms one fault and reports whether it was armed.
-func (b *Backend) RemoveFault(id int) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.dropFaults(func(f *activeFault) bool { return f.ID == id }) > 0
+func (a *faults) RemoveFault(id int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.drop(func(f *activeFault) bool { return f.ID == id }) > 0
 }
 
-// dropFaults is called with the lock held.
-func (b *Backend) dropFaults(which func(*activeFault) bool) int {
-	before := len(b.faults)
-	b.faults = slices.DeleteFunc(b.faults, which)
-	return before - len(b.faults)
+// list are the faults that are armed now.
+func (a *faults) list() []activeFault {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drop(func(f *activeFault) bool { return f.over(a.now()) })
+	list := make([]activeFault, 0, len(a.armed))
+	for _, f := range a.armed {
+		list = append(list, *f)
+	}
+	return list
 }
 
-// takeFault finds the first armed fault for a call and counts its strike.
-func (b *Backend) takeFault(c *Call) *Fault {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.dropFaults(func(f *activeFault) bool { return f.over(b.now()) })
-	for _, f := range b.faults {
+// drop is called with the lock held.
+func (a *faults) drop(which func(*activeFault) bool) int {
+	before := len(a.armed)
+	a.armed = slices.DeleteFunc(a.armed, which)
+	return before - len(a.armed)
+}
+
+// take finds the first armed fault for a call and counts its strike.
+func (a *faults) take(c *Call) *Fault {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drop(func(f *activeFault) bool { return f.over(a.now()) })
+	for _, f := range a.armed {
 		if !f.matches(c) {
 			continue
 		}
@@ -179,13 +201,11 @@ func (b *Backend) strike(w http.ResponseWriter, r *http.Request, c *Call, body [
 	}
 	b.pause(r, f.Delay)
 	if !f.answers() && r.Context().Err() == nil {
-		b.answer(w, b.handle(r, c, body, nil, f))
+		answer(w, b.handle(r, c, body, nil, f))
 		return
 	}
-	b.mu.Lock()
 	c.Status = f.seenStatus()
-	b.record(c)
-	b.mu.Unlock()
+	b.file(c)
 	b.misbehave(w, r, c, f)
 }
 
@@ -220,7 +240,7 @@ func (b *Backend) misbehave(w http.ResponseWriter, r *http.Request, c *Call, f *
 	case f.Garbage:
 		_, _ = w.Write([]byte("\x00\xff<html>502 Bad Gateway"))
 	case !f.answers():
-		b.answer(w, c)
+		answer(w, c)
 	default:
 		panic(http.ErrAbortHandler) // the documented way to close a connection without an answer
 	}

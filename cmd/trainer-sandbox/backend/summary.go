@@ -113,11 +113,11 @@ func (s *Summary) end(status contract.Status, message *string) {
 }
 
 // Jobs lists every job, the latest to start first.
-func (b *Backend) Jobs() []Summary {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	list := make([]Summary, 0, len(b.jobs))
-	for _, j := range b.jobs {
+func (r *records) Jobs() []Summary {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]Summary, 0, len(r.jobs))
+	for _, j := range r.jobs {
 		list = append(list, j.summary)
 	}
 	slices.SortFunc(list, func(a, b Summary) int {
@@ -130,10 +130,10 @@ func (b *Backend) Jobs() []Summary {
 }
 
 // Job returns one job's summary.
-func (b *Backend) Job(id string) (Summary, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	j := b.jobs[id]
+func (r *records) Job(id string) (Summary, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j := r.jobs[id]
 	if j == nil {
 		return Summary{}, false
 	}

@@ -13,27 +13,30 @@ func Open(dir, owner string) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	s := &Spool{dir: dir, owner: owner, superseded: map[uint64]uint64{}}
+	s := &Spool{dir: dir, owner: owner, index: index{superseded: map[uint64]uint64{}}}
 	s.head = s.Reader()
 	segments, err := listSegments(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.openCursor(len(segments) > 0); err != nil {
+	if err := (opening{s}).openCursor(len(segments) > 0); err != nil {
 		return nil, err
 	}
-	if err := s.scan(segments); err != nil {
+	if err := (opening{s}).scan(segments); err != nil {
 		return nil, errors.Join(err, s.cursor.file.Close())
 	}
-	if err := s.openTail(); err != nil {
+	if err := (opening{s}).openTail(); err != nil {
 		return nil, errors.Join(err, s.cursor.file.Close())
 	}
 	s.reclaim()
 	return s, nil
 }
 
+// An opening takes up what an earlier life left in the folder.
+type opening struct{ *Spool }
+
 // openCursor makes a cursor only where there is nothing that it could be about.
-func (s *Spool) openCursor(used bool) (err error) {
+func (s opening) openCursor(used bool) (err error) {
 	if info, statErr := os.Stat(s.cursorPath()); used && (statErr != nil || info.Size() == 0) {
 		return fmt.Errorf("%w: it has no cursor", ErrDamaged)
 	}
@@ -42,7 +45,7 @@ func (s *Spool) openCursor(used bool) (err error) {
 }
 
 // scan reads every segment, and holds what it finds against the cursor.
-func (s *Spool) scan(segments []*segment) error {
+func (s opening) scan(segments []*segment) error {
 	was := s.mark
 	counted := false // what the cursor speaks of
 	count := func() error {
@@ -72,21 +75,7 @@ func (s *Spool) scan(segments []*segment) error {
 	return damage
 }
 
-// take counts a record that is there.
-func (s *Spool) take(seg *segment, r Record) {
-	s.mark.last = max(s.mark.last, r.Seq)
-	if r.Seq >= s.mark.done {
-		seg.live++
-		s.mark.waiting++
-	}
-	if old := s.holding(r.Supersedes); old != nil && r.Supersedes >= s.mark.done {
-		s.superseded[r.Supersedes] = r.Seq
-		old.live--
-		s.mark.waiting--
-	}
-}
-
-func (s *Spool) openTail() error {
+func (s opening) openTail() error {
 	if len(s.segments) == 0 {
 		return s.begin(s.mark.last + 1)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"sync/atomic"
 )
 
@@ -15,14 +14,12 @@ const cursorName = "cursor"
 
 // A Spool is the log in one folder.
 type Spool struct {
+	index
 	dir, owner string
-	segments   []*segment // in order; the last one is written to
 	tail       atomic.Pointer[tail]
 	unsure     atomic.Uint64 // the newest record in a file whose sync failed
 	cursor     *cursor
-	mark       mark
-	head       *Reader           // at the oldest record that waits
-	superseded map[uint64]uint64 // of the records in the segments: by which
+	head       *Reader // at the oldest record that waits
 }
 
 // Place is where a record is.
@@ -53,8 +50,6 @@ func (s *Spool) Write(r Record) (Place, error) {
 	_ = s.note() // an older cursor is true of an older state
 	return at, nil
 }
-
-func (s *Spool) newest() *segment { return s.segments[len(s.segments)-1] }
 
 // makeRoom begins a new segment when the newest one is full, or is not to be
 // trusted any more.
@@ -98,30 +93,6 @@ func (s *Spool) Sync(from uint64) error {
 	return t.sync()
 }
 
-// supersede takes a waiting record out of the queue.
-func (s *Spool) supersede(seq, by uint64) {
-	seg := s.holding(seq)
-	if _, twice := s.superseded[seq]; seq < s.mark.done || seg == nil || twice {
-		return
-	}
-	s.superseded[seq] = by
-	seg.live--
-	s.mark.waiting--
-}
-
-// holding is the segment that has the sequence.
-func (s *Spool) holding(seq uint64) *segment {
-	for _, seg := range slices.Backward(s.segments) {
-		if seg.first <= seq {
-			if seq <= seg.last {
-				return seg
-			}
-			return nil
-		}
-	}
-	return nil
-}
-
 // Done gives up every record up to the sequence.
 func (s *Spool) Done(seq uint64) error {
 	for {
@@ -149,23 +120,6 @@ func (s *Spool) note() error {
 		return fmt.Errorf("writing the cursor of the outbox: %w", err)
 	}
 	return nil
-}
-
-// Last is the newest sequence that was ever used, 0 when none was.
-func (s *Spool) Last() uint64 { return s.mark.last }
-
-// Waiting counts the records that wait.
-func (s *Spool) Waiting() int { return int(s.mark.waiting) }
-
-// Superseded counts the records that do not wait but still take space.
-func (s *Spool) Superseded() int { return len(s.superseded) }
-
-// Size is what the log takes on disk, in bytes.
-func (s *Spool) Size() (bytes int64) {
-	for _, seg := range s.segments {
-		bytes += seg.size
-	}
-	return bytes
 }
 
 // First returns the oldest record that waits.
