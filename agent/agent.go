@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
+	"github.com/vision-platform/trainer-agent/agent/callbacks"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/resume"
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/dataset"
@@ -63,7 +63,7 @@ func Run(ctx context.Context, o Options) int {
 	if err := stage.Guard(ctx, "the job", func(ctx context.Context) error { outcome = l.live(ctx); return nil }); err != nil {
 		outcome = Outcome{Err: err}
 	}
-	if errors.Is(outcome.Err, errAgain) {
+	if errors.Is(outcome.Err, callbacks.ErrAgain) {
 		return l.finish.again(ctx)
 	}
 	return l.finish.run(outcome)
@@ -155,25 +155,4 @@ func (l *life) prepareOnly(parent context.Context) error {
 	ctx, cancel := l.o.Supervisor.WithStop(parent)
 	defer cancel()
 	return l.runner.start(ctx, l.inputs)
-}
-
-// errAgain ends a run whose job has succeeded in an earlier one: what is left is to
-// deliver that.
-var errAgain = errors.New("the job succeeded in an earlier run")
-
-// token is the callback token; from a file it is read again each time.
-func (o *Options) token() outbox.Token {
-	if o.Config.TokenFile != "" {
-		return outbox.Token{Variable: "CALLBACK_TOKEN_FILE", Read: func() (string, error) { return config.ReadSecretFile(o.Config.TokenFile) }}
-	}
-	return outbox.Token{Variable: "CALLBACK_TOKEN", Read: func() (string, error) { return o.Config.CallbackToken.Reveal(), nil }}
-}
-
-func (o *Options) getenv(name string) string {
-	for _, pair := range o.Environ {
-		if len(pair) > len(name) && pair[len(name)] == '=' && pair[:len(name)] == name {
-			return pair[len(name)+1:]
-		}
-	}
-	return ""
 }

@@ -1,11 +1,8 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
-	"path"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks"
@@ -57,8 +54,8 @@ func (f *finish) run(o Outcome) int {
 	}
 
 	f.tracker.Enter(job.PhaseUploading)
-	uploads, looked := f.finishUploads(ctx, o, budget*6/10)
-	evidence := f.evidence(o, uploads, looked)
+	uploads := f.finishUploads(ctx, o, budget*6/10)
+	evidence := f.evidence(o, uploads)
 	failure, uploading := f.judge(evidence, uploads)
 	if uploading {
 		failedIn = job.PhaseUploading
@@ -92,7 +89,7 @@ func (f *finish) warn(texts ...string) {
 	}
 }
 
-func (f *finish) finishUploads(ctx context.Context, o Outcome, limit time.Duration) (s checkpoints.Summary, looked bool) {
+func (f *finish) finishUploads(ctx context.Context, o Outcome, limit time.Duration) checkpoints.Summary {
 	if o.Deadline.IsZero() {
 		var release context.CancelFunc
 		ctx, release = stage.Hurried(ctx, f.o.Supervisor.Stopping(), f.cfg.StopGrace*4/10)
@@ -107,9 +104,9 @@ func (f *finish) finishUploads(ctx context.Context, o Outcome, limit time.Durati
 const lastWord = 5 * time.Second
 
 // evidence is everything that is known of the end.
-func (f *finish) evidence(o Outcome, uploads checkpoints.Summary, looked bool) diagnose.Evidence {
+func (f *finish) evidence(o Outcome, uploads checkpoints.Summary) diagnose.Evidence {
 	s := f.look()
-	s.uploads, s.looked = uploads, looked
+	s.uploads = uploads
 	patience := time.Duration(0)
 	if o.Stop == diagnose.StopNone || o.Stop == diagnose.StopNode {
 		patience = lastWord
@@ -125,33 +122,23 @@ func (f *finish) judge(e diagnose.Evidence, uploads checkpoints.Summary) (failur
 		return nil
 	})
 	if err != nil {
-		return contract.AsFailure(err), false
+		failure, uploading = contract.AsFailure(err), false
 	}
-	return failure, uploading
+	return f.secrets.Failure(failure), uploading
 }
 
 // uploadLog puts training.log into the bucket.
 func (f *finish) uploadLog(ctx context.Context, limit time.Duration, r *contract.Result) {
-	if f.log.Log == nil || f.store.store == nil {
+	if f.store.Store == nil {
 		return
 	}
 	key := contract.NodeLogKey(f.cfg.JobID, f.group.Rank())
-	sizes := make(chan int64, 1)
-	err := stage.Bound(ctx, max(limit, time.Second), "uploading the log", func(ctx context.Context) error {
-		size, err := f.log.Upload(func(body io.ReaderAt, size int64) error {
-			_, err := f.store.store.Put(ctx, key, body, size, nil)
-			return err
-		})
-		sizes <- size
-		return err
-	})
+	artifact, err := f.log.Upload(ctx, limit, f.store.Store, key)
 	if err != nil {
 		r.NotUploaded = append(r.NotUploaded, contract.ManifestFailed{Name: key, Reason: err.Error()})
 		f.o.Log.Error("training.log could not be uploaded", "error", err)
-		return
-	}
-	if size := <-sizes; size > 0 {
-		r.Artifacts = append(r.Artifacts, contract.Artifact{Name: path.Base(key), Path: f.store.store.URI(key), SizeBytes: size})
+	} else if artifact != nil {
+		r.Artifacts = append(r.Artifacts, *artifact)
 	}
 }
 
@@ -161,36 +148,17 @@ func (f *finish) deliver(ctx context.Context, r *contract.Result, said *contract
 	if f.queue.Mute {
 		return ""
 	}
-	out := callbacks.Place{Prefix: contract.OutputPrefix(f.cfg.Job), URI: func(key string) string { return f.store.store.URI(key) }}
-	return told(r, f.ending().Deliver(ctx, callbacks.Final(f.queue.Final, said, r, contract.At(f.o.Now()), out)))
+	out := callbacks.Place{Prefix: contract.OutputPrefix(f.cfg.Job), URI: func(key string) string { return f.store.Store.URI(key) }}
+	return f.ending().Deliver(ctx, callbacks.Final(f.queue.Final, said, r, contract.At(f.o.Now()), out)).Onto(r)
 }
 
 // ending keeps in the bucket what the backend cannot have.
 func (f *finish) ending() callbacks.Ending {
 	e := callbacks.Ending{Queue: f.queue, Warn: f.events.Warn}
-	if f.store.store != nil {
-		e.Keep = func(key string, body []byte) (string, error) {
-			return f.store.store.URI(key), f.put(context.Background(), key, body)
-		}
+	if f.store.Store != nil {
+		e.Keep = func(key string, body []byte) (string, error) { return f.store.Keep(context.Background(), key, body) }
 	}
 	return e
-}
-
-// told is what the result says of the delivery, and the exit code with it.
-func told(r *contract.Result, d callbacks.Delivery) (replay string) {
-	r.NotDelivered, r.Rejected = d.Left, d.Rejected
-	if d.Undelivered {
-		r.ExitCode = exitCode(r.Error, false)
-	}
-	return d.Replay
-}
-
-// put writes a small object within stage.MinTail.
-func (f *finish) put(ctx context.Context, key string, body []byte) error {
-	return stage.Bound(context.WithoutCancel(ctx), stage.MinTail, "writing "+key, func(ctx context.Context) error {
-		_, err := f.store.store.Put(ctx, key, bytes.NewReader(body), int64(len(body)), nil)
-		return err
-	})
 }
 
 // settle is how a machine that does not lead ends: as the leader says, once it is
@@ -205,10 +173,7 @@ func (f *finish) settle(o Outcome, r *contract.Result) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), verdictWait(f.cfg))
 	defer cancel()
-	ctx, release := f.o.Supervisor.WithStop(ctx)
-	defer release()
-	v := f.group.Verdict(ctx)
-	settled, warning := cluster.Settle(*r, v, f.o.Supervisor.Stopping().Err() != nil)
+	settled, warning := f.group.Settle(ctx, *r, f.o.Supervisor.Stopping())
 	if *r = settled; warning != "" {
 		f.events.Warn(warning)
 	}
@@ -221,12 +186,13 @@ func (f *finish) keep(ctx context.Context, r *contract.Result, replay string) {
 	r.Finished = contract.At(f.o.Now())
 	r.PhaseSeconds = f.tracker.View().Phase.Seconds
 	r.Warnings = f.events.Warnings()
-	body, err := telemetry.WriteResult(f.ws.ResultFile(), *r)
+	body, err := telemetry.WriteResult(f.ws.ResultFile(), *r, f.secrets)
 	if f.o.Termination != "" {
-		err = errors.Join(err, telemetry.WriteTermination(f.o.Termination, *r))
+		err = errors.Join(err, telemetry.WriteTermination(f.o.Termination, *r, f.secrets))
 	}
-	if f.store.store != nil && f.group.Leads() { // after the disk, because a network may take its time
-		err = errors.Join(err, f.put(ctx, contract.ResultKey(r.JobID), body))
+	if f.store.Store != nil && f.group.Leads() { // after the disk, because a network may take its time
+		_, late := f.store.Keep(ctx, contract.ResultKey(r.JobID), body)
+		err = errors.Join(err, late)
 	}
 	err = errors.Join(err, f.marker.Remove())
 	if err != nil {
@@ -249,7 +215,7 @@ func (f *finish) again(ctx context.Context) int {
 	if err := f.store.Start(ctx); err != nil {
 		f.events.Warn(err.Error())
 	}
-	replay := told(&r, f.ending().Flush(ctx))
+	replay := f.ending().Flush(ctx).Onto(&r)
 	traced := f.tracing.End(r, job.PhaseReporting)
 	f.keep(ctx, &r, replay)
 	traced()
@@ -261,14 +227,15 @@ func (f *finish) again(ctx context.Context) int {
 
 // prepared says how preparing ended, and returns the exit code.
 func (f *finish) prepared(err error, dataset *converters.Prepared) int {
-	traced := f.tracing.End(resultOf(f.id, Outcome{Err: err}, contract.AsFailure(err), checkpoints.Summary{}, nil), f.tracker.View().Phase.Name)
+	failure := f.secrets.Failure(contract.AsFailure(err))
+	traced := f.tracing.End(resultOf(f.id, Outcome{Err: err}, failure, checkpoints.Summary{}, nil), f.tracker.View().Phase.Name)
 	traced()
 	_ = f.progress.Stop(context.Background())
 	if request, asked := errors.AsType[process.Request](context.Cause(f.o.Supervisor.Stopping())); asked && err != nil {
-		err = contract.Failf(contract.CodeStopped, "%w.", request)
+		failure = contract.Failf(contract.CodeStopped, "%w.", request)
 	}
 	f.tracker.Enter(job.PhaseReporting)
-	r := resultOf(f.id, Outcome{}, contract.AsFailure(err), checkpoints.Summary{}, nil)
+	r := resultOf(f.id, Outcome{}, failure, checkpoints.Summary{}, nil)
 	r.Finished, r.PhaseSeconds = contract.At(f.o.Now()), f.tracker.View().Phase.Seconds
 	f.progress.EndPrepared(r, dataset, f.ws.Root)
 	return r.ExitCode

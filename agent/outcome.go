@@ -59,7 +59,6 @@ type scene struct {
 	view    job.View
 	final   *contract.Message // the child's own last callback, nil without one
 	uploads checkpoints.Summary
-	looked  bool // for checkpoints
 	resumed bool // from an earlier run's
 	tail    []string
 	torch   string // TORCHELASTIC_ERROR_FILE
@@ -76,7 +75,7 @@ func evidenceOf(cfg *config.Config, o Outcome, s scene) diagnose.Evidence {
 			Device: cfg.Device, BatchSize: cfg.BatchSize, NumWorkers: cfg.NumWorkers, ImageSize: cfg.ImageSize, LearningRate: cfg.LearningRate,
 			MaxTrainingTime: cfg.TimeLimit(), HangTimeout: cfg.HangTimeout,
 		},
-		Nodes: s.nodes, LastEpoch: s.view.Epoch, NaNEpochs: s.view.Broken, Checkpoints: s.checkpoints(), Torn: s.uploads.Torn(), Again: s.again(cfg), ChildDone: diagnose.ReportOf(s.final),
+		Nodes: s.nodes, LastEpoch: s.view.Epoch, NaNEpochs: s.view.Broken, Checkpoints: s.uploads.Complete(), Torn: s.uploads.Torn(), Again: s.again(cfg), ChildDone: diagnose.ReportOf(s.final),
 		LogTail: s.tail, TorchElasticError: s.torch, System: s.system, GPU: s.gpu,
 	}
 	if o.Status != nil {
@@ -85,20 +84,12 @@ func evidenceOf(cfg *config.Config, o Outcome, s scene) diagnose.Evidence {
 	return e
 }
 
-// checkpoints is 0 when the job left none, and -1 when nobody looked.
-func (s scene) checkpoints() int {
-	if !s.looked {
-		return -1
-	}
-	return s.uploads.Complete()
-}
-
 // again is what the job does when it is started again.
 func (s scene) again(cfg *config.Config) diagnose.Again {
 	switch {
 	case cfg.Resume == "off", s.uploads.Next == checkpoints.NextStartsOver:
 		return diagnose.AgainStartsOver
-	case s.uploads.Next == checkpoints.NextResumes, !s.looked && s.resumed:
+	case s.uploads.Next == checkpoints.NextResumes, !s.uploads.Seen && s.resumed:
 		return diagnose.AgainResumes
 	}
 	return diagnose.AgainUnknown
@@ -118,7 +109,7 @@ func resultOf(id identity, o Outcome, failure *contract.Failure, uploads checkpo
 	} else if e, ok := errors.AsType[*process.ExecError](o.Err); ok {
 		r.ChildExitCode = &e.Status // 126 or 127, as a shell would have it
 	}
-	r.ExitCode = exitCode(failure, true)
+	r.ExitCode = contract.ExitCode(failure, true)
 	return r
 }
 
@@ -126,17 +117,4 @@ func resultOf(id identity, o Outcome, failure *contract.Failure, uploads checkpo
 type identity struct {
 	job, trace string
 	started    time.Time // of the agent
-}
-
-// exitCode is the agent's. A done that was not delivered shows in it, unless the job
-// is to be run again anyway: that sends its own.
-func exitCode(failure *contract.Failure, delivered bool) int {
-	exit := contract.ExitOK
-	if failure != nil {
-		exit = failure.ExitCode()
-	}
-	if !delivered && (exit == contract.ExitOK || exit == contract.ExitFailed) {
-		return contract.ExitUndelivered
-	}
-	return exit
 }

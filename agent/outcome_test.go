@@ -29,7 +29,10 @@ func killedBy(sig syscall.Signal) *process.Status {
 }
 
 // stored is what is left of a job with one checkpoint in the bucket.
-var stored = checkpoints.Summary{Last: "s3://b/checkpoints/job-j/last.pt", LastEpoch: 3, Next: checkpoints.NextResumes}
+var stored = checkpoints.Summary{Seen: true, Last: "s3://b/checkpoints/job-j/last.pt", LastEpoch: 3, Next: checkpoints.NextResumes}
+
+// none is what is left of a job without one.
+var none = checkpoints.Summary{Seen: true}
 
 // TestTheEndOfAJobIsToldTruly goes the whole chain: Outcome → Evidence → Failure →
 // Result.
@@ -45,32 +48,32 @@ func TestTheEndOfAJobIsToldTruly(t *testing.T) {
 		code    contract.Code // "" is a success
 		exit    int
 	}{
-		"it trained":                       {outcome: Outcome{Status: exited(0)}, scene: scene{uploads: stored, looked: true}},
-		"exit 0 with nothing uploaded":     {Outcome{Status: exited(0)}, scene{looked: true}, nil, contract.CodeTrainingFailed, 1},
-		"exit 0, the upload failed":        {Outcome{Status: exited(0)}, scene{uploads: stored, looked: true}, contract.Failf(contract.CodeStorageError, "The checkpoint best.pt could not be uploaded."), contract.CodeStorageError, 75},
-		"the script raised":                {Outcome{Status: exited(1)}, scene{uploads: stored, looked: true}, nil, contract.CodeTrainingFailed, 1},
-		"out of GPU memory":                {Outcome{Status: exited(1)}, scene{tail: []string{"torch.cuda.OutOfMemoryError: CUDA out of memory."}, looked: true}, nil, contract.CodeCUDAOOM, 1},
-		"asked to stop":                    {Outcome{Stop: diagnose.StopTold, Status: killedBy(syscall.SIGTERM)}, scene{uploads: stored, looked: true}, nil, contract.CodeStopped, 143},
-		"asked to stop, the script left 0": {Outcome{Stop: diagnose.StopTold, Status: exited(0)}, scene{uploads: stored, looked: true}, nil, contract.CodeStopped, 143},
-		"asked to stop when it was done":   {outcome: Outcome{Stop: diagnose.StopTold, Status: exited(0)}, scene: scene{uploads: stored, looked: true, final: done}},
-		"the time limit":                   {Outcome{Stop: diagnose.StopTimeLimit, Status: killedBy(syscall.SIGTERM)}, scene{uploads: stored, looked: true}, nil, contract.CodeTrainingTimeout, 1},
-		"it hung":                          {Outcome{Stop: diagnose.StopHang, Status: killedBy(syscall.SIGKILL)}, scene{uploads: stored, looked: true}, nil, contract.CodeHung, 1},
+		"it trained":                       {outcome: Outcome{Status: exited(0)}, scene: scene{uploads: stored}},
+		"exit 0 with nothing uploaded":     {Outcome{Status: exited(0)}, scene{uploads: none}, nil, contract.CodeTrainingFailed, 1},
+		"exit 0, the upload failed":        {Outcome{Status: exited(0)}, scene{uploads: stored}, contract.Failf(contract.CodeStorageError, "The checkpoint best.pt could not be uploaded."), contract.CodeStorageError, 75},
+		"the script raised":                {Outcome{Status: exited(1)}, scene{uploads: stored}, nil, contract.CodeTrainingFailed, 1},
+		"out of GPU memory":                {Outcome{Status: exited(1)}, scene{tail: []string{"torch.cuda.OutOfMemoryError: CUDA out of memory."}, uploads: none}, nil, contract.CodeCUDAOOM, 1},
+		"asked to stop":                    {Outcome{Stop: diagnose.StopTold, Status: killedBy(syscall.SIGTERM)}, scene{uploads: stored}, nil, contract.CodeStopped, 143},
+		"asked to stop, the script left 0": {Outcome{Stop: diagnose.StopTold, Status: exited(0)}, scene{uploads: stored}, nil, contract.CodeStopped, 143},
+		"asked to stop when it was done":   {outcome: Outcome{Stop: diagnose.StopTold, Status: exited(0)}, scene: scene{uploads: stored, final: done}},
+		"the time limit":                   {Outcome{Stop: diagnose.StopTimeLimit, Status: killedBy(syscall.SIGTERM)}, scene{uploads: stored}, nil, contract.CodeTrainingTimeout, 1},
+		"it hung":                          {Outcome{Stop: diagnose.StopHang, Status: killedBy(syscall.SIGKILL)}, scene{uploads: stored}, nil, contract.CodeHung, 1},
 		"a GPU was lost": {Outcome{Stop: diagnose.StopGPU, Status: exited(0)},
-			scene{uploads: stored, looked: true, gpu: contract.GPUEvidence{Faults: []contract.GPUFault{{Kind: contract.GPULost, XID: 79, Fatal: true, Message: "GPU 0 has fallen off the bus."}}}}, nil, contract.CodeGPULost, 75},
+			scene{uploads: stored, gpu: contract.GPUEvidence{Faults: []contract.GPUFault{{Kind: contract.GPULost, XID: 79, Fatal: true, Message: "GPU 0 has fallen off the bus."}}}}, nil, contract.CodeGPULost, 75},
 		"a stage failed":                      {outcome: Outcome{Err: contract.Failf(contract.CodeDatasetInvalid, "no annotations.")}, code: contract.CodeDatasetInvalid, exit: 1},
 		"a stage panicked":                    {outcome: Outcome{Err: contract.Failf(contract.CodeInternal, "The agent has a bug.")}, code: contract.CodeInternal, exit: 1},
 		"the store cannot be reached":         {outcome: Outcome{Err: contract.Failf(contract.CodeStorageError, "nobody answers.")}, code: contract.CodeStorageError, exit: 75},
-		"another machine fails, exit 0":       {Outcome{Stop: diagnose.StopNode, Status: exited(0)}, scene{uploads: stored, looked: true, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
-		"another machine fails, exit 1":       {Outcome{Stop: diagnose.StopNode, Status: exited(1)}, scene{uploads: stored, looked: true, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
-		"another machine fails, exit 143":     {Outcome{Stop: diagnose.StopNode, Status: exited(143)}, scene{uploads: stored, looked: true, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
-		"another machine fails, TERM ignored": {Outcome{Stop: diagnose.StopNode, Status: killedBy(syscall.SIGKILL)}, scene{uploads: stored, looked: true, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
-		"another machine is lost, exit 0":     {Outcome{Stop: diagnose.StopNode, Status: exited(0)}, scene{uploads: stored, looked: true, nodes: workerLost}, nil, contract.CodeNodeLost, 75},
-		"another machine, nothing is known":   {Outcome{Stop: diagnose.StopNode, Status: exited(0)}, scene{uploads: stored, looked: true, final: done}, nil, contract.CodeNodeLost, 75},
-		"this one succeeds, another failed":   {Outcome{Status: exited(0)}, scene{uploads: stored, looked: true, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
-		"this one succeeds, another is lost":  {Outcome{Status: exited(0)}, scene{uploads: stored, looked: true, nodes: workerLost}, nil, contract.CodeNodeLost, 75},
+		"another machine fails, exit 0":       {Outcome{Stop: diagnose.StopNode, Status: exited(0)}, scene{uploads: stored, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
+		"another machine fails, exit 1":       {Outcome{Stop: diagnose.StopNode, Status: exited(1)}, scene{uploads: stored, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
+		"another machine fails, exit 143":     {Outcome{Stop: diagnose.StopNode, Status: exited(143)}, scene{uploads: stored, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
+		"another machine fails, TERM ignored": {Outcome{Stop: diagnose.StopNode, Status: killedBy(syscall.SIGKILL)}, scene{uploads: stored, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
+		"another machine is lost, exit 0":     {Outcome{Stop: diagnose.StopNode, Status: exited(0)}, scene{uploads: stored, nodes: workerLost}, nil, contract.CodeNodeLost, 75},
+		"another machine, nothing is known":   {Outcome{Stop: diagnose.StopNode, Status: exited(0)}, scene{uploads: stored, final: done}, nil, contract.CodeNodeLost, 75},
+		"this one succeeds, another failed":   {Outcome{Status: exited(0)}, scene{uploads: stored, nodes: workerOOM}, nil, contract.CodeCUDAOOM, 1},
+		"this one succeeds, another is lost":  {Outcome{Status: exited(0)}, scene{uploads: stored, nodes: workerLost}, nil, contract.CodeNodeLost, 75},
 		"this one succeeds, a link broke": {outcome: Outcome{Status: exited(0)},
-			scene: scene{uploads: stored, looked: true, nodes: []contract.NodeEvidence{{Rank: 1, Failure: contract.Failf(contract.CodeNodeLost, "The training on another machine ended first.")}}}},
-		"all machines succeed": {outcome: Outcome{Status: exited(0)}, scene: scene{uploads: stored, looked: true, nodes: []contract.NodeEvidence{{Rank: 1}}}},
+			scene: scene{uploads: stored, nodes: []contract.NodeEvidence{{Rank: 1, Failure: contract.Failf(contract.CodeNodeLost, "The training on another machine ended first.")}}}},
+		"all machines succeed": {outcome: Outcome{Status: exited(0)}, scene: scene{uploads: stored, nodes: []contract.NodeEvidence{{Rank: 1}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := trainingOf(3)
@@ -88,20 +91,6 @@ func TestTheEndOfAJobIsToldTruly(t *testing.T) {
 				t.Errorf("the child's status is not told: %v", r.ChildExitCode)
 			}
 		})
-	}
-}
-
-func TestADoneThatWasNotDeliveredShowsInTheExitCodeUnlessTheJobIsRunAgain(t *testing.T) {
-	for code, want := range map[contract.Code][2]int{ // delivered, not delivered
-		"": {0, 2}, contract.CodeTrainingFailed: {1, 2}, contract.CodeStorageError: {75, 75}, contract.CodeStopped: {143, 143},
-	} {
-		var f *contract.Failure
-		if code != "" {
-			f = contract.Failf(code, "…")
-		}
-		if got := [2]int{exitCode(f, true), exitCode(f, false)}; got != want {
-			t.Errorf("%q: %v, want %v", code, got, want)
-		}
 	}
 }
 

@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"context"
-	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -22,6 +21,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/cluster"
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/dataset"
+	"github.com/vision-platform/trainer-agent/agent/internal/httpx"
 	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/agent/job"
@@ -48,19 +48,21 @@ type base struct {
 	tracker *job.Tracker
 	events  *job.Events
 	bus     *job.Bus
-	store   *storeAccess
+	store   *storage.Access
+	secrets *redact.Redactor // takes them out of whatever leaves the machine
 	group   *cluster.Group
 }
 
 func newBase(o *Options) (b base, err error) {
 	cfg := o.Config
-	b = base{o: o, cfg: cfg, bus: &job.Bus{}, store: &storeAccess{o: o}, events: job.NewEvents(o.Log, o.Now, cfg.SnapshotID),
+	b = base{o: o, cfg: cfg, secrets: redact.New(cfg.Secrets()), bus: &job.Bus{}, store: &storage.Access{Config: bucket(o)}, events: job.NewEvents(o.Log, o.Now, cfg.SnapshotID),
 		tracker: job.NewTracker(job.TrackerOptions{Now: o.Now, Metric: cfg.PrimaryMetric, Mode: contract.MetricMode(cfg.PrimaryMetricMode)})}
 	b.bus.Listen(b.tracker.Observe)
 	host, _ := os.Hostname()
+	_, key := config.BackendToken(cfg)
 	b.group = cluster.NewGroup(cluster.Options{
 		JobID: cfg.JobID, Rank: cfg.NodeRank, Nodes: cfg.Nodes, Host: host, Address: cluster.Address(cfg.NodeRank, cfg.MasterAddr, cfg.NodePort),
-		Key: o.token().Read, Timeout: cfg.NodeTimeout, Wait: cfg.NodeWait, OnEvent: cluster.TakeOver(b.events), Log: o.Log,
+		Key: key, Timeout: cfg.NodeTimeout, Wait: cfg.NodeWait, OnEvent: cluster.TakeOver(b.events), Log: o.Log,
 	})
 	for _, p := range o.Problems {
 		if p.Warning {
@@ -69,6 +71,18 @@ func newBase(o *Options) (b base, err error) {
 	}
 	b.ws, err = job.NewWorkspace(cfg.WorkspaceDir)
 	return b, err
+}
+
+// bucket is where the job's files are.
+func bucket(o *Options) storage.Config {
+	cfg := o.Config
+	return storage.Config{
+		Type: contract.StorageType(cfg.StorageType), Endpoint: string(cfg.S3Endpoint), Region: cfg.Region, Bucket: cfg.BucketName,
+		AccessKeyID: cfg.AccessKeyID, SecretAccessKey: cfg.SecretAccessKey.Reveal(), SessionToken: cfg.SessionToken.Reveal(),
+		LocalDir: cfg.LocalBucketDir, CAFile: cfg.CAFile, Getenv: httpx.Getenv(o.Environ), Addressing: storage.AddressingOf(cfg.PathStyle),
+		UploadBytesPerSecond: int64(cfg.UploadBandwidth), DownloadBytesPerSecond: int64(cfg.DownloadBandwidth), Log: o.Log,
+		Counts: new(storage.Counts),
+	}
 }
 
 // newLife lists the stages of a job in the order of their start, and wires the rooms
@@ -87,18 +101,18 @@ func newLife(o *Options) *life {
 
 	machine := b.machine()
 	beat := &callbacks.Heartbeat{Queue: queue, Options: heartbeat.Options{
-		Every: cfg.HeartbeatInterval, Now: o.Now, Phase: func() string { return b.tracker.View().Phase.Name }, Transfer: up.Transfer, System: machine.Now,
+		Every: cfg.HeartbeatInterval, Now: o.Now, Job: b.tracker.View, Transfer: up.Transfer, System: machine.Now,
 	}}
 
-	need := dataset.Supply{Bucket: func() dataset.Bucket { return b.store.store }, Tracker: b.tracker, Events: b.events, Now: o.Now}
-	fetched := &dataset.Fetching{Supply: need, Request: datasetRequest(o, b.ws)}
-	converted := &dataset.Conversion{Supply: need, From: fetched, Request: conversionRequest(cfg, b.ws)}
+	need := dataset.Supply{Bucket: func() dataset.Bucket { return b.store.Store }, Tracker: b.tracker, Events: b.events, Now: o.Now}
+	fetched := &dataset.Fetching{Supply: need, Request: b.dataset()}
+	converted := &dataset.Conversion{Supply: need, From: fetched, Request: config.NeededFormat(cfg, b.ws.Prepared())}
 	weights := b.weights(need)
 	earlierRun := &resume.Stage{Off: cfg.Resume == "off", Tracker: b.tracker, Events: b.events, Options: func() resume.Options {
-		return resume.Options{JobID: cfg.JobID, Store: b.store.store, Dir: b.ws.Inputs()}
+		return resume.Options{JobID: cfg.JobID, Store: b.store.Store, Dir: b.ws.Inputs()}
 	}}
-	given := &dataset.InputsFetching{Supply: need, Dir: b.ws.Inputs(), CheckpointURI: cfg.CheckpointPath, ImageURIs: imageURIs(cfg),
-		Open: func(ctx context.Context, bucket string) (dataset.Bucket, error) { return b.store.open(ctx, bucket) }}
+	given := &dataset.InputsFetching{Supply: need, Dir: b.ws.Inputs(), CheckpointURI: cfg.CheckpointPath, ImageURIs: config.NeededImages(cfg),
+		Open: func(ctx context.Context, bucket string) (dataset.Bucket, error) { return b.store.Open(ctx, bucket) }}
 
 	files := b.resultFiles(queue, earlierRun, marker, machine)
 	answers := b.relay(queue, files, machine)
@@ -124,10 +138,10 @@ func newLife(o *Options) *life {
 		{name: "the workspace's lock", stage: claim},
 		{name: "the training log", stage: log},
 		{name: "the outbox", stage: queue},
-		{name: "the configuration", stage: does(func() error { return problems(o) })},
+		{name: "the configuration", stage: does(func() error { return config.Failure(o.Problems) })},
 		{name: "the run marker", stage: marker},
 		{name: "the progress", stage: progress},
-		{name: "what an earlier run left", stage: does(func() error { return earlier(queue, marker, b.events) })},
+		{name: "what an earlier run left", stage: callbacks.Earlier{Queue: queue, Killed: marker.Killed, Warn: b.events.Warn}},
 		{name: "the sender", stage: stage.Once(queue.Deliver)},
 	}
 	l.watching = []step{
@@ -145,7 +159,7 @@ func newLife(o *Options) *life {
 	}
 	l.meeting = []step{{name: "the job's other machines", stage: cluster.Gathering{Group: b.group, Tracker: b.tracker}}}
 	l.inputs = []step{{name: "the store", stage: b.store}}
-	if datasetID(cfg) != "" || cfg.DatasetPath != "" {
+	if config.NeededDataset(cfg) != "" || cfg.DatasetPath != "" {
 		l.inputs = append(l.inputs, step{name: "the dataset", stage: fetched}, step{name: "the conversion", stage: converted})
 	}
 	if cfg.Job.Type == contract.JobTraining {
@@ -153,7 +167,7 @@ func newLife(o *Options) *life {
 	} else {
 		l.inputs = append(l.inputs, step{name: "the checkpoint and images", stage: given})
 	}
-	l.training = []step{{name: "the relay", stage: answers}, {name: "the training", stage: child}, {name: "what preparing took of memory", stage: does(giveBack)}}
+	l.training = []step{{name: "the relay", stage: answers}, {name: "the training", stage: child}, {name: "what preparing took of memory", stage: does(func() error { debug.FreeOSMemory(); return nil })}}
 	if b.group.Leads() { // node 0 uploads and reports for all
 		l.uploads = []step{{name: "the checkpoint watch", stage: up, within: cfg.StopGrace}}
 		if cfg.Job.Type == contract.JobTraining {
@@ -171,21 +185,15 @@ func newLife(o *Options) *life {
 // does is a stage that is done at once.
 func does(f func() error) stage.Once { return func(context.Context) error { return f() } }
 
-// giveBack returns to the training what preparing took of memory.
-func giveBack() error {
-	debug.FreeOSMemory()
-	return nil
-}
-
 // traces trusts the collector's own authorities, or those of every other connection.
 func (b base) traces(id identity) *trace.Tracing {
 	cfg := b.cfg
 	return &trace.Tracing{
 		Tracker: b.tracker,
 		Client: func(caFile string) (*http.Client, error) {
-			return storage.HTTPClient(storage.Config{CAFile: cmp.Or(caFile, cfg.CAFile), Getenv: b.o.getenv})
+			return storage.HTTPClient(storage.Config{CAFile: cmp.Or(caFile, cfg.CAFile), Getenv: httpx.Getenv(b.o.Environ)})
 		},
-		Options: trace.Options{TraceID: id.trace, Started: id.started, Getenv: b.o.getenv, Now: b.o.Now, Log: b.o.Log, Job: map[string]string{
+		Options: trace.Options{TraceID: id.trace, Started: id.started, Getenv: httpx.Getenv(b.o.Environ), Now: b.o.Now, Log: b.o.Log, Job: map[string]string{
 			"trainer.job_id": cfg.JobID, "trainer.job_type": cfg.JobType, "trainer.framework": cfg.Framework,
 			"trainer.model": cfg.ModelName, "trainer.task_type": cfg.TaskType,
 		}},
@@ -198,7 +206,7 @@ func (b base) metrics(queue *callbacks.Queue, up *checkpoints.Uploading, machine
 		JobType: b.cfg.Job.Type, Framework: b.cfg.Framework, Epochs: b.cfg.Epochs, PrimaryMetric: b.cfg.PrimaryMetric, Tracker: b.tracker,
 		System: machine.Latest,
 		Store: func() telemetry.Store {
-			n := &b.store.counts
+			n := b.store.Config.Counts
 			return telemetry.Store{Retries: n.Retries.Load(), SentBytes: n.Sent.Load(), ReceivedBytes: n.Received.Load()}
 		},
 		Checkpoints: func() (telemetry.Checkpoints, bool) {
@@ -217,43 +225,24 @@ func (b base) metrics(queue *callbacks.Queue, up *checkpoints.Uploading, machine
 	return &telemetry.Serving{Addr: b.cfg.MetricsAddr, Read: read, Log: b.o.Log}
 }
 
-// problems are those of the configuration; a nil *Failure is no error.
-func problems(o *Options) error {
-	if f := config.Failure(o.Problems); f != nil {
-		return f
-	}
-	return nil
-}
-
-// earlier decides what becomes of an earlier run's end.
-func earlier(queue *callbacks.Queue, marker *job.Marking, events *job.Events) error {
-	succeeded, err := queue.SucceededBefore(marker.Previous != nil)
-	if err != nil {
-		events.Warn("The outbox of the earlier run could not be reopened: " + err.Error())
-	}
-	if succeeded {
-		return errAgain
-	}
-	return nil
-}
-
 // queue needs to know the backend, the job and the token; where the configuration
 // lacks one of them there is nobody to tell.
 func (b base) queue() *callbacks.Queue {
+	variable, read := config.BackendToken(b.cfg)
 	return &callbacks.Queue{
 		Dir: b.ws.Outbox(), Log: b.o.Log, Final: contract.FinalKind(b.cfg.Job.Type, contract.InferenceType(b.cfg.InferenceType)),
 		Mute: b.cfg.BaseURL == "" || !b.cfg.CallbackToken.Set() || !b.cfg.Named() || !b.group.Leads(),
 		Options: outbox.Options{
 			JobID: b.cfg.JobID, TraceID: b.cfg.TraceID, Logger: b.o.Log, Now: b.o.Now,
-			Backend: outbox.Backend{URL: string(b.cfg.BaseURL), Token: b.o.token(), CAFile: b.cfg.CAFile, Getenv: os.Getenv},
-			Secrets: []string{b.cfg.SecretAccessKey.Reveal()},
+			Backend: outbox.Backend{URL: string(b.cfg.BaseURL), Token: outbox.Token{Variable: variable, Read: read}, CAFile: b.cfg.CAFile, Getenv: os.Getenv},
+			Secrets: []string{b.cfg.SecretAccessKey.Reveal()}, Redact: b.secrets,
 		},
 	}
 }
 
 func (b base) progress(up *checkpoints.Uploading, queue *callbacks.Queue) *ui.Progress {
 	return &ui.Progress{Screen: b.o.Screen, Log: b.o.Log, Quiet: b.o.Quiet, Outcome: telemetry.LevelOutcome,
-		Mask: func(text string) string { return redact.New(b.cfg.Secrets()).String(text) }, Job: ui.Job{
+		Mask: b.secrets.String, Job: ui.Job{
 			ID: b.cfg.JobID, Type: b.cfg.Job.Type, Epochs: b.cfg.Epochs, Metric: b.cfg.PrimaryMetric, Tracker: b.tracker, Now: b.o.Now,
 			Uploads: up.Rows, Pending: queue.Pending,
 		}}
@@ -266,7 +255,7 @@ func (b base) machine() monitor.Machine {
 			Workspace: b.ws.Root, Framework: cfg.Framework, NumWorkers: cfg.NumWorkers, BatchSize: cfg.BatchSize, ImageSize: cfg.ImageSize,
 			Progress: func() float64 { return b.tracker.View().Percent }, OnEvent: b.events.Emit, Logger: b.o.Log,
 		}},
-		GPUs: &monitor.GPUs{Options: gpu.Options{
+		GPUs: &monitor.GPUs{StopsJob: cfg.OnGPUError == "stop", Options: gpu.Options{
 			ProbePath: gpu.FindProbe(cfg.GPUProbe), Env: b.o.Environ, Logger: b.o.Log, OnEvent: b.events.Emit, XIDFatal: cfg.XIDFatal, XIDIgnore: cfg.XIDIgnore,
 			Start: func(_ context.Context, args, env []string) (gpu.Probe, error) {
 				return b.o.Supervisor.StartPiped(args, env)
@@ -275,12 +264,22 @@ func (b base) machine() monitor.Machine {
 	}
 }
 
+// dataset says what to fetch.
+func (b base) dataset() dataset.Request {
+	cfg, limits := b.cfg, dataset.DefaultLimits
+	limits.MaxBytes, limits.MaxFiles = int64(cfg.MaxDatasetBytes), int64(cfg.MaxDatasetFiles)
+	return dataset.Request{
+		ID: config.NeededDataset(cfg), SnapshotID: cfg.SnapshotID, LocalPath: cfg.DatasetPath, Dir: b.ws.Dataset(),
+		CacheDir: cfg.CacheDir, CacheMaxBytes: int64(cfg.CacheMaxBytes), Limits: limits, AnnotatedOnly: cfg.AnnotatedOnly, Log: b.o.Log,
+	}
+}
+
 func (b base) weights(need dataset.Supply) *dataset.WeightsFetching {
 	library := dataset.Library{Framework: b.cfg.Framework, Dir: b.cfg.WeightsDir}
 	if b.cfg.Pretrained && b.cfg.Job.Training != nil {
 		library.Model = b.cfg.ModelName
 	}
-	return &dataset.WeightsFetching{Supply: need, Library: library, Client: func() (*http.Client, error) { return storage.HTTPClient(b.store.config(b.cfg.BucketName)) },
+	return &dataset.WeightsFetching{Supply: need, Library: library, Client: b.store.Client,
 		Request: dataset.WeightsRequest{
 			URL: b.cfg.WeightURL.Reveal(), Dir: b.ws.Weights(), CacheDir: b.cfg.CacheDir, CacheMaxBytes: int64(b.cfg.CacheMaxBytes), Log: b.o.Log,
 		}}
@@ -290,10 +289,10 @@ func (b base) uploads() *checkpoints.Uploading {
 	cfg := b.cfg
 	return &checkpoints.Uploading{Tracker: b.tracker, Events: b.events, Bus: b.bus, Options: func() checkpoints.Options {
 		return checkpoints.Options{
-			Dir: b.ws.Output(), JobID: cfg.JobID, Store: b.store.store, OutputPrefix: contract.OutputPrefix(cfg.Job),
+			Dir: b.ws.Output(), JobID: cfg.JobID, Store: b.store.Store, OutputPrefix: contract.OutputPrefix(cfg.Job),
 			Retention:  checkpoints.Retention{Epochs: cfg.Epochs, Frequency: cfg.CheckpointFrequency, Keep: cfg.KeepCheckpoints, Fresh: cfg.Resume == "off"},
 			Pace:       checkpoints.Pace{Concurrency: cfg.UploadConcurrency, FlushTimeout: cfg.FlushTimeout},
-			ScratchDir: b.ws.Scratch(), Now: b.o.Now, Log: b.o.Log,
+			ScratchDir: b.ws.Scratch(), Redact: b.secrets, Now: b.o.Now, Log: b.o.Log,
 		}
 	}}
 }
@@ -311,12 +310,9 @@ func (b base) relay(queue *callbacks.Queue, files *callbacks.ResultFiles, machin
 		return relay.Options{
 			Job: relay.Job{
 				ID: cfg.JobID, Kinds: contract.KindsOf(cfg.Job.Type, contract.InferenceType(cfg.InferenceType)), Epochs: cfg.Epochs, Task: cfg.Job.Task,
-				ImageResults: func(epoch int) string { return b.store.store.URI(contract.ImageResultsKey(cfg.JobID, epoch)) },
+				ImageResults: func(epoch int) string { return b.store.Store.URI(contract.ImageResultsKey(cfg.JobID, epoch)) },
 			},
-			Metric: relay.Metric{
-				Name: cfg.PrimaryMetric, Mode: contract.MetricMode(cfg.PrimaryMetricMode), Best: callbacks.BestOf(b.tracker), StateFile: b.ws.BestFile(),
-			},
-			System: machine.Now, Logger: b.o.Log, Now: b.o.Now,
+			PrimaryMetric: cfg.PrimaryMetric, Judge: b.tracker.Judge, System: machine.Now, Logger: b.o.Log, Now: b.o.Now,
 		}
 	}}
 }
@@ -334,16 +330,11 @@ func (b base) training(machine monitor.Machine, log *telemetry.Recording, extra 
 			return b.command().Spec(cfg.ChildEnviron(b.o.Environ, given))
 		},
 		Output: func() *output.Splitter {
-			return output.NewSplitter(b.console(), log.Log, cfg.Secrets(), b.tracker.Alive)
+			return output.NewSplitter(b.o.Screen.Console(b.o.Stdout, b.o.Terminal), log.Log, cfg.Secrets(), b.tracker.Alive)
 		},
 		Watch: training.Watch{
 			Trouble: b.group.Trouble, Leaving: b.group.Leaving, Ended: machine.ChildEnded, StopHung: cfg.HangStop,
-			GPULost: func() <-chan struct{} {
-				if cfg.OnGPUError == "stop" {
-					return machine.GPUs.Lost()
-				}
-				return nil
-			},
+			GPULost: machine.GPUs.Lost,
 			Hang: func(ctx context.Context, cpu func() time.Duration) (time.Duration, bool) {
 				return hang.Watch{Timeout: cfg.HangTimeout, Now: b.o.Now, CPU: cpu, GPUBusy: machine.GPUs.Busy,
 					Activity: func() time.Time { return b.tracker.View().Activity }}.Wait(ctx)
@@ -362,14 +353,6 @@ func (b base) training(machine monitor.Machine, log *telemetry.Recording, extra 
 		t.Rested = b.o.Screen.Done
 	}
 	return t
-}
-
-// console is where the child's output is shown.
-func (b base) console() io.Writer {
-	if b.o.Screen != nil && b.o.Terminal {
-		return b.o.Screen.Other()
-	}
-	return b.o.Stdout
 }
 
 // command is the child, run as AGENT_RUN_AS.

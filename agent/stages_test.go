@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/agent/callbacks"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -71,37 +70,18 @@ func TestTracesAndMetricsAloneAreNoReasonToLoseAJob(t *testing.T) {
 	}
 }
 
-func TestTheResultSaysWhatTheBackendDoesNotHave(t *testing.T) {
-	for name, c := range map[string]struct {
-		failure  *contract.Failure
-		delivery callbacks.Delivery
-		exit     int
-	}{
-		"it has everything":             {nil, callbacks.Delivery{}, contract.ExitOK},
-		"only others are left":          {nil, callbacks.Delivery{Left: 2, Rejected: 1, Replay: "replay"}, contract.ExitOK},
-		"it has not heard of the end":   {nil, callbacks.Delivery{Undelivered: true, Left: 3, Replay: "replay"}, contract.ExitUndelivered},
-		"nor that it will be run again": {contract.Failf(contract.CodeStorageError, "…"), callbacks.Delivery{Undelivered: true, Left: 1}, contract.ExitInfra},
-	} {
-		r := contract.Result{Error: c.failure, ExitCode: exitCode(c.failure, true)}
-		replay := told(&r, c.delivery)
-		if r.ExitCode != c.exit || r.NotDelivered != c.delivery.Left || r.Rejected != c.delivery.Rejected || replay != c.delivery.Replay {
-			t.Errorf("%s: %+v, replay %q", name, r, replay)
-		}
-	}
-}
-
 func TestResumingIsPromisedOnlyWhenSomethingIsStored(t *testing.T) {
 	for name, c := range map[string]struct {
 		resume string
 		scene  scene
 		want   diagnose.Again
 	}{
-		"a checkpoint is stored":            {"auto", scene{looked: true, uploads: stored}, diagnose.AgainResumes},
-		"none is":                           {"auto", scene{looked: true, uploads: checkpoints.Summary{Next: checkpoints.NextStartsOver}}, diagnose.AgainStartsOver},
-		"nobody may resume":                 {"off", scene{looked: true, uploads: stored}, diagnose.AgainStartsOver},
+		"a checkpoint is stored":            {"auto", scene{uploads: stored}, diagnose.AgainResumes},
+		"none is":                           {"auto", scene{uploads: checkpoints.Summary{Seen: true, Next: checkpoints.NextStartsOver}}, diagnose.AgainStartsOver},
+		"nobody may resume":                 {"off", scene{uploads: stored}, diagnose.AgainStartsOver},
 		"it ended before anybody looked":    {"auto", scene{}, diagnose.AgainUnknown},
 		"it did, and was resumed itself":    {"auto", scene{resumed: true}, diagnose.AgainResumes},
-		"the bucket could not be looked at": {"auto", scene{looked: true, resumed: true}, diagnose.AgainUnknown},
+		"the bucket could not be looked at": {"auto", scene{uploads: none, resumed: true}, diagnose.AgainUnknown},
 	} {
 		cfg := trainingOf(3)
 		cfg.Resume = c.resume

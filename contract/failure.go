@@ -166,6 +166,19 @@ func (f *Failure) ExitCode() int {
 	return exit
 }
 
+// ExitCode is the agent's for the end of a job; nil is a success. A done that was not
+// delivered shows in it, unless the job is to be run again anyway: that sends its own.
+func ExitCode(f *Failure, delivered bool) int {
+	exit := ExitOK
+	if f != nil {
+		exit = f.ExitCode()
+	}
+	if !delivered && (exit == ExitOK || exit == ExitFailed) {
+		return ExitUndelivered
+	}
+	return exit
+}
+
 // Error is the code and the readable line.
 func (f *Failure) Error() string { return string(f.Code) + ": " + f.Line() }
 

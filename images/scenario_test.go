@@ -114,7 +114,6 @@ func TestNextContainerTellsThatTheLastOneWasKilled(t *testing.T) {
 		}
 		return false
 	})
-	shared.AwaitManifest(t, c.job, 3)
 	c.signal("KILL")
 	c.ends(128 + 9)
 	next := scripted(t, "resumes").bind(c.workspace, "/workspace").with("JOB_ID", c.job, "EPOCHS", "6")

@@ -27,6 +27,15 @@ type Delivery struct {
 	Replay      string // the command that delivers what is left, "" when there is none
 }
 
+// Onto writes into the result how far the backend knows it, and the exit code with it.
+func (d Delivery) Onto(r *contract.Result) (replay string) {
+	r.NotDelivered, r.Rejected = d.Left, d.Rejected
+	if d.Undelivered {
+		r.ExitCode = contract.ExitCode(r.Error, false)
+	}
+	return d.Replay
+}
+
 // Deliver sends the final callback behind everything else. Where there is nobody to
 // tell there is nothing to do.
 func (e Ending) Deliver(ctx context.Context, payload any) Delivery {

@@ -113,3 +113,22 @@ func TestWhereThereIsNobodyToTellNothingIsSent(t *testing.T) {
 		t.Errorf("%+v, the backend heard %q", d, all)
 	}
 }
+
+func TestTheResultSaysWhatTheBackendDoesNotHave(t *testing.T) {
+	for name, c := range map[string]struct {
+		failure  *contract.Failure
+		delivery Delivery
+		exit     int
+	}{
+		"it has everything":             {nil, Delivery{}, contract.ExitOK},
+		"only others are left":          {nil, Delivery{Left: 2, Rejected: 1, Replay: "replay"}, contract.ExitOK},
+		"it has not heard of the end":   {nil, Delivery{Undelivered: true, Left: 3, Replay: "replay"}, contract.ExitUndelivered},
+		"nor that it will be run again": {contract.Failf(contract.CodeStorageError, "…"), Delivery{Undelivered: true, Left: 1}, contract.ExitInfra},
+	} {
+		r := contract.Result{Error: c.failure, ExitCode: contract.ExitCode(c.failure, true)}
+		replay := c.delivery.Onto(&r)
+		if r.ExitCode != c.exit || r.NotDelivered != c.delivery.Left || r.Rejected != c.delivery.Rejected || replay != c.delivery.Replay {
+			t.Errorf("%s: %+v, replay %q", name, r, replay)
+		}
+	}
+}

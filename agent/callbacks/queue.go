@@ -142,12 +142,12 @@ func (q *Queue) LastSaid(t *job.Tracker) *contract.Message {
 	return nil
 }
 
-// SucceededBefore reports whether an earlier run in this workspace ended the job well
+// succeededBefore reports whether an earlier run in this workspace ended the job well
 // and was killed before it could tell the backend, or just after: the training is not
 // done twice for that. An earlier failure, or a success whose run said how it ended,
 // is no reason not to run again: its final message gives way to this run's. killed
 // says that the run before was.
-func (q *Queue) SucceededBefore(killed bool) (bool, error) {
+func (q *Queue) succeededBefore(killed bool) (bool, error) {
 	if q.Box == nil {
 		return false, nil
 	}

@@ -46,6 +46,32 @@ func (h *Heartbeat) Observe(m contract.Message) {
 	}
 }
 
+// ErrAgain ends a run whose job has succeeded in an earlier one: what is left is to
+// deliver that.
+var ErrAgain = errors.New("the job succeeded in an earlier run")
+
+// Earlier decides what becomes of an earlier run's end.
+type Earlier struct {
+	Queue  *Queue
+	Killed func() bool // that run was
+	Warn   func(string)
+}
+
+// Start returns ErrAgain when there is nothing to train.
+func (e Earlier) Start(context.Context) error {
+	succeeded, err := e.Queue.succeededBefore(e.Killed())
+	if err != nil {
+		e.Warn("The outbox of the earlier run could not be reopened: " + err.Error())
+	}
+	if succeeded {
+		return ErrAgain
+	}
+	return nil
+}
+
+// Stop does nothing.
+func (Earlier) Stop(context.Context) error { return nil }
+
 // Relay answers the child on loopback, and publishes what it says.
 type Relay struct {
 	Queue   *Queue
@@ -81,14 +107,6 @@ func (s *Relay) Stop(ctx context.Context) error {
 		return nil
 	}
 	return s.relay.Close(ctx)
-}
-
-// BestOf is the best epoch so far, so that is_best goes on truly after a resume.
-func BestOf(t *job.Tracker) *relay.Best {
-	if best, ok := t.Best(); ok {
-		return &relay.Best{Epoch: best.Epoch, Value: best.Value}
-	}
-	return nil
 }
 
 // ResultFiles reports the epochs of a script that calls nobody.

@@ -84,7 +84,7 @@ func (l closing) close(out *outputs) Summary {
 	for _, e := range out.entries() {
 		l.keeper.book(e, nil)
 	}
-	s := Summary{Warnings: out.warnings}
+	s := Summary{Seen: true, Warnings: out.warnings}
 	s.Failed, s.failure = l.failed(out.failed)
 	s.torn = l.torn()
 	l.keeper.ledger.Failed = s.Failed

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/manifest"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/naming"
+	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -21,11 +22,13 @@ type keeper struct {
 	job    string
 	ctx    context.Context // outlives the uploads' by a moment
 	ledger *manifest.Ledger
+	redact *redact.Redactor
 	retry  retry
 
 	loaded, loading bool
-	dirty, writing  bool     // the manifest is behind the ledger; it is on its way
-	obsolete        []string // keys to delete once no manifest names them
+	dirty, writing  bool              // the manifest is behind the ledger; it is on its way
+	unnamed         []*manifest.Entry // up, but no manifest names them yet
+	obsolete        []string          // keys to delete once no manifest names them
 }
 
 // key is the object's key of a name below the checkpoint prefix, or of a
@@ -64,7 +67,7 @@ func (k *keeper) take(m contract.Manifest) {
 
 // write puts the manifest, and then deletes what it no longer names: a reader who
 // finds a name finds the object.
-func (k *keeper) write(now time.Time, epochs manifest.Epochs, done func(deleted []string, err error)) error {
+func (k *keeper) write(now time.Time, epochs manifest.Epochs, done func(named int, deleted []string, err error)) error {
 	if !k.loaded || !k.dirty || k.writing || !k.due(now) {
 		return nil
 	}
@@ -72,8 +75,9 @@ func (k *keeper) write(now time.Time, epochs manifest.Epochs, done func(deleted 
 	if err != nil {
 		return err
 	}
+	data = k.redact.JSON(data)
 	k.dirty, k.writing = false, true
-	obsolete := slices.Clone(k.obsolete)
+	named, obsolete := len(k.unnamed), slices.Clone(k.obsolete)
 	go func() {
 		_, err := k.store.Put(k.ctx, contract.ManifestKey(k.job), bytes.NewReader(data), int64(len(data)), nil)
 		var deleted []string
@@ -82,14 +86,17 @@ func (k *keeper) write(now time.Time, epochs manifest.Epochs, done func(deleted 
 				deleted = append(deleted, key)
 			}
 		}
-		done(deleted, err)
+		done(named, deleted, err)
 	}()
 	return nil
 }
 
-func (k *keeper) written(deleted []string) {
+// written notes that a manifest is up, and returns what it was the first to name.
+func (k *keeper) written(named int, deleted []string) (news []*manifest.Entry) {
 	k.writing, k.retry = false, retry{}
+	news, k.unnamed = k.unnamed[:named], k.unnamed[named:]
 	k.obsolete = slices.DeleteFunc(k.obsolete, func(key string) bool { return slices.Contains(deleted, key) })
+	return news
 }
 
 // holds reports whether a place has a content.

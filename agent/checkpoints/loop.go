@@ -160,8 +160,8 @@ func (l *loop) start(now time.Time) {
 			})
 		}
 	}
-	err := l.keeper.write(now, l.opt.History, func(deleted []string, err error) {
-		l.results <- func() { l.takeWritten(deleted, err) }
+	err := l.keeper.write(now, l.opt.History, func(named int, deleted []string, err error) {
+		l.results <- func() { l.takeWritten(named, deleted, err) }
 	})
 	if err != nil {
 		l.manifestFailed(err)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -52,6 +53,8 @@ type Options struct {
 	Retention
 	Pace
 	Limits Limits // of outputs
+
+	Redact *redact.Redactor // takes secrets out of the manifest; nil hides only the users of URLs
 
 	Now func() time.Time // default time.Now
 	Log *slog.Logger     // default discards

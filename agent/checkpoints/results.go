@@ -27,7 +27,7 @@ func (l *loop) takeUpload(f *flight, files []contract.ManifestFile, err error) {
 	l.keeper.book(e, before)
 	l.keeper.prune(l.opt.Keep, func(name string) bool { return wanted(l.wants, name) })
 	if e.Role != naming.Result && !e.Staged {
-		l.reports.saved(e, e.URI(l.opt.Store.URI, contract.CheckpointPrefix(l.opt.JobID)), l.epochs.best())
+		l.keeper.unnamed = append(l.keeper.unnamed, e)
 	}
 }
 
@@ -81,13 +81,17 @@ func (l *loop) takeManifest(m contract.Manifest, err error) {
 	l.keeper.take(m)
 }
 
-func (l *loop) takeWritten(deleted []string, err error) {
+// takeWritten announces what the manifest was the first to name: a checkpoint is saved
+// once a later run would find it.
+func (l *loop) takeWritten(named int, deleted []string, err error) {
 	if err != nil {
 		l.keeper.writing, l.keeper.dirty = false, true
 		l.manifestFailed(err)
 		return
 	}
-	l.keeper.written(deleted)
+	for _, e := range l.keeper.written(named, deleted) {
+		l.reports.saved(e, e.URI(l.opt.Store.URI, contract.CheckpointPrefix(l.opt.JobID)), l.epochs.best())
+	}
 }
 
 func (l *loop) manifestFailed(err error) {

@@ -3,6 +3,7 @@ package checkpoints
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -54,6 +55,45 @@ func TestAnOutageIsSeenOnceAndMadeUpFor(t *testing.T) {
 		}
 		if s := r.finish(FinishOptions{Clean: true}); len(s.Failed) > 0 || s.Failure() != nil {
 			t.Errorf("after the outage: %+v", s)
+		}
+	})
+}
+
+// Who kills the agent between a checkpoint and its manifest must not have been told of a
+// checkpoint that the next run does not find.
+func TestACheckpointIsAnnouncedOnceTheManifestNamesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBucket()
+		var away atomic.Bool
+		away.Store(true)
+		b.fail = func(op, key string) error {
+			if op == "put" && key == contract.ManifestKey(jobID) && away.Load() {
+				return errOutage
+			}
+			return nil
+		}
+		r := newRig(t, b, func(o *Options) {
+			scanOnly(o)
+			tell := o.OnEvent
+			o.OnEvent = func(kind contract.EventType, text string, data any) {
+				if saved, ok := data.(contract.CheckpointSaved); ok && !strings.Contains(fmt.Sprint(b.manifest(t).Files), saved.SHA256) {
+					t.Errorf("%s was announced before the manifest named it", saved.CheckpointPath)
+				}
+				tell(kind, text, data)
+			}
+		})
+		r.run()
+		r.ultralyticsEpoch(0, true)
+		time.Sleep(time.Hour)
+		r.wantNames("best.pt", "epoch-1.pt", "last.pt")
+		if n := len(r.saved); n != 0 {
+			t.Errorf("%d checkpoints were announced that no later run would find", n)
+		}
+		away.Store(false)
+		r.awaitSaved("best.pt", "epoch-1.pt", "last.pt")
+		r.finish(FinishOptions{Clean: true})
+		if n := len(r.saved); n != 0 {
+			t.Errorf("%d checkpoints were announced twice", n)
 		}
 	})
 }

@@ -39,33 +39,31 @@ func (u *Uploading) Start(ctx context.Context) error {
 	return u.Background.Start(ctx)
 }
 
-// Finish brings up what is left; looked is false when nobody ever watched.
-func (u *Uploading) Finish(ctx context.Context, opt FinishOptions) (s Summary, looked bool) {
+// Finish brings up what is left. Without a watch there is nothing.
+func (u *Uploading) Finish(ctx context.Context, opt FinishOptions) Summary {
 	w := u.watcher.Load()
 	if w == nil {
-		return Summary{}, false
+		return Summary{}
 	}
-	return w.Finish(ctx, opt), true
+	return w.Finish(ctx, opt)
 }
 
 // FinishWithin is Finish where the bucket may hang: it returns soon after limit, and
 // warns of what it could not wait for.
-func (u *Uploading) FinishWithin(ctx context.Context, limit time.Duration, opt FinishOptions) (s Summary, looked bool) {
+func (u *Uploading) FinishWithin(ctx context.Context, limit time.Duration, opt FinishOptions) Summary {
 	found := make(chan Summary, 1) // what comes too late is not written to
 	err := stage.Bound(ctx, limit, "uploading the last checkpoints", func(ctx context.Context) error {
-		if summary, watched := u.Finish(ctx, opt); watched {
-			found <- summary
-		}
+		found <- u.Finish(ctx, opt)
 		return nil
 	})
 	if err != nil {
 		u.Events.Warn("Uploading the last checkpoints: " + err.Error() + ".")
 	}
 	select {
-	case s = <-found:
-		return s, true
+	case s := <-found:
+		return s
 	default:
-		return s, false
+		return Summary{}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 // Summary is what a job left in the bucket, and what it could not leave there.
 type Summary struct {
+	Seen      bool                      // somebody looked for checkpoints; without it nothing else is known
 	Artifacts []contract.Artifact       // checkpoints and outputs in the order of their names, one a folder, at most 499
 	Best      string                    // URI of the best checkpoint, empty when there is none
 	Last      string                    // URI of the last one
@@ -53,8 +54,12 @@ func (s Summary) CheckpointPath() *string {
 func (s Summary) Failure() *contract.Failure { return s.failure }
 
 // Complete counts the complete checkpoints that the job left: at least one when
-// something is up, or would be if the store had taken it. A torn one is none.
+// something is up, or would be if the store had taken it. A torn one is none. It is -1
+// when nobody looked.
 func (s Summary) Complete() int {
+	if !s.Seen {
+		return -1
+	}
 	if s.CheckpointPath() != nil || s.failure != nil {
 		return 1
 	}

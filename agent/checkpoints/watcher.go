@@ -55,7 +55,7 @@ func newLoop(opt Options, manifests context.Context) *loop {
 			},
 			totals: totals, limit: opt.Concurrency, workers: workers, halt: halt, retries: map[string]*retry{},
 		},
-		keeper:  &keeper{store: opt.Store, job: opt.JobID, ctx: manifests, ledger: manifest.LedgerOf(contract.Manifest{}), loaded: opt.Fresh},
+		keeper:  &keeper{store: opt.Store, redact: opt.Redact, job: opt.JobID, ctx: manifests, ledger: manifest.LedgerOf(contract.Manifest{}), loaded: opt.Fresh},
 		epochs:  &epochs{history: opt.History, began: opt.Now(), total: opt.Epochs, now: opt.Now, news: make(chan struct{}, 1)},
 		board:   &board{totals: totals},
 		reports: &reports{log: opt.Log, event: opt.OnEvent, warned: map[string]bool{}},

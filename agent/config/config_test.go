@@ -143,7 +143,7 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 	if got := errorsOf(problems); !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	text := Failure(problems).Line()
+	text := contract.AsFailure(Failure(problems)).Line()
 	for _, part := range []string{"8 environment variables are wrong", `EPOCHS="many": expected a whole number of at least 1, for example EPOCHS=50`, "JOB_ID is not set"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("%q is not in %q", part, text)

@@ -41,7 +41,7 @@ func shorten(s string) string {
 }
 
 // Failure turns the errors among problems into one CONFIG_INVALID, or nil.
-func Failure(problems []Problem) *contract.Failure {
+func Failure(problems []Problem) error {
 	var lines []string
 	for _, p := range problems {
 		if !p.Warning {

@@ -71,14 +71,34 @@ func (h *history) add(number int, m contract.Metrics, own contract.Number, at ti
 	maps.Copy(merged, e.metrics)
 	maps.Copy(merged, m)
 	e.metrics = merged
-	value, ok := Primary(m, h.metric)
-	if !ok {
-		value, ok = float64(own), own.Finite()
-	}
-	if ok && number > 0 {
+	if value, ok := h.primary(m, own); ok && number > 0 {
 		e.primary, h.newest = &value, Value{number, value}
 		h.rank(h.newest)
 	}
+}
+
+// primary is the value that counts in a report.
+func (h *history) primary(m contract.Metrics, own contract.Number) (value float64, ok bool) {
+	if value, ok = Primary(m, h.metric); ok {
+		return value, true
+	}
+	return float64(own), own.Finite()
+}
+
+// winner says whether an epoch will be the best one with this value.
+func (h *history) winner(v Value) bool {
+	if v.Epoch != h.best.Epoch {
+		return h.better(v)
+	}
+	rest := history{mode: h.mode}
+	for _, e := range h.epochs {
+		if other := (Value{e.number, 0}); e.primary != nil && e.number != v.Epoch {
+			if other.Value = *e.primary; rest.better(other) {
+				rest.best = other
+			}
+		}
+	}
+	return rest.better(v)
 }
 
 // rank finds the best epoch again when the best one's own value has changed.

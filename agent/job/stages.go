@@ -55,6 +55,9 @@ func (m *Marking) Start(context.Context) (err error) {
 // Stop leaves the marker: only a result that was kept takes it away.
 func (m *Marking) Stop(context.Context) error { return nil }
 
+// Killed reports that the run before this one was.
+func (m *Marking) Killed() bool { return m.Previous != nil }
+
 // Remove takes the marker away, if there is one.
 func (m *Marking) Remove() error {
 	if m.Marker == nil {

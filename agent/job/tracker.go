@@ -109,7 +109,7 @@ func (t *Tracker) Observe(m contract.Message) {
 	}
 	switch p := m.Decoded().(type) {
 	case contract.Heartbeat:
-		t.progress(float64(p.Progress), now)
+		t.progress(p.Progress, now)
 		t.reached = max(t.reached, p.Epoch)
 		t.report(p.Epoch, p.Metrics, none, now)
 		if lossBroke(p.Metrics) && len(t.broken) < maxBroken {
@@ -120,9 +120,9 @@ func (t *Tracker) Observe(m contract.Message) {
 	case contract.Event:
 		t.said.start.observe(p)
 	case contract.InferenceProgress:
-		t.progress(float64(p.ProgressPercent), now)
+		t.progress(p.ProgressPercent, now)
 	case contract.ExportProgress:
-		t.progress(float64(p.ProgressPercent), now)
+		t.progress(p.ProgressPercent, now)
 	}
 }
 
@@ -137,8 +137,10 @@ func withPrimary(v contract.Validation) contract.Metrics {
 	return m
 }
 
-func (t *Tracker) progress(percent float64, now time.Time) {
-	t.said.percent, t.said.at = percent, now
+func (t *Tracker) progress(percent contract.Number, now time.Time) {
+	if percent.Finite() {
+		t.said.percent, t.said.at = float64(percent), now
+	}
 }
 
 func (t *Tracker) report(number int, m contract.Metrics, own contract.Number, now time.Time) {
@@ -169,6 +171,14 @@ func (t *Tracker) Best() (best Value, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.history.best, t.history.best.Epoch > 0
+}
+
+// Judge says whether a validation that is about to be observed makes its epoch the best.
+func (t *Tracker) Judge(v contract.Validation) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	value, ok := t.history.primary(withPrimary(v), v.PrimaryMetricValue)
+	return ok && t.history.winner(Value{v.Epoch, value})
 }
 
 // EpochAt is the completed epoch that a file written at this time belongs to, and

@@ -2,8 +2,11 @@ package job
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -164,5 +167,26 @@ func TestAResumedHistoryGoesOn(t *testing.T) {
 	}
 	if epoch, _, _ := tracker.EpochAt(c.at(-9)); epoch != 2 {
 		t.Errorf("what the earlier run wrote belongs to epoch %d", epoch)
+	}
+}
+
+// A validation is judged before it is observed, because the script waits for the answer.
+func TestJudgingAValidationIsWhatObservingItWillFind(t *testing.T) {
+	for _, mode := range []contract.MetricMode{contract.MetricMax, contract.MetricMin} {
+		rapid.Check(t, func(r *rapid.T) {
+			tracker := NewTracker(TrackerOptions{Now: time.Now, Metric: "mAP", Mode: mode})
+			for range rapid.IntRange(1, 12).Draw(r, "validations") {
+				v := contract.Validation{
+					Epoch: rapid.IntRange(1, 4).Draw(r, "epoch"), PrimaryMetricName: "mAP",
+					PrimaryMetricValue: contract.Number(rapid.SampledFrom([]float64{0.1, 0.2, 0.3, math.NaN()}).Draw(r, "value")),
+				}
+				judged := tracker.Judge(v)
+				tracker.Observe(contract.Message{Kind: contract.KindValidation, Payload: v})
+				best, _ := tracker.Best()
+				if want := v.PrimaryMetricValue.Finite() && best.Epoch == v.Epoch; judged != want {
+					r.Fatalf("%v of epoch %d: judged %v, and the best is %+v", v.PrimaryMetricValue, v.Epoch, judged, best)
+				}
+			}
+		})
 	}
 }

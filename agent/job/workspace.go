@@ -39,9 +39,6 @@ func (w Workspace) Private() string { return filepath.Join(w.Root, ".agent") }
 // Scratch is for private snapshots of checkpoints.
 func (w Workspace) Scratch() string { return filepath.Join(w.Private(), "scratch") }
 
-// BestFile remembers the best epoch.
-func (w Workspace) BestFile() string { return filepath.Join(w.Private(), "best.json") }
-
 // ReportedFile remembers which epochs were read from result files.
 func (w Workspace) ReportedFile() string { return filepath.Join(w.Private(), "reported.json") }
 

@@ -37,7 +37,8 @@ func (w *Resources) Start(ctx context.Context) (err error) {
 // GPUs runs the GPU probe where there are GPUs. A machine without one is told so in
 // one log line by the room.
 type GPUs struct {
-	Options gpu.Options // OnFatal is the GPUs'
+	Options  gpu.Options // OnFatal is the GPUs'
+	StopsJob bool        // a GPU that is no use any more ends the job, AGENT_ON_GPU_ERROR
 
 	Monitor *gpu.Monitor  // nil before Start
 	lost    chan struct{} // closed when a GPU is no use any more
@@ -57,8 +58,13 @@ func (w *GPUs) Start(ctx context.Context) (err error) {
 	return w.Background.Start(ctx)
 }
 
-// Lost fires when a GPU is no use any more.
-func (w *GPUs) Lost() <-chan struct{} { return w.lost }
+// Lost fires when a GPU is no use any more and that ends the job.
+func (w *GPUs) Lost() <-chan struct{} {
+	if !w.StopsJob {
+		return nil
+	}
+	return w.lost
+}
 
 // Busy reports whether a GPU is known to work.
 func (w *GPUs) Busy() bool {

@@ -63,7 +63,7 @@ func TestTerminationMessageFitsAndStaysJSON(t *testing.T) {
 		_ = failure.WithEvidence(fmt.Sprintf("%d %s", i, strings.Repeat("e", 2000)))
 	}
 	path := filepath.Join(t.TempDir(), "termination-log")
-	if err := WriteTermination(path, contract.Result{}); err != nil {
+	if err := WriteTermination(path, contract.Result{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -72,7 +72,7 @@ func TestTerminationMessageFitsAndStaysJSON(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteTermination(path, contract.Result{JobID: "j", ExitCode: 1, Error: failure}); err != nil {
+	if err := WriteTermination(path, contract.Result{JobID: "j", ExitCode: 1, Error: failure}, nil); err != nil {
 		t.Fatal(err)
 	}
 	b, _ := os.ReadFile(path)

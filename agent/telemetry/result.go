@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/atomicfile"
+	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -17,13 +18,13 @@ const TerminationLog = "/dev/termination-log"
 // maxTermination is what the kubelet reads of it.
 const maxTermination = 4096
 
-// WriteResult writes result.json whole or not at all.
-func WriteResult(path string, r contract.Result) ([]byte, error) {
+// WriteResult writes result.json, without secrets, whole or not at all.
+func WriteResult(path string, r contract.Result, secrets *redact.Redactor) ([]byte, error) {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encoding the result: %w", err)
 	}
-	b = append(b, '\n')
+	b = append(secrets.JSON(b), '\n')
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return b, fmt.Errorf("writing the result: %w", err)
 	}
@@ -35,13 +36,13 @@ func WriteResult(path string, r contract.Result) ([]byte, error) {
 
 // WriteTermination leaves the termination message at path if the file is there (the
 // kubelet makes it); elsewhere it does nothing.
-func WriteTermination(path string, r contract.Result) error {
+func WriteTermination(path string, r contract.Result, secrets *redact.Redactor) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
 	if err != nil {
 		return nil //nolint:nilerr // no file, no Kubernetes
 	}
 	defer func() { _ = f.Close() }()
-	if _, err := f.Write(terminationMessage(r)); err != nil {
+	if _, err := f.Write(secrets.JSON(terminationMessage(r))); err != nil {
 		return fmt.Errorf("writing the termination message: %w", err)
 	}
 	return nil

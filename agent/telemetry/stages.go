@@ -6,8 +6,12 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path"
+	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // Recording keeps the log of the child's output. The log of a run that was killed was
@@ -33,22 +37,47 @@ func (r *Recording) Stop(context.Context) error {
 	return r.Log.Close()
 }
 
-// Upload closes the log and hands it to put. It returns the log's size, 0 when there
-// was no child or no output.
-func (r *Recording) Upload(put func(body io.ReaderAt, size int64) error) (int64, error) {
+// Bucket is where the log goes when the job has ended.
+type Bucket interface {
+	Put(ctx context.Context, key string, body io.ReaderAt, size int64, commit func() error) (contract.ObjectInfo, error)
+	URI(key string) string
+}
+
+// Upload closes the log and puts it into the bucket, within limit. It returns where it
+// lies, nil when there was no child or no output.
+func (r *Recording) Upload(ctx context.Context, limit time.Duration, bucket Bucket, key string) (*contract.Artifact, error) {
+	if r.Log == nil {
+		return nil, nil
+	}
+	kept := make(chan *contract.Artifact, 1)
+	err := stage.Bound(ctx, max(limit, time.Second), "uploading the log", func(ctx context.Context) error {
+		artifact, err := r.put(ctx, bucket, key)
+		kept <- artifact
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return <-kept, nil
+}
+
+func (r *Recording) put(ctx context.Context, bucket Bucket, key string) (*contract.Artifact, error) {
 	if err := r.Log.Close(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	file, err := os.Open(r.Log.Path())
 	if err != nil {
-		return 0, fmt.Errorf("uploading the training log: %w", err)
+		return nil, fmt.Errorf("uploading the training log: %w", err)
 	}
 	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil || info.Size() == 0 {
-		return 0, err
+		return nil, err
 	}
-	return info.Size(), put(file, info.Size())
+	if _, err := bucket.Put(ctx, key, file, info.Size(), nil); err != nil {
+		return nil, err
+	}
+	return &contract.Artifact{Name: path.Base(key), Path: bucket.URI(key), SizeBytes: info.Size()}, nil
 }
 
 // Serving serves metrics and health. It is no reason to lose a job.

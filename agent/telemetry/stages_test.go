@@ -51,27 +51,45 @@ func TestOnlyTheLogOfARunThatWasKilledIsContinued(t *testing.T) {
 	}
 }
 
+// bucketOf is a bucket of one object, or one that takes nothing.
+type bucketOf struct {
+	body   string
+	broken error
+}
+
+func (b *bucketOf) Put(_ context.Context, _ string, body io.ReaderAt, size int64, _ func() error) (contract.ObjectInfo, error) {
+	if b.broken != nil {
+		return contract.ObjectInfo{}, b.broken
+	}
+	text, err := io.ReadAll(io.NewSectionReader(body, 0, size))
+	b.body = string(text)
+	return contract.ObjectInfo{}, err
+}
+
+func (b *bucketOf) URI(key string) string { return "s3://b/" + key }
+
 func TestTheLogIsUploadedUnlessItIsEmpty(t *testing.T) {
-	r := recordingIn(t)
+	r, bucket := recordingIn(t), &bucketOf{}
+	upload := func() (*contract.Artifact, error) {
+		return r.Upload(t.Context(), time.Minute, bucket, "jobs/j/training.log")
+	}
+	if artifact, err := upload(); artifact != nil || err != nil {
+		t.Errorf("without a child: %+v, %v", artifact, err)
+	}
 	if err := r.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if size, err := r.Upload(func(io.ReaderAt, int64) error { t.Error("an empty log was uploaded"); return nil }); size != 0 || err != nil {
-		t.Errorf("%d bytes, %v", size, err)
+	if artifact, err := upload(); artifact != nil || err != nil {
+		t.Errorf("an empty log: %+v, %v", artifact, err)
 	}
 	record(t, r, "epoch 1\n")
-	var put string
-	size, err := r.Upload(func(body io.ReaderAt, size int64) error {
-		b, err := io.ReadAll(io.NewSectionReader(body, 0, size))
-		put = string(b)
-		return err
-	})
-	if err != nil || size != 8 || put != "epoch 1\n" {
-		t.Errorf("%d bytes, %q, %v", size, put, err)
+	want := contract.Artifact{Name: "training.log", Path: "s3://b/jobs/j/training.log", SizeBytes: 8}
+	if artifact, err := upload(); err != nil || artifact == nil || *artifact != want || bucket.body != "epoch 1\n" {
+		t.Errorf("%+v of %q, %v", artifact, bucket.body, err)
 	}
-	broken := errors.New("the bucket is gone")
-	if _, err := r.Upload(func(io.ReaderAt, int64) error { return broken }); !errors.Is(err, broken) {
-		t.Errorf("error %v", err)
+	bucket.broken = errors.New("the bucket is gone")
+	if artifact, err := upload(); artifact != nil || !errors.Is(err, bucket.broken) {
+		t.Errorf("%+v, error %v", artifact, err)
 	}
 }
 

@@ -103,6 +103,14 @@ func (s *Screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Console is where a child's output is shown: on the screen, if both share a terminal.
+func (s *Screen) Console(elsewhere io.Writer, terminal bool) io.Writer {
+	if s == nil || !terminal {
+		return elsewhere
+	}
+	return s.Other()
+}
+
 // Other is where another program's output goes, byte for byte.
 func (s *Screen) Other() io.Writer { return other{s} }
 

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/vision-platform/trainer-agent/agent"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/storage"
@@ -97,10 +96,7 @@ func replayProblems(all []config.Problem) error {
 			ours = append(ours, p)
 		}
 	}
-	if f := config.Failure(ours); f != nil {
-		return f
-	}
-	return nil
+	return config.Failure(ours)
 }
 
 func (c ReplayCmd) open(ctx context.Context, cfg *config.Config) (io.ReadCloser, error) {
@@ -121,7 +117,7 @@ func (c ReplayCmd) open(ctx context.Context, cfg *config.Config) (io.ReadCloser,
 	store, err := storage.Open(ctx, storage.Config{
 		Type: contract.StorageType(cfg.StorageType), Endpoint: string(cfg.S3Endpoint), Region: cfg.Region, Bucket: bucket,
 		AccessKeyID: cfg.AccessKeyID, SecretAccessKey: cfg.SecretAccessKey.Reveal(), SessionToken: cfg.SessionToken.Reveal(),
-		LocalDir: cfg.LocalBucketDir, CAFile: cfg.CAFile, Addressing: agent.Addressing(cfg.PathStyle), Getenv: os.Getenv,
+		LocalDir: cfg.LocalBucketDir, CAFile: cfg.CAFile, Addressing: storage.AddressingOf(cfg.PathStyle), Getenv: os.Getenv,
 	})
 	if err != nil {
 		return nil, err

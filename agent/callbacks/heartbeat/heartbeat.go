@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -29,7 +30,7 @@ type Options struct {
 	Send     func(contract.Message) error // accepts a heartbeat in place of one that waits
 	Over     func(error) bool             // whether Send's error means that nothing is accepted any more
 	Every    time.Duration                // 0 means Every
-	Phase    func() string                // "preparing", "training", "uploading", …
+	Job      func() job.View              // how far the child is, and the phase
 	Transfer func() *contract.Transfer    // nil when nothing is on its way
 	System   func() *contract.System      // nil when nothing is known
 	Now      func() time.Time
@@ -39,10 +40,8 @@ type Options struct {
 type Pulse struct {
 	opts Options
 
-	mu       sync.Mutex
-	epoch    int
-	progress contract.Number
-	last     time.Time // when the backend last had something to read
+	mu   sync.Mutex
+	last time.Time // when the backend last had something to read
 }
 
 // New makes a Pulse, which is silent until Run.
@@ -59,8 +58,8 @@ func New(opts Options) (*Pulse, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	if opts.Phase == nil {
-		opts.Phase = func() string { return "" }
+	if opts.Job == nil {
+		opts.Job = func() job.View { return job.View{} }
 	}
 	if opts.Transfer == nil {
 		opts.Transfer = func() *contract.Transfer { return nil }
@@ -74,16 +73,12 @@ func New(opts Options) (*Pulse, error) {
 // Observe takes note of a heartbeat that the child, or its result file, sent.
 // Other messages are ignored.
 func (p *Pulse) Observe(msg contract.Message) {
-	beat, ok := msg.Decoded().(contract.Heartbeat)
-	if !ok {
+	if msg.Kind != contract.KindHeartbeat {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.epoch, p.last = beat.Epoch, p.opts.Now()
-	if beat.Progress.Finite() {
-		p.progress = beat.Progress
-	}
+	p.last = p.opts.Now()
 }
 
 // Run beats until ctx ends or nothing more is accepted.
@@ -118,9 +113,12 @@ func (p *Pulse) Beat() error {
 	now := p.opts.Now()
 	p.mu.Lock()
 	p.last = now
-	beat := contract.Heartbeat{Epoch: p.epoch, Progress: p.progress, Metrics: contract.Metrics{}, Timestamp: contract.At(now)}
 	p.mu.Unlock()
-	beat.Phase, beat.Transfer, beat.System = p.opts.Phase(), p.opts.Transfer(), p.opts.System()
+	view := p.opts.Job()
+	beat := contract.Heartbeat{
+		Epoch: view.Epoch, Progress: contract.Number(view.Percent), Metrics: contract.Metrics{}, Timestamp: contract.At(now),
+		Phase: view.Phase.Name, Transfer: p.opts.Transfer(), System: p.opts.System(),
+	}
 	msg, err := contract.NewMessage(contract.KindHeartbeat, beat, now)
 	if err != nil {
 		return err

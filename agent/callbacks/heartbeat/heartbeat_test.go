@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -58,7 +59,7 @@ func TestThePulseSpeaksOnlyWhenTheChildIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sent{}
 		p := newPulse(t, s, func(o *Options) {
-			o.Phase = func() string { return "training" }
+			o.Job = func() job.View { return job.View{Epoch: 20, Percent: 95, Phase: job.Phase{Name: "training"}} }
 			o.Transfer = func() *contract.Transfer { return &contract.Transfer{What: "checkpoints", BytesDone: 5} }
 			o.System = func() *contract.System { return &contract.System{Memory: &contract.Memory{UsedBytes: 9}} }
 		})

@@ -23,7 +23,7 @@ func Direct(ctx context.Context, m contract.Message, opts Options) error {
 	defer c.close()
 	outage := outageLog{log: opts.Logger, now: opts.Now}
 	out, err := c.deliver(ctx, request{
-		path: m.Kind.Path(opts.JobID), trace: opts.TraceID, body: m.Body, final: m.Kind.Final(),
+		path: m.Kind.Path(opts.JobID), trace: opts.TraceID, body: opts.Redact.JSON(m.Body), final: m.Kind.Final(),
 		key: fmt.Sprintf("%s:%d", opts.JobID, opts.Now().UnixMilli()), // as the first of a new outbox
 	}, tries{failed: outage.failed})
 	if err != nil {

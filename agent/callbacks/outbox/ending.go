@@ -23,16 +23,12 @@ var ErrLeft = errors.New("the final message was delivered ahead of others")
 // accepted after it. When a final message is stored already, of this life or an
 // earlier one, that one stays and nothing is added.
 func (o *Outbox) AppendFinal(msg contract.Message) error {
-	r := recordOf(msg, "")
-	if err := sendable(r); err != nil {
+	r, unlock, err := o.alone(msg)
+	if err != nil {
 		return err
 	}
+	defer unlock()
 	q := o.queue
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return ErrClosed
-	}
 	if q.final.state != finalNone {
 		o.log.Info("a final message is stored already, the new one is dropped", "key", o.rejects.key(q.final.rec.seq))
 		return nil
@@ -140,17 +136,12 @@ func (o *Outbox) Reopen() error {
 // Keep stores a message that is not sent, one a kind, the newest wins: the
 // child's own final message, from which agent.go makes the one that is sent.
 func (o *Outbox) Keep(msg contract.Message) error {
-	r := recordOf(msg, "")
-	if err := sendable(r); err != nil {
+	r, unlock, err := o.alone(msg)
+	if err != nil {
 		return err
 	}
-	q := o.queue
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return ErrClosed
-	}
-	return refusal(keep(q.journal.folder.path, o.seal, r))
+	defer unlock()
+	return refusal(keep(o.queue.journal.folder.path, o.seal, r))
 }
 
 // Kept returns what Keep stored, in this life or an earlier one.

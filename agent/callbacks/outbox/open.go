@@ -33,7 +33,7 @@ func Open(dir string, opts Options) (*Outbox, error) {
 	if err != nil {
 		return nil, fullAtStart(dir, err)
 	}
-	o := &Outbox{lock: lock, log: opts.Logger, now: opts.Now, answers: newAnswers()}
+	o := &Outbox{lock: lock, log: opts.Logger, now: opts.Now, redact: opts.Redact, answers: newAnswers()}
 	client.token.renew()
 	if err := (opening{o}).openFiles(dir, opts, append(strong(opts.Secrets), client.token.token)); err != nil {
 		return nil, fullAtStart(dir, errors.Join(err, lock.Unlock()))

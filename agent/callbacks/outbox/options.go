@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
+	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -52,6 +53,10 @@ type Options struct {
 	// callback token aside: the outbox's files are authenticated with a key that any
 	// one of them opens, so that no rotation of a single one costs a message.
 	Secrets []string
+
+	// Redact takes secrets out of every message before it is stored or sent; nil hides
+	// only the users of URLs.
+	Redact *redact.Redactor
 
 	MaxBytes int64 // bodies waiting; 0 means DefaultMaxBytes
 	Logger   *slog.Logger

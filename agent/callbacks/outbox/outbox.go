@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/filelock"
+	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -18,6 +19,7 @@ type Outbox struct {
 	log     *slog.Logger
 	now     func() time.Time
 	seal    *seal
+	redact  *redact.Redactor
 	queue   *queue
 	rejects *rejects
 	answers *answers
@@ -79,13 +81,32 @@ func (o *Outbox) accept(msgs []contract.Message, slot string, enlist func(uint64
 		if m.Kind.Final() {
 			return 0, fmt.Errorf("a %s message ends the job: it has a place of its own", m.Kind)
 		}
-		records[i] = recordOf(m, slot)
+		records[i] = o.recordOf(m, slot)
 	}
 	seq, err := intake{o.queue}.accept(records, enlist)
 	if err != nil && enlist != nil {
 		o.answers.forget(seq)
 	}
 	return seq, err
+}
+
+// recordOf makes the record of a message that comes from outside, without secrets.
+func (o *Outbox) recordOf(m contract.Message, slot string) record {
+	m.Body = o.redact.JSON(m.Body)
+	return recordOf(m, slot)
+}
+
+// alone makes the record of a message that has a place of its own, and locks the queue.
+func (o *Outbox) alone(m contract.Message) (r record, unlock func(), err error) {
+	if r = o.recordOf(m, ""); sendable(r) != nil {
+		return r, nil, sendable(r)
+	}
+	o.queue.mu.Lock()
+	if o.queue.closed {
+		o.queue.mu.Unlock()
+		return r, nil, ErrClosed
+	}
+	return r, o.queue.mu.Unlock, nil
 }
 
 // Run is the one sender: it delivers what waits, in order and one at a time,

@@ -18,9 +18,8 @@
 // # is_best
 //
 // A validation is answered with the backend's is_best when that comes within
-// the deadline. Else the relay answers from its own record of the job's primary
-// metric: a finite value that beats the best so far is best, the first finite
-// one too, an equal one only for the epoch that holds the record already. When
-// the backend's answer, in time or late, differs from the record, a log line
-// says so (Delivered).
+// the deadline. Else the relay answers what Judge says, who knows the job's history: a
+// finite value that beats the best so far is best, the first finite one too, an equal
+// one only for the epoch that is the best already. When the backend's answer, in time
+// or late, differs, a log line says so (Delivered).
 package relay

@@ -45,10 +45,10 @@ func (r *Relay) enrichValidation(d *body) {
 		d.set("task_type", name)
 	}
 	if d.get("primary_metric_name") == nil {
-		name, _ := json.Marshal(r.opts.Metric.Name)
+		name, _ := json.Marshal(r.opts.PrimaryMetric)
 		d.set("primary_metric_name", name)
 		if d.get("primary_metric_value") == nil {
-			d.set("primary_metric_value", jsonNumber(metricOf(d, r.opts.Metric.Name)))
+			d.set("primary_metric_value", jsonNumber(metricOf(d, r.opts.PrimaryMetric)))
 		}
 	}
 	d.fill("primary_metric_value", []byte("null"))

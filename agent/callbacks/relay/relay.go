@@ -45,8 +45,11 @@ type Outbox interface {
 
 // Options configures a relay. Job.ID and Outbox are required.
 type Options struct {
-	Job    Job
-	Metric Metric
+	Job           Job
+	PrimaryMetric string // the job's, that is_best goes by
+	// Judge says whether a validation that was not observed yet makes its epoch the best;
+	// job.Tracker's. nil finds none.
+	Judge  func(contract.Validation) bool
 	Outbox Outbox
 	Full   error // what the outbox's errors wrap when it has no room: answered with 507
 	Ended  error // what they wrap when the job has ended: answered with 409
@@ -76,18 +79,6 @@ type Job struct {
 	ImageResults func(epoch int) string
 }
 
-// Metric is the job's primary metric.
-type Metric struct {
-	Name string
-	Mode contract.MetricMode // empty means max
-	// Best, when set, is the best epoch of an earlier life of the job, as its
-	// manifest has it.
-	Best *Best
-	// StateFile remembers the best epoch when the agent is started again in the
-	// same workspace; it wins over Best. Empty remembers nothing.
-	StateFile string
-}
-
 // Relay is the server on loopback. It serves from New until Close.
 type Relay struct {
 	opts     Options
@@ -99,7 +90,7 @@ type Relay struct {
 	rate     *rate.Limiter
 	bodies   *semaphore.Weighted
 	check    checker
-	best     *record
+	best     *verdicts
 	repeated *recent
 	refusals *refusalLog
 }
@@ -133,6 +124,9 @@ func newRelay(opts Options) *Relay {
 	if opts.Observe == nil {
 		opts.Observe = func(contract.Message) {}
 	}
+	if opts.Judge == nil {
+		opts.Judge = func(contract.Validation) bool { return false }
+	}
 	if opts.System == nil {
 		opts.System = func() *contract.System { return nil }
 	}
@@ -148,7 +142,7 @@ func newRelay(opts Options) *Relay {
 	r := &Relay{
 		opts: opts, log: opts.Logger, token: newToken(),
 		rate: rate.NewLimiter(perSecond, burst), bodies: semaphore.NewWeighted(maxBodies),
-		check: checker{opts.Job.ID}, best: newRecord(opts.Metric, opts.Logger), repeated: newRecent(), refusals: newRefusalLog(opts.Logger),
+		check: checker{opts.Job.ID}, best: &verdicts{ours: map[int]bool{}}, repeated: newRecent(), refusals: newRefusalLog(opts.Logger),
 	}
 	r.server = &http.Server{
 		Handler:           r.handler(),

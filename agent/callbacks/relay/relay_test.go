@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -67,12 +68,15 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 func start(t testing.TB, q *queue, change func(*Options)) *Relay {
 	t.Helper()
 	opts := Options{
-		Job: Job{ID: "job-1", Task: contract.TaskObjectDetection}, Metric: Metric{Name: "mAP50-95"},
+		Job: Job{ID: "job-1", Task: contract.TaskObjectDetection}, PrimaryMetric: "mAP50-95",
 		Outbox: q, Full: errFull, Ended: errEnded, ValidationDeadline: time.Millisecond,
 		Now: func() time.Time { return noon },
 	}
 	if change != nil {
 		change(&opts)
+	}
+	if opts.Judge == nil {
+		tracked(contract.MetricMax)(&opts)
 	}
 	r, err := New(opts)
 	if err != nil {
@@ -85,6 +89,21 @@ func start(t testing.TB, q *queue, change func(*Options)) *Relay {
 		}
 	})
 	return r
+}
+
+// tracked is a relay beside the history of its job, as in an agent.
+func tracked(mode contract.MetricMode, earlier ...contract.EpochMetrics) func(*Options) {
+	return func(o *Options) {
+		tracker := job.NewTracker(job.TrackerOptions{Now: o.Now, Metric: o.PrimaryMetric, Mode: mode})
+		tracker.Resume(0, earlier)
+		tell := o.Observe
+		o.Judge, o.Observe = tracker.Judge, func(m contract.Message) {
+			tracker.Observe(m)
+			if tell != nil {
+				tell(m)
+			}
+		}
+	}
 }
 
 type answer struct {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -44,18 +42,18 @@ func validation(epoch int, name, value string) string {
 	return fmt.Sprintf(`{"epoch":%d,"primary_metric_name":%q,"primary_metric_value":%s,"metrics":{"mAP50-95":%s,"loss":%s}}`, epoch, name, value, value, value)
 }
 
-func TestWithoutTheBackendIsBestComesFromTheRecord(t *testing.T) {
+func TestWithoutTheBackendIsBestComesFromTheHistory(t *testing.T) {
 	for _, c := range []struct {
 		mode contract.MetricMode
-		best *Best
+		best []contract.EpochMetrics
 		want string
 	}{
 		{contract.MetricMax, nil, "0.3 true, 0.5 true, 0.5 false, NaN false, 0.4 false, 0.6 true"},
 		{"", nil, "0.3 true, 0.5 true, 0.5 false, NaN false, 0.4 false, 0.6 true"},
 		{contract.MetricMin, nil, "0.3 true, 0.5 false, 0.5 false, NaN false, 0.4 false, 0.6 false"},
-		{contract.MetricMax, &Best{Epoch: 9, Value: 0.55}, "0.3 false, 0.5 false, 0.5 false, NaN false, 0.4 false, 0.6 true"},
+		{contract.MetricMax, []contract.EpochMetrics{{Epoch: 9, Metrics: contract.Metrics{"mAP50-95": 0.55}}}, "0.3 false, 0.5 false, 0.5 false, NaN false, 0.4 false, 0.6 true"},
 	} {
-		r := start(t, &queue{}, func(o *Options) { o.Metric.Mode, o.Metric.Best = c.mode, c.best })
+		r := start(t, &queue{}, tracked(c.mode, c.best...))
 		var got []string
 		for i, v := range []string{"0.3", "0.5", "0.5", "NaN", "0.4", "0.6"} {
 			a := r.send(t, contract.KindValidation, validation(i+1, "mAP50-95", v))
@@ -73,31 +71,6 @@ func TestTheSameValidationAgainIsStillBest(t *testing.T) {
 		if a := r.send(t, contract.KindValidation, validation(3, "mAP50-95", "0.5")); a.body["is_best"] != true {
 			t.Errorf("answered %v", a.body)
 		}
-	}
-}
-
-func TestTheBestEpochIsRememberedAcrossRestarts(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "best.json")
-	life := func(metric string, epoch int, value string) any {
-		r := start(t, &queue{}, func(o *Options) {
-			o.Metric.StateFile, o.Metric.Name, o.Metric.Best = file, metric, &Best{Epoch: 1, Value: 0.1}
-		})
-		return r.send(t, contract.KindValidation, validation(epoch, metric, value)).body["is_best"]
-	}
-	if got := life("mAP50-95", 5, "0.6"); got != true {
-		t.Errorf("the first life's 0.6: is_best %v", got)
-	}
-	if got := life("mAP50-95", 6, "0.5"); got != false {
-		t.Errorf("the second life's 0.5: is_best %v", got)
-	}
-	if got := life("loss", 7, "0.5"); got != true {
-		t.Errorf("0.5 of another metric: is_best %v", got)
-	}
-	if err := os.WriteFile(file, []byte("{torn"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := life("loss", 8, "0.2"); got != true {
-		t.Errorf("0.2 with a torn file: is_best %v", got)
 	}
 }
 

@@ -31,6 +31,18 @@ func Proxy(getenv func(string) string) func(*http.Request) (*url.URL, error) {
 	return func(r *http.Request) (*url.URL, error) { return proxy(r.URL) }
 }
 
+// Getenv looks names up in an environment of NAME=value; "" is what is not there.
+func Getenv(environ []string) func(name string) string {
+	return func(name string) string {
+		for _, pair := range environ {
+			if value, ok := strings.CutPrefix(pair, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	}
+}
+
 // Roots are the system's certificate authorities and those of a PEM file. Without
 // a file it returns nil, which means the system's. An error is a CONFIG_INVALID.
 func Roots(file string) (*x509.CertPool, error) {

@@ -40,6 +40,15 @@ type Sampler struct {
 	account contract.SystemEvidence
 }
 
+// Once is one sample, for who watches no longer.
+func Once(workspace string) (*contract.System, error) {
+	sampler, err := New(Options{Workspace: workspace})
+	if err != nil {
+		return nil, err
+	}
+	return sampler.Sample(), nil
+}
+
 // New takes the first sample, which is the baseline of every counter.
 func New(opts Options) (*Sampler, error) {
 	if opts.Workspace == "" {

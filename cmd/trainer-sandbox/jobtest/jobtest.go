@@ -7,7 +7,6 @@ package jobtest
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -137,29 +136,4 @@ func FreeAddress(t *testing.T) string {
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
-}
-
-// AwaitManifest waits until the bucket's manifest of a job names an epoch. The event
-// of a checkpoint comes first: who kills the job in between has not lost the file, but
-// nothing resumes from it.
-func (p *Platform) AwaitManifest(t *testing.T, job string, epoch int) {
-	t.Helper()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	giveUp := time.After(time.Minute)
-	for {
-		var m contract.Manifest
-		if b, err := p.Read(t.Context(), contract.ManifestKey(job)); err == nil && json.Unmarshal(b, &m) == nil {
-			for _, f := range m.Files {
-				if f.Epoch == epoch {
-					return
-				}
-			}
-		}
-		select {
-		case <-look.C:
-		case <-giveUp:
-			t.Fatalf("the manifest of %s never named epoch %d", job, epoch)
-		}
-	}
 }

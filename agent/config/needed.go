@@ -1,0 +1,47 @@
+package config
+
+import (
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters"
+)
+
+// NeededDataset is the dataset that the job reads: an export that is validated has one
+// of its own name.
+func NeededDataset(cfg *Config) string {
+	if cfg.Job.Type != contract.JobExport {
+		return cfg.DatasetID
+	}
+	if cfg.EnableValidation {
+		return cfg.ValidationDatasetID
+	}
+	return ""
+}
+
+// NeededFormat says what the framework reads, below the folder out.
+func NeededFormat(cfg *Config, out string) converters.Request {
+	r := converters.Request{Task: cfg.Job.Task, Format: cfg.DatasetFormatResolved(), Out: out, Strict: cfg.StrictDataset}
+	if t := cfg.Job.Training; t != nil {
+		r.Split = t.SplitStrategy
+	}
+	if i := cfg.Job.Inference; i != nil && i.Type == contract.InferenceJob {
+		r.Format = contract.FormatNone // pictures only, there is nothing to convert
+	}
+	return r
+}
+
+// NeededImages are the addresses of an inference job's images; nil for another.
+func NeededImages(cfg *Config) []string {
+	if cfg.Job.Inference == nil {
+		return nil
+	}
+	return append([]string{}, cfg.Job.Inference.ImagePaths...)
+}
+
+// BackendToken reads the callback token; the one in a file is read each time, because
+// it may be replaced. variable is where it comes from.
+func BackendToken(cfg *Config) (variable string, read func() (string, error)) {
+	if cfg.TokenFile != "" {
+		return "CALLBACK_TOKEN_FILE", func() (string, error) { return ReadSecretFile(cfg.TokenFile) }
+	}
+	return "CALLBACK_TOKEN", func() (string, error) { return cfg.CallbackToken.Reveal(), nil }
+}

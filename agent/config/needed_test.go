@@ -1,0 +1,58 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func TestTheDatasetThatAJobReads(t *testing.T) {
+	for name, c := range map[string]struct {
+		job       contract.JobType
+		validated bool
+		want      string
+	}{
+		"a training":                  {contract.JobTraining, false, "d"},
+		"an inference":                {contract.JobInference, false, "d"},
+		"an export":                   {contract.JobExport, false, ""},
+		"an export that is validated": {contract.JobExport, true, "v"},
+	} {
+		cfg := &Config{Environment: Environment{DatasetID: "d", ValidationDatasetID: "v", EnableValidation: c.validated}}
+		cfg.Job.Type = c.job
+		if got := NeededDataset(cfg); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestAnInferenceJobReadsPicturesOnly(t *testing.T) {
+	cfg := &Config{}
+	cfg.Job = contract.Job{Type: contract.JobInference, Inference: &contract.InferenceRun{Type: contract.InferenceJob, ImagePaths: []string{"s3://b/a.jpg"}}}
+	if r := NeededFormat(cfg, "out"); r.Format != contract.FormatNone || r.Out != "out" {
+		t.Errorf("%+v", r)
+	}
+	if got := NeededImages(cfg); !slices.Equal(got, []string{"s3://b/a.jpg"}) {
+		t.Errorf("%q", got)
+	}
+	if got := NeededImages(&Config{}); got != nil {
+		t.Errorf("a training has %q", got)
+	}
+}
+
+// Kubernetes replaces the file of a mounted Secret while the job runs.
+func TestATokenInAFileIsReadEachTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	cfg := &Config{TokenFile: path}
+	variable, read := BackendToken(cfg)
+	for _, token := range []string{"first", "second"} {
+		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := read(); got != token || err != nil || variable != "CALLBACK_TOKEN_FILE" {
+			t.Errorf("%s: %q, %v, want %q", variable, got, err, token)
+		}
+	}
+}
