@@ -57,7 +57,7 @@ func succeeded(t *testing.T, backend http.HandlerFunc) Options {
 	return Options{Config: cfg, Problems: problems, Supervisor: supervisor, Log: slog.New(slog.DiscardHandler), Now: time.Now, Quiet: true}
 }
 
-func TestWhatAnEarlierRunLeftIsNoLongerSentWhenToldToStop(t *testing.T) {
+func TestWhatAnEarlierRunLeftIsNoLongerSentAfterARequestToStop(t *testing.T) {
 	for name, tell := range map[string]func(context.CancelFunc) error{
 		"by the caller": func(cancel context.CancelFunc) error { cancel(); return nil },
 		"by a signal":   func(context.CancelFunc) error { return syscall.Kill(os.Getpid(), syscall.SIGTERM) },

@@ -197,7 +197,7 @@ func TestARequestToStopEndsATrainingWithItsCheckpoint(t *testing.T) {
 }
 
 // Wherever a stage breaks, the job ends as a bug of the agent's that the backend hears of.
-func TestABugInAnyPartOfALifeIsTold(t *testing.T) {
+func TestABugInAnyPartOfALifeIsReported(t *testing.T) {
 	broken := step{name: "a stage with a bug", stage: does(func() error { panic("index out of range") })}
 	for name, breaks := range map[string]func(l *life){
 		"while opening":             func(l *life) { l.opening = append(l.opening, broken) },

@@ -164,7 +164,7 @@ func TestAStageThatDoesNotStopIsNamedAndLeftBehind(t *testing.T) {
 	})
 }
 
-func TestAnErrorOfStoppingIsTold(t *testing.T) {
+func TestAnErrorOfStoppingIsReported(t *testing.T) {
 	d := &diary{}
 	r, warned := newRunner()
 	if err := r.start(t.Context(), []step{d.step("the outbox", nil, fails("the disk is full"))}); err != nil {

@@ -132,7 +132,7 @@ matplotlib.get_configdir()
 (pathlib.Path.home() / ".cache" / "torch").mkdir(parents=True, exist_ok=True)
 `
 
-// A layer is made anew with every one before it: what changes seldom comes first,
+// A layer is made again with every one before it: what changes seldom comes first,
 // so that neither a new agent nor a line of the trainer's code installs the
 // framework again.
 func TestLayersGoFromTheLeastToTheMostOftenChanged(t *testing.T) {

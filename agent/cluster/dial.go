@@ -65,7 +65,7 @@ func (m *Member) dial(ctx context.Context) (*link, error) {
 	return k, nil
 }
 
-// again reaches the leader anew within the timeout; a refusal is final.
+// again reaches the leader once more within the timeout; a refusal is final.
 func (m *Member) again(parent context.Context) (*link, error) {
 	ctx, cancel := context.WithTimeout(parent, m.opts.Timeout)
 	defer cancel()

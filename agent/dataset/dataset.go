@@ -131,7 +131,7 @@ func newFetcher(store objects, req Request) *fetcher {
 	return &fetcher{Request: req, store: store, meter: newMeter("dataset", req.Progress, req.Now)}
 }
 
-// maxRestarts is how often a fetch begins anew because the object was replaced
+// maxRestarts is how often a fetch begins again because the object was replaced
 // while it was read.
 const maxRestarts = 3
 

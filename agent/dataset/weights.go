@@ -58,7 +58,7 @@ const defaultMaxWeights = 64 << 30
 // because frameworks choose a loader by its extension. What is in the cache under
 // the same address and ETag is not downloaded again; what broke off is resumed at
 // the byte if a strong validator tells that it is the same version still, and begun
-// anew if there is none. An answer without an ETag is kept for this job only.
+// again if there is none. An answer without an ETag is kept for this job only.
 func FetchWeights(ctx context.Context, req WeightsRequest) (Weights, error) {
 	req = req.withDefaults()
 	u, err := url.Parse(req.URL)

@@ -36,7 +36,7 @@ type Config struct {
 
 	Addressing             Addressing
 	CAFile                 string              // PEM file trusted beside the system's
-	Getenv                 func(string) string // for HTTPS_PROXY and its kin; default os.Getenv
+	Getenv                 func(string) string // for HTTPS_PROXY and the like; default os.Getenv
 	UploadBytesPerSecond   int64               // 0 = no cap
 	DownloadBytesPerSecond int64               // 0 = no cap
 	Concurrency            int                 // parts of one upload in flight, default 8

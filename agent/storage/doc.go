@@ -5,7 +5,7 @@
 // It promises that a read is pinned to one version of the object and resumes at
 // the byte after a broken connection, that a written object is visible whole or
 // not at all and arrived with the hash it left with, that memory does not grow
-// with the object, and that every error says what is wrong and how to mend it.
+// with the object, and that every error says what is wrong and what to do.
 // Store is small; s3Store and localStore implement it with one connection a read,
 // and what both need besides are decorators, stacked in open.go: resume goes on
 // after a break, count keeps the metrics, pace keeps the bandwidth cap.

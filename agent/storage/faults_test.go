@@ -185,7 +185,7 @@ func TestReadNeverMixesTwoVersions(t *testing.T) {
 	}
 }
 
-func TestServerWithoutRangesIsTold(t *testing.T) {
+func TestServerWithoutRangesIsReported(t *testing.T) {
 	c := &crooked{body: noise(5000), etag: `"v1"`}
 	c.fault = func(_ int64, _ http.ResponseWriter, r *http.Request) bool { r.Header.Del("Range"); return false }
 	s := openAt(t, c.start(t), nil)

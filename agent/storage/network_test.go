@@ -83,7 +83,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 	}
 }
 
-func TestOverloadedStoreIsToldAfterItsRetries(t *testing.T) {
+func TestOverloadedStoreIsReportedAfterItsRetries(t *testing.T) {
 	c := &crooked{fault: func(_ int64, w http.ResponseWriter, _ *http.Request) bool {
 		s3Refusal(w, http.StatusServiceUnavailable, "SlowDown")
 		return true

@@ -24,7 +24,7 @@ type TrainingLog struct {
 	rolls   int
 }
 
-// CreateTrainingLog starts path anew, or appends when append is set (a second
+// CreateTrainingLog starts path from nothing, or appends when append is set (a second
 // life of the same workspace).
 func CreateTrainingLog(path string, limit int64, appendTo bool) (*TrainingLog, error) {
 	flags := os.O_CREATE | os.O_WRONLY | os.O_TRUNC

@@ -11,8 +11,8 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// toldIn is a job that is told of in a log, at a level between info and warn.
-func toldIn(log *bytes.Buffer) *Progress {
+// progressIn is a job that is told of in a log, at a level between info and warn.
+func progressIn(log *bytes.Buffer) *Progress {
 	now := func() time.Time { return time.Unix(1000, 0) }
 	tracker := job.NewTracker(job.TrackerOptions{Now: now, Metric: "acc", Mode: contract.MetricMax})
 	tracker.Observe(contract.Message{Kind: contract.KindHeartbeat, Body: []byte(`{"epoch":2,"total_epochs":2,"metrics":{"acc":0.5}}`)})
@@ -33,7 +33,7 @@ func TestTheEndIsOneLineOfTheLog(t *testing.T) {
 		"nor of the failure": {contract.Result{Status: contract.StatusFailed, ExitCode: contract.ExitUndelivered, Error: oom}, "", []string{"the job failed, but done was not delivered", "code=CUDA_OOM"}},
 	} {
 		var log bytes.Buffer
-		toldIn(&log).End(c.result, c.replay)
+		progressIn(&log).End(c.result, c.replay)
 		for _, want := range c.says {
 			if !strings.Contains(log.String(), want) {
 				t.Errorf("%s: %q is not in %s", name, want, log.String())
@@ -51,7 +51,7 @@ func TestTheEndOfPreparingIsOneLineOfTheLog(t *testing.T) {
 		"preparing failed":    {Error: contract.Failf(contract.CodeDatasetInvalid, "no annotations.")},
 	} {
 		var log bytes.Buffer
-		toldIn(&log).EndPrepared(r, nil, "/ws")
+		progressIn(&log).EndPrepared(r, nil, "/ws")
 		if !strings.Contains(log.String(), want) || r.Error == nil && !strings.Contains(log.String(), "seconds=10 workspace=/ws") {
 			t.Errorf("%s: %s", want, log.String())
 		}
@@ -60,7 +60,7 @@ func TestTheEndOfPreparingIsOneLineOfTheLog(t *testing.T) {
 
 func TestOnATerminalTheEndIsACardWithoutSecrets(t *testing.T) {
 	var log, terminal bytes.Buffer
-	p := toldIn(&log)
+	p := progressIn(&log)
 	p.Screen = New(Options{Out: &terminal, Size: func() int { return 200 }})
 	p.Mask = func(text string) string { return strings.ReplaceAll(text, "hush", "***") }
 	p.End(contract.Result{Status: contract.StatusFailed, ExitCode: 1, Error: contract.Failf(contract.CodeTrainingFailed, "the token hush is refused")}, "")

@@ -14,7 +14,7 @@ import (
 // scratchPrefix begins the name of every scratch folder.
 const scratchPrefix = ".trainer-agent-convert-"
 
-// scratchTries bounds how often a folder is made anew because another process,
+// scratchTries bounds how often a folder is made again because another process,
 // which cleans up, took it between its making and its locking.
 const scratchTries = 10
 

@@ -93,7 +93,7 @@ func TestBucketThatRefuses(t *testing.T) {
 	}
 }
 
-func TestWrongEnvironmentIsToldToTheBackend(t *testing.T) {
+func TestWrongEnvironmentIsReportedToTheBackend(t *testing.T) {
 	j := newJob(t, "ok").with("EPOCHS", "many", "BATCH_SIZE", "0").mustExit(1)
 	d := j.done()
 	if d.Error.Code != contract.CodeConfigInvalid || !strings.Contains(*d.ErrorMessage, "EPOCHS") || !strings.Contains(*d.ErrorMessage, "BATCH_SIZE") {
@@ -216,7 +216,7 @@ func TestStopDuringTheDownloadIsPrompt(t *testing.T) {
 }
 
 // A node may be drained while a job that is done training waits for its backend.
-func TestStopDuringTheFlushStillLeavesTheLastWords(t *testing.T) {
+func TestStopDuringTheFlushStillLeavesTheFinalCallback(t *testing.T) {
 	j := newJob(t, "quick")
 	if _, err := shared.Backend.AddFault(backend.Fault{Job: j.id, Drop: true}); err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ type Desk struct {
 	failed error // of the record
 }
 
-// OpenDesk starts to listen. The file is made anew; its folder must be there.
+// OpenDesk starts to listen. The file is made again; its folder must be there.
 func OpenDesk(ctx context.Context, record string) (*Desk, error) {
 	file, err := os.Create(filepath.Clean(record))
 	if err != nil {

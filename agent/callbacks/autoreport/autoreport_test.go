@@ -120,7 +120,7 @@ func TestASilentChildsEpochsComeWithTheNextAndThenAtOnce(t *testing.T) {
 	})
 }
 
-func TestAFileThatIsBegunAnewIsTheRunsOwn(t *testing.T) {
+func TestAFileThatIsBegunAgainIsTheRunsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir, lines := t.TempDir(), fixture(t, "ultralytics_8.4_detect.csv")
 		(&bench{t: t, dir: dir}).write("train/results.csv", lines[0]+lines[1]+lines[2])

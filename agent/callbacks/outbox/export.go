@@ -71,7 +71,7 @@ func (w *walk) next() (r record, found bool, err error) {
 			return record{}, false, ErrClosed
 		case w.final:
 			return record{}, false, nil
-		case w.store != q.journal.store: // at the beginning, and when damage made it anew
+		case w.store != q.journal.store: // at the beginning, and when damage had it made again
 			w.store, w.reader = q.journal.store, q.journal.store.Reader()
 		}
 		raw, _, found, err := w.reader.Next()

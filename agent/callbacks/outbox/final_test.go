@@ -140,7 +140,7 @@ func TestALargeFinalMessageIsStoredBeyondItsReservedPlace(t *testing.T) {
 	}
 }
 
-func TestATornFinalSlotIsReportedAndStartedAnew(t *testing.T) {
+func TestATornFinalSlotIsReportedAndStartedAgain(t *testing.T) {
 	for name, tear := range map[string]func([]byte) []byte{
 		"the mark is torn":    func(b []byte) []byte { b[9] ^= 1; return b },
 		"the message is torn": func(b []byte) []byte { b[slotBlock+40] ^= 1; return b },

@@ -232,7 +232,7 @@ func TestAnOutageIsLoggedWhenItBeginsAndEndsAndSeldomBetween(t *testing.T) {
 	})
 }
 
-func TestTheChildIsToldAtOnceWhateverTheBackendDoes(t *testing.T) {
+func TestTheChildIsAnsweredAtOnceWhateverTheBackendDoes(t *testing.T) {
 	hang := make(chan struct{})
 	answer := func(int, http.ResponseWriter) { <-hang }
 	virtual(t, answer, nil, func(t *testing.T, o *Outbox, _ *tally, _ *memnet) {

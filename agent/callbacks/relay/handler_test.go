@@ -62,7 +62,7 @@ func TestHealthIsForEverybodyAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestWhatIsRefusedIsToldWhy(t *testing.T) {
+func TestWhatIsRefusedIsAnsweredWithTheReason(t *testing.T) {
 	q := &queue{}
 	r := start(t, q, func(o *Options) { o.Job.Kinds = []contract.Kind{contract.KindHeartbeat, contract.KindEvent} })
 	beat := contract.KindHeartbeat.Path("job-1")

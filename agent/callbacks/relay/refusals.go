@@ -10,7 +10,7 @@ import (
 // maxRefused bounds the paths that are named in the log.
 const maxRefused = 32
 
-// A refusalLog says each kind of refusal that a trainer's author must mend once for
+// A refusalLog says each kind of refusal that a trainer's author must correct once for
 // a path, so that a script which posts to the wrong one is found in the agent's log
 // without being able to fill it.
 type refusalLog struct {

@@ -27,8 +27,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// told gathers what a monitor tells.
-type told struct {
+// reports gathers what a monitor tells.
+type reports struct {
 	mu     sync.Mutex
 	events []contract.GPUFault
 	types  []contract.EventType
@@ -36,22 +36,22 @@ type told struct {
 	more   chan struct{}
 }
 
-func newTold() *told { return &told{more: make(chan struct{}, 1000)} }
+func newReports() *reports { return &reports{more: make(chan struct{}, 1000)} }
 
-func (r *told) event(kind contract.EventType, _ string, data any) {
+func (r *reports) event(kind contract.EventType, _ string, data any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.types, r.events = append(r.types, kind), append(r.events, data.(contract.GPUFault))
 	r.more <- struct{}{}
 }
 
-func (r *told) onFatal(f contract.GPUFault) {
+func (r *reports) onFatal(f contract.GPUFault) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fatal = append(r.fatal, f)
 }
 
-func (r *told) kinds() []contract.GPUFaultKind {
+func (r *reports) kinds() []contract.GPUFaultKind {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var kinds []contract.GPUFaultKind
@@ -62,7 +62,7 @@ func (r *told) kinds() []contract.GPUFaultKind {
 }
 
 // wait returns the first event of a kind; a minute without it is a failure.
-func (r *told) wait(t *testing.T, kind contract.GPUFaultKind) contract.GPUFault {
+func (r *reports) wait(t *testing.T, kind contract.GPUFaultKind) contract.GPUFault {
 	t.Helper()
 	limit := time.After(time.Minute)
 	for {
@@ -122,9 +122,9 @@ func startOS(_ context.Context, args, env []string) (Probe, error) {
 }
 
 // watch runs a monitor on a fake machine until the test ends.
-func watch(t *testing.T, m *fake.Machine, period time.Duration) (*Monitor, *told) {
+func watch(t *testing.T, m *fake.Machine, period time.Duration) (*Monitor, *reports) {
 	t.Helper()
-	r := newTold()
+	r := newReports()
 	mon, err := New(Options{
 		Start: startOS, ProbePath: fake.Probe(t), Env: m.Env(), Period: period, OnEvent: r.event, OnFatal: r.onFatal,
 	})

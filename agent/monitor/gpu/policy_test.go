@@ -73,9 +73,9 @@ func gpuNamed(i int) contract.ProbeGPU {
 }
 
 // begin runs a monitor whose probes are made by next.
-func begin(t *testing.T, next func() (*scripted, error)) (*Monitor, *told, context.CancelFunc) {
+func begin(t *testing.T, next func() (*scripted, error)) (*Monitor, *reports, context.CancelFunc) {
 	t.Helper()
-	r := newTold()
+	r := newReports()
 	mon, err := New(Options{
 		ProbePath: "probe", Env: []string{"NVIDIA_VISIBLE_DEVICES=all", "LD_PRELOAD=x", "CALLBACK_TOKEN=secret"}, Root: t.TempDir(), OnEvent: r.event, OnFatal: r.onFatal,
 		Start: func(_ context.Context, _, env []string) (Probe, error) {

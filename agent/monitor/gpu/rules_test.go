@@ -18,13 +18,13 @@ func ptr[T any](v T) *T { return &v }
 // bench is a monitor that is fed by hand.
 type bench struct {
 	*Monitor
-	told *told
+	told *reports
 	now  time.Time
 }
 
 func newBench(t *testing.T, gpus int, change func(*Options)) *bench {
 	t.Helper()
-	r := newTold()
+	r := newReports()
 	opts := Options{Start: startOS, ProbePath: "probe", Period: 10 * time.Second, OnEvent: r.event, OnFatal: r.onFatal}
 	if change != nil {
 		change(&opts)

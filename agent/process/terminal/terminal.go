@@ -19,7 +19,7 @@ import (
 // The zero value has no terminal and does nothing.
 type Terminal struct {
 	mu     sync.Mutex
-	tty    *os.File // opened anew, so that reads can be cancelled and flags are ours
+	tty    *os.File // opened again, so that reads can be cancelled and flags are ours
 	input  bool     // stdin is the terminal, so what is typed is for us
 	master *os.File
 	child  int           // its group, which is the pty's first foreground group

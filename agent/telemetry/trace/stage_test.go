@@ -59,7 +59,7 @@ func TestWithoutACollectorNothingIsTraced(t *testing.T) {
 	}
 }
 
-func TestTracesThatCannotBeSentAreTold(t *testing.T) {
+func TestTracesThatCannotBeSentAreReported(t *testing.T) {
 	tracing := tracingWith(func(string) (*http.Client, error) { return nil, errors.New("no such certificate") }, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318")
 	if err := tracing.Start(t.Context()); err == nil || err.Error() != "No traces are sent: no such certificate" {
 		t.Errorf("error %v", err)

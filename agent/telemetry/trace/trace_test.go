@@ -243,7 +243,7 @@ func TestAWrongVariableIsNamedAndItsSecretIsNot(t *testing.T) {
 	}
 }
 
-func TestARefusalIsToldOnceWithoutTheKey(t *testing.T) {
+func TestARefusalIsReportedOnceWithoutTheKey(t *testing.T) {
 	var log bytes.Buffer
 	c := newCollector(t, 401)
 	tracer := newTracer(t, w3c, &log, env("OTEL_EXPORTER_OTLP_ENDPOINT", c.server.URL, "OTEL_EXPORTER_OTLP_HEADERS", "x-key=hush"))
