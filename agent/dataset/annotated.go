@@ -11,10 +11,13 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/read/platform"
 )
 
+// byName is a fetch of only those images that annotations name.
+type byName struct{ *fetcher }
+
 // onlyAnnotated keeps everything but the images that no annotations name. Where
 // names cannot be told everything is fetched: to leave out what a conversion would
 // have found is worse than a longer download.
-func (f *fetcher) onlyAnnotated(ctx context.Context, l *listing) error {
+func (f byName) onlyAnnotated(ctx context.Context, l *listing) error {
 	keys := f.annotationKeys(l)
 	if len(keys) == 0 {
 		return nil
@@ -43,7 +46,7 @@ func (f *fetcher) onlyAnnotated(ctx context.Context, l *listing) error {
 			named[match.File(i)] = true // of a name that leads nowhere: ""
 		}
 	}
-	l.keepNamed(f, named)
+	l.keepNamed(f.fetcher, named)
 	return nil
 }
 
@@ -69,7 +72,7 @@ func (l *listing) keepNamed(f *fetcher, named map[string]bool) {
 }
 
 // annotationKeys are the snapshot's file, or every annotations file at the top.
-func (f *fetcher) annotationKeys(l *listing) []string {
+func (f byName) annotationKeys(l *listing) []string {
 	if f.SnapshotID != "" {
 		return []string{contract.SnapshotKey(f.ID, f.SnapshotID)}
 	}
@@ -83,7 +86,7 @@ func (f *fetcher) annotationKeys(l *listing) []string {
 	return keys
 }
 
-func (f *fetcher) fileNames(ctx context.Context, key string) (platform.FileNames, error) {
+func (f byName) fileNames(ctx context.Context, key string) (platform.FileNames, error) {
 	r, _, err := f.store.Get(ctx, key, 0, -1, "")
 	if err != nil {
 		return platform.FileNames{}, err

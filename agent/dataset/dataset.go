@@ -98,7 +98,7 @@ func Fetch(ctx context.Context, store objects, req Request) (Dataset, error) {
 	if err != nil {
 		return Dataset{}, err
 	}
-	if err := f.snapshot(ctx, &data); err != nil {
+	if err := (frozen{f}).snapshot(ctx, &data); err != nil {
 		return Dataset{}, errors.Join(err, data.Close())
 	}
 	return data, nil
@@ -159,7 +159,7 @@ func (f *fetcher) remote(ctx context.Context) (Dataset, error) {
 	case err != nil:
 		return Dataset{}, err
 	}
-	return f.zip(ctx, info)
+	return archive{f}.zip(ctx, info)
 }
 
 // local uses a folder in place, and unpacks a zip like one from the bucket.
@@ -176,7 +176,7 @@ func (f *fetcher) local(ctx context.Context) (Dataset, error) {
 	if fi.IsDir() {
 		return Dataset{Dir: unwrap(path), Source: "file://" + path, Local: true}, nil
 	}
-	return f.localZip(ctx, path, fi)
+	return archive{f}.localZip(ctx, path, fi)
 }
 
 // keeper uses the node's cache, or the job's own folder as one.

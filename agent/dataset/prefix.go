@@ -29,7 +29,7 @@ func (f *fetcher) prefix(ctx context.Context) (Dataset, error) {
 		return Dataset{}, f.notFound(prefix)
 	}
 	if f.AnnotatedOnly {
-		if err := f.onlyAnnotated(ctx, l); err != nil {
+		if err := (byName{f}).onlyAnnotated(ctx, l); err != nil {
 			return Dataset{}, err
 		}
 	}

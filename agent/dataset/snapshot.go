@@ -24,10 +24,13 @@ const (
 	maxSnapshot = 4 << 30 // bytes of an annotations file
 )
 
+// frozen is a fetch of a snapshot's annotations.
+type frozen struct{ *fetcher }
+
 // snapshot fetches the frozen annotations, which replace the dataset's own, and
 // finds the images that they name and the dataset lacks. A snapshot without a
 // file in the bucket only labels the job (contract, section 2).
-func (f *fetcher) snapshot(ctx context.Context, d *Dataset) error {
+func (f frozen) snapshot(ctx context.Context, d *Dataset) error {
 	if f.SnapshotID == "" || f.store == nil {
 		return nil
 	}
@@ -61,7 +64,7 @@ func readNames(path, address string) (platform.FileNames, error) {
 // missing finds the images that the snapshot names and the dataset lacks, by the
 // rules that the conversion will find them by. It only counts: a dataset that
 // cannot be looked through is refused, or not, by the conversion.
-func (f *fetcher) missing(d *Dataset, names platform.FileNames) {
+func (f frozen) missing(d *Dataset, names platform.FileNames) {
 	there, err := images.ReadTree(d.Dir)
 	if err != nil {
 		f.Log.Warn("the dataset is not compared with the snapshot", "error", err)
@@ -78,7 +81,7 @@ func (f *fetcher) missing(d *Dataset, names platform.FileNames) {
 	}
 }
 
-func (f *fetcher) saveSnapshot(ctx context.Context, key string) (path, sum string, err error) {
+func (f frozen) saveSnapshot(ctx context.Context, key string) (path, sum string, err error) {
 	r, info, err := f.store.Get(ctx, key, 0, -1, "")
 	if err != nil {
 		return "", "", err

@@ -29,14 +29,17 @@ func (o object) Range(ctx context.Context, offset, length int64) (io.ReadCloser,
 	return r, err
 }
 
-func (f *fetcher) zip(ctx context.Context, info contract.ObjectInfo) (Dataset, error) {
+// archive is a fetch of a dataset that is one zip.
+type archive struct{ *fetcher }
+
+func (f archive) zip(ctx context.Context, info contract.ObjectInfo) (Dataset, error) {
 	uri := f.store.URI(info.Key)
 	data, err := f.unpack(ctx, cache.ID(uri, info.ETag, fmt.Sprint(info.Size)), object{f.store, info})
 	data.Source, data.Key, data.ETag = uri, info.Key, info.ETag
 	return data, err
 }
 
-func (f *fetcher) localZip(ctx context.Context, path string, fi fs.FileInfo) (Dataset, error) {
+func (f archive) localZip(ctx context.Context, path string, fi fs.FileInfo) (Dataset, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return Dataset{}, contract.Failf(contract.CodeDatasetNotFound, "opening the dataset on disk: %w", err).
@@ -49,7 +52,7 @@ func (f *fetcher) localZip(ctx context.Context, path string, fi fs.FileInfo) (Da
 	return data, err
 }
 
-func (f *fetcher) unpack(ctx context.Context, id string, src ziptree.Source) (Dataset, error) {
+func (f archive) unpack(ctx context.Context, id string, src ziptree.Source) (Dataset, error) {
 	var d *ziptree.Directory
 	keeper := f.keeper()
 	entry, fill, err := keeper.begin(ctx, id)
@@ -70,7 +73,7 @@ func (f *fetcher) unpack(ctx context.Context, id string, src ziptree.Source) (Da
 	return data, nil
 }
 
-func (f *fetcher) extractInto(ctx context.Context, fill *filling, src ziptree.Source) (*ziptree.Directory, error) {
+func (f archive) extractInto(ctx context.Context, fill *filling, src ziptree.Source) (*ziptree.Directory, error) {
 	d, err := f.extract(ctx, fill, src)
 	if errors.Is(err, contract.ErrNoRanges) {
 		f.Log.Warn("the store does not serve ranges; the archive is stored first", "archive", src.String())
@@ -79,7 +82,7 @@ func (f *fetcher) extractInto(ctx context.Context, fill *filling, src ziptree.So
 	return d, err
 }
 
-func (f *fetcher) extract(ctx context.Context, fill *filling, src ziptree.Source) (*ziptree.Directory, error) {
+func (f archive) extract(ctx context.Context, fill *filling, src ziptree.Source) (*ziptree.Directory, error) {
 	d, err := ziptree.ReadDirectory(ctx, src, f.Limits)
 	if err != nil {
 		return nil, err
@@ -102,7 +105,7 @@ func (f *fetcher) extract(ctx context.Context, fill *filling, src ziptree.Source
 
 // extractStored is for servers without ranges: the archive is stored beside the
 // folder, unpacked and removed.
-func (f *fetcher) extractStored(ctx context.Context, fill *filling, src ziptree.Source) (*ziptree.Directory, error) {
+func (f archive) extractStored(ctx context.Context, fill *filling, src ziptree.Source) (*ziptree.Directory, error) {
 	if err := os.MkdirAll(fill.Data, 0o755); err != nil {
 		return nil, tree.Explain(fill.Data, err)
 	}

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// reports gathers what a monitor tells.
+// reports gathers what a monitor raises.
 type reports struct {
 	mu     sync.Mutex
 	events []contract.GPUFault
