@@ -3,10 +3,8 @@ package agent
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -15,8 +13,6 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
 	"github.com/vision-platform/trainer-agent/agent/cluster"
-	"github.com/vision-platform/trainer-agent/agent/config"
-	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -24,18 +20,9 @@ import (
 // could tell the backend; the options are those of the next run.
 func succeeded(t *testing.T, backend http.HandlerFunc) Options {
 	t.Helper()
-	server := httptest.NewServer(backend)
-	t.Cleanup(server.Close)
-	root := t.TempDir()
-	for name, value := range map[string]string{
-		"JOB_ID": "job-1", "BACKEND_BASE_URL": server.URL, "CALLBACK_TOKEN": "the-callback-token", "TASK_TYPE": "object_detection", "MODEL_NAME": "yolo11n",
-		"STORAGE_TYPE": "local", "DATASET_PATH": root, "EPOCHS": "3", "WORKSPACE_DIR": root, "AGENT_FLUSH_TIMEOUT": "1h", "AGENT_STOP_GRACE": "1s",
-	} {
-		t.Setenv(name, value)
-	}
-	cfg, problems := config.Load()
+	o := jobWith(t, backend, map[string]string{"AGENT_FLUSH_TIMEOUT": "1h", "AGENT_STOP_GRACE": "1s"})
 	token := func() (string, error) { return "the-callback-token", nil }
-	box, err := outbox.Open(filepath.Join(root, ".agent", "outbox"), outbox.Options{JobID: "job-1", Backend: outbox.Backend{URL: server.URL, Token: outbox.Token{Read: token}}})
+	box, err := outbox.Open(filepath.Join(o.Config.WorkspaceDir, ".agent", "outbox"), outbox.Options{JobID: "job-1", Backend: outbox.Backend{URL: string(o.Config.BaseURL), Token: outbox.Token{Read: token}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,12 +36,7 @@ func succeeded(t *testing.T, backend http.HandlerFunc) Options {
 	if err := box.Close(); err != nil {
 		t.Fatal(err)
 	}
-	supervisor, err := process.NewSupervisor(process.Options{NoCgroup: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = supervisor.Close() })
-	return Options{Config: cfg, Problems: problems, Supervisor: supervisor, Log: slog.New(slog.DiscardHandler), Now: time.Now, Quiet: true}
+	return o
 }
 
 func TestWhatAnEarlierRunLeftIsNoLongerSentAfterARequestToStop(t *testing.T) {

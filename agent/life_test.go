@@ -75,7 +75,7 @@ func (b *backend) missing(want []string) []string {
 }
 
 // jobWith is a job without a dataset, on a local bucket, before a backend.
-func jobWith(t *testing.T, b *backend, environ map[string]string, command ...string) Options {
+func jobWith(t *testing.T, b http.Handler, environ map[string]string, command ...string) Options {
 	t.Helper()
 	server := httptest.NewServer(b)
 	t.Cleanup(server.Close)
