@@ -29,7 +29,7 @@ type Leader struct {
 	work     sync.WaitGroup
 }
 
-// Listen opens the leader's port. Whoever calls it must call Close.
+// Listen opens the leader's port. The caller must call Close.
 func Listen(ctx context.Context, opts Options) (*Leader, error) {
 	return listen(ctx, opts, leaderState{})
 }

@@ -18,7 +18,7 @@ type Member struct {
 	work   sync.WaitGroup
 }
 
-// Join finds the leader, within Options.Wait. Whoever calls it must call Close.
+// Join finds the leader, within Options.Wait. The caller must call Close.
 func Join(ctx context.Context, opts Options) (*Member, error) {
 	if err := opts.check(); err != nil {
 		return nil, err

@@ -198,7 +198,7 @@ func (r *roster) lose(n *node) {
 	r.tearLocked()
 }
 
-// change wakes whoever waits for the members; the lock is held.
+// change wakes those who wait for the members; the lock is held.
 func (r *roster) change() {
 	close(r.changed)
 	r.changed = make(chan struct{})

@@ -124,7 +124,7 @@ func TestMemberOfTheNextRunWaitsForItsLeader(t *testing.T) {
 }
 
 // Node 0 was killed between its success and its last word, and started again: it
-// has only that word to say, to whoever of the run is still there.
+// has only that word to say, to those of the run that are still there.
 func TestMemberOfAnEarlierRunHearsTheFinalVerdict(t *testing.T) {
 	l := lead(t)
 	address := l.Addr().String()

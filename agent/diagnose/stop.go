@@ -4,7 +4,7 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// preparation: the child never ran, and whoever prepared it said why.
+// preparation: the child never ran, and the one that prepared it said why.
 func preparation(c findings) (*contract.Failure, bool) {
 	return found(contract.AsFailure(c.Err))
 }

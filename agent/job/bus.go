@@ -6,7 +6,7 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// Bus passes the child's callbacks on to whoever listens, each once, in the order
+// Bus passes the child's callbacks on to those who listen, each once, in the order
 // in which they came. The Tracker is the first listener, so that every other one
 // finds in it what it was just told.
 type Bus struct {

@@ -30,7 +30,7 @@ func (c *Child) DumpStacks() (int, error) {
 
 // passDump hands DumpSignal to the first process of the main child that has a
 // handler for it, the child itself before those below. Without a handler the signal
-// kills, and whoever typed kill -USR1 wanted to look, not to end a training.
+// kills, and the person who typed kill -USR1 wanted to look, not to end a training.
 func (s *Supervisor) passDump() {
 	s.mu.Lock()
 	c := s.main

@@ -163,7 +163,7 @@ func TestConvertRemovesWhatAKilledOneLeft(t *testing.T) {
 	}
 }
 
-// fullFIFO makes a named pipe in which whoever writes stands still.
+// fullFIFO makes a named pipe in which a writer stands still.
 func fullFIFO(t *testing.T, path string) (closeIt func()) {
 	t.Helper()
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

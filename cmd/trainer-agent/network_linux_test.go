@@ -73,7 +73,7 @@ func (n *network) remove() {
 
 // reach makes a server on the machine's loopback reachable in the cluster, and
 // returns its address there. A socket belongs to the namespace that it was made
-// in, whoever accepts from it.
+// in, no matter who accepts from it.
 func (n *network) reach(target string) string {
 	n.t.Helper()
 	made := make(chan error)

@@ -72,7 +72,7 @@ func removeStale(parent string) {
 }
 
 // lockFolder locks a folder until the file is closed or the process ends, without
-// waiting for whoever has the lock. It fails with fs.ErrNotExist when the folder
+// waiting for the holder of the lock. It fails with fs.ErrNotExist when the folder
 // was removed meanwhile.
 func lockFolder(dir string) (*os.File, error) {
 	f, err := os.Open(dir)

@@ -4,7 +4,7 @@
 //
 // It promises the law below, finds the files by looking, so it works where no
 // file events do, and reads only what has grown, within fixed bounds. It leaves
-// sending to whoever gives it Emit, and validations to the child: a result file
+// sending to the one that gives it Emit, and validations to the child: a result file
 // has no per-class metrics.
 //
 // # The law: one reporter an epoch

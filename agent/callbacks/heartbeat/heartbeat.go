@@ -5,7 +5,7 @@
 // It promises that the backend never waits longer than Every for a sign of life,
 // and that such a heartbeat changes nothing of what the child reported: it repeats
 // the child's last epoch and progress and carries no metrics. It leaves delivery to
-// whoever gives it Send, where a newer one takes the place of one that waits.
+// the one that gives it Send, where a newer one takes the place of one that waits.
 package heartbeat
 
 import (

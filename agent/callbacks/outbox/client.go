@@ -51,7 +51,7 @@ func newClient(o Options) (*client, error) {
 		http: &http.Client{
 			Transport: stayOpen{rt},
 			Timeout:   TryTimeout, // of one try: retries are made above it
-			// A redirect would carry the token to whoever it names.
+			// A redirect would carry the token to the address that it names.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		base: strings.TrimRight(o.Backend.URL, "/"), token: newTokenSource(o), now: o.Now,

@@ -63,7 +63,7 @@ func (q *queue) isFinal(r record) bool {
 	return q.final.state != finalNone && r.seq == q.final.rec.seq && r.kind.Final()
 }
 
-// stir wakes whoever waits for the queue to get shorter.
+// stir wakes those who wait for the queue to get shorter.
 func (q *queue) stir() {
 	close(q.moved)
 	q.moved = make(chan struct{})

@@ -32,7 +32,7 @@ const (
 // message and its mark, and the lines of what was put aside.
 //
 // The key is random, made with the store, and lies beside it once for each secret
-// of the agent, encrypted by it: whoever has one of them opens the key, and a token
+// of the agent, encrypted by it: one who has one of them opens the key, and a token
 // that is rotated costs nothing as long as another secret, or the old token, is
 // there (docs/decisions/0026).
 type seal struct {

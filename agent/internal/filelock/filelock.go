@@ -87,7 +87,7 @@ func (l *Lock) stillThere() error {
 	return err
 }
 
-// Touch says when the lock was last used, for whoever looks at its file.
+// Touch says when the lock was last used, for those who look at its file.
 func (l *Lock) Touch(now time.Time) error { return os.Chtimes(l.held.Path(), now, now) }
 
 // Unlock gives the lock up; a nil Lock is none.

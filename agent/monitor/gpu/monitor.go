@@ -59,7 +59,7 @@ func (m *Monitor) ChildEnded() {
 // before. It is nil when nothing is known, also while the probe is silent.
 func (m *Monitor) Snapshot() []contract.GPU { return m.each((*device).snapshot) }
 
-// Latest returns the GPUs as last sampled, for whoever looks between heartbeats:
+// Latest returns the GPUs as last sampled, for those who look between heartbeats:
 // it takes nothing out of their means and maxima.
 func (m *Monitor) Latest() []contract.GPU { return m.each((*device).latest) }
 

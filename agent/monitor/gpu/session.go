@@ -69,7 +69,7 @@ func read(r io.Reader, lines chan<- contract.ProbeLine, quit <-chan struct{}) {
 		select {
 		case lines <- line:
 		case <-quit:
-			_, _ = io.Copy(io.Discard, r) // whoever writes must not be left blocked
+			_, _ = io.Copy(io.Discard, r) // the writer must not be left blocked
 			return
 		}
 	}

@@ -18,7 +18,7 @@ func (s *Sampler) Sample() *contract.System {
 	return system
 }
 
-// Latest is the state for whoever looks between heartbeats. It is without the
+// Latest is the state for those who look between heartbeats. It is without the
 // use of processors, which is a mean since the heartbeat before.
 func (s *Sampler) Latest() *contract.System {
 	s.mu.Lock()

@@ -165,7 +165,7 @@ func (q *Queue) note(err error, length int) {
 	q.dropped += int64(length)
 }
 
-// stir wakes whoever waits for room.
+// stir wakes those who wait for room.
 func (q *Queue) stir() {
 	close(q.moved)
 	q.moved = make(chan struct{})

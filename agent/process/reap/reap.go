@@ -1,4 +1,4 @@
-// Package reap collects the dead: every process that ended below the agent, whoever
+// Package reap collects the dead: every process that ended below the agent, no matter who
 // started it.
 //
 // It promises that no zombie stays and that every exit status is read once, as long as

@@ -15,7 +15,7 @@ import (
 )
 
 // lateBy is how long before the end of its grace the rest of a group is asked: long
-// enough for whoever has just been waiting to leave.
+// enough for a process that has just been waiting to leave.
 const lateBy = 5 * time.Second
 
 // Late is when the rest of the group is asked.

@@ -27,7 +27,7 @@ func (idsOf) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID) {
 
 // traceIDOf maps a TRACE_ID to the 16 bytes of W3C trace context: 32 hex digits
 // as they are, also with the hyphens of a UUID; 16 hex digits with zeros before
-// them, as B3 does; anything else by its SHA-256, so that whoever knows the
+// them, as B3 does; anything else by its SHA-256, so that one who knows the
 // TRACE_ID can find the trace.
 func traceIDOf(text string) (id trace.TraceID) {
 	digits := strings.ToLower(strings.ReplaceAll(text, "-", ""))

@@ -59,7 +59,7 @@ const (
 	gather     = time.Second // how long ended spans wait for others to go with
 )
 
-// New starts the job's span and the sender. Whoever calls it must call End or
+// New starts the job's span and the sender. The caller must call End or
 // Close. An error means that the environment cannot be understood.
 func New(o Options) (*Tracer, error) {
 	s, err := read(o.Getenv)

@@ -236,7 +236,7 @@ func (j *jobRecord) trim() {
 	}
 }
 
-// record numbers a call, files it and wakes whoever waits. Called with the lock held.
+// record numbers a call, files it and wakes those who wait. Called with the lock held.
 func (r *records) record(c *Call) {
 	r.seq++
 	c.Seq = r.seq

@@ -28,7 +28,7 @@ func reserve(info Info) (release func(), err error) {
 		return nil, fmt.Errorf("%w: %d x %d pixels are more than this agent decodes", ErrBroken, info.Width, info.Height)
 	}
 	n := int64(info.Width * info.Height)
-	if err := decoding.Acquire(context.Background(), n); err != nil { // whoever holds it decodes, which ends
+	if err := decoding.Acquire(context.Background(), n); err != nil { // its holder decodes, which ends
 		return nil, err
 	}
 	return func() { decoding.Release(n) }, nil

@@ -11,7 +11,7 @@ import (
 )
 
 // OpenRegular opens a file as os.OpenFile does, but neither follows a link nor waits
-// for a pipe: whoever can write to the folder may have planted one. Its error is
+// for a pipe: one who can write to the folder may have planted one. Its error is
 // ErrDamaged for what is no regular file.
 func OpenRegular(path string, flag int, perm fs.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK, perm)
