@@ -2,21 +2,28 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/vision-platform/trainer-agent/agent"
+	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/trainers/kit"
 )
 
 // RunCmd carries one job.
 type RunCmd struct {
 	fromFile
 	Told
-	Command []string `arg:"" passthrough:"" name:"command" help:"The training process, after --. $(NAME) is replaced from its environment."`
+	Trainer string   `placeholder:"DIR" type:"path" help:"A trainer's folder: of its train.py, predict.py, evaluate.py and export.py the one is run that JOB_TYPE asks for, unless a command is given."`
+	Python  string   `default:"python3" placeholder:"PROGRAM" help:"What runs the script of --trainer."`
+	Command []string `arg:"" optional:"" passthrough:"" name:"command" help:"The training process, after --. $(NAME) is replaced from its environment."`
 }
 
 // Help is shown below the flags.
 func (RunCmd) Help() string {
 	return `Examples:
   trainer-agent run -- python train.py
+  trainer-agent run --trainer .
   trainer-agent run -- python train.py --job-id '$(JOB_ID)' --config '$(CONFIG_JSON)'
   trainer-agent run --quiet -- python train.py
 
@@ -35,9 +42,28 @@ func (c RunCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	if len(options.Command) == 0 {
+		if c.Trainer == "" {
+			done()
+			return errors.New("there is nothing to run: give a command after --, or a trainer's folder with --trainer")
+		}
+		c.byKind(&options)
+	}
 	code := agent.Run(context.Background(), options)
 	done()
 	return exitCode(code)
+}
+
+// byKind chooses the script for the job. A trainer without one fails the job as a wrong
+// setting does, so that the backend is told.
+func (c RunCmd) byKind(o *agent.Options) {
+	cfg := o.Config
+	script, err := kit.Script(c.Trainer, contract.JobType(cfg.JobType), contract.InferenceType(cfg.InferenceType))
+	if err != nil {
+		o.Problems = append(o.Problems, config.Problem{Variable: "JOB_TYPE", Value: cfg.JobType, Expected: "a kind of job that this trainer does (" + err.Error() + ")"})
+		return
+	}
+	o.Command = []string{c.Python, script}
 }
 
 // PrepareCmd does everything before training.
