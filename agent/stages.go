@@ -13,6 +13,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/autoreport"
+	"github.com/vision-platform/trainer-agent/agent/callbacks/completions"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/heartbeat"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/relay"
@@ -112,14 +113,15 @@ func newLife(o *Options) *life {
 		return resume.Options{JobID: cfg.JobID, Store: b.store.Store, Dir: b.ws.Inputs()}
 	}}
 	given := &dataset.InputsFetching{Supply: need, Dir: b.ws.Inputs(), CheckpointURI: cfg.CheckpointPath, ImageURIs: config.NeededImages(cfg),
-		Open: func(ctx context.Context, bucket string) (dataset.Bucket, error) { return b.store.Open(ctx, bucket) }}
+		Parts: dataset.EarlierParts{Prefix: config.NeededParts(cfg), Dir: b.ws.Output()},
+		Open:  func(ctx context.Context, bucket string) (dataset.Bucket, error) { return b.store.Open(ctx, bucket) }}
 
 	files := b.resultFiles(queue, earlierRun, marker, machine)
 	answers := b.relay(queue, files, machine)
 	child := b.training(machine, log, func() map[string]string {
 		extra := job.Inputs{
 			Dataset: fetched.Dir(), Annotated: fetched.Annotations(), Converted: converted.Got, Weights: weights.Got.Path,
-			Resumed: earlierRun.Path(), Epoch: earlierRun.Epoch(), Checkpoint: given.Checkpoint, Images: given.Images,
+			Resumed: earlierRun.Path(), Epoch: earlierRun.Epoch(), Checkpoint: given.Checkpoint, Images: given.Images, ImageList: given.List,
 		}.Environment(b.ws)
 		maps.Copy(extra, answers.Environment())
 		if parent := traces.Tracer.Parent(); parent != "" {
@@ -312,9 +314,26 @@ func (b base) relay(queue *callbacks.Queue, files *callbacks.ResultFiles, machin
 				ID: cfg.JobID, Kinds: contract.KindsOf(cfg.Job.Type, contract.InferenceType(cfg.InferenceType)), Epochs: cfg.Epochs, Task: cfg.Job.Task,
 				ImageResults: func(epoch int) string { return b.store.Store.URI(contract.ImageResultsKey(cfg.JobID, epoch)) },
 			},
-			PrimaryMetric: cfg.PrimaryMetric, Judge: b.tracker.Judge, System: machine.Now, Logger: b.o.Log, Now: b.o.Now,
+			PrimaryMetric: cfg.PrimaryMetric, Judge: b.tracker.Judge, System: machine.Now, Logger: b.o.Log, Now: b.o.Now, Completions: b.completions(),
 		}
 	}}
+}
+
+// completions asks the language model for the child; nil where explanations need no words.
+func (b base) completions() http.Handler {
+	cfg := b.cfg
+	if !cfg.EnableLLMExplanation {
+		return nil
+	}
+	client, err := storage.HTTPClient(storage.Config{CAFile: cfg.CAFile, Getenv: httpx.Getenv(b.o.Environ)})
+	if err != nil {
+		b.events.Warn("The explanations are not put into words: " + err.Error())
+		return nil
+	}
+	return completions.New(completions.Options{
+		BaseURL: string(cfg.OpenAIBaseURL), Key: cfg.OpenAIKey.Reveal(), Model: cfg.OpenAIModel, Client: client, Log: b.o.Log, Now: b.o.Now,
+		Limits: completions.Limits{Calls: cfg.LLMMaxCalls, Tokens: int64(cfg.LLMMaxTokens), Cost: cfg.LLMMaxCost, InputPrice: cfg.LLMInputPrice, OutputPrice: cfg.LLMOutputPrice},
+	})
 }
 
 // training is the child, with the environment of contract §3.

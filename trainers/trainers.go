@@ -10,7 +10,8 @@ import (
 )
 
 //go:embed starter sdk/trainer_sdk/*.py sdk/trainer_sdk/py.typed
-//go:embed vision/trainer_vision/__init__.py vision/trainer_vision/py.typed vision/trainer_vision/images.py vision/trainer_vision/metrics.py
+//go:embed vision/trainer_vision/__init__.py vision/trainer_vision/py.typed vision/trainer_vision/images.py vision/trainer_vision/metrics.py vision/trainer_vision/classifier_explain.py
+//go:embed vision/trainer_vision/inference/*.py vision/trainer_vision/inference/explain/*.py
 var files embed.FS
 
 // Starter holds the folder "common" and one folder for each template.

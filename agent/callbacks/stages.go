@@ -80,11 +80,13 @@ type Relay struct {
 	Said    func(contract.Message) // what the child itself says, after the bus
 
 	relay *relay.Relay
+	words bool // the relay answers questions to a language model
 }
 
 // Start opens the relay.
 func (s *Relay) Start(context.Context) (err error) {
 	o := s.Options()
+	s.words = o.Completions != nil
 	o.Outbox, o.Full, o.Ended = s.Queue.accepting(), outbox.ErrFull, outbox.ErrFinal
 	o.Observe = func(m contract.Message) {
 		s.Bus.Publish(m)
@@ -98,7 +100,11 @@ func (s *Relay) Start(context.Context) (err error) {
 
 // Environment is how the child finds the relay.
 func (s *Relay) Environment() map[string]string {
-	return map[string]string{"BACKEND_BASE_URL": s.relay.URL(), "CALLBACK_TOKEN": s.relay.Token(), "CALLBACK_URL": s.relay.URL()}
+	env := map[string]string{"BACKEND_BASE_URL": s.relay.URL(), "CALLBACK_TOKEN": s.relay.Token(), "CALLBACK_URL": s.relay.URL()}
+	if s.words { // as every client of OpenAI reads it
+		env["OPENAI_BASE_URL"], env["OPENAI_API_KEY"] = s.relay.URL()+"/v1", s.relay.Token()
+	}
+	return env
 }
 
 // Stop lets the child's last requests have their answers.

@@ -35,16 +35,14 @@ func (w *Watcher) flush(ctx context.Context, opt FinishOptions) Summary {
 	stop := context.AfterFunc(uploads, func() { w.loop.pool.halt(errHalted) })
 	defer stop()
 
-	out := newOutputs(w.loop)
 	if w.opt.OutputPrefix != "" {
-		out.send(uploads, w.opt.OutputPrefix, "")
-		return out.summary(w.opt)
+		return w.growing.finish(uploads)
 	}
 	if opt.Ended.IsZero() {
 		opt.Ended = w.opt.Now()
 	}
 	l := w.loop
-	end := closing{l}
+	out, end := newOutputs(l), closing{l}
 	end.begin(opt)
 	l.run(uploads, nil, w.onLook)
 	out.send(uploads, contract.CheckpointPrefix(w.opt.JobID), outputsFolder)

@@ -45,8 +45,9 @@ type Options struct {
 	Store   Store   // agent/storage's Store fits
 	History History // default: nothing is known of epochs
 
-	// OutputPrefix is contract.OutputPrefix of an inference or export job. When
-	// it is set, everything below Dir goes under it in Finish, and nothing before.
+	// OutputPrefix is contract.OutputPrefix of an inference or export job. When it is
+	// set, everything below Dir goes under it: models in Finish, other files as they
+	// appear.
 	OutputPrefix string
 	ScratchDir   string // for private snapshots, on Dir's file system; none are made without it
 

@@ -72,7 +72,11 @@ func (o *outputs) send(ctx context.Context, prefix, folder string) {
 	if ctx.Err() != nil {
 		return
 	}
-	files := o.list()
+	o.upload(ctx, prefix, folder, o.list())
+}
+
+// upload uploads these, and books what became of each.
+func (o *outputs) upload(ctx context.Context, prefix, folder string, files []scan.File) {
 	all := o.meter(files)
 	u := &upload.Uploader{Store: o.opt.Store, Dir: o.opt.Dir, Now: o.opt.Now, Key: func(name string) string { return prefix + name }}
 	var g errgroup.Group

@@ -18,6 +18,8 @@ type Watcher struct {
 	loop   *loop
 	onLook func() // after every look; tests wait for it
 
+	growing *growing // the output of an inference or export job
+
 	turn      chan struct{} // held by the one that loops
 	finish    chan struct{} // closed when Finish begins: Run returns
 	finishing sync.Once
@@ -33,8 +35,9 @@ func New(opt Options) (*Watcher, error) {
 		return nil, err
 	}
 	manifests, haltAll := context.WithCancelCause(context.Background())
+	loop := newLoop(opt, manifests)
 	return &Watcher{
-		opt: opt, loop: newLoop(opt, manifests), onLook: func() {},
+		opt: opt, loop: loop, onLook: func() {}, growing: newGrowing(loop),
 		turn: make(chan struct{}, 1), finish: make(chan struct{}), haltAll: haltAll,
 	}, nil
 }
@@ -85,11 +88,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return nil
 	}
 	defer func() { <-w.turn }()
-	if w.opt.OutputPrefix != "" { // its files are taken at the end
-		select {
-		case <-ctx.Done():
-		case <-w.finish:
-		}
+	if w.opt.OutputPrefix != "" {
+		w.growing.run(ctx, w.finish)
 		return nil
 	}
 	look := w.loop.lookout

@@ -29,9 +29,6 @@ func (cfg *Config) ChildEnviron(environ []string, extra map[string]string) []str
 		env["HOME"] = filepath.Dir(extra["OUTPUT_DIR"])
 	}
 	env["CONFIG_JSON"] = settingsJSON(cfg)
-	if cfg.EnableLLMExplanation { // the user's own key, for the user's own trainer
-		env["OPENAI_API_KEY"] = cfg.OpenAIKey.Reveal()
-	}
 	maps.Copy(env, cfg.rendezvous())
 	maps.Copy(env, extra)
 	for _, name := range []string{"NO_PROXY", "no_proxy"} { // the relay is on loopback

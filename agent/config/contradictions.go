@@ -35,8 +35,8 @@ func (c *Config) contradictions() (problems []Problem) {
 	if c.EnableValidation && c.JobType == string(contract.JobExport) && c.ValidationDatasetID == "" {
 		say("VALIDATION_DATASET_ID", "", "a dataset, because ENABLE_VALIDATION is true")
 	}
-	if c.EnableLLMExplanation && !c.OpenAIKey.Set() {
-		say("OPENAI_API_KEY", "", "a key, because ENABLE_LLM_EXPLANATION is true")
+	if c.EnableLLMExplanation && !c.OpenAIKey.Set() && !c.set["OPENAI_BASE_URL"] {
+		say("OPENAI_API_KEY", "", "a key, because ENABLE_LLM_EXPLANATION is true (a server of one's own, OPENAI_BASE_URL, may want none)")
 	}
 	if c.Nodes > 1 {
 		c.checkNodes(say)

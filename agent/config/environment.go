@@ -55,7 +55,7 @@ type Environment struct {
 	// Inference
 	InferenceType        string  `envconfig:"INFERENCE_TYPE" group:"inference" need:"inference" options:"test_run,inference_job" example:"test_run" desc:"test_run has labels and gives metrics; inference_job gives predictions only."`
 	CheckpointPath       string  `envconfig:"CHECKPOINT_PATH" group:"inference" need:"inference,export" pattern:"^s3://[^/]+/.+$" expect:"an object's address, s3://bucket/key" example:"s3://vision-platform/checkpoints/job-1/best.pt" desc:"Checkpoint to use. Also for export jobs."`
-	TestSplit            string  `envconfig:"TEST_SPLIT" group:"inference" default:"val" options:"train,val,test" example:"val" desc:"Split that a test run uses."`
+	TestSplit            string  `envconfig:"TEST_SPLIT" group:"inference" default:"val" options:"train,val,test,all" example:"val" desc:"Split that a test run uses; all takes the three together."`
 	ImagePaths           List    `envconfig:"IMAGE_PATHS" group:"inference" expect:"a JSON list of s3:// addresses" example:"[\"s3://vision-platform/inference-jobs/1/input/a.jpg\"]" desc:"Images of an inference job. DATASET_ID may stand in its place."`
 	ConfidenceThreshold  float64 `envconfig:"CONFIDENCE_THRESHOLD" group:"inference" default:"0.25" min:"0" max:"1" example:"0.25" desc:"Least confidence of a prediction."`
 	IoUThreshold         float64 `envconfig:"IOU_THRESHOLD" group:"inference" default:"0.45" min:"0" max:"1" example:"0.45" desc:"Overlap above which non-maximum suppression drops the weaker box."`
@@ -63,7 +63,9 @@ type Environment struct {
 	XAIMethod            string  `envconfig:"XAI_METHOD" group:"inference" default:"gradcam" options:"gradcam,lime,shap,attention" example:"gradcam" desc:"Method of explanation."`
 	XAITargetLayers      List    `envconfig:"XAI_TARGET_LAYERS" group:"inference" expect:"a JSON list of layer names" example:"[\"model.22\"]" desc:"Layers to explain."`
 	EnableLLMExplanation bool    `envconfig:"ENABLE_LLM_EXPLANATION" group:"inference" default:"false" example:"true" desc:"Put the explanations into words."`
-	OpenAIKey            Secret  `envconfig:"OPENAI_API_KEY" group:"inference" example:"sk-..." desc:"Key for ENABLE_LLM_EXPLANATION. It reaches the trainer only when that is true."`
+	OpenAIKey            Secret  `envconfig:"OPENAI_API_KEY" group:"inference" example:"sk-..." desc:"Key for ENABLE_LLM_EXPLANATION. It stays with the agent, which asks for the trainer."`
+	OpenAIBaseURL        BaseURL `envconfig:"OPENAI_BASE_URL" group:"inference" default:"https://api.openai.com/v1" expect:"an http or https URL without user, password or query" example:"http://llm.internal:8000/v1" desc:"Server for ENABLE_LLM_EXPLANATION, any that speaks OpenAI's chat completions."`
+	OpenAIModel          string  `envconfig:"OPENAI_MODEL" group:"inference" default:"gpt-4o-mini" example:"gpt-4o-mini" desc:"Model that puts the explanations into words."`
 	SaveVisualizations   bool    `envconfig:"SAVE_VISUALIZATIONS" group:"inference" default:"true" example:"true" desc:"Save images with the predictions drawn."`
 
 	// Export
@@ -108,6 +110,11 @@ type Environment struct {
 	CAFile            string        `envconfig:"AGENT_CA_FILE" group:"agent" example:"/etc/ssl/platform-ca.pem" desc:"PEM file of further certificate authorities, for the backend and the store."`
 	StopGrace         time.Duration `envconfig:"AGENT_STOP_GRACE" group:"agent" default:"25s" min:"1s" max:"1h" example:"25s" desc:"From SIGTERM to the agent's end: most of it for the trainer to stop, the rest for the last checkpoint, the log and done. Keep it below terminationGracePeriodSeconds."`
 	FlushTimeout      time.Duration `envconfig:"AGENT_FLUSH_TIMEOUT" group:"agent" default:"10m" min:"1s" max:"24h" example:"10m" desc:"Longest wait at the end for uploads and callbacks."`
+	LLMMaxCalls       int           `envconfig:"AGENT_LLM_MAX_CALLS" group:"agent" default:"1000" min:"0" example:"200" desc:"ENABLE_LLM_EXPLANATION: questions of one job at most."`
+	LLMMaxTokens      int           `envconfig:"AGENT_LLM_MAX_TOKENS" group:"agent" default:"2000000" min:"0" example:"500000" desc:"ENABLE_LLM_EXPLANATION: tokens of one job at most, in and out."`
+	LLMMaxCost        float64       `envconfig:"AGENT_LLM_MAX_COST" group:"agent" default:"5" min:"0" example:"1" desc:"ENABLE_LLM_EXPLANATION: money of one job at most, in the currency of the prices."`
+	LLMInputPrice     float64       `envconfig:"AGENT_LLM_INPUT_PRICE" group:"agent" default:"0.15" min:"0" example:"0.15" desc:"ENABLE_LLM_EXPLANATION: price of a million tokens of questions."`
+	LLMOutputPrice    float64       `envconfig:"AGENT_LLM_OUTPUT_PRICE" group:"agent" default:"0.6" min:"0" example:"0.6" desc:"ENABLE_LLM_EXPLANATION: price of a million tokens of answers."`
 	HangTimeout       time.Duration `envconfig:"AGENT_HANG_TIMEOUT" group:"agent" default:"0s" min:"0s" example:"30m" desc:"No output, no callback, no checkpoint, an idle process and an idle GPU for so long raise hang_suspected; 0 means never."`
 	HangStop          bool          `envconfig:"AGENT_HANG_STOP" group:"agent" default:"false" example:"true" desc:"Stop a hung trainer (HUNG)."`
 	HeartbeatInterval time.Duration `envconfig:"AGENT_HEARTBEAT_INTERVAL" group:"agent" default:"30s" min:"1s" max:"1h" example:"30s" desc:"The agent's own heartbeat when the trainer is silent."`

@@ -34,7 +34,16 @@ func NeededImages(cfg *Config) []string {
 	if cfg.Job.Inference == nil {
 		return nil
 	}
-	return append([]string{}, cfg.Job.Inference.ImagePaths...)
+	return cfg.Job.Inference.ImagePaths
+}
+
+// NeededParts is where the results so far of an earlier run of an inference job are;
+// empty for a job that does not go on, as a test run, which measures in one pass.
+func NeededParts(cfg *Config) string {
+	if i := cfg.Job.Inference; i == nil || i.Type != contract.InferenceJob || cfg.Resume == "off" {
+		return ""
+	}
+	return contract.OutputPrefix(cfg.Job)
 }
 
 // BackendToken reads the callback token; the one in a file is read each time, because

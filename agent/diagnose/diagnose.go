@@ -37,7 +37,7 @@ func Diagnose(e Evidence) *contract.Failure {
 	for _, r := range order {
 		f, done := r.try(c)
 		if f != nil {
-			return seal(f)
+			return seal(ofKind(e.JobType, f))
 		}
 		if done {
 			return nil

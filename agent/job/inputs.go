@@ -17,7 +17,12 @@ type Inputs struct {
 	Epoch      int    // that it holds
 	Checkpoint string // path of an inference or export job's checkpoint
 	Images     []string
+	ImageList  string // path of the file that names all images of an inference job
 }
+
+// maxVariable is the longest list that goes into a variable: Linux takes none above
+// 128 KiB (MAX_ARG_STRLEN), and starts no process with one.
+const maxVariable = 100 << 10
 
 // Environment is what the child gets of all this (contract, section 3).
 func (in Inputs) Environment(ws Workspace) map[string]string {
@@ -46,8 +51,13 @@ func (in Inputs) Environment(ws Workspace) map[string]string {
 	if in.Checkpoint != "" {
 		env["CHECKPOINT_FILE"] = in.Checkpoint
 	}
+	if in.ImageList != "" {
+		env["INPUTS_FILE"] = in.ImageList
+	}
 	if in.Images != nil {
-		env["IMAGE_FILES"] = listJSON(in.Images)
+		if list := listJSON(in.Images); len(list) <= maxVariable {
+			env["IMAGE_FILES"] = list
+		}
 	}
 	return env
 }

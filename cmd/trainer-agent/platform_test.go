@@ -94,6 +94,7 @@ type job struct {
 	id        string
 	workspace string
 	env       jobtest.Env
+	flags     []string // of run
 	command   []string
 	group     string   // the cgroup to run in; "" = the tests' own
 	image     string   // the root folder to run in, as PID 1; "" = the machine's own
@@ -120,7 +121,7 @@ func (j *job) with(pairs ...string) *job {
 
 func (j *job) start() *job {
 	j.t.Helper()
-	line := slices.Concat(j.prefix, []string{shared.agent, "run", "--"}, j.command)
+	line := slices.Concat(j.prefix, []string{shared.agent, "run"}, j.flags, []string{"--"}, j.command)
 	if j.group != "" {
 		line = append([]string{"sh", "-c", `echo $$ > "$0/cgroup.procs" && exec "$@"`, j.group}, line...)
 	}
@@ -178,6 +179,18 @@ func (j *job) calls() []backend.Call { return shared.Backend.Calls(j.id) }
 func (j *job) done() contract.Done {
 	j.t.Helper()
 	return shared.Done(j.t, j.id, &j.stderr)
+}
+
+// final decodes the one final callback of another job than a training.
+func (j *job) final(kind contract.Kind, into any) {
+	j.t.Helper()
+	calls := backend.Accepted(j.calls(), kind)
+	if len(calls) != 1 {
+		j.t.Fatalf("%d %s callbacks\n%s", len(calls), kind, j.stderr.String())
+	}
+	if err := calls[0].Decode(into); err != nil {
+		j.t.Fatal(err)
+	}
 }
 
 func (j *job) events(name contract.EventType) []contract.Event {

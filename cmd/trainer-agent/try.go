@@ -19,7 +19,10 @@ type TryCmd struct {
 	Dataset   string   `placeholder:"DIR|ZIP" type:"path" help:"Dataset in Platform Format; by default ./sample."`
 	Workspace string   `default:"workspace" type:"path" help:"Folder of the runs: each try writes to a new one below it (run-1, run-2, ...), and latest leads to the newest."`
 	Resume    bool     `help:"Go on with the newest run from its last checkpoint, in its folder."`
-	Command   []string `arg:"" passthrough:"" name:"command" help:"The training process, after --. $(NAME) is replaced from its environment."`
+	Predict   string   `placeholder:"IMAGES" type:"existingpath" xor:"use" help:"Predict an image or a folder of them with what the newest try has trained."`
+	TestRun   bool     `xor:"use" help:"Measure what the newest try has trained, on the dataset's val split or TEST_SPLIT."`
+	Python    string   `default:"python3" placeholder:"PROGRAM" help:"What runs the package's script where no command is given."`
+	Command   []string `arg:"" optional:"" passthrough:"" name:"command" help:"The process, after --; by default this folder's train.py or predict.py. $(NAME) is replaced from its environment."`
 }
 
 // Help is shown below the flags.
@@ -31,6 +34,8 @@ to a file. Examples:
   EPOCHS=20 LEARNING_RATE=0.01 trainer-agent try --dataset ~/cats.zip -- python train.py
 
   trainer-agent try --resume -- python train.py
+  trainer-agent try --predict ~/photos
+  trainer-agent try --test-run
 
 Variables that are set win, then those of --env-file, then those of job.env in this folder; FRAMEWORK,
 MODEL_NAME and TASK_TYPE come from its capabilities.json, EPOCHS is 3. With WORKSPACE_DIR the job writes
@@ -49,34 +54,48 @@ func (c TryCmd) Run() error {
 		return err
 	}
 	local := kit.Local{Package: ".", Dataset: c.Dataset, Workspace: dir}
+	using := kit.Using{Local: local, Images: c.Predict, Runs: c.Workspace}
 	desk, err := kit.OpenDesk(context.Background(), local.Record())
 	if err != nil {
 		return err
 	}
-	env, err := local.Environment(desk)
+	environment := local.Environment
+	if c.uses() {
+		environment = using.Environment
+	}
+	env, err := environment(desk)
 	if err != nil {
 		return errors.Join(err, desk.Close())
 	}
 	if err := fillEnvironment(env); err != nil {
 		return errors.Join(err, desk.Close())
 	}
-	status := RunCmd{Told: c.Told, Command: c.Command}.Run()
+	status := RunCmd{Told: c.Told, Trainer: ".", Python: c.Python, Command: c.Command}.Run()
 	if err := desk.Close(); err != nil {
 		return errors.Join(status, err)
 	}
 	fmt.Fprintf(os.Stderr, "callbacks: %s, in %s\n", desk.Summary(), relative(local.Record()))
+	if c.uses() {
+		if kept := using.Results(os.Getenv("AGENT_LOCAL_BUCKET_DIR")); filled(kept) {
+			fmt.Fprintf(os.Stderr, "results: %s, begin with report.html or contact-sheet.jpg\n", relative(kept))
+		}
+		return status
+	}
 	if kept := local.Checkpoints(os.Getenv("JOB_ID")); filled(kept) {
 		fmt.Fprintf(os.Stderr, "checkpoints: %s\n", relative(kept))
 	}
 	return status
 }
 
+// uses reports whether the try is of a model that is trained already.
+func (c TryCmd) uses() bool { return c.Predict != "" || c.TestRun }
+
 // settingsFile has a package's own settings for tries.
 const settingsFile = "job.env"
 
 // runFolder is where this try writes. One that is at work is left alone.
 func (c TryCmd) runFolder() (dir string, err error) {
-	resume := c.Resume || os.Getenv("AGENT_RESUME") == "auto"
+	resume := !c.uses() && c.Resume || os.Getenv("AGENT_RESUME") == "auto"
 	switch given := os.Getenv("WORKSPACE_DIR"); {
 	case given != "":
 		dir, err = given, os.MkdirAll(given, 0o755)

@@ -118,9 +118,11 @@ class ClassifierTest(TrainerTest):
         self.assertAlmostEqual(run.relay.calls[-1].body["overall_metrics"]["accuracy"], accuracy)
         self.assertEqual(len(list((self.root / "test-run/visualizations").iterdir())), 9)
         files = sorted(str(p) for p in (self.data / "val").rglob("*.png"))[:2]
-        run = self.succeed(self.script("predict"), INFERENCE_TYPE="inference_job", CHECKPOINT_FILE=checkpoint, TASK_TYPE=self.task, IMAGE_FILES=json.dumps(files), OUTPUT_DIR=self.root / "job", SAVE_VISUALIZATIONS="false", ENABLE_XAI="true")
-        self.assertEqual([c.path.split("/", 3)[3] for c in run.relay.calls], ["jobs/job-1/event", "inference/job-1/progress", "inference/jobs/job-1/done"])
-        self.assertEqual([r["image_path"] for r in json.loads((self.root / "job/results.json").read_text())["results"]], files)
+        run = self.succeed(self.script("predict"), INFERENCE_TYPE="inference_job", CHECKPOINT_FILE=checkpoint, TASK_TYPE=self.task, IMAGE_FILES=json.dumps(files), OUTPUT_DIR=self.root / "job", SAVE_VISUALIZATIONS="false")
+        self.assertEqual([c.path.split("/", 3)[3] for c in run.relay.calls], ["inference/job-1/progress", "inference/jobs/job-1/done"])
+        results = json.loads((self.root / "job/results.json").read_text())["results"]
+        self.assertEqual([r["image_path"] for r in results], files)
+        self.assertEqual({r["predictions"]["class_name"] for r in results} - {"a circle", "a square", "a triangle"}, set())
         for name, modules in (("torchscript", ()), ("onnx", ("onnx", "onnxruntime", "onnxscript"))):
             with self.subTest(name):
                 self.needs(*modules)
@@ -132,6 +134,19 @@ class ClassifierTest(TrainerTest):
                 metadata = json.loads((self.root / name / "metadata.json").read_text())
                 self.assertEqual(metadata["model"]["class_names"], ["a circle", "a square", "a triangle"])
                 self.assertEqual([p["kind"] if "kind" in p else p["stage"] for p in run.relay.of("progress")], ["converting", "validating", "packaging", "uploading"])
+
+    def assert_explains(self, checkpoint: Path, *methods: str) -> None:
+        """Every method gives every picture of a test run its heat, and its numbers."""
+        for method in methods:
+            with self.subTest(method):
+                out = self.root / f"xai-{method}"
+                run = self.succeed(self.script("evaluate"), INFERENCE_TYPE="test_run", CHECKPOINT_FILE=checkpoint, TASK_TYPE=self.task, DATASET_DIR=self.data, OUTPUT_DIR=out, ENABLE_XAI="true", XAI_METHOD=method, SAVE_VISUALIZATIONS="false")
+                self.assertEqual(run.relay.calls[-1].body["xai_results_path"], "xai/")
+                for record in json.loads((out / "results.json").read_text())["results"]:
+                    (found,) = record["xai"]
+                    self.assertEqual((found["class_name"], found["method"]), (record["predictions"]["class_name"], method))
+                    self.assertGreater(found[method]["max_activation"], 0)
+                    self.assertTrue((out / found["heatmap_path"]).is_file() and (out / found["overlay_path"]).is_file())
 
     def assert_schema_is_honoured(self, probe: str) -> dict[str, Any]:
         found = subprocess.run([sys.executable, str(Path(__file__).with_name(probe)), str(self.data)], capture_output=True, text=True, env=environment(None, package=TRAINERS / self.folder))

@@ -25,6 +25,12 @@ class Plain(starters.StarterTest):
         run = self.succeed(self.script("export"), "--checkpoint", str(best), "--format", "onnx", "--output", str(self.root / "onnx"), TASK_TYPE=self.task)
         self.assertEqual(run.relay.calls[-1].body["model_info"]["output_shape"], [1, 3])
 
+    def test_explanations(self) -> None:
+        self.train("explained", EPOCHS=4)
+        best = self.root / "explained/checkpoints/best.ckpt"
+        self.assert_explains(best, "shap")
+        self.fail_with("XAI_METHOD gradcam needs the model's gradients", self.script("predict"), "--checkpoint", str(best), "--image", str(self.data / "val"), "--output", str(self.root / "no"), ENABLE_XAI="true", TASK_TYPE=self.task)
+
     def test_what_is_refused_says_what_to_do(self) -> None:
         other = shutil.copytree(self.data, self.root / "renamed", dirs_exist_ok=True)
         if (other / "val/0-circle").exists():
@@ -46,6 +52,10 @@ class Plain(starters.StarterTest):
 class Torch(starters.StarterTest):
     template = "torch"
     last = "last.pt"
+
+    def test_gradcam_of_the_last_map(self) -> None:
+        self.train("seen", EPOCHS=4)
+        self.assert_explains(self.root / "seen/checkpoints/best.pt", "gradcam")
 
 
 if __name__ == "__main__":

@@ -71,21 +71,24 @@ class Ultralytics(TrainerTest):
         images = json.loads((self.root / "detect" / best["image_results_path"]).read_text())["images"]
         self.assertEqual(sum(len(image["ground_truth"]) for image in images), 7)
         self.assertTrue(any(image["predictions"] for image in images))
+        (self.root / "detect/final.json").write_text(json.dumps(run.done["final_metrics"]))
         self.predict_and_export("detect")
 
     def predict_and_export(self, out: str) -> None:
         """With the detector that has learnt something."""
         best, data = self.root / out / "checkpoints/best.pt", self.root / "object_detection"
-        run = self.succeed("ultralytics/predict.py", INFERENCE_TYPE="test_run", CHECKPOINT_FILE=best, TASK_TYPE="object_detection", DATASET_DIR=data, OUTPUT_DIR=self.root / "test-run", IMAGE_SIZE=96)
+        run = self.succeed("ultralytics/predict.py", INFERENCE_TYPE="test_run", CHECKPOINT_FILE=best, TASK_TYPE="object_detection", DATASET_DIR=data, OUTPUT_DIR=self.root / "test-run")  # at the size of the training
         done = run.relay.calls[-1]
         self.assertEqual(done.path, "/api/v1/test-runs/job-1/done")
-        self.assertGreater(done.body["overall_metrics"]["mAP50"], 0.5)
+        validated = json.loads((self.root / out / "final.json").read_text())
+        self.assertAlmostEqual(done.body["overall_metrics"]["mAP50-95"], validated["mAP50-95"], delta=0.05)
         self.assertEqual(len(done.body["confusion_matrix"]), 4)
         self.assertEqual(run.relay.calls[-2].body["processed_images"], 8)
         results = json.loads((self.root / "test-run" / done.body["results_path"]).read_text())
         self.assertEqual(results["num_images"], 8)
         self.assertTrue(any(r["predictions"]["boxes"] for r in results["results"]))
         self.assertEqual(len(list((self.root / "test-run/visualizations").iterdir())), 8)
+        self.explain(best, data)
         self.succeed("ultralytics/predict.py", "--checkpoint", str(best), "--image", str(data / "images/val/a/000.png"), "--output", str(self.root / "one"))
         self.assertEqual(json.loads((self.root / "one/results.json").read_text())["num_images"], 1)
         done = self.succeed("ultralytics/export.py", "--checkpoint", str(best), "--format", "torchscript", "--output", str(self.root / "ts"), INPUT_SIZE="[96, 128]").relay.calls[-1]
@@ -100,17 +103,38 @@ class Ultralytics(TrainerTest):
                 self.assertEqual(sorted(package.namelist()), ["README.md", "metadata.json", "model.onnx"])
         self.assertEqual([p.name for p in best.parent.iterdir() if p.suffix not in {".pt"}], [])
 
+    def explain(self, best: Path, data: Path) -> None:
+        """LayerCAM of a box lies in the box, and in the labelled object."""
+        asked = {"INFERENCE_TYPE": "test_run", "CHECKPOINT_FILE": best, "TASK_TYPE": "object_detection", "DATASET_DIR": data, "OUTPUT_DIR": self.root / "xai", "ENABLE_XAI": "true", "SAVE_VISUALIZATIONS": "false"}
+        self.succeed("ultralytics/predict.py", **asked, CONFIDENCE_THRESHOLD=0.1)
+        found = [x for r in json.loads((self.root / "xai/results.json").read_text())["results"] for x in r["xai"]]
+        self.assertGreater(sum(x["faithfulness"]["heat_inside_box"] for x in found) / len(found), 0.6)
+        self.assertGreater(sum(x["faithfulness"]["pointing_game"] for x in found) / len(found), 0.5)
+        self.fail_with("the model has no layer 'model.240'; near it: model.2", "ultralytics/predict.py", **asked, XAI_TARGET_LAYERS='["model.240"]')
+
+    def assert_tests(self, out: str, task: str, metrics: set[str], field: str) -> None:
+        """A test run of a model that has learnt nothing yet: everything that it finds above a tiny confidence has what its task adds."""
+        run = self.succeed("ultralytics/evaluate.py", INFERENCE_TYPE="test_run", CHECKPOINT_FILE=self.root / out / "checkpoints/last.pt", TASK_TYPE=task, DATASET_DIR=self.root / task,
+                           OUTPUT_DIR=self.root / f"{out}-test", CONFIDENCE_THRESHOLD=0.0001, SAVE_VISUALIZATIONS="false")
+        self.assertLessEqual(metrics, set(run.relay.calls[-1].body["overall_metrics"]))
+        results = json.loads((self.root / f"{out}-test/results.json").read_text())["results"]
+        found = [box for r in results for box in r["predictions"]["boxes"]]
+        self.assertTrue(found and all(field in box for box in found))
+        self.assertEqual(sum(len(r["ground_truth"]["boxes"]) for r in results), 7)
+
     def test_segmentation(self) -> None:
         run = self.succeed(TRAIN, **self.job("instance_segmentation", "segment"))
         self.assertLessEqual({"seg_loss", "mAP50-95", "mAP50-95(M)", "precision(M)"}, set(run.relay.of("heartbeat")[1]["metrics"]))
         self.assert_validation(run.relay.of("validation")[1], classes=3, images=8, background=True)
         self.assertEqual(run.relay.of("validation")[1]["primary_metric_name"], "mAP50-95(M)")
+        self.assert_tests("segment", "instance_segmentation", {"mAP50-95", "mAP50-95(M)"}, "segmentation")
 
     def test_pose_from_pretrained_weights(self) -> None:
         weights = self.weights("yolo11n-pose")
         run = self.succeed(TRAIN, **self.job("pose_estimation", "pose", EPOCHS=1, PRETRAINED_WEIGHTS=weights))
         self.assertRegex(run.output, r"Transferred \d\d\d/\d\d\d items from pretrained weights")
         self.assertLessEqual({"pose_loss", "kobj_loss", "mAP50-95(P)", "recall(P)"}, set(run.relay.of("heartbeat")[0]["metrics"]))
+        self.assert_tests("pose", "pose_estimation", {"mAP50-95", "mAP50-95(P)"}, "keypoints")
 
     def test_classification_names_the_true_classes(self) -> None:
         trackers = {"PYTHONPATH": f"{GUARD}{os.pathsep}{Path(__file__).with_name('trackers')}"}  # installed, and not to be used

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import offline  # noqa: F401  before ultralytics
 import torch
-from predict import TASKS, device, load_model
 from results import platform_metrics
 from trainer_sdk import PRIMARY_METRICS, Job, JobError, Platform, run
 from trainer_sdk.export import Exported, ExportRequest, move, run_export
 from trainer_vision.onnx import quantize_onnx
 from ultralytics import YOLO
 from ultralytics.nn.autobackend import AutoBackend
+from yolo import TASKS, device, load_model
 
 FORMATS = {"onnx": "onnx", "torchscript": "torchscript", "tensorrt": "engine", "coreml": "coreml", "tflite": "litert", "openvino": "openvino"}
 ROUNDS = 5

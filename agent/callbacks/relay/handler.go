@@ -43,6 +43,15 @@ func (r *Relay) handler() http.Handler {
 		}
 		r.reply(w, req, map[string]any{"status": "ok", "job_id": r.opts.Job.ID}, nil)
 	})
+	if r.opts.Completions != nil {
+		mux.HandleFunc("POST "+completionsPath, func(w http.ResponseWriter, req *http.Request) {
+			if !r.knows(req) {
+				r.reply(w, req, nil, refuse(http.StatusUnauthorized, "the token is not this run's OPENAI_API_KEY"))
+				return
+			}
+			r.opts.Completions.ServeHTTP(w, req)
+		})
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
 		r.reply(w, req, nil, refuse(http.StatusNotFound, "%s is no callback path, for example %s",
 			shown(req.URL.Path), contract.KindHeartbeat.Path(r.opts.Job.ID)))
@@ -104,11 +113,19 @@ func (r *Relay) callback(kind contract.Kind, w http.ResponseWriter, req *http.Re
 	return r.accept(req, kind, d)
 }
 
+// completionsPath is OpenAI's, so that its own clients find it.
+const completionsPath = "/v1/chat/completions"
+
+// knows reports whether a request has the token of this run.
+func (r *Relay) knows(req *http.Request) bool {
+	token, _ := strings.CutPrefix(req.Header.Get(contract.HeaderAuthorization), "Bearer ")
+	return subtle.ConstantTimeCompare([]byte(token), []byte(r.token)) == 1
+}
+
 // admit checks everything that needs no body.
 func (r *Relay) admit(kind contract.Kind, req *http.Request) *refusal {
-	token, _ := strings.CutPrefix(req.Header.Get(contract.HeaderAuthorization), "Bearer ")
 	switch {
-	case subtle.ConstantTimeCompare([]byte(token), []byte(r.token)) != 1:
+	case !r.knows(req):
 		return refuse(http.StatusUnauthorized, "the token is not this run's CALLBACK_TOKEN")
 	case req.Method != http.MethodPost:
 		return refuse(http.StatusMethodNotAllowed, "send it with POST")

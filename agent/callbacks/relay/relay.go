@@ -60,6 +60,9 @@ type Options struct {
 	// System returns what is added to heartbeats as "system"; nil adds nothing.
 	System func() *contract.System
 
+	// Completions answers questions to a language model; nil serves none.
+	Completions http.Handler
+
 	// Listener is served instead of a free port of 127.0.0.1.
 	Listener net.Listener
 

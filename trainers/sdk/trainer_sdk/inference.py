@@ -1,4 +1,4 @@
-"""What predict.py of every trainer does around the model: the request, progress, results.json. Standard library only.
+"""What predict.py of every trainer is asked for, and how it tells its progress. Standard library only.
 
 A test run has a labelled split and ends with metrics; an inference job has images and ends with
 predictions. Both come from the environment, or from --checkpoint, --image and --output.
@@ -10,32 +10,41 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .callbacks import Platform
 from .job import Job, JobError
-from .jsonfile import now, write_json
 
 PROGRESS_EVERY = 10  # images
+PROGRESS_SECONDS = 5.0
 SUFFIXES = {".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True)
+class InputImage:
+    """One image of an inference job."""
+
+    path: Path
+    uri: str | None = None  # as IMAGE_PATHS has it
+    error: str | None = None  # why it is not there
+
+
+@dataclass(frozen=True)
 class InferenceRequest:
-    """One test run or inference job."""
+    """One test run or inference job. What is None was set by nobody: the checkpoint's own holds."""
 
     checkpoint: Path
-    images: tuple[Path, ...]
+    images: tuple[InputImage, ...]
     output_dir: Path
     labelled: bool  # a test run
-    split: str
+    split: str  # train, val, test or all
     batch_size: int
-    image_size: int | None  # None = what the model was trained with
-    confidence: float
-    iou: float
+    image_size: int | None
+    confidence: float | None
+    iou: float | None
     visualize: bool
 
     @classmethod
@@ -46,14 +55,20 @@ class InferenceRequest:
         if not checkpoint or not Path(checkpoint).exists():
             raise JobError(f"CHECKPOINT_FILE {checkpoint or '(unset)'} does not exist; the agent sets it, or pass --checkpoint")
         labelled = env.get("INFERENCE_TYPE") == "test_run" and not flags.image
-        split = env.get("TEST_SPLIT", "val")
         return cls(
             checkpoint=Path(checkpoint), images=() if labelled else tuple(_images(job, flags.image, env)),
-            output_dir=Path(flags.output or job.output_dir).absolute(), labelled=labelled, split=split,
-            batch_size=int(env.get("BATCH_SIZE", 16)), image_size=int(env["IMAGE_SIZE"]) if "IMAGE_SIZE" in env else None,
-            confidence=float(env.get("CONFIDENCE_THRESHOLD", 0.25)), iou=float(env.get("IOU_THRESHOLD", 0.45)),
+            output_dir=Path(flags.output or job.output_dir).absolute(), labelled=labelled, split=env.get("TEST_SPLIT", "val"),
+            batch_size=int(env.get("BATCH_SIZE", 16)), image_size=_number(env, "IMAGE_SIZE", int),
+            confidence=_number(env, "CONFIDENCE_THRESHOLD", float), iou=_number(env, "IOU_THRESHOLD", float),
             visualize=env.get("SAVE_VISUALIZATIONS", "true").lower() in {"true", "1", "yes"},
         )
+
+
+def _number(env: Mapping[str, str], name: str, convert: type) -> Any:
+    try:
+        return convert(env[name]) if name in env else None
+    except ValueError:
+        raise JobError(f"{name} is {env[name]!r}, which is not a valid {convert.__name__}") from None
 
 
 def _flags(argv: Sequence[str]) -> argparse.Namespace:
@@ -61,21 +76,23 @@ def _flags(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--checkpoint")
     parser.add_argument("--image", help="an image, or a folder of them")
     parser.add_argument("--output", help="folder for results.json and visualizations/")
+    parser.add_argument("--log-level", help="accepted, as the platform's job template gives it")
     return parser.parse_args(list(argv))
 
 
-def _images(job: Job, image: str | None, env: Mapping[str, str]) -> list[Path]:
+def _images(job: Job, image: str | None, env: Mapping[str, str]) -> list[InputImage]:
     if image:
-        found = images_below(Path(image)) if Path(image).is_dir() else [Path(image)]
+        found = [InputImage(p) for p in (images_below(Path(image)) if Path(image).is_dir() else [Path(image)])]
+    elif "INPUTS_FILE" in env:  # written by the agent: one line an address of IMAGE_PATHS
+        lines = Path(env["INPUTS_FILE"]).read_text(encoding="utf-8").splitlines()
+        found = [InputImage(Path(entry["file"]), entry["uri"], entry.get("error")) for entry in map(json.loads, lines)]
     elif "IMAGE_FILES" in env:
-        found = [Path(p) for p in json.loads(env["IMAGE_FILES"])]
+        found = [InputImage(Path(p)) for p in json.loads(env["IMAGE_FILES"])]
     else:
-        found = images_below(job.dataset_dir)
-    if missing := [p for p in found if not p.is_file()]:
-        raise JobError(f"{len(missing)} of {len(found)} images do not exist, first {missing[0]}")
+        found = [InputImage(p) for p in images_below(job.dataset_dir)]
     if not found:
         raise JobError("there is no image: set IMAGE_PATHS or DATASET_ID, or pass --image")
-    return found
+    return [i if i.error or i.path.is_file() else InputImage(i.path, i.uri, f"{i.uri or i.path} does not exist") for i in found]
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -89,36 +106,20 @@ def final_callback() -> str:
     return "test_run_done" if os.environ.get("INFERENCE_TYPE") == "test_run" else "inference_done"
 
 
-def warn_of_unsupported(platform: Platform) -> None:
-    """Explanations are asked for by the job and not made by our trainers: say so, never skip them in silence."""
-    asked = [name for name in ("ENABLE_XAI", "ENABLE_LLM_EXPLANATION") if os.environ.get(name, "").lower() in {"true", "1", "yes"}]
-    if asked:
-        platform.event("xai_unsupported", f"{' and '.join(asked)}: this trainer makes no explanations; the predictions follow without them", {"asked": asked})
-
-
 class Progress:
-    """Counts images and tells the platform every ten, and at the end."""
+    """Counts images and tells the platform every ten, every five seconds, and at the end."""
 
-    def __init__(self, platform: Platform, total: int) -> None:
-        self.platform, self.total, self.done = platform, total, 0
-        self.started = time.monotonic()
+    def __init__(self, platform: Platform, total: int, done: int = 0) -> None:
+        self.platform, self.total, self.done = platform, total, done
+        self.started = self.told = time.monotonic()
+        self.before = done
 
-    def advance(self, images: int) -> None:
+    def advance(self, images: int, average_ms: float | None = None) -> None:
+        """Count images; average_ms is the model's own time for one, without it the time that passed."""
         before, self.done = self.done, self.done + images
-        if self.done // PROGRESS_EVERY > before // PROGRESS_EVERY or self.done == self.total:
-            self.platform.inference_progress(self.done, self.total, round(1000 * (time.monotonic() - self.started) / self.done, 3))
-
-
-def finish(job: Job, platform: Platform, request: InferenceRequest, results: Iterable[Mapping[str, Any]], metrics: Mapping[str, Any] | None = None) -> None:
-    """Write results.json and end the job; metrics are the test run's fields of the final callback."""
-    entries = list(results)
-    write_json(request.output_dir / "results.json", {
-        "job_id": job.id, "inference_type": "test_run" if request.labelled else "inference_job", "task_type": job.task,
-        "num_images": len(entries), "generated_at": now(), "results": entries,
-    })
-    drawn = request.output_dir / "visualizations"
-    paths = {"results_path": "results.json", "visualizations_path": "visualizations/" if drawn.is_dir() else None, "xai_results_path": None}
-    if request.labelled:
-        platform.test_run_done({**paths, **(metrics or {})})
-    else:
-        platform.inference_done(paths)
+        late = time.monotonic() - self.told >= PROGRESS_SECONDS
+        if late or self.done // PROGRESS_EVERY > before // PROGRESS_EVERY or self.done == self.total:
+            self.told = time.monotonic()
+            passed = 1000 * (self.told - self.started) / max(self.done - self.before, 1)
+            self.platform.inference_progress(self.done, self.total, round(passed if average_ms is None else average_ms, 3))
+            print(f"[trainer] {self.done} of {self.total} images", flush=True)

@@ -6,13 +6,16 @@ probabilities, parameters and write_onnx, and know nothing else of it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 from trainer_sdk import JobError
+from trainer_vision.classifier_explain import differentiable as explain_with
 from trainer_vision.images import read_image
 
 WIDTHS = {"my-trainer-s": 16, "my-trainer-m": 48}  # MODEL_NAME → channels of the first layer
@@ -57,8 +60,11 @@ def device(name: str) -> torch.device:
 
 def read(path: Path, image_size: int) -> torch.Tensor:
     """An image as (3, size, size), RGB from 0 to 1. One that cannot be read ends the job, it is never left out."""
-    picture = read_image(path).resize((image_size, image_size))
-    return torch.from_numpy(np.asarray(picture, dtype=np.float32).transpose(2, 0, 1) / 255)
+    return prepare(read_image(path), image_size)
+
+
+def prepare(picture: Image.Image, image_size: int) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(picture.resize((image_size, image_size)), dtype=np.float32).transpose(2, 0, 1) / 255)
 
 
 @torch.inference_mode()
@@ -67,11 +73,15 @@ def probabilities(network: Network, images: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
-def predict(network: Network, path: Path, device_name: str) -> np.ndarray:
-    """The probability of every class for one image."""
+def predict(network: Network, batch: Sequence[torch.Tensor], device_name: str) -> np.ndarray:
+    """The probability of every class (columns) for prepared images (rows)."""
     where = device(device_name)
-    image = read(path, network.image_size)[None].to(where)
-    return network.to(where).eval()(image).softmax(1)[0].cpu().numpy()
+    return network.to(where).eval()(torch.stack(list(batch)).to(where)).softmax(1).cpu().numpy()
+
+
+def differentiable(network: Network, device_name: str) -> Callable[[], Any]:
+    """For XAI_METHOD gradcam: the layer is the last one with a map, unless XAI_TARGET_LAYERS names another."""
+    return lambda: explain_with(network, lambda image: prepare(image, network.image_size), [0.0] * 3, [1.0] * 3, network.image_size, device(device_name))
 
 
 def save(network: Network, path: Path, **state: Any) -> None:

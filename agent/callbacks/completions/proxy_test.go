@@ -1,0 +1,134 @@
+package completions
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// server is OpenAI's side: the statuses in order, then answers.
+type server struct {
+	statuses []int
+	seen     []*http.Request
+	bodies   []string
+}
+
+func (s *server) RoundTrip(req *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	s.seen, s.bodies = append(s.seen, req), append(s.bodies, string(body))
+	w := httptest.NewRecorder()
+	if len(s.statuses) > 0 {
+		status := s.statuses[0]
+		s.statuses = s.statuses[1:]
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(status)
+		return w.Result(), nil
+	}
+	_, _ = w.WriteString(`{"choices": [{"message": {"content": "{}"}}], "usage": {"prompt_tokens": 300, "completion_tokens": 100}}`)
+	return w.Result(), nil
+}
+
+func (s *server) proxy(limits Limits) *Proxy {
+	return New(Options{
+		BaseURL: "https://llm.example.com/v1", Key: "sk-real", Model: "gpt-4o-mini", Limits: limits, Client: &http.Client{Transport: s},
+		Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	})
+}
+
+var ample = Limits{Calls: 10, Tokens: 100_000, Cost: 1, InputPrice: 0.15, OutputPrice: 0.6}
+
+func ask(p *Proxy, body string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(body)))
+	return w
+}
+
+const hello = `{"model": "the-most-expensive", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 100000, "n": 50}`
+
+func TestTheAgentAsksWithItsKeyItsModelAndItsBounds(t *testing.T) {
+	s := &server{}
+	p := s.proxy(ample)
+	if w := ask(p, hello); w.Code != http.StatusOK || strings.Contains(w.Body.String(), "sk-real") {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	var sent map[string]any
+	if err := json.Unmarshal([]byte(s.bodies[0]), &sent); err != nil || sent["model"] != "gpt-4o-mini" || sent["max_completion_tokens"] != 1000.0 || sent["n"] != nil || sent["max_tokens"] != nil {
+		t.Errorf("sent %v", sent)
+	}
+	if got := s.seen[0]; got.Header.Get("Authorization") != "Bearer sk-real" || got.URL.String() != "https://llm.example.com/v1/chat/completions" {
+		t.Errorf("%s %v", got.URL, got.Header)
+	}
+	if got := p.Spent(); got != (Spent{1, 400, (300*0.15 + 100*0.6) / 1e6}) {
+		t.Errorf("spent %+v", got)
+	}
+	if ask(p, hello); len(s.seen) != 1 {
+		t.Error("an equal question was asked again")
+	}
+}
+
+func TestAServerThatIsBusyIsAskedAgainWhenItSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{statuses: []int{429, 503}}
+		began := time.Now()
+		if w := ask(s.proxy(ample), hello); w.Code != http.StatusOK || len(s.seen) != 3 || time.Since(began) != 14*time.Second {
+			t.Errorf("%d after %d tries and %s", w.Code, len(s.seen), time.Since(began))
+		}
+	})
+}
+
+func TestWhatWillNotHelpIsNotTriedAgain(t *testing.T) {
+	s := &server{statuses: []int{401}}
+	p := s.proxy(ample)
+	if w := ask(p, hello); w.Code != http.StatusBadGateway || len(s.seen) != 1 || !strings.Contains(w.Body.String(), "check OPENAI_API_KEY") {
+		t.Errorf("%d %s after %d tries", w.Code, w.Body, len(s.seen))
+	}
+	if got := p.Spent(); got != (Spent{}) {
+		t.Errorf("a refused call cost %+v", got)
+	}
+}
+
+func TestTheBudgetHolds(t *testing.T) {
+	for variable, limits := range map[string]Limits{
+		"AGENT_LLM_MAX_CALLS":  {Calls: 1, Tokens: 100_000, Cost: 1},
+		"AGENT_LLM_MAX_TOKENS": {Calls: 9, Tokens: 1300, Cost: 1},
+		"AGENT_LLM_MAX_COST":   {Calls: 9, Tokens: 100_000, Cost: 0.00052, OutputPrice: 0.5},
+	} {
+		s := &server{}
+		p := s.proxy(limits)
+		first := ask(p, hello)
+		w := ask(p, strings.Replace(hello, "hello", "something else", 1))
+		if first.Code != http.StatusOK || w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), variable) || len(s.seen) != 1 {
+			t.Errorf("%s: %d, then %d %s", variable, first.Code, w.Code, w.Body)
+		}
+	}
+}
+
+func TestWhatIsNoQuestionIsRefused(t *testing.T) {
+	for _, body := range []string{"", "[]", `{"messages": null, "stream": true}`, `{"messages": [], "stream": true}`, `{"messages": "` + strings.Repeat("x", MaxBody) + `"}`} {
+		s := &server{}
+		if w := ask(s.proxy(ample), body); w.Code != http.StatusBadRequest && w.Code != http.StatusRequestEntityTooLarge || len(s.seen) > 0 {
+			t.Errorf("%.40s: %d", body, w.Code)
+		}
+	}
+}
+
+func FuzzQuestion(f *testing.F) {
+	f.Add([]byte(hello))
+	f.Add([]byte(`{"messages": [], "max_tokens": -1}`))
+	p := (&server{}).proxy(ample)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		body, most, err := p.question(raw)
+		if err == nil && (!json.Valid(body) || most.Output > MaxOutput || most.Output < 1) {
+			t.Errorf("%s %+v", body, most)
+		}
+	})
+}

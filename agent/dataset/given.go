@@ -1,0 +1,168 @@
+package dataset
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// imagesAtOnce is how many images of an inference job are fetched in parallel.
+const imagesAtOnce = 8
+
+// A given image is one line of InputsFetching's List.
+type givenImage struct {
+	URI   string `json:"uri"` // as IMAGE_PATHS has it
+	File  string `json:"file"`
+	Error string `json:"error,omitempty"` // why it is not there, and never will be
+}
+
+// InputsFetching brings in the checkpoint of an inference or export job, and the
+// images of an inference job. An image that does not exist is no failure: the list
+// says so, and the results will.
+type InputsFetching struct {
+	Supply
+	Dir           string
+	CheckpointURI string
+	ImageURIs     []string
+	// Open opens the bucket of an address: any that the credentials open.
+	Open func(ctx context.Context, bucket string) (Bucket, error)
+	// Parts are the results so far of an earlier run on another machine.
+	Parts EarlierParts
+
+	Checkpoint string   // path
+	Images     []string // paths of those that are there, in the order of ImageURIs
+	List       string   // path of a file with one JSON line an image; empty without ImageURIs
+}
+
+// Start fetches them.
+func (f *InputsFetching) Start(ctx context.Context) error {
+	f.Tracker.Enter(job.PhaseWeights)
+	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
+		return unwritableInput(err)
+	}
+	f.Checkpoint = filepath.Join(f.Dir, path.Base(f.CheckpointURI))
+	if err := f.fetch(ctx, f.CheckpointURI, f.Checkpoint); errors.Is(err, fs.ErrNotExist) {
+		return contract.Failf(contract.CodeWeightsUnavailable, "The checkpoint %s does not exist.", f.CheckpointURI).WithHint("Check CHECKPOINT_PATH.")
+	} else if err != nil {
+		return err
+	}
+	if err := f.Parts.fetch(ctx, f.Bucket()); err != nil {
+		f.Events.Warn("What an earlier run of the job had found could not be fetched, all images are done again: " + err.Error())
+	}
+	if len(f.ImageURIs) == 0 {
+		return nil
+	}
+	return f.images(ctx)
+}
+
+func (f *InputsFetching) images(ctx context.Context) error {
+	list := make([]givenImage, len(f.ImageURIs))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(imagesAtOnce)
+	for i, uri := range f.ImageURIs {
+		// The number keeps equal names of different folders apart, and the order.
+		list[i] = givenImage{URI: uri, File: filepath.Join(f.Dir, "images", fmt.Sprintf("%06d-%s", i, path.Base(uri)))}
+		group.Go(func() (err error) {
+			list[i].Error, err = f.image(ctx, list[i])
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	f.List = filepath.Join(f.Dir, "images.jsonl")
+	f.Images = []string{}
+	for _, image := range list {
+		if image.Error == "" {
+			f.Images = append(f.Images, image.File)
+		}
+	}
+	return writeLines(f.List, list)
+}
+
+// image fetches one, unless an earlier run has. The text is why it will never be there;
+// an error may pass when the job is run again.
+func (f *InputsFetching) image(ctx context.Context, image givenImage) (why string, err error) {
+	if _, err := os.Stat(image.File); err == nil {
+		return "", nil
+	}
+	if _, _, err := contract.ParseURI(image.URI); err != nil {
+		return err.Error(), nil
+	}
+	err = f.fetch(ctx, image.URI, image.File)
+	failure, known := errors.AsType[*contract.Failure](err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return image.URI + " does not exist", nil
+	case known && failure.Code == contract.CodeStorageForbidden:
+		return image.URI + ": " + failure.Message, nil
+	}
+	return "", err
+}
+
+func (f *InputsFetching) fetch(ctx context.Context, uri, file string) error {
+	bucket, key, err := contract.ParseURI(uri)
+	if err != nil {
+		return contract.Failf(contract.CodeConfigInvalid, "%w.", err)
+	}
+	store, err := f.Open(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	return FetchObject(ctx, store, key, file)
+}
+
+// Stop leaves them for the next run.
+func (*InputsFetching) Stop(context.Context) error { return nil }
+
+func writeLines(file string, list []givenImage) (err error) {
+	out, err := os.Create(filepath.Clean(file))
+	if err != nil {
+		return unwritableInput(err)
+	}
+	lines := bufio.NewWriter(out)
+	to := json.NewEncoder(lines)
+	for _, image := range list {
+		if err := to.Encode(image); err != nil {
+			return errors.Join(err, out.Close())
+		}
+	}
+	if err := errors.Join(lines.Flush(), out.Close()); err != nil {
+		return unwritableInput(err)
+	}
+	return nil
+}
+
+// EarlierParts are the results of a killed inference job, as far as they are in the
+// bucket. The trainer goes on behind them.
+type EarlierParts struct {
+	Prefix string // of the job's output, ends in a slash; empty for a job that does not go on
+	Dir    string // OUTPUT_DIR
+}
+
+// partsFolder is where trainer_vision keeps them, in the bucket as on disk.
+const partsFolder = "parts"
+
+// fetch brings them, unless this machine has its own.
+func (p EarlierParts) fetch(ctx context.Context, store ObjectStore) error {
+	dir := filepath.Join(p.Dir, partsFolder)
+	if _, err := os.Stat(dir); p.Prefix == "" || err == nil {
+		return nil
+	}
+	err := FetchObject(ctx, store, p.Prefix+partsFolder+"/", dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,118 @@
+package kit
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Using is a test run or an inference job at a desk, with what an earlier try has trained.
+type Using struct {
+	Local
+	Images string // a file or a folder; empty for a test run on the dataset
+	Runs   string // folder of the tries
+}
+
+// Environment is that of a Local, for the other kind of job. The results come to the
+// bucket of the try that trained.
+func (u Using) Environment(desk *Desk) (map[string]string, error) {
+	bucket, checkpoint, err := trained(u.Runs)
+	if err != nil {
+		return nil, err
+	}
+	if u.Images != "" {
+		if u.Dataset, err = u.folder(); err != nil {
+			return nil, err
+		}
+	}
+	env, err := u.Local.Environment(desk)
+	if err != nil {
+		return nil, err
+	}
+	delete(env, "EPOCHS")
+	env["JOB_ID"], env["JOB_TYPE"] = u.Job(), string(contract.JobInference)
+	env["CHECKPOINT_PATH"], env["AGENT_LOCAL_BUCKET_DIR"] = checkpoint, bucket
+	env["INFERENCE_TYPE"] = string(contract.InferenceTestRun)
+	if u.Images != "" {
+		env["INFERENCE_TYPE"] = string(contract.InferenceJob)
+	}
+	return env, nil
+}
+
+// Job is the job's id, one for each try.
+func (u Using) Job() string { return "try-" + filepath.Base(u.Workspace) }
+
+// Results is where the results are.
+func (u Using) Results(bucket string) string {
+	kind := contract.InferenceTestRun
+	if u.Images != "" {
+		kind = contract.InferenceJob
+	}
+	job := contract.Job{ID: u.Job(), Type: contract.JobInference, Inference: &contract.InferenceRun{Type: kind}}
+	return filepath.Join(bucket, filepath.FromSlash(contract.OutputPrefix(job)))
+}
+
+// folder is the folder of the images; of a single one it is made.
+func (u Using) folder() (string, error) {
+	info, err := os.Stat(u.Images)
+	if err != nil || info.IsDir() {
+		return u.Images, err
+	}
+	dir := filepath.Join(u.Workspace, "images")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("making the folder of the image: %w", err)
+	}
+	return dir, copyFile(u.Images, filepath.Join(dir, filepath.Base(u.Images)))
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(filepath.Clean(from))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	out, err := os.Create(filepath.Clean(to))
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if closed := out.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// trained is the checkpoint of the newest try that left one, and the bucket that it is
+// in: the best one, or the last one where there is no best.
+func trained(runs string) (bucket, uri string, err error) {
+	last, err := lastNumber(runs)
+	if err != nil {
+		return "", "", err
+	}
+	for ; last > 0; last-- {
+		bucket = filepath.Join(runs, runPrefix+strconv.Itoa(last), "bucket")
+		for _, name := range []string{"best*", "last*"} {
+			found, _ := filepath.Glob(filepath.Join(bucket, "checkpoints", "job-*", name)) // the pattern is a good one
+			if len(found) == 0 {
+				continue
+			}
+			key, err := filepath.Rel(bucket, slices.Min(found))
+			if err != nil {
+				return "", "", err
+			}
+			if info, err := os.Stat(slices.Min(found)); err == nil && info.IsDir() {
+				key += "/"
+			}
+			return bucket, contract.URI(defaultBucket, filepath.ToSlash(key)), nil
+		}
+	}
+	return "", "", fmt.Errorf("no try below %s has left a checkpoint: train first, with trainer-agent try", runs)
+}
+
+// defaultBucket is BUCKET_NAME's; a local bucket has any name.
+const defaultBucket = "vision-platform"

@@ -1,0 +1,268 @@
+"""Test runs and inference jobs of any trainer: the evaluator, the records, the files, with a model that a test can see through."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from PIL import Image
+from process import TrainerTest
+from relay import Call, Relay
+from trainer_sdk import Job, JobError, Platform
+from trainer_sdk.inference import InferenceRequest
+from trainer_vision.inference import Objects, Predictor
+from trainer_vision.inference.calibration import best_threshold, calibration
+from trainer_vision.inference.draw import font
+from trainer_vision.inference.explain.heat import deletion, normal, statistics
+from trainer_vision.inference.explain.perturb import perturb
+from trainer_vision.inference.matching import confusion, errors, match, overlaps
+from trainer_vision.inference.measure import measure_of
+from trainer_vision.inference.running import Run
+
+NAMES = ["고양이", "dog"]
+
+
+def objects(*rows: tuple[float, ...]) -> Objects:
+    """Rows of x1, y1, x2, y2, class, score."""
+    values = np.array(rows, dtype=float).reshape(-1, 6)
+    return Objects(values[:, :4], values[:, 4].astype(int), values[:, 5])
+
+
+class Matching(unittest.TestCase):
+    def test_every_kind_of_error_has_its_name(self) -> None:
+        truth = objects((0, 0, 10, 10, 0, 1), (50, 50, 60, 60, 1, 1), (80, 80, 90, 90, 1, 1))
+        for kind, box in {
+            None: (0, 0, 10, 10, 0, 0.9), "classification": (0, 0, 10, 10, 1, 0.9), "localisation": (6, 0, 16, 10, 0, 0.9),
+            "both": (6, 0, 16, 10, 1, 0.9), "background": (30, 0, 40, 10, 0, 0.9),
+        }.items():
+            with self.subTest(kind):
+                found = objects(box)
+                overlap = overlaps(found.boxes, truth.boxes)
+                kinds, missed = errors(found, truth, overlap, match(found, truth, overlap))
+                self.assertEqual(kinds, [kind])
+                self.assertEqual(missed, [1, 2] if kind in {None, "classification", "localisation"} else [0, 1, 2])
+        twice = objects((0, 0, 10, 10, 0, 0.9), (0, 0, 10, 9, 0, 0.8))
+        overlap = overlaps(twice.boxes, truth.boxes)
+        self.assertEqual(errors(twice, truth, overlap, match(twice, truth, overlap))[0], [None, "duplicate"])
+
+    def test_the_confusion_matrix_has_a_background(self) -> None:
+        truth = objects((0, 0, 10, 10, 0, 1), (50, 50, 60, 60, 1, 1))
+        found = objects((0, 0, 10, 10, 1, 0.9), (30, 0, 40, 10, 0, 0.9))
+        matrix = confusion(found, truth, overlaps(found.boxes, truth.boxes), 2)
+        self.assertEqual(matrix.tolist(), [[0, 1, 0], [0, 0, 1], [1, 0, 0]])
+
+
+class Calibration(unittest.TestCase):
+    def test_a_confidence_that_is_a_probability_has_no_error(self) -> None:
+        scores = np.repeat([0.2, 0.8], 10)
+        right = np.array([1, 1] + [0] * 8 + [1] * 8 + [0, 0])
+        self.assertAlmostEqual(calibration(scores, right)["ece"], 0)
+        self.assertAlmostEqual(calibration(scores, np.ones(20))["ece"], 0.5)
+
+    def test_the_best_threshold_is_that_of_the_best_f1(self) -> None:
+        found = best_threshold(np.array([0.9, 0.8, 0.3, 0.3]), np.array([1, 1, 0, 1]), 3)
+        self.assertEqual(found, {"threshold": 0.3, "f1": 0.85714, "precision": 0.75, "recall": 1.0})
+        self.assertIsNone(best_threshold(np.zeros(0), np.zeros(0), 3))
+
+
+class Measure(unittest.TestCase):
+    def test_boxes_are_measured_as_coco_does(self) -> None:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+
+        rng = np.random.default_rng(3)
+        measure: Any = measure_of("object_detection", NAMES, 0.5)
+        for i in range(12):
+            corner = rng.uniform(0, 60, (3, 2))
+            boxes = np.hstack([corner, corner + rng.uniform(10, 40, (3, 2))])
+            truth = Objects(boxes, np.array([0, 1, 1]), np.ones(3))
+            found = Objects(boxes + rng.normal(0, 3, boxes.shape), rng.integers(0, 2, 3), rng.uniform(0.1, 1, 3))
+            measure.add(f"{i}.jpg", found.take(np.flatnonzero(found.scores >= 0.5)), found, truth, (100, 100))
+        result = measure.result()
+        with contextlib.redirect_stdout(io.StringIO()):
+            labelled = COCO()
+            labelled.dataset = {"images": measure.images, "annotations": [{**a, "iscrowd": 0} for a in measure.labelled], "categories": [{"id": 1}, {"id": 2}]}
+            labelled.createIndex()
+            judge = COCOeval(labelled, labelled.loadRes([{k: v for k, v in f.items() if k != "id"} for f in measure.found]), "bbox")
+            judge.evaluate(), judge.accumulate(), judge.summarize()
+        self.assertAlmostEqual(result.overall_metrics["mAP50-95"], judge.stats[0], places=6)
+        self.assertAlmostEqual(result.overall_metrics["mAP50"], judge.stats[1], places=6)
+        self.assertEqual([row["support"] for row in result.per_class_metrics], [12, 24])
+        self.assertEqual(len(result.confusion_matrix), 3)
+
+
+class Jobs(TrainerTest):
+    """A model that sees the brightest corner of a picture as its one object."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        self.batches: list[int] = []
+
+    def images(self, count: int) -> list[Path]:
+        (self.root / "in").mkdir(exist_ok=True)
+        paths = [self.root / "in" / f"{i:03}.png" for i in range(count)]
+        for i, path in enumerate(paths):
+            Image.new("RGB", (40, 20 if i % 3 else 30), (i, 0, 0)).save(path)
+        return paths
+
+    def predictor(self) -> Predictor:
+        def infer(batch: list[np.ndarray]) -> np.ndarray:
+            self.batches.append(len(batch))
+            return np.stack(batch)
+
+        def decode(raw: np.ndarray, sizes: list[tuple[int, int]], measured: bool) -> list[Objects]:
+            return [objects((1, 2, width - 3, height - 4, 0, 0.5 + image[0, 0, 0] / 1000)) for image, (width, height) in zip(raw, sizes, strict=True)]
+
+        return Predictor(NAMES, np.asarray, infer, decode, settings={"confidence": 0.25})
+
+    def run_job(self, lines: list[dict[str, Any]], **env: str) -> list[dict[str, Any]]:
+        (self.root / "images.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        (self.root / "best.pt").touch()
+        job = Job.load((), {"OUTPUT_DIR": str(self.root / "out"), "TASK_TYPE": "object_detection", "NUM_WORKERS": "2"})
+        given = {"CHECKPOINT_FILE": str(self.root / "best.pt"), "INPUTS_FILE": str(self.root / "images.jsonl"), "BATCH_SIZE": "4", **env}
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()):
+            Run(job, Platform(job), InferenceRequest.load(job, (), given), self.predictor()).all()
+        self.out = out.getvalue()
+        return json.loads((self.root / "out/results.json").read_text())["results"]
+
+    def lines(self, paths: list[Path]) -> list[dict[str, Any]]:
+        return [{"uri": f"s3://b/in/{p.name}", "file": str(p)} for p in paths]
+
+    def test_results_keep_the_order_and_the_addresses(self) -> None:
+        paths = self.images(11)
+        found = self.run_job(self.lines(paths))
+        self.assertEqual([r["image_path"] for r in found], [f"s3://b/in/{p.name}" for p in paths])
+        self.assertEqual([r["predictions"]["boxes"][0]["confidence"] for r in found], [round(0.5 + i / 1000, 5) for i in range(11)])
+        self.assertEqual(sorted(self.batches), [3, 4, 4])  # of one shape each
+        self.assertEqual(len(list((self.root / "out/visualizations").iterdir())), 11)
+        self.assertFalse((self.root / "out/parts").exists())
+
+    def test_a_broken_and_a_missing_image_are_records(self) -> None:
+        paths = self.images(3)
+        paths[1].write_bytes(b"no image")
+        lines = [*self.lines(paths), {"uri": "s3://b/gone.png", "file": str(self.root / "gone"), "error": "s3://b/gone.png does not exist"}]
+        found = self.run_job(lines)
+        self.assertEqual([r["error"] and r["error"][:20] for r in found], [None, "the image s3://b/in/", None, "s3://b/gone.png does"])
+        self.assertEqual([r["predictions"] is None for r in found], [False, True, False, True])
+        with self.assertRaisesRegex(JobError, "none of the 1 images could be used; the first: s3://b/gone.png does not exist"):
+            self.run_job(lines[3:])
+
+    def test_a_killed_job_goes_on_behind_its_last_whole_part(self) -> None:
+        paths = self.images(130)
+        lines = self.lines(paths)
+        predictor = self.predictor
+        broken = 0
+
+        def dies() -> Predictor:
+            nonlocal broken
+            whole = predictor()
+
+            def infer(batch: list[np.ndarray]) -> Any:
+                nonlocal broken
+                broken += len(batch)
+                if broken > 128:
+                    raise KeyboardInterrupt
+                return whole.infer(batch)
+
+            return Predictor(NAMES, whole.prepare, infer, whole.decode, settings=whole.settings)
+
+        self.predictor = dies  # type: ignore[method-assign]
+        with self.assertRaises(KeyboardInterrupt):
+            self.run_job(lines)
+        self.predictor = predictor  # type: ignore[method-assign]
+        self.batches.clear()
+        found = self.run_job(lines)
+        self.assertEqual(sum(self.batches), 2)
+        self.assertEqual([r["image_path"] for r in found], [line["uri"] for line in lines])
+        self.assertIn('"processed_images": 130', self.out)
+
+    def test_coco_is_read_by_pycocotools(self) -> None:
+        from pycocotools.coco import COCO
+
+        self.run_job(self.lines(self.images(5)))
+        with contextlib.redirect_stdout(io.StringIO()):
+            whole = COCO(str(self.root / "out/predictions.coco.json"))
+            found = whole.loadRes(str(self.root / "out/predictions.json"))
+        self.assertEqual((len(whole.imgs), len(found.anns), whole.cats[0]["name"]), (5, 5, NAMES[0]))
+        self.assertEqual(found.anns[1]["bbox"], [1, 2, 36, 24])
+
+    def test_the_report_needs_no_network_and_korean_is_readable(self) -> None:
+        self.run_job(self.lines(self.images(3)))
+        page = (self.root / "out/report.html").read_text()
+        self.assertNotIn("http", page)
+        self.assertIn("visualizations/000000-000.jpg", page)
+        self.needs("cvttf_NotoSansCJK_Regular")
+        face = font(20)
+        self.assertNotEqual(bytes(face.getmask("고")), bytes(face.getmask("양")))  # a font without them draws one box for both
+
+
+    def explain(self, answer: bytes | None, status: int = 200, **env: str) -> tuple[list[dict[str, Any]], list[Call]]:
+        """An inference job whose explanations are put into words by a server that answers so."""
+        relay = Relay(lambda _call: (status, answer or b""))
+        self.addCleanup(relay.close)
+        names = {"ENABLE_XAI": "true", "XAI_METHOD": "lime", "ENABLE_LLM_EXPLANATION": "true", "OPENAI_BASE_URL": relay.url + "/v1", "OPENAI_API_KEY": "loopback", **env}
+        with mock.patch.dict(os.environ, names):
+            found = self.run_job(self.lines(self.images(1)))
+        return found[0]["xai"], relay.calls
+
+    def test_a_box_is_explained_in_numbers_pictures_and_words(self) -> None:
+        said = {"summary": "A cat.", "key_factors": ["ears", 7], "confidence_reasoning": "Sure.", "alternative_considerations": "None."}
+        (found,), (call,) = self.explain(json.dumps({"choices": [{"message": {"content": json.dumps(said)}}]}).encode())
+        self.assertEqual({k: found["explanation"][k] for k in ("summary", "key_factors", "model")}, {"summary": "A cat.", "key_factors": ["ears"], "model": "gpt-4o-mini"})
+        self.assertEqual((call.path, call.headers["Authorization"]), ("/v1/chat/completions", "Bearer loopback"))
+        facts = json.loads(call.body["messages"][1]["content"])
+        self.assertEqual((facts["class"], facts["method"]), (NAMES[0], "lime"))
+        self.assertNotIn("image_url", json.dumps(call.body))
+        self.assertEqual(found["bbox"], [1, 2, 37, 26])
+        self.assertLessEqual({"max_activation", "mean_activation", "top_regions"}, set(found["lime"]))
+        self.assertLessEqual({"deletion", "heat_inside_box"}, set(found["faithfulness"]))
+        for name in ("heatmap_path", "overlay_path"):
+            with Image.open(self.root / "out" / found[name]) as image:
+                self.assertEqual(image.size, (40, 30))
+
+    def test_words_never_fail_a_job(self) -> None:
+        for answer, status in ((b'{"error": {"message": "the budget is spent"}}', 403), (b"no JSON", 200), (b'{"choices": [{"message": {"content": null, "refusal": "no"}}]}', 200)):
+            (found,), _ = self.explain(answer, status)
+            self.assertEqual(found["explanation"]["model"], "none")
+            self.assertIn("고양이", found["explanation"]["summary"])
+
+    def test_what_cannot_be_explained_is_refused_with_the_reason(self) -> None:
+        for message, env in (
+            ("XAI_METHOD gradcam needs the model's gradients", {"XAI_METHOD": "gradcam"}), ("XAI_METHOD 'smooth' is not one of", {"XAI_METHOD": "smooth"}),
+            ("XAI_TARGET_LAYERS is no JSON list", {"XAI_TARGET_LAYERS": "model.22"}),
+        ):
+            with self.assertRaisesRegex(JobError, message):
+                self.explain(None, **env)
+
+
+class Perturbation(unittest.TestCase):
+    """A model that only looks at the upper left quarter."""
+
+    def test_lime_and_shap_find_where_the_model_looks(self) -> None:
+        rng = np.random.default_rng(1)
+        picture = rng.integers(60, 120, (48, 64, 3), dtype=np.uint8)
+        picture[:24, :32] = 250
+
+        def score(pictures: Any) -> np.ndarray:
+            return np.array([p[:24, :32].mean() / 255 for p in pictures])
+
+        for method in ("lime", "shap"):
+            heat = normal(perturb(picture, score, method))
+            self.assertGreater(heat[:24, :32].sum() / heat.sum(), 0.8, method)
+            self.assertLess(deletion(picture, heat, score), deletion(picture, 1 - heat, score), method)
+            (hottest, *_) = statistics(heat)["top_regions"]
+            self.assertTrue(hottest["x"] + hottest["w"] <= 34 and hottest["y"] + hottest["h"] <= 26, hottest)
+
+
+if __name__ == "__main__":
+    unittest.main()

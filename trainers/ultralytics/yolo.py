@@ -1,0 +1,193 @@
+"""A YOLO model as trainer_vision's inference uses it: Ultralytics' own preprocessing and suppression, batched by shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import explanation
+import numpy as np
+import torch
+from PIL import Image
+from trainer_sdk import Job, JobError
+from trainer_sdk.inference import InferenceRequest
+from trainer_vision.inference import Objects, Predictor
+from ultralytics import YOLO
+from ultralytics.data.augment import LetterBox, classify_transforms
+from ultralytics.engine.results import Results
+from ultralytics.utils import YAML, nms
+from ultralytics.utils.checks import check_imgsz
+from ultralytics.utils.patches import imread
+
+TASKS = {"detect": "object_detection", "segment": "instance_segmentation", "pose": "pose_estimation", "classify": "image_classification"}
+CONFIDENCE, OVERLAP = 0.25, 0.7  # Ultralytics' own, for what nobody set
+FLOOR = 0.001  # confidence down to which its validation looks
+MOST = 300  # detections an image
+DEFAULT_SIZE = 640
+
+
+def load_model(checkpoint: Path) -> YOLO:
+    try:
+        return YOLO(checkpoint)
+    except Exception as error:
+        raise JobError(f"cannot read the checkpoint {checkpoint}: {error}") from error
+
+
+def device(job: Job) -> str:
+    return "0" if job.device == "cuda" else job.device.removeprefix("cuda:")
+
+
+def read(path: Path) -> np.ndarray:
+    """BGR, as the training read it; EXIF rotation is applied."""
+    image = imread(path, cv2.IMREAD_COLOR)
+    if image is None:
+        raise JobError(f"the image {path} cannot be read: it is none, or cut short")
+    return image
+
+
+def picture(image: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(image[..., ::-1]))
+
+
+def from_picture(image: Image.Image) -> np.ndarray:
+    return np.ascontiguousarray(np.asarray(image)[..., ::-1])
+
+
+def names_of(model: YOLO, job: Job) -> list[str]:
+    """The class names, without the word that the agent puts before what Ultralytics takes for an ImageNet code."""
+    names = [model.names[i] for i in sorted(model.names)]
+    classes = job.classes()
+    if names and classes and names[0] == f"class {classes[0].name}":
+        names[0] = classes[0].name
+    return names
+
+
+class Backend:
+    """The model on its device, as Ultralytics' predictor of the task sets it up."""
+
+    def __init__(self, model: YOLO, request: InferenceRequest, device: str) -> None:
+        self.size = request.image_size or model.overrides.get("imgsz", DEFAULT_SIZE)
+        overrides = {**model.overrides, "mode": "predict", "save": False, "verbose": False, "imgsz": self.size, "device": device, "conf": FLOOR, "max_det": MOST}
+        self.predictor = model._smart_load("predictor")(overrides=overrides, _callbacks=model.callbacks)
+        self.predictor.setup_model(model.model, verbose=False)
+        self.network = self.predictor.model
+
+    @torch.inference_mode()
+    def run(self, images: torch.Tensor) -> Any:
+        raw = self.network(images)
+        if images.is_cuda:
+            torch.cuda.synchronize(images.device)
+        return raw
+
+
+class Detector(Backend):
+    """Boxes, with outlines or keypoints."""
+
+    def __init__(self, model: YOLO, request: InferenceRequest, device: str) -> None:
+        super().__init__(model, request, device)
+        self.confidence = CONFIDENCE if request.confidence is None else request.confidence
+        self.overlap = OVERLAP if request.iou is None else request.iou
+        self.stride = max(int(self.network.stride), 32)
+        self.letterbox = LetterBox(check_imgsz(self.size, stride=self.stride, min_dim=2), auto=True, stride=self.stride)
+        self.segments, self.boxes_only = model.task == "segment", model.task == "detect"
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        return self.letterbox(image=image)
+
+    @torch.inference_mode()
+    def infer(self, batch: list[np.ndarray]) -> tuple[Any, torch.Tensor]:
+        images = torch.from_numpy(np.stack(batch)).to(self.predictor.device).permute(0, 3, 1, 2).contiguous().flip(1)
+        images = (images.half() if self.network.fp16 else images.float()).div_(255)
+        return self.run(images), images
+
+    @torch.inference_mode()
+    def decode(self, raw: tuple[Any, torch.Tensor], sizes: list[tuple[int, int]], measured: bool) -> Sequence[Objects]:
+        """Measured as Ultralytics' validation does: every class of a box counts, down to a confidence near zero."""
+        answer, images = raw
+        more = {}
+        if self.segments:
+            more["protos"] = answer[0][1] if isinstance(answer[0], tuple) else answer[1]
+            answer = answer[0]
+        kept = nms.non_max_suppression(
+            answer, FLOOR if measured else self.confidence, self.overlap, multi_label=measured, max_det=MOST,
+            nc=0 if self.boxes_only else len(self.network.names), end2end=getattr(self.network, "end2end", False),
+        )
+        # Only the shapes of the originals matter here, so they take no memory.
+        originals = [np.broadcast_to(np.uint8(0), (height, width, 3)) for width, height in sizes]
+        self.predictor.batch = ([""] * len(sizes),)
+        return [objects(result) for result in self.predictor.construct_results([k.clone() for k in kept], images, originals, **more)]
+
+
+def objects(result: Results) -> Objects:
+    found = result.boxes.cpu().numpy()
+    polygons = None
+    if result.masks is not None:
+        polygons = list(result.masks.xy)
+    points = result.keypoints.data.float().cpu().numpy() if result.keypoints is not None else None
+    if points is not None and points.shape[-1] == 2:
+        points = np.concatenate([points, np.ones((*points.shape[:2], 1), points.dtype)], 2)
+    return Objects(found.xyxy.astype(float), found.cls.astype(int), found.conf.astype(float), polygons, points)
+
+
+class Labels:
+    """The labels of a prepared YOLO dataset: images/val/x.png has labels/val/x.txt."""
+
+    def __init__(self, job: Job, task: str) -> None:
+        self.root, self.task, self.points = job.dataset_dir, task, 0
+        if task == "pose" and job.dataset_config.is_file():
+            self.points = YAML.load(job.dataset_config)["kpt_shape"][0]
+
+    def read(self, path: Path, width: int, height: int) -> Objects:
+        relative = path.relative_to(self.root)
+        file = self.root.joinpath("labels", *relative.parts[1:]).with_suffix(".txt")
+        rows = [[float(v) for v in line.split()] for line in file.read_text().splitlines() if line.strip()] if file.is_file() else []
+        scale = np.array([width, height])
+        classes = np.array([int(row[0]) for row in rows], dtype=int)
+        polygons = [np.array(row[1:]).reshape(-1, 2) * scale for row in rows] if self.task == "segment" else None
+        boxes = np.zeros((len(rows), 4))
+        for i, row in enumerate(rows):
+            if polygons is not None:
+                boxes[i] = *polygons[i].min(0), *polygons[i].max(0)
+            else:
+                x, y, w, h = row[1:5]
+                boxes[i] = (x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height
+        keypoints = None
+        if self.task == "pose":
+            keypoints = np.ones((len(rows), self.points, 3))
+            for i, row in enumerate(rows):
+                points = np.array(row[5:]).reshape(self.points, -1)
+                keypoints[i, :, : points.shape[1]] = points
+            keypoints[..., :2] *= scale
+        return Objects(boxes, classes, np.ones(len(rows)), polygons, keypoints)
+
+
+def detector(model: YOLO, job: Job, request: InferenceRequest, device: str) -> Predictor:
+    network = Detector(model, request, device)
+    return Predictor(
+        names_of(model, job), network.prepare, network.infer, network.decode, read, picture, truth=Labels(job, model.task).read, task=TASKS[model.task],
+        from_picture=from_picture,
+        settings={"confidence": network.confidence, "iou": network.overlap, "image_size": network.size},
+        differentiable=lambda: explanation.detector(load_model(request.checkpoint).model, network.letterbox, network.predictor.device),
+    )
+
+
+def classifier(model: YOLO, job: Job, request: InferenceRequest, device: str) -> Predictor:
+    network = Backend(model, request, device)
+    size = network.size if isinstance(network.size, int) else network.size[0]
+    own = getattr(network.network.model, "transforms", None)
+    transforms = own if own is not None and getattr(own.transforms[0], "size", None) == size else classify_transforms(size)
+
+    def infer(batch: list[torch.Tensor]) -> Any:
+        images = torch.stack(batch).to(network.predictor.device)
+        return network.run(images.half() if network.network.fp16 else images.float())
+
+    def decode(raw: Any, _sizes: list[tuple[int, int]], _measured: bool) -> Sequence[np.ndarray]:
+        scores = raw[0] if isinstance(raw, list | tuple) else raw
+        return list(scores.float().cpu().numpy())
+
+    return Predictor(
+        names_of(model, job), lambda image: transforms(picture(image)), infer, decode, read, picture, from_picture=from_picture, task=TASKS["classify"],
+        settings={"image_size": size}, differentiable=lambda: explanation.classifier(load_model(request.checkpoint).model, transforms, size, network.predictor.device),
+    )

@@ -1,0 +1,78 @@
+"""Objects as COCO's dictionaries, and COCO's own metrics of them by faster-coco-eval."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any
+
+import numpy as np
+from trainer_sdk import JobError
+
+from .predictor import Objects
+
+MOST = 100  # detections an image that COCO measures
+# The spread of COCO's 17 points of a person; other skeletons get one spread for every point, as Ultralytics does.
+PERSON = np.array([0.26, 0.25, 0.25, 0.35, 0.35, 0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89]) / 10
+BODY = 0.53  # of a box is what stands in it: the scale of keypoints where no outline tells, as in Ultralytics
+KIND = {"B": "bbox", "M": "segm", "P": "keypoints"}
+
+
+def annotations(objects: Objects, image: int, scored: bool, first: int = 1) -> list[dict[str, Any]]:
+    """COCO's annotations (with ids from `first`) or results of one image; category ids are class indices + 1."""
+    rows = []
+    for i, (box, index) in enumerate(zip(objects.boxes.tolist(), objects.classes.tolist(), strict=True)):
+        x, y, w, h = box[0], box[1], box[2] - box[0], box[3] - box[1]
+        row: dict[str, Any] = {"id": first + i, "image_id": image, "category_id": int(index) + 1, "bbox": [x, y, w, h], "area": w * h, "iscrowd": 0}
+        if objects.polygons is not None:
+            ring = objects.polygons[i]
+            row["segmentation"] = [np.ravel(ring).tolist()] if len(ring) >= 3 else [[x, y, x + w, y, x + w, y + h, x, y + h]]
+            if len(ring) >= 3:
+                row["area"] = area(ring)
+        if objects.keypoints is not None:
+            points = objects.keypoints[i]
+            row["keypoints"] = np.ravel(points).tolist()
+            row["num_keypoints"] = int((points[:, 2] > 0).sum())
+            row["area"] *= BODY
+        if scored:
+            row["score"] = float(objects.scores[i])
+        rows.append(row)
+    return rows
+
+
+def area(ring: np.ndarray) -> float:
+    """The area within an outline, by the shoelace formula."""
+    x, y = ring[:, 0], ring[:, 1]
+    return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
+
+
+class CocoMetrics:
+    """Average precision as COCO defines it: of boxes (B), outlines (M) or keypoints (P)."""
+
+    def __init__(self, truth: dict[str, Any], found: list[dict[str, Any]], kind: str) -> None:
+        try:
+            from faster_coco_eval import COCO, COCOeval_faster
+        except ImportError:
+            raise JobError("test runs of this task need faster-coco-eval: add faster-coco-eval==1.8.0 to the trainer's requirements.txt") from None
+        with contextlib.redirect_stdout(io.StringIO()):
+            labelled = COCO(truth)
+            detected = labelled.loadRes(found) if found else COCO({**truth, "annotations": []})
+            evaluation = COCOeval_faster(labelled, detected, KIND[kind])
+            evaluation.params.maxDets = [1, 10, MOST] if kind != "P" else [MOST]
+            if kind == "P":
+                points = next((len(a["keypoints"]) // 3 for a in truth["annotations"]), 1)
+                evaluation.params.kpt_oks_sigmas = PERSON if points == len(PERSON) else np.full(points, 1 / points)
+            evaluation.evaluate()
+            evaluation.accumulate()
+        # (IoU thresholds, recalls, classes, areas, most detections): all areas, the most detections
+        self.precision = np.where(evaluation.eval["precision"] < 0, np.nan, evaluation.eval["precision"])[:, :, :, 0, -1]
+        self.recalls = np.asarray(evaluation.params.recThrs)
+
+    def ap(self, first: int | None = None) -> np.ndarray:
+        """Of every class; with first=0 at an overlap of 0.5 alone. NaN where nothing is labelled."""
+        chosen = self.precision if first is None else self.precision[first : first + 1]
+        return np.array([float(chosen[:, :, c].mean()) for c in range(chosen.shape[2])])
+
+    def curve(self, index: int) -> dict[str, list[float]]:
+        """Precision over recall at an overlap of 0.5."""
+        return {"precision": self.precision[0, :, index].round(5).tolist(), "recall": self.recalls.round(5).tolist()}

@@ -1,0 +1,63 @@
+"""Images read and prepared ahead of the model, in several threads; one that is broken is an answer, not the end."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+from trainer_sdk import JobError
+
+from .predictor import Predictor
+from .samples import Sample
+
+LARGEST_DRAWING = 1280  # pixels of the longer side
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One image, ready for the model; or why it is not."""
+
+    sample: Sample
+    prepared: Any = None
+    width: int = 0
+    height: int = 0
+    picture: Image.Image | None = None  # to draw on, not larger than LARGEST_DRAWING
+    load_ms: float = 0
+    prepare_ms: float = 0
+    error: str | None = None
+
+
+def load(predictor: Predictor, sample: Sample, draw: bool) -> Loaded:
+    if sample.error:
+        return Loaded(sample, error=sample.error)
+    try:
+        started = time.perf_counter()
+        image = predictor.read(sample.path)
+        read = time.perf_counter()
+        prepared = predictor.prepare(image)
+        ready = time.perf_counter()
+        height, width = image.shape[:2] if hasattr(image, "shape") else image.size[::-1]
+        picture = None
+        if draw:
+            picture = predictor.picture(image)
+            picture = picture.copy() if picture is image else picture
+            picture.thumbnail((LARGEST_DRAWING, LARGEST_DRAWING))
+        return Loaded(sample, prepared, width, height, picture, 1000 * (read - started), 1000 * (ready - read))
+    except (JobError, OSError, ValueError, SyntaxError, MemoryError) as error:
+        return Loaded(sample, error=str(error).replace(str(sample.path), sample.name))
+
+
+def loaded(pool: ThreadPoolExecutor, predictor: Predictor, samples: Iterable[Sample], ahead: int, draw: bool) -> Iterator[Loaded]:
+    """In the order of the samples, at most `ahead` of them in memory."""
+    waiting: deque[Future[Loaded]] = deque()
+    for sample in samples:
+        waiting.append(pool.submit(load, predictor, sample, draw))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

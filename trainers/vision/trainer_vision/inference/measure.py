@@ -1,0 +1,147 @@
+"""The one evaluator of test runs: what a trainer's answers are worth against the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..metrics import ClassifierResults
+from .calibration import best_threshold, calibration
+from .coco import MOST, CocoMetrics, annotations
+from .matching import KINDS, confusion, errors, match, overlaps
+from .predictor import Objects
+
+HEADS = {"object_detection": "", "instance_segmentation": "M", "pose_estimation": "P"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A test run's metrics: the fields of its callback, and what only results.json has."""
+
+    overall_metrics: dict[str, float]
+    per_class_metrics: list[dict[str, Any]]
+    confusion_matrix: list[list[int]]
+    pr_curves: dict[str, dict[str, list[float]]]
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def callback(self) -> dict[str, Any]:
+        return {"overall_metrics": self.overall_metrics, "per_class_metrics": self.per_class_metrics, "confusion_matrix": self.confusion_matrix, "pr_curves": self.pr_curves}
+
+
+class Measure(Protocol):
+    def add(self, name: str, shown: Any, every: Any, truth: Any, size: tuple[int, int]) -> tuple[float, dict[str, Any]]:
+        """Take one image. Answers how bad it is, for the report, and what its record says of it."""
+
+    def result(self) -> Measured: ...
+
+
+class ClassMeasure:
+    """Of a classifier: every answer is a vector of probabilities."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self.rows: list[tuple[str, int, np.ndarray]] = []
+
+    def add(self, name: str, shown: np.ndarray, every: np.ndarray, truth: int, size: tuple[int, int]) -> tuple[float, dict[str, Any]]:
+        self.rows.append((name, truth, np.asarray(shown, dtype=np.float32)))
+        top = int(shown.argmax())
+        return 1 - float(shown[truth]), {"correct": top == truth, "true_class_confidence": round(float(shown[truth]), 5)}
+
+    def result(self) -> Measured:
+        truth = np.array([row[1] for row in self.rows], dtype=int)
+        scores = np.stack([row[2] for row in self.rows]).astype(float) if self.rows else np.zeros((0, len(self.names)))
+        found = ClassifierResults(self.names, [row[0] for row in self.rows], truth, scores)
+        fields = found.validation()
+        reliable = calibration(scores.max(1, initial=0), found.predicted == truth)
+        thresholds = {
+            name: best_threshold(scores[:, i], truth == i, int((truth == i).sum())) for i, name in enumerate(unique(self.names))
+        }
+        return Measured(
+            {**found.metrics(), **({"ece": reliable["ece"]} if reliable["ece"] is not None else {})},
+            fields["per_class_metrics"], fields["confusion_matrix"], fields["pr_curves"],
+            {"calibration": reliable, "best_thresholds": thresholds, "log_loss": found.cross_entropy()},
+        )
+
+
+class ObjectMeasure:
+    """Of a detector, of outlines and of keypoints."""
+
+    def __init__(self, names: Sequence[str], task: str, threshold: float) -> None:
+        self.names, self.head, self.threshold = names, HEADS[task], threshold
+        self.images: list[dict[str, Any]] = []
+        self.labelled: list[dict[str, Any]] = []
+        self.found: list[dict[str, Any]] = []
+        self.matrix = np.zeros((len(names) + 1, len(names) + 1), dtype=int)
+        self.kinds = dict.fromkeys(KINDS, 0)
+        self.counts = np.zeros((len(names), 3), dtype=int)  # right, found, labelled at the job's threshold
+        self.scores: list[np.ndarray] = []  # of every detection: score, class, right
+
+    def add(self, name: str, shown: Objects, every: Objects, truth: Objects, size: tuple[int, int]) -> tuple[float, dict[str, Any]]:
+        number = len(self.images) + 1
+        self.images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
+        self.labelled += annotations(truth, number, False, len(self.labelled) + 1)
+        every = every.take(np.argsort(-every.scores, kind="stable")[:MOST])
+        self.found += annotations(every, number, True)
+        pairs = match(every, truth, overlaps(every.boxes, truth.boxes))
+        self.scores.append(np.stack([every.scores, every.classes, pairs >= 0]).astype(np.float32))
+        return self._at_threshold(shown, truth)
+
+    def _at_threshold(self, shown: Objects, truth: Objects) -> tuple[float, dict[str, Any]]:
+        overlap = overlaps(shown.boxes, truth.boxes)
+        pairs = match(shown, truth, overlap)
+        self.matrix += confusion(shown, truth, overlap, len(self.names))
+        kinds, missed = errors(shown, truth, overlap, pairs)
+        for kind in filter(None, kinds):
+            self.kinds[kind] += 1
+        self.kinds["missed"] += len(missed)
+        np.add.at(self.counts[:, 0], shown.classes[pairs >= 0], 1)
+        np.add.at(self.counts[:, 1], shown.classes, 1)
+        np.add.at(self.counts[:, 2], truth.classes, 1)
+        wrong = sum(kind is not None for kind in kinds) + len(missed)
+        return wrong / max(len(shown) + len(missed), 1), {"errors": kinds, "missed": missed}
+
+    def result(self) -> Measured:
+        truth = {"info": {}, "images": self.images, "annotations": self.labelled, "categories": [{"id": i + 1, "name": name} for i, name in enumerate(self.names)]}
+        boxes = CocoMetrics(truth, self.found, "B")
+        head = CocoMetrics(truth, self.found, self.head) if self.head else boxes
+        right, found, labelled = self.counts.T
+        precision = np.where(found > 0, right / np.maximum(found, 1), 0.0)
+        recall = np.where(labelled > 0, right / np.maximum(labelled, 1), np.nan)
+        present = labelled > 0
+        ap = head.ap()
+        keys = unique(self.names)
+        scores, classes, hits = np.concatenate(self.scores, axis=1) if self.scores else np.zeros((3, 0))
+        reliable = calibration(scores[scores >= self.threshold], hits[scores >= self.threshold])
+        return Measured(
+            self._overall(boxes, head, precision[present], recall[present], reliable),
+            [{"class_id": i, "class_name": name, "precision": precision[i], "recall": recall[i], "ap": ap[i], "support": int(labelled[i])} for i, name in enumerate(self.names)],
+            self.matrix.tolist(), {keys[i]: head.curve(i) for i in range(len(keys)) if present[i]},
+            {
+                "threshold": self.threshold, "calibration": reliable, "error_kinds": self.kinds,
+                "best_thresholds": {keys[i]: best_threshold(scores[classes == i], hits[classes == i], int(labelled[i])) for i in range(len(keys))},
+            },
+        )
+
+    def _overall(self, boxes: CocoMetrics, head: CocoMetrics, precision: np.ndarray, recall: np.ndarray, reliable: dict[str, Any]) -> dict[str, float]:
+        def mean(values: np.ndarray) -> float:
+            values = values[~np.isnan(values)]
+            return float(values.mean()) if len(values) else float("nan")
+
+        metrics = {"mAP50-95": mean(boxes.ap()), "mAP50": mean(boxes.ap(0))}
+        if self.head:
+            metrics |= {f"mAP50-95({self.head})": mean(head.ap()), f"mAP50({self.head})": mean(head.ap(0))}
+        p, r = mean(precision), mean(recall)
+        metrics |= {"precision": p, "recall": r, "f1": 2 * p * r / (p + r) if p + r else 0.0}
+        return metrics | ({"ece": reliable["ece"]} if reliable["ece"] is not None else {})
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Names that can be keys."""
+    return [name if list(names).count(name) == 1 else f"{name} ({i})" for i, name in enumerate(names)]
+
+
+def measure_of(task: str, names: Sequence[str], threshold: float) -> Measure:
+    return ObjectMeasure(names, task, threshold) if task in HEADS else ClassMeasure(names)

@@ -1,0 +1,235 @@
+"""One test run or inference job, from its request to its files and its final callback."""
+
+from __future__ import annotations
+
+import heapq
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer_sdk import Job, JobError, Platform, now, run
+from trainer_sdk.inference import InferenceRequest, Progress, final_callback
+
+from .draw import draw, drawing_name, write_sheet
+from .explain.explainer import Explainer, Explaining
+from .loading import Loaded, loaded
+from .measure import Measure, Measured, measure_of
+from .outputs import write_coco, write_csv, write_results
+from .predictor import Answer, Objects, Predictor
+from .records import Classes, Parts, describe, describe_truth
+from .report import write_report
+from .samples import Sample, check_names, given, labelled
+
+WORST = 48  # images in the report
+Load = Callable[[Job, InferenceRequest], Predictor]
+
+
+def predict(load: Load) -> None:
+    """The main program of a trainer's predict.py and evaluate.py."""
+
+    def main(job: Job, platform: Platform) -> None:
+        request = InferenceRequest.load(job, sys.argv[1:])
+        Run(job, platform, request, load(job, request)).all()
+
+    run(main, argv=[], fail=final_callback())
+
+
+@dataclass
+class Timing:
+    """Milliseconds of every part, summed over the images."""
+
+    images: int = 0
+    load: float = 0.0
+    preprocess: float = 0.0
+    model: float = 0.0
+    postprocess: float = 0.0
+
+    @property
+    def average(self) -> float:
+        """The model's own time an image: without reading, preparing and drawing."""
+        return self.model / max(self.images, 1)
+
+    def means(self) -> dict[str, float]:
+        count = max(self.images, 1)
+        return {f"{name}_ms": round(getattr(self, name) / count, 3) for name in ("load", "preprocess", "model", "postprocess")}
+
+
+class Run:
+    """A job under way."""
+
+    def __init__(self, job: Job, platform: Platform, request: InferenceRequest, predictor: Predictor) -> None:
+        self.job, self.platform, self.request, self.predictor = job, platform, request, predictor
+        self.task = predictor.task or job.task
+        asked = Explaining.load()
+        self.explainer = Explainer(predictor, asked, request.output_dir, request.batch_size, platform) if asked else None
+        self.classes = Classes(predictor.names, class_ids(job, predictor.names))
+        if request.labelled:
+            check_names(job, predictor.names)
+        self.samples = labelled(job, request.split) if request.labelled else given(request, job)
+        self.measure: Measure | None = measure_of(self.task, predictor.names, predictor.settings.get("confidence", 0.0)) if request.labelled else None
+        self.timing = Timing()
+        self.worst: list[tuple[float, int, dict[str, Any]]] = []  # a heap: how bad, place, what the report shows
+        self.failed = 0
+
+    def all(self) -> None:
+        parts = Parts(self.request.output_dir / "parts", self.samples, self._settings())
+        todo = parts.open(resume=self.measure is None)  # a test run measures in one pass, from the start
+        progress = Progress(self.platform, len(self.samples), len(self.samples) - sum(len(parts.chunks[i]) for i in todo))
+        workers = max(1, self.job.workers)
+        with ThreadPoolExecutor(workers) as pool, ThreadPoolExecutor(1) as artist:
+            ahead = 2 * self.request.batch_size + workers
+            stream = loaded(pool, self.predictor, (s for i in todo for s in parts.chunks[i]), ahead, self.request.visualize or self.explainer is not None)
+            place = {id(s): i for i, s in enumerate(self.samples)}
+            for number in todo:
+                parts.write(number, self._part(stream, parts.chunks[number], place, progress, artist))
+                if self.platform.stop_requested:
+                    return
+        self._finish(parts)
+
+    def _part(self, stream: Iterator[Loaded], chunk: Sequence[Sample], place: dict[int, int], progress: Progress, artist: ThreadPoolExecutor) -> list[dict[str, Any]]:
+        """The records of one part, in the order of its images. Images of one shape go through the model together."""
+        records: dict[int, dict[str, Any]] = {}
+        waiting: dict[Any, list[Loaded]] = {}
+        drawings: list[Future[None]] = []
+        for _ in chunk:
+            item = next(stream)
+            if item.error:
+                records[place[id(item.sample)]] = self._broken(item)
+                progress.advance(1, self.timing.average)
+                continue
+            batch = waiting.setdefault(self.predictor.shape(item.prepared), [])
+            batch.append(item)
+            if len(batch) == self.request.batch_size:
+                records |= self._batch(batch, place, drawings, artist)
+                progress.advance(len(batch), self.timing.average)
+                batch.clear()
+        for batch in waiting.values():
+            if batch:
+                records |= self._batch(batch, place, drawings, artist)
+                progress.advance(len(batch), self.timing.average)
+        for drawing in drawings:
+            drawing.result()
+        return [records[i] for i in sorted(records)]
+
+    def _batch(self, batch: Sequence[Loaded], place: dict[int, int], drawings: list[Future[None]], artist: ThreadPoolExecutor) -> dict[int, dict[str, Any]]:
+        sizes = [(item.width, item.height) for item in batch]
+        started = time.perf_counter()
+        raw = self.predictor.infer([item.prepared for item in batch])
+        inferred = time.perf_counter()
+        answers = self.predictor.decode(raw, sizes, False)
+        every = self.predictor.decode(raw, sizes, True) if self.measure else answers
+        decoded = time.perf_counter()
+        self.timing.images += len(batch)
+        self.timing.model += 1000 * (inferred - started)
+        self.timing.postprocess += 1000 * (decoded - inferred)
+        records = {}
+        for item, answer, full in zip(batch, answers, every, strict=True):
+            at = place[id(item.sample)]
+            self.timing.load += item.load_ms
+            self.timing.preprocess += item.prepare_ms
+            records[at] = self._record(item, at, answer, full, 1000 * (inferred - started) / len(batch))
+            if item.picture is not None and self.request.visualize:
+                target = self.request.output_dir / "visualizations" / drawing_name(at, item.sample)
+                drawings.append(artist.submit(draw, item, answer, self._truth(item), self.predictor.names, target))
+        return records
+
+    def _truth(self, item: Loaded) -> Objects | int | None:
+        if not self.request.labelled:
+            return None
+        if item.sample.label is not None:
+            return item.sample.label
+        if self.predictor.truth is None:
+            raise JobError("this trainer's predictor reads no labels (Predictor.truth), so it makes no test runs")
+        return self.predictor.truth(item.sample.path, item.width, item.height)
+
+    def _record(self, item: Loaded, at: int, answer: Answer, every: Answer, milliseconds: float) -> dict[str, Any]:
+        truth = self._truth(item)
+        record = {
+            **self._image(item.sample), "width": item.width, "height": item.height, "predictions": describe(answer, self.classes),
+            "ground_truth": describe_truth(truth, self.classes), "inference_time_ms": round(milliseconds, 3), "error": None,
+        }
+        if self.explainer:
+            record["xai"] = self.explainer.explain(item, answer, truth, Path(drawing_name(at, item.sample)).stem)
+        bad, note = 0.0, ""
+        if self.measure:
+            bad, record["metrics"] = self.measure.add(item.sample.name, answer, every, truth, (item.width, item.height))
+            note = _note(record["metrics"])
+        self._rank(bad if self.measure else -at, at, {"name": item.sample.name, "drawing": f"visualizations/{drawing_name(at, item.sample)}" if self.request.visualize else None, "note": note})
+        return record
+
+    def _broken(self, item: Loaded) -> dict[str, Any]:
+        self.failed += 1
+        print(f"[trainer] warning: {item.error}", file=sys.stderr, flush=True)
+        return {**self._image(item.sample), "width": 0, "height": 0, "predictions": None, "ground_truth": None, "inference_time_ms": None, "error": item.error}
+
+    def _image(self, sample: Sample) -> dict[str, Any]:
+        return {"image_path": sample.name, "image_id": sample.id}
+
+    def _rank(self, bad: float, at: int, shown: dict[str, Any]) -> None:
+        heapq.heappush(self.worst, (bad, -at, shown))
+        if len(self.worst) > WORST:
+            heapq.heappop(self.worst)
+
+    def _settings(self) -> dict[str, Any]:
+        return {"batch_size": self.request.batch_size, "visualizations": self.request.visualize, "checkpoint": self.request.checkpoint.name, "xai_method": self.explainer and self.explainer.asked.method, **self.predictor.settings}
+
+    def _finish(self, parts: Parts) -> None:
+        failed = sum(record["error"] is not None for record in parts.records())
+        if failed == len(self.samples):
+            first = next(iter(parts.records()))["error"]
+            raise JobError(f"none of the {failed} images could be used; the first: {first}")
+        measured = self.measure.result() if self.measure else None
+        self._write(parts, measured, failed)
+        drawn = self.request.output_dir / "visualizations"
+        paths = {"results_path": "results.json", "visualizations_path": "visualizations/" if drawn.is_dir() else None, "xai_results_path": "xai/" if self.explainer else None}
+        if measured:
+            self.platform.test_run_done({**paths, **measured.callback()})
+        else:
+            self.platform.inference_done(paths)
+        shutil.rmtree(parts.folder)
+
+    def _write(self, parts: Parts, measured: Measured | None, failed: int) -> None:
+        out = self.request.output_dir
+        head: dict[str, Any] = {
+            "job_id": self.job.id, "inference_type": "test_run" if measured else "inference_job", "task_type": self.task,
+            "num_images": len(self.samples), "num_failed": failed, "generated_at": now(), "settings": self._settings(),
+            "timing": {"images": self.timing.images, **self.timing.means()}, "classes": self.classes.table(),
+        }
+        if measured:
+            head |= {"split": self.request.split, **measured.callback(), **measured.more}
+        write_results(out / "results.json", head, parts.records())
+        write_csv(out / "results.csv", parts.records())
+        write_objects(out, self.classes, parts)
+        shown = [entry for _, _, entry in sorted(self.worst, key=lambda e: (-e[0], -e[1]))]
+        write_sheet(out, [entry["drawing"] for entry in shown if entry["drawing"]])
+        facts = {"job": self.job.id, "task": self.task, "images": len(self.samples), "images with an error": failed, **self._settings(), **self.timing.means()}
+        write_report(out / "report.html", f"{'Test run' if measured else 'Inference job'} {self.job.id}", facts, measured, self.predictor.names, shown)
+
+
+def write_objects(out: Path, classes: Classes, parts: Parts) -> None:
+    first = next((r for r in parts.records() if r["predictions"] is not None), None)
+    if first is not None and "boxes" in first["predictions"]:
+        write_coco(out, classes, parts.records(), parts.records())
+
+
+def class_ids(job: Job, names: Sequence[str]) -> list[Any]:
+    """The platform's ids of the classes, where the dataset tells them; else their indices."""
+    classes = job.classes()
+    if [c.name for c in classes] == list(names) and all(c.id is not None for c in classes):
+        return [c.id for c in classes]
+    return list(range(len(names)))
+
+
+def _note(metrics: dict[str, Any]) -> str:
+    if "correct" in metrics:
+        return "right" if metrics["correct"] else "wrong"
+    kinds = [kind for kind in metrics["errors"] if kind]
+    if metrics["missed"]:
+        kinds.append(f"{len(metrics['missed'])} missed")
+    return ", ".join(kinds) or "right"
+

@@ -1,0 +1,99 @@
+"""The images of a job: where they lie, what the platform calls them, and what is labelled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer_sdk import Job, JobError
+from trainer_sdk.inference import InferenceRequest, images_below
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image."""
+
+    path: Path
+    name: str  # the s3 URI as it came, else the path in the dataset
+    id: Any = None  # the platform's, where the dataset has one
+    label: int | None = None  # class index of a labelled image of a classifier
+    error: str | None = None  # why it could not be brought here
+
+
+def given(request: InferenceRequest, job: Job) -> list[Sample]:
+    """The images of an inference job."""
+    if not request.images:
+        raise JobError("there is no image: set IMAGE_PATHS or DATASET_ID, or pass --image")
+    ids = platform_ids(job)
+    base = job.dataset_dir if job.dataset_dir != Path() else None
+    samples = []
+    for image in request.images:
+        inside = base is not None and image.uri is None and image.path.is_relative_to(base)
+        name = image.uri or (str(image.path.relative_to(base)) if inside and base else str(image.path))
+        samples.append(Sample(image.path, name, ids.get(plain(name)) if inside else None, None, image.error))
+    return samples
+
+
+def labelled(job: Job, split: str) -> list[Sample]:
+    """The images of a prepared split, or of all: YOLO's images/val/…, or val/CLASS/… with the class as the folder."""
+    splits = SPLITS if split == "all" else (split,)
+    ids, renamed = platform_ids(job), _renamed(job)
+    folders = job.dataset_config.is_dir()
+    index = {c.folder or c.name: c.index for c in job.classes()}
+    found: list[Sample] = []
+    for part in splits:
+        root = job.dataset_dir / part if folders else job.dataset_dir / "images" / part
+        for path in images_below(root):
+            relative = path.relative_to(root).as_posix()
+            label = None
+            if folders:
+                folder = path.parent.name
+                if folder not in index:
+                    raise JobError(f"{path.parent} is no folder of a class: classes.json names {sorted(index)}")
+                label = index[folder]
+            name = renamed.get(f"{part}/{relative}") or renamed.get(relative) or (path.name if folders else relative)
+            found.append(Sample(path, name, ids.get(plain(name)), label))
+    if not found:
+        raise JobError(f"TEST_SPLIT {split!r}: there is no image in {job.dataset_dir}")
+    return found
+
+
+def plain(name: str) -> str:
+    """A file name as the ids are looked up by: without images/ in front."""
+    return name.removeprefix("./").removeprefix("images/")
+
+
+def platform_ids(job: Job) -> dict[str, Any]:
+    """{file name: id} of the dataset's annotations; also by the bare name where only one image has it."""
+    path = job.annotations_path
+    if path is None or not path.is_file() or path.suffix != ".json":
+        return {}
+    try:
+        images = json.loads(path.read_text(encoding="utf-8")).get("images", [])
+        pairs = [(plain(str(image["file_name"])), image.get("id")) for image in images]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}  # a layout without ids
+    ids: dict[str, Any] = {}
+    bare: dict[str, list[Any]] = {}
+    for name, value in pairs:
+        ids[name] = value
+        bare.setdefault(name.rsplit("/", 1)[-1], []).append(value)
+    return {**{name: values[0] for name, values in bare.items() if len(values) == 1}, **ids}
+
+
+def _renamed(job: Job) -> dict[str, str]:
+    """{path in the prepared dataset: the file's own name}, where the agent had to give another."""
+    path = job.dataset_dir / "renamed.json"
+    return {str(k): plain(str(v)) for k, v in json.loads(path.read_text(encoding="utf-8")).items()} if path.is_file() else {}
+
+
+def check_names(job: Job, names: Sequence[str]) -> None:
+    """The dataset's classes must be the checkpoint's, in their order: else every metric would be of something else."""
+    classes = [c.name for c in job.classes()]
+    if classes and classes != list(names):
+        raise JobError(f"the checkpoint knows the classes {list(names)}, the dataset has {classes}")
