@@ -65,7 +65,7 @@ type Environment struct {
 	EnableLLMExplanation bool    `envconfig:"ENABLE_LLM_EXPLANATION" group:"inference" default:"false" example:"true" desc:"Put the explanations into words."`
 	OpenAIKey            Secret  `envconfig:"OPENAI_API_KEY" group:"inference" example:"sk-..." desc:"Key for ENABLE_LLM_EXPLANATION. It stays with the agent, which asks for the trainer."`
 	OpenAIBaseURL        BaseURL `envconfig:"OPENAI_BASE_URL" group:"inference" default:"https://api.openai.com/v1" expect:"an http or https URL without user, password or query" example:"http://llm.internal:8000/v1" desc:"Server for ENABLE_LLM_EXPLANATION, any that speaks OpenAI's chat completions."`
-	OpenAIModel          string  `envconfig:"OPENAI_MODEL" group:"inference" default:"gpt-4o-mini" example:"gpt-4o-mini" desc:"Model that puts the explanations into words."`
+	OpenAIModel          string  `envconfig:"OPENAI_MODEL" group:"inference" default:"gpt-4o-mini" pattern:"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$" expect:"a model's name" example:"gpt-4o-mini" desc:"Model that puts the explanations into words."`
 	SaveVisualizations   bool    `envconfig:"SAVE_VISUALIZATIONS" group:"inference" default:"true" example:"true" desc:"Save images with the predictions drawn."`
 
 	// Export
