@@ -121,7 +121,7 @@ func newLife(o *Options) *life {
 	child := b.training(machine, log, func() map[string]string {
 		extra := job.Inputs{
 			Dataset: fetched.Dir(), Annotated: fetched.Annotations(), Converted: converted.Got, Weights: weights.Got.Path,
-			Resumed: earlierRun.Path(), Epoch: earlierRun.Epoch(), Checkpoint: given.Checkpoint, Images: given.Images, ImageList: given.List,
+			Resumed: earlierRun.Path(), Epoch: earlierRun.Epoch(), Checkpoint: given.Checkpoint, Images: given.Images, ImageList: given.List, Classes: given.Classes,
 		}.Environment(b.ws)
 		maps.Copy(extra, answers.Environment())
 		if parent := traces.Tracer.Parent(); parent != "" {
@@ -173,6 +173,7 @@ func newLife(o *Options) *life {
 	if b.group.Leads() { // node 0 uploads and reports for all
 		l.uploads = []step{{name: "the checkpoint watch", stage: up, within: cfg.StopGrace}}
 		if cfg.Job.Type == contract.JobTraining {
+			l.uploads = append(l.uploads, step{name: "the class list", stage: &dataset.ClassList{From: converted, JobID: cfg.JobID, Keep: b.store.Keep}, optional: true})
 			l.training = slices.Insert(l.training, 0, step{name: "the result files", stage: files})
 		}
 	}
@@ -325,7 +326,7 @@ func (b base) completions() http.Handler {
 	if !cfg.EnableLLMExplanation {
 		return nil
 	}
-	client, err := storage.HTTPClient(storage.Config{CAFile: cfg.CAFile, Getenv: httpx.Getenv(b.o.Environ)})
+	client, err := b.store.Client()
 	if err != nil {
 		b.events.Warn("The explanations are not put into words: " + err.Error())
 		return nil

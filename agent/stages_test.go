@@ -29,10 +29,10 @@ func TestAJobHasTheStagesThatItNeedsInTheirOrder(t *testing.T) {
 		childhood []string
 	}{
 		"a training": {contract.JobTraining, "d-1", 1, 0,
-			[]string{"the store", "the dataset", "the conversion", "the weights", "the resume"}, []string{"the checkpoint watch"},
+			[]string{"the store", "the dataset", "the conversion", "the weights", "the resume"}, []string{"the checkpoint watch", "the class list"},
 			[]string{"the result files", "the relay", "the training", "what preparing took of memory"}},
 		"a training without a dataset": {contract.JobTraining, "", 1, 0,
-			[]string{"the store", "the weights", "the resume"}, []string{"the checkpoint watch"},
+			[]string{"the store", "the weights", "the resume"}, []string{"the checkpoint watch", "the class list"},
 			[]string{"the result files", "the relay", "the training", "what preparing took of memory"}},
 		"an inference": {contract.JobInference, "", 1, 0,
 			[]string{"the store", "the checkpoint and images"}, []string{"the checkpoint watch"},
@@ -57,7 +57,7 @@ func TestAJobHasTheStagesThatItNeedsInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestTracesAndMetricsAloneAreNoReasonToLoseAJob(t *testing.T) {
+func TestTracesMetricsAndTheClassListAreNoReasonToLoseAJob(t *testing.T) {
 	l := newLife(&Options{Config: trainingOf(3), Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	var optional []string
 	for _, s := range slices.Concat(l.opening, l.watching, l.meeting, l.inputs, l.uploads, l.training) {
@@ -65,7 +65,7 @@ func TestTracesAndMetricsAloneAreNoReasonToLoseAJob(t *testing.T) {
 			optional = append(optional, s.name)
 		}
 	}
-	if want := []string{"traces", "the metrics endpoint"}; !slices.Equal(optional, want) {
+	if want := []string{"traces", "the metrics endpoint", "the class list"}; !slices.Equal(optional, want) {
 		t.Errorf("%q, want %q", optional, want)
 	}
 }

@@ -52,6 +52,18 @@ func ImageResultsKey(job string, epoch int) string {
 // ResultKey is the job's outcome.
 func ResultKey(job string) string { return "jobs/" + job + "/result.json" }
 
+// ClassesKey is the classes that a training learnt, as classes.json of its prepared
+// dataset: a checkpoint has their names, not the platform's ids.
+func ClassesKey(job string) string { return "jobs/" + job + "/classes.json" }
+
+// JobOfCheckpoint is the job that a checkpoint's key belongs to; false for one that
+// lies elsewhere.
+func JobOfCheckpoint(key string) (job string, ok bool) {
+	rest, ok := strings.CutPrefix(key, "checkpoints/job-")
+	job, _, found := strings.Cut(rest, "/")
+	return job, ok && found && job != ""
+}
+
 // UndeliveredKey is the outbox of a job whose backend could not be reached.
 func UndeliveredKey(job string) string { return "jobs/" + job + "/undelivered.jsonl" }
 

@@ -41,6 +41,7 @@ type InputsFetching struct {
 	Parts EarlierParts
 
 	Checkpoint string   // path
+	Classes    string   // path of the classes that it was trained on; empty where its training left none
 	Images     []string // paths of those that are there, in the order of ImageURIs
 	List       string   // path of a file with one JSON line an image; empty without ImageURIs
 }
@@ -57,6 +58,9 @@ func (f *InputsFetching) Start(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
+	if err := f.classes(ctx); err != nil {
+		f.Events.Warn("The classes of the checkpoint's training could not be fetched, results have indices in place of the platform's ids: " + err.Error())
+	}
 	if err := f.Parts.fetch(ctx, f.Bucket()); err != nil {
 		f.Events.Warn("What an earlier run of the job had found could not be fetched, all images are done again: " + err.Error())
 	}
@@ -64,6 +68,24 @@ func (f *InputsFetching) Start(ctx context.Context) error {
 		return nil
 	}
 	return f.images(ctx)
+}
+
+// classes fetches the class list that the checkpoint's training left.
+func (f *InputsFetching) classes(ctx context.Context) error {
+	bucket, key, err := contract.ParseURI(f.CheckpointURI)
+	trained, ours := contract.JobOfCheckpoint(key)
+	if err != nil || !ours {
+		return err
+	}
+	file := filepath.Join(f.Dir, "classes.json")
+	err = f.fetch(ctx, contract.URI(bucket, contract.ClassesKey(trained)), file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		f.Classes = file
+	}
+	return err
 }
 
 func (f *InputsFetching) images(ctx context.Context) error {

@@ -16,6 +16,7 @@ type Inputs struct {
 	Resumed    string // path of the checkpoint that is resumed from
 	Epoch      int    // that it holds
 	Checkpoint string // path of an inference or export job's checkpoint
+	Classes    string // path of the classes that it was trained on
 	Images     []string
 	ImageList  string // path of the file that names all images of an inference job
 }
@@ -50,6 +51,9 @@ func (in Inputs) Environment(ws Workspace) map[string]string {
 	}
 	if in.Checkpoint != "" {
 		env["CHECKPOINT_FILE"] = in.Checkpoint
+	}
+	if in.Classes != "" {
+		env["CLASSES_FILE"] = in.Classes
 	}
 	if in.ImageList != "" {
 		env["INPUTS_FILE"] = in.ImageList

@@ -30,7 +30,11 @@ func (j *job) ofTrainer(name string) *job {
 type results struct {
 	NumImages int `json:"num_images"`
 	NumFailed int `json:"num_failed"`
-	Results   []struct {
+	Classes   []struct {
+		ID    int `json:"class_id"`
+		Index int `json:"class_index"`
+	} `json:"classes"`
+	Results []struct {
 		ImagePath string          `json:"image_path"`
 		Truth     json.RawMessage `json:"ground_truth"`
 		Error     *string         `json:"error"`

@@ -128,7 +128,9 @@ class Jobs(TrainerTest):
     def run_job(self, lines: list[dict[str, Any]], **env: str) -> list[dict[str, Any]]:
         (self.root / "images.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         (self.root / "best.pt").touch()
-        job = Job.load((), {"OUTPUT_DIR": str(self.root / "out"), "TASK_TYPE": "object_detection", "NUM_WORKERS": "2"})
+        classes = {"classes": [{"index": i, "name": name, "id": 7 * (i + 1)} for i, name in enumerate(NAMES)]}
+        (self.root / "classes.json").write_text(json.dumps(classes))
+        job = Job.load((), {"OUTPUT_DIR": str(self.root / "out"), "TASK_TYPE": "object_detection", "NUM_WORKERS": "2", "CLASSES_FILE": str(self.root / "classes.json")})
         given = {"CHECKPOINT_FILE": str(self.root / "best.pt"), "INPUTS_FILE": str(self.root / "images.jsonl"), "BATCH_SIZE": "4", **env}
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()):
             Run(job, Platform(job), InferenceRequest.load(job, (), given), self.predictor()).all()
@@ -143,6 +145,7 @@ class Jobs(TrainerTest):
         found = self.run_job(self.lines(paths))
         self.assertEqual([r["image_path"] for r in found], [f"s3://b/in/{p.name}" for p in paths])
         self.assertEqual([r["predictions"]["boxes"][0]["confidence"] for r in found], [round(0.5 + i / 1000, 5) for i in range(11)])
+        self.assertEqual({(box["class_id"], box["class_index"], box["class_name"]) for r in found for box in r["predictions"]["boxes"]}, {(7, 0, NAMES[0])})
         self.assertEqual(sorted(self.batches), [3, 4, 4])  # of one shape each
         self.assertEqual(len(list((self.root / "out/visualizations").iterdir())), 11)
         self.assertFalse((self.root / "out/parts").exists())
@@ -193,7 +196,7 @@ class Jobs(TrainerTest):
         with contextlib.redirect_stdout(io.StringIO()):
             whole = COCO(str(self.root / "out/predictions.coco.json"))
             found = whole.loadRes(str(self.root / "out/predictions.json"))
-        self.assertEqual((len(whole.imgs), len(found.anns), whole.cats[0]["name"]), (5, 5, NAMES[0]))
+        self.assertEqual((len(whole.imgs), len(found.anns), whole.cats[7]["name"]), (5, 5, NAMES[0]))
         self.assertEqual(found.anns[1]["bbox"], [1, 2, 36, 24])
 
     def test_the_report_needs_no_network_and_korean_is_readable(self) -> None:

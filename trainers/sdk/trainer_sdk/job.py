@@ -76,6 +76,7 @@ class Job:
     primary_metric_mode: str  # max or min
     options: dict[str, Any] = field(default_factory=dict)  # the user's own, for the framework
     pretrained: bool = True  # False: PRETRAINED=false asked for a training from scratch
+    classes_file: Path | None = None  # the classes that an inference or export job's checkpoint was trained on
     unset: frozenset[str] = frozenset()  # settings that nobody set, of image_size, learning_rate and batch_size
 
     @classmethod
@@ -126,6 +127,7 @@ class Job:
             primary_metric_mode=setting("primary_metric_mode", str, "max"),
             options=options,
             pretrained=env.get("PRETRAINED", "true").lower() not in {"false", "0", "no"},
+            classes_file=_optional_path(env, "CLASSES_FILE"),
             unset=frozenset(name for name in MODELS_CHOICE if name not in settings and name.upper() not in env),
         )
 
@@ -137,6 +139,8 @@ class Job:
     def classes(self) -> list[ClassEntry]:
         """The classes in index order, from classes.json beside the dataset, else from CLASS_NAMES."""
         path = self.dataset_dir / "classes.json"
+        if not path.is_file() and self.classes_file is not None:
+            path = self.classes_file  # of the checkpoint's training, for jobs without a labelled dataset
         if not path.is_file():
             return [ClassEntry(i, name) for i, name in enumerate(self.class_names)]
         entries = json.loads(path.read_text(encoding="utf-8"))["classes"]
