@@ -1,0 +1,97 @@
+package dataset
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func fetching(t *testing.T, b *bucket, uris ...string) *InputsFetching {
+	t.Helper()
+	tracker := job.NewTracker(job.TrackerOptions{Now: time.Now})
+	supply := Supply{Bucket: func() Bucket { return b }, Tracker: tracker, Events: job.NewEvents(slog.New(slog.DiscardHandler), time.Now, ""), Now: time.Now}
+	return &InputsFetching{
+		Supply: supply, Dir: t.TempDir(), CheckpointURI: "s3://b/checkpoints/job-7/best.pt", ImageURIs: uris,
+		Open: func(context.Context, string) (Bucket, error) { return b, nil },
+	}
+}
+
+func TestAnImageThatWillNeverBeThereIsNoFailure(t *testing.T) {
+	b := &bucket{objects: map[string][]byte{"checkpoints/job-7/best.pt": []byte("w"), "jobs/7/classes.json": []byte("{}"), "in/a.png": []byte("a")}}
+	f := fetching(t, b, "s3://b/in/a.png", "s3://b/in/gone.png", "in/a.png")
+	if err := f.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(f.List)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	var list []givenImage
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		var image givenImage
+		if err := json.Unmarshal(lines.Bytes(), &image); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, image)
+	}
+	if len(list) != 3 || list[0].Error != "" || list[1].Error != "s3://b/in/gone.png does not exist" || list[2].Error == "" || list[2].URI != "in/a.png" {
+		t.Errorf("%+v", list)
+	}
+	if !slices.Equal(f.Images, []string{list[0].File}) || f.Classes == "" {
+		t.Errorf("%q, classes in %q", f.Images, f.Classes)
+	}
+	b.gets = nil
+	if err := f.Start(t.Context()); err != nil || slices.Contains(b.gets, "in/a.png") {
+		t.Errorf("%v; fetched again: %q", err, b.gets)
+	}
+}
+
+// What may pass is a failure of the job, which is then run again; what will not is none.
+func TestWhatMayPassEndsTheJob(t *testing.T) {
+	b := &bucket{objects: map[string][]byte{"checkpoints/job-7/best.pt": []byte("w"), "in/a.png": []byte("a")}}
+	b.onGet = func(key string, _ int64) error {
+		if key == "in/a.png" {
+			return contract.Failf(contract.CodeStorageError, "unreachable")
+		}
+		return nil
+	}
+	f := fetching(t, b, "s3://b/in/a.png")
+	failure, ok := errors.AsType[*contract.Failure](f.Start(t.Context()))
+	if !ok || !failure.Retryable {
+		t.Errorf("%+v", failure)
+	}
+	delete(b.objects, "checkpoints/job-7/best.pt")
+	failure, ok = errors.AsType[*contract.Failure](f.Start(t.Context()))
+	if !ok || failure.Code != contract.CodeWeightsUnavailable || failure.Retryable {
+		t.Errorf("%+v", failure)
+	}
+}
+
+func TestPartsOfAnotherMachineAreFetchedOnce(t *testing.T) {
+	b := &bucket{objects: map[string][]byte{"checkpoints/job-7/best.pt": []byte("w"), "inference-jobs/9/parts/part-000000-aa.jsonl": []byte("{}\n")}}
+	f := fetching(t, b)
+	f.Parts = EarlierParts{Prefix: "inference-jobs/9/", Dir: t.TempDir()}
+	part := filepath.Join(f.Parts.Dir, "parts", "part-000000-aa.jsonl")
+	for _, want := range []string{"{}\n", "own"} { // the second time this machine has its own
+		if err := f.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(part); err != nil || string(got) != want {
+			t.Errorf("%q %v, want %q", got, err, want)
+		}
+		if err := os.WriteFile(part, []byte("own"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
