@@ -87,6 +87,7 @@ bench: build venv-all ## compare with the named peers and write docs/benchmarks.
 	  $(PYTHON) testdata/bench/checkpoint/bench.py --rounds 3; echo; \
 	  $(TRAINER_VENV)/bin/python testdata/bench/convert/run.py --agent bin/trainer-agent --python $(TRAINER_VENV)/bin/python --dir .bench/convert --memory /dev/shm; echo; \
 	  go run ./testdata/bench/relay; echo; \
+	  $(TRAINER_VENV)/bin/python testdata/bench/inference/bench.py; echo; \
 	  $(PYTHON) testdata/bench/init/bench.py --agent bin/trainer-agent --sandbox bin/trainer-sandbox; \
 	} | tee .bench/benchmarks.md
 	@cp .bench/benchmarks.md docs/benchmarks.md

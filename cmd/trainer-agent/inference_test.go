@@ -150,3 +150,24 @@ func TestFailuresOfAnInferenceAreItsOwn(t *testing.T) {
 		t.Errorf("a trainer without predict.py: %+v", d.Error)
 	}
 }
+
+// What a try has trained is measured and used at the same desk.
+func TestATryIsTestedAndUsed(t *testing.T) {
+	dir, py := newPackage(t, "plain"), need.Python(t)
+	agentAt(t, dir, []string{"EPOCHS=3"}, 0, "try", "--python", py)
+	out := agentAt(t, dir, nil, 0, "try", "--python", py, "--test-run")
+	if !strings.Contains(out, "results: workspace/run-1/bucket/test-runs/try-run-2, begin with report.html or contact-sheet.jpg") {
+		t.Errorf("%s", out)
+	}
+	agentAt(t, dir, []string{"ENABLE_XAI=true", "XAI_METHOD=shap"}, 0, "try", "--python", py, "--predict", filepath.Join(dir, "sample", "images"))
+	results := filepath.Join(dir, "workspace", "run-1", "bucket", "inference-jobs", "try-run-3")
+	for _, name := range []string{"results.json", "results.csv", "report.html", "contact-sheet.jpg", "visualizations", "xai"} {
+		if _, err := os.Stat(filepath.Join(results, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	other := newPackage(t, "plain")
+	if out := agentAt(t, other, nil, 1, "try", "--python", py, "--test-run"); !strings.Contains(out, "has left a checkpoint: train first") {
+		t.Errorf("%s", out)
+	}
+}

@@ -19,6 +19,9 @@ func TestThePageInABrowser(t *testing.T) {
 	node, chromium, folder := browser(t)
 	s := start(t)
 	s.fill("demo")
+	for _, name := range []string{"results.json", "visualizations/0.jpg", "visualizations/1.jpg"} {
+		s.put("test-runs/tested/"+name, []byte("{}"))
+	}
 	s.mux.HandleFunc("POST /test/stop", func(http.ResponseWriter, *http.Request) {
 		_ = s.backend.Close() // ends the streams, as the end of the sandbox does
 		_ = s.server.Listener.Close()

@@ -27,6 +27,11 @@ export function section(id, title, ...children) {
   return h("section", { id, "aria-labelledby": `${id}-title`, hidden: true }, h("h2", { id: `${id}-title` }, title), ...children);
 }
 
+// scroller holds what may be wider than a small screen; it can be scrolled by keyboard.
+export function scroller(label, attributes, ...children) {
+  return h("div", { tabindex: "0", role: "region", "aria-label": label, ...attributes, class: `wide ${attributes.class ?? ""}`.trim() }, ...children);
+}
+
 // header makes a table's head; "#" before a name is a column of numbers.
 export function header(names) {
   const cell = (name) => h("th", { scope: "col", class: name.startsWith("#") ? "n" : null }, name.replace("#", ""));

@@ -2,9 +2,10 @@
 
 import { badge } from "./jobs.js";
 import { Chart } from "./chart.js";
-import { bytes, clock, duration, follow, h, header, number, objectURL, section } from "./dom.js";
+import { bytes, clock, duration, follow, h, header, number, objectURL, scroller, section } from "./dom.js";
 import { Job } from "./model.js";
 import { Log } from "./log.js";
+import { Results } from "./results.js";
 import { Samples } from "./samples.js";
 import { callRow, classTable, confusionTable } from "./tables.js";
 
@@ -40,16 +41,17 @@ class View {
     this.heat = new Chart("Temperature °C and power W", "time", overTime);
     this.charts = section("curves", "Curves", h("div", { class: "charts" }, [this.loss, this.metric, this.other, this.use, this.memory, this.heat].map((c) => c.element)));
     this.samples = new Samples(job.id);
-    this.classes = h("div", { class: "wide" });
-    this.confusion = h("div", { class: "wide" });
+    this.classes = scroller("Classes", {});
+    this.confusion = scroller("Confusion matrix", {});
     this.validation = section("validation", "Latest validation", h("div", { class: "pair" }, this.classes, this.confusion));
     this.files = h("tbody");
-    this.checkpoints = section("checkpoints", "Checkpoints", h("div", { class: "wide" }, h("table", {}, header(["Name", "#Size", "#Epoch", "Metrics", "SHA-256", ""]), this.files)));
+    this.checkpoints = section("checkpoints", "Checkpoints", scroller("Checkpoints", {}, h("table", {}, header(["Name", "#Size", "#Epoch", "Metrics", "SHA-256", "File"]), this.files)));
+    this.results = new Results(job.id);
     this.log = new Log(job.id);
     this.rows = h("tbody");
     this.kind = h("select", { "aria-label": "Show", onchange: () => this.filter() }, ["events", "everything", "refused, repeated or broken"].map((t) => h("option", {}, t)));
-    this.callbacks = section("events", "Events and callbacks", h("div", { class: "switches" }, this.kind), h("div", { class: "wide tall" }, h("table", {}, header(["#Time", "Callback", "What", "#Answer"]), this.rows)));
-    this.elements = [this.waiting, this.head, this.failure, this.timeline, this.charts, this.samples.element, this.validation, this.checkpoints, this.callbacks, this.log.element];
+    this.callbacks = section("events", "Events and callbacks", h("div", { class: "switches" }, this.kind), scroller("Events and callbacks", { class: "tall" }, h("table", {}, header(["#Time", "Callback", "What", "#Answer"]), this.rows)));
+    this.elements = [this.waiting, this.head, this.failure, this.timeline, this.charts, this.results.element, this.samples.element, this.validation, this.checkpoints, this.callbacks, this.log.element];
   }
 
   take(call) {
@@ -79,6 +81,7 @@ class View {
     this.callbacks.hidden = false;
     if (job.validation) this.drawValidation();
     this.drawCheckpoints();
+    if (job.done) this.results.show(job.done);
   }
 
   drawHead() {

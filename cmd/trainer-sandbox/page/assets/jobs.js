@@ -1,6 +1,6 @@
 // The list of jobs, kept fresh by a stream.
 
-import { clock, duration, follow, h, header, number } from "./dom.js";
+import { clock, duration, follow, h, header, number, scroller } from "./dom.js";
 import { faultPanel } from "./faults.js";
 
 const COLUMNS = ["Job", "State", "Type", "#Epoch", "#Progress", "Best", "Last event", "Started", "#Callbacks"];
@@ -9,7 +9,7 @@ export function showJobs(main) {
   const rows = h("tbody");
   const empty = h("p", { class: "quiet" }, "No callback has come yet. Start a job with the environment that the sandbox printed; it appears here by itself.");
   const table = h("table", { hidden: true }, header(COLUMNS), rows);
-  main.replaceChildren(h("h1", {}, "Jobs"), empty, h("div", { class: "wide" }, table), faultPanel());
+  main.replaceChildren(h("h1", {}, "Jobs"), empty, scroller("Jobs", {}, table), faultPanel());
   follow("/_sandbox/stream", {
     jobs(jobs) {
       empty.hidden = jobs.length > 0;

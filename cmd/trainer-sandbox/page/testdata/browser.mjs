@@ -12,8 +12,8 @@ let sequence = 0;
 const began = Date.now() - 60_000;
 
 // post sends one callback of a job as the agent would.
-async function post(job, kind, body, { token = PAGE_TOKEN, expect = 200 } = {}) {
-  const response = await fetch(`${PAGE_URL}/api/v1/jobs/${job}/${kind}`, {
+async function post(job, kind, body, { token = PAGE_TOKEN, expect = 200, path: where = `/api/v1/jobs/${job}/${kind}` } = {}) {
+  const response = await fetch(PAGE_URL + where, {
     method: "POST", body: JSON.stringify({ timestamp: new Date(began + ++sequence * 1000).toISOString(), ...body }),
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}`, "X-Trace-ID": "trace-42", "Idempotency-Key": `${job}:${sequence}` },
   });
@@ -161,6 +161,37 @@ const steps = {
     await has("tbody tr", "demo");
     await shot("jobs-narrow");
     await fits("the list of jobs");
+    await tab.setViewportSize({ width: 1240, height: 900 });
+  },
+  async "a test run shows its metrics, its tables and its files"() {
+    await event("tested", "agent_started", "trainer-agent started");
+    await tab.goto(`${PAGE_URL}/?job=tested`);
+    await has("h1 .badge", "running");
+    await post("tested", "done", {
+      status: "succeeded", overall_metrics: { "mAP50-95": 0.61, ece: 0.04 }, confusion_matrix: [[18, 1, 1], [2, 8, 1], [3, 0, 0]], pr_curves: {},
+      per_class_metrics: [{ class_id: 0, class_name: "circle", precision: 0.8, recall: 0.7, ap: 0.6, support: 20 }, { class_id: 1, class_name: "star", precision: 0.9, recall: 0.6, ap: 0.5, support: 11 }],
+      results_path: "s3://vision-platform/test-runs/tested/results.json", visualizations_path: null, xai_results_path: null, error_message: null,
+    }, { path: "/api/v1/test-runs/tested/done" });
+    await has("#results dt", "mAP50-95");
+    await has("#results .confusion th", "background");
+    await has("#results th", "results.json");
+    await has("#results th", "visualizations/ (2 files)");
+    await shot("test-run");
+  },
+  async "whatever scrolls can be reached by keyboard, and every column has a name"() {
+    await tab.setViewportSize({ width: 320, height: 640 });
+    for (const place of ["/?job=tested", "/?job=demo", "/"]) {
+      await tab.goto(PAGE_URL + place);
+      await has(place === "/" ? "tbody th" : "h1", place === "/" ? "demo" : place.split("=")[1]);
+      if (place.endsWith("tested")) await has("#results th", "results.json");
+      const found = await tab.evaluate(() => {
+        const shown = [...document.querySelectorAll("main *")].filter((e) => e.checkVisibility());
+        const scrolls = (e) => /auto|scroll/.test(getComputedStyle(e).overflow) && (e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight);
+        return [...shown.filter((e) => scrolls(e) && e.tabIndex < 0).map((e) => `cannot be focused: ${e.outerHTML.slice(0, 80)}`),
+          ...shown.filter((e) => e.matches("th, thead td") && !e.textContent.trim()).map((e) => `has no name: ${e.closest("table").outerHTML.slice(0, 80)}`)];
+      });
+      assert.deepEqual(found, [], place);
+    }
     await tab.setViewportSize({ width: 1240, height: 900 });
   },
   async "a failure shows its card"() {
