@@ -2,7 +2,10 @@ package main_test
 
 import (
 	"encoding/json"
+	"io"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -152,7 +155,7 @@ func TestFailuresOfAnInferenceAreItsOwn(t *testing.T) {
 }
 
 // What a try has trained is measured and used at the same desk.
-func TestATryIsTestedAndUsed(t *testing.T) {
+func TestATryIsTestedUsedAndExplained(t *testing.T) {
 	dir, py := newPackage(t, "plain"), need.Python(t)
 	agentAt(t, dir, []string{"EPOCHS=3"}, 0, "try", "--python", py)
 	out := agentAt(t, dir, nil, 0, "try", "--python", py, "--test-run")
@@ -165,6 +168,23 @@ func TestATryIsTestedAndUsed(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(results, name)); err != nil {
 			t.Error(err)
 		}
+	}
+	answered := `{"choices": [{"message": {"content": "{\"summary\": \"A disc.\", \"key_factors\": [], \"confidence_reasoning\": \"Sure.\", \"alternative_considerations\": \"None.\"}"}}], "usage": {"prompt_tokens": 9, "completion_tokens": 9}}`
+	keys := make(chan string, 100)
+	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		keys <- r.URL.Path + " " + r.Header.Get("Authorization")
+		_, _ = io.WriteString(w, answered)
+	}))
+	defer model.Close()
+	agentAt(t, dir, []string{
+		"ENABLE_XAI=true", "XAI_METHOD=lime", "ENABLE_LLM_EXPLANATION=true", "OPENAI_API_KEY=sk-real", "OPENAI_BASE_URL=" + model.URL + "/v1",
+	}, 0, "try", "--python", py, "--predict", filepath.Join(dir, "sample", "images"))
+	body, err := os.ReadFile(filepath.Join(dir, "workspace", "run-1", "bucket", "inference-jobs", "try-run-4", "results.json"))
+	if err != nil || !strings.Contains(string(body), `"summary": "A disc."`) || strings.Contains(string(body), "sk-real") {
+		t.Errorf("%v: %.2000s", err, body)
+	}
+	if got := <-keys; got != "/v1/chat/completions Bearer sk-real" {
+		t.Errorf("asked with %q", got)
 	}
 	other := newPackage(t, "plain")
 	if out := agentAt(t, other, nil, 1, "try", "--python", py, "--test-run"); !strings.Contains(out, "has left a checkpoint: train first") {

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .loading import Loaded
-from .predictor import Answer, Objects
+from .predictor import Answer, Mask, Objects
+from .records import Truth
 from .samples import Sample
 
 QUALITY = 90
@@ -27,7 +28,7 @@ def drawing_name(at: int, sample: Sample) -> str:
     return f"{at:06}-{Path(sample.name).stem}.jpg"
 
 
-def draw(item: Loaded, answer: Answer, truth: Objects | int | None, names: Sequence[str], target: Path) -> None:
+def draw(item: Loaded, answer: Answer, truth: Truth, names: Sequence[str], target: Path) -> None:
     assert item.picture is not None
     picture = item.picture
     if isinstance(answer, Objects):
@@ -35,6 +36,10 @@ def draw(item: Loaded, answer: Answer, truth: Objects | int | None, names: Seque
         found = paint(picture.copy(), answer, names, scale)
         if isinstance(truth, Objects):  # found at the left, labelled at the right
             found = beside(found, paint(picture.copy(), truth, names, scale, labelled=True))
+    elif isinstance(answer, Mask):
+        found = cover(picture, answer, names)
+        if isinstance(truth, Mask):
+            found = beside(found, cover(picture, truth, names))
     else:
         best = int(np.argmax(answer))
         lines = [f"{names[best]} {answer[best]:.2f}"] + ([f"true: {names[truth]}"] if isinstance(truth, int) else [])
@@ -73,6 +78,21 @@ def paint(picture: Image.Image, objects: Objects, names: Sequence[str], scale: f
                 canvas.ellipse((x * scale - r, y * scale - r, x * scale + r, y * scale + r), fill=(*colour, 255))
         label(canvas, (box[0], box[1]), names[index] if labelled else f"{names[index]} {objects.scores[i]:.2f}", colour, picture.size)
     return picture
+
+
+def cover(picture: Image.Image, mask: Mask, names: Sequence[str]) -> Image.Image:
+    """The classes laid over the image, with their names; a background stays as it is."""
+    small = np.asarray(Image.fromarray(mask.classes.astype(np.int32)).resize(picture.size, Image.Resampling.NEAREST))
+    pixels = np.asarray(picture).astype(float)
+    shown = [int(i) for i in np.unique(small) if 0 <= i < len(names) and names[i] != "background"]
+    for index in shown:
+        pixels[small == index] = (pixels[small == index] + colour_of(index)) / 2
+    covered = Image.fromarray(pixels.astype(np.uint8))
+    canvas = ImageDraw.Draw(covered)
+    for index in shown:
+        y, x = (int(v.mean()) for v in np.nonzero(small == index))
+        label(canvas, (x, y), names[index], colour_of(index), covered.size)
+    return covered
 
 
 def ordered(box: list[float]) -> list[float]:

@@ -12,7 +12,7 @@ from ..metrics import ClassifierResults
 from .calibration import best_threshold, calibration
 from .coco import MOST, CocoMetrics, annotations
 from .matching import KINDS, confusion, errors, match, overlaps
-from .predictor import Objects
+from .predictor import Mask, Objects
 
 HEADS = {"object_detection": "", "instance_segmentation": "M", "pose_estimation": "P"}
 
@@ -138,10 +138,30 @@ class ObjectMeasure:
         return metrics | ({"ece": reliable["ece"]} if reliable["ece"] is not None else {})
 
 
+class MaskMeasure:
+    """Of masks of classes: mIoU as the trainings measure it."""
+
+    def __init__(self, names: Sequence[str], classes: int) -> None:
+        from ..mask_metrics import MaskResults
+
+        self.found = MaskResults(names, classes)
+
+    def add(self, name: str, shown: Mask, every: Mask, truth: Mask, size: tuple[int, int]) -> tuple[float, dict[str, Any]]:
+        counted = truth.classes >= 0
+        self.found.add(name, truth.classes, shown.classes)
+        right = float((truth.classes == shown.classes)[counted].mean()) if counted.any() else 1.0
+        return 1 - right, {"pixel_accuracy": round(right, 5)}
+
+    def result(self) -> Measured:
+        return Measured(self.found.metrics(), self.found.per_class(), self.found.confusion_matrix().tolist(), {})
+
+
 def unique(names: Sequence[str]) -> list[str]:
     """Names that can be keys."""
     return [name if list(names).count(name) == 1 else f"{name} ({i})" for i, name in enumerate(names)]
 
 
-def measure_of(task: str, names: Sequence[str], threshold: float) -> Measure:
+def measure_of(task: str, names: Sequence[str], threshold: float, classes: int | None = None) -> Measure:
+    if task == "semantic_segmentation":
+        return MaskMeasure(names, len(names) if classes is None else classes)
     return ObjectMeasure(names, task, threshold) if task in HEADS else ClassMeasure(names)

@@ -44,7 +44,9 @@ def _found(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     answer = record["predictions"]
     if answer is None:
         return []
-    return answer.get("boxes", [answer])
+    if "boxes" in answer:
+        return answer["boxes"]
+    return answer.get("classes", [answer])  # of a mask, or of a classifier
 
 
 def write_coco(folder: Path, classes: Classes, records: Iterable[Mapping[str, Any]], again: Iterable[Mapping[str, Any]]) -> None:

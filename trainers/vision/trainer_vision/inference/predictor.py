@@ -35,8 +35,15 @@ class Objects:
         )
 
 
-Answer = Objects | np.ndarray
-"""What is known of one image: its objects, or of a classifier the probability of every class."""
+@dataclass(frozen=True)
+class Mask:
+    """The class of every pixel of one image, (h, w) indices; of a labelled one a negative index counts nowhere."""
+
+    classes: np.ndarray
+
+
+Answer = Objects | Mask | np.ndarray
+"""What is known of one image: its objects, its mask, or of a classifier the probability of every class."""
 
 
 def same_shape(prepared: Any) -> Hashable:
@@ -61,7 +68,8 @@ class Predictor:
     picture: Callable[[Any], Image.Image] = picture_of  # an image as it was read → for drawing
     from_picture: Callable[[Image.Image], Any] = picture_of  # the way back: explanations change pictures
     shape: Callable[[Any], Hashable] = same_shape  # inputs of equal shape go through the model together
-    truth: Callable[[Path, int, int], Objects] | None = None  # (prepared image, width, height) → its labelled objects
+    truth: Callable[[Path, int, int], Objects | Mask] | None = None  # (prepared image, width, height) → what is labelled on it
+    classes: int | None = None  # how many of the names are the dataset's, where the model tells apart a background too
     task: str = ""  # what the model does, where the checkpoint says it; else the job's TASK_TYPE
     differentiable: Callable[[], Any] | None = None  # explain.gradients.Differentiable, of a torch model
     settings: Mapping[str, Any] = field(default_factory=dict)  # what was chosen: thresholds, image size

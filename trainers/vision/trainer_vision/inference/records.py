@@ -12,7 +12,7 @@ import numpy as np
 from trainer_sdk import clean
 
 from ..metrics import TOP
-from .predictor import Answer, Objects
+from .predictor import Answer, Mask, Objects
 from .samples import Sample
 
 PART = 128  # images; what a killed job does again at most
@@ -34,6 +34,8 @@ class Classes:
 
 def describe(answer: Answer, classes: Classes) -> dict[str, Any]:
     """The predictions of one image; boxes are x1, y1, x2, y2 in pixels."""
+    if isinstance(answer, Mask):
+        return {"classes": shares(answer, classes)}
     if isinstance(answer, Objects):
         return {"boxes": [_object(answer, i, classes, True) for i in range(len(answer))], "bbox_format": "xyxy"}
     best = np.argsort(-answer, kind="stable")[:TOP]
@@ -41,9 +43,20 @@ def describe(answer: Answer, classes: Classes) -> dict[str, Any]:
     return {**top[0], "top5": top}
 
 
-def describe_truth(truth: Objects | int | None, classes: Classes) -> Any:
+def shares(mask: Mask, classes: Classes) -> list[dict[str, Any]]:
+    """The classes in a mask, with their share of its pixels."""
+    found, pixels = np.unique(mask.classes[mask.classes >= 0], return_counts=True)
+    return [{**classes.entry(int(i)), "share": round(float(n / mask.classes.size), 5)} for i, n in zip(found, pixels, strict=True)]
+
+
+Truth = Objects | Mask | int | None
+
+
+def describe_truth(truth: Truth, classes: Classes) -> Any:
     if truth is None:
         return None
+    if isinstance(truth, Mask):
+        return {"classes": shares(truth, classes)}
     if isinstance(truth, Objects):
         return {"boxes": [_object(truth, i, classes, False) for i in range(len(truth))], "bbox_format": "xyxy"}
     return classes.entry(truth)

@@ -30,7 +30,8 @@ def write_report(target: Path, title: str, facts: Mapping[str, Any], measured: M
         body += [_facts("Metrics", measured.overall_metrics), _per_class(measured), _matrix(measured, names), _curves(measured)]
         if kinds := measured.more.get("error_kinds"):
             body.append(_facts("What the mistakes are", kinds))
-        body.append(_facts("Best threshold of each class", {name: t and f"{t['threshold']:.3f} (F1 {t['f1']:.3f})" for name, t in measured.more["best_thresholds"].items()}))
+        if best := measured.more.get("best_thresholds"):
+            body.append(_facts("Best threshold of each class", {name: t and f"{t['threshold']:.3f} (F1 {t['f1']:.3f})" for name, t in best.items()}))
     body.append(_images("The worst images first" if measured else "Images", images))
     page = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title><style>{STYLE}</style></head><body><main>{"".join(body)}</main></body></html>'
     target.write_text(page, encoding="utf-8")

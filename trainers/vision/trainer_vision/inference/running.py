@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from trainer_sdk import Job, JobError, Platform, now, run
 from trainer_sdk.inference import InferenceRequest, Progress, final_callback
 
@@ -20,8 +22,8 @@ from .explain.explainer import Explainer, Explaining
 from .loading import Loaded, loaded
 from .measure import Measure, Measured, measure_of
 from .outputs import write_coco, write_csv, write_results
-from .predictor import Answer, Objects, Predictor
-from .records import Classes, Parts, describe, describe_truth
+from .predictor import Answer, Mask, Predictor
+from .records import Classes, Parts, Truth, describe, describe_truth
 from .report import write_report
 from .samples import Sample, check_names, given, labelled
 
@@ -69,9 +71,9 @@ class Run:
         self.explainer = Explainer(predictor, asked, request.output_dir, request.batch_size, platform) if asked else None
         self.classes = Classes(predictor.names, class_ids(job, predictor.names))
         if request.labelled:
-            check_names(job, predictor.names)
+            check_names(job, predictor.names[: predictor.classes])
         self.samples = labelled(job, request.split) if request.labelled else given(request, job)
-        self.measure: Measure | None = measure_of(self.task, predictor.names, predictor.settings.get("confidence", 0.0)) if request.labelled else None
+        self.measure: Measure | None = measure_of(self.task, predictor.names, predictor.settings.get("confidence", 0.0), predictor.classes) if request.labelled else None
         self.timing = Timing()
         self.worst: list[tuple[float, int, dict[str, Any]]] = []  # a heap: how bad, place, what the report shows
         self.failed = 0
@@ -138,7 +140,7 @@ class Run:
                 drawings.append(artist.submit(draw, item, answer, self._truth(item), self.predictor.names, target))
         return records
 
-    def _truth(self, item: Loaded) -> Objects | int | None:
+    def _truth(self, item: Loaded) -> Truth:
         if not self.request.labelled:
             return None
         if item.sample.label is not None:
@@ -153,6 +155,8 @@ class Run:
             **self._image(item.sample), "width": item.width, "height": item.height, "predictions": describe(answer, self.classes),
             "ground_truth": describe_truth(truth, self.classes), "inference_time_ms": round(milliseconds, 3), "error": None,
         }
+        if isinstance(answer, Mask):
+            record["predictions"]["mask_path"] = save_mask(answer, self.request.output_dir, Path(drawing_name(at, item.sample)).stem)
         if self.explainer:
             record["xai"] = self.explainer.explain(item, answer, truth, Path(drawing_name(at, item.sample)).stem)
         bad, note = 0.0, ""
@@ -217,17 +221,27 @@ def write_objects(out: Path, classes: Classes, parts: Parts) -> None:
         write_coco(out, classes, parts.records(), parts.records())
 
 
+def save_mask(mask: Mask, out: Path, stem: str) -> str:
+    """A grey PNG of the image's size whose values are class indices: of 8 bits, or of 16 where there are more."""
+    name = f"masks/{stem}.png"
+    (out / name).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mask.classes.astype(np.uint8 if mask.classes.max(initial=0) < 256 else np.uint16)).save(out / name)
+    return name
+
+
 def class_ids(job: Job, names: Sequence[str]) -> list[Any]:
     """The platform's ids of the classes, where the dataset tells them; else their indices."""
     classes = job.classes()
-    if [c.name for c in classes] == list(names) and all(c.id is not None for c in classes):
-        return [c.id for c in classes]
+    if classes and [c.name for c in classes] == list(names[: len(classes)]) and all(c.id is not None for c in classes):
+        return [c.id for c in classes] + [None] * (len(names) - len(classes))  # a background has none
     return list(range(len(names)))
 
 
 def _note(metrics: dict[str, Any]) -> str:
     if "correct" in metrics:
         return "right" if metrics["correct"] else "wrong"
+    if "pixel_accuracy" in metrics:
+        return f"{metrics['pixel_accuracy']:.1%} of the pixels are right"
     kinds = [kind for kind in metrics["errors"] if kind]
     if metrics["missed"]:
         kinds.append(f"{len(metrics['missed'])} missed")

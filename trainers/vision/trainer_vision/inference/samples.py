@@ -40,10 +40,10 @@ def given(request: InferenceRequest, job: Job) -> list[Sample]:
 
 
 def labelled(job: Job, split: str) -> list[Sample]:
-    """The images of a prepared split, or of all: YOLO's images/val/…, or val/CLASS/… with the class as the folder."""
+    """The images of a prepared split, or of all: images/val/… of YOLO and COCO, or val/CLASS/… with the class as the folder."""
     splits = SPLITS if split == "all" else (split,)
     ids, renamed = platform_ids(job), _renamed(job)
-    folders = job.dataset_config.is_dir()
+    folders = not (job.dataset_dir / "images").is_dir()
     index = {c.folder or c.name: c.index for c in job.classes()}
     found: list[Sample] = []
     for part in splits:

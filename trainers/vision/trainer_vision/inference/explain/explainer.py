@@ -15,6 +15,7 @@ from trainer_sdk import JobError, Platform
 
 from ..loading import Loaded
 from ..predictor import Answer, Objects, Predictor
+from ..records import Truth
 from . import heat as heat_maps
 from .perturb import perturb
 from .target import Target, scorer, targets, to_array
@@ -68,7 +69,7 @@ class Explainer:
             if asked.method == "attention" and self.model.attention is None:
                 raise JobError("XAI_METHOD attention: this model has no attention to show; use gradcam, lime or shap")
 
-    def explain(self, item: Loaded, answer: Answer, truth: Objects | int | None, stem: str) -> list[dict[str, Any]]:
+    def explain(self, item: Loaded, answer: Answer, truth: Truth, stem: str) -> list[dict[str, Any]]:
         """The explanations of one picture; it is the one to draw on, which may be smaller than the original."""
         assert item.picture is not None
         picture = to_array(item.picture)
@@ -85,12 +86,12 @@ class Explainer:
 
     def _alternatives(self, answer: Answer, index: int) -> list[tuple[str, float]]:
         """The next likely classes of a classifier."""
-        if isinstance(answer, Objects):
+        if not isinstance(answer, np.ndarray):
             return []
         order = [int(i) for i in np.argsort(-answer, kind="stable")[:3] if i != index]
         return [(self.predictor.names[i], float(answer[i])) for i in order]
 
-    def _one(self, item: Loaded, picture: np.ndarray, scaled: Target, target: Target, truth: Objects | int | None, scale: float, stem: str) -> dict[str, Any]:
+    def _one(self, item: Loaded, picture: np.ndarray, scaled: Target, target: Target, truth: Truth, scale: float, stem: str) -> dict[str, Any]:
         score = scorer(self.predictor, scaled, self.batch_size)
         heat = heat_maps.normal(self._heat(item, picture, scaled, score))
         folder = self.out / "xai"
@@ -116,7 +117,7 @@ class Explainer:
         return cam(self.model, item.prepared, target, size, self.asked.layers or self.model.layers)
 
 
-def pointing(heat: np.ndarray, truth: Objects | int | None, index: int, scale: float) -> dict[str, Any]:
+def pointing(heat: np.ndarray, truth: Truth, index: int, scale: float) -> dict[str, Any]:
     """The pointing game (Zhang et al. 2018): whether the hottest place lies in a labelled object of the class."""
     if not isinstance(truth, Objects):
         return {}

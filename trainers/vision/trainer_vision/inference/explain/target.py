@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from trainer_sdk import JobError
 
 from ..matching import overlaps
-from ..predictor import Answer, Objects, Predictor
+from ..predictor import Answer, Mask, Objects, Predictor
 
 Score = Callable[[Sequence[np.ndarray]], np.ndarray]
 """How far pictures (h, w, 3 uint8 RGB) still are what was found in the original, each from 0 to 1."""
@@ -27,6 +28,8 @@ class Target:
 
 def targets(answer: Answer, most: int) -> list[Target]:
     """The most likely class, or the `most` boxes that the model is surest of."""
+    if isinstance(answer, Mask):
+        raise JobError("ENABLE_XAI: masks of classes are not explained; the mask itself says which pixels are the class")
     if isinstance(answer, Objects):
         order = np.argsort(-answer.scores, kind="stable")[:most]
         return [Target(int(answer.classes[i]), float(answer.scores[i]), answer.boxes[i]) for i in order]
@@ -52,8 +55,9 @@ def scorer(predictor: Predictor, target: Target, batch_size: int) -> Score:
 
 
 def _similarity(answer: Answer, target: Target) -> float:
-    if not isinstance(answer, Objects):
+    if isinstance(answer, np.ndarray):
         return float(answer[target.index])
+    assert isinstance(answer, Objects)
     same = answer.classes == target.index
     if target.box is None or not same.any():
         return 0.0
