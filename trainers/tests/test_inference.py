@@ -26,6 +26,7 @@ from trainer_vision.inference.explain.perturb import perturb
 from trainer_vision.inference.matching import confusion, errors, match, overlaps
 from trainer_vision.inference.measure import measure_of
 from trainer_vision.inference.running import Run
+from trainer_vision.inference.samples import labelled
 
 NAMES = ["고양이", "dog"]
 
@@ -97,6 +98,38 @@ class Measure(unittest.TestCase):
         self.assertAlmostEqual(result.overall_metrics["mAP50"], judge.stats[1], places=6)
         self.assertEqual([row["support"] for row in result.per_class_metrics], [12, 24])
         self.assertEqual(len(result.confusion_matrix), 3)
+
+
+class Samples(unittest.TestCase):
+    """The platform's ids of images, whichever way the prepared dataset names them."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        images = [{"id": 7, "file_name": "images/a/0.png"}, {"id": "x", "file_name": "b/0.png"}, {"id": 9, "file_name": "c/odd name.png"}]
+        (self.root / "annotations.json").write_text(json.dumps({"images": images}))
+
+    def found(self, files: list[str], renamed: dict[str, str], split: str) -> list[tuple[str, Any, int | None]]:
+        for name in files:
+            (self.root / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / "data" / name).touch()
+        (self.root / "data/renamed.json").write_text(json.dumps(renamed))
+        classes = [{"index": i, "name": name, "folder": f"{i}-{name}", "id": i} for i, name in enumerate(("cat", "dog"))]
+        (self.root / "data/classes.json").write_text(json.dumps({"classes": classes}))
+        job = Job.load((), {"DATASET_DIR": str(self.root / "data"), "ANNOTATIONS_PATH": str(self.root / "annotations.json")})
+        return [(s.name, s.id, s.label) for s in labelled(job, split)]
+
+    def test_of_mirrored_folders(self) -> None:
+        files = ["images/val/a/0.png", "images/val/b/0.png", "images/train/c/odd_name.png"]
+        self.assertEqual(self.found(files, {"c/odd_name.png": "c/odd name.png"}, "all"), [("c/odd name.png", 9, None), ("a/0.png", 7, None), ("b/0.png", "x", None)])
+
+    def test_of_folders_of_classes(self) -> None:
+        files = ["val/0-cat/0.png", "val/1-dog/b__0.png"]
+        found = self.found(files, {"val/0-cat/0.png": "a/0.png", "val/1-dog/b__0.png": "b/0.png"}, "val")
+        self.assertEqual(found, [("a/0.png", 7, 0), ("b/0.png", "x", 1)])
+        with self.assertRaisesRegex(JobError, "TEST_SPLIT 'test': there is no image"):
+            self.found(files, {}, "test")
 
 
 class Jobs(TrainerTest):

@@ -88,9 +88,10 @@ class Run:
             stream = loaded(pool, self.predictor, (s for i in todo for s in parts.chunks[i]), ahead, self.request.visualize or self.explainer is not None)
             place = {id(s): i for i, s in enumerate(self.samples)}
             for number in todo:
-                parts.write(number, self._part(stream, parts.chunks[number], place, progress, artist))
+                records = self._part(stream, parts.chunks[number], place, progress, artist)
                 if self.platform.stop_requested:
-                    return
+                    return  # what is done of this part is done again when the job goes on
+                parts.write(number, records)
         self._finish(parts)
 
     def _part(self, stream: Iterator[Loaded], chunk: Sequence[Sample], place: dict[int, int], progress: Progress, artist: ThreadPoolExecutor) -> list[dict[str, Any]]:
@@ -99,6 +100,8 @@ class Run:
         waiting: dict[Any, list[Loaded]] = {}
         drawings: list[Future[None]] = []
         for _ in chunk:
+            if self.platform.stop_requested:
+                return []
             item = next(stream)
             if item.error:
                 records[place[id(item.sample)]] = self._broken(item)
