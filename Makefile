@@ -20,7 +20,7 @@ endef
 # The race detector needs a C compiler.
 RACE      := $(if $(shell command -v cc),-race)
 # Images: which, with what, from what. docker, podman and buildah build them alike.
-IMAGES    ?= agent base ultralytics timm huggingface
+IMAGES    ?= agent sandbox base ultralytics timm huggingface
 VARIANT   ?= cuda
 TAG       ?= $(VARIANT)
 ENGINE    ?= $(firstword $(foreach e,docker podman buildah,$(if $(shell command -v $(e)),$(e))))
@@ -35,7 +35,7 @@ PYLINTERS := ruff==0.17.6 mypy==2.4.1
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
-.PHONY: help build images venv venv-all demo check test test-go test-python bench release prometheus lint fmt clean
+.PHONY: help build images venv venv-all demo demo-k8s check test test-go test-python bench release prometheus lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ build: ## build bin/trainer-agent (static), bin/trainer-gpu, bin/trainer-sandbox
 images: ## build the images (IMAGES="agent timm", VARIANT=cuda|cpu, ENGINE=docker|podman|buildah, GO_IMAGE=, PYTHON_IMAGE=, REGISTRY=, TAG=)
 	@test -n "$(ENGINE)" || { echo "docker, podman or buildah is needed"; exit 1; }
 	set -e; for image in $(IMAGES); do \
-	  BUILDAH_FORMAT=docker BUILDAH_LAYERS=true $(ENGINE) build -f images/Dockerfile --target $$image -t $(REGISTRY)trainer-$$image:$(TAG) $$([ $$image != agent ] || echo -t $(REGISTRY)trainer-agent:latest) $(IMAGE_ARGS) .; \
+	  BUILDAH_FORMAT=docker BUILDAH_LAYERS=true $(ENGINE) build -f images/Dockerfile --target $$image -t $(REGISTRY)trainer-$$image:$(TAG) $$(case $$image in agent|sandbox) echo -t $(REGISTRY)trainer-$$image:latest;; esac) $(IMAGE_ARGS) .; \
 	done
 
 venv: ## make .venv with the requirements of one trainer (FRAMEWORK=ultralytics)
@@ -61,6 +61,13 @@ venv-all: ## make .venv with the requirements of every trainer and of the tests
 
 demo: build venv ## run a real training job end to end (FRAMEWORK=ultralytics|timm|huggingface, KEEP=1 leaves the page open)
 	bin/trainer-sandbox demo --agent bin/trainer-agent --python $(VENV)/bin/python --framework $(FRAMEWORK) $(if $(KEEP),--keep)
+
+# The images go into the cluster of kubectl's current context: nothing is built before it is known that there is one.
+demo-k8s: ## run the demo as a Job on kubectl's current context (Kind, k3d, minikube); says what it did
+	@$(PYTHON) deploy/k8s/demo/run.py --check
+	@$(MAKE) --no-print-directory build venv FRAMEWORK=ultralytics
+	@$(MAKE) --no-print-directory images IMAGES="sandbox ultralytics" VARIANT=cpu
+	$(PYTHON) deploy/k8s/demo/run.py --python $(VENV)/bin/python
 
 test: build venv-all test-go test-python ## set up everything and run every test; says at its end what was skipped and what takes longest
 

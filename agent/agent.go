@@ -136,23 +136,39 @@ func (l *life) failed(err error) Outcome {
 }
 
 // Prepare does everything before training and leaves it in the workspace, for a later
-// Run with the same settings. It returns the exit code.
+// Run with the same settings. It returns the exit code. A failure that no other try
+// can mend is told as Run tells it, because no Run will follow.
 func Prepare(ctx context.Context, o Options) int {
 	l := newLife(&o)
 	defer l.runner.stop(0)
 	err := l.prepareOnly(ctx)
+	if permanent(err) {
+		if unopened := l.runner.start(ctx, []step{{name: "the outbox", stage: l.finish.queue}}); unopened != nil {
+			l.events.Warn(unopened.Error())
+		}
+		return l.finish.run(Outcome{Err: err})
+	}
 	return l.finish.prepared(err, l.converted.Got)
 }
 
 func (l *life) prepareOnly(parent context.Context) error {
+	opening := []step{{name: "the progress", stage: l.finish.progress}, {name: "traces", stage: l.finish.tracing, optional: true}, {name: "the workspace", stage: l.finish.claim}, {name: "the training log", stage: l.finish.log}}
+	err := l.runner.start(parent, opening)
 	if failure := config.Failure(l.o.Problems); failure != nil {
 		return failure
 	}
-	opening := []step{{name: "the progress", stage: l.finish.progress}, {name: "traces", stage: l.finish.tracing, optional: true}, {name: "the workspace", stage: l.finish.claim}, {name: "the training log", stage: l.finish.log}}
-	if err := l.runner.start(parent, opening); err != nil {
+	if err != nil {
 		return err
 	}
 	ctx, cancel := l.o.Supervisor.WithStop(parent)
 	defer cancel()
 	return l.runner.start(ctx, l.inputs)
+}
+
+// permanent: the same will fail again, and nobody asked for the end.
+func permanent(err error) bool {
+	if _, asked := errors.AsType[process.Request](err); asked || err == nil {
+		return false
+	}
+	return contract.AsFailure(err).ExitCode() == contract.ExitFailed
 }

@@ -28,7 +28,7 @@ func Doctor(ctx context.Context, o Options) []doctor.Finding {
 			Workers: cfg.NumWorkers, ShmNeed: resources.ShmNeed(cfg.Framework, cfg.NumWorkers, cfg.BatchSize, cfg.ImageSize),
 			Sample: resources.Once,
 		},
-		GPU: doctor.GPU{Device: cfg.Device, Probe: gpu.FindProbe(cfg.GPUProbe)},
+		GPU: doctor.GPU{Device: cfg.Device, Node: cfg.NodeName, Probe: gpu.FindProbe(cfg.GPUProbe)},
 	}
 	for _, p := range o.Problems {
 		examine.Problems = append(examine.Problems, doctor.Problem{Text: p.String(), Fatal: !p.Warning})

@@ -25,15 +25,17 @@ import (
 // outwaited, so that done is sent even when the bucket hangs.
 type finish struct {
 	base
-	id       identity
-	claim    *job.Claim
-	log      *telemetry.Recording
-	marker   *job.Marking
-	queue    *callbacks.Queue
-	uploads  *checkpoints.Uploading
-	tracing  *trace.Tracing
-	progress *ui.Progress
-	look     func() scene // what the watchers saw
+	id          identity
+	termination *telemetry.Termination
+	claim       *job.Claim
+	log         *telemetry.Recording
+	marker      *job.Marking
+	remembered  *job.Remembering
+	queue       *callbacks.Queue
+	uploads     *checkpoints.Uploading
+	tracing     *trace.Tracing
+	progress    *ui.Progress
+	look        func() scene // what the watchers saw
 }
 
 // run carries an Outcome to the exit code.
@@ -187,18 +189,29 @@ func (f *finish) keep(ctx context.Context, r *contract.Result, replay string) {
 	r.PhaseSeconds = f.tracker.View().Phase.Seconds
 	r.Warnings = f.events.Warnings()
 	body, err := telemetry.WriteResult(f.ws.ResultFile(), *r, f.secrets)
-	if f.o.Termination != "" {
-		err = errors.Join(err, telemetry.WriteTermination(f.o.Termination, *r, f.secrets))
-	}
-	if f.store.Store != nil && f.group.Leads() { // after the disk, because a network may take its time
-		_, late := f.store.Keep(ctx, contract.ResultKey(r.JobID), body)
-		err = errors.Join(err, late)
+	err = errors.Join(err, f.termination.Final(*r))
+	if f.store.Store != nil { // after the disk, because a network may take its time
+		err = errors.Join(err, f.stored(ctx, r.JobID, body))
 	}
 	err = errors.Join(err, f.marker.Remove())
 	if err != nil {
 		f.o.Log.Warn("the result could not be kept everywhere", "error", err)
 	}
 	f.progress.End(*r, replay)
+}
+
+// stored puts the result into the bucket and takes the run marker out of it, both at
+// once: what is left of the grace may be short.
+func (f *finish) stored(ctx context.Context, jobID string, result []byte) error {
+	forgotten := make(chan error, 1)
+	go func() {
+		forgotten <- stage.Bound(context.WithoutCancel(ctx), stage.MinTail, "removing the run marker", f.remembered.Forget)
+	}()
+	var err error
+	if f.group.Leads() {
+		_, err = f.store.Keep(ctx, contract.ResultKey(jobID), result)
+	}
+	return errors.Join(err, <-forgotten)
 }
 
 // again delivers what an earlier run left, and tells the job's other machines, which
@@ -237,6 +250,11 @@ func (f *finish) prepared(err error, dataset *converters.Prepared) int {
 	f.tracker.Enter(job.PhaseReporting)
 	r := resultOf(f.id, Outcome{}, failure, checkpoints.Summary{}, nil)
 	r.Finished, r.PhaseSeconds = contract.At(f.o.Now()), f.tracker.View().Phase.Seconds
+	if err != nil {
+		if unwritten := f.termination.Final(r); unwritten != nil {
+			f.o.Log.Warn("the result could not be kept everywhere", "error", unwritten)
+		}
+	}
 	f.progress.EndPrepared(r, dataset, f.ws.Root)
 	return r.ExitCode
 }

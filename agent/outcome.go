@@ -72,7 +72,7 @@ func evidenceOf(cfg *config.Config, o Outcome, s scene) diagnose.Evidence {
 	e := diagnose.Evidence{
 		JobType: cfg.Job.Type, Err: o.Err, Stop: o.Stop, Started: o.Started, Ended: o.Ended, LastOutput: s.view.Activity,
 		Settings: diagnose.Settings{
-			Device: cfg.Device, BatchSize: cfg.BatchSize, NumWorkers: cfg.NumWorkers, ImageSize: cfg.ImageSize, LearningRate: cfg.LearningRate,
+			Node: cfg.NodeName, Device: cfg.Device, BatchSize: cfg.BatchSize, NumWorkers: cfg.NumWorkers, ImageSize: cfg.ImageSize, LearningRate: cfg.LearningRate,
 			MaxTrainingTime: cfg.TimeLimit(), HangTimeout: cfg.HangTimeout,
 		},
 		Nodes: s.nodes, LastEpoch: s.view.Epoch, NaNEpochs: s.view.Broken, Checkpoints: s.uploads.Complete(), Torn: s.uploads.Torn(), Again: s.again(cfg), ChildDone: diagnose.ReportOf(s.final),

@@ -145,3 +145,17 @@ func TestAnOutcomeIsCleanOnlyByItself(t *testing.T) {
 		}
 	}
 }
+
+// What another try may mend is for that try to tell.
+func TestPrepareTellsOnlyOfWhatIsPermanent(t *testing.T) {
+	for want, errs := range map[bool][]error{
+		true:  {contract.Failf(contract.CodeDatasetInvalid, "…"), contract.Failf(contract.CodeConfigInvalid, "…"), errors.New("a bug")},
+		false: {nil, contract.Failf(contract.CodeStorageError, "…"), contract.Failf(contract.CodeStopped, "…"), process.Request{Signal: syscall.SIGTERM, Count: 1}},
+	} {
+		for _, err := range errs {
+			if permanent(err) != want {
+				t.Errorf("%v: permanent is %t", err, !want)
+			}
+		}
+	}
+}

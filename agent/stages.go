@@ -94,9 +94,13 @@ func newLife(o *Options) *life {
 	id := identity{cfg.JobID, cfg.TraceID, o.Now()}
 
 	traces := b.traces(id)
+	termination := &telemetry.Termination{Path: o.Termination, Secrets: b.secrets}
 	claim, log := &job.Claim{Workspace: b.ws}, &telemetry.Recording{Workspace: b.ws}
 	queue := b.queue()
-	marker := &job.Marking{Path: b.ws.MarkerFile(), Events: b.events, Now: o.Now, Memory: memory.Read}
+	marker := &job.Marking{Path: b.ws.MarkerFile(), Node: cfg.NodeName, Events: b.events, Now: o.Now, Memory: memory.Read}
+	remembered := &job.Remembering{Key: contract.RunMarkerKey(cfg.JobID, cfg.NodeRank), Bucket: func() job.Bucket { return b.store.Store },
+		Marking: marker, Tracker: b.tracker, Events: b.events, Wake: make(chan struct{}, 1)}
+	limit := telemetry.AtTheLimit{Run: contract.Result{JobID: id.job, TraceID: id.trace, Started: contract.At(id.started)}, Message: termination, Marking: marker, Bucket: remembered, Events: b.events}
 	up := b.uploads()
 	progress := b.progress(up, queue)
 
@@ -154,13 +158,13 @@ func newLife(o *Options) *life {
 			return nil
 		})},
 		{name: "the resource watch", stage: machine.Resources},
-		{name: "the memory watch", stage: memory.Watching(memory.Read, b.events, func(level int, limit int64) { marker.Marker.Memory(level, limit) }, o.Log)},
+		{name: "the memory watch", stage: memory.Watching(memory.Read, b.events, limit, o.Log)},
 		{name: "the GPU watch", stage: machine.GPUs},
 		{name: "the heartbeat", stage: beat},
 		{name: "the metrics endpoint", stage: b.metrics(queue, up, machine, child), optional: true},
 	}
 	l.meeting = []step{{name: "the job's other machines", stage: cluster.Gathering{Group: b.group, Tracker: b.tracker}}}
-	l.inputs = []step{{name: "the store", stage: b.store}}
+	l.inputs = []step{{name: "the store", stage: b.store}, {name: "the job's earlier runs", stage: remembered}}
 	if config.NeededDataset(cfg) != "" || cfg.DatasetPath != "" {
 		l.inputs = append(l.inputs, step{name: "the dataset", stage: fetched}, step{name: "the conversion", stage: converted})
 	}
@@ -177,7 +181,7 @@ func newLife(o *Options) *life {
 			l.training = slices.Insert(l.training, 0, step{name: "the result files", stage: files})
 		}
 	}
-	l.finish = &finish{base: b, id: id, claim: claim, log: log, marker: marker, queue: queue, uploads: up, tracing: traces, progress: progress, look: func() scene {
+	l.finish = &finish{base: b, id: id, termination: termination, claim: claim, log: log, marker: marker, remembered: remembered, queue: queue, uploads: up, tracing: traces, progress: progress, look: func() scene {
 		s := scene{view: b.tracker.View(), final: b.tracker.Final(), tail: child.Tail(), torch: child.TorchErrors(), resumed: earlierRun.Got != nil}
 		s.system, s.gpu = machine.Evidence()
 		return s
@@ -259,12 +263,20 @@ func (b base) machine() monitor.Machine {
 			Progress: func() float64 { return b.tracker.View().Percent }, OnEvent: b.events.Emit, Logger: b.o.Log,
 		}},
 		GPUs: &monitor.GPUs{StopsJob: cfg.OnGPUError == "stop", Options: gpu.Options{
-			ProbePath: gpu.FindProbe(cfg.GPUProbe), Env: b.o.Environ, Logger: b.o.Log, OnEvent: b.events.Emit, XIDFatal: cfg.XIDFatal, XIDIgnore: cfg.XIDIgnore,
+			ProbePath: gpu.FindProbe(cfg.GPUProbe), Env: b.o.Environ, Logger: b.o.Log, OnEvent: b.gpuEvent, XIDFatal: cfg.XIDFatal, XIDIgnore: cfg.XIDIgnore,
 			Start: func(_ context.Context, args, env []string) (gpu.Probe, error) {
 				return b.o.Supervisor.StartPiped(args, env)
 			},
 		}},
 	}
+}
+
+// gpuEvent names the node that a fault concerns, for whoever drains it.
+func (b base) gpuEvent(event contract.EventType, message string, data any) {
+	if event == contract.EventGPUError && b.cfg.NodeName != "" {
+		message += " Drain the node " + b.cfg.NodeName + "."
+	}
+	b.events.Emit(event, message, data)
 }
 
 // dataset says what to fetch.

@@ -29,16 +29,16 @@ func TestAJobHasTheStagesThatItNeedsInTheirOrder(t *testing.T) {
 		childhood []string
 	}{
 		"a training": {contract.JobTraining, "d-1", 1, 0,
-			[]string{"the store", "the dataset", "the conversion", "the weights", "the resume"}, []string{"the checkpoint watch", "the class list"},
+			[]string{"the store", "the job's earlier runs", "the dataset", "the conversion", "the weights", "the resume"}, []string{"the checkpoint watch", "the class list"},
 			[]string{"the result files", "the relay", "the training", "what preparing took of memory"}},
 		"a training without a dataset": {contract.JobTraining, "", 1, 0,
-			[]string{"the store", "the weights", "the resume"}, []string{"the checkpoint watch", "the class list"},
+			[]string{"the store", "the job's earlier runs", "the weights", "the resume"}, []string{"the checkpoint watch", "the class list"},
 			[]string{"the result files", "the relay", "the training", "what preparing took of memory"}},
 		"an inference": {contract.JobInference, "", 1, 0,
-			[]string{"the store", "the checkpoint and images"}, []string{"the checkpoint watch"},
+			[]string{"the store", "the job's earlier runs", "the checkpoint and images"}, []string{"the checkpoint watch"},
 			[]string{"the relay", "the training", "what preparing took of memory"}},
 		"a training on a machine that does not lead": {contract.JobTraining, "d-1", 2, 1,
-			[]string{"the store", "the dataset", "the conversion", "the weights", "the resume"}, nil,
+			[]string{"the store", "the job's earlier runs", "the dataset", "the conversion", "the weights", "the resume"}, nil,
 			[]string{"the relay", "the training", "what preparing took of memory"}},
 	} {
 		cfg := trainingOf(3)

@@ -49,6 +49,7 @@ type EventType string
 // The events that the agent raises itself.
 const (
 	EventAgentStarted           EventType = "agent_started"
+	EventPreviousRunKilled      EventType = "previous_run_killed"
 	EventDatasetDownloaded      EventType = "dataset_downloaded"
 	EventDatasetPrepared        EventType = "dataset_prepared"
 	EventPretrainedDownloaded   EventType = "pretrained_downloaded"

@@ -6,12 +6,13 @@ import "time"
 // child. A counter that could not be read is absent, which means "not known"
 // and never "no".
 type SystemEvidence struct {
-	OOMKills    *int64         `json:"oom_kills,omitempty"`    // processes killed by the kernel for memory since the start
-	MemoryPeak  int64          `json:"memory_peak,omitempty"`  // bytes, page cache that can be dropped not counted; 0 = not known
-	MemoryLimit int64          `json:"memory_limit,omitempty"` // bytes; 0 = no limit, or not known
-	Shm         VolumeEvidence `json:"shm"`                    // /dev/shm
-	Disk        VolumeEvidence `json:"disk"`                   // the workspace
-	Tmp         VolumeEvidence `json:"tmp"`                    // /tmp, when it is another file system than the workspace
+	OOMKills    *int64         `json:"oom_kills,omitempty"`          // processes killed by the kernel for memory since the start
+	MemoryPeak  int64          `json:"memory_peak,omitempty"`        // bytes, page cache that can be dropped not counted; 0 = not known
+	KernelPeak  int64          `json:"kernel_memory_peak,omitempty"` // bytes, the kernel's own count, page cache included; 0 = not known
+	MemoryLimit int64          `json:"memory_limit,omitempty"`       // bytes; 0 = no limit, or not known
+	Shm         VolumeEvidence `json:"shm"`                          // /dev/shm
+	Disk        VolumeEvidence `json:"disk"`                         // the workspace
+	Tmp         VolumeEvidence `json:"tmp"`                          // /tmp, when it is another file system than the workspace
 }
 
 // VolumeEvidence is the account of one file system since the start.

@@ -64,6 +64,15 @@ func JobOfCheckpoint(key string) (job string, ok bool) {
 	return job, ok && found && job != ""
 }
 
+// RunMarkerKey is what one of the job's machines leaves while it runs, for the run
+// after one that was killed.
+func RunMarkerKey(job string, rank int) string {
+	if rank == 0 {
+		return "jobs/" + job + "/life.json"
+	}
+	return fmt.Sprintf("jobs/%s/life-node-%d.json", job, rank)
+}
+
 // UndeliveredKey is the outbox of a job whose backend could not be reached.
 func UndeliveredKey(job string) string { return "jobs/" + job + "/undelivered.jsonl" }
 

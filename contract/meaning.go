@@ -42,6 +42,7 @@ var codeMeanings = []Named[Code]{
 
 var eventMeanings = []Named[EventType]{
 	{EventAgentStarted, Meaning{"the agent runs; `previous_run` in its data says that an earlier run in this workspace was killed, and why as far as is known", "with `previous_run`: raise the memory limit if its code is HOST_OOM, else look for evictions"}},
+	{EventPreviousRunKilled, Meaning{"the bucket says that an earlier run of the job was killed in a workspace that is gone, as a pod's is; `previous_run` in its data says why as far as is known, with phase, epoch and node", "as for `previous_run` of `agent_started`; two runs in a row that memory killed end the job (HOST_OOM)"}},
 	{EventDatasetDownloaded, Meaning{`the dataset is on disk: bytes, seconds, from the cache or not`, `slow: AGENT_DATASET_CACHE_DIR shares it between the jobs of a machine`}},
 	{EventDatasetPrepared, Meaning{"it is split and converted; `problems` counts what was left out", "read `problems`; AGENT_STRICT_DATASET=true makes them errors"}},
 	{EventPretrainedDownloaded, Meaning{"the pretrained weights are here: of PRETRAINED_WEIGHT_URL, AGENT_WEIGHTS_DIR or the bucket's `weights/`", ""}},

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -20,6 +21,9 @@ import (
 
 // kinds that the manifests use; kustomizations are kustomize's own.
 var kinds = map[string]func() any{
+	"Deployment":            func() any { return new(appsv1.Deployment) },
+	"Namespace":             func() any { return new(corev1.Namespace) },
+	"Secret":                func() any { return new(corev1.Secret) },
 	"ConfigMap":             func() any { return new(corev1.ConfigMap) },
 	"NetworkPolicy":         func() any { return new(networkingv1.NetworkPolicy) },
 	"PersistentVolumeClaim": func() any { return new(corev1.PersistentVolumeClaim) },
@@ -141,15 +145,24 @@ func TestTimesFit(t *testing.T) {
 // The restricted profile of the pod security standards, and no secret in the environment.
 func TestPodIsRestricted(t *testing.T) {
 	pod := base(t).Spec.Template.Spec
-	c := pod.Containers[0]
-	s := c.SecurityContext
-	if !*pod.SecurityContext.RunAsNonRoot || *s.AllowPrivilegeEscalation || !*s.ReadOnlyRootFilesystem ||
-		!slices.Contains(s.Capabilities.Drop, "ALL") || pod.SecurityContext.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
-		t.Errorf("not restricted: %+v %+v", pod.SecurityContext, s)
-	}
-	for _, e := range c.Env {
+	restricted(t, pod)
+	for _, e := range pod.Containers[0].Env {
 		if strings.Contains(e.Name, "TOKEN") && !strings.HasSuffix(e.Name, "_FILE") {
 			t.Errorf("%s stands in the environment", e.Name)
+		}
+	}
+}
+
+// restricted holds every container of a pod against the profile.
+func restricted(t *testing.T, pod corev1.PodSpec) {
+	t.Helper()
+	if !*pod.SecurityContext.RunAsNonRoot || pod.SecurityContext.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
+		t.Errorf("not restricted: %+v", pod.SecurityContext)
+	}
+	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+		s := c.SecurityContext
+		if *s.AllowPrivilegeEscalation || !*s.ReadOnlyRootFilesystem || !slices.Contains(s.Capabilities.Drop, "ALL") {
+			t.Errorf("%s is not restricted: %+v", c.Name, s)
 		}
 	}
 }

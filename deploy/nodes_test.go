@@ -21,7 +21,7 @@ import (
 )
 
 // overlays are what people apply: kubectl apply -k deploy/k8s/NAME.
-var overlays = []string{"base", "minio", "cloud", "cache", "prepare", "nodes", "kueue", "jobset"}
+var overlays = []string{"base", "minio", "cloud", "cache", "prepare", "nodes", "kueue", "jobset", "demo"}
 
 // objects is a rendered overlay, each document decoded strictly.
 type objects []any

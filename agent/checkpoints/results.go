@@ -1,6 +1,8 @@
 package checkpoints
 
 import (
+	"errors"
+
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/manifest"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/naming"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/upload"
@@ -53,7 +55,7 @@ func roleAt(f *flight) naming.Role {
 func (l *loop) takeFailure(f *flight, err error) {
 	name, now := f.place.name, l.opt.Now()
 	r := l.pool.retry(name)
-	r.err, r.partial = err, f.task.Partial
+	r.err, r.partial = reason(err), f.task.Partial
 	if upload.Changed(err) {
 		f.c.startOver(now)
 		l.lookout.hurry(now)
@@ -65,6 +67,15 @@ func (l *loop) takeFailure(f *flight, err error) {
 	r.refused(err, now)
 	l.reports.log.Warn("a checkpoint could not be uploaded; trying again", "name", name, "try", r.failures, "error", err)
 	l.reports.failed(name, r)
+}
+
+// reason is what is told of an upload that failed: a store that does not take it is
+// the reason, also where the file was written to meanwhile.
+func reason(err error) error {
+	if refused, ok := errors.AsType[*contract.Failure](err); ok && upload.Changed(err) {
+		return refused
+	}
+	return err
 }
 
 // takeManifest takes what an earlier run of the job left.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/internal/samples"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/scan"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/upload"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -312,5 +313,21 @@ func TestRunEndsWithItsContextAndFinishGoesOn(t *testing.T) {
 func TestAQueueOverflowOfInotifyIsALook(t *testing.T) {
 	if !scan.Lost(errors.Join(errQueue())) || scan.Lost(errors.New("other")) {
 		t.Error("the overflow is not recognised")
+	}
+}
+
+func TestAStoreThatRefusesIsTheReasonAlsoWhereTheFileWasWrittenMeanwhile(t *testing.T) {
+	down := contract.Failf(contract.CodeStorageError, "the store does not answer.")
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"both":      {errors.Join(fmt.Errorf("%w: its 5 bytes were written again", upload.ErrChanged), fmt.Errorf("uploading: %w", down)), down.Error()},
+		"the file":  {fmt.Errorf("%w: it is gone", upload.ErrChanged), upload.ErrChanged.Error() + ": it is gone"},
+		"the store": {fmt.Errorf("uploading: %w", down), "uploading: " + down.Error()},
+	} {
+		if got := reason(c.err).Error(); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // passedOn are the events of a machine that does not lead which the backend should
 // know of.
 var passedOn = []contract.EventType{
-	contract.EventGPUWarning, contract.EventGPUError, contract.EventResourceWarning, contract.EventHangSuspected,
+	contract.EventGPUWarning, contract.EventGPUError, contract.EventResourceWarning, contract.EventHangSuspected, contract.EventPreviousRunKilled,
 }
 
 // PassOn gives an event of this machine's to node 0.

@@ -361,3 +361,43 @@ func TestTagsAreComplete(t *testing.T) {
 		}
 	}
 }
+
+func TestOneTraceOfAllMachinesAndRetriesOfAJob(t *testing.T) {
+	first, _ := load(t, minimal)
+	again, _ := load(t, minimal, map[string]string{"NODE_RANK": "1", "NNODES": "2", "MASTER_ADDR": "a"})
+	other, _ := load(t, minimal, map[string]string{"JOB_ID": "job-2"})
+	if first.TraceID != again.TraceID || first.TraceID == other.TraceID || len(first.TraceID) != 32 {
+		t.Errorf("%q, again %q, of another job %q", first.TraceID, again.TraceID, other.TraceID)
+	}
+	if own, _ := load(t, minimal, map[string]string{"TRACE_ID": "mine"}); own.TraceID != "mine" {
+		t.Errorf("%q", own.TraceID)
+	}
+}
+
+func TestAGPUThatIsNotThereIsWarnedOfAtOnce(t *testing.T) {
+	device := filepath.Join(t.TempDir(), "nvidiactl")
+	for name, c := range map[string]struct {
+		device, given string
+		asked, there  bool
+		warns         bool
+	}{
+		"asked for":                       {device: "cuda:0", asked: true, warns: true},
+		"asked for and there":             {device: "cuda", asked: true, there: true},
+		"given by a plugin":               {device: "cpu", given: "GPU-7c1f", warns: true},
+		"given, and the CPU is asked for": {device: "cpu", given: "GPU-7c1f", asked: true},
+		"an image that takes any":         {device: "cpu", given: "all"},
+		"no GPU at all":                   {device: "cpu"},
+	} {
+		devices := []string{device}
+		_ = os.Remove(device)
+		if c.there {
+			if err := os.WriteFile(device, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p, warns := missingGPU(c.device, c.asked, c.given, devices)
+		if warns != c.warns || warns && (!p.Warning || !strings.Contains(p.String(), "DEVICE=cpu")) {
+			t.Errorf("%s: %t %s", name, warns, p)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,6 +40,9 @@ func (c *Config) contradictions() (problems []Problem) {
 	if c.EnableLLMExplanation && !c.OpenAIKey.Set() && !c.set["OPENAI_BASE_URL"] {
 		say("OPENAI_API_KEY", "", "a key, because ENABLE_LLM_EXPLANATION is true (a server of one's own, OPENAI_BASE_URL, may want none)")
 	}
+	if p, missing := missingGPU(c.Device, c.set["DEVICE"], os.Getenv("NVIDIA_VISIBLE_DEVICES"), gpuDevices); missing {
+		problems = append(problems, p)
+	}
 	if c.Nodes > 1 {
 		c.checkNodes(say)
 	} else if c.NodeRank > 0 {
@@ -45,6 +50,25 @@ func (c *Config) contradictions() (problems []Problem) {
 			Expected: "is not set, so this machine trains alone, but its number is not 0: agents of one JOB_ID overwrite each other's checkpoints"})
 	}
 	return problems
+}
+
+// gpuDevices are what a GPU shows as in a container: NVIDIA's, WSL's and AMD's.
+var gpuDevices = []string{"/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd"}
+
+// missingGPU warns at once of a GPU that was asked for and is not there: by DEVICE, or
+// by a device plugin, which names the GPU that it gave ("GPU-…").
+func missingGPU(device string, asked bool, given string, devices []string) (Problem, bool) {
+	if slices.ContainsFunc(devices, func(path string) bool { _, err := os.Stat(path); return err == nil }) {
+		return Problem{}, false
+	}
+	const none = "this container has no GPU device (/dev/nvidiactl): ask for a GPU (nvidia.com/gpu in the pod's limits), check the node's driver and its device plugin, or set DEVICE=cpu"
+	switch {
+	case asked && strings.HasPrefix(device, "cuda"):
+		return Problem{Variable: "DEVICE", Value: device, Warning: true, Expected: "is " + device + ", but " + none}, true
+	case !asked && strings.HasPrefix(given, "GPU-"):
+		return Problem{Variable: "DEVICE", Warning: true, Expected: "is not set and taken as cpu, although the pod was given a GPU (NVIDIA_VISIBLE_DEVICES): " + none}, true
+	}
+	return Problem{}, false
 }
 
 // checkNodes: several machines need one address, and a number each.

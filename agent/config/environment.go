@@ -12,7 +12,7 @@ import "time"
 type Environment struct {
 	// Every job
 	JobID         string  `envconfig:"JOB_ID" group:"job" need:"always" pattern:"^[A-Za-z0-9._-]{1,128}$" expect:"1 to 128 letters, digits, dots, underscores or hyphens" example:"550e8400-e29b-41d4-a716-446655440000" desc:"Opaque id of the job. It becomes part of object keys and URLs."`
-	TraceID       string  `envconfig:"TRACE_ID" group:"job" pattern:"^[\\x21-\\x7e]{1,256}$" expect:"1 to 256 printable ASCII characters" example:"4bf92f3577b34da6" desc:"Sent as X-Trace-ID on every callback and written to every log line. Made up when absent."`
+	TraceID       string  `envconfig:"TRACE_ID" group:"job" pattern:"^[\\x21-\\x7e]{1,256}$" expect:"1 to 256 printable ASCII characters" example:"4bf92f3577b34da6" desc:"Sent as X-Trace-ID on every callback and written to every log line. Made of JOB_ID when absent, so that all machines and retries of a job have the same."`
 	JobType       string  `envconfig:"JOB_TYPE" group:"job" options:"training,inference,export" example:"training" desc:"Kind of job. When absent: inference if INFERENCE_TYPE is set, export if EXPORT_FORMAT is set, else training."`
 	BaseURL       BaseURL `envconfig:"BACKEND_BASE_URL" group:"job" need:"always" expect:"an http or https URL without user, password or query" example:"https://api.example.com" desc:"Backend that takes the callbacks. A trailing slash is dropped."`
 	CallbackToken Secret  `envconfig:"CALLBACK_TOKEN" group:"job" need:"always" example:"eyJhbGciOi..." desc:"Bearer token of the callbacks. From CALLBACK_TOKEN_FILE it is read again after a 401, so it may be rotated."`

@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"os"
 	"reflect"
@@ -156,8 +157,13 @@ func bound(text string) float64 {
 	return f
 }
 
-// newTraceID is 16 random bytes in hex, the size of a W3C trace id.
-func newTraceID() string {
+// newTraceID is 16 bytes in hex, the size of a W3C trace id: of the job, so that all of
+// its machines and retries are one trace, or random where the job has no name.
+func newTraceID(jobID string) string {
+	if jobID != "" {
+		sum := sha256.Sum256([]byte("trainer-agent job " + jobID))
+		return hex.EncodeToString(sum[:16])
+	}
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails, by its documentation
 	return hex.EncodeToString(b[:])

@@ -14,7 +14,7 @@ import (
 // resolve fills what follows from other variables.
 func (c *Config) resolve() {
 	if c.TraceID == "" {
-		c.TraceID = newTraceID()
+		c.TraceID = newTraceID(c.JobID)
 	}
 	if c.JobType == "" {
 		c.JobType = string(c.inferJobType())

@@ -60,9 +60,17 @@ func hostOOM(c findings, kills int64) *contract.Failure {
 	f = f.WithHint("%s", fill(c.Settings, "Use fewer workers{num_workers} or ask for more memory."))
 	f = f.WithEvidence(sprintf("oom_kill +%d", kills))
 	if c.System.MemoryLimit > 0 {
-		f = f.WithEvidence(sprintf("memory peak %s of %s", contract.Bytes(c.System.MemoryPeak), contract.Bytes(c.System.MemoryLimit)))
+		f = f.WithEvidence(sprintf("memory peak %s of %s", peak(c.System), contract.Bytes(c.System.MemoryLimit)))
 	}
 	return f.WithEvidence(quote(c)...)
+}
+
+// peak is the kernel's own: between two samples memory may have come and gone.
+func peak(s contract.SystemEvidence) string {
+	if s.KernelPeak > s.MemoryPeak {
+		return sprintf("%s by the kernel's count (%s in the samples)", contract.Bytes(s.KernelPeak), contract.Bytes(s.MemoryPeak))
+	}
+	return contract.Bytes(s.MemoryPeak)
 }
 
 // shmSymptom and diskSymptom are facts that go with a full file system; without

@@ -1,6 +1,10 @@
 package diagnose
 
-import "github.com/vision-platform/trainer-agent/contract"
+import (
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
 
 // maxEvidence bounds the lines quoted in a failure, and maxLine each of them.
 const (
@@ -37,13 +41,22 @@ func Diagnose(e Evidence) *contract.Failure {
 	for _, r := range order {
 		f, done := r.try(c)
 		if f != nil {
-			return seal(ofKind(e.JobType, f))
+			return seal(drain(ofKind(e.JobType, f), e.Settings.Node))
 		}
 		if done {
 			return nil
 		}
 	}
 	return nil // not reached: the last rule always answers
+}
+
+// drain names the node that a GPU fault concerns: the next job there would fail too.
+func drain(f *contract.Failure, node string) *contract.Failure {
+	const elsewhere = "Run again on another machine."
+	if hardware := f.Code == contract.CodeGPULost || f.Code == contract.CodeGPUError; hardware && node != "" && strings.Contains(f.Hint, elsewhere) {
+		f.Hint = strings.Replace(f.Hint, elsewhere, "Drain the node "+node+" and run again on another machine.", 1)
+	}
+	return f
 }
 
 // found is a rule's answer when it found the cause.

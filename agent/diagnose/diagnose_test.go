@@ -3,6 +3,7 @@ package diagnose
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -317,5 +318,24 @@ func TestAResumeIsPromisedOnlyWhereACheckpointIsStored(t *testing.T) {
 		if f := Diagnose(Evidence{Stop: StopTold, ExitCode: 143, Again: again}); f == nil || f.Hint != want {
 			t.Errorf("%v: %+v, want the hint %q", again, f, want)
 		}
+	}
+}
+
+func TestAGPUFaultNamesTheNodeToDrain(t *testing.T) {
+	lost := contract.GPUEvidence{Watched: true, Faults: []contract.GPUFault{{Kind: contract.GPULost, Fatal: true, Message: "GPU 0 fell off the bus"}}}
+	for node, want := range map[string]string{"gpu-7": "Drain the node gpu-7 and run again on another machine.", "": "Run again on another machine."} {
+		f := Diagnose(Evidence{ExitCode: 1, GPU: lost, Settings: Settings{Node: node}})
+		if f == nil || f.Code != contract.CodeGPULost || f.Hint != want {
+			t.Errorf("%q: %+v", node, f)
+		}
+	}
+}
+
+// Between two samples memory may come and go; the kernel's own count has it.
+func TestHostOOMQuotesTheKernelsPeak(t *testing.T) {
+	kills := int64(1)
+	f := Diagnose(Evidence{ExitCode: 137, Signal: 9, System: contract.SystemEvidence{OOMKills: &kills, MemoryPeak: 1 << 30, KernelPeak: 4 << 30, MemoryLimit: 4 << 30}})
+	if f == nil || f.Code != contract.CodeHostOOM || !slices.Contains(f.Evidence, "memory peak 4.0 GiB by the kernel's count (1.0 GiB in the samples) of 4.0 GiB") {
+		t.Errorf("%+v", f)
 	}
 }

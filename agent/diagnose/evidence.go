@@ -77,6 +77,7 @@ type Report struct {
 
 // Settings are the values that a hint may name. Zero is not set.
 type Settings struct {
+	Node            string // the Kubernetes node, "" when it is not known
 	Device          string // DEVICE of the job: where it is "cpu" no GPU can be missing
 	BatchSize       int
 	NumWorkers      int

@@ -97,6 +97,7 @@ type Machine struct {
 // GPU is the one that the job asks for.
 type GPU struct {
 	Device string // DEVICE
+	Node   string // the Kubernetes node, "" when it is not known
 	Probe  string // the GPU probe's program
 }
 

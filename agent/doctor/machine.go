@@ -105,7 +105,7 @@ func (o Options) gpu(ctx context.Context) Finding {
 		}
 	}
 	if ctx.Err() != nil {
-		return Finding{Red, "gpu", "the driver does not answer", "Drain the node and reboot it: a driver call hangs."}
+		return Finding{Red, "gpu", "the driver does not answer", "Drain the node" + o.GPU.node() + " and reboot it: a driver call hangs."}
 	}
 	if visible {
 		return Finding{Red, "gpu", strings.TrimSpace(fmt.Sprintf("visible, but cannot be used: %s %s", reason, errorText(err))), "Check the node's driver with nvidia-smi."}
@@ -118,6 +118,14 @@ func (o Options) noGPU(text string) Finding {
 		return Finding{Red, "gpu", text + ", and DEVICE is " + o.GPU.Device, "Ask for a GPU (nvidia.com/gpu in the pod's limits, --gpus with docker), or set DEVICE=cpu."}
 	}
 	return Finding{Green, "gpu", text, ""}
+}
+
+// node names the node, where it is known.
+func (g GPU) node() string {
+	if g.Node == "" {
+		return ""
+	}
+	return " " + g.Node
 }
 
 // gpuNames tells equal ones once: "2 × NVIDIA H100".

@@ -1,8 +1,10 @@
 package job
 
 import (
+	"bytes"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +54,18 @@ func TestTheFirstEventSaysWhatHasStarted(t *testing.T) {
 		_, killed := said["previous_run"]
 		if said["version"] != contract.Version || said["nodes"] != 2.0 || killed != (previous != nil) {
 			t.Errorf("%v", said)
+		}
+	}
+}
+
+func TestAnEventThatWarnsIsAWarningInTheLog(t *testing.T) {
+	for event, level := range map[contract.EventType]string{
+		contract.EventResourceWarning: "WARN", contract.EventCheckpointUploadFailed: "WARN", contract.EventCheckpointSaved: "INFO",
+	} {
+		var log bytes.Buffer
+		NewEvents(slog.New(slog.NewTextHandler(&log, nil)), time.Now, "").Emit(event, "it happened", nil)
+		if !strings.Contains(log.String(), "level="+level) {
+			t.Errorf("%s: %s", event, log.String())
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"maps"
@@ -57,10 +58,19 @@ func (e *Events) Send(sink func(contract.Event)) {
 	e.sinks = append(e.sinks, sink)
 }
 
+// levelOf is how loud an event is in the log.
+func levelOf(event contract.EventType) slog.Level {
+	switch event {
+	case contract.EventResourceWarning, contract.EventCheckpointUploadFailed, contract.EventGPUWarning, contract.EventGPUError, contract.EventHangSuspected:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
 // Emit raises an event. data must encode to a JSON object; nil is an empty one.
 func (e *Events) Emit(event contract.EventType, message string, data any) {
 	body := e.encode(data)
-	e.log.Info(message, "event", string(event), "data", json.RawMessage(body))
+	e.log.Log(context.Background(), levelOf(event), message, "event", string(event), "data", json.RawMessage(body))
 	raised := contract.Event{EventType: event, Message: message, Data: body, Timestamp: contract.At(e.now())}
 	e.mu.RLock()
 	defer e.mu.RUnlock()

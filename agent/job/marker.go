@@ -23,68 +23,72 @@ type Marker struct {
 	mark mark
 }
 
+// A mark is what is kept of a run, in the workspace and in the bucket.
 type mark struct {
 	Started       contract.Timestamp `json:"started"`
-	MemoryPercent int                `json:"memory_percent,omitempty"` // of the limit, the highest that was warned about
-	MemoryLimit   int64              `json:"memory_limit,omitempty"`   // bytes
-	Group         uint64             `json:"cgroup,omitempty"`         // host.Memory
-	OOMKills      *int64             `json:"oom_kills,omitempty"`      // host.Memory, before this run
-}
-
-// PreviousRun is what is known of a run that was killed.
-type PreviousRun struct {
-	Started contract.Timestamp `json:"started"`
-	Code    contract.Code      `json:"code"`
-	Message string             `json:"message"`
+	Node          string             `json:"node,omitempty"`
+	Phase         string             `json:"phase,omitempty"`
+	Epoch         int                `json:"epoch,omitempty"`
+	MemoryUsed    int64              `json:"memory_used,omitempty"`       // bytes, when it was looked at last
+	MemoryPercent int                `json:"memory_percent,omitempty"`    // of the limit: the level that was warned about, until use fell again
+	MemoryLimit   int64              `json:"memory_limit,omitempty"`      // bytes
+	Group         uint64             `json:"cgroup,omitempty"`            // host.Memory
+	OOMKills      *int64             `json:"oom_kills,omitempty"`         // host.Memory, before this run
+	InARow        int                `json:"killed_for_memory,omitempty"` // runs just before this one that ended for want of memory
 }
 
 // Mark reads the marker of an earlier run, nil when there is none, and leaves this
 // run's in its place. The account is the cgroup's, now.
-func Mark(path string, now time.Time, account host.Memory) (*Marker, *PreviousRun, error) {
-	m := &Marker{path: path, mark: mark{Started: contract.At(now), Group: account.Group, OOMKills: account.OOMKills}}
+func Mark(path, node string, now time.Time, account host.Memory) (*Marker, *PreviousRun, error) {
+	m := &Marker{path: path, mark: mark{Started: contract.At(now), Node: node, Group: account.Group, OOMKills: account.OOMKills}}
 	var earlier *PreviousRun
 	b, err := os.ReadFile(path)
 	switch {
 	case err == nil:
 		earlier = inquest(b, account)
+		m.mark.InARow = earlier.InARow
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, nil, fmt.Errorf("reading the run marker of an earlier run: %w", err)
 	}
 	return m, earlier, m.write()
 }
 
-// inquest says truly what is known: memory that was nearly full is a reason, and so
-// are kills that the cgroup counted since, where it is still the same one; no sign at
-// all is none.
-func inquest(b []byte, account host.Memory) *PreviousRun {
-	var m mark
-	if json.Unmarshal(b, &m) != nil {
-		return &PreviousRun{Code: contract.CodeInternal, Message: "The previous run in this workspace was killed while it wrote its run marker."}
-	}
-	p := &PreviousRun{Started: m.Started, Code: contract.CodeStopped,
-		Message: "The previous run in this workspace was killed without a word: SIGKILL, or the loss of the machine."}
-	kills, _ := account.KilledSince(host.Memory{Group: m.Group, OOMKills: m.OOMKills})
-	switch {
-	case m.MemoryPercent > 0:
-		p.Code = contract.CodeHostOOM
-		p.Message = fmt.Sprintf("The previous run in this workspace was killed when memory was at %d %% of %s or more: most likely the container ran out of memory. Use fewer workers or ask for more memory.",
-			m.MemoryPercent, contract.Bytes(m.MemoryLimit))
-	case kills > 0:
-		p.Code = contract.CodeHostOOM
-		p.Message = "The previous run in this workspace was killed, and the kernel killed for want of memory in its cgroup since it began: most likely the container ran out of memory. Use fewer workers or ask for more memory."
-	}
-	return p
-}
-
 // Memory notes a level that was reached: after the kernel has killed the whole
 // container, it is all that remains to tell why.
-func (m *Marker) Memory(percent int, limit int64) {
+func (m *Marker) Memory(percent int, used, limit int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if percent > m.mark.MemoryPercent {
-		m.mark.MemoryPercent, m.mark.MemoryLimit = percent, limit
+		m.mark.MemoryPercent, m.mark.MemoryUsed, m.mark.MemoryLimit = percent, used, limit
 		_ = m.write() // the event says the same
 	}
+}
+
+// Eased takes the level back: a run that is killed later was killed for another reason.
+func (m *Marker) Eased() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mark.MemoryPercent = 0
+	_ = m.write()
+}
+
+// After notes how many runs before this one ended for want of memory.
+func (m *Marker) After(inARow int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mark.InARow = inARow
+	_ = m.write()
+}
+
+// Now notes how far the run is, and returns the mark as it is then.
+func (m *Marker) Now(v View, account host.Memory) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mark.Phase, m.mark.Epoch = v.Phase.Name, v.Epoch
+	m.mark.MemoryUsed, m.mark.MemoryLimit = account.Used, account.Limit
+	_ = m.write()
+	b, _ := json.Marshal(m.mark) // plain fields
+	return b
 }
 
 // write replaces the marker whole, and on disk.

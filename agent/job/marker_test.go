@@ -12,24 +12,24 @@ import (
 
 func TestARunThatWasKilledIsToldOfTruthfully(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "life.json")
-	first, earlier, err := Mark(path, time.Unix(0, 0), host.Memory{})
+	first, earlier, err := Mark(path, "", time.Unix(0, 0), host.Memory{})
 	if err != nil || earlier != nil {
 		t.Fatalf("a fresh workspace: %v %v", earlier, err)
 	}
-	second, earlier, err := Mark(path, time.Unix(1, 0), host.Memory{})
+	second, earlier, err := Mark(path, "", time.Unix(1, 0), host.Memory{})
 	if err != nil || earlier == nil || earlier.Code != contract.CodeStopped {
 		t.Fatalf("after a kill: %+v %v", earlier, err)
 	}
-	second.Memory(90, 1<<30)
-	second.Memory(95, 1<<30)
-	_, earlier, err = Mark(path, time.Unix(2, 0), host.Memory{})
+	second.Memory(90, 1<<29, 1<<30)
+	second.Memory(95, 1<<29, 1<<30)
+	_, earlier, err = Mark(path, "", time.Unix(2, 0), host.Memory{})
 	if err != nil || earlier.Code != contract.CodeHostOOM || !strings.Contains(earlier.Message, "95 % of 1.0 GiB") {
 		t.Fatalf("after a kill with memory full: %+v %v", earlier, err)
 	}
 	if err := first.Remove(); err != nil {
 		t.Fatal(err)
 	}
-	if _, earlier, err = Mark(path, time.Unix(3, 0), host.Memory{}); err != nil || earlier != nil {
+	if _, earlier, err = Mark(path, "", time.Unix(3, 0), host.Memory{}); err != nil || earlier != nil {
 		t.Fatalf("after a run that ended: %v %v", earlier, err)
 	}
 }
@@ -50,11 +50,11 @@ func TestKillsThatTheCgroupCountedAreTold(t *testing.T) {
 		{host.Memory{}, contract.CodeStopped},
 	} {
 		if i == 0 {
-			if _, _, err := Mark(path, time.Unix(0, 0), host.Memory{}); err != nil {
+			if _, _, err := Mark(path, "", time.Unix(0, 0), host.Memory{}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, earlier, err := Mark(path, time.Unix(0, 0), c.now); err != nil || earlier.Code != c.want {
+		if _, earlier, err := Mark(path, "", time.Unix(0, 0), c.now); err != nil || earlier.Code != c.want {
 			t.Errorf("run %d: %+v, %v, want %s", i, earlier, err, c.want)
 		}
 	}

@@ -34,6 +34,7 @@ func (c *Claim) Stop(context.Context) error {
 // Marking leaves the run marker, and gives what is known of a run that was killed.
 type Marking struct {
 	Path   string
+	Node   string // where this is, "" when it is not known
 	Events *Events
 	Now    func() time.Time
 	Memory func() (host.Memory, error) // of this cgroup; where there is none, nothing is concluded from it
@@ -45,7 +46,7 @@ type Marking struct {
 // Start reads the marker of an earlier run and leaves this run's.
 func (m *Marking) Start(context.Context) (err error) {
 	account, _ := m.Memory()
-	m.Marker, m.Previous, err = Mark(m.Path, m.Now(), account)
+	m.Marker, m.Previous, err = Mark(m.Path, m.Node, m.Now(), account)
 	if err == nil && m.Previous != nil {
 		m.Events.Warn(m.Previous.Message)
 	}

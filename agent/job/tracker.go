@@ -16,7 +16,7 @@ const maxBroken = 1000
 // runs or of how it went reads it. Its methods may be called from any goroutine.
 type Tracker struct {
 	now     func() time.Time
-	onPhase func(name string, at time.Time)
+	onPhase []func(name string, at time.Time)
 
 	mu      sync.Mutex
 	clock   clock
@@ -57,17 +57,17 @@ func NewTracker(o TrackerOptions) *Tracker {
 		o.Mode = contract.MetricMax
 	}
 	return &Tracker{
-		now: o.Now, onPhase: func(string, time.Time) {},
+		now:     o.Now,
 		clock:   clock{name: PhaseStarting, since: o.Now(), spent: map[string]float64{}},
 		history: history{metric: o.Metric, mode: o.Mode},
 	}
 }
 
-// OnPhase sets who is told that a phase has begun.
+// OnPhase adds who is told that a phase has begun. It must be quick.
 func (t *Tracker) OnPhase(f func(name string, at time.Time)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.onPhase = f
+	t.onPhase = append(t.onPhase, f)
 }
 
 // Enter begins a phase and ends the one before.
@@ -77,7 +77,9 @@ func (t *Tracker) Enter(phase string) {
 	now := t.now()
 	t.clock.enter(phase, now)
 	t.moving.transfer = nil
-	t.onPhase(phase, now)
+	for _, f := range t.onPhase {
+		f(phase, now)
+	}
 }
 
 // Transfer notes how far the phase's download or conversion is.

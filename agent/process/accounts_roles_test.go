@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/agent/monitor/memory"
@@ -110,7 +109,7 @@ func account(args []string) int {
 	if err != nil {
 		return 92
 	}
-	memory.Watch{Every: time.Millisecond, Warn: func(level int, _ host.Memory) { fmt.Println("warned", level) }, Read: func() (host.Memory, error) {
+	memory.Watch{Warn: func(level int, _ host.Memory) { fmt.Println("warned", level) }, Read: func() (host.Memory, error) {
 		_, _ = c.Stdin().Write([]byte("+"))
 		select {
 		case <-grown:

@@ -63,7 +63,7 @@ func TestTerminationMessageFitsAndStaysJSON(t *testing.T) {
 		_ = failure.WithEvidence(fmt.Sprintf("%d %s", i, strings.Repeat("e", 2000)))
 	}
 	path := filepath.Join(t.TempDir(), "termination-log")
-	if err := WriteTermination(path, contract.Result{}, nil); err != nil {
+	if err := (&Termination{Path: path}).Final(contract.Result{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -72,7 +72,7 @@ func TestTerminationMessageFitsAndStaysJSON(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteTermination(path, contract.Result{JobID: "j", ExitCode: 1, Error: failure}, nil); err != nil {
+	if err := (&Termination{Path: path}).Final(contract.Result{JobID: "j", ExitCode: 1, Error: failure}); err != nil {
 		t.Fatal(err)
 	}
 	b, _ := os.ReadFile(path)
@@ -82,5 +82,36 @@ func TestTerminationMessageFitsAndStaysJSON(t *testing.T) {
 	}
 	if r.Error.Code != contract.CodeTrainingFailed || !strings.HasPrefix(r.Error.Evidence[0], "0 ") {
 		t.Errorf("lost the point: %+v", r.Error)
+	}
+}
+
+func TestAnEarlyTerminationMessageNeverReplacesTheFinalOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "termination-log")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	message := &Termination{Path: path}
+	says := func(want string) {
+		t.Helper()
+		if b, err := os.ReadFile(path); err != nil || !strings.Contains(string(b), want) || want == "" && len(b) > 0 {
+			t.Errorf("%q, %v, want %q", b, err, want)
+		}
+	}
+	for _, step := range []struct {
+		do   func(contract.Result) error
+		job  string
+		want string
+	}{
+		{message.Early, "early", `"job_id":"early"`},
+		{func(contract.Result) error { return message.Clear() }, "", ""},
+		{message.Early, "early", `"job_id":"early"`},
+		{message.Final, "final", `"job_id":"final"`},
+		{message.Early, "late", `"job_id":"final"`},
+		{func(contract.Result) error { return message.Clear() }, "", `"job_id":"final"`},
+	} {
+		if err := step.do(contract.Result{JobID: step.job}); err != nil {
+			t.Fatal(err)
+		}
+		says(step.want)
 	}
 }

@@ -5,18 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/atomicfile"
 	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 	"github.com/vision-platform/trainer-agent/contract"
 )
-
-// TerminationLog is where Kubernetes looks for a container's termination message.
-const TerminationLog = "/dev/termination-log"
-
-// maxTermination is what the kubelet reads of it.
-const maxTermination = 4096
 
 // WriteResult writes result.json, without secrets, whole or not at all.
 func WriteResult(path string, r contract.Result, secrets *redact.Redactor) ([]byte, error) {
@@ -32,59 +25,4 @@ func WriteResult(path string, r contract.Result, secrets *redact.Redactor) ([]by
 		return b, fmt.Errorf("writing the result: %w", err)
 	}
 	return b, nil
-}
-
-// WriteTermination leaves the termination message at path if the file is there (the
-// kubelet makes it); elsewhere it does nothing.
-func WriteTermination(path string, r contract.Result, secrets *redact.Redactor) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
-	if err != nil {
-		return nil //nolint:nilerr // no file, no Kubernetes
-	}
-	defer func() { _ = f.Close() }()
-	if _, err := f.Write(secrets.JSON(terminationMessage(r))); err != nil {
-		return fmt.Errorf("writing the termination message: %w", err)
-	}
-	return nil
-}
-
-// terminationMessage is the result without what makes it long, as JSON of at
-// most 4 KiB. Evidence goes first, from its end: the most telling stands first.
-func terminationMessage(r contract.Result) []byte {
-	r.Artifacts, r.FinalMetrics = nil, nil
-	if r.Error != nil {
-		short := *r.Error
-		short.Evidence = clip(short.Evidence, 10, 300)
-		short.Message, short.Hint = clipText(short.Message, 800), clipText(short.Hint, 300)
-		r.Error = &short
-	}
-	r.Warnings = clip(r.Warnings, 3, 100)
-	if len(r.NotUploaded) > 3 {
-		r.NotUploaded = r.NotUploaded[:3]
-	}
-	for {
-		b, err := json.Marshal(r)
-		if err == nil && len(b) <= maxTermination {
-			return b
-		}
-		if r.Error == nil || len(r.Error.Evidence) == 0 {
-			return []byte(clipText(fmt.Sprintf(`{"job_id":%q,"status":%q,"exit_code":%d}`, r.JobID, r.Status, r.ExitCode), maxTermination))
-		}
-		r.Error.Evidence = r.Error.Evidence[:len(r.Error.Evidence)-1]
-	}
-}
-
-func clip(lines []string, n, length int) []string {
-	out := make([]string, 0, n)
-	for _, l := range lines[:min(n, len(lines))] {
-		out = append(out, clipText(l, length))
-	}
-	return out
-}
-
-func clipText(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n-3], "") + "…"
 }

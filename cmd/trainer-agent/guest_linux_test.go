@@ -38,6 +38,7 @@ var guestSuites = []struct {
 	{"agent/monitor/resources", []string{"TestSampleOfThisMachine"}},
 	{"cmd/trainer-agent", []string{
 		"TestTrainingThatMemoryKilledIsReported", "TestAgentThatMemoryKilledIsReportedByTheNext", "TestAgentThatMemoryKilledAtOnceIsReportedByTheNext",
+		"TestMemoryThatKillsTwoPodsEndsTheJob",
 	}},
 }
 

@@ -2,7 +2,9 @@ package main_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -310,9 +312,19 @@ func TestUnmodifiedScriptStillReports(t *testing.T) {
 func TestPreemptedJobResumesOnAnEmptyWorkspace(t *testing.T) {
 	j := newJob(t, "resumes").with("EPOCHS", "6").start().ready()
 	j.until("the third checkpoint is saved", savedLast(3))
+	j.eventually("the run marker is in the bucket", func() bool {
+		mark := j.object(contract.RunMarkerKey(j.id, 0))
+		return strings.Contains(string(mark), `"phase":"running"`)
+	})
 	j.killAll()
 	j.workspace = t.TempDir()
 	j.with("WORKSPACE_DIR", j.workspace).mustExit(0)
+	if e := j.events(contract.EventPreviousRunKilled); len(e) != 1 || !strings.Contains(string(e[0].Data), `"code":"STOPPED"`) || !strings.Contains(string(e[0].Data), `"phase":"running"`) {
+		t.Errorf("the second pod says of the first: %v", e)
+	}
+	if left := j.objects("jobs/" + j.id + "/life"); len(left) > 0 {
+		t.Errorf("the run has said how it ended and left %v", left)
+	}
 	if e := j.events(contract.EventTrainingResumed); len(e) != 1 || !strings.Contains(string(e[0].Data), `"epoch":3`) {
 		t.Errorf("training_resumed: %v", e)
 	}
@@ -345,6 +357,31 @@ func TestRunReusesWhatPrepareDid(t *testing.T) {
 		t.Errorf("the dataset was fetched again: %s", e[0].Data)
 	}
 	j.done()
+}
+
+// No run follows an init container that failed for good.
+func TestPrepareTellsOfAFailureThatNoOtherTryMends(t *testing.T) {
+	for name, c := range map[string]struct {
+		set  []string
+		code contract.Code
+	}{
+		"the dataset":  {[]string{"DATASET_ID", "no-such-dataset"}, contract.CodeDatasetNotFound},
+		"the settings": {[]string{"EPOCHS", "many"}, contract.CodeConfigInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := newJob(t, "quick").with(c.set...)
+			out, err := command(j, "prepare").CombinedOutput()
+			if ended, ok := errors.AsType[*exec.ExitError](err); !ok || ended.ExitCode() != contract.ExitFailed {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if d := j.done(); d.Status != contract.StatusFailed || d.Error == nil || d.Error.Code != c.code {
+				t.Errorf("done: %+v %+v", d, d.Error)
+			}
+			if r := j.result(); r.Error == nil || r.Error.Code != c.code || r.ExitCode != contract.ExitFailed {
+				t.Errorf("result.json: %+v", r)
+			}
+		})
+	}
 }
 
 func TestLocalStorageNeedsNoBucket(t *testing.T) {

@@ -165,6 +165,35 @@ func TestFailureOnAnotherMachineIsNamed(t *testing.T) {
 	c.failed(contract.CodeTrainingFailed, "On Node 1", "ValueError", "rank 1 of 2 is told to fail")
 }
 
+// Node 0's training saves and leaves in whatever way when it is asked to stop, because
+// another machine has failed: that is no success. The script is that of
+// deploy/k8s/acceptance, which does the same on a real cluster.
+func TestWorkersEndIsNoSuccessHoweverNodeZeroAnswersTheStop(t *testing.T) {
+	for _, c := range []struct {
+		onTerm, how string
+		code        contract.Code
+		exit        int
+	}{
+		{"exit0", "cuda", contract.CodeCUDAOOM, contract.ExitFailed},
+		{"exit1", "exit1", contract.CodeTrainingFailed, contract.ExitFailed},
+		{"exit143", "killed", contract.CodeTrainingFailed, contract.ExitInfra},
+		{"ignore", "cuda", contract.CodeCUDAOOM, contract.ExitFailed},
+	} {
+		t.Run(c.onTerm, func(t *testing.T) {
+			cl := newCluster(t, "CASE_ON_TERM", c.onTerm, "CASE_FAIL", c.how, "CASE_SECONDS", "0.2", "EPOCHS", "1000", "DATASET_ID", "", "FRAMEWORK", "acceptance")
+			for _, j := range cl.nodes {
+				j.command = []string{"python3", filepath.Join(shared.root, "deploy", "k8s", "acceptance", "train.py")}
+				j.start()
+			}
+			cl.mustExit(c.exit, c.exit)
+			cl.failed(c.code, "On Node 1")
+			if r := cl.nodes[1].result(); r.Status != contract.StatusFailed {
+				t.Errorf("node 1's own result: %+v", r)
+			}
+		})
+	}
+}
+
 func TestMachineThatIsToldToStopStopsAll(t *testing.T) {
 	c := newCluster(t).train()
 	_ = c.nodes[1].cmd.Process.Signal(syscall.SIGTERM)

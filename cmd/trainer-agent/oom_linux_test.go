@@ -149,6 +149,44 @@ func TestAgentThatMemoryKilledAtOnceIsReportedByTheNext(t *testing.T) {
 	j.toldOfMemory("ran out of memory")
 }
 
+// Every pod begins with an empty workspace: what it knows of the one before is in the
+// bucket, and what the kubelet has of that one is the termination message.
+func TestMemoryThatKillsTwoPodsEndsTheJob(t *testing.T) {
+	if !inGuest(t) {
+		return
+	}
+	const message = "/dev/termination-log"
+	if err := os.WriteFile(message, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.Remove(message) }()
+	full := func(j *job) { j.fill(j.keptInBucket) }
+	j, outage := killedWithItsGroup(t, full)
+	if b, _ := os.ReadFile(message); !bytes.Contains(b, []byte(`"code":"HOST_OOM"`)) || !bytes.Contains(b, []byte("95 % of 96 MiB")) {
+		t.Errorf("the termination message: %q", b)
+	}
+	j.workspace = t.TempDir()
+	j.with("WORKSPACE_DIR", j.workspace).dies(full)
+	shared.Backend.RemoveFault(outage)
+	j.workspace = t.TempDir()
+	j.with("WORKSPACE_DIR", j.workspace).mustExit(contract.ExitFailed)
+	if d := j.done(); d.Error == nil || d.Error.Code != contract.CodeHostOOM || !strings.Contains(*d.ErrorMessage, "2 runs of this job in a row") || d.Error.Hint == "" {
+		t.Errorf("done: %+v", d.Error)
+	}
+	if told := j.events(contract.EventPreviousRunKilled); len(told) != 1 || !strings.Contains(string(told[0].Data), `"phase":"running"`) {
+		t.Errorf("the third pod says of the second: %+v", told)
+	}
+	if left := j.objects("jobs/" + j.id + "/life"); len(left) > 0 {
+		t.Errorf("the run has said how it ended and left %v", left)
+	}
+}
+
+// keptInBucket: the mark in the bucket has the level too.
+func (j *job) keptInBucket(level int) bool {
+	mark := j.object(contract.RunMarkerKey(j.id, 0))
+	return j.kept(level) && bytes.Contains(mark, fmt.Appendf(nil, `"memory_percent":%d`, level))
+}
+
 // killedWithItsGroup is a job whose agent died with its training. The backend is
 // away until the outage is removed.
 func killedWithItsGroup(t *testing.T, drive func(*job), how ...string) (j *job, outage int) {
@@ -163,18 +201,24 @@ func killedWithItsGroup(t *testing.T, drive func(*job), how ...string) (j *job, 
 		t.Fatal(err)
 	}
 	j.group = group
-	drive(j.start())
-	_ = j.cmd.Wait()
-	if status, ok := j.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
-		t.Fatalf("the agent ended with %v\n%s", j.cmd.ProcessState, j.stderr.String())
-	}
-	if left := j.processes(); len(left) > 0 {
-		t.Errorf("%v outlived the group", left)
-	}
+	j.dies(drive)
 	if got := backend.Accepted(j.calls()); len(got) > 0 {
 		t.Fatalf("the backend accepted %d calls of the first life", len(got))
 	}
 	return j, outage
+}
+
+// dies is a life that the kernel ends, training, agent and all.
+func (j *job) dies(drive func(*job)) {
+	j.t.Helper()
+	drive(j.start())
+	_ = j.cmd.Wait()
+	if status, ok := j.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+		j.t.Fatalf("the agent ended with %v\n%s", j.cmd.ProcessState, j.stderr.String())
+	}
+	if left := j.processes(); len(left) > 0 {
+		j.t.Errorf("%v outlived the group", left)
+	}
 }
 
 // toldOfMemory: the second life says how the first one ended.

@@ -24,7 +24,8 @@ type serveCmd struct {
 	Token       string `env:"SANDBOX_TOKEN" default:"sandbox-token" help:"Bearer token that callbacks must carry."`
 	AccessKey   string `env:"SANDBOX_ACCESS_KEY" default:"sandbox" help:"Access key of the store."`
 	SecretKey   string `env:"SANDBOX_SECRET_KEY" default:"sandbox-secret" help:"Secret key of the store."`
-	JSON        bool   `help:"Print the environment as one line of JSON."`
+	JSON        bool   `xor:"print" help:"Print the environment as one line of JSON."`
+	Quiet       bool   `short:"q" xor:"print" help:"Print no environment: it has the keys, and a cluster keeps what is printed."`
 }
 
 // Help has the examples.
@@ -49,8 +50,10 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := printEnv(os.Stdout, p.Env(), c.JSON); err != nil {
-		return errors.Join(err, p.Close())
+	if !c.Quiet {
+		if err := printEnv(os.Stdout, p.Env(), c.JSON); err != nil {
+			return errors.Join(err, p.Close())
+		}
 	}
 	fmt.Fprintf(os.Stderr, "# Page: %s/   Data: %s   Stop: Ctrl-C\n", p.URL, c.DataDir)
 	return p.Serve(ctx)

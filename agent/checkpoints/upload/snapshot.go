@@ -107,10 +107,14 @@ func (s *snapshot) second() error {
 	if err != nil {
 		return err
 	}
-	if now := scan.VersionOf(info); !now.Same(s.want) {
+	switch now := scan.VersionOf(info); {
+	case now.Same(s.want):
+		return nil
+	case now.Size == s.want.Size:
+		return fmt.Errorf("%w: its %d bytes were written again", ErrChanged, now.Size)
+	default:
 		return fmt.Errorf("%w: it had %d bytes and now has %d", ErrChanged, s.want.Size, now.Size)
 	}
-	return nil
 }
 
 func (s *snapshot) close() { _ = s.file.Close() }

@@ -76,20 +76,20 @@ func group(t *testing.T, membership, mount string, files map[string]string) host
 
 func TestMemoryInUseIsWhatTheKernelCannotTakeBack(t *testing.T) {
 	v2, err := group(t, "0::/\n", v2Mount, map[string]string{
-		"memory.current": "1000\n", "memory.max": "2000\n",
+		"memory.current": "1000\n", "memory.max": "2000\n", "memory.peak": "1900\n",
 		"memory.stat":   "anon 600\nfile 400\ninactive_file 250\nactive_file 100\n",
 		"memory.events": "low 0\nmax 7\noom 2\noom_kill 1\noom_group_kill 0\n",
 	}).Memory()
-	if err != nil || v2.Used != 650 || v2.Limit != 2000 || v2.OOMKills == nil || *v2.OOMKills != 1 || v2.Percent() != 32 || v2.Group == 0 {
+	if err != nil || v2.Used != 650 || v2.Limit != 2000 || v2.OOMKills == nil || *v2.OOMKills != 1 || v2.Percent() != 32 || v2.Peak != 1900 || v2.Group == 0 {
 		t.Errorf("v2: %+v, %v", v2, err)
 	}
 	const v1Mount = "32 31 0:28 / /sys/fs/cgroup rw - cgroup cgroup rw,memory\n"
 	v1, err := group(t, "4:memory:/\n", v1Mount, map[string]string{
-		"memory.usage_in_bytes": "1000\n", "memory.limit_in_bytes": "9223372036854771712\n",
+		"memory.usage_in_bytes": "1000\n", "memory.limit_in_bytes": "9223372036854771712\n", "memory.max_usage_in_bytes": "1800\n",
 		"memory.stat":        "cache 5\nhierarchical_memory_limit 9223372036854771712\ntotal_inactive_file 100\ntotal_active_file 0\n",
 		"memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n",
 	}).Memory()
-	if err != nil || v1.Used != 900 || v1.Limit != 0 || v1.OOMKills == nil || *v1.OOMKills != 4 || v1.Percent() != 0 {
+	if err != nil || v1.Used != 900 || v1.Limit != 0 || v1.OOMKills == nil || *v1.OOMKills != 4 || v1.Percent() != 0 || v1.Peak != 1800 {
 		t.Errorf("v1: %+v, %v", v1, err)
 	}
 	bare, err := group(t, "0::/\n", v2Mount, map[string]string{"memory.current": "10", "memory.max": "max"}).Memory()

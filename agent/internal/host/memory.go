@@ -19,6 +19,7 @@ import (
 type Memory struct {
 	Used     int64  // bytes, of the group that Limit belongs to
 	Limit    int64  // bytes, the tightest of the group's and all its ancestors'; 0 = none
+	Peak     int64  // bytes, the kernel's own: the most that the own group ever had, page cache included; 0 = not known
 	OOMKills *int64 // processes of the own group that the kernel killed for want of memory, ever
 	Group    uint64 // which cgroup it is: a number that no other has while the machine runs; 0 = not known
 }
@@ -47,14 +48,15 @@ const noLimit = 1 << 60
 // memoryFiles are the names of one version's files.
 type memoryFiles struct {
 	usage, limit, events string
+	peak                 string   // since Linux 5.19 on v2
 	cache                []string // counters of memory.stat that together are the page cache
 	hierarchical         string   // counter of memory.stat that has the ancestors' limits in it, v1's
 }
 
 var (
-	memoryV2 = memoryFiles{"memory.current", "memory.max", "memory.events", []string{"inactive_file", "active_file"}, ""}
+	memoryV2 = memoryFiles{"memory.current", "memory.max", "memory.events", "memory.peak", []string{"inactive_file", "active_file"}, ""}
 	memoryV1 = memoryFiles{
-		"memory.usage_in_bytes", "memory.limit_in_bytes", "memory.oom_control",
+		"memory.usage_in_bytes", "memory.limit_in_bytes", "memory.oom_control", "memory.max_usage_in_bytes",
 		[]string{"total_inactive_file", "total_active_file"}, "hierarchical_memory_limit",
 	}
 )
@@ -82,6 +84,7 @@ func (f memoryFiles) read(c chain) (Memory, error) {
 		return Memory{}, ErrNoAccount
 	}
 	m := Memory{Used: used, Group: inode(own)}
+	m.Peak, _ = number(filepath.Join(own, f.peak))
 	for _, dir := range c.dirs {
 		limit, ok := number(filepath.Join(dir, f.limit))
 		if !ok || limit >= noLimit || m.Limit != 0 && limit >= m.Limit {

@@ -27,22 +27,37 @@ type Watch struct {
 	Read func() (host.Memory, error)
 	// Warn is called once when use reaches a level, and again only after it fell 5
 	// points below it.
-	Warn  func(level int, m host.Memory)
-	Every time.Duration // default 1 s
+	Warn func(level int, m host.Memory)
+	// Eased is called when use fell so far below the lowest level that was warned
+	// about; may be nil.
+	Eased func()
 	Log   *slog.Logger
+}
+
+// fastest is what a training takes of memory within a second, with several
+// processes that touch fresh pages.
+const fastest = 2 << 30
+
+// Bounds of the pause between two readings.
+const (
+	shortestLook = 50 * time.Millisecond
+	longestLook  = time.Second
+)
+
+// next is when to look again: before what is free can be gone.
+func next(m host.Memory) time.Duration {
+	gone := time.Duration(float64(m.Limit-m.Used) / fastest * float64(time.Second))
+	return min(max(gone, shortestLook), longestLook)
 }
 
 // Run watches until ctx ends. It returns at once where there is no limit to watch,
 // or no account.
 func (w Watch) Run(ctx context.Context) {
-	if w.Every <= 0 {
-		w.Every = time.Second
-	}
 	if w.Log == nil {
 		w.Log = slog.New(slog.DiscardHandler)
 	}
-	tick := time.NewTicker(w.Every)
-	defer tick.Stop()
+	look := time.NewTimer(longestLook)
+	defer look.Stop()
 	warned := make([]bool, len(Levels))
 	for {
 		m, err := w.Read()
@@ -51,15 +66,17 @@ func (w Watch) Run(ctx context.Context) {
 			return
 		}
 		w.judge(m, warned)
+		look.Reset(next(m))
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-look.C:
 		}
 	}
 }
 
 func (w Watch) judge(m host.Memory, warned []bool) {
+	full := warned[0]
 	for i, level := range Levels {
 		switch {
 		case m.Percent() >= level && !warned[i]:
@@ -68,5 +85,8 @@ func (w Watch) judge(m host.Memory, warned []bool) {
 		case m.Percent() < level-rearm:
 			warned[i] = false
 		}
+	}
+	if full && !warned[0] && w.Eased != nil {
+		w.Eased()
 	}
 }

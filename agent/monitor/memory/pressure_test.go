@@ -12,6 +12,11 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
+type notes struct{ say func(string) }
+
+func (n notes) Full(int, host.Memory) { n.say("noted") }
+func (n notes) Eased()                { n.say("eased") }
+
 func TestMemoryThatIsNearlyFullIsNotedOnDiskBeforeItIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var order []string
@@ -19,8 +24,8 @@ func TestMemoryThatIsNearlyFullIsNotedOnDiskBeforeItIsTold(t *testing.T) {
 		events.Send(func(e contract.Event) {
 			order = append(order, string(e.EventType)+": "+e.Message)
 		})
-		watch := Watching(func() (host.Memory, error) { return host.Memory{Used: 92, Limit: 100}, nil }, events,
-			func(level int, limit int64) { order = append(order, "noted") }, slog.New(slog.DiscardHandler))
+		watch := Watching(func() (host.Memory, error) { return host.Memory{Used: 92 << 30, Limit: 100 << 30}, nil }, events,
+			notes{func(said string) { order = append(order, said) }}, slog.New(slog.DiscardHandler))
 		if err := watch.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -57,6 +57,7 @@ func (l *looker) enter(r reading, to *contract.SystemEvidence) {
 	addVolume(&to.Disk, l.workspace, r.disk)
 	addVolume(&to.Tmp, l.tmpPath(), r.tmp)
 	to.MemoryPeak = max(to.MemoryPeak, r.memory.Used)
+	to.KernelPeak = max(to.KernelPeak, r.memory.Peak)
 	to.MemoryLimit = r.memory.Limit
 	if kills, known := r.memory.KilledSince(l.first); known {
 		to.OOMKills = &kills

@@ -106,3 +106,11 @@ func TestOpenFilesOfTheChild(t *testing.T) {
 		t.Errorf("limits that can't be read are no small ones: %+v", got)
 	}
 }
+
+func TestAdviceOnWorkersIsOneThatCanBeFollowed(t *testing.T) {
+	for fits, want := range map[int]string{0: "NUM_WORKERS=0", 1: "one worker", 3: "at most 3 workers"} {
+		if got := fewer(fits); !strings.Contains(got, want) {
+			t.Errorf("%d: %q", fits, got)
+		}
+	}
+}

@@ -48,10 +48,21 @@ func (o Options) startWarnings(ev contract.SystemEvidence) []warning {
 	fits := int(float64(o.NumWorkers) * float64(ev.Shm.MinFreeBytes) / float64(need))
 	return []warning{{"shm_start", fmt.Sprintf(
 		"Shared memory (/dev/shm) has %s, but %d workers with batches of %d images of %d pixels need about %s. "+
-			"Mount a larger /dev/shm or use at most %d workers.",
-		contract.Bytes(ev.Shm.MinFreeBytes), o.NumWorkers, o.BatchSize, sideOf(o.ImageSize), contract.Bytes(need), fits),
+			"Mount a larger /dev/shm or use %s.",
+		contract.Bytes(ev.Shm.MinFreeBytes), o.NumWorkers, o.BatchSize, sideOf(o.ImageSize), contract.Bytes(need), fewer(fits)),
 		map[string]any{
 			"resource": "shm", "need_bytes": need, "free_bytes": ev.Shm.MinFreeBytes,
 			"total_bytes": ev.Shm.TotalBytes, "num_workers": o.NumWorkers, "fitting_workers": fits,
 		}}}
+}
+
+// fewer is the advice where so many workers fit.
+func fewer(fits int) string {
+	switch fits {
+	case 0:
+		return "smaller batches; NUM_WORKERS=0 needs no shared memory"
+	case 1:
+		return "one worker"
+	}
+	return fmt.Sprintf("at most %d workers", fits)
 }
