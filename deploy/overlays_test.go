@@ -1,12 +1,15 @@
 package deploy
 
 import (
+	"os"
 	"reflect"
 	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 )
 
 func volume(t *testing.T, pod corev1.PodSpec, name string) corev1.Volume {
@@ -106,5 +109,42 @@ func TestPolicyKeepsTheMetadataAddressAway(t *testing.T) {
 	}
 	if !slices.Contains(policy.Spec.PolicyTypes, networkingv1.PolicyTypeEgress) {
 		t.Error("nothing is restricted")
+	}
+}
+
+// The operator's own types are not here: what must hold is that its selector and port are those of the pods.
+func TestPodMonitorFindsThePods(t *testing.T) {
+	b, err := os.ReadFile("prometheus/podmonitor.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var monitor struct {
+		metav1.TypeMeta   `json:",inline"`
+		metav1.ObjectMeta `json:"metadata"`
+		Spec              struct {
+			Selector            metav1.LabelSelector `json:"selector"`
+			PodMetricsEndpoints []struct {
+				Port     string `json:"port"`
+				Path     string `json:"path"`
+				Interval string `json:"interval"`
+			} `json:"podMetricsEndpoints"`
+		} `json:"spec"`
+	}
+	if err := yaml.UnmarshalStrict(b, &monitor); err != nil {
+		t.Fatal(err)
+	}
+	template := rendered(t, "base").spec(t).Template
+	for name, value := range monitor.Spec.Selector.MatchLabels {
+		if template.Labels[name] != value {
+			t.Errorf("it selects %s=%s, the pods have %v", name, value, template.Labels)
+		}
+	}
+	for _, endpoint := range monitor.Spec.PodMetricsEndpoints {
+		if !slices.ContainsFunc(template.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool { return p.Name == endpoint.Port }) || endpoint.Path != "/metrics" {
+			t.Errorf("%+v is no port of the pods", endpoint)
+		}
+	}
+	if monitor.APIVersion != "monitoring.coreos.com/v1" || monitor.Kind != "PodMonitor" || len(monitor.Spec.PodMetricsEndpoints) != 1 {
+		t.Errorf("%+v", monitor)
 	}
 }
