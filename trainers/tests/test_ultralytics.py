@@ -99,6 +99,10 @@ class Ultralytics(TrainerTest):
             validation = run.relay.calls[-1].body["validation_metrics"]
             self.assertGreater(validation["original_accuracy"], 0.1)
             self.assertTrue(validation["passed"])
+            asked = {"INFERENCE_TYPE": "test_run", "CHECKPOINT_FILE": self.root / "onnx/model.onnx", "TASK_TYPE": "object_detection", "DATASET_DIR": data, "OUTPUT_DIR": self.root / "onnx-test", "CONFIDENCE_THRESHOLD": 0.1}
+            exported = self.succeed("ultralytics/predict.py", **asked, ENABLE_XAI="true", XAI_METHOD="lime", SAVE_VISUALIZATIONS="false")
+            self.assertGreater(exported.relay.calls[-1].body["overall_metrics"]["mAP50-95"], 0.1)
+            self.assertTrue(any(r["xai"] for r in json.loads((self.root / "onnx-test/results.json").read_text())["results"]))
             with zipfile.ZipFile(self.root / "onnx/package.zip") as package:
                 self.assertEqual(sorted(package.namelist()), ["README.md", "metadata.json", "model.onnx"])
         self.assertEqual([p.name for p in best.parent.iterdir() if p.suffix not in {".pt"}], [])

@@ -15,7 +15,7 @@ from yolo import TASKS, classifier, detector, device, load_model
 
 
 def load(job: Job, request: InferenceRequest) -> Predictor:
-    model = load_model(request.checkpoint)
+    model = load_model(request.checkpoint, job.task)
     task = TASKS.get(model.task, model.task)
     if "TASK_TYPE" in os.environ and task != job.task:
         raise JobError(f"the checkpoint {request.checkpoint.name} is one for {task}, the job's TASK_TYPE is {job.task}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,11 @@ MOST = 300  # detections an image
 DEFAULT_SIZE = 640
 
 
-def load_model(checkpoint: Path) -> YOLO:
+def load_model(checkpoint: Path, task: str | None = None) -> YOLO:
+    """A checkpoint, or an exported model, which does not say what it is for: the job's task does."""
+    known = {name: kind for kind, name in TASKS.items()}
     try:
-        return YOLO(checkpoint)
+        return YOLO(checkpoint, task=None if checkpoint.suffix == ".pt" else known.get(task or "object_detection"))
     except Exception as error:
         raise JobError(f"cannot read the checkpoint {checkpoint}: {error}") from error
 
@@ -55,9 +57,9 @@ def from_picture(image: Image.Image) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(image)[..., ::-1])
 
 
-def names_of(model: YOLO, job: Job) -> list[str]:
+def names_of(known: Mapping[int, str], job: Job) -> list[str]:
     """The class names, without the word that the agent puts before what Ultralytics takes for an ImageNet code."""
-    names = [model.names[i] for i in sorted(model.names)]
+    names = [known[i] for i in sorted(known)]
     classes = job.classes()
     if names and classes and names[0] == f"class {classes[0].name}":
         names[0] = classes[0].name
@@ -69,10 +71,14 @@ class Backend:
 
     def __init__(self, model: YOLO, request: InferenceRequest, device: str) -> None:
         self.size = request.image_size or model.overrides.get("imgsz", DEFAULT_SIZE)
+        self.trained = isinstance(model.model, torch.nn.Module)  # else an exported file
         overrides = {**model.overrides, "mode": "predict", "save": False, "verbose": False, "imgsz": self.size, "device": device, "conf": FLOOR, "max_det": MOST}
         self.predictor = model._smart_load("predictor")(overrides=overrides, _callbacks=model.callbacks)
         self.predictor.setup_model(model.model, verbose=False)
         self.network = self.predictor.model
+        self.fixed = not self.trained and not self.network.dynamic
+        if self.fixed:
+            self.size = list(self.network.imgsz)
 
     @torch.inference_mode()
     def run(self, images: torch.Tensor) -> Any:
@@ -90,7 +96,7 @@ class Detector(Backend):
         self.confidence = CONFIDENCE if request.confidence is None else request.confidence
         self.overlap = OVERLAP if request.iou is None else request.iou
         self.stride = max(int(self.network.stride), 32)
-        self.letterbox = LetterBox(check_imgsz(self.size, stride=self.stride, min_dim=2), auto=True, stride=self.stride)
+        self.letterbox = LetterBox(check_imgsz(self.size, stride=self.stride, min_dim=2), auto=not self.fixed, stride=self.stride)
         self.segments, self.boxes_only = model.task == "segment", model.task == "detect"
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
@@ -166,17 +172,17 @@ class Labels:
 def detector(model: YOLO, job: Job, request: InferenceRequest, device: str) -> Predictor:
     network = Detector(model, request, device)
     return Predictor(
-        names_of(model, job), network.prepare, network.infer, network.decode, read, picture, truth=Labels(job, model.task).read, task=TASKS[model.task],
+        names_of(network.network.names, job), network.prepare, network.infer, network.decode, read, picture, truth=Labels(job, model.task).read, task=TASKS[model.task],
         from_picture=from_picture,
         settings={"confidence": network.confidence, "iou": network.overlap, "image_size": network.size},
-        differentiable=lambda: explanation.detector(load_model(request.checkpoint).model, network.letterbox, network.predictor.device),
+        differentiable=(lambda: explanation.detector(load_model(request.checkpoint).model, network.letterbox, network.predictor.device)) if network.trained else None,
     )
 
 
 def classifier(model: YOLO, job: Job, request: InferenceRequest, device: str) -> Predictor:
     network = Backend(model, request, device)
     size = network.size if isinstance(network.size, int) else network.size[0]
-    own = getattr(network.network.model, "transforms", None)
+    own = getattr(network.network.model, "transforms", None) if network.trained else None
     transforms = own if own is not None and getattr(own.transforms[0], "size", None) == size else classify_transforms(size)
 
     def infer(batch: list[torch.Tensor]) -> Any:
@@ -188,6 +194,7 @@ def classifier(model: YOLO, job: Job, request: InferenceRequest, device: str) ->
         return list(scores.float().cpu().numpy())
 
     return Predictor(
-        names_of(model, job), lambda image: transforms(picture(image)), infer, decode, read, picture, from_picture=from_picture, task=TASKS["classify"],
-        settings={"image_size": size}, differentiable=lambda: explanation.classifier(load_model(request.checkpoint).model, transforms, size, network.predictor.device),
+        names_of(network.network.names, job), lambda image: transforms(picture(image)), infer, decode, read, picture, from_picture=from_picture, task=TASKS["classify"],
+        settings={"image_size": size},
+        differentiable=(lambda: explanation.classifier(load_model(request.checkpoint).model, transforms, size, network.predictor.device)) if network.trained else None,
     )
