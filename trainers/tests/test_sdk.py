@@ -20,6 +20,8 @@ import trainer_sdk
 from process import TRAINERS, TrainerTest, environment, started
 from relay import TOKEN, Call, Relay
 from trainer_sdk import Job, JobError, Platform, callbacks
+from trainer_sdk.export import ExportRequest
+from trainer_sdk.inference import InferenceRequest
 
 # A wait that a signal ends even when it comes just before.
 SIGNAL_PIPE = """
@@ -141,6 +143,15 @@ class IsBest(unittest.TestCase):
 
 
 class TheJob(unittest.TestCase):
+    def test_the_argument_of_the_platforms_template_is_taken(self) -> None:
+        """It starts every script with `--log-level INFO`."""
+        argv = ["--log-level", "INFO"]
+        self.assertEqual(Job.load(argv, {"EPOCHS": "2"}).epochs, 2)
+        with tempfile.NamedTemporaryFile() as checkpoint:
+            job = Job.load((), {})
+            InferenceRequest.load(job, argv, {"CHECKPOINT_FILE": checkpoint.name, "IMAGE_FILES": json.dumps([checkpoint.name])})
+            ExportRequest.load(job, argv, ["onnx"], {"CHECKPOINT_FILE": checkpoint.name, "EXPORT_FORMAT": "onnx"})
+
     def test_from_the_agents_environment(self) -> None:
         settings = {"epochs": 4, "batch_size": 2, "primary_metric": "x", "task_type": "t", "config": {"mosaic": 0.5}}
         found = job(CONFIG_JSON=json.dumps(settings), BATCH_SIZE="8", IMAGE_SIZE="96", DATASET_DIR="/d", PRETRAINED_WEIGHTS="/w.pt", RESUME_CHECKPOINT="")

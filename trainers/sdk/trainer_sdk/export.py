@@ -81,6 +81,7 @@ def _flags(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--checkpoint")
     parser.add_argument("--format", choices=sorted(SUFFIXES))
     parser.add_argument("--output", help="folder for the model, metadata.json and package.zip")
+    parser.add_argument("--log-level", help="accepted, as the platform's job template gives it")
     return parser.parse_args(list(argv))
 
 

@@ -171,6 +171,7 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--dataset-s3-uri", help="file:// address of a prepared dataset")
     parser.add_argument("--callback-url", help="in place of BACKEND_BASE_URL")
     parser.add_argument("--config", help="settings and options as one JSON object")
+    parser.add_argument("--log-level", help="accepted, as the platform's job template gives it")
     return parser.parse_args(list(argv))
 
 
