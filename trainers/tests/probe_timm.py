@@ -61,7 +61,7 @@ plain = {json.dumps(c): fingerprint(data, c) for c in [{}, *CONTEXT.values()]}
 assert fingerprint(data, {}) == plain["{}"], "two equal trainings differ"
 for field in FIELDS:
     name = field["name"]
-    if name in {"amp", "amp_dtype"}:
+    if name in {"amp", "amp_dtype", "channels_last"}:  # a GPU's, and a layout that changes no number
         continue
     context = CONTEXT.get(name, {})
     if fingerprint(data, {**context, name: VALUES.get(name, changed(field))}) == plain[json.dumps(context)]:
@@ -73,6 +73,8 @@ job = Job.load((), {"TASK_TYPE": "image_classification", "MODEL_NAME": "test_vit
 loaders = train.Training(job, Platform(job), check_options({}, schema()))
 if (loaders.train_loader.num_workers, loaders.val_loader.num_workers) != (3, 3):
     same.append("NUM_WORKERS")
+if train.Training(job, Platform(job), check_options({"channels_last": True}, schema())).layout is not torch.channels_last:
+    same.append("channels_last")
 for preset in PRESETS.values():
     check_options(preset, schema())
 print(json.dumps({"same": same, "amp": [amp_on_gpu({}), amp_on_gpu({"amp": False, "amp_dtype": "bfloat16"})]}))

@@ -129,8 +129,10 @@ class ZeroShot(ClassifierTest):
         self.assertLessEqual({"config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json"}, {p.name for p in best.iterdir()})
         self.assert_predicts_and_exports(best, whole.done["final_metrics"]["accuracy"])
         run = self.train("tuned", EPOCHS=1, PRETRAINED_WEIGHTS=best, CONFIG_JSON=json.dumps({"config": {"freeze_backbone": True, "prompt": "a photo of a {} | a drawing of a {}"}}))
-        self.assertEqual(run.relay.calls[0].body["data"]["prompts"], ["a photo of a {}", "a drawing of a {}"])
-        self.assertGreater(run.relay.calls[0].body["data"]["metrics"]["accuracy"], 0.8)  # the text tower came with the weights
+        loaded, evaluated = run.relay.of("event")
+        self.assertEqual((loaded["event_type"], evaluated["event_type"]), ("weights_loaded", "zero_shot_evaluated"))
+        self.assertEqual(evaluated["data"]["prompts"], ["a photo of a {}", "a drawing of a {}"])
+        self.assertGreater(evaluated["data"]["metrics"]["accuracy"], 0.8)  # the text tower came with the weights
 
 
 if __name__ == "__main__":
