@@ -59,7 +59,7 @@ var advices = []advice{
 	{like: pattern.Of(`Cannot re-initialize CUDA in forked subprocess`),
 		hint: "Leave CUDA to the main process: return CPU tensors from the dataset, start the workers with multiprocessing_context=\"spawn\", or set NUM_WORKERS=0{num_workers}."},
 	{like: pattern.Of(`Expected more than 1 value per channel when training`),
-		hint: "A batch had one image, which BatchNorm cannot train on: use drop_last=True, or a batch_size{batch_size} that leaves no rest of one."},
+		hint: "A batch had one image, which BatchNorm cannot train on: use drop_last=True, or a BATCH_SIZE{batch_size} that leaves no rest of one."},
 	{like: pattern.Of(`(?i)(?:bf16|bfloat16).{0,120}(?:support|require|ampere|not implemented|unsupported)|(?:support|require|not implemented for|unsupported).{0,60}(?:bf16|bfloat16)`),
 		hint: "This GPU, or this build of the framework, has no bf16: use fp16 or full precision."},
 	{like: pattern.Of(`numpy\.core\.multiarray failed|_ARRAY_API not found|numpy\.\w+ size changed|compiled using NumPy 1|numpy\.core\.umath failed`),

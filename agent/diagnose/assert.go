@@ -36,7 +36,7 @@ func deviceAssert(c findings) *contract.Failure {
 	case anyIndex.Match(asserted):
 		what, hint = "an index is out of range", "Check class ids and the sizes of embeddings; on the CPU the same run names the place."
 	case zeroToOne.Match(asserted):
-		what, hint = "a probability is not between 0 and 1, or NaN", "Check the labels, and lower the learning_rate{learning_rate}."
+		what, hint = "a probability is not between 0 and 1, or NaN", "Check the labels, and lower the LEARNING_RATE{learning_rate}."
 	}
 	f := contract.Failf(contract.CodeTrainingFailed, "CUDA device-side assert: %s.", what).WithHint("%s", at(first(c))+fill(c.Settings, hint))
 	if where != "" {

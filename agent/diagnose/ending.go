@@ -77,6 +77,8 @@ func crashSignal(signal string) bool {
 	return false
 }
 
+const busHint = "Memory that lies in a file could not be reached: /dev/shm or a disk that is full, or a file that was cut while it was in use."
+
 // crash is an end by native code, with the last that it said.
 func crash(c findings, x *logtext.Exception) *contract.Failure {
 	signal := ""
@@ -93,7 +95,7 @@ func crash(c findings, x *logtext.Exception) *contract.Failure {
 		case unix.SIGILL:
 			hint = "A native library was built for a newer processor: use a build for this one, or run on another machine."
 		case unix.SIGBUS:
-			hint = "Memory that lies in a file could not be reached: /dev/shm or a disk that is full, or a file that was cut while it was in use."
+			hint = busHint
 		}
 		f := failed(c.Settings, sprintf("The training crashed%s%s%s%s.", signal, crashPlace(c.log), afterEpoch(c.Evidence), said), hint)
 		if x != nil {
@@ -114,6 +116,8 @@ func killedHint(e Evidence, signal string) string {
 	switch {
 	case signal != "SIGKILL" && fromOutside(signal):
 		return "Something else than the agent sent the signal. Run it again."
+	case signal == "SIGBUS":
+		return busHint
 	case signal != "SIGKILL":
 		return "A native library failed: set PYTHONFAULTHANDLER=1 to see where."
 	case e.System.OOMKills == nil:

@@ -104,6 +104,7 @@ var inputCauses = []cause{
 		hint: "The training has no way to the internet. " + bringWeights,
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`No such file or directory: '?([^'\n]*\.(?:pt|pth|safetensors|bin|ckpt|tar))\b`),
+		unless:  pattern.Of(`os\.(?:remove|unlink|rename|replace|listdir|stat)\(|shutil\.|\.unlink\(|_del_model|in save\b`), // a checkpoint of its own
 		message: "The weights ${1} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
 	}, { // in a program's own sentence
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)([^\s'"<>]+\.(?:pt|pth|pth\.tar|safetensors|ckpt|weights|h5|pdparams|caffemodel))\b['"]?,? (?:(?:was|is|could|can) )?(?:not (?:be )?(?:found|a valid file|exist|located)|does(?: not|n't) exist|cannot be found|is missing)|no (?:checkpoint|weights?|model) (?:file )?found at ['"]?(?P<at>[^\s'"]+)`), raised: true,
@@ -136,7 +137,7 @@ var inputCauses = []cause{
 		message: "The image lacks the system library ${1}.", hint: "Install it in the trainer's Dockerfile (libGL.so.1: use opencv-python-headless).", kind: contract.FailureUser,
 	}, {
 		code: contract.CodeTrainingFailed, like: pattern.Of(`Unable to find a valid cuDNN algorithm|CUDNN_STATUS_\w+|CUBLAS_STATUS_\w+`),
-		message: "A GPU library call failed (cuDNN or cuBLAS): ${0}.", hint: "Too little GPU memory is the usual reason: try reducing batch_size{batch_size}.",
+		message: "A GPU library call failed (cuDNN or cuBLAS): ${0}.", hint: "Too little GPU memory is the usual reason: try reducing BATCH_SIZE{batch_size}.",
 	}, {
 		code: contract.CodeTrainingFailed, like: pattern.Of(`PytorchStreamWriter failed writing file \S+ file write failed|unexpected pos \d+ vs \d+`),
 		message: "A checkpoint could not be written: ${0}.", hint: "A full disk or a quota is the usual reason.",

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	shmHint  = "Use fewer workers{num_workers}, a smaller batch_size{batch_size}, or mount a larger /dev/shm."
+	shmHint  = "Use fewer workers{num_workers}, a smaller BATCH_SIZE{batch_size}, or mount a larger /dev/shm."
 	diskHint = "Ask for a larger disk, or keep fewer checkpoints (CHECKPOINT_FREQUENCY)."
 )
 
@@ -24,18 +24,18 @@ var machineCauses = []cause{
 			// TensorFlow, JAX, Paddle, CuPy and MXNet
 			`|OOM when allocating tensor[^\n]*(?:GPU:\d|GPU_\d)|RESOURCE_EXHAUSTED: Out of memory|(?i:out of memory error on (?:gpu|device))|paddle::memory::allocation::BadAlloc|cupy\S*OutOfMemoryError|cudaMalloc\w*(?: retry)? failed: out of memory|Failed to allocate memory for requested buffer|CUBLAS_STATUS_ALLOC_FAILED[^\n]*out of memory|Dst tensor is not initialized`),
 		unless:  pattern.Of(`allocator cpu|device:CPU:|running low on memory`),
-		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller image_size{image_size} or model helps too.",
+		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller IMAGE_SIZE{image_size} or model helps too.",
 	}, { // whatever the framework calls it: it is the GPU's where nothing says that it is the host's
 		code: contract.CodeCUDAOOM, like: pattern.Of(`(?:^|\.|\()(?:OutOfMemoryError|ResourceExhaustedError|CUDAOutOfMemoryError|OutOfMemory)\b`), needsGPU: true, raised: true,
 		unless:  pattern.Of(`(?i)\bcpu\b|host memory|running low on memory|MemoryError: Unable|object_store|\bRAM\b`),
-		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller image_size{image_size} or model helps too.",
+		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller IMAGE_SIZE{image_size} or model helps too.",
 	}, { // the mapping is refused before /dev/shm is asked: too little memory, or too many maps
 		code: contract.CodeHostOOM, like: pattern.Of(`unable to mmap \d+ bytes from file <?/?torch_\d+[^\n]{0,40}Cannot allocate memory`),
 		message: "The container ran out of memory, or of memory maps (vm.max_map_count).", hint: "Use fewer workers{num_workers}, keep fewer tensors in the dataset object, or ask for more memory.",
 	}, { // TensorFlow's allocator, where the line does not name the device
 		code: contract.CodeCUDAOOM, like: pattern.Of(`(?:Resource exhausted|RESOURCE_EXHAUSTED): OOM when allocating tensor|ran out of memory trying to allocate`), needsGPU: true,
 		unless:  pattern.Of(`(?i)\bcpu\b|not a failure|host`),
-		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller image_size{image_size} or model helps too.",
+		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller IMAGE_SIZE{image_size} or model helps too.",
 	}, {
 		code: contract.CodeShmTooSmall, like: pattern.Of(`unable to (?:write to|mmap \d+ bytes from|allocate shared memory\(shm\) for) file <?/?torch_\d|unable to (?:resize|allocate) shared memory|creating shared memory segment /dev/shm/nccl|/dev/shm/\S* ?(?:\(size \d+\))?.{0,40}No space left on device|No space left on device: '?/(?:dev/shm|psm_|torch_)|No space left on device.{0,40}/dev/shm`),
 		message: "Shared memory (/dev/shm) is too small for the data loader's workers.", hint: shmHint,

@@ -34,5 +34,5 @@ func nanFailure(c findings, x *logtext.Exception) *contract.Failure {
 		where = sprintf(" in epoch %d", c.NaNEpochs[0])
 	}
 	f := contract.Failf(contract.CodeNaNLoss, "The loss became NaN or infinite%s.", where)
-	return f.WithHint("%s%s", line, fill(c.Settings, "Try a lower learning_rate{learning_rate}, warm-up epochs or full precision, and check the labels."))
+	return f.WithHint("%s%s", line, fill(c.Settings, "Try a lower LEARNING_RATE{learning_rate}, warm-up epochs or full precision, and check the labels."))
 }

@@ -46,7 +46,7 @@ var pairs = []pair{
 		line:      pattern.Of(`Cuda failure (?:\d+ )?'?out of memory`),
 		cause: cause{
 			code: contract.CodeCUDAOOM, message: "Out of GPU memory, while NCCL set up its buffers. Try reducing batch_size{batch_size}.",
-			hint: "A smaller image_size{image_size} or model helps too.",
+			hint: "A smaller IMAGE_SIZE{image_size} or model helps too.",
 		},
 	}, {
 		exception: pattern.Of(`Dataset not found`),
