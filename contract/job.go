@@ -2,6 +2,7 @@ package contract
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -68,6 +69,9 @@ const (
 	MetricMax MetricMode = "max"
 	MetricMin MetricMode = "min"
 )
+
+// IsLoss reports whether a metric is a loss by its name: the smaller the better.
+func IsLoss(metric string) bool { return strings.Contains(strings.ToLower(metric), "loss") }
 
 // Better reports whether candidate beats best in this mode.
 func (m MetricMode) Better(candidate, best float64) bool {

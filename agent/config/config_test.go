@@ -282,6 +282,44 @@ func TestMisspellingsAreWarnedAbout(t *testing.T) {
 	}
 }
 
+// What its parser says of a value reaches who set it.
+func TestAStrategyThatIsMisspeltSaysWhatWasMeant(t *testing.T) {
+	_, problems := load(t, minimal, map[string]string{"SPLIT_STRATEGY": `{"rattio": [0.7, 0.3]}`})
+	if text := fmt.Sprint(problems); !slices.Contains(errorsOf(problems), "SPLIT_STRATEGY") || !strings.Contains(text, `did you mean "ratio"?`) {
+		t.Errorf("%s", text)
+	}
+}
+
+func TestASecretFromTwoPlacesIsRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("from-the-file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, problems := load(t, minimal, map[string]string{"CALLBACK_TOKEN": "from-the-variable", "CALLBACK_TOKEN_FILE": file})
+	if text := fmt.Sprint(problems); !slices.Equal(errorsOf(problems), []string{"CALLBACK_TOKEN"}) || !strings.Contains(text, "no CALLBACK_TOKEN_FILE beside it") || strings.Contains(text, "from-the") {
+		t.Errorf("%s", text)
+	}
+}
+
+func TestDoubtsAreWarnings(t *testing.T) {
+	for name, c := range map[string]struct{ env, want map[string]string }{
+		"no word of torch's":      {map[string]string{"DEVICE": "gpu"}, map[string]string{"DEVICE": "PyTorch calls cuda"}},
+		"the largest loss":        {map[string]string{"PRIMARY_METRIC": "val_loss"}, map[string]string{"PRIMARY_METRIC_MODE": "min is meant"}},
+		"the smallest loss":       {map[string]string{"PRIMARY_METRIC": "val_loss", "PRIMARY_METRIC_MODE": "min", "DEVICE": "cpu"}, nil},
+	} {
+		_, problems := load(t, minimal, c.env)
+		text := fmt.Sprint(problems)
+		if len(errorsOf(problems)) > 0 || c.want == nil && len(problems) > 0 {
+			t.Errorf("%s: %s", name, text)
+		}
+		for variable, want := range c.want {
+			if !slices.ContainsFunc(problems, func(p Problem) bool { return p.Variable == variable && strings.Contains(p.Expected, want) }) {
+				t.Errorf("%s: %s", name, text)
+			}
+		}
+	}
+}
+
 func TestBytesUnderstandsUnits(t *testing.T) {
 	for text, want := range map[string]Bytes{"0": 0, "1024": 1024, "1KiB": 1024, "1.5 GiB": 3 << 29, "10MB": 10_000_000, "2tb": 2e12, "7b": 7} {
 		var b Bytes

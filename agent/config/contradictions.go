@@ -43,6 +43,7 @@ func (c *Config) contradictions() (problems []Problem) {
 	if p, missing := missingGPU(c.Device, c.set["DEVICE"], os.Getenv("NVIDIA_VISIBLE_DEVICES"), gpuDevices); missing {
 		problems = append(problems, p)
 	}
+	problems = append(problems, c.doubts()...)
 	if c.Nodes > 1 {
 		c.checkNodes(say)
 	} else if c.NodeRank > 0 {

@@ -31,6 +31,3 @@ func Names() []string {
 	}
 	return names
 }
-
-// Nearest is the one of the words that a misspelt one probably means, "" without one.
-func Nearest(word string, words []string) string { return near(word, words) }

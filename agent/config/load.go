@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"os"
 	"reflect"
 	"slices"
@@ -54,13 +55,16 @@ func (v variable) load(c *Config, field reflect.Value) *Problem {
 	if path := os.Getenv(v.name + "_FILE"); v.secret && !isSet && path != "" {
 		return v.loadFile(c, path, field)
 	}
+	if path := os.Getenv(v.name + "_FILE"); v.secret && isSet && path != "" {
+		return &Problem{Variable: v.name, Value: "***", Expected: "no " + v.name + "_FILE beside it: keep one of them, the file where it is rotated"}
+	}
 	c.set[v.name] = isSet
 	if !isSet && field.Kind() == reflect.Pointer {
 		return nil // envconfig would make a zero value: AGENT_RUN_AS=0:0, say, where nobody asked for it
 	}
 	one := reflect.New(reflect.StructOf([]reflect.StructField{v.field}))
 	if err := envconfig.Process("", one.Interface()); err != nil {
-		return v.problem(raw)
+		return v.problem(raw).because(err)
 	}
 	field.Set(one.Elem().Field(0))
 	if v.secret && isSet {
@@ -95,6 +99,19 @@ func (v variable) problem(raw string) *Problem {
 		raw = withoutPassword(raw)
 	}
 	return &Problem{Variable: v.name, Value: raw, Expected: v.expected(), Example: v.example}
+}
+
+// because adds why a value was not understood, where the value's own parser says it
+// in words that are meant for people.
+func (p *Problem) because(err error) *Problem {
+	parse, ok := errors.AsType[*envconfig.ParseError](err)
+	if !ok {
+		return p
+	}
+	if why, ok := parse.Err.(reason); ok {
+		p.Expected += " (" + strings.ReplaceAll(why.Error(), "\n", "; ") + ")"
+	}
+	return p
 }
 
 // withoutPassword masks what an address, a valid one or not, may hold of secrets:

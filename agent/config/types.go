@@ -144,13 +144,18 @@ func (o *Object) Decode(v string) error {
 	return nil
 }
 
+// reason is an error whose words help more than what the variable expects.
+type reason struct{ error }
+
 // Strategy is SPLIT_STRATEGY.
 type Strategy struct{ *contract.SplitStrategy }
 
 // Decode implements envconfig.Decoder.
 func (s *Strategy) Decode(v string) (err error) {
-	s.SplitStrategy, err = split.ParseStrategy([]byte(v))
-	return err
+	if s.SplitStrategy, err = split.ParseStrategy([]byte(v)); err != nil {
+		return reason{err}
+	}
+	return nil
 }
 
 // Identity is a user and a group, both by number.

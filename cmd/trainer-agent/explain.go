@@ -10,6 +10,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/contract/spelling"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 )
 
@@ -44,7 +45,7 @@ func (c ExplainCmd) Run() error {
 		return nil
 	}
 	hint := `"trainer-agent explain" lists every word`
-	if near := config.Nearest(c.Word, explainable()); near != "" {
+	if near := spelling.Nearest(c.Word, explainable()); near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	return fmt.Errorf("%q is no failure code, event, exit code, variable or dataset problem: %s", c.Word, hint)

@@ -63,10 +63,10 @@ func NewRules(c *dataset.Catalog, task contract.TaskType, masks bool, problems *
 	}
 	r.Shapes = shapes > 0
 	if r.Task.NeedsOutlines() && geometric > 0 && shapes == 0 {
-		problems.AddN(problem.NoPolygons, geometric, 0, "none of %d", geometric)
+		problems.AddN(problem.NoPolygons, geometric, 0, "none of %d has", geometric)
 	}
 	if r.Task.NeedsKeypoints() && geometric > 0 && points == 0 {
-		problems.AddN(problem.NoKeypoints, geometric, 0, "none of %d", geometric)
+		problems.AddN(problem.NoKeypoints, geometric, 0, "none of %d has", geometric)
 	}
 	if r.Task.NeedsKeypoints() && points > 0 {
 		r.Skeleton = newSkeleton(c)

@@ -30,7 +30,7 @@ func respelled(s *contract.SplitStrategy, images []Image) *contract.SplitStrateg
 	}
 	files := make(map[string]string, len(images))
 	for _, im := range images {
-		key := spelling(im.File)
+		key := spelled(im.File)
 		if _, twice := files[key]; twice {
 			files[key] = ""
 			continue
@@ -38,7 +38,7 @@ func respelled(s *contract.SplitStrategy, images []Image) *contract.SplitStrateg
 		files[key] = im.File
 	}
 	name := func(written string) string {
-		if file := files[spelling(written)]; !exact[written] && file != "" {
+		if file := files[spelled(written)]; !exact[written] && file != "" {
 			return file
 		}
 		return written
@@ -65,7 +65,7 @@ func respelled(s *contract.SplitStrategy, images []Image) *contract.SplitStrateg
 	return &out
 }
 
-func spelling(name string) string {
+func spelled(name string) string {
 	name = path.Clean(strings.ReplaceAll(norm.NFC.String(name), `\`, "/"))
 	return strings.TrimPrefix(strings.TrimPrefix(name, "/"), "images/")
 }

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/contract/spelling"
 )
 
 // MaxStrategyBytes bounds SPLIT_STRATEGY: a map of several million images.
@@ -37,12 +39,14 @@ var methods = map[string]contract.SplitMethod{
 // ParseStrategy reads SPLIT_STRATEGY: {"method", "ratio", "seed",
 // "custom_splits", "exclude_images", "stratify"} and the other names that
 // spellings lists. Every mistake is reported, not only the first; the error is an
-// errors.Join. Keys that mean nothing are in the strategy's Unknown.
+// errors.Join. A key that is nearly one of these is a mistake too; others that mean
+// nothing are in the strategy's Unknown.
 func ParseStrategy(text []byte) (*contract.SplitStrategy, error) {
 	p, err := decode(text)
 	if err != nil {
 		return nil, err
 	}
+	p.misspelt()
 	s := p.strategy()
 	s.Method = p.method()
 	if s.Method == contract.SplitAuto && s.CustomSplits != nil {
@@ -115,6 +119,21 @@ func known(key string) bool {
 		}
 	}
 	return false
+}
+
+// misspelt refuses a key that somebody meant for one of ours: what it says would be
+// left out in silence.
+func (p *parser) misspelt() {
+	words := slices.Collect(maps.Keys(spellings))
+	for _, others := range spellings {
+		words = append(words, others...)
+	}
+	slices.Sort(words)
+	for _, key := range p.unknown {
+		if near := spelling.Nearest(key, words); near != "" {
+			p.fail("the key %q means nothing; did you mean %q?", key, near)
+		}
+	}
 }
 
 func (p *parser) fail(format string, args ...any) {

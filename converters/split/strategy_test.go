@@ -81,6 +81,8 @@ func TestParseStrategySaysWhatIsWrong(t *testing.T) {
 		`{"train_ratio": "most"}`:                             "expected a part of 1",
 		`{"train_ratio": 70, "val_ratio": 30}`:                "train_ratio is 70, more than the whole",
 		`{"method": 3}`:                                       "method is 3",
+		`{"rattio": [0.7, 0.3]}`:                              `the key "rattio" means nothing; did you mean "ratio"?`,
+		`{"seeds": 7}`:                                        `did you mean "seed"?`,
 		`{"stratify": 1}`:                                     "expected true or false",
 		`{"method": "x", "seed": "abc", "ratio": [0.8, 0.1]}`: "seed is",
 	} {

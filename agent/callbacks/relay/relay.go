@@ -47,6 +47,7 @@ type Outbox interface {
 type Options struct {
 	Job           Job
 	PrimaryMetric string // the job's, that is_best goes by
+	PrimaryMode   contract.MetricMode
 	// Judge says whether a validation that was not observed yet makes its epoch the best;
 	// job.Tracker's. nil finds none.
 	Judge  func(contract.Validation) bool

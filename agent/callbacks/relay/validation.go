@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"sync"
@@ -17,6 +18,7 @@ type verdicts struct {
 	mu      sync.Mutex
 	ours    map[int]bool // epoch → is_best
 	strange bool         // a value under another metric's name was logged
+	doubted bool         // that the largest loss counts as the best was logged
 }
 
 func (v *verdicts) note(epoch int, isBest bool) {
@@ -35,13 +37,24 @@ func (v *verdicts) of(epoch int) (isBest, answered bool) {
 	return isBest, answered
 }
 
-// first is true once.
-func (v *verdicts) first() bool {
+// first is true once for each of the flags.
+func (v *verdicts) first(said *bool) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	was := v.strange
-	v.strange = true
+	was := *said
+	*said = true
 	return !was
+}
+
+// doubtLoss says once that the largest loss counts as the best.
+func (r *Relay) doubtLoss(v contract.Validation) {
+	metric := cmp.Or(r.opts.PrimaryMetric, v.PrimaryMetricName)
+	if _, ok := job.Primary(v.Metrics, metric); !ok {
+		metric = v.PrimaryMetricName // it goes by the child's own
+	}
+	if r.opts.PrimaryMode != contract.MetricMin && contract.IsLoss(metric) && r.best.first(&r.best.doubted) {
+		r.log.Warn("the epoch with the largest loss counts as the best: set PRIMARY_METRIC to a metric that grows, or PRIMARY_METRIC_MODE=min", "metric", shown(metric))
+	}
 }
 
 // missMetric says once that validations do not carry the job's primary metric.
@@ -50,7 +63,7 @@ func (r *Relay) missMetric(v contract.Validation) {
 	if name == "" || v.PrimaryMetricName == name {
 		return
 	}
-	if _, ok := job.Primary(v.Metrics, name); !ok && r.best.first() {
+	if _, ok := job.Primary(v.Metrics, name); !ok && r.best.first(&r.best.strange) {
 		r.log.Warn("validations do not carry the job's primary metric, the child's own is used for is_best",
 			"primary_metric", name, "have", shown(v.PrimaryMetricName))
 	}
@@ -75,6 +88,7 @@ func (r *Relay) validation(ctx context.Context, msg contract.Message) (any, erro
 	defer cancel()
 	v := msg.Payload.(contract.Validation)
 	r.missMetric(v)
+	r.doubtLoss(v)
 	isBest := r.opts.Judge(v)
 	r.best.note(v.Epoch, isBest)
 	raw, delivered, err := r.opts.Outbox.AppendAndWait(ctx, msg)

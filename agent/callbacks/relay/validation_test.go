@@ -97,6 +97,9 @@ func TestTheJobsPrimaryMetricDecidesNotTheChilds(t *testing.T) {
 	if n := w.about("do not carry the job's primary metric"); n != 1 {
 		t.Errorf("%d warnings about the metric's name, want 1", n)
 	}
+	if n := w.about("the epoch with the largest loss counts as the best"); n != 1 {
+		t.Errorf("%d warnings about a loss that is to grow, want 1", n)
+	}
 }
 
 func TestTheBackendsIsBestIsPassedOnAndADifferenceIsLogged(t *testing.T) {

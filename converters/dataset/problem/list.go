@@ -95,6 +95,9 @@ func (l *List) AddN(kind Kind, n, order int, format string, args ...any) {
 	}
 }
 
+// all begins an example that stands for everything: "none of 8 has them".
+const all = "none of "
+
 func clip(text string) string {
 	if len(text) <= maxExampleBytes {
 		return text
@@ -142,12 +145,17 @@ func (l *List) Problems() []Problem {
 	return list
 }
 
-// String is the problem as one line: "images are not on disk: 3 (4, 9, 12)".
+// String is the problem as one line, the count first: "3 images are not on disk (4, 9,
+// 12)". The messages are in the plural, which one alone follows:
+// "images are not on disk: 1 (4)".
 func (p Problem) String() string {
-	line := fmt.Sprintf("%s: %d", p.Message, p.Count)
+	line := fmt.Sprintf("%d %s", p.Count, p.Message)
+	if p.Count == 1 {
+		line = p.Message + ": 1"
+	}
 	if len(p.Examples) > 0 {
 		more := ""
-		if p.Count > len(p.Examples) {
+		if p.Count > len(p.Examples) && !strings.HasPrefix(p.Examples[0], all) {
 			more = ", ..."
 		}
 		line += " (" + strings.Join(p.Examples, ", ") + more + ")"
@@ -159,13 +167,13 @@ func (p Problem) String() string {
 // DATASET_INVALID that counts every problem of the list. Strict refuses on
 // warnings too.
 func (l *List) Failure(strict bool) *contract.Failure {
-	var fatal, all []Problem
+	var fatal, told []Problem
 	for _, p := range l.Problems() {
 		if p.Severity == Error || (strict && p.Severity == Warning) {
 			fatal = append(fatal, p)
 		}
 		if p.Severity != Info {
-			all = append(all, p)
+			told = append(told, p)
 		}
 	}
 	if len(fatal) == 0 {
@@ -183,7 +191,7 @@ func (l *List) Failure(strict bool) *contract.Failure {
 		}
 	}
 	f.Hint = strings.Join(hints, " ")
-	for _, p := range all {
+	for _, p := range told {
 		f.Evidence = append(f.Evidence, fmt.Sprintf("%s: %s: %s", p.Severity, p.Code, p))
 	}
 	return f

@@ -28,7 +28,7 @@ func TestTheListDoesNotDependOnTheOrderOfWorkers(t *testing.T) {
 	if !reflect.DeepEqual(a, b) {
 		t.Errorf("%v\n%v", a, b)
 	}
-	if want := "things are odd: 1000 (image 0, image 1, image 2, image 3, image 4, ...)"; a[0].String() != want {
+	if want := "1000 things are odd (image 0, image 1, image 2, image 3, image 4, ...)"; a[0].String() != want {
 		t.Errorf("%s, want %s", a[0], want)
 	}
 }

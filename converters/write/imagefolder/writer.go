@@ -70,7 +70,7 @@ func classify(p *plan.Plan) []int {
 		}
 	}
 	if len(kept) == 0 && len(p.Images) > 0 && p.Problems.Count(problem.SeveralLabels)+p.Problems.Count(problem.ObjectsWithoutClassLabel) == 0 {
-		p.Problems.AddN(problem.NoClassLabels, len(p.Images), 0, "none of %d", len(p.Images))
+		p.Problems.AddN(problem.NoClassLabels, len(p.Images), 0, "none of %d has", len(p.Images))
 	}
 	p.Images = kept
 	return labels
