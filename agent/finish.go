@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"path"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks"
@@ -57,6 +58,8 @@ func (f *finish) run(o Outcome) int {
 
 	f.tracker.Enter(job.PhaseUploading)
 	uploads := f.finishUploads(ctx, o, budget*6/10)
+	said := f.queue.LastSaid(f.tracker)
+	f.takeStored(ctx, &uploads, said)
 	evidence := f.evidence(o, uploads)
 	failure, uploading := f.judge(evidence, uploads)
 	if uploading {
@@ -67,7 +70,6 @@ func (f *finish) run(o Outcome) int {
 	f.group.Ended(failure)
 
 	f.tracker.Enter(job.PhaseReporting)
-	said := f.queue.LastSaid(f.tracker)
 	view := f.tracker.View()
 	metrics := callbacks.FinalMetrics(view.Last, f.tracker.Metrics(uploads.BestEpoch), uploads.BestEpoch, said)
 	result := resultOf(f.id, o, failure, uploads, metrics)
@@ -98,6 +100,35 @@ func (f *finish) finishUploads(ctx context.Context, o Outcome, limit time.Durati
 		defer release()
 	}
 	return f.uploads.FinishWithin(ctx, limit, checkpoints.FinishOptions{Clean: o.whole(), Ended: o.Ended})
+}
+
+// storedPatience is how long the store is asked for what the training put there.
+const storedPatience = 10 * time.Second
+
+// takeStored believes a training that it put its checkpoint into the bucket itself,
+// with keys of its own, where the object is there.
+func (f *finish) takeStored(ctx context.Context, uploads *checkpoints.Summary, said *contract.Message) {
+	uri := callbacks.StoredCheckpoint(said)
+	if uri == "" || uploads.CheckpointPath() != nil || f.store.Store == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, storedPatience)
+	defer cancel()
+	bucket, key, err := contract.ParseURI(uri)
+	if err != nil {
+		return
+	}
+	store, err := f.store.Open(ctx, bucket)
+	if err != nil {
+		return
+	}
+	info, err := store.Stat(ctx, key)
+	if err != nil || info.Size == 0 {
+		f.o.Log.Warn("the training named a checkpoint that is not in the bucket", "checkpoint_path", uri, "error", err)
+		return
+	}
+	uploads.Stored = uri
+	uploads.Artifacts = append(uploads.Artifacts, contract.Artifact{Name: path.Base(key), Path: uri, SizeBytes: info.Size})
 }
 
 // lastWord is how long node 0 waits to know how the other machines ended: a

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks"
@@ -327,7 +328,8 @@ func (b base) relay(queue *callbacks.Queue, files *callbacks.ResultFiles, machin
 				ID: cfg.JobID, Kinds: contract.KindsOf(cfg.Job.Type, contract.InferenceType(cfg.InferenceType)), Epochs: cfg.Epochs, Task: cfg.Job.Task,
 				ImageResults: func(epoch int) string { return b.store.Store.URI(contract.ImageResultsKey(cfg.JobID, epoch)) },
 			},
-			PrimaryMetric: cfg.PrimaryMetric, Judge: b.tracker.Judge, System: machine.Now, Logger: b.o.Log, Now: b.o.Now, Completions: b.completions(),
+			PrimaryMetric: cfg.PrimaryMetric, PrimaryMode: contract.MetricMode(cfg.PrimaryMetricMode), Judge: b.tracker.Judge,
+			System: machine.Now, Logger: b.o.Log, Now: b.o.Now, Completions: b.completions(),
 		}
 	}}
 }
@@ -359,7 +361,14 @@ func (b base) training(machine monitor.Machine, log *telemetry.Recording, extra 
 		Spec: func() (process.Spec, error) {
 			given = extra()
 			given["TORCHELASTIC_ERROR_FILE"] = torch
-			return b.command().Spec(cfg.ChildEnviron(b.o.Environ, given))
+			if home, ours := b.ws.HomeFor(environ(b.o.Environ, "HOME"), cfg.RunAs != nil); ours {
+				given["HOME"] = home
+			}
+			env, err := b.ws.Shorten(cfg.ChildEnviron(b.o.Environ, given))
+			if err != nil {
+				return process.Spec{}, err
+			}
+			return b.command().Spec(env)
 		},
 		Output: func() *output.Splitter {
 			return output.NewSplitter(b.o.Screen.Console(b.o.Stdout, b.o.Terminal), log.Log, cfg.Secrets(), b.tracker.Alive)
@@ -385,6 +394,16 @@ func (b base) training(machine monitor.Machine, log *telemetry.Recording, extra 
 		t.Rested = b.o.Screen.Done
 	}
 	return t
+}
+
+// environ is a variable of an environment, the last of its name.
+func environ(list []string, name string) (value string) {
+	for _, pair := range list {
+		if v, ok := strings.CutPrefix(pair, name+"="); ok {
+			value = v
+		}
+	}
+	return value
 }
 
 // command is the child, run as AGENT_RUN_AS.

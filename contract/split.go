@@ -23,6 +23,10 @@ const (
 	SplitCustom     SplitMethod = "custom"
 )
 
+// MaxListBytes is the longest list that a child gets as a variable of its environment,
+// of which Linux takes 128 KiB; a longer one is a file, named by NAME_FILE.
+const MaxListBytes = 100 << 10
+
 // DefaultSplitRatio and DefaultSplitSeed apply when neither the job nor the
 // dataset says how to split.
 var DefaultSplitRatio = []float64{0.8, 0.2}

@@ -52,6 +52,16 @@ func Final(kind contract.Kind, said *contract.Message, r *contract.Result, at co
 	}
 }
 
+// StoredCheckpoint is the address of the checkpoint that a training named in its own
+// final callback, "" when it named none.
+func StoredCheckpoint(said *contract.Message) string {
+	d, _ := saidAs[contract.Done](said)
+	if d.CheckpointPath == nil {
+		return ""
+	}
+	return *d.CheckpointPath
+}
+
 // saidAs is the trainer's own final callback as its kind's type.
 func saidAs[T any](said *contract.Message) (d T, spoke bool) {
 	if said != nil {

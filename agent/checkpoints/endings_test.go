@@ -29,6 +29,17 @@ func TestAJobWithOnlyATornOrEmptyCheckpointLeftNone(t *testing.T) {
 	}
 }
 
+func TestHiddenFoldersAreNamedWhereNothingElseIs(t *testing.T) {
+	r := newRig(t, newBucket(), nil)
+	if err := os.Mkdir(r.path(".secret"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	samples.Rewrite(t, r.path(".secret/best.pt"), samples.Torch(t, 1000, 1, nil))
+	if s := r.finish(FinishOptions{Clean: true}); s.Complete() != 0 || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "there are models in these: .secret") {
+		t.Errorf("%d complete, %q", s.Complete(), s.Warnings)
+	}
+}
+
 func TestATornCheckpointBesideWholeOnesIsAWarning(t *testing.T) {
 	r := newRig(t, newBucket(), nil)
 	samples.Rewrite(t, r.path("best.pt"), samples.Torch(t, 5000, 1, nil))

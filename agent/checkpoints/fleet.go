@@ -12,6 +12,7 @@ import (
 // fleet is every checkpoint that lies below OUTPUT_DIR now.
 type fleet struct {
 	at     map[string]*checkpoint // by path
+	hidden []string               // folders that were passed over
 	looked bool                   // there was a look: what comes later is of this run
 }
 
@@ -28,7 +29,7 @@ func (f *fleet) meet(v scan.View, now time.Time) {
 		c.src.Files = src.Files // the name may have changed, which the stamp does not say
 		there[src.Rel] = c
 	}
-	f.at, f.looked = there, true
+	f.at, f.hidden, f.looked = there, v.Hidden, true
 }
 
 // succeed makes the checkpoint that takes a path from another one, or from none.

@@ -18,6 +18,7 @@ type Summary struct {
 	Best      string                    // URI of the best checkpoint, empty when there is none
 	Last      string                    // URI of the last one
 	Model     string                    // URI of the newest whole model whose name means neither
+	Stored    string                    // URI of one that the training put into the bucket itself
 	BestEpoch int                       // 1-based, 0 when it is not known
 	LastEpoch int                       //
 	Failed    []contract.ManifestFailed // on disk, not in the bucket, each with its reason
@@ -39,9 +40,9 @@ const (
 )
 
 // CheckpointPath is what `done` reports: the best checkpoint, else the last one, else
-// the newest model, or nil.
+// the newest model, else what the training stored itself, or nil.
 func (s Summary) CheckpointPath() *string {
-	uri := cmp.Or(s.Best, s.Last, s.Model)
+	uri := cmp.Or(s.Best, s.Last, s.Model, s.Stored)
 	if uri == "" {
 		return nil
 	}
@@ -107,6 +108,9 @@ func (l closing) describe(s *Summary) {
 		if len(ledger.Resumable()) > 0 {
 			s.Next = NextResumes
 		}
+	}
+	if len(l.fleet.hidden) > 0 && s.Complete() == 0 {
+		s.warn("Folders whose names begin with a dot are not looked into, and there are models in these: %s.", strings.Join(l.fleet.hidden, ", "))
 	}
 	s.list(m.Files, func(name string) string { return l.opt.Store.URI(prefix + name) })
 	if len(s.torn) > 0 && s.Complete() > 0 {

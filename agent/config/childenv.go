@@ -3,10 +3,11 @@ package config
 import (
 	"encoding/json"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // ChildEnviron builds the child's environment (contract, section 3): the agent's,
@@ -25,9 +26,6 @@ func (cfg *Config) ChildEnviron(environ []string, extra map[string]string) []str
 		}
 	}
 	env["PYTHONUNBUFFERED"] = "1"
-	if cfg.RunAs != nil { // the agent's HOME is not the child's to write to, and frameworks keep caches there
-		env["HOME"] = filepath.Dir(extra["OUTPUT_DIR"])
-	}
 	env["CONFIG_JSON"] = settingsJSON(cfg)
 	maps.Copy(env, cfg.rendezvous())
 	maps.Copy(env, extra)
@@ -95,7 +93,9 @@ func settingsJSON(cfg *Config) string {
 	for _, nested := range []string{"training", "inference", "export", "max_training_time"} {
 		delete(settings, nested)
 	}
-	maps.DeleteFunc(settings, func(name string, _ json.RawMessage) bool { return cfg.LeftToModel(strings.ToUpper(name)) })
+	maps.DeleteFunc(settings, func(name string, value json.RawMessage) bool {
+		return cfg.LeftToModel(strings.ToUpper(name)) || name != "config" && len(value) > contract.MaxListBytes
+	})
 	if _, ok := settings["config"]; !ok {
 		settings["config"] = json.RawMessage("{}")
 	}

@@ -303,9 +303,9 @@ func TestASecretFromTwoPlacesIsRefused(t *testing.T) {
 
 func TestDoubtsAreWarnings(t *testing.T) {
 	for name, c := range map[string]struct{ env, want map[string]string }{
-		"no word of torch's":      {map[string]string{"DEVICE": "gpu"}, map[string]string{"DEVICE": "PyTorch calls cuda"}},
-		"the largest loss":        {map[string]string{"PRIMARY_METRIC": "val_loss"}, map[string]string{"PRIMARY_METRIC_MODE": "min is meant"}},
-		"the smallest loss":       {map[string]string{"PRIMARY_METRIC": "val_loss", "PRIMARY_METRIC_MODE": "min", "DEVICE": "cpu"}, nil},
+		"no word of torch's": {map[string]string{"DEVICE": "gpu"}, map[string]string{"DEVICE": "PyTorch calls cuda"}},
+		"the largest loss":   {map[string]string{"PRIMARY_METRIC": "val_loss"}, map[string]string{"PRIMARY_METRIC_MODE": "min is meant"}},
+		"the smallest loss":  {map[string]string{"PRIMARY_METRIC": "val_loss", "PRIMARY_METRIC_MODE": "min", "DEVICE": "cpu"}, nil},
 	} {
 		_, problems := load(t, minimal, c.env)
 		text := fmt.Sprint(problems)

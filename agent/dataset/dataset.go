@@ -10,6 +10,7 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -42,7 +43,8 @@ type objects interface {
 type Request struct {
 	ID         string // DATASET_ID
 	SnapshotID string // SNAPSHOT_ID, or empty
-	LocalPath  string // DATASET_PATH: a folder or zip in place of the bucket's object
+	LocalPath  string // a folder or zip in place of the bucket's object
+	LocalName  string // what a person gave it by; default DATASET_PATH
 
 	Dir           string // folder of this job for what is fetched, for example $WORKSPACE_DIR/dataset
 	CacheDir      string // shared by the jobs of a node; empty = keep it in Dir
@@ -162,6 +164,12 @@ func (f *fetcher) remote(ctx context.Context) (Dataset, error) {
 	return archive{f}.zip(ctx, info)
 }
 
+// unreadable says it of what a person typed.
+func (f *fetcher) unreadable(err error) error {
+	return contract.Failf(contract.CodeDatasetNotFound, "opening the dataset on disk: %w", err).
+		WithHint("%s must be a folder or a zip that this machine can read.", cmp.Or(f.LocalName, "DATASET_PATH"))
+}
+
 // local uses a folder in place, and unpacks a zip like one from the bucket.
 func (f *fetcher) local(ctx context.Context) (Dataset, error) {
 	path, err := filepath.Abs(f.LocalPath)
@@ -170,8 +178,7 @@ func (f *fetcher) local(ctx context.Context) (Dataset, error) {
 	}
 	fi, err := os.Stat(path)
 	if err != nil {
-		return Dataset{}, contract.Failf(contract.CodeDatasetNotFound, "opening the dataset on disk: %w", err).
-			WithHint("DATASET_PATH must be a folder or a zip that this machine can read.")
+		return Dataset{}, f.unreadable(err)
 	}
 	if fi.IsDir() {
 		return Dataset{Dir: unwrap(path), Source: "file://" + path, Local: true}, nil

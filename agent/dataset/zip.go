@@ -42,8 +42,7 @@ func (f archive) zip(ctx context.Context, info contract.ObjectInfo) (Dataset, er
 func (f archive) localZip(ctx context.Context, path string, fi fs.FileInfo) (Dataset, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return Dataset{}, contract.Failf(contract.CodeDatasetNotFound, "opening the dataset on disk: %w", err).
-			WithHint("DATASET_PATH must be a folder or a zip that this machine can read.")
+		return Dataset{}, f.unreadable(err)
 	}
 	defer func() { _ = file.Close() }()
 	etag := fmt.Sprintf("%x-%x", fi.Size(), fi.ModTime().UnixNano())

@@ -21,10 +21,6 @@ type Inputs struct {
 	ImageList  string // path of the file that names all images of an inference job
 }
 
-// maxVariable is the longest list that goes into a variable: Linux takes none above
-// 128 KiB (MAX_ARG_STRLEN), and starts no process with one.
-const maxVariable = 100 << 10
-
 // Environment is what the child gets of all this (contract, section 3).
 func (in Inputs) Environment(ws Workspace) map[string]string {
 	env := map[string]string{"OUTPUT_DIR": ws.Output(), "CHECKPOINT_DIR": ws.Checkpoints()}
@@ -59,9 +55,7 @@ func (in Inputs) Environment(ws Workspace) map[string]string {
 		env["INPUTS_FILE"] = in.ImageList
 	}
 	if in.Images != nil {
-		if list := listJSON(in.Images); len(list) <= maxVariable {
-			env["IMAGE_FILES"] = list
-		}
+		env["IMAGE_FILES"] = listJSON(in.Images)
 	}
 	return env
 }

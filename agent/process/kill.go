@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/process/table"
@@ -31,6 +32,31 @@ func (s *Supervisor) killAll(c *Child) []table.Process {
 		case <-round.C:
 		case <-deadline.C:
 			return living(descendants(s, c))
+		}
+	}
+}
+
+// lingering is how long helpers of a child that has ended may take to notice:
+// multiprocessing's resource tracker does within milliseconds.
+const lingering = 300 * time.Millisecond
+
+// linger waits for what a child left running to end by itself, and returns the rest.
+func (s *Supervisor) linger(ctx context.Context, c *Child) []table.Process {
+	deadline := time.NewTimer(lingering)
+	defer deadline.Stop()
+	round := time.NewTicker(killRound)
+	defer round.Stop()
+	for {
+		left := living(descendants(s, c))
+		if len(left) == 0 {
+			return nil
+		}
+		select {
+		case <-round.C:
+		case <-ctx.Done():
+			return left
+		case <-deadline.C:
+			return left
 		}
 	}
 }

@@ -35,6 +35,7 @@ type Outcome struct {
 	Killed    bool            // something had to be killed: the grace was not enough
 	Grace     time.Duration   // between that signal and SIGKILL: less than asked for after a second request
 	Took      time.Duration   // until the last process was gone
+	Left      []table.Process // what a child that ended by itself left running, and did not end soon after it
 	Survivors []table.Process // not gone within KillWait: uninterruptible sleep, or not ours to kill
 }
 
@@ -66,8 +67,8 @@ func (c *Child) stopNow(ctx context.Context, how Stop) Outcome {
 	if asked {
 		out.Killed = !a.wait(ctx)
 		out.Grace = time.Since(began)
-	} else {
-		out.Killed = c.alive()
+	} else if out.Killed = c.alive(); !out.Killed {
+		out.Left = c.sup.linger(ctx, c)
 	}
 	c.signalGroup(syscall.SIGKILL)
 	out.Survivors = c.sup.killAll(c)

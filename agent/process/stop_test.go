@@ -78,7 +78,7 @@ func TestStopRemovesWhatAFinishedChildLeft(t *testing.T) {
 	if code := c.Status().ExitCode; code != 5 {
 		t.Errorf("exit code %d, want 5", code)
 	}
-	if got := c.Stop(t.Context(), Stop{Reason: ReasonFinished, Grace: longGrace}); got.Err() != nil || got.Killed {
+	if got := c.Stop(t.Context(), Stop{Reason: ReasonFinished, Grace: longGrace}); got.Err() != nil || got.Killed || len(got.Left) != 1 || got.Left[0].Name != "sleep" {
 		t.Errorf("outcome %+v", got)
 	}
 	for _, pid := range out.pids() {

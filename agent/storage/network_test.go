@@ -89,9 +89,13 @@ func TestOverloadedStoreIsReportedAfterItsRetries(t *testing.T) {
 		return true
 	}}
 	var counts Counts
-	s := openAt(t, c.start(t), func(cfg *Config) { cfg.Counts = &counts })
+	var log bytes.Buffer
+	s := openAt(t, c.start(t), func(cfg *Config) { cfg.Counts, cfg.Log = &counts, slog.New(slog.NewTextHandler(&log, nil)) })
 	_, _, err := s.Get(t.Context(), "a", 0, -1, "")
 	wantFailure(t, "get", err, contract.CodeStorageError, "is overloaded or down (SlowDown)")
+	if n := strings.Count(log.String(), "is tried again"); n != 1 || !strings.Contains(log.String(), "is overloaded or down (SlowDown)") {
+		t.Errorf("said %d times, want once and at once: %s", n, log.String())
+	}
 	if n := c.gets.Load(); n != 3 || counts.Retries.Load() != 2 {
 		t.Errorf("%d tries, %d counted as retries", n, counts.Retries.Load())
 	}

@@ -55,13 +55,14 @@ func openS3(ctx context.Context, cfg Config) (*s3Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	at := place{cfg, region}
 	api := s3.New(s3.Options{
 		Region:       region,
 		Credentials:  creds,
 		HTTPClient:   client,
 		UsePathStyle: cfg.pathStyle(),
 		BaseEndpoint: endpoint(cfg),
-		Retryer:      newRetryer(cfg),
+		Retryer:      newRetryer(cfg, at.again()),
 		// Integrity is ours: every body is signed with its SHA-256, which every
 		// store checks. The SDK's own trailing checksums are refused by many.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
@@ -71,7 +72,7 @@ func openS3(ctx context.Context, cfg Config) (*s3Store, error) {
 		ContinueHeaderThresholdBytes:              -1,
 		DisableLogOutputChecksumValidationSkipped: true,
 	})
-	return &s3Store{place{cfg, region}, api}, nil
+	return &s3Store{at, api}, nil
 }
 
 func endpoint(cfg Config) *string {

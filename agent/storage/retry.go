@@ -21,7 +21,7 @@ const maxRetryAfter = 2 * time.Minute
 // newRetryer is the SDK's standard retryer with three changes: Retry-After is
 // honoured, 408 and 429 are retried, and there is no retry quota, which would
 // end a whole download because many of its requests met the same hiccup.
-func newRetryer(cfg Config) aws.Retryer {
+func newRetryer(cfg Config, again func(error)) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = cfg.MaxAttempts
 		o.MaxBackoff = cfg.MaxBackoff
@@ -32,6 +32,7 @@ func newRetryer(cfg Config) aws.Retryer {
 			}})
 		o.Backoff = retry.BackoffDelayerFunc(func(attempt int, err error) (time.Duration, error) {
 			cfg.Counts.Retries.Add(1)
+			again(err)
 			if d, ok := retryAfter(err, cfg.Now()); ok {
 				return d, nil
 			}

@@ -75,7 +75,7 @@ func (c *ConvertCmd) run(ctx context.Context) error {
 		return err
 	}
 	defer scratch.close()
-	data, err := dataset.Fetch(ctx, nil, dataset.Request{LocalPath: c.From, Dir: filepath.Join(scratch.dir, "dataset")})
+	data, err := dataset.Fetch(ctx, nil, dataset.Request{LocalPath: c.From, LocalName: "--from", Dir: filepath.Join(scratch.dir, "dataset")})
 	if err != nil {
 		return err
 	}

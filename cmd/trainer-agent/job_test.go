@@ -1,8 +1,11 @@
 package main_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,7 +95,7 @@ func (j *job) seen() (s seen) {
 }
 
 func TestChildGetsItsSettingsAndNoCredential(t *testing.T) {
-	j := newJob(t, "dumps", "--job-id", "$(JOB_ID)", "--dataset-s3-uri", "$(DATASET_URI)", "$$(JOB_ID)", "$(NO_SUCH)")
+	j := newJob(t, "dumps", "--job-id", "$(JOB_ID)", "--dataset-s3-uri", "$(DATASET_URI)", "$$(JOB_ID)", "$(date)")
 	j.with("AWS_SESSION_TOKEN_FILE", "", "OPENAI_API_KEY", "sk-user-secret", "AWS_PROFILE", "x", "MY_OWN", "kept", "NO_PROXY", "corp.example.com", "HTTP_PROXY", "http://127.0.0.1:1", "IMAGE_SIZE", "224", "CONFIG_JSON", `{"mosaic":0.5}`).mustExit(0)
 	s := j.seen()
 	for name, want := range map[string]string{
@@ -112,7 +115,7 @@ func TestChildGetsItsSettingsAndNoCredential(t *testing.T) {
 	if s.Env["BACKEND_BASE_URL"] == shared.URL || !strings.HasPrefix(s.Env["BACKEND_BASE_URL"], "http://127.0.0.1:") {
 		t.Errorf("BACKEND_BASE_URL=%s", s.Env["BACKEND_BASE_URL"])
 	}
-	if want := []string{"--job-id", j.id, "--dataset-s3-uri", "file://" + s.Env["DATASET_DIR"], "$(JOB_ID)", "$(NO_SUCH)"}; !slices.Equal(s.Argv, want) {
+	if want := []string{"--job-id", j.id, "--dataset-s3-uri", "file://" + s.Env["DATASET_DIR"], "$(JOB_ID)", "$(date)"}; !slices.Equal(s.Argv, want) {
 		t.Errorf("argv %q, want %q", s.Argv, want)
 	}
 	var settings map[string]any
@@ -124,6 +127,119 @@ func TestChildGetsItsSettingsAndNoCredential(t *testing.T) {
 	}
 	if log := j.stderr.String() + j.stdout.String(); strings.Contains(log, token) || strings.Contains(log, shared.Store.SecretKey) {
 		t.Error("a secret is in the log")
+	}
+}
+
+func TestACommandThatAsksForNoVariableIsRefused(t *testing.T) {
+	j := newJob(t, "quick", "--epochs", "$(EPOCH)").mustExit(1)
+	if d := j.done(); d.Error == nil || d.Error.Code != contract.CodeConfigInvalid || !strings.Contains(*d.ErrorMessage, "asks for $(EPOCH)") || !strings.Contains(*d.ErrorMessage, "Did you mean $(EPOCHS)?") {
+		t.Errorf("done: %+v", d.Error)
+	}
+}
+
+// The kernel starts no program with a variable of 128 KiB.
+func TestEightThousandClassesReachTheTraining(t *testing.T) {
+	classes, images := []any{}, []any{}
+	for i := range 8000 {
+		classes = append(classes, map[string]any{"id": i, "name": fmt.Sprintf("a class with a name of its own %d", i)})
+	}
+	for i := range 8 {
+		images = append(images, map[string]any{"id": i, "file_name": fmt.Sprintf("img%d.png", i), "width": 64, "height": 64,
+			"annotations": []any{map[string]any{"class_id": i * 1000, "bbox": []int{16, 16, 32, 32}}}})
+	}
+	annotations, err := json.Marshal(map[string]any{"format_version": "1.0", "dataset_id": "many", "images": images, "classes": classes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := newJob(t, "dumps")
+	id := "many-" + j.id
+	var zipped bytes.Buffer
+	w := zip.NewWriter(&zipped)
+	packed := tinyDataset()
+	tiny, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range tiny.File {
+		if f.Name != "annotations.json" {
+			if err := w.Copy(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	entry, err := w.Create("annotations.json")
+	if err == nil {
+		_, err = entry.Write(annotations)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err == nil {
+		err = shared.Put("datasets/"+id+".zip", zipped.Bytes())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := j.with("DATASET_ID", id, "HOME", "/nonexistent").mustExit(0).seen()
+	var names []string
+	if b, err := os.ReadFile(s.Env["CLASS_NAMES_FILE"]); err != nil || json.Unmarshal(b, &names) != nil || len(names) != 8000 || s.Env["CLASS_NAMES"] != "" || s.Env["NUM_CLASSES"] != "8000" {
+		t.Errorf("%d names in CLASS_NAMES_FILE=%s (%v), NUM_CLASSES=%s", len(names), s.Env["CLASS_NAMES_FILE"], err, s.Env["NUM_CLASSES"])
+	}
+	if want := filepath.Join(j.workspace, "home"); s.Env["HOME"] != want {
+		t.Errorf("HOME=%s, which nobody can write to; want %s", s.Env["HOME"], want)
+	}
+}
+
+// A training that has keys of its own may put its checkpoint into the bucket itself.
+func TestACheckpointThatTheTrainingStoredItselfIsASuccess(t *testing.T) {
+	for name, there := range map[string]bool{"it is there": true, "it is not": false} {
+		t.Run(name, func(t *testing.T) {
+			j := newJob(t, "stores-itself")
+			uri := contract.URI(bucket, contract.CheckpointKey(j.id, "mine.bin"))
+			j.with("STORED_AT", uri)
+			if !there {
+				if d := j.mustExit(1).done(); !strings.Contains(*d.ErrorMessage, "left no complete checkpoint") {
+					t.Errorf("done: %+v", d.Error)
+				}
+				return
+			}
+			if err := shared.Put(contract.CheckpointKey(j.id, "mine.bin"), []byte("weights")); err != nil {
+				t.Fatal(err)
+			}
+			if d := j.mustExit(0).done(); d.CheckpointPath == nil || *d.CheckpointPath != uri || len(d.Artifacts) == 0 {
+				t.Errorf("done: %+v", d)
+			}
+		})
+	}
+}
+
+func TestWhatTheTrainingLeftRunningIsNamed(t *testing.T) {
+	j := newJob(t, "")
+	j.command = []string{"sh", "-c", `"$@" && { sleep 1000 & }`, "sh", "python3", filepath.Join(shared.root, "testdata", "trainers", "scripted.py"), "quick"}
+	j.mustExit(0)
+	if warnings := strings.Join(j.result().Warnings, "\n"); !strings.Contains(warnings, "ended and left 1 running, which were ended: sleep (") {
+		t.Errorf("warnings: %s", warnings)
+	}
+}
+
+// As after "2>&1", with a progress bar that ends in the middle of a line.
+func TestALineOfTheLogBeginsOnALineOfItsOwn(t *testing.T) {
+	j := newJob(t, "leaves-a-line-open")
+	both, err := os.Create(filepath.Join(t.TempDir(), "both.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer both.Close() //nolint:errcheck // read below
+	cmd := exec.Command(shared.agent, slices.Concat([]string{"run", "--"}, j.command)...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, both, both
+	for name, value := range j.env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(both.Name()); err != nil || !strings.Contains(string(text), "75%|#######   |\n{") {
+		t.Errorf("%v\n%s", err, text)
 	}
 }
 

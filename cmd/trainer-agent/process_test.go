@@ -72,7 +72,7 @@ func TestRunAsCarriesAJobAndKeepsTheAgentsFilesClosed(t *testing.T) {
 	j.command[1] = filepath.Join(dir, "scripted.py")
 	j.workspace = filepath.Join(dir, "workspace")
 	j.with("WORKSPACE_DIR", j.workspace, "AGENT_RUN_AS", "12345:12345", "PATH", "/usr/local/bin:/usr/bin:/bin").mustExit(0)
-	if s := j.seen(); s.UID != 12345 || s.Env["HOME"] != j.workspace {
+	if s := j.seen(); s.UID != 12345 || s.Env["HOME"] != filepath.Join(j.workspace, "home") {
 		t.Errorf("uid %d, HOME %s", s.UID, s.Env["HOME"])
 	}
 	look := exec.Command("ls", filepath.Join(j.workspace, ".agent"))

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"regexp"
 	"strings"
@@ -123,5 +125,9 @@ func (c ReplayCmd) open(ctx context.Context, cfg *config.Config) (io.ReadCloser,
 		return nil, err
 	}
 	body, _, err := store.Get(ctx, key, 0, -1, "")
+	if errors.Is(err, fs.ErrNotExist) { // another try would not find it either
+		return nil, contract.Failf(contract.CodeConfigInvalid, "--from %s: there is no such object.", c.From).
+			WithHint("The line \"deliver with\" at the end of the run's log has the address.")
+	}
 	return body, err
 }

@@ -44,7 +44,7 @@ func (t Told) jobOptions(command []string) (agent.Options, func(), error) {
 	}
 	return agent.Options{
 		Config: cfg, Problems: problems, Command: command, Supervisor: supervisor, Environ: os.Environ(),
-		Stdout: os.Stdout, Terminal: term.IsTerminal(int(os.Stdout.Fd())), Log: log, Now: time.Now, Termination: telemetry.TerminationLog,
+		Stdout: display.stdout, Terminal: term.IsTerminal(int(os.Stdout.Fd())), Log: log, Now: time.Now, Termination: telemetry.TerminationLog,
 		Screen: display.screen, Quiet: t.Quiet,
 	}, done, nil
 }
@@ -54,6 +54,7 @@ type display struct {
 	log    *slog.Logger
 	screen *ui.Screen // nil without a terminal
 	queue  *output.Queue
+	stdout io.Writer // of the training
 }
 
 // display takes the terminal, if standard error is one and AGENT_LOG_FORMAT asks
@@ -67,10 +68,14 @@ func (t Told) display(cfg *config.Config) display {
 		if cfg.LogFormat == "" && term.IsTerminal(int(os.Stderr.Fd())) {
 			o.Format = "text" // a terminal that cannot move its cursor
 		}
-		return display{log: telemetry.NewLogger(os.Stderr, o)}
+		if ui.SameFile(os.Stdout, os.Stderr) {
+			both := ui.NewShared(os.Stderr)
+			return display{log: telemetry.NewLogger(both.Log(), o), stdout: both.Output()}
+		}
+		return display{log: telemetry.NewLogger(os.Stderr, o), stdout: os.Stdout}
 	}
 	// A terminal that was halted with Ctrl-S must not halt the job.
-	d := display{queue: output.NewQueue(os.Stderr, output.DefaultQueue)}
+	d := display{queue: output.NewQueue(os.Stderr, output.DefaultQueue), stdout: os.Stdout}
 	color := ui.Color(os.Stderr, os.Getenv)
 	d.screen = ui.New(ui.Options{Out: d.queue, Size: ui.Columns(os.Stderr), Color: color, NoRows: piped(os.Stdout)})
 	o.Handler = func(w io.Writer, level slog.Leveler) slog.Handler {

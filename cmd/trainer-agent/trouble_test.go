@@ -156,6 +156,11 @@ func TestUndeliveredGoesToTheBucketAndIsReplayed(t *testing.T) {
 	if d := j.done(); d.Status != contract.StatusSucceeded {
 		t.Errorf("%+v", d)
 	}
+	gone := newJob(t, "")
+	gone.cmd = command(j, "replay", "--job", j.id, "--from", address+".gone")
+	if out, err := gone.cmd.CombinedOutput(); gone.cmd.ProcessState.ExitCode() != contract.ExitFailed || !strings.Contains(string(out), "there is no such object") {
+		t.Errorf("a replay of nothing: %v\n%s", err, out)
+	}
 }
 
 func TestKilledAgentLosesNothing(t *testing.T) {

@@ -97,6 +97,17 @@ def no_checkpoint() -> None:
     heartbeat(1, loss=1.0)
 
 
+def leaves_a_line_open() -> None:
+    quick()
+    os.write(1, b" 75%|#######   |")
+
+
+def stores_itself() -> None:
+    """Say that the checkpoint is in the bucket already."""
+    heartbeat(EPOCHS, loss=0.1)
+    done(checkpoint_path=ENV["STORED_AT"])
+
+
 def empty_checkpoint() -> None:
     heartbeat(1, loss=1.0)
     (Path(ENV["CHECKPOINT_DIR"]) / "best.ckpt").touch()
@@ -342,7 +353,8 @@ def fills_shm() -> None:
 
 
 SCENARIOS = {f.__name__.replace("_", "-"): f for f in (
-    ok, quick, no_checkpoint, empty_checkpoint, torn_checkpoint, any_name, text_checkpoint, nothing_yet, fails, cuda_oom, nan_loss, says_failed, lingers, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps, fills, steps,
+    ok, quick, no_checkpoint, stores_itself, leaves_a_line_open,
+    empty_checkpoint, torn_checkpoint, any_name, text_checkpoint, nothing_yet, fails, cuda_oom, nan_loss, says_failed, lingers, waits, ignores_term, segfaults, traps, silent, dumps, resumes, floods, sleeps, fills, steps,
     eats_memory, fills_shm, works_in_silence, talks_idly, hangs_with_a_handler, says)}
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ func readCapabilities(dir string) (contract.Capabilities, error) {
 		return document, err
 	}
 	if err := json.Unmarshal(body, &document); err != nil {
-		return document, fmt.Errorf("capabilities.json is not what section 9 of the contract says: %w", err)
+		return document, fmt.Errorf("capabilities.json has not the form that docs/trainers.md describes: %w", err)
 	}
 	return document, nil
 }

@@ -52,7 +52,7 @@ func (v *Validator) script(ctx context.Context, answer any, name string) *findin
 	cmd.Stdout = &stdout
 	err := cmd.Run()
 	if wrong := json.Unmarshal(stdout.Bytes(), answer); err == nil && wrong != nil {
-		err = fmt.Errorf("its output is not the JSON that section 9 of the contract asks for: %w", wrong)
+		err = fmt.Errorf("its output is not the JSON that docs/trainers.md describes: %w", wrong)
 	}
 	if err == nil {
 		return nil

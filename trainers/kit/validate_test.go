@@ -148,7 +148,7 @@ func TestEveryStepCanFail(t *testing.T) {
 		"schema crashes": {"config_schema", "ModuleNotFoundError", func(v *Validator, t *testing.T) {
 			answer(v, t, "python", "echo ModuleNotFoundError: numpy >&2; exit 1")
 		}},
-		"wrong document": {"capabilities", "section 9", func(v *Validator, t *testing.T) { v.change(t, "capabilities.json", "[]") }},
+		"wrong document": {"capabilities", "has not the form that docs/trainers.md describes", func(v *Validator, t *testing.T) { v.change(t, "capabilities.json", "[]") }},
 		"unknown task": {"capabilities", "none of the platform's", func(v *Validator, t *testing.T) {
 			replace(v, t, "capabilities.json", `{"name": "image_classification"`, `{"name": "detection"`)
 		}},

@@ -179,6 +179,14 @@ class TheJob(unittest.TestCase):
         found = Job.load(arguments, {"EPOCHS": "3"})
         self.assertEqual((found.id, found.model, found.dataset_dir, found.epochs, found.batch_size, found.options), ("j", "m", Path("/a b"), 7, 2, {"mosaic": 0}))
 
+    def test_lists_that_are_too_long_for_the_environment_come_as_files(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            names = [f"class {i}" for i in range(8000)]
+            for name, value in (("CLASS_NAMES", names), ("CONFIG_JSON", {"config": {"mosaic": 0.5}})):
+                Path(folder, name).write_text(json.dumps(value))
+            found = job(CLASS_NAMES_FILE=f"{folder}/CLASS_NAMES", CONFIG_JSON_FILE=f"{folder}/CONFIG_JSON", DATASET_DIR=folder)
+            self.assertEqual((len(found.classes()), found.classes()[7999].name, found.options), (8000, "class 7999", {"mosaic": 0.5}))
+
     def test_what_is_refused_says_what_to_do(self) -> None:
         cases = [
             ({"CONFIG_JSON": "{"}, (), "CONFIG_JSON is not JSON"),

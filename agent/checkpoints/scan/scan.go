@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/naming"
 )
@@ -15,6 +16,7 @@ import (
 const (
 	maxDepth       = 32
 	maxSources     = 20_000 // checkpoints; a job has tens
+	maxHidden      = 8
 	maxFolderFiles = 10_000 // files of one checkpoint folder
 	readBatch      = 512    // directory entries in memory at once
 )
@@ -62,14 +64,28 @@ func (s *scanner) walk(dir string, depth int) {
 	for _, name := range listing.models {
 		s.takeFile(path.Join(dir, name))
 	}
+	for _, name := range listing.hidden {
+		s.hide(path.Join(dir, name))
+	}
 	for _, name := range listing.dirs {
 		s.walk(path.Join(dir, name), depth+1)
+	}
+}
+
+// hide remembers a folder that is passed over and has a model in it. Caches have none.
+func (s *scanner) hide(dir string) {
+	if len(s.view.Hidden) >= maxHidden {
+		return
+	}
+	if l, err := s.list(dir); err == nil && len(l.models) > 0 {
+		s.view.Hidden = append(s.view.Hidden, dir)
 	}
 }
 
 // listing is what matters of one directory.
 type listing struct {
 	dirs   []string
+	hidden []string
 	models []string // files that naming.File knows
 	marks  []string // files by which a model folder is known
 }
@@ -103,7 +119,10 @@ func (s *scanner) list(dir string) (listing, error) {
 func (l *listing) add(dir string, e fs.DirEntry) {
 	name := e.Name()
 	if e.IsDir() {
-		if !naming.Temporary(name) {
+		switch {
+		case strings.HasPrefix(name, "."):
+			l.hidden = append(l.hidden, name)
+		case !naming.Temporary(name):
 			l.dirs = append(l.dirs, name)
 		}
 		return

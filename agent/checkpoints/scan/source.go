@@ -57,5 +57,6 @@ func (s Source) Renamed() bool {
 type View struct {
 	Sources []Source
 	Dirs    []string // every directory, for the watch
+	Hidden  []string // directories that are passed over though a model is in them, because their names begin with a dot; a few
 	Partial bool     // a bound was met, or a directory could not be read
 }

@@ -1,6 +1,10 @@
 package command
 
-import "strings"
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
 
 // Expand replaces $(NAME) in every argument by the value of NAME in env, as the
 // kubelet does for a container's command: a name that is not there stays as it
@@ -19,6 +23,34 @@ func Expand(args, env []string) []string {
 	}
 	return expanded
 }
+
+// Missing are the names that a command asks for as $(NAME) and env does not have.
+// Only names in capitals count, as settings are written: a shell's own $(date) is none.
+func Missing(args, env []string) (names []string) {
+	have := map[string]string{}
+	for _, entry := range env {
+		if name, value, ok := strings.Cut(entry, "="); ok {
+			have[name] = value
+		}
+	}
+	for _, arg := range args {
+		for arg != "" {
+			_, after, _ := strings.Cut(arg, "$")
+			if rest, ok := strings.CutPrefix(after, "$"); ok {
+				arg = rest
+				continue
+			}
+			arg = after
+			name, _, ok := reference(after)
+			if _, known := have[name]; ok && !known && setting.MatchString(name) && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+var setting = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 
 func expand(arg string, values map[string]string) string {
 	var out strings.Builder

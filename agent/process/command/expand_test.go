@@ -59,3 +59,10 @@ func FuzzExpand(f *testing.F) {
 		}
 	})
 }
+
+func TestMissingNamesOnlySettings(t *testing.T) {
+	args := []string{"--a=$(HAVE)", "$(NO_SUCH)", "x$$(ESCAPED)", "$(date)$(NO_SUCH)$(", "$(OTHER_1)"}
+	if got := Missing(args, []string{"HAVE=1"}); !slices.Equal(got, []string{"NO_SUCH", "OTHER_1"}) {
+		t.Errorf("%q", got)
+	}
+}

@@ -2,12 +2,15 @@ package training
 
 import (
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/command"
 	"github.com/vision-platform/trainer-agent/agent/process/identity"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/contract/spelling"
 )
 
 // Command is what is run.
@@ -21,6 +24,9 @@ type Command struct {
 // Spec is the process with its environment. The workspace is given to the identity
 // that it runs as, but for what is the agent's own.
 func (c Command) Spec(env []string) (process.Spec, error) {
+	if err := c.complete(env); err != nil {
+		return process.Spec{}, err
+	}
 	spec := process.Spec{Args: command.Expand(c.Args, env), Env: env, Main: true, PTY: c.PTY, NoNewPrivs: true, RunAs: c.RunAs}
 	if c.RunAs == nil {
 		return spec, nil
@@ -30,4 +36,26 @@ func (c Command) Spec(env []string) (process.Spec, error) {
 			WithHint("Run the agent as root, or leave AGENT_RUN_AS out.")
 	}
 	return spec, nil
+}
+
+// complete refuses a command that asks for a setting which is not there: the script
+// would get the text $(NAME) in its place.
+func (c Command) complete(env []string) error {
+	missing := command.Missing(c.Args, env)
+	if len(missing) == 0 {
+		return nil
+	}
+	names := make([]string, 0, len(env))
+	for _, entry := range env {
+		name, _, _ := strings.Cut(entry, "=")
+		names = append(names, name)
+	}
+	f := contract.Failf(contract.CodeConfigInvalid, "The training command asks for $(%s), and the training has no variable of that name.", missing[0])
+	if near := spelling.Nearest(missing[0], names); near != "" {
+		return f.WithHint("Did you mean $(%s)?", near)
+	}
+	if slices.Contains(names, missing[0]+"_FILE") {
+		return f.WithHint("It is too long for a variable: $(%s_FILE) is the path of a file that holds it.", missing[0])
+	}
+	return f.WithHint("Set %s; what is there only in some jobs the script reads from its environment. $$(%s) passes the text itself.", missing[0], missing[0])
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/output"
+	"github.com/vision-platform/trainer-agent/agent/process/table"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -119,7 +121,7 @@ func (t *Training) Wait(ctx context.Context) Ending {
 		t.end(ctx, child, *c, grace)
 	}
 	// Leftovers go before the last look for checkpoints: nobody writes them any more.
-	child.Stop(ctx, process.Stop{Reason: process.ReasonFinished})
+	t.nameLeft(child.Stop(ctx, process.Stop{Reason: process.ReasonFinished}).Left)
 	e.Status, e.Ended = t.statusOf(child), t.Now()
 	return e
 }
@@ -170,6 +172,18 @@ func (t *Training) end(ctx context.Context, child *process.Child, c cause, grace
 	if err := result.Err(); err != nil {
 		t.Events.Warn(err.Error())
 	}
+}
+
+// nameLeft says what the process left running: whatever that was to do is not done.
+func (t *Training) nameLeft(left []table.Process) {
+	if len(left) == 0 {
+		return
+	}
+	names := make([]string, 0, 5)
+	for _, p := range left[:min(len(left), cap(names))] {
+		names = append(names, fmt.Sprintf("%s (%d)", p.Name, p.PID))
+	}
+	t.Events.Warn(fmt.Sprintf("The %s process ended and left %d running, which were ended: %s. A script waits for what it starts in the background.", t.Noun, len(left), strings.Join(names, ", ")))
 }
 
 // statusOf is how the child ended. A process in uninterruptible sleep (a hung

@@ -21,6 +21,7 @@ type jobRecord struct {
 	keys    map[string]*keyRecord
 	best    map[string]float64 // best primary metric by name
 	summary Summary
+	known   bool // a call was accepted: until then there is no job, only somebody who asked
 }
 
 // keyRecord is what is remembered of one idempotency key.
@@ -198,6 +199,7 @@ func (r *records) remember(c *Call) {
 	c.Attempt = k.attempts
 	if c.Accepted {
 		k.accepted = c
+		j.known = true
 		j.apply(c)
 	}
 	j.summary.Calls++

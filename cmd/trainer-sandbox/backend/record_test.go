@@ -124,7 +124,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("kept %d large calls", n)
 	}
 	for i := range maxJobs {
-		b.remember(&Call{Seq: int64(i + 1), Job: fmt.Sprint(i), Time: at(30).Time})
+		b.remember(&Call{Seq: int64(i + 1), Job: fmt.Sprint(i), Time: at(30).Time, Accepted: true})
 	}
 	if n := len(b.Jobs()); n != maxJobs {
 		t.Errorf("kept %d jobs, want %d", n, maxJobs)

@@ -112,13 +112,15 @@ func (s *Summary) end(status contract.Status, message *string) {
 	}
 }
 
-// Jobs lists every job, the latest to start first.
+// Jobs lists every job, the latest to start first. Calls that were refused make none.
 func (r *records) Jobs() []Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	list := make([]Summary, 0, len(r.jobs))
 	for _, j := range r.jobs {
-		list = append(list, j.summary)
+		if j.known {
+			list = append(list, j.summary)
+		}
 	}
 	slices.SortFunc(list, func(a, b Summary) int {
 		if c := b.Started.Compare(a.Started); c != 0 {

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .callbacks import Platform
-from .job import Job, JobError
+from .job import Job, JobError, long_value
 
 PROGRESS_EVERY = 10  # images
 PROGRESS_SECONDS = 5.0
@@ -86,8 +86,8 @@ def _images(job: Job, image: str | None, env: Mapping[str, str]) -> list[InputIm
     elif "INPUTS_FILE" in env:  # written by the agent: one line an address of IMAGE_PATHS
         lines = Path(env["INPUTS_FILE"]).read_text(encoding="utf-8").splitlines()
         found = [InputImage(Path(entry["file"]), entry["uri"], entry.get("error")) for entry in map(json.loads, lines)]
-    elif "IMAGE_FILES" in env:
-        found = [InputImage(Path(p)) for p in json.loads(env["IMAGE_FILES"])]
+    elif listed := long_value(env, "IMAGE_FILES", ""):
+        found = [InputImage(Path(p)) for p in json.loads(listed)]
     else:
         found = [InputImage(p) for p in images_below(job.dataset_dir)]
     if not found:

@@ -84,7 +84,7 @@ class Job:
         """Read the job; arguments of the command-line convention win over the environment."""
         env = {k: v for k, v in (os.environ if env is None else env).items() if v != ""}
         flags = parse_flags(argv)
-        settings, options = split_config(flags.config if flags.config is not None else env.get("CONFIG_JSON", "{}"))
+        settings, options = split_config(flags.config if flags.config is not None else long_value(env, "CONFIG_JSON", "{}"))
         from_flags = flags.config is not None
 
         def setting(name: str, convert: Callable[[Any], Any], default: Any) -> Any:
@@ -110,7 +110,7 @@ class Job:
             dataset_config=Path(env["DATASET_CONFIG"]) if "DATASET_CONFIG" in env else _dataset_config(dataset_dir),
             dataset_format=env.get("DATASET_FORMAT", ""),
             annotations_path=_optional_path(env, "ANNOTATIONS_PATH"),
-            class_names=tuple(json.loads(env.get("CLASS_NAMES", "[]"))),
+            class_names=tuple(json.loads(long_value(env, "CLASS_NAMES", "[]"))),
             pretrained_weights=_optional_path(env, "PRETRAINED_WEIGHTS"),
             resume_checkpoint=_optional_path(env, "RESUME_CHECKPOINT"),
             resume_epoch=setting("resume_epoch", int, 0),
@@ -164,6 +164,13 @@ class Job:
             raise JobError(f"TASK_TYPE {self.task!r} is not one that this trainer does: {', '.join(supported)}")
 
 
+def long_value(env: Mapping[str, str], name: str, default: str) -> str:
+    """A list of the environment, which the agent passes as the path NAME_FILE where it is too long for a variable."""
+    if name not in env and f"{name}_FILE" in env:
+        return Path(env[f"{name}_FILE"]).read_text(encoding="utf-8")
+    return env.get(name, default)
+
+
 def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The job comes from the environment; these arguments win over it.")
     parser.add_argument("--job-id")
@@ -171,8 +178,10 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--dataset-s3-uri", help="file:// address of a prepared dataset")
     parser.add_argument("--callback-url", help="in place of BACKEND_BASE_URL")
     parser.add_argument("--config", help="settings and options as one JSON object")
-    parser.add_argument("--log-level", help="accepted, as the platform's job template gives it")
-    return parser.parse_args(list(argv))
+    parser.add_argument("--log-level", type=str.upper, help="of Python's logging, as the platform's job template gives it")
+    flags, unknown = parser.parse_known_args(list(argv))
+    flags.unknown = unknown
+    return flags
 
 
 def split_config(text: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import logging
 import os
 import signal
 import sys
@@ -13,8 +14,9 @@ from types import FrameType
 from typing import NoReturn
 
 from .callbacks import Platform
-from .job import Job, JobError
+from .job import Job, JobError, parse_flags
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 EXIT_FAILED = 1
 EXIT_STOPPED = 128 + signal.SIGTERM
 
@@ -70,6 +72,14 @@ def run(train: Callable[[Job, Platform], None], argv: Sequence[str] | None = Non
     except (JobError, ValueError) as error:
         print(f"[trainer] error: {error}", file=sys.stderr, flush=True)
         sys.exit(EXIT_FAILED)
+    flags = parse_flags(argv)
+    unknown = list(flags.unknown)
+    if flags.log_level in LOG_LEVELS:
+        logging.basicConfig(level=flags.log_level)
+    elif flags.log_level:
+        unknown += ["--log-level", flags.log_level]
+    if unknown:
+        print(f"[trainer] warning: these arguments are not known and do nothing: {' '.join(unknown)}", file=sys.stderr, flush=True)
     watch_signals(platform)
     if fail == "done" and "BACKEND_BASE_URL" not in os.environ:  # without the agent nobody has made it
         with contextlib.suppress(OSError):
