@@ -36,7 +36,7 @@ func bare(c findings) *contract.Failure {
 	case 2:
 		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code 2, which most often means wrong arguments.").WithHint("Check the trainer's command.")
 	}
-	if l, ok := c.log.Says(complaint, c.patience); ok {
+	if l, ok := c.log.Says(complaint, c.patience); ok && !launchers.Match(l) {
 		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s. The last error that it printed: %s", c.ExitCode, afterEpoch(c.Evidence), withStop(trimStop(clip(l)))).
 			WithHint("The lines before it are in the log and in the evidence.")
 	}
@@ -51,6 +51,9 @@ func bare(c findings) *contract.Failure {
 		WithHint("Print the error before leaving.")
 }
 
+// launchers is what a launcher says of a process that it started, and no reason.
+var launchers = pattern.Of(`CalledProcessError: Command |ChildFailedError|exits with return code`)
+
 // storeLost is what a process prints whose connection to the others' store broke.
 var storeLost = pattern.Of(`\[c10d\] (?:recvValue|recvVector|sendBytes|waitForInput)\w* failed|TCPStore server has shut down too early`)
 
@@ -58,8 +61,12 @@ var storeLost = pattern.Of(`\[c10d\] (?:recvValue|recvVector|sendBytes|waitForIn
 // them ended, and no line says why.
 func silentRank(c findings) *contract.Failure {
 	launch := c.log.Launch
-	if launch.Exit != 0 && launch.Rank != "" {
-		return failed(c.Settings, sprintf("Rank %s of the training ended with code %d%s, and the last lines of the log do not say why.", launch.Rank, launch.Exit, afterEpoch(c.Evidence)),
+	if launch.Exit != 0 {
+		who := "The process that the launcher started"
+		if launch.Rank != "" {
+			who = "Rank " + launch.Rank + " of the training"
+		}
+		return failed(c.Settings, sprintf("%s ended with code %d%s, and the last lines of the log do not say why.", who, launch.Exit, afterEpoch(c.Evidence)),
 			"Look further up in training.log. Decorated with torch.distributed.elastic.multiprocessing.errors.record, main() leaves its traceback to the agent.")
 	}
 	if l, ok := c.log.Mentions(storeLost); ok {
