@@ -21,6 +21,7 @@ type Marker struct {
 	path string
 	mu   sync.Mutex
 	mark mark
+	gone bool // the watchers go on for a moment, and must not bring it back
 }
 
 // A mark is what is kept of a run, in the workspace and in the bucket.
@@ -93,6 +94,9 @@ func (m *Marker) Now(v View, account host.Memory) []byte {
 
 // write replaces the marker whole, and on disk.
 func (m *Marker) write() error {
+	if m.gone {
+		return nil
+	}
 	b, err := json.Marshal(m.mark)
 	if err != nil {
 		return fmt.Errorf("marking the run: %w", err)
@@ -105,6 +109,9 @@ func (m *Marker) write() error {
 
 // Remove takes the marker away: the run has said how it ended.
 func (m *Marker) Remove() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gone = true
 	if err := os.Remove(m.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("ending the run: %w", err)
 	}

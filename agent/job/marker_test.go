@@ -59,3 +59,23 @@ func TestKillsThatTheCgroupCountedAreTold(t *testing.T) {
 		}
 	}
 }
+
+// Memory that falls because the training has ended is noted when the run has said how
+// it ended: the next run must not take it for one that was killed.
+func TestAMarkerThatIsGoneStaysAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "life.json")
+	m, _, err := Mark(path, "", time.Unix(0, 0), host.Memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	m.Memory(95, 1, 2)
+	m.Eased()
+	m.After(1)
+	m.Now(View{}, host.Memory{})
+	if _, earlier, err := Mark(path, "", time.Unix(1, 0), host.Memory{}); err != nil || earlier != nil {
+		t.Errorf("the next run finds %+v, %v", earlier, err)
+	}
+}

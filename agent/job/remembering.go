@@ -124,7 +124,7 @@ func (r *Remembering) keep(ctx context.Context) {
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
 	var last []byte
-	for {
+	for ctx.Err() == nil {
 		account, _ := r.Marking.Memory()
 		if b := r.Marking.Marker.Now(r.Tracker.View(), account); !bytes.Equal(b, last) && r.put(ctx, b) == nil {
 			last = b
