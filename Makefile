@@ -1,8 +1,14 @@
-# trainer-agent: `make help` lists every target.
+# trainer-agent: `make help` lists every target and variable. A line that begins with "#:" is part of that list.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+#: PYTHON          Python that makes virtual environments and runs scripts (python3)
+#: VENV            virtual environment of trainers and tests (.venv)
+#: FRAMEWORK       trainer of venv and demo: plain, ultralytics, timm, huggingface (ultralytics)
+#: KEEP            1: demo leaves its page open
+#: VERSION         version of binaries and images (git describe)
+#: COMMIT          commit of binaries and images (git rev-parse)
 PYTHON    ?= python3
 VENV      ?= .venv
 FRAMEWORK ?= ultralytics
@@ -20,6 +26,18 @@ endef
 # The race detector needs a C compiler.
 RACE      := $(if $(shell command -v cc),-race)
 # Images: which, with what, from what. docker, podman and buildah build them alike.
+#: IMAGES          images to build (agent sandbox base ultralytics timm huggingface)
+#: VARIANT         cuda or cpu: the build of torch in images (cuda)
+#: TAG             tag of images (VARIANT)
+#: ENGINE          docker, podman or buildah (the first that is there)
+#: GO_IMAGE        image that builds the binaries (images/Dockerfile's)
+#: PYTHON_IMAGE    image that trainers start from (images/Dockerfile's)
+#: REGISTRY        what stands before image names, with its slash
+#: BUILD_FLAGS     further arguments of the engine's build
+#: PLATFORM        platforms of release, for example linux/amd64 (all)
+#: OUT             folder of release (dist/release)
+#: CHECK           1: release builds twice and compares
+#: TORCH_CPU_INDEX index of torch's CPU build (https://download.pytorch.org/whl/cpu)
 IMAGES    ?= agent sandbox base ultralytics timm huggingface
 VARIANT   ?= cuda
 TAG       ?= $(VARIANT)
@@ -31,14 +49,16 @@ BUILD_FLAGS  ?=
 IMAGE_ARGS = --build-arg VARIANT=$(VARIANT) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
   --label org.opencontainers.image.version=$(VERSION) --label org.opencontainers.image.revision=$(COMMIT) \
   $(if $(GO_IMAGE),--build-arg GO_IMAGE=$(GO_IMAGE)) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) $(BUILD_FLAGS)
+DOCS      := mkdocs==1.6.1 mkdocs-material==9.8.2 mkdocstrings==1.0.8 mkdocstrings-python==2.0.11
 PYLINTERS := ruff==0.17.6 mypy==2.4.1
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
-.PHONY: help build images venv venv-all demo demo-k8s check test test-go test-python bench release prometheus lint fmt clean
+.PHONY: help build images venv venv-all demo demo-k8s docs check test test-go test-python bench release prometheus lint fmt clean
 
-help: ## list the targets
+help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo; echo "  Variables, as in make demo FRAMEWORK=plain (without them):"; sed -n 's/^#: /  /p' $(MAKEFILE_LIST)
 
 build: ## build bin/trainer-agent (static), bin/trainer-gpu, bin/trainer-sandbox
 	@echo "== building $(VERSION)"
@@ -47,19 +67,19 @@ build: ## build bin/trainer-agent (static), bin/trainer-gpu, bin/trainer-sandbox
 	$(PROBE)
 	CGO_ENABLED=0 $(GOBUILD) -o bin/trainer-sandbox ./cmd/trainer-sandbox
 
-images: ## build the images (IMAGES="agent timm", VARIANT=cuda|cpu, ENGINE=docker|podman|buildah, GO_IMAGE=, PYTHON_IMAGE=, REGISTRY=, TAG=)
+images: ## build the images (IMAGES="agent timm", VARIANT=cuda|cpu)
 	@test -n "$(ENGINE)" || { echo "docker, podman or buildah is needed"; exit 1; }
 	set -e; for image in $(IMAGES); do \
 	  BUILDAH_FORMAT=docker BUILDAH_LAYERS=true $(ENGINE) build -f images/Dockerfile --target $$image -t $(REGISTRY)trainer-$$image:$(TAG) $$(case $$image in agent|sandbox) echo -t $(REGISTRY)trainer-$$image:latest;; esac) $(IMAGE_ARGS) .; \
 	done
 
-venv: ## make .venv with the requirements of one trainer (FRAMEWORK=ultralytics)
+venv: ## make .venv with the requirements of one trainer (FRAMEWORK=plain|ultralytics|timm|huggingface)
 	$(PYTHON) trainers/venv.py --venv $(VENV) $(FRAMEWORK)
 
 venv-all: ## make .venv with the requirements of every trainer and of the tests
 	$(PYTHON) trainers/venv.py --venv $(VENV) ultralytics timm huggingface tests
 
-demo: build venv ## run a real training job end to end (FRAMEWORK=ultralytics|timm|huggingface, KEEP=1 leaves the page open)
+demo: build venv ## run a real training job end to end (FRAMEWORK=plain|ultralytics|timm|huggingface, KEEP=1 leaves the page open)
 	bin/trainer-sandbox demo --agent bin/trainer-agent --python $(VENV)/bin/python --framework $(FRAMEWORK) $(if $(KEEP),--keep)
 
 # The images go into the cluster of kubectl's current context: nothing is built before it is known that there is one.
@@ -68,6 +88,10 @@ demo-k8s: ## run the demo as a Job on kubectl's current context (Kind, k3d, mini
 	@$(MAKE) --no-print-directory build venv FRAMEWORK=ultralytics
 	@$(MAKE) --no-print-directory images IMAGES="sandbox ultralytics" VARIANT=cpu
 	$(PYTHON) deploy/k8s/demo/run.py --python $(VENV)/bin/python
+
+docs: ## build the documentation as a site below dist/site; every link is checked
+	@test -x .tools/docs/bin/mkdocs || { $(PYTHON) -m venv .tools/docs && .tools/docs/bin/python -m pip install -q --disable-pip-version-check $(DOCS); }
+	NO_MKDOCS_2_WARNING=1 .tools/docs/bin/mkdocs build
 
 test: build venv-all test-go test-python ## set up everything and run every test; says at its end what was skipped and what takes longest
 

@@ -63,8 +63,8 @@ var exitMeanings = []Named[int]{
 	{ExitOK, Meaning{"the job succeeded, `done` was accepted", ""}},
 	{ExitFailed, Meaning{`configuration, dataset or training failure`, "read `done.error`; running it again changes nothing"}},
 	{ExitUndelivered, Meaning{"the job ended, `done` could not be delivered", "`trainer-agent replay --from s3://BUCKET/jobs/JOB/undelivered.jsonl`; safe to run twice"}},
-	{ExitInfra, Meaning{`infrastructure: storage unreachable, GPU lost, node pressure, disk full`, `run it again, it resumes from its last checkpoint`}},
-	{ExitStopped, Meaning{`told to stop before the job ended`, `run it again, it resumes from its last checkpoint`}},
+	{ExitInfra, Meaning{`infrastructure: storage unreachable, GPU lost, node pressure, disk full`, `run it again; it goes on from its last checkpoint, if one was stored`}},
+	{ExitStopped, Meaning{`told to stop before the job ended`, `run it again; it goes on from its last checkpoint, if one was stored`}},
 }
 
 // CodeMeanings are those of the failure codes, in the order of the documentation.

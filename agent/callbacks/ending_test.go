@@ -1,6 +1,7 @@
 package callbacks
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -59,6 +60,27 @@ func TestTheFinalCallbackGoesBehindEverythingElse(t *testing.T) {
 	}
 	if all := heard(); len(all) != 2 || !strings.Contains(all[1], `"succeeded"`) {
 		t.Errorf("the backend heard %q", all)
+	}
+}
+
+func TestRefusalsAreInTheLogOnceAKind(t *testing.T) {
+	q, _ := queueFor(t, http.StatusUnprocessableEntity)
+	var log bytes.Buffer
+	q.Log = slog.New(slog.NewTextHandler(&log, nil))
+	begin(t, q)
+	for range 3 {
+		q.Send(contract.Event{EventType: contract.EventAgentStarted, Message: "The agent has started", Data: []byte("{}"), Timestamp: contract.At(time.Now())})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if d := (Ending{Queue: q}).Deliver(ctx, succeeded); d.Rejected == 0 {
+		t.Errorf("%+v", d)
+	}
+	if err := q.Stop(ctx); err != nil { // nobody writes any more
+		t.Fatal(err)
+	}
+	if n := strings.Count(log.String(), "event=callback_rejected kind=event status=422"); n != 1 {
+		t.Errorf("%d lines about refused events in\n%s", n, log.String())
 	}
 }
 

@@ -10,6 +10,7 @@ package callbacks
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 
@@ -25,7 +26,7 @@ import (
 // for this machine.
 type Queue struct {
 	Dir     string
-	Options outbox.Options // OnDelivered is the Queue's
+	Options outbox.Options // OnDelivered and OnRejected are the Queue's
 	Mute    bool           // there is nobody to tell
 	Final   contract.Kind  // the callback that ends the job
 	Log     *slog.Logger
@@ -46,8 +47,24 @@ func (q *Queue) Start(context.Context) (err error) {
 			r.Delivered(m, reply)
 		}
 	}
+	o.OnRejected = q.refused()
 	q.Box, err = outbox.Open(q.Dir, o)
 	return err
+}
+
+// refused writes the first refusal of each kind and status to the log; the event
+// callback_rejected counts them all.
+func (q *Queue) refused() func(contract.Message, int, string) {
+	said := map[string]bool{} // the sender alone calls
+	return func(m contract.Message, status int, _ string) {
+		what := fmt.Sprint(m.Kind, status)
+		if said[what] {
+			return
+		}
+		said[what] = true
+		q.Log.Warn("the backend refused a callback: it is not sent again and is kept in outbox/rejected.jsonl",
+			"event", contract.EventCallbackRejected, "kind", m.Kind, "status", status)
+	}
 }
 
 // Deliver begins to send, once it is settled whether what an earlier run said last

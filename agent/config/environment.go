@@ -8,7 +8,8 @@ import "time"
 // `pattern`; reference.go prints all of them.
 //
 // `need` names when a variable must be there: "always", or job types
-// ("training,export,test_run,inference_job"), or "local".
+// ("training,export,test_run,inference_job"), or "local". `also` names kinds of job
+// that a variable serves beside the one of its group.
 type Environment struct {
 	// Every job
 	JobID         string  `envconfig:"JOB_ID" group:"job" need:"always" pattern:"^[A-Za-z0-9._-]{1,128}$" expect:"1 to 128 letters, digits, dots, underscores or hyphens" example:"550e8400-e29b-41d4-a716-446655440000" desc:"Opaque id of the job. It becomes part of object keys and URLs."`
@@ -40,21 +41,21 @@ type Environment struct {
 
 	// Training
 	Epochs              int      `envconfig:"EPOCHS" group:"training" need:"training" min:"1" example:"50" desc:"Number of epochs."`
-	BatchSize           int      `envconfig:"BATCH_SIZE" group:"training" default:"16" min:"1" example:"16" desc:"Images a step."`
+	BatchSize           int      `envconfig:"BATCH_SIZE" group:"training" also:"inference" default:"16" min:"1" example:"16" desc:"Images a step."`
 	LearningRate        float64  `envconfig:"LEARNING_RATE" group:"training" min:">0" example:"0.001" desc:"Initial learning rate. When absent: by the model's family, 0.001 for detectors."`
-	ImageSize           int      `envconfig:"IMAGE_SIZE" group:"training" min:"32" max:"16384" example:"640" desc:"Side of the training images, pixels. When absent: the model's own, 640 for detectors."`
+	ImageSize           int      `envconfig:"IMAGE_SIZE" group:"training" also:"inference" min:"32" max:"16384" example:"640" desc:"Side of the training images, pixels. When absent: the model's own, 640 for detectors."`
 	SplitStrategy       Strategy `envconfig:"SPLIT_STRATEGY" group:"training" expect:"a JSON object with a method of auto, use_dataset or custom" example:"{\"method\": \"auto\", \"ratio\": [0.8, 0.2], \"seed\": 42}" desc:"How images are assigned to train, val and test. When absent: the dataset's own split, else auto with 80 % and 20 %. See [datasets.md](datasets.md)."`
 	WeightURL           Secret   `envconfig:"PRETRAINED_WEIGHT_URL" group:"training" example:"https://bucket.example.com/yolo11n.pt?X-Amz-Signature=..." desc:"Presigned URL of the weights to start from."`
 	Pretrained          bool     `envconfig:"PRETRAINED" group:"training" default:"true" example:"false" desc:"Start from pretrained weights: those of PRETRAINED_WEIGHT_URL, else of AGENT_WEIGHTS_DIR or weights/{framework}/{model}/ in the bucket, else from scratch, which the trainer's event training_from_scratch says. false asks for scratch."`
 	CheckpointFrequency int      `envconfig:"CHECKPOINT_FREQUENCY" group:"training" default:"5" min:"0" example:"5" desc:"Keep a checkpoint every so many epochs; 0 keeps only best and last."`
-	MaxTrainingSeconds  int      `envconfig:"MAX_TRAINING_TIME_SECONDS" group:"training" default:"86400" min:"1" max:"31536000" example:"86400" desc:"Time limit of the training process, seconds."`
+	MaxTrainingSeconds  int      `envconfig:"MAX_TRAINING_TIME_SECONDS" group:"training" also:"inference,export" default:"86400" min:"1" max:"31536000" example:"86400" desc:"Time limit of the training process, seconds."`
 	PrimaryMetric       string   `envconfig:"PRIMARY_METRIC" group:"training" example:"mAP50-95" desc:"Metric that chooses the best epoch. When absent, by task: accuracy, mAP50-95, mAP50-95(M), mAP50-95(P), mIoU."`
 	PrimaryMetricMode   string   `envconfig:"PRIMARY_METRIC_MODE" group:"training" default:"max" options:"max,min" example:"max" desc:"Whether a larger or a smaller primary metric is better."`
-	ConfigJSON          Object   `envconfig:"CONFIG_JSON" group:"training" expect:"a JSON object" example:"{\"mosaic\": 0.5}" desc:"Options of the framework itself. The trainer finds them under config in its own CONFIG_JSON."`
+	ConfigJSON          Object   `envconfig:"CONFIG_JSON" group:"training" also:"inference,export" expect:"a JSON object" example:"{\"mosaic\": 0.5}" desc:"Options of the framework itself. The trainer finds them under config in its own CONFIG_JSON."`
 
 	// Inference
 	InferenceType        string  `envconfig:"INFERENCE_TYPE" group:"inference" need:"inference" options:"test_run,inference_job" example:"test_run" desc:"test_run has labels and gives metrics; inference_job gives predictions only."`
-	CheckpointPath       string  `envconfig:"CHECKPOINT_PATH" group:"inference" need:"inference,export" pattern:"^s3://[^/]+/.+$" expect:"an object's address, s3://bucket/key" example:"s3://vision-platform/checkpoints/job-1/best.pt" desc:"Checkpoint to use. Also for export jobs."`
+	CheckpointPath       string  `envconfig:"CHECKPOINT_PATH" group:"inference" also:"export" need:"inference,export" pattern:"^s3://[^/]+/.+$" expect:"an object's address, s3://bucket/key" example:"s3://vision-platform/checkpoints/job-1/best.pt" desc:"Checkpoint to use. Also for export jobs."`
 	TestSplit            string  `envconfig:"TEST_SPLIT" group:"inference" default:"val" options:"train,val,test,all" example:"val" desc:"Split that a test run uses; all takes the three together."`
 	ImagePaths           List    `envconfig:"IMAGE_PATHS" group:"inference" expect:"a JSON list of s3:// addresses" example:"[\"s3://vision-platform/inference-jobs/1/input/a.jpg\"]" desc:"Images of an inference job. DATASET_ID may stand in its place."`
 	ConfidenceThreshold  float64 `envconfig:"CONFIDENCE_THRESHOLD" group:"inference" default:"0.25" min:"0" max:"1" example:"0.25" desc:"Least confidence of a prediction."`
@@ -121,7 +122,7 @@ type Environment struct {
 	NodePort          int           `envconfig:"AGENT_NODE_PORT" group:"agent" default:"29600" min:"1" max:"65535" example:"29600" desc:"Port on node 0 where the agents of a job's other machines report."`
 	NodeWait          time.Duration `envconfig:"AGENT_NODE_WAIT" group:"agent" default:"15m" min:"1s" max:"168h" example:"1h" desc:"Longest wait at the start for the job's other machines."`
 	NodeTimeout       time.Duration `envconfig:"AGENT_NODE_TIMEOUT" group:"agent" default:"30s" min:"1s" max:"1h" example:"1m" desc:"A machine of the job that is silent for so long is lost (NODE_LOST), and the job stops everywhere."`
-	LogFormat         string        `envconfig:"AGENT_LOG_FORMAT" group:"agent" options:"json,text" example:"json" desc:"Log lines of the agent. When absent: text on a terminal, else json."`
+	LogFormat         string        `envconfig:"AGENT_LOG_FORMAT" group:"agent" options:"json,text" example:"json" desc:"Log lines of the agent. When absent: json where the agent is the first process of a container and writes to no terminal, else text."`
 	LogLevel          string        `envconfig:"AGENT_LOG_LEVEL" group:"agent" default:"info" options:"debug,info,warn,error" example:"debug" desc:"Least severe log line."`
 	MetricsAddr       string        `envconfig:"AGENT_METRICS_ADDR" group:"agent" pattern:"^[^ ]*:[0-9]{1,5}$" expect:"an address host:port" example:":9464" desc:"Serve /metrics, /healthz and /readyz here. Absent means off."`
 	RunAs             *Identity     `envconfig:"AGENT_RUN_AS" group:"agent" expect:"uid:gid, both as numbers" example:"1000:1000" desc:"Run the trainer as this user and group, with no_new_privs."`

@@ -63,6 +63,7 @@ type Row struct {
 	Group    string `json:"group"`
 	Value    string `json:"value"`  // masked when secret
 	Source   string `json:"source"` // "set", "default", "derived" or ""
+	Serves   bool   `json:"serves"` // this kind of job has use for it
 	Problem  string `json:"problem,omitempty"`
 }
 
@@ -70,7 +71,7 @@ type Row struct {
 func (c *Config) Rows(problems []Problem) []Row {
 	rows := make([]Row, 0, len(variables()))
 	for _, v := range variables() {
-		r := Row{Variable: v.name, Group: v.group, Value: c.text(v)}
+		r := Row{Variable: v.name, Group: v.group, Value: c.text(v), Serves: v.serves(c.Job.Type, c.Nodes)}
 		switch {
 		case c.set[v.name]:
 			r.Source = "set"

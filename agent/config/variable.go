@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // variable is one field of Environment with what its tags say.
@@ -14,6 +16,7 @@ type variable struct {
 	name     string
 	group    string
 	need     []string
+	also     []string
 	fallback string // the default
 	min, max string
 	options  []string
@@ -34,7 +37,7 @@ func readVariables() []variable {
 		tag := t.Field(i).Tag
 		v := variable{
 			field: t.Field(i), name: tag.Get("envconfig"), group: tag.Get("group"),
-			need: words(tag.Get("need")), fallback: tag.Get("default"),
+			need: words(tag.Get("need")), also: words(tag.Get("also")), fallback: tag.Get("default"),
 			min: tag.Get("min"), max: tag.Get("max"), options: words(tag.Get("options")),
 			expect: tag.Get("expect"), example: tag.Get("example"), desc: tag.Get("desc"),
 			secret: t.Field(i).Type == reflect.TypeFor[Secret](),
@@ -86,4 +89,15 @@ func (v variable) required() string {
 		return "yes"
 	}
 	return strings.ReplaceAll(strings.Join(v.need, ", "), "local", "STORAGE_TYPE=local")
+}
+
+// serves reports whether a job of this kind, on so many machines, has use for the variable.
+func (v variable) serves(kind contract.JobType, nodes int) bool {
+	switch v.group {
+	case "training", "inference", "export":
+		return v.group == string(kind) || slices.Contains(v.also, string(kind))
+	case "nodes":
+		return nodes > 1
+	}
+	return true
 }

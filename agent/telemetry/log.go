@@ -10,7 +10,6 @@ import (
 
 // LogOptions says how log lines look.
 type LogOptions struct {
-	Format  string // "json" or "text"
 	Level   string // "debug", "info", "warn" or "error"
 	Secrets []string
 	JobID   string
@@ -18,7 +17,7 @@ type LogOptions struct {
 
 	Quiet   bool // nothing but problems and the outcome
 	Verbose bool // whatever Level says, debug
-	// Handler writes the lines in place of a Format.
+	// Handler writes the lines for a person; nil means JSON, for a collector.
 	Handler func(w io.Writer, level slog.Leveler) slog.Handler
 }
 
@@ -39,17 +38,15 @@ func (o LogOptions) level() (level slog.Level) {
 	return level
 }
 
-// NewLogger returns a logger whose every line carries job_id and trace_id.
+// NewLogger returns a logger whose every line of JSON carries job_id and trace_id:
+// to a person they would be noise.
 func NewLogger(w io.Writer, o LogOptions) *slog.Logger {
 	level := o.level()
-	w = &redacted{w: w, secrets: redact.New(o.Secrets), json: o.Handler == nil && o.Format != "text"}
+	w = &redacted{w: w, secrets: redact.New(o.Secrets), json: o.Handler == nil}
 	if o.Handler != nil {
 		return slog.New(o.Handler(w, level))
 	}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: plainLevel}
-	if o.Format == "text" {
-		return slog.New(slog.NewTextHandler(w, options)) // a person's terminal: the ids would be noise
-	}
 	return slog.New(slog.NewJSONHandler(w, options)).With("job_id", o.JobID, "trace_id", o.TraceID)
 }
 

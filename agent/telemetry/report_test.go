@@ -14,7 +14,7 @@ import (
 
 func TestLogLinesHideSecretsAndCarryTheIDs(t *testing.T) {
 	var out bytes.Buffer
-	log := NewLogger(&out, LogOptions{Format: "json", Level: "info", Secrets: []string{"s3cr3t", "ab"}, JobID: "j1", TraceID: "t1"})
+	log := NewLogger(&out, LogOptions{Level: "info", Secrets: []string{"s3cr3t", "ab"}, JobID: "j1", TraceID: "t1"})
 	log.Info("using s3cr3t", "key", "xs3cr3tx")
 	log.Debug("not shown")
 	var line map[string]any

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,6 +73,11 @@ func TestImageWithoutGlibcCarriesAJob(t *testing.T) {
 			}
 			if n := strings.Count(j.stderr.String(), "GPUs are not watched"); n != 1 || !strings.Contains(j.stderr.String(), c.says) {
 				t.Errorf("%d lines say why GPUs are not watched, want one with %q\n%s", n, c.says, j.stderr.String())
+			}
+			for line := range strings.Lines(j.stderr.String()) { // the first process of a container: a collector reads it
+				if !json.Valid([]byte(line)) {
+					t.Errorf("not JSON: %s", line)
+				}
 			}
 			if len(j.events(contract.EventGPUWarning))+len(j.events(contract.EventGPUError)) != 0 {
 				t.Error("a probe that can't start raised GPU events")

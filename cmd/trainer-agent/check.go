@@ -14,13 +14,14 @@ import (
 type CheckCmd struct {
 	fromFile
 	JSON bool `help:"Print JSON."`
-	All  bool `help:"Print unset variables too."`
+	All  bool `help:"Print unset variables and the defaults of other kinds of job too."`
 }
 
 // Help is shown below the flags.
 func (CheckCmd) Help() string {
 	return `Examples:
   trainer-agent check
+  trainer-agent check --env-file job.env --all
   docker run --rm --env-file job.env --entrypoint trainer-agent my-trainer check --json
 
 Exits with 0 when a job could start with this environment, else with 1.`
@@ -59,7 +60,7 @@ func (c CheckCmd) table(cfg *config.Config, problems []config.Problem) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "VARIABLE\tVALUE\tFROM")
 	for _, r := range cfg.Rows(problems) {
-		if r.Source == "" && r.Problem == "" && !c.All {
+		if !c.All && !shown(r) {
 			continue
 		}
 		from := r.Source
@@ -87,6 +88,11 @@ func (c CheckCmd) table(cfg *config.Config, problems []config.Problem) error {
 		fmt.Printf("%d to fix.\n", wrong)
 	}
 	return nil
+}
+
+// shown are what was set, what is wrong, and the rest of what this kind of job has use for.
+func shown(r config.Row) bool {
+	return r.Problem != "" || r.Source == "set" || r.Source != "" && r.Serves
 }
 
 func oneLine(s string) string {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -29,11 +30,13 @@ type cli struct {
 	Replay   ReplayCmd   `cmd:"" help:"Deliver the callbacks that an earlier run could not."`
 	Health   HealthCmd   `cmd:"" help:"Ask whether the agent of this container lives."`
 	Exec     ExecCmd     `cmd:"" help:"Only supervise a command: signals, zombies, exit status; no job."`
-	Env      EnvCmd      `cmd:"" help:"Print the reference of every environment variable, in Markdown."`
+	Env      EnvCmd      `cmd:"" help:"Print the reference of every environment variable, in Markdown, or of one."`
 	Manifest ManifestCmd `cmd:"" help:"Print the job as a Kubernetes manifest."`
 	Explain  ExplainCmd  `cmd:"" help:"Say what a failure code, event, exit code, variable or dataset problem means."`
 	Weights  WeightsCmd  `cmd:"" help:"Keep the pretrained weights that an image brings along."`
 	Version  VersionCmd  `cmd:"" help:"Print the version."`
+
+	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
 	Completion CompletionCmd `cmd:"" help:"Print the completion script of a shell."`
 	Complete   CompleteCmd   `cmd:"" name:"__complete" hidden:""`
@@ -60,6 +63,7 @@ func newParser() (*kong.Kong, error) {
 	return kong.New(&cli{},
 		kong.Name("trainer-agent"), kong.Description(description),
 		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+		kong.Vars{"version": versionLine()},
 	)
 }
 
@@ -71,10 +75,14 @@ func run(args []string) int {
 	if err != nil {
 		panic(err) // a wrong struct tag: a bug that every test would meet
 	}
+	if len(args) == 0 { // an image without a command must not look like a job that succeeded
+		parser.Exit = func(int) { os.Exit(contract.ExitFailed) }
+		args = []string{"--help"}
+	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "trainer-agent:", err)
-		fmt.Fprintln(os.Stderr, `Run "trainer-agent --help" for the commands.`)
+		fmt.Fprintf(os.Stderr, "Run %q for what it takes.\n", strings.Join(append(commandOf(err), "--help"), " "))
 		return contract.ExitFailed
 	}
 	if command, ok := ctx.Selected().Target.Interface().(fromFiles); ok {
@@ -83,6 +91,19 @@ func run(args []string) int {
 		}
 	}
 	return exitStatus(ctx.Run())
+}
+
+// commandOf is the program with as much of a command as was understood.
+func commandOf(err error) []string {
+	words := []string{"trainer-agent"}
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok {
+		for _, path := range parse.Context.Path {
+			if path.Command != nil {
+				words = append(words, path.Command.Name)
+			}
+		}
+	}
+	return words
 }
 
 func exitStatus(err error) int {

@@ -249,7 +249,7 @@ func TestTerminalThatCannotMoveItsCursor(t *testing.T) {
 			t.Errorf("%v: an escape sequence: %q", args, q.bytes())
 		}
 	}
-	if strings.Contains(p.bytes(), "\x1b") || !strings.Contains(p.bytes(), `msg="the job succeeded"`) {
+	if strings.Contains(p.bytes(), "\x1b") || !strings.Contains(p.bytes(), "the job succeeded") {
 		t.Errorf("%q", p.bytes())
 	}
 }
@@ -285,9 +285,9 @@ func TestQuietTellsOnlyTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := slices.DeleteFunc(strings.Split(strings.TrimSpace(stderr.String()), "\n"), func(line string) bool {
-		return strings.Contains(line, `"level":"WARN"`)
+		return strings.Contains(line, " warning: ")
 	})
-	if len(lines) != 1 || !strings.Contains(lines[0], `"level":"INFO","msg":"the job succeeded"`) {
+	if len(lines) != 1 || !strings.Contains(lines[0], " the job succeeded") {
 		t.Errorf("%s", stderr.String())
 	}
 	p := newJob(t, "ok").sits(90, 40, append([]string{"run", "-q", "--"}, j.command...)...)
@@ -297,13 +297,13 @@ func TestQuietTellsOnlyTheEnd(t *testing.T) {
 	}
 }
 
-// TestLogOfAPod: without a terminal a fact is one line, and no line comes twice.
+// TestLogOfAPod: for a collector a fact is one line of JSON, and no line comes twice.
 func TestLogOfAPod(t *testing.T) {
 	t.Parallel()
 	if err := shared.Put("datasets/logged.zip", withBallast(t, 3<<19)); err != nil {
 		t.Fatal(err)
 	}
-	j := newJob(t, "ok").with("DATASET_ID", "logged", "AGENT_DOWNLOAD_BANDWIDTH", "128KiB").mustExit(0)
+	j := newJob(t, "ok").with("DATASET_ID", "logged", "AGENT_DOWNLOAD_BANDWIDTH", "128KiB", "AGENT_LOG_FORMAT", "json").mustExit(0)
 	seen, progress := map[string]int{}, 0
 	for line := range strings.Lines(j.stderr.String()) {
 		var fields map[string]any
@@ -337,6 +337,17 @@ func TestLogOfAPod(t *testing.T) {
 	}
 	if !strings.Contains(j.stderr.String(), `"msg":"epoch 3 of 3"`) {
 		t.Errorf("epochs are not told:\n%s", j.stderr.String())
+	}
+}
+
+// run … 2>&1 | less: lines for a person, without colours. A pod's are JSON
+// (TestImageWithoutGlibcCarriesAJob and the images' tests see to that).
+func TestPipeGetsReadableLines(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, "ok").mustExit(0)
+	text := j.stderr.String()
+	if strings.ContainsAny(text, "{\x1b") || !strings.Contains(text, " epoch 3 of 3 ") || !strings.Contains(text, " the job succeeded") {
+		t.Errorf("%s", text)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/storage"
 	"github.com/vision-platform/trainer-agent/agent/telemetry"
+	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -50,7 +51,7 @@ func (c ReplayCmd) Run() error {
 		return err
 	}
 	defer func() { _ = in.Close() }()
-	log := telemetry.NewLogger(os.Stderr, telemetry.LogOptions{Format: "text", Level: cfg.LogLevel, Secrets: cfg.Secrets()})
+	log := telemetry.NewLogger(os.Stderr, telemetry.LogOptions{Handler: lines(ui.Color(os.Stderr, os.Getenv), false), Level: cfg.LogLevel, Secrets: cfg.Secrets()})
 	summary, err := outbox.Replay(ctx, in, outbox.Options{
 		JobID: job, TraceID: cfg.TraceID, Logger: log,
 		Backend: outbox.Backend{

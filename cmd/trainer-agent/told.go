@@ -61,13 +61,13 @@ type display struct {
 // for nothing that a machine reads.
 func (t Told) display(cfg *config.Config) display {
 	o := telemetry.LogOptions{
-		Format: cfg.LogFormat, Level: cfg.LogLevel, Secrets: cfg.Secrets(), JobID: cfg.JobID, TraceID: cfg.TraceID,
-		Quiet: t.Quiet, Verbose: t.Verbose,
+		Level: cfg.LogLevel, Secrets: cfg.Secrets(), JobID: cfg.JobID, TraceID: cfg.TraceID, Quiet: t.Quiet, Verbose: t.Verbose,
 	}
-	if cfg.LogFormat == "json" || !ui.IsTerminal(os.Stderr, os.Getenv) {
-		if cfg.LogFormat == "" && term.IsTerminal(int(os.Stderr.Fd())) {
-			o.Format = "text" // a terminal that cannot move its cursor
-		}
+	color := ui.Color(os.Stderr, os.Getenv)
+	if !collected(cfg.LogFormat, os.Stderr) {
+		o.Handler = lines(color, t.Verbose)
+	}
+	if o.Handler == nil || !ui.IsTerminal(os.Stderr, os.Getenv) {
 		if ui.SameFile(os.Stdout, os.Stderr) {
 			both := ui.NewShared(os.Stderr)
 			return display{log: telemetry.NewLogger(both.Log(), o), stdout: both.Output()}
@@ -76,13 +76,25 @@ func (t Told) display(cfg *config.Config) display {
 	}
 	// A terminal that was halted with Ctrl-S must not halt the job.
 	d := display{queue: output.NewQueue(os.Stderr, output.DefaultQueue), stdout: os.Stdout}
-	color := ui.Color(os.Stderr, os.Getenv)
 	d.screen = ui.New(ui.Options{Out: d.queue, Size: ui.Columns(os.Stderr), Color: color, NoRows: piped(os.Stdout)})
-	o.Handler = func(w io.Writer, level slog.Leveler) slog.Handler {
-		return ui.NewHandler(w, ui.HandlerOptions{Level: level, Color: color, Details: t.Verbose})
-	}
 	d.log = telemetry.NewLogger(d.screen, o)
 	return d
+}
+
+// collected reports whether a log collector reads the lines and wants JSON: it does so
+// of a container's first process. Whoever pipes to less or tee is a person.
+func collected(format string, f *os.File) bool {
+	if format != "" {
+		return format == "json"
+	}
+	return os.Getpid() == 1 && !term.IsTerminal(int(f.Fd()))
+}
+
+// lines makes log lines as a person reads them.
+func lines(color, details bool) func(io.Writer, slog.Leveler) slog.Handler {
+	return func(w io.Writer, level slog.Leveler) slog.Handler {
+		return ui.NewHandler(w, ui.HandlerOptions{Level: level, Color: color, Details: details})
+	}
 }
 
 // piped reports whether a file leads to another program: tee, for one, writes what

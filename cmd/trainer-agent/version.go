@@ -23,12 +23,16 @@ func (VersionCmd) Help() string {
 
 // Run prints the version.
 func (c VersionCmd) Run() error {
-	platform := runtime.GOOS + "/" + runtime.GOARCH
 	if !c.JSON {
-		fmt.Printf("trainer-agent %s (%s, %s, %s)\n", contract.Version, contract.Commit, runtime.Version(), platform)
+		fmt.Println(versionLine())
 		return nil
 	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]string{
-		"version": contract.Version, "commit": contract.Commit, "go": runtime.Version(), "platform": platform,
+		"version": contract.Version, "commit": contract.Commit, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
 	})
+}
+
+// versionLine is also what --version prints.
+func versionLine() string {
+	return fmt.Sprintf("trainer-agent %s (%s, %s, %s/%s)", contract.Version, contract.Commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

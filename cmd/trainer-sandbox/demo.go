@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/platform"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/trainers/kit"
 )
 
 // collectTimeout bounds the look at the bucket after the job; an interrupted demo
@@ -23,7 +25,7 @@ type demoCmd struct {
 	GPUProbe  string        `name:"gpu-probe" help:"trainer-gpu (default: beside the agent)." type:"path"`
 	Python    string        `default:".venv/bin/python" help:"Python with the trainer's requirements." type:"path"`
 	Root      string        `default:"." help:"Root of the repository, for trainers/ and testdata/." type:"path"`
-	Framework string        `default:"ultralytics" enum:"ultralytics,timm,huggingface" help:"Trainer: ${enum}."`
+	Framework string        `default:"ultralytics" enum:"plain,ultralytics,timm,huggingface" help:"Trainer: ${enum}; plain is what trainer-agent init writes, in NumPy."`
 	Task      string        `help:"Task type (default: the framework's usual one)."`
 	Model     string        `help:"Model (default: a small one of the framework)."`
 	Epochs    int           `help:"Epochs (default: enough to see the metric rise)."`
@@ -39,6 +41,7 @@ type demoCmd struct {
 // Help has the examples.
 func (demoCmd) Help() string {
 	return `Examples:
+  trainer-sandbox demo --framework plain
   trainer-sandbox demo --framework timm
   trainer-sandbox demo --epochs 12 --keep --port 8000`
 }
@@ -137,8 +140,12 @@ func (c *demoCmd) job() (demoJob, error) {
 		}
 		c.DataDir = dir
 	}
+	script, framework, err := c.trainer()
+	if err != nil {
+		return demoJob{}, err
+	}
 	return demoJob{
-		id: "demo-" + c.Framework, dataset: "shapes-" + strings.ReplaceAll(c.Task, "_", "-"), task: contract.TaskType(c.Task), framework: c.Framework,
+		id: "demo-" + c.Framework, dataset: "shapes-" + strings.ReplaceAll(c.Task, "_", "-"), task: contract.TaskType(c.Task), script: script, framework: framework,
 		model: c.Model, epochs: c.Epochs, batchSize: c.BatchSize, imageSize: c.ImageSize, recipe: recipe,
 		workspace: filepath.Join(c.DataDir, "workspace"),
 	}, nil
@@ -158,7 +165,6 @@ func (c *demoCmd) findPrograms() error {
 	for _, need := range []struct{ path, fix string }{
 		{c.Agent, "run make build"}, {c.GPUProbe, "run make build"},
 		{c.Python, "run make venv FRAMEWORK=" + c.Framework},
-		{c.script("trainers", c.Framework, "train.py"), "start the demo in the repository or give --root"},
 		{c.script("testdata", "make_shapes.py"), "start the demo in the repository or give --root"},
 	} {
 		if _, err := exec.LookPath(need.path); err != nil && !isFile(need.path) {
@@ -166,6 +172,30 @@ func (c *demoCmd) findPrograms() error {
 		}
 	}
 	return nil
+}
+
+// starterName is the package that "plain" writes as trainer-agent init does.
+const starterName = "shapes-trainer"
+
+// trainer finds the training script, and the framework's name for the job.
+func (c *demoCmd) trainer() (script, framework string, err error) {
+	if c.Framework != plain {
+		script = c.script("trainers", c.Framework, "train.py")
+		if !isFile(script) {
+			return "", "", fmt.Errorf("%s is not there: start the demo in the repository or give --root", script)
+		}
+		return script, c.Framework, nil
+	}
+	dir := filepath.Join(c.DataDir, starterName)
+	if err := os.MkdirAll(c.DataDir, 0o755); err != nil {
+		return "", "", err
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		if err := kit.Write(dir, starterName, plain); err != nil {
+			return "", "", err
+		}
+	}
+	return filepath.Join(dir, "train.py"), starterName, nil
 }
 
 func (c *demoCmd) script(elem ...string) string {

@@ -35,7 +35,13 @@ type recipe struct {
 	tinted       bool   // classes differ in colour too: fresh weights see no shapes in 200 images
 }
 
+// plain is the trainer that needs no framework: seconds, not minutes.
+const plain = "plain"
+
 var recipes = map[string]recipe{
+	plain: {
+		task: "image_classification", epochs: 6, batchSize: 8, imageSize: 64, learningRate: 0.01, tinted: true, options: `{}`, models: map[string]string{"": starterName + "-m"},
+	},
 	contract.FrameworkUltralytics: {
 		task: "object_detection", epochs: 8, batchSize: 8, imageSize: 160, learningRate: 0.005, options: `{"warmup_epochs": 0.5}`,
 		models: map[string]string{
@@ -60,6 +66,7 @@ func (r recipe) model(task string) string {
 // demoJob is the job that the demo runs.
 type demoJob struct {
 	id, dataset, framework, model string
+	script                        string // train.py
 	task                          contract.TaskType
 	epochs, batchSize, imageSize  int
 	recipe                        recipe
@@ -77,7 +84,7 @@ func (j demoJob) env(p *platform.Platform, probe string) map[string]string {
 		"MODEL_NAME": j.model, "DATASET_ID": j.dataset, "EPOCHS": strconv.Itoa(j.epochs), "BATCH_SIZE": strconv.Itoa(j.batchSize),
 		"IMAGE_SIZE": strconv.Itoa(j.imageSize), "LEARNING_RATE": strconv.FormatFloat(j.recipe.learningRate, 'g', -1, 64),
 		"CONFIG_JSON": j.recipe.options, "CHECKPOINT_FREQUENCY": strconv.Itoa(j.checkpointFrequency()),
-		"NUM_WORKERS": "0", "WORKSPACE_DIR": j.workspace, "AGENT_GPU_PROBE": probe, "AGENT_LOG_FORMAT": "text",
+		"NUM_WORKERS": "0", "WORKSPACE_DIR": j.workspace, "AGENT_GPU_PROBE": probe,
 	})
 	return env
 }
@@ -122,9 +129,8 @@ func (c *demoCmd) runAgent(ctx context.Context, p *platform.Platform, job demoJo
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	train := c.script("trainers", c.Framework, "train.py")
-	say("agent", "%s run -- %s %s", c.Agent, c.Python, train)
-	cmd := exec.CommandContext(ctx, c.Agent, "run", "--", c.Python, train)
+	say("agent", "%s run -- %s %s", c.Agent, c.Python, job.script)
+	cmd := exec.CommandContext(ctx, c.Agent, "run", "--", c.Python, job.script)
 	cmd.Env = append(inherited(os.Environ()), assignments(job.env(p, c.GPUProbe))...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	// A group of its own: of a Ctrl-C it would get two signals, the terminal's and

@@ -30,13 +30,19 @@ type cli struct {
 	Demo    demoCmd    `cmd:"" help:"Run one real training job end to end and check that all of it happened."`
 	Put     putCmd     `cmd:"" help:"Upload a dataset to the store, this one or any S3 bucket."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 type versionCmd struct{}
 
 func (versionCmd) Run() error {
-	fmt.Printf("trainer-sandbox %s (%s)\n", contract.Version, contract.Commit)
+	fmt.Println(versionLine())
 	return nil
+}
+
+func versionLine() string {
+	return fmt.Sprintf("trainer-sandbox %s (%s)", contract.Version, contract.Commit)
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -47,7 +53,11 @@ func run(args []string) int {
 	parser := kong.Must(&cli{},
 		kong.Name("trainer-sandbox"), kong.UsageOnError(),
 		kong.Description("A laptop's platform in one command: S3 store, callback backend, and a page at its address."),
+		kong.Vars{"version": versionLine()},
 		kong.BindTo(ctx, (*context.Context)(nil)))
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
 	command, err := parser.Parse(args)
 	parser.FatalIfErrorf(err)
 	if err := command.Run(); err != nil {

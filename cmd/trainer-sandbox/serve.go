@@ -17,8 +17,8 @@ import (
 )
 
 type serveCmd struct {
-	S3Addr      string `name:"s3-addr" default:"127.0.0.1:9000" help:"Address of the S3 store; port 0 picks a free one."`
-	BackendAddr string `default:"127.0.0.1:8000" help:"Address of the backend and the page; port 0 picks a free one."`
+	S3Addr      string `name:"s3-addr" env:"SANDBOX_S3_ADDR" default:"127.0.0.1:9000" help:"Address of the S3 store; port 0 picks a free one."`
+	BackendAddr string `env:"SANDBOX_BACKEND_ADDR" default:"127.0.0.1:8000" help:"Address of the backend and the page; port 0 picks a free one."`
 	DataDir     string `type:"path" help:"Folder of the data, kept between runs (default: trainer-sandbox in the temporary folder)."`
 	Bucket      string `default:"vision-platform" help:"Bucket to create."`
 	Token       string `env:"SANDBOX_TOKEN" default:"sandbox-token" help:"Bearer token that callbacks must carry."`

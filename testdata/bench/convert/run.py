@@ -10,6 +10,7 @@ every object. One more row has the guide's converter link the images too.
 """
 
 import argparse
+import math
 import os
 import shutil
 import subprocess
@@ -58,7 +59,7 @@ def clear(root):
 
 
 def section(args, data, root, where, after_round):
-    print(f"\n### Converting {args.images} images to YOLO, {where}, {os.cpu_count()} cores, median of {args.rounds} rounds\n")
+    print(f"\n### Converting {args.images} images to YOLO, {where}, {os.cpu_count()} cores, {'one round' if args.rounds == 1 else f'median of {args.rounds} rounds'}\n")
     print("| labels | tool | wall s | processor s | peak MB | wall, times the agent's | memory, times the agent's |")
     print("|---|---|---|---|---|---|---|")
     for labels, task, flag in TASKS:
@@ -69,7 +70,7 @@ def section(args, data, root, where, after_round):
         middle = {tool: sorted((r[tool] for r in rounds), key=lambda r: r[0])[len(rounds) // 2] for tool in rounds[0]}
         ours = middle["trainer-agent"]
         for tool, (wall, cpu, rss, _) in middle.items():
-            print(f"| {labels} | {tool} | {wall:.1f} | {cpu:.1f} | {rss:.0f} | {wall / ours[0]:.2f} | {rss / ours[2]:.2f} |", flush=True)
+            print(f"| {labels} | {tool} | {wall:.1f} | {'—' if math.isnan(cpu) else f'{cpu:.1f}'} | {rss:.0f} | {wall / ours[0]:.2f} | {rss / ours[2]:.2f} |", flush=True)
 
 
 def main():

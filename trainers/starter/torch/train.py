@@ -54,6 +54,7 @@ def main(job: Job, platform: Platform) -> None:
         started = time.monotonic()
         found, val_loss = validate(network, DataLoader(val, job.batch_size, num_workers=job.workers), device)
         metrics = {"loss": loss, "val_loss": val_loss, **found.metrics(), "learning_rate": job.learning_rate}
+        print(f"epoch {epoch}/{job.epochs}: loss {loss:.4f}, val_loss {val_loss:.4f}, accuracy {metrics['accuracy']:.4f}", flush=True)
         platform.heartbeat(epoch, metrics)
         images = platform.write_image_results(epoch, found.images())
         if platform.validation(epoch, metrics, seconds=time.monotonic() - started, image_results_path=images, **found.validation()):
