@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Make a virtual environment with the pinned requirements of some trainers, and the packages of this folder.
 
+    python3 trainers/venv.py --venv .venv plain
     python3 trainers/venv.py --venv .venv ultralytics timm huggingface tests
 
 trainer_sdk and trainer_vision are installed as they stand here, so an edit is
-seen at once. Standard library only. Prints what it does and, while pip is silent, one line
-every ten seconds with the size so far. Done before with the same requirements:
+seen at once; "plain" is the starter that needs NumPy and no framework. Standard library only. Prints what
+it does and, while pip is silent, one line every ten seconds with the size so far and the rate. Done before with the same requirements:
 returns at once. torch comes from the CPU index where one is reachable (a tenth
 of the size of the default build on Linux), else from the default index.
 """
@@ -24,21 +25,23 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TORCH_CPU_INDEX = os.environ.get("TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")
 NEEDED = (3, 10)
+TICK_SECONDS = 10
+INTEGRATIONS = HERE / "tests" / "integrations.txt"
 PACKAGES = [HERE / "sdk", HERE / "vision"]
 
 
 def requirements(names: list[str]) -> list[Path]:
-    files = [HERE / name / "requirements.txt" for name in names]
+    files = [HERE / ("starter/plain" if name == "plain" else name) / "requirements.txt" for name in names]
     for file in files:
         if not file.is_file():
-            sys.exit(f"venv.py: there is no {file}; trainers are {', '.join(sorted(p.parent.name for p in HERE.glob('*/requirements.txt')))}")
+            sys.exit(f"venv.py: there is no {file}; trainers are {', '.join(sorted(['plain', *(p.parent.name for p in HERE.glob('*/requirements.txt'))]))}")
     return files
 
 
 def stamp_of(venv: Path, files: list[Path]) -> Path:
     """A file whose name says which requirements are installed, and from which folder the packages."""
     digest = hashlib.sha256(str(HERE).encode())
-    for file in [*files, *(package / "pyproject.toml" for package in PACKAGES)]:
+    for file in [*files, INTEGRATIONS, *(package / "pyproject.toml" for package in PACKAGES)]:
         digest.update(file.read_bytes())
     return venv / f".installed-{digest.hexdigest()[:16]}"
 
@@ -58,8 +61,11 @@ def run(venv: Path, what: str, command: list[str], check: bool = True) -> bool:
     started, finished = time.monotonic(), threading.Event()
 
     def tick() -> None:
-        while not finished.wait(10):
-            print(f"   ... {time.monotonic() - started:.0f} s, {size_mb(venv)} MB installed", flush=True)
+        before = size_mb(venv)
+        while not finished.wait(TICK_SECONDS):
+            size = size_mb(venv)
+            print(f"   ... {time.monotonic() - started:.0f} s, {size} MB installed, {(size - before) / TICK_SECONDS:.1f} MB/s", flush=True)
+            before = size
 
     ticker = threading.Thread(target=tick, daemon=True)
     ticker.start()
@@ -99,11 +105,14 @@ def main() -> None:
     if torch and sysconfig.get_platform().startswith("linux"):
         have = subprocess.run([str(python), "-c", "import torch"], capture_output=True).returncode == 0
         cpu_only = [*pip, "--timeout", "10", "--retries", "1", "--index-url", TORCH_CPU_INDEX, *torch]
-        if not have and not run(venv, "looking for a CPU build of torch (about 200 MB)", cpu_only, check=False):
-            print("   no CPU index is reachable: taking the default build (about 3 GB)", flush=True)
+        if not have and not run(venv, "looking for a CPU build of torch (200 MB to download, 800 MB unpacked)", cpu_only, check=False):
+            print("   no CPU index is reachable: taking the default build (3 GB to download, 5.4 GB unpacked). TORCH_CPU_INDEX names another index", flush=True)
     names = [argument for file in files for argument in ("-r", str(file))]
     names += [argument for package in PACKAGES for argument in ("-e", str(package))]
     run(venv, f"installing the requirements of {', '.join(args.trainers)}", [*pip, *names])
+    if "tests" in args.trainers:  # in a folder of their own: what they require must not change the trainers' versions
+        beside = ["--upgrade", "--no-deps", "--target", str(venv / "integrations"), "-r", str(INTEGRATIONS)]
+        run(venv, "installing Lightning, Keras and fastai beside them", [*pip, *beside])
     stamp.touch()
     print(f"== {args.venv} is ready: {size_mb(venv)} MB", flush=True)
 

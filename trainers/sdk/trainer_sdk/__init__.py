@@ -22,12 +22,13 @@ Storage, retries, checkpoint uploads and system metrics are the agent's work, no
 from .callbacks import Platform
 from .job import PRIMARY_METRICS, ClassEntry, Job, JobError, split_config
 from .jsonfile import clean, now, write_json
+from .metrics import log
 from .options import check_options
-from .process import EXIT_FAILED, EXIT_STOPPED, launch_processes, run, watch_signals
+from .process import EXIT_FAILED, EXIT_STOPPED, current, launch_processes, run, watch_signals
 
 __version__ = "1.0.0"
 
 __all__ = [
     "EXIT_FAILED", "EXIT_STOPPED", "PRIMARY_METRICS", "ClassEntry", "Job", "JobError", "Platform",
-    "check_options", "clean", "launch_processes", "now", "run", "split_config", "watch_signals", "write_json",
+    "check_options", "clean", "current", "launch_processes", "log", "now", "run", "split_config", "watch_signals", "write_json",
 ]

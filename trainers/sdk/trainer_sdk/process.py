@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
@@ -42,6 +43,21 @@ def watch_signals(platform: Platform) -> None:
     os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, outlive))
 
 
+_lock = threading.Lock()
+_platform: Platform | None = None
+
+
+def current() -> Platform:
+    """The platform of this process: the one that `run` connected, else one made of the environment, with the signal handlers installed."""
+    global _platform
+    with _lock:
+        if _platform is None:
+            _platform = Platform.connect(Job.load())
+            if threading.current_thread() is threading.main_thread():
+                watch_signals(_platform)
+        return _platform
+
+
 def launch_processes(per_node: int, env: Mapping[str, str] | None = None) -> None:
     """Start this script again under torchrun, one process a device; return when one process is enough.
 
@@ -65,10 +81,11 @@ def run(train: Callable[[Job, Platform], None], argv: Sequence[str] | None = Non
 
     `fail` names the final callback of the job's kind: done, test_run_done, inference_done or export_done.
     """
+    global _platform
     argv = sys.argv[1:] if argv is None else argv
     try:
         job = Job.load(argv)
-        platform = Platform.connect(job, argv)
+        platform = _platform = Platform.connect(job, argv)
     except (JobError, ValueError) as error:
         print(f"[trainer] error: {error}", file=sys.stderr, flush=True)
         sys.exit(EXIT_FAILED)
