@@ -16,8 +16,8 @@ func TestDocsShowEveryLayout(t *testing.T) {
 	for _, known := range Layouts() {
 		_, section, ok := strings.Cut(string(docs), "\n### `"+known.Name+"`\n")
 		section, _, _ = strings.Cut(section, "\n##")
-		if !ok || !strings.HasPrefix(section, "Told by "+known.By+".") || !strings.Contains(section, "\n    ") || seen[known.Name] {
-			t.Errorf("docs/datasets.md does not show %s: Told by %s.", known.Name, known.By)
+		if !ok || !strings.HasPrefix(section, "Recognised by "+known.By+".") || !strings.Contains(section, "\n    ") || seen[known.Name] {
+			t.Errorf("docs/datasets.md does not show %s: Recognised by %s.", known.Name, known.By)
 		}
 		seen[known.Name] = true
 	}

@@ -19,7 +19,7 @@ from unittest import mock
 import trainer_sdk
 from process import TRAINERS, TrainerTest, environment, started
 from relay import TOKEN, Call, Relay
-from trainer_sdk import Job, JobError, Platform, callbacks
+from trainer_sdk import Job, JobError, Platform, callbacks, metrics
 from trainer_sdk.export import ExportRequest
 from trainer_sdk.inference import InferenceRequest
 
@@ -309,6 +309,20 @@ class TheEnd(TrainerTest):
                                   env=environment(None) | {"EPOCHS": "2", "TASK_TYPE": "image_classification"})
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertTrue(Path(folder, "runs", "checkpoints", "best.ckpt").is_file())
+
+    def test_logged_steps_are_gathered_and_an_epoch_brings_the_rest(self) -> None:
+        now = mock.patch.object(metrics.time, "monotonic")
+        with Relay() as relay, now as clock:
+            log, platform = metrics._Log(), Platform(job(PRIMARY_METRIC="accuracy"), relay.url, TOKEN)
+            for clock.return_value, values in ((100, {"loss": 3}), (101, {"loss": 2, "note": "text"}), (109.5, {"lr": 0.1}), (111, {"loss": 1})):
+                self.assertFalse(log.add(platform, values, None))
+            clock.return_value = 112
+            self.assertFalse(log.add(platform, {"grad": 5}, None))
+            self.assertTrue(log.add(platform, {"val_accuracy": 0.5, "epoch": 1}, None))
+            self.assertFalse(log.add(platform, {"val_accuracy": 0.4}, 2))
+        sent = [(body["epoch"], body["metrics"]) for body in relay.of("heartbeat")]
+        self.assertEqual(sent, [(0, {"loss": 3}), (0, {"loss": 1, "lr": 0.1}), (1, {"grad": 5, "val_accuracy": 0.5}), (2, {"val_accuracy": 0.4})])
+        self.assertEqual([body["primary_metric_value"] for body in relay.of("validation")], [0.5, 0.4])
 
     def test_only_the_standard_library_is_imported(self) -> None:
         probe = "import sys, trainer_sdk, trainer_sdk.inference, trainer_sdk.export; print([m for m in sys.modules if 'site-packages' in str(getattr(sys.modules[m], '__file__', ''))])"
