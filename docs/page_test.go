@@ -2,12 +2,15 @@ package docs_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // block is a fenced block of a page: its language and its text.
@@ -44,7 +47,7 @@ func blocks(t *testing.T, page, heading string) (found []block) {
 func shell(t *testing.T, dir string, env []string, page []block, replace ...string) {
 	t.Helper()
 	const mark = "--- block is over ---"
-	script := "set -eu\n"
+	script := "set -eu\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" // what a page starts ends with it
 	var wanted []string
 	for i, b := range page {
 		if b.language != "sh" {
@@ -58,8 +61,13 @@ func shell(t *testing.T, dir string, env []string, page []block, replace ...stri
 		wanted = append(wanted, want)
 	}
 	swap := strings.NewReplacer(replace...)
-	cmd := exec.CommandContext(t.Context(), "bash", "-c", swap.Replace(script))
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-c", swap.Replace(script))
 	cmd.Dir, cmd.Env = dir, env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 10 * time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
