@@ -36,7 +36,7 @@ type cli struct {
 
 type versionCmd struct{}
 
-func (versionCmd) Run() error {
+func (versionCmd) Run() error { //nolint:unparam // kong wants it
 	fmt.Println(versionLine())
 	return nil
 }
