@@ -54,7 +54,7 @@ PYLINTERS := ruff==0.17.6 mypy==2.4.1
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
-.PHONY: help build images venv venv-all demo demo-k8s docs check test test-go test-python bench release prometheus lint fmt clean
+.PHONY: help build images venv venv-all demo demo-k8s docs check test test-go test-python bench compare release prometheus lint fmt clean
 
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,6 +122,9 @@ bench: build venv-all ## compare with the named peers and write docs/benchmarks.
 	  $(PYTHON) testdata/bench/init/bench.py --agent bin/trainer-agent --sandbox bin/trainer-sandbox; \
 	} | tee .bench/benchmarks.md
 	@cp .bench/benchmarks.md docs/benchmarks.md
+
+compare: venv-all ## compare the trainers with the frameworks' own tools (half an hour; fetches two scripts from GitHub); its table belongs into docs/benchmarks.md
+	@$(TRAINER_VENV)/bin/python testdata/bench/compare/compare.py
 
 release: .tools/go-licenses .tools/nfpm ## binaries, wheels, Debian packages and archives for linux and darwin with checksums, SBOMs and licences below dist/release (CHECK=1 builds twice and compares)
 	$(PYTHON) release/release.py --version $(VERSION) --commit $(COMMIT) --go-licenses .tools/go-licenses --nfpm .tools/nfpm $(if $(CHECK),--twice) $(addprefix --platform ,$(PLATFORM)) $(addprefix --out ,$(OUT))

@@ -28,6 +28,8 @@ type Catalog struct {
 	ImageRoot string
 	// KeypointNames are the names of the skeleton's points; nil when unknown.
 	KeypointNames []string
+	// Beside are image files of the dataset that are labels, not images.
+	Beside []string
 	// Flip is the index of each keypoint's mirror image; nil when unknown.
 	Flip []int
 

@@ -86,6 +86,11 @@ func locate(c *dataset.Catalog, t *Tree, files []File, problems *problem.List) {
 	}
 	reportMissing(c, missing, problems)
 	trimBase(files)
+	for _, name := range c.Beside {
+		if file, ok := t.index[name]; ok && used[file] == 0 {
+			used[file] = -1
+		}
+	}
 	reportUnlisted(t, used, len(c.Images)-len(missing), m.Base, problems)
 }
 

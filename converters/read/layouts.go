@@ -13,6 +13,7 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/read/folders"
 	"github.com/vision-platform/trainer-agent/converters/read/labelme"
 	"github.com/vision-platform/trainer-agent/converters/read/layout"
+	"github.com/vision-platform/trainer-agent/converters/read/masks"
 	"github.com/vision-platform/trainer-agent/converters/read/tables"
 	"github.com/vision-platform/trainer-agent/converters/read/voc"
 	"github.com/vision-platform/trainer-agent/converters/read/yolo"
@@ -34,6 +35,7 @@ var layouts = []Known{
 	{Name: "yolo", By: "data.yaml, lists of images, or a text file of labels for each image", recognise: yolo.Recognise},
 	{Name: "coco", By: "JSON files with images, and annotations or categories", recognise: coco.Recognise},
 	{Name: "voc", By: "XML files whose outermost element is annotation", recognise: voc.Recognise},
+	{Name: "masks", By: "pictures of classes in folders such as masks or SegmentationClass, with the names of the images, for semantic_segmentation", recognise: masks.Recognise},
 	{Name: "labelme", By: "JSON files with shapes and imagePath", recognise: labelme.Recognise, lenient: true},
 	{Name: "csv", By: "a table with a column of images that are there and one of classes, or a column for each class", recognise: tables.Recognise, lenient: true},
 	{Name: "imagefolder", By: "folders of images that can be classes", recognise: folders.Recognise, lenient: true},

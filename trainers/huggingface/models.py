@@ -19,7 +19,7 @@ from clip import ZeroShotCLIP, byte_tokenizer
 from safetensors.torch import load_file
 from trainer_sdk import JobError, Platform
 from trainer_vision.weights import report_weights
-from transformers import AutoConfig, AutoModelForImageClassification, AutoTokenizer, CLIPConfig, PretrainedConfig, PreTrainedModel, ViTConfig
+from transformers import AutoConfig, AutoModelForImageClassification, AutoModelForSemanticSegmentation, AutoTokenizer, CLIPConfig, PretrainedConfig, PreTrainedModel, SegformerConfig, ViTConfig
 
 
 def _vit(hidden: int, heads: int, layers: int = 12, patch: int = 16) -> Callable[[int], PretrainedConfig]:
@@ -36,9 +36,13 @@ def _clip(patch: int, vision: dict[str, int] | None = None, text: dict[str, int]
     return config
 
 
+def _segformer(hidden: list[int], depths: list[int], decoder: int) -> Callable[[int], PretrainedConfig]:
+    return lambda _image_size: SegformerConfig(hidden_sizes=hidden, depths=depths, decoder_hidden_size=decoder)
+
+
 _TINY = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
 
-NATIVE_SIZE = 224  # pixels, of every model below
+NATIVE_SIZE = 224  # pixels, of every model below that has one
 
 # Name → configuration for an image size in pixels. The names are the hub's, without the owner.
 CONFIGS: dict[str, Callable[[int], PretrainedConfig]] = {
@@ -51,6 +55,9 @@ CONFIGS: dict[str, Callable[[int], PretrainedConfig]] = {
     "clip-vit-base-patch32": _clip(32),
     "clip-vit-base-patch16": _clip(16),
     "clip-vit-tiny-patch16": _clip(16, _TINY, _TINY, projection=64),
+    "segformer-b0": _segformer([32, 64, 160, 256], [2, 2, 2, 2], 256),
+    "segformer-b1": _segformer([64, 128, 320, 512], [2, 2, 2, 2], 256),
+    "segformer-b2": _segformer([64, 128, 320, 512], [3, 4, 6, 3], 768),
 }
 
 
@@ -67,6 +74,10 @@ def build(task: str, name: str, names: Sequence[str], image_size: int, weights: 
         model.set_classes(names, prompt, tokenizer)
         return model
     _name_classes(config, names)
+    if task == "semantic_segmentation":
+        if type(config) not in AutoModelForSemanticSegmentation._model_mapping:
+            raise JobError(f"semantic_segmentation needs a model that segments; {name or folder} is a {config.model_type}. Use segformer-b0")
+        return _load(AutoModelForSemanticSegmentation, config, folder, weights, platform)
     return _load(AutoModelForImageClassification, config, folder, weights, platform)
 
 
@@ -84,7 +95,9 @@ def read_config(name: str, image_size: int, folder: Path | None = None, weights:
         raise JobError(f"MODEL_NAME {name!r} is not known without weights: use one of {', '.join(CONFIGS)}, or give PRETRAINED_WEIGHT_URL of a zip with config.json")
     config = CONFIGS[stem](image_size)
     vision = getattr(config, "vision_config", config)
-    patch = vision.patch_size
+    patch = getattr(vision, "patch_size", None)
+    if patch is None:  # any size is taken
+        return config
     if weights is not None:
         vision.image_size = _side_of(_tensors(weights), patch)
     if image_size % patch:

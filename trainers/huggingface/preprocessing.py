@@ -54,6 +54,8 @@ def _by_name(name: str, native: int) -> Preprocessing:
     stem = name.rsplit("/", 1)[-1]
     if stem.startswith("clip"):
         return Preprocessing(native, native, 3, *CLIP)
+    if stem.startswith("segformer"):
+        return Preprocessing(512, None, 2, *IMAGENET)
     if stem.startswith("dino"):
         return Preprocessing(native, round(native * 256 / 224), 3, *IMAGENET)
     return Preprocessing(native, None, 2, *HALF)

@@ -8,6 +8,7 @@ from typing import Any
 
 from clip import ZeroShotCLIP
 from trainer_sdk import Job, JobError, Platform
+from trainer_vision.mask_metrics import MaskResults
 from trainer_vision.metrics import ClassifierResults
 from trainer_vision.processes import agree
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -18,7 +19,7 @@ class JobCallback(TrainerCallback):
 
     def __init__(self, job: Job, platform: Platform, patience: int) -> None:
         self.job, self.platform, self.patience = job, platform, patience
-        self.results: ClassifierResults | None = None  # of the last evaluation
+        self.results: ClassifierResults | MaskResults | None = None  # of the last evaluation
         self.history: list[dict[str, float]] = []
         self.epoch = 0  # epochs completed
         self.cut = False  # stopped in the middle of an epoch

@@ -1,7 +1,7 @@
-"""Trains a Hugging Face image model on a prepared ImageFolder dataset: the training and nothing that the agent does.
+"""Trains a Hugging Face image model on a prepared dataset: the training and nothing that the agent does.
 
-image_classification (ViT, DINO, CLIP) and zero_shot_classification (CLIP) run through transformers'
-own Trainer. The job comes from the environment (contract §3) or from the command-line convention.
+image_classification (ViT, DINO, CLIP), zero_shot_classification (CLIP) and semantic_segmentation
+(SegFormer) run through transformers' own Trainer. The job comes from the environment (contract §3) or from the command-line convention.
 """
 
 from __future__ import annotations
@@ -9,28 +9,28 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+import classification
 import models
-import numpy as np
 import offline  # noqa: F401  before transformers
 import preprocessing
+import segmentation
 import torch
 from clip import ZeroShotCLIP, templates
 from config_schema import schema
+from job_trainer import JobTrainer
 from reports import JobCallback
-from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run, write_json
+from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
 from trainer_vision.first_batch import check_first_batch
-from trainer_vision.folders import SplitImages
-from trainer_vision.metrics import ClassifierResults
+from trainer_vision.masks import outputs
 from trainer_vision.processes import PROCESSES, gpu_count, torch_device
-from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
+from transformers import Trainer, TrainingArguments, set_seed
 
-TASKS = ["image_classification", "zero_shot_classification"]
+TASKS = ["image_classification", "zero_shot_classification", "semantic_segmentation"]
 
 
 def main(job: Job, platform: Platform) -> None:
@@ -73,71 +73,52 @@ def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
 
 
 def build_trainer(job: Job, platform: Platform, options: dict[str, Any]) -> tuple[Trainer, JobCallback]:
-    train, val = SplitImages(job, "train"), SplitImages(job, "val")
-    train.check_several_classes("train")
-    names = [c.name for c in train.classes]
+    segments = job.task == "semantic_segmentation"
+    train, val = segmentation.masks(job, options) if segments else classification.images(job)
+    classes = [c.name for c in train.classes]
+    names = outputs(classes, options["ignore_background"]) if segments else classes
     weights = job.pretrained_weights
     folder = models.model_folder(weights) if weights else None
     model = models.build(job.task, job.model, names, job.image_size, weights, options["prompt"], None if job.resume_checkpoint else platform)
     if options["freeze_backbone"]:
         freeze_backbone(model)
     how = preprocessing.of_model(job.model, folder, models.native_size(model.config) or job.image_size).at(job.image_size)
-    train.transform, val.transform = preprocessing.train_transform(how, options), preprocessing.eval_transform(how)
+    callback = JobCallback(job, platform, options["patience"])
     more = models.size_arguments(model, job.image_size)
     check_first_batch(model, max(min(job.batch_size // PROCESSES, len(train)), 1), job.image_size, "pixel_values", **more)
-    callback = JobCallback(job, platform, options["patience"])
-
-    def collate(batch: list[tuple[torch.Tensor, int, str]]) -> dict[str, Any]:
-        return {"pixel_values": torch.stack([image for image, _, _ in batch]), "labels": torch.tensor([label for _, label, _ in batch]), **more}
-
-    def compute_metrics(predicted: EvalPrediction) -> dict[str, float]:
-        logits = torch.from_numpy(np.asarray(predicted.predictions)).float()
-        files = [str(Path(path).relative_to(val.root)) for path, _ in val.samples]
-        labels = np.asarray(predicted.label_ids)
-        callback.results = ClassifierResults(names, files, labels, logits.softmax(1).numpy().astype(float))
-        return {**callback.results.metrics(), "val_loss": torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels)).item()}
-
-    trainer = JobTrainer(
-        model=model, args=training_arguments(job, options), train_dataset=train, eval_dataset=val,
-        data_collator=collate, compute_metrics=compute_metrics, callbacks=[callback],
-    )
+    arguments = training_arguments(job, options)
+    if segments:
+        segmentation.say_ignored(platform, options)
+        segmentation.set_transforms(train, val, how, options)
+        arguments.batch_eval_metrics = True
+        trainer = segmentation.MaskTrainer(
+            model=model, args=arguments, train_dataset=train, eval_dataset=val, data_collator=collator(more), callbacks=[callback],
+            compute_metrics=segmentation.Measuring(names, val, callback), preprocess_logits_for_metrics=segmentation.reduced,
+        )
+    else:
+        train.transform, val.transform = preprocessing.train_transform(how, options), preprocessing.eval_transform(how)
+        trainer = JobTrainer(
+            model=model, args=arguments, train_dataset=train, eval_dataset=val, data_collator=collator(more), callbacks=[callback],
+            compute_metrics=classification.measuring(names, val, callback),
+        )
     trainer.extra_files = {
         "preprocessor_config.json": how.describe(),
-        "trainer.json": {"task": job.task, "model": job.model, "class_names": names, "prompt": options["prompt"], "image_size": job.image_size, "learning_rate": job.learning_rate, "batch_size": job.batch_size},
+        "trainer.json": {
+            "task": job.task, "model": job.model, "class_names": names, "prompt": options["prompt"], "ignore_background": options["ignore_background"],
+            "image_size": job.image_size, "learning_rate": job.learning_rate, "batch_size": job.batch_size,
+        },
     }
     return trainer, callback
 
 
-class JobTrainer(Trainer):
-    """transformers' Trainer; a saved model has what is needed to use it beside it."""
+def collator(more: Mapping[str, Any]) -> Callable[[list[tuple[torch.Tensor, Any, str]]], dict[str, Any]]:
+    """Batches for the model's forward; `more` are its further arguments."""
 
-    extra_files: Mapping[str, Any] = MappingProxyType({})
+    def collate(batch: list[tuple[torch.Tensor, Any, str]]) -> dict[str, Any]:
+        labels = [torch.as_tensor(label) for _, label, _ in batch]
+        return {"pixel_values": torch.stack([image for image, _, _ in batch]), "labels": torch.stack(labels), **more}
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """Load as from_pretrained does, every tensor or an error.
-
-        A checkpoint has the hub's tensor names. Trainer's own loading compares them with the model's, which
-        transformers 5 renamed, and goes on with what is equal: of a ViT 8 tensors of 200, without a word.
-        """
-        target = self.model if model is None else model
-        saved, report = type(target).from_pretrained(resume_from_checkpoint, config=target.config, output_loading_info=True)
-        if report["missing_keys"] or report["mismatched_keys"]:
-            raise JobError(f"the checkpoint {resume_from_checkpoint} does not fit the job's model: {sorted(report['missing_keys'])[:3]} are missing")
-        target.load_state_dict(saved.state_dict())
-        if isinstance(target, ZeroShotCLIP):
-            target.refresh_classes()  # with the text tower of the checkpoint
-
-    def get_decay_parameter_names(self, model: torch.nn.Module) -> list[str]:
-        """Without CLIP's temperature, which is no weight."""
-        return [name for name in super().get_decay_parameter_names(model) if not name.endswith("logit_scale")]
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        super()._save(output_dir, state_dict)
-        folder = Path(output_dir or self.args.output_dir)
-        for name, value in self.extra_files.items():
-            write_json(folder / name, value)
-        if tokenizer := getattr(self.model, "tokenizer", None):
-            tokenizer.save_pretrained(folder)
+    return collate
 
 
 def training_arguments(job: Job, options: dict[str, Any]) -> TrainingArguments:

@@ -10,9 +10,10 @@ import torch
 from clip import ZeroShotCLIP
 from torch import nn
 from trainer_vision.capabilities import main
-from transformers import AutoModelForImageClassification
+from transformers import AutoModelForImageClassification, AutoModelForSemanticSegmentation
 
 CLASSES = 1000
+SEGMENTED = 150  # classes of ADE20K, for which SegFormer's sizes are published
 SIZE = 224
 
 
@@ -22,6 +23,9 @@ def build(name: str, task: str) -> tuple[nn.Module, tuple[int, ...]]:
         if task == "zero_shot_classification":
             model = ZeroShotCLIP(config)
             model.class_features = torch.zeros(CLASSES, config.projection_dim)
+        elif task == "semantic_segmentation":
+            config.num_labels = SEGMENTED
+            return AutoModelForSemanticSegmentation.from_config(config).eval(), (1, 3, 512, 512)
         else:
             config.num_labels = CLASSES
             model = AutoModelForImageClassification.from_config(config)

@@ -82,5 +82,45 @@ def write_imagefolder(root: Path, train: int = 24, val: int = 9, classes: int = 
     return root
 
 
+def write_masks(root: Path, train: int = 24, val: int = 9) -> Path:
+    """A COCO dataset for semantic segmentation; the first image of a split has its mask as runs, the last is a background."""
+    rng = np.random.default_rng(7)
+    for split, count in (("train", train), ("val", val)):
+        (root / "images" / split).mkdir(parents=True)
+        images, annotations = [], []
+        for i in range(count):
+            index = i % len(SHAPES)
+            image, outline = _image(rng, SHAPES[index])
+            entry = {"id": i, "file_name": f"a/{i:03}.png", "width": SIZE, "height": SIZE}
+            flat = [float(v) for point in outline for v in point]
+            row = {"id": i + 1, "image_id": i, "category_id": index + 1, "bbox": [0, 0, 1, 1], "area": 1.0, "iscrowd": 0, "segmentation": [flat]}
+            if i == 0:
+                canvas = Image.new("1", (SIZE, SIZE))
+                ImageDraw.Draw(canvas).polygon(outline, fill=1)
+                row["segmentation"] = _runs(np.asarray(canvas))
+            if i == count - 1:
+                image = Image.fromarray(rng.integers(90, 150, (SIZE, SIZE, 3), dtype=np.uint8))
+            else:
+                annotations.append(row)
+            path = root / "images" / split / entry["file_name"]
+            path.parent.mkdir(exist_ok=True)
+            image.save(path)
+            images.append(entry)
+        categories = [{"id": i + 1, "name": name, "supercategory": ""} for i, name in enumerate(SHAPES)]
+        path = root / "annotations" / f"instances_{split}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    _write_classes(root, "semantic_segmentation", "coco", [{"index": i, "id": i, "name": name} for i, name in enumerate(SHAPES)])
+    return root
+
+
+def _runs(mask: np.ndarray) -> dict[str, object]:
+    """COCO's uncompressed runs: column by column, beginning with zeros."""
+    flat = mask.T.flatten()
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *edges, flat.size]).tolist()
+    return {"size": list(mask.shape), "counts": [0, *counts] if flat[0] else counts}
+
+
 def _write_classes(root: Path, task: str, layout: str, classes: list[dict[str, object]]) -> None:
     (root / "classes.json").write_text(json.dumps({"task_type": task, "format": layout, "classes": classes}))

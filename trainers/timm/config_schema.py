@@ -46,6 +46,7 @@ FIELDS: list[dict[str, Any]] = [
     _field("select", "loss", "cross_entropy", "loss", "bce: binary cross-entropy, each class by itself", options=["cross_entropy", "bce"]),
     _field("select", "class_weights", "none", "loss", "balanced: a rare class weighs more in the loss", False, options=["none", "balanced"]),
     _field("bool", "balanced_sampling", False, "training", "draw every class as often as the others; for one process", False),
+    _field("bool", "ignore_background", False, "loss", "semantic_segmentation: pixels that no annotation covers count nowhere, in place of being a class of their own", False),
     _float("drop", 0.0, 0.9, "model", "dropout before the classifier"),
     _float("drop_path", 0.0, 0.9, "model", "stochastic depth, for models that have it"),
     _field("bool", "freeze_backbone", False, "model", "train the classifier only; batch norms of the backbone keep their statistics", False),

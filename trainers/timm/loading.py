@@ -11,10 +11,11 @@ import torch
 from torch.utils.data import DataLoader, DistributedSampler, Sampler, WeightedRandomSampler
 from trainer_sdk import Job, JobError
 from trainer_vision.folders import SplitImages
+from trainer_vision.masks import SplitMasks
 from trainer_vision.processes import PROCESSES
 
 
-def loader(job: Job, images: SplitImages, options: Mapping[str, Any], generator: torch.Generator | None = None, mixed: bool = False) -> DataLoader[Any]:
+def loader(job: Job, images: SplitImages | SplitMasks, options: Mapping[str, Any], generator: torch.Generator | None = None, mixed: bool = False) -> DataLoader[Any]:
     """With a generator, whose seed decides the order, the loader of the training; without one that of the validation."""
     training = generator is not None
     batch = max(job.batch_size // PROCESSES, 1)
@@ -30,8 +31,8 @@ def loader(job: Job, images: SplitImages, options: Mapping[str, Any], generator:
     )
 
 
-def _sampler(images: SplitImages, options: Mapping[str, Any], generator: torch.Generator | None) -> Sampler[int] | None:
-    if generator is not None and options["balanced_sampling"]:
+def _sampler(images: SplitImages | SplitMasks, options: Mapping[str, Any], generator: torch.Generator | None) -> Sampler[int] | None:
+    if generator is not None and options["balanced_sampling"] and isinstance(images, SplitImages):
         if PROCESSES > 1:
             raise JobError("option 'balanced_sampling' is for one process; use class_weights=balanced with several")
         counts = images.counts()

@@ -4,8 +4,9 @@ From the environment (contract §2), or `predict.py --checkpoint best.pt --image
 """
 
 
-from load import load
+from load import load, segments
 from trainer_vision.classifier_predict import predict
+from trainer_vision.segmenter import named_checkpoint, predict_masks
 
 if __name__ == "__main__":
-    predict(load)
+    (predict_masks if segments(named_checkpoint()) else predict)(load)

@@ -1,4 +1,4 @@
-"""Trains a timm classifier on a prepared ImageFolder dataset: the training loop and nothing that the agent does.
+"""Trains a timm classifier, or a U-Net with an encoder of timm, on a prepared dataset: the loop and nothing that the agent does.
 
 The job comes from the environment (contract §3) or from the arguments of the command-line convention.
 Every epoch is seeded by its number, so a resumed training on one device equals an uninterrupted one.
@@ -14,27 +14,31 @@ import time
 from pathlib import Path
 from typing import Any
 
-import augmentation
 import checkpoint
 import defaults
 import numpy as np
 import recipe
 import torch
+from classification import Classification
 from config_schema import schema
 from loading import loader
-from model import build_model, check_name, keep_frozen_norms
+from model import keep_frozen_norms
+from segmentation import Segmentation
 from torch import nn
 from torch.utils.data import DistributedSampler
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
 from trainer_vision.first_batch import check_first_batch
-from trainer_vision.folders import SplitImages
-from trainer_vision.metrics import ClassifierResults, results
-from trainer_vision.processes import PROCESSES, RANK, agree, gather, gpu_count, torch_device
+from trainer_vision.mask_metrics import MaskResults
+from trainer_vision.metrics import ClassifierResults
+from trainer_vision.processes import PROCESSES, RANK, agree, gpu_count, torch_device
+
+TASKS = {"image_classification": Classification, "semantic_segmentation": Segmentation}
+Results = ClassifierResults | MaskResults
 
 
 def main(job: Job, platform: Platform) -> None:
-    job.check_task(["image_classification"])
+    job.check_task(list(TASKS))
     job.check_model(Path(__file__).with_name("capabilities.json"))
     options = check_options(job.options, schema())
     training = Training(with_defaults(job, platform, options), platform, options)
@@ -48,12 +52,11 @@ def main(job: Job, platform: Platform) -> None:
 
 def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
     """The job with an image size and a learning rate that suit the model, where nobody set them."""
-    check_name(job.model)
     if job.resume_checkpoint:  # as they were when it was saved
         state = checkpoint.load(job.resume_checkpoint)
         job = job.choose(**{name: state[name] for name in ("image_size", "learning_rate", "batch_size") if name in state})
-    rate = defaults.learning_rate(job.model, job.pretrained_weights is not None, options)
-    job = choose(job, platform, job.model, image_size=defaults.image_size(job.model), learning_rate=rate)
+    rate = defaults.learning_rate(job, options)
+    job = choose(job, platform, job.model, image_size=defaults.image_size(job), learning_rate=rate)
     say_from_scratch(job, platform)
     warn_of_rate(job, platform, rate)
     return job
@@ -80,21 +83,16 @@ class Training:
 
     def _build(self) -> None:
         job, options = self.job, self.options
-        train, val = SplitImages(job, "train"), SplitImages(job, "val")
-        train.check_several_classes("train")
-        self.names = names = [c.name for c in train.classes]
-        weights = None if job.resume_checkpoint else job.pretrained_weights
-        self.model = build_model(job.model, len(names), job.image_size, options, weights, self.platform)
+        self.work = TASKS[job.task](job, self.platform, options)
+        self.names, self.mixup, self.model = self.work.names, self.work.mixup, self.work.model
+        train = self.work.train
         check_first_batch(self.model, max(min(job.batch_size // PROCESSES, len(train)), 1), job.image_size)
         self.layout = torch.channels_last if options["channels_last"] else torch.contiguous_format
         self.model.to(self.device, memory_format=self.layout)
-        config = augmentation.data_config(self.model, job.image_size)
-        train.transform, val.transform = augmentation.train_transform(config, options), augmentation.eval_transform(config)
-        self.mixup = augmentation.build_mixup(len(names), job.batch_size, options)
-        self.loss = recipe.build_loss(self.mixup is not None, train.counts(), options).to(self.device)
+        self.loss = self.work.loss.to(self.device)
         self.generator = torch.Generator()
         self.train_loader = loader(job, train, options, self.generator, mixed=self.mixup is not None)
-        self.val_loader = loader(job, val, options)
+        self.val_loader = loader(job, self.work.val, options)
         self.optimizer = recipe.build_optimizer(self.model, job.learning_rate, options)
         self.schedule = recipe.build_schedule(self.optimizer, job, len(self.train_loader), options)
         self.average = recipe.build_average(self.model, options)
@@ -167,25 +165,19 @@ class Training:
             self.average.update(self.model, step=number)
 
     @torch.inference_mode()
-    def _validate(self) -> tuple[ClassifierResults, float]:
+    def _validate(self) -> tuple[Results, float]:
         model = self.average.module if self.average else self.model
         model.eval()
-        rows: dict[str, tuple[int, list[float]]] = {}
-        losses: dict[str, float] = {}
+        scores = self.work.scores()
         for images, labels, files in self.val_loader:
             with self.autocast():
                 output = model(images.to(self.device, non_blocking=True, memory_format=self.layout)).float()
-            each = nn.functional.cross_entropy(output, labels.to(self.device), reduction="none").tolist()
-            rows.update(zip(files, zip(labels.tolist(), output.softmax(1).tolist(), strict=True), strict=True))
-            losses.update(zip(files, each, strict=True))
-        for other_rows, other_losses in gather((rows, losses)):
-            rows.update(other_rows)
-            losses.update(other_losses)
-        return results(self.names, rows), sum(losses.values()) / max(len(losses), 1)
+            scores.add(output, labels.to(self.device), files)
+        return scores.finish()
 
     # --- what is reported and kept -----------------------------------------------------------------
 
-    def _epoch_completed(self, metrics: dict[str, float], validated: ClassifierResults, seconds: float) -> None:
+    def _epoch_completed(self, metrics: dict[str, float], validated: Results, seconds: float) -> None:
         if self.job.primary_metric not in metrics:
             raise JobError(f"PRIMARY_METRIC {self.job.primary_metric!r} is not measured here; there are {', '.join(sorted(metrics))}")
         if self.options["sched"] == "plateau":
@@ -217,7 +209,7 @@ class Training:
         job = self.job
         state = checkpoint.snapshot(
             self.model, self.optimizer, self.schedule, self.average, self.scaler, epoch=self.epoch, history=self.history,
-            arch=job.model, class_names=self.names, image_size=job.image_size, learning_rate=job.learning_rate, batch_size=job.batch_size, options=self.options,
+            task=job.task, arch=job.model, class_names=self.names, image_size=job.image_size, learning_rate=job.learning_rate, batch_size=job.batch_size, options=self.options,
         )
         due = job.checkpoint_frequency and self.epoch % job.checkpoint_frequency == 0
         checkpoint.save(state, job.checkpoint_dir / "last.pt", *([job.checkpoint_dir / f"epoch-{self.epoch}.pt"] if due else []))

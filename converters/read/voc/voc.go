@@ -4,12 +4,11 @@
 // It promises the split of ImageSets/Main or of the folders, the classes in the
 // order of the dataset's list where it has one, and no XML that is passed over
 // without a word. Boxes are taken as they are written, from xmin to xmax: tools do
-// not agree on whether pixels count from 0 or 1. It leaves masks in PNG alone.
+// not agree on whether pixels count from 0 or 1. It leaves masks in PNG to package masks.
 package voc
 
 import (
 	"cmp"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
-	"github.com/vision-platform/trainer-agent/converters/images"
 	"github.com/vision-platform/trainer-agent/converters/read/layout"
 )
 
@@ -74,7 +72,8 @@ type reader struct {
 }
 
 func (r *reader) read(files []string) (*dataset.Catalog, error) {
-	if err := r.readLists(); err != nil {
+	var err error
+	if r.lists, err = Lists(r.f, r.problems, "ImageSets/Main", "ImageSets/Segmentation", "ImageSets/Layout", "ImageSets"); err != nil {
 		return nil, err
 	}
 	for i, name := range files {
@@ -150,80 +149,4 @@ func (r *reader) splitOf(image string) (split contract.Split, listed bool) {
 func stem(name string) string {
 	base := path.Base(name)
 	return strings.TrimSuffix(base, path.Ext(base))
-}
-
-// listFolders are where the lists of images are, the first that has some.
-var listFolders = []string{"ImageSets/Main", "ImageSets/Segmentation", "ImageSets/Layout", "ImageSets"}
-
-const maxListBytes = 256 << 20
-
-// readLists reads train.txt, val.txt, test.txt and trainval.txt, of which the last
-// counts where there is neither of the first two. Lists of one class
-// (cat_train.txt) say the same again.
-func (r *reader) readLists() error {
-	for _, suffix := range listFolders {
-		folders := make(map[string]map[string]string)
-		for _, name := range r.f.WithSuffix(".txt") {
-			if dir := path.Dir(name); dir == suffix || strings.HasSuffix(dir, "/"+suffix) {
-				if folders[dir] == nil {
-					folders[dir] = make(map[string]string)
-				}
-				folders[dir][strings.ToLower(stem(name))] = name
-			}
-		}
-		for _, dir := range slices.Sorted(maps.Keys(folders)) {
-			if err := r.readFolder(folders[dir]); err != nil {
-				return err
-			}
-		}
-		if r.lists != nil {
-			return nil
-		}
-	}
-	return nil
-}
-
-// readFolder reads the lists of one ImageSets: a VOCdevkit has one for each year.
-func (r *reader) readFolder(lists map[string]string) error {
-	if lists["train"] != "" || lists["val"] != "" {
-		delete(lists, "trainval")
-	}
-	for _, l := range []struct {
-		name  string
-		split contract.Split
-	}{{"trainval", ""}, {"train", contract.SplitTrain}, {"val", contract.SplitVal}, {"test", contract.SplitTest}, {"default", ""}} {
-		if err := r.readList(lists[l.name], l.split); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *reader) readList(name string, split contract.Split) error {
-	if name == "" {
-		return nil
-	}
-	content, err := r.f.ReadText(name, maxListBytes)
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(content) {
-		fields := strings.Fields(layout.Slashed(line))
-		if len(fields) == 0 {
-			continue
-		}
-		id := path.Base(fields[0])
-		if images.IsImage(id) {
-			id = stem(id)
-		}
-		if r.lists == nil {
-			r.lists = make(map[string]contract.Split)
-		}
-		if before, twice := r.lists[id]; twice && before != split && before != "" {
-			r.problems.Add(problem.ImageInTwoSplits, len(r.lists), "%s in %s and %s", id, before, split)
-			continue
-		}
-		r.lists[id] = split
-	}
-	return nil
 }

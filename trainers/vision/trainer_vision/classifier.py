@@ -12,6 +12,7 @@ from torch import nn
 from trainer_sdk import Job, JobError
 
 from .folders import SplitImages
+from .segmenter import Segmenter
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Classifier:
     architecture: str
 
 
-Load = Callable[[Job, Path, int | None], Classifier]
-"""(job, checkpoint, image size or None for the one of the training) → the classifier, on the CPU."""
+Load = Callable[[Job, Path, int | None], Classifier | Segmenter]
+"""(job, checkpoint, image size or None for the one of the training) → what was trained, on the CPU."""
 
 
 def labelled_samples(job: Job, classifier: Classifier, split: str) -> list[tuple[Path, int | None]]:

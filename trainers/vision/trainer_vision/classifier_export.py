@@ -1,4 +1,4 @@
-"""export.py of the classifiers: ONNX and TorchScript, compared with the original. Needs torch.
+"""export.py of classifiers and segmenters: ONNX and TorchScript, compared with the original. Needs torch.
 
 What is exported can carry its own preprocessing (RGB from 0 to 255 goes in) and its own softmax.
 """
@@ -18,6 +18,7 @@ from trainer_sdk.export import Exported, ExportRequest, run_export
 from .classifier import Classifier, Load, labelled_samples
 from .images import read_image
 from .onnx import quantize_onnx
+from .segmenter import Segmenter, exported_metrics
 
 ROUNDS = 5
 EXPORT_FORMATS = ("onnx", "torchscript")
@@ -27,7 +28,7 @@ EXPORT_TOLERANCE = 1e-3  # of a probability, exported against original
 class Deployed(nn.Module):
     """The model with what the request embeds in it."""
 
-    def __init__(self, classifier: Classifier, preprocessing: bool, postprocessing: bool) -> None:
+    def __init__(self, classifier: Classifier | Segmenter, preprocessing: bool, postprocessing: bool) -> None:
         super().__init__()
         self.model = classifier.model
         self.preprocessing, self.postprocessing = preprocessing, postprocessing
@@ -52,7 +53,7 @@ def export(load: Load, framework: str) -> None:
     run(main, argv=[], fail="export_done")
 
 
-def convert(job: Job, platform: Platform, request: ExportRequest, classifier: Classifier) -> Exported:
+def convert(job: Job, platform: Platform, request: ExportRequest, classifier: Classifier | Segmenter) -> Exported:
     model = Deployed(classifier, request.preprocessing, request.postprocessing).eval()
     image = torch.rand(1, 3, classifier.size, classifier.size, generator=torch.Generator().manual_seed(0)) * (255 if request.preprocessing else 1)
     with torch.inference_mode():
@@ -76,10 +77,10 @@ def convert(job: Job, platform: Platform, request: ExportRequest, classifier: Cl
         file=request.target, input_shape=tuple(image.shape), output_shape=tuple(expected.shape), inference_ms=float(np.median(milliseconds)),
         model={"architecture": classifier.architecture, "num_classes": len(classifier.names), "class_names": list(classifier.names)},
         preprocessing={
-            "resize": {"method": "resize_crop", "size": size}, "normalize": {"mean": list(classifier.mean), "std": list(classifier.std), "scale": 1 / 255},
+            "resize": {"method": "resize" if isinstance(classifier, Segmenter) else "resize_crop", "size": size}, "normalize": {"mean": list(classifier.mean), "std": list(classifier.std), "scale": 1 / 255},
             "channel_order": "RGB", "data_type": "float32", "layout": "NCHW", "embedded": request.preprocessing,
         },
-        postprocessing={"softmax": {"apply": not request.postprocessing, "temperature": 1.0}, "top_k": 5, "embedded": request.postprocessing},
+        postprocessing={"softmax": {"apply": not request.postprocessing, "temperature": 1.0}, **({} if isinstance(classifier, Segmenter) else {"top_k": 5}), "embedded": request.postprocessing},
         accuracy=accuracies(job, classifier, request, call) if request.validate else None,
     )
 
@@ -113,8 +114,10 @@ def loaded(request: ExportRequest) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
 
 
-def accuracies(job: Job, classifier: Classifier, request: ExportRequest, call: Callable[[torch.Tensor], torch.Tensor]) -> tuple[float, float]:
-    """Accuracy of the exported and of the original model on the val split of the validation dataset."""
+def accuracies(job: Job, classifier: Classifier | Segmenter, request: ExportRequest, call: Callable[[torch.Tensor], torch.Tensor]) -> tuple[float, float]:
+    """Accuracy (of a segmenter mIoU) of the exported and of the original model on the val split of the validation dataset."""
+    if isinstance(classifier, Segmenter):
+        return exported_metrics(classifier, job, call, request.preprocessing)
     samples = labelled_samples(job, classifier, "val")
     low, high = torch.tensor(classifier.mean).view(3, 1, 1), torch.tensor(classifier.std).view(3, 1, 1)
     hits = [0, 0]

@@ -1,0 +1,181 @@
+package masks
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
+)
+
+// ignored is the value that counts nowhere, of Pascal VOC and all who follow it.
+const ignored value = 255
+
+// names is what the dataset says of its classes.
+type names struct {
+	list    []string         // by value; nil when nothing is said
+	colours map[value]string // CVAT's labelmap.txt; nil without one
+}
+
+const maxNamesBytes = 16 << 20
+
+// lists are the files of names, the first that is there.
+var lists = []string{"labelmap.txt", "classes.txt", "labels.txt", "class_names.txt", "categories.txt", "codes.txt"}
+
+func readNames(f *layout.Folder) names {
+	for _, file := range lists {
+		if !f.Has(file) {
+			continue
+		}
+		text, err := f.ReadText(file, maxNamesBytes)
+		if err != nil {
+			continue
+		}
+		if file == "labelmap.txt" {
+			return labelMap(text)
+		}
+		return names{list: lines(text)}
+	}
+	return names{}
+}
+
+// lines are the names in order. LabelMe's list begins with __ignore__, for -1.
+func lines(text string) (list []string) {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && !(len(list) == 0 && line == "__ignore__") {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+// labelMap reads CVAT's: name:red,green,blue:parts:actions.
+func labelMap(text string) names {
+	n := names{colours: make(map[value]string)}
+	for line := range strings.Lines(text) {
+		fields := strings.Split(strings.TrimSpace(line), ":")
+		if len(fields) < 2 || strings.HasPrefix(line, "#") {
+			continue
+		}
+		n.list = append(n.list, fields[0])
+		if rgb := strings.Split(fields[1], ","); len(rgb) == 3 {
+			var c [3]uint8
+			for i, part := range rgb {
+				v, err := strconv.ParseUint(strings.TrimSpace(part), 10, 8)
+				if err != nil {
+					continue
+				}
+				c[i] = uint8(v)
+			}
+			n.colours[colour(c[0], c[1], c[2])] = fields[0]
+		}
+	}
+	if len(n.colours) == 0 {
+		n.colours = nil
+	}
+	return n
+}
+
+// isBackground reports whether a name is of what belongs to no class.
+func isBackground(name string) bool {
+	switch strings.ToLower(strings.Trim(name, "_")) {
+	case "background", "unlabeled", "unlabelled", "void":
+		return true
+	}
+	return false
+}
+
+// give adds the areas as objects of their classes, and returns these in order.
+func (n names) give(found []area, out *layout.Collector, problems *problem.List) (declared []string) {
+	of, declared := n.rule(found, problems)
+	var first string
+	if len(declared) > 0 {
+		first = declared[0]
+	}
+	for _, a := range found {
+		class, crowd, counts := of(a.value)
+		switch {
+		case crowd && first != "":
+			out.Object(a.image, first, dataset.Object{RLE: a.mask, Crowd: true})
+		case counts:
+			out.Object(a.image, class, dataset.Object{RLE: a.mask})
+		}
+	}
+	return declared
+}
+
+// rule decides which class a value is, from all that there are.
+func (n names) rule(found []area, problems *problem.List) (of func(value) (class string, crowd, counts bool), declared []string) {
+	if n.colours != nil {
+		return n.byColour(problems), slices.DeleteFunc(slices.Clone(n.list), isBackground)
+	}
+	values := distinct(found)
+	if len(values) > 0 && values[len(values)-1]&isColour != 0 {
+		problems.Add(problem.AnnotationUnreadable, 0, "masks have colours such as %s, and no labelmap.txt says which class each is (name:red,green,blue)", values[len(values)-1])
+		return func(value) (string, bool, bool) { return "", false, false }, nil
+	}
+	if binary(values) {
+		name := "object"
+		if classes := slices.DeleteFunc(slices.Clone(n.list), isBackground); len(classes) == 1 {
+			name = classes[0]
+		}
+		return func(v value) (string, bool, bool) { return name, false, v != 0 }, []string{name}
+	}
+	list := n.list
+	largest := largestOf(values)
+	switch {
+	case list == nil:
+		problems.Add(problem.ClassWithoutName, 0, "values up to %d, of which 0 is background", largest)
+		list = []string{"background"}
+		for v := value(1); v <= largest; v++ {
+			list = append(list, strconv.Itoa(int(v)))
+		}
+	case int(largest) == len(list) && !isBackground(list[0]): // values from 1: 0 is background, which the list leaves out
+		list = append([]string{"background"}, list...)
+	}
+	return func(v value) (string, bool, bool) {
+		switch {
+		case int(v) < len(list):
+			return list[v], false, !isBackground(list[v])
+		case v == ignored:
+			return "", true, true
+		}
+		problems.Add(problem.UnknownClass, 0, "value %d; the list has %d classes", v, len(list))
+		return "", false, false
+	}, slices.DeleteFunc(slices.Clone(list), isBackground)
+}
+
+func (n names) byColour(problems *problem.List) func(value) (string, bool, bool) {
+	return func(v value) (string, bool, bool) {
+		name, known := n.colours[v]
+		if !known {
+			problems.Add(problem.UnknownClass, 0, "colour %s is not in labelmap.txt", v)
+		}
+		return name, false, known && !isBackground(name)
+	}
+}
+
+func distinct(found []area) []value {
+	var list []value
+	for _, a := range found {
+		list = append(list, a.value)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// binary masks are black and white: white is the one class, not what is ignored.
+func binary(values []value) bool {
+	return slices.Equal(values, []value{0, ignored}) || slices.Equal(values, []value{ignored})
+}
+
+func largestOf(values []value) (largest value) {
+	for _, v := range values {
+		if v != ignored {
+			largest = max(largest, v)
+		}
+	}
+	return largest
+}

@@ -1,0 +1,116 @@
+"""Semantic segmentation with timm's U-Net and with SegFormer, really training."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+import fixtures
+import numpy as np
+from PIL import Image
+from process import TrainerTest
+
+
+class SegmentationTest(TrainerTest):
+    folder: str
+    model: str
+    rate = 0.004
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = Path(folder.name)
+        cls.data = fixtures.write_masks(cls.root / "data")
+
+    def job(self, out: str, **more: object) -> dict[str, object]:
+        small = {"EPOCHS": 8, "BATCH_SIZE": 4, "IMAGE_SIZE": 64, "CHECKPOINT_FREQUENCY": 2, "LEARNING_RATE": self.rate, "PRETRAINED": "false"}
+        return {"TASK_TYPE": "semantic_segmentation", "MODEL_NAME": self.model, "DATASET_DIR": self.data, "OUTPUT_DIR": self.root / out, **small, **more}
+
+    def train(self, out: str, **more: object) -> Any:
+        return self.succeed(f"{self.folder}/train.py", **self.job(out, **more))
+
+    def assert_learns_and_resumes(self, checkpoint: str, completed: int) -> Any:
+        """A training that comes to something, and its end once more from a checkpoint, to the last digit."""
+        whole = self.train("whole")
+        self.assertEqual([c.kind for c in whole.relay.calls], ["heartbeat", "validation"] * 8 + ["done"])
+        first, last = whole.relay.of("heartbeat")[0]["metrics"], whole.relay.of("heartbeat")[-1]["metrics"]
+        self.assertLessEqual({"loss", "val_loss", "mIoU", "pixel_accuracy", "mean_accuracy", "IoU(background)", "learning_rate"}, set(first))
+        self.assertLess(last["val_loss"], first["val_loss"])
+        self.assertGreater(whole.done["final_metrics"]["mIoU"], 0.5)  # all background would be 0.2
+        body = whole.relay.of("validation")[-1]
+        self.assertEqual((body["primary_metric_name"], body["num_images_validated"]), ("mIoU", 9))
+        self.assertEqual([row["class_name"] for row in body["per_class_metrics"]], list(fixtures.SHAPES))
+        matrix = np.array(body["confusion_matrix"])
+        self.assertEqual((matrix.shape, matrix.sum()), ((4, 4), 9 * 64 * 64))
+        self.assertEqual([row["support"] for row in body["per_class_metrics"]], matrix.sum(1)[:3].tolist())
+        images = json.loads((self.root / "whole" / body["image_results_path"]).read_text())["images"]
+        self.assertEqual(len(images), 9)
+        rest = self.train("rest", RESUME_CHECKPOINT=self.root / "whole/checkpoints" / checkpoint)
+        self.assertEqual([b["metrics"] for b in rest.relay.of("heartbeat")], [b["metrics"] for b in whole.relay.of("heartbeat")[completed:]])
+        return whole
+
+    def assert_predicts_and_exports(self, whole: Any) -> None:
+        best, expected = self.root / "whole" / whole.done["checkpoint_path"], whole.done["final_metrics"]["mIoU"]
+        run = self.succeed(f"{self.folder}/predict.py", INFERENCE_TYPE="test_run", CHECKPOINT_FILE=best, TASK_TYPE="semantic_segmentation", DATASET_DIR=self.data, OUTPUT_DIR=self.root / "test-run")
+        done = run.relay.calls[-1].body
+        self.assertAlmostEqual(done["overall_metrics"]["mIoU"], expected, delta=0.05)  # masks of the images' own size
+        results = json.loads((self.root / "test-run/results.json").read_text())["results"]
+        masks = [np.asarray(Image.open(self.root / "test-run" / r["predictions"]["mask_path"])) for r in results]
+        self.assertEqual({mask.shape for mask in masks}, {(96, 96)})
+        self.assertEqual(sum(int((mask == 3).sum()) for mask in masks), sum(row[3] for row in done["confusion_matrix"]))
+        for name in ("torchscript", "onnx"):
+            with self.subTest(name):
+                asked = {"TASK_TYPE": "semantic_segmentation", "DATASET_DIR": self.data, "ENABLE_VALIDATION": "true", "INCLUDE_PREPROCESSING": "true"}
+                run = self.succeed(f"{self.folder}/export.py", "--checkpoint", str(best), "--format", name, "--output", str(self.root / name), **asked)
+                done = run.relay.calls[-1].body
+                self.assertEqual(done["model_info"]["output_shape"], [1, 4, 64, 64])
+                self.assertAlmostEqual(done["validation_metrics"]["original_accuracy"], expected, delta=0.01)
+                self.assertAlmostEqual(done["validation_metrics"]["accuracy_drop"], 0, delta=0.001)
+
+
+class UNet(SegmentationTest):
+    folder = "timm"
+    model = "unet-test_resnet"
+
+    def test_training_resume_prediction_and_export(self) -> None:
+        self.assert_predicts_and_exports(self.assert_learns_and_resumes("epoch-6.pt", 6))
+
+    def test_weights_of_a_classifier_are_the_encoders(self) -> None:
+        folders = fixtures.write_imagefolder(self.root / "folders")
+        classifier = self.job("classifier", EPOCHS=1, TASK_TYPE="image_classification", MODEL_NAME="test_resnet", DATASET_DIR=folders)
+        self.succeed("timm/train.py", **classifier)
+        options = '{"config": {"ignore_background": true, "auto_augment": "rand-m7-mstd0.5-inc1", "freeze_backbone": true}}'
+        run = self.train("encoder", EPOCHS=1, PRETRAINED_WEIGHTS=self.root / "classifier/checkpoints/best.pt", CONFIG_JSON=options)
+        self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from best.pt; fresh: decoder.0.0.weight, ")
+        self.assertIn("options for whole images, not used for masks: auto_augment", run.output)
+        self.assertEqual(np.array(run.relay.of("validation")[0]["confusion_matrix"]).shape, (3, 3))
+        run = self.train("again", EPOCHS=1, PRETRAINED_WEIGHTS=self.root / "encoder/checkpoints/best.pt")
+        self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from best.pt; fresh: head.bias, head.weight\n")  # the background is new
+
+    def test_what_is_refused_says_what_to_do(self) -> None:
+        for message, change in (
+            ("MODEL_NAME 'resnet18' does not segment: use unet-resnet18", {"MODEL_NAME": "resnet18"}),
+            ("annotations/instances_train.json: semantic_segmentation wants the format coco", {"DATASET_DIR": self.root}),
+        ):
+            with self.subTest(message):
+                self.fail_with(message, "timm/train.py", **self.job("refused", **change))
+
+
+class SegFormer(SegmentationTest):
+    folder = "huggingface"
+    model = "segformer-b0"
+    rate = 0.001
+
+    def test_training_resume_prediction_and_export(self) -> None:
+        self.assert_predicts_and_exports(self.assert_learns_and_resumes("checkpoint-42", 7))
+
+    def test_what_is_refused_says_what_to_do(self) -> None:
+        self.fail_with("needs a model that segments; vit-tiny-patch16-224 is a vit. Use segformer-b0", "huggingface/train.py", **self.job("refused", MODEL_NAME="vit-tiny-patch16-224"))
+
+
+if __name__ == "__main__":
+    unittest.main()
