@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/naming"
@@ -18,6 +19,7 @@ import (
 type growing struct {
 	loop *loop
 	seen map[string]scan.Version // at the last look
+	ever map[string]bool         // seen at any look: those that an earlier life left are in the bucket too
 	up   map[string]sentFile
 }
 
@@ -27,9 +29,33 @@ type sentFile struct {
 	file    contract.ManifestFile
 }
 
+// newGrowing takes its first look at once, before the trainer starts.
 func newGrowing(l *loop) *growing {
-	return &growing{loop: l, seen: map[string]scan.Version{}, up: map[string]sentFile{}}
+	g := &growing{loop: l, ever: map[string]bool{}, up: map[string]sentFile{}}
+	if l.opt.OutputPrefix != "" {
+		g.look(newOutputs(l))
+	}
+	return g
 }
+
+// look returns what has not changed since the last one, and remembers what is there.
+func (g *growing) look(out *outputs) (settled []scan.File) {
+	now := map[string]scan.Version{}
+	for _, f := range out.list() {
+		now[f.Rel] = f.Version
+		g.ever[f.Rel] = true
+		if before, known := g.seen[f.Rel]; known && before.Same(f.Version) {
+			settled = append(settled, f)
+		}
+	}
+	g.seen = now
+	return settled
+}
+
+// firstLooks is the pause between the first two looks; it doubles up to ScanInterval, so
+// that a short job has something in the bucket soon, and one of many files is not
+// searched all the time.
+const firstLooks = time.Second
 
 // run uploads what has not changed between two looks, until ctx or stop ends.
 func (g *growing) run(ctx context.Context, stop <-chan struct{}) {
@@ -46,9 +72,10 @@ func (g *growing) run(ctx context.Context, stop <-chan struct{}) {
 		}
 	}()
 	defer cancel()
-	for ctx.Err() == nil {
+	for pause := firstLooks; ctx.Err() == nil; pause *= 2 {
 		g.round(ctx)
-		timer := time.NewTimer(g.loop.opt.ScanInterval)
+		pause = min(pause, g.loop.opt.ScanInterval)
+		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
@@ -61,16 +88,10 @@ func (g *growing) run(ctx context.Context, stop <-chan struct{}) {
 // that one is whole. What fails is tried again in the next round, or at the end.
 func (g *growing) round(ctx context.Context) {
 	out := newOutputs(g.loop)
-	var settled []scan.File
-	now := map[string]scan.Version{}
-	for _, f := range out.list() {
-		now[f.Rel] = f.Version
+	settled := slices.DeleteFunc(g.look(out), func(f scan.File) bool {
 		_, _, model := naming.SplitModel(path.Base(f.Rel))
-		if before, known := g.seen[f.Rel]; known && !model && before.Same(f.Version) && !g.holds(f) {
-			settled = append(settled, f)
-		}
-	}
-	g.seen = now
+		return model || g.holds(f)
+	})
 	out.upload(ctx, g.loop.opt.OutputPrefix, "", settled)
 	g.book(out, settled)
 }
@@ -104,11 +125,11 @@ func (g *growing) finish(ctx context.Context) Summary {
 		}
 	}
 	out.upload(ctx, g.loop.opt.OutputPrefix, "", left)
-	for rel, sent := range g.up {
+	for rel := range g.ever {
 		if there[rel] {
 			continue
 		}
-		if err := g.loop.opt.Store.Delete(ctx, g.loop.opt.OutputPrefix+sent.file.Name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := g.loop.opt.Store.Delete(ctx, g.loop.opt.OutputPrefix+naming.Clean(rel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			out.warn("%s was removed by the trainer and is still in the bucket: %v", rel, err)
 		}
 	}

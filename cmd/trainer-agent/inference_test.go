@@ -1,7 +1,11 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"math"
 	"net/http"
@@ -12,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -189,5 +194,75 @@ func TestATryIsTestedUsedAndExplained(t *testing.T) {
 	other := newPackage(t, "plain")
 	if out := agentAt(t, other, nil, 1, "try", "--python", py, "--test-run"); !strings.Contains(out, "has left a checkpoint: train first") {
 		t.Errorf("%s", out)
+	}
+}
+
+// waiting is a trainer whose model stops in the middle of its second part, in the first life.
+const waiting = `
+import json, os, pathlib, time
+import numpy as np
+from trainer_sdk.inference import InferenceRequest
+from trainer_vision.inference import Predictor, predict
+
+first = not pathlib.Path(os.environ["OUTPUT_DIR"], "parts").exists()
+seen = 0
+
+def infer(batch):
+    global seen
+    seen += len(batch)
+    while first and seen > 128:
+        time.sleep(0.05)
+    print("inferred", seen, flush=True)
+    return np.stack(batch)
+
+predict(lambda job, request: Predictor(["a", "b"], np.asarray, infer, lambda raw, sizes, measured: [np.array([0.25, 0.75])] * len(sizes)))
+`
+
+// A job that is killed goes on behind its last whole part, on another machine too.
+func TestAKilledInferenceGoesOnOnAnotherMachine(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "predict.py"), []byte(waiting), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var picture bytes.Buffer
+	if err := png.Encode(&picture, image.NewGray(image.Rect(0, 0, 8, 8))); err != nil {
+		t.Fatal(err)
+	}
+	uris := make([]string, 140)
+	for i := range uris {
+		key := fmt.Sprintf("in/many/%d.png", i)
+		uris[i] = contract.URI(bucket, key)
+		if err := shared.Put(key, picture.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := shared.Put("broken/best.pt", []byte("no checkpoint")); err != nil {
+		t.Fatal(err)
+	}
+	list, _ := json.Marshal(uris)
+	j := newJob(t, "").ofTrainer("timm")
+	j.flags[1] = dir
+	j.with("INFERENCE_TYPE", "inference_job", "TASK_TYPE", "image_classification", "DATASET_ID", "", "IMAGE_PATHS", string(list),
+		"CHECKPOINT_PATH", contract.URI(bucket, "broken/best.pt"), "SAVE_VISUALIZATIONS", "false").start()
+	for deadline := time.Now().Add(patience); len(j.objects("inference-jobs/"+j.id+"/parts/")) == 0; {
+		if time.Now().After(deadline) {
+			t.Fatalf("no part in the bucket\n%s", j.stderr.String())
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	j.killAll()
+	j.workspace = t.TempDir()
+	j.with("WORKSPACE_DIR", j.workspace).mustExit(0)
+	if out := j.stdout.String(); !strings.Contains(out, "inferred 12\n") || strings.Contains(out, "inferred 13") {
+		t.Errorf("%s", out)
+	}
+	r := j.results("inference-jobs/")
+	for i, image := range r.Results {
+		if image.ImagePath != uris[i] || image.Error != nil {
+			t.Errorf("%d: %+v", i, image)
+		}
+	}
+	if len(r.Results) != len(uris) || len(j.objects("inference-jobs/"+j.id+"/parts/")) > 0 {
+		t.Errorf("%d results, parts %q", len(r.Results), j.objects("inference-jobs/"+j.id+"/parts/"))
 	}
 }
