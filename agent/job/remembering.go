@@ -24,6 +24,7 @@ type Bucket interface {
 const (
 	keepEvery  = time.Minute      // a put each costs a cent for a day of training
 	keepWithin = 10 * time.Second // a bucket that hangs holds up nothing
+	againIn    = 2 * time.Second  // after a put that failed: memory may be filling up
 	maxMark    = 64 << 10         // bytes; a mark has some hundred
 )
 
@@ -121,18 +122,22 @@ func (p *PreviousRun) newerThan(local *PreviousRun) bool {
 
 // keep writes the mark when there is something new to say, and else each minute.
 func (r *Remembering) keep(ctx context.Context) {
-	tick := time.NewTicker(keepEvery)
-	defer tick.Stop()
+	next := time.NewTimer(keepEvery)
+	defer next.Stop()
 	var last []byte
 	for ctx.Err() == nil {
 		account, _ := r.Marking.Memory()
-		if b := r.Marking.Marker.Now(r.Tracker.View(), account); !bytes.Equal(b, last) && r.put(ctx, b) == nil {
-			last = b
+		pause := keepEvery
+		if b := r.Marking.Marker.Now(r.Tracker.View(), account); !bytes.Equal(b, last) {
+			if last = b; r.put(ctx, b) != nil {
+				last, pause = nil, againIn
+			}
 		}
+		next.Reset(pause)
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-next.C:
 		case <-r.Wake:
 		}
 	}

@@ -2,6 +2,8 @@ package main_test
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -166,26 +168,47 @@ func TestFailureOnAnotherMachineIsNamed(t *testing.T) {
 }
 
 // Node 0's training saves and leaves in whatever way when it is asked to stop, because
-// another machine has failed: that is no success. The script is that of
+// another machine has failed: that is no success. Script and dataset are those of
 // deploy/k8s/acceptance, which does the same on a real cluster.
 func TestWorkersEndIsNoSuccessHoweverNodeZeroAnswersTheStop(t *testing.T) {
+	acceptance, dataset := filepath.Join(shared.root, "deploy", "k8s", "acceptance"), filepath.Join(t.TempDir(), "rendered")
+	if out, err := exec.Command("python3", filepath.Join(acceptance, "run.py"), "--render", dataset).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	archive, err := os.ReadFile(filepath.Join(dataset, "acceptance.zip"))
+	if err == nil {
+		err = shared.Put("datasets/acceptance.zip", archive)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		onTerm, how string
 		code        contract.Code
 		exit        int
 	}{
+		{"exit0", "", "", contract.ExitOK},
 		{"exit0", "cuda", contract.CodeCUDAOOM, contract.ExitFailed},
 		{"exit1", "exit1", contract.CodeTrainingFailed, contract.ExitFailed},
 		{"exit143", "killed", contract.CodeTrainingFailed, contract.ExitInfra},
 		{"ignore", "cuda", contract.CodeCUDAOOM, contract.ExitFailed},
 	} {
-		t.Run(c.onTerm, func(t *testing.T) {
-			cl := newCluster(t, "CASE_ON_TERM", c.onTerm, "CASE_FAIL", c.how, "CASE_SECONDS", "0.2", "EPOCHS", "1000", "DATASET_ID", "", "FRAMEWORK", "acceptance")
+		t.Run(c.how+" "+c.onTerm, func(t *testing.T) {
+			cl := newCluster(t, "CASE_ON_TERM", c.onTerm, "CASE_FAIL", c.how, "CASE_SECONDS", "0.2", "EPOCHS", "1000", "FRAMEWORK", "acceptance", "DATASET_ID", "acceptance")
 			for _, j := range cl.nodes {
-				j.command = []string{"python3", filepath.Join(shared.root, "deploy", "k8s", "acceptance", "train.py")}
+				j.command = []string{"python3", filepath.Join(acceptance, "train.py")}
+				if c.how == "" {
+					j.with("EPOCHS", "3")
+				}
 				j.start()
 			}
 			cl.mustExit(c.exit, c.exit)
+			if c.code == "" {
+				if d := cl.nodes[0].done(); d.Status != contract.StatusSucceeded || !slices.Equal(cl.nodes[0].epochsHeard(), []int{1, 2, 3}) {
+					t.Errorf("done: %+v", d)
+				}
+				return
+			}
 			cl.failed(c.code, "On Node 1")
 			if r := cl.nodes[1].result(); r.Status != contract.StatusFailed {
 				t.Errorf("node 1's own result: %+v", r)

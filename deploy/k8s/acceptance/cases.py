@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +16,8 @@ from typing import Any
 import cluster
 from cluster import K8S, NAMESPACE, Backend, kubectl
 
+DATASET = "acceptance"
+
 STORE = [  # as the overlay minio sets it, for those that stand on base alone
     {"name": "STORAGE_TYPE", "value": "minio"},
     {"name": "S3_ENDPOINT", "value": "http://minio.platform.svc.cluster.local:9000"},
@@ -20,6 +25,26 @@ STORE = [  # as the overlay minio sets it, for those that stand on base alone
     {"name": "AWS_SECRET_ACCESS_KEY_FILE", "value": "/var/run/secrets/trainer/secret-access-key"},
     {"name": "DEVICE", "value": "cpu"},
 ]
+
+
+def picture(shade: int) -> bytes:
+    """A grey PNG of 32 × 32 pixels."""
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = (b"\0" + bytes([shade]) * 32) * 32
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, 8, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def write_dataset(folder: Path) -> Path:
+    """Eight pictures in Platform Format, as a zip."""
+    images = [{"id": i, "file_name": f"{i}.png", "width": 32, "height": 32, "annotations": [{"class_id": i % 2, "bbox": [4, 4, 16, 16]}]} for i in range(8)]
+    classes = [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}]
+    with zipfile.ZipFile(folder / f"{DATASET}.zip", "w") as archive:
+        for image in images:
+            archive.writestr(f"images/{image['file_name']}", picture(20 * image["id"]))
+        archive.writestr("annotations.json", json.dumps({"format_version": "1.0", "dataset_id": DATASET, "images": images, "classes": classes}))
+    return folder / f"{DATASET}.zip"
 
 
 @dataclass
@@ -62,7 +87,7 @@ class Case:
             spec["backoffLimit"] = self.retries
         job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "trainer"}, "spec": spec}
         no_gpu = [{"op": "remove", "path": "/spec/template/spec/containers/0/resources/limits/nvidia.com~1gpu"}]
-        settings = {"FRAMEWORK": "acceptance", "MODEL_NAME": "small", "DATASET_ID": "", "EPOCHS": "10", **self.settings}
+        settings = {"FRAMEWORK": "acceptance", "MODEL_NAME": "small", "DATASET_ID": DATASET, "EPOCHS": "10", **self.settings}
         plain = {"disableNameSuffixHash": True}
         return {
             "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "namespace": NAMESPACE, "nameSuffix": f"-{self.name}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import time
@@ -104,6 +105,18 @@ def until(what: str, seconds: float, holds: Callable[[], Any]) -> Any:
             raise AssertionError(f"never happened within {seconds:.0f} s: {what}")
         time.sleep(0.5)
     return got
+
+
+KEYS = {"AWS_ACCESS_KEY_ID": "laptop", "AWS_SECRET_ACCESS_KEY": "laptop-secret", "AWS_REGION": "us-east-1"}  # of the sandbox's Secret
+
+
+def put(sandbox: str, archive: Path) -> None:
+    """Uploads a dataset to the sandbox's store."""
+    try:
+        with forward("minio", 9000) as store:
+            subprocess.run([sandbox, "put", str(archive), "--endpoint", store], check=True, env={**os.environ, **KEYS})
+    except FileNotFoundError:
+        raise Unusable(f"{sandbox} is not there: run make build") from None
 
 
 class Backend:

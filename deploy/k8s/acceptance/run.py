@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import cluster
-from cases import Case, table
+from cases import Case, table, write_dataset
 from cluster import NAMESPACE, Backend, kubectl
 
 
@@ -49,6 +49,7 @@ def main() -> int:
     arguments.add_argument("--render", type=Path, metavar="FOLDER", help="write the kustomization of each case and do nothing")
     arguments.add_argument("--at-once", type=int, default=2, help="cases at the same time (default: 2, so that two-a and two-b meet)")
     arguments.add_argument("--keep", action="store_true", help="leave the Jobs in the cluster")
+    arguments.add_argument("--sandbox", default=str(cluster.K8S.parent.parent / "bin" / "trainer-sandbox"), help="the program, to upload the dataset with")
     given = arguments.parse_args()
     cases = [c for c in table() if not given.names or any(c.name == n or (n.endswith("*") and c.name.startswith(n[:-1])) for n in given.names)]
     if not cases:
@@ -63,6 +64,7 @@ def main() -> int:
     if given.render:
         for case in cases:
             case.write(given.render / case.name)
+        write_dataset(given.render)
         return 0
     try:
         name = cluster.context()
@@ -71,6 +73,7 @@ def main() -> int:
         cluster.bring_up()
         with TemporaryDirectory() as folder, cluster.forward("backend", 8000) as url, ThreadPoolExecutor(given.at_once) as pool:
             backend = Backend(url)
+            cluster.put(given.sandbox, write_dataset(Path(folder)))
             for case in cases:
                 clean(case)
             wrong = 0

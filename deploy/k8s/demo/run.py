@@ -7,7 +7,6 @@ make demo-k8s builds the images and calls this. The sandbox (store, backend, pag
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,6 @@ from cluster import NAMESPACE, kubectl
 
 ROOT = cluster.K8S.parent.parent
 JOB = "trainer-demo"
-KEYS = {"AWS_ACCESS_KEY_ID": "laptop", "AWS_SECRET_ACCESS_KEY": "laptop-secret", "AWS_REGION": "us-east-1"}  # of the sandbox's Secret
 
 
 def say(topic: str, text: str) -> None:
@@ -29,13 +27,13 @@ def say(topic: str, text: str) -> None:
 
 
 def put_dataset(python: str, sandbox: str) -> None:
-    with tempfile.TemporaryDirectory() as folder, cluster.forward("minio", 9000) as store:
+    with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "shapes-object-detection.zip"
         subprocess.run([
             python, str(ROOT / "testdata" / "make_shapes.py"), "--task", "object_detection", "--out", f"{folder}/shapes", "--images", "240",
             "--size", "160", "--dataset-id", "shapes-object-detection", "--zip", str(archive),
         ], check=True)
-        subprocess.run([sandbox, "put", str(archive), "--endpoint", store], check=True, env={**os.environ, **KEYS})
+        cluster.put(sandbox, archive)
 
 
 def start() -> str:
