@@ -9,13 +9,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
-	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/agent/internal/httpx"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -66,7 +63,7 @@ func FetchWeights(ctx context.Context, req WeightsRequest) (Weights, error) {
 		return Weights{}, contract.Failf(contract.CodeWeightsUnavailable, "PRETRAINED_WEIGHT_URL is not an http(s) address").
 			WithHint("Give a presigned URL of the weights' file.")
 	}
-	w := &weights{WeightsRequest: req, url: u, meter: newMeter("weights", req.Progress, req.Now)}
+	w := &weights{WeightsRequest: req, address: address{u, req.Now}, meter: newMeter("weights", req.Progress, req.Now)}
 	for restart := 0; ; restart++ {
 		got, err := w.fetch(ctx)
 		if !errors.Is(err, contract.ErrObjectChanged) || restart == maxRestarts {
@@ -111,7 +108,7 @@ func (r WeightsRequest) withDefaults() WeightsRequest {
 // weights is one download.
 type weights struct {
 	WeightsRequest
-	url   *url.URL
+	address
 	meter *meter
 
 	body   io.ReadCloser // of the file, over as many connections as it takes; nil between two reads
@@ -125,23 +122,6 @@ type weights struct {
 	// validator is the strong one of the version that is read, for If-Range; without
 	// one nothing is resumed.
 	validator string
-}
-
-// name is the address without its secret half.
-func (w *weights) name() string {
-	return (&url.URL{Scheme: w.url.Scheme, Host: w.url.Host, Path: w.url.Path}).String()
-}
-
-// base is the file's name: the last part of the path, made harmless.
-func (w *weights) base() string {
-	base := path.Base(path.Clean("/" + w.url.Path))
-	if base == "/" || strings.HasPrefix(base, ".") || tree.Junk(base) {
-		return "weights.pt"
-	}
-	if clean, err := tree.Clean(base); err != nil || strings.Contains(clean, "/") {
-		return "weights.pt"
-	}
-	return base
 }
 
 // fetch asks for the file and finds or makes the cache's entry for the version

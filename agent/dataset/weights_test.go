@@ -324,17 +324,17 @@ func TestWeightsStopWithTheContext(t *testing.T) {
 }
 
 func TestWeightsNamesAreHarmless(t *testing.T) {
-	for address, want := range map[string]string{
+	for uri, want := range map[string]string{
 		"http://h/a/b.safetensors?x": "b.safetensors", "http://h/": "weights.pt", "http://h": "weights.pt",
 		"http://h/..%2f..%2fetc%2fpasswd": "passwd", "http://h/.hidden": "weights.pt", "http://h/%ED%95%9C.pt": "한.pt",
 		"http://h/a%5Cb.pt": "weights.pt", "http://h/" + strings.Repeat("n", 300): "weights.pt",
 	} {
-		req, err := http.NewRequest(http.MethodGet, address, nil)
+		req, err := http.NewRequest(http.MethodGet, uri, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := (&weights{url: req.URL}).base(); got != want {
-			t.Errorf("%s: %q, want %q", address, got, want)
+		if got := (address{url: req.URL}).base(); got != want {
+			t.Errorf("%s: %q, want %q", uri, got, want)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"hash/crc32"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -218,11 +217,4 @@ type summer struct{ w *weights }
 func (s summer) Write(b []byte) (int, error) {
 	s.w.sum = crc32.Update(s.w.sum, crc32.IEEETable, b)
 	return len(b), nil
-}
-
-func (w *weights) masked(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err // its text would show the query
-	}
-	return err
 }

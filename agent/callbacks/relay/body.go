@@ -36,7 +36,7 @@ func (c checker) decode(kind contract.Kind, b []byte) (*body, error) {
 	if !utf8.Valid(b) {
 		return nil, &syntaxError{0, "the text is not UTF-8"}
 	}
-	s := &scanner{in: b, out: make([]byte, 0, len(b)), instead: "null", paths: func(path string) error { return contract.CheckPath(c.job, path) }}
+	s := &scanner{lexer: lexer{in: b}, out: make([]byte, 0, len(b)), instead: "null", paths: func(path string) error { return contract.CheckPath(c.job, path) }}
 	if s.peek() != '{' {
 		return nil, s.bad("the body must be one JSON object")
 	}

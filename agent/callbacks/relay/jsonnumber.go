@@ -42,57 +42,6 @@ func bounded(sh *contract.Shape, n float64) error {
 	return nil
 }
 
-// numberToken consumes a number; finite is false for Python's words and for
-// what is beyond float64.
-func (s *scanner) numberToken() (finite bool, token []byte, err error) {
-	start := s.pos
-	for _, w := range []string{"NaN", "Infinity", "-Infinity"} {
-		if s.word(w) {
-			return false, s.in[start:s.pos], nil
-		}
-	}
-	if s.at('-') {
-		s.pos++
-	}
-	if s.at('0') {
-		s.pos++
-	} else if !s.digits() {
-		return false, nil, s.bad("a number needs digits")
-	}
-	if s.at('.') {
-		s.pos++
-		if !s.digits() {
-			return false, nil, s.bad("a number needs digits after its point")
-		}
-	}
-	if s.at('e') || s.at('E') {
-		s.pos++
-		if s.at('+') || s.at('-') {
-			s.pos++
-		}
-		if !s.digits() {
-			return false, nil, s.bad("a number needs digits in its exponent")
-		}
-	}
-	token = s.in[start:s.pos]
-	if len(token) < 5 { // 1e99 is the largest that fits
-		return true, token, nil
-	}
-	v, _ := strconv.ParseFloat(string(token), 64)
-	return !math.IsInf(v, 0), token, nil
-}
-
-func (s *scanner) at(c byte) bool { return s.pos < len(s.in) && s.in[s.pos] == c }
-
-// digits consumes digits and reports whether there were any.
-func (s *scanner) digits() bool {
-	start := s.pos
-	for s.pos < len(s.in) && s.in[s.pos] >= '0' && s.in[s.pos] <= '9' {
-		s.pos++
-	}
-	return s.pos > start
-}
-
 // integral reads a whole number, also one written as 5.0, which is how Python
 // writes an epoch that went through a division.
 func integral(token []byte) (int64, bool) {

@@ -46,8 +46,7 @@ func in(name string, err error) error {
 // and numbers beyond float64 as null. It builds nothing in memory beside out, so
 // a body costs twice its size however it is nested.
 type scanner struct {
-	in    []byte
-	pos   int
+	lexer
 	out   []byte
 	depth int
 	paths func(string) error // what is wrong with a path; nil takes every one
@@ -61,7 +60,7 @@ type scanner struct {
 // ±Infinity and numbers beyond float64 become what the caller wants in their place,
 // null or a mark of its own. The error says what is wrong where.
 func Clean(b []byte, nonFinite string) (clean []byte, err error) {
-	s := &scanner{in: b, out: make([]byte, 0, len(b)), instead: nonFinite}
+	s := &scanner{lexer: lexer{in: b}, out: make([]byte, 0, len(b)), instead: nonFinite}
 	if !utf8.Valid(b) {
 		return nil, &syntaxError{0, "the text is not UTF-8"}
 	}
@@ -69,35 +68,6 @@ func Clean(b []byte, nonFinite string) (clean []byte, err error) {
 		return nil, err
 	}
 	return s.out, s.end()
-}
-
-func (s *scanner) end() error {
-	if s.space(); s.pos < len(s.in) {
-		return s.bad("something follows the value")
-	}
-	return nil
-}
-
-func (s *scanner) bad(what string) error { return &syntaxError{s.pos, what} }
-
-func (s *scanner) space() {
-	for s.pos < len(s.in) {
-		switch s.in[s.pos] {
-		case ' ', '\t', '\r', '\n':
-			s.pos++
-		default:
-			return
-		}
-	}
-}
-
-// peek skips white space and returns the next byte, 0 at the end.
-func (s *scanner) peek() byte {
-	s.space()
-	if s.pos == len(s.in) {
-		return 0
-	}
-	return s.in[s.pos]
 }
 
 func (s *scanner) value(sh *contract.Shape) error {
@@ -145,14 +115,6 @@ func (s *scanner) literal(sh *contract.Shape, word string) error {
 }
 
 // word consumes the word if it is next.
-func (s *scanner) word(w string) bool {
-	if len(s.in)-s.pos < len(w) || string(s.in[s.pos:s.pos+len(w)]) != w {
-		return false
-	}
-	s.pos += len(w)
-	return true
-}
-
 func (s *scanner) object(sh *contract.Shape) error {
 	if !sh.Takes(contract.ShapeObject) {
 		return unlike(sh, "an object")
@@ -261,49 +223,6 @@ func (s *scanner) allowed(sh *contract.Shape, raw []byte) error {
 }
 
 func unlike(sh *contract.Shape, have string) error { return &fieldError{"", sh.Unlike(have).Error()} }
-
-// quoted consumes a string and returns it with its quotes.
-func (s *scanner) quoted() ([]byte, error) {
-	start := s.pos
-	for s.pos++; s.pos < len(s.in); s.pos++ {
-		switch c := s.in[s.pos]; {
-		case c == '"':
-			s.pos++
-			return s.in[start:s.pos], nil
-		case c < 0x20:
-			return nil, s.bad("a control character in a string")
-		case c == '\\':
-			if err := s.escape(); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return nil, s.bad("a string does not end")
-}
-
-// escape consumes an escape up to its last byte.
-func (s *scanner) escape() error {
-	s.pos++
-	if s.pos == len(s.in) {
-		return s.bad("a string does not end")
-	}
-	switch s.in[s.pos] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return nil
-	case 'u':
-		for range 4 {
-			if s.pos++; s.pos == len(s.in) || !isHex(s.in[s.pos]) {
-				return s.bad("\\u needs four hex digits")
-			}
-		}
-		return nil
-	}
-	return s.bad("no such escape")
-}
-
-func isHex(c byte) bool {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')
-}
 
 // unquote decodes a string that quoted has checked.
 func unquote(raw []byte) string {
