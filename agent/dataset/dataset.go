@@ -81,12 +81,16 @@ type Dataset struct {
 	Local  bool         // a folder of the user's, used in place
 	Names  text.Reading // names of the archive that are not UTF-8; not known of a cached one
 
-	AnnotationsPath   string   // of the snapshot; empty = the dataset's own
-	AnnotationsSHA256 string   // of that file, hex
-	Missing           []string // images that the snapshot names and the dataset lacks; at most maxMissing
-	MissingCount      int
-
+	Snapshot
 	entry *cache.Entry
+}
+
+// Snapshot is what a snapshot says of a dataset; zero without one.
+type Snapshot struct {
+	AnnotationsPath   string   // empty = the dataset's own
+	AnnotationsSHA256 string   // of that file, hex
+	Missing           []string // images that it names and the dataset lacks; at most maxMissing
+	MissingCount      int
 }
 
 // Close ends the use of a cached dataset.

@@ -13,7 +13,12 @@ type device struct {
 	last   contract.ProbeGPU // every value as last seen
 	lastAt time.Time
 	window window
+	past
+	use
+}
 
+// past is what earlier samples and events have left, as far as a rule needs it.
+type past struct {
 	memoryPeak float64 // share of the total
 	hotSince   time.Time
 	fullSince  time.Time
@@ -22,7 +27,10 @@ type device struct {
 	xids       []xidSeen
 	lost       bool
 	inUse      bool // the memory-in-use check was made
+}
 
+// use is whether this job uses the device.
+type use struct {
 	users  []int // processes of this job that held the device open at the last scan
 	used   bool  // some process of this job ever did
 	unused bool  // a scan while the training ran found none
