@@ -10,13 +10,15 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// enrich adds what the agent knows better than the child.
-func (r *Relay) enrich(kind contract.Kind, d *body) {
+// enricher adds what the agent knows better than the child.
+type enricher struct{ opts *Options }
+
+func (r enricher) enrich(kind contract.Kind, d *body) {
 	switch kind {
 	case contract.KindHeartbeat:
-		r.enrichHeartbeat(d)
+		r.heartbeat(d)
 	case contract.KindValidation:
-		r.enrichValidation(d)
+		r.validation(d)
 	case contract.KindInferenceProgress:
 		if total := d.number("total_images"); d.get("progress_percent") == nil && total > 0 {
 			d.set("progress_percent", jsonNumber(100*d.number("processed_images")/total))
@@ -27,7 +29,7 @@ func (r *Relay) enrich(kind contract.Kind, d *body) {
 	}
 }
 
-func (r *Relay) enrichHeartbeat(d *body) {
+func (r enricher) heartbeat(d *body) {
 	if d.get("progress") == nil && r.opts.Job.Epochs > 0 {
 		d.set("progress", jsonNumber(100*d.number("epoch")/float64(r.opts.Job.Epochs)))
 	}
@@ -39,7 +41,7 @@ func (r *Relay) enrichHeartbeat(d *body) {
 	}
 }
 
-func (r *Relay) enrichValidation(d *body) {
+func (r enricher) validation(d *body) {
 	if task := contract.TaskType(d.text("task_type")); !slices.Contains(contract.TaskTypes, task) {
 		name, _ := json.Marshal(r.opts.Job.Task)
 		d.set("task_type", name)

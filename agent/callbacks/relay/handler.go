@@ -86,7 +86,7 @@ func (r *Relay) callback(kind contract.Kind, w http.ResponseWriter, req *http.Re
 	if refused := r.admit(kind, req); refused != nil {
 		return nil, refused
 	}
-	size, refused := r.size(req)
+	size, refused := sizeOf(req)
 	if refused != nil {
 		return nil, refused
 	}
@@ -143,8 +143,8 @@ func (r *Relay) admit(kind contract.Kind, req *http.Request) *refusal {
 	return nil
 }
 
-// size is what a request counts against maxBodies.
-func (r *Relay) size(req *http.Request) (int64, *refusal) {
+// sizeOf is what a request counts against maxBodies.
+func sizeOf(req *http.Request) (int64, *refusal) {
 	if req.ContentLength > MaxBody {
 		return 0, tooLarge()
 	}
@@ -195,7 +195,7 @@ func (r *Relay) accept(req *http.Request, kind contract.Kind, d *body) (any, *re
 	if answer, known := r.repeated.get(key); known {
 		return answer, nil
 	}
-	r.enrich(kind, d)
+	enricher{&r.opts}.enrich(kind, d)
 	at := d.finish(kind, r.opts.Now())
 	payload, err := d.payload(kind)
 	if err != nil {
