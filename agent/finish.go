@@ -201,7 +201,7 @@ func (f *finish) ending() callbacks.Ending {
 // as long as a training may; then it uploads and reports. That it lives is known by
 // its link.
 func (f *finish) settle(o Outcome, r *contract.Result) {
-	if o.Stop == diagnose.StopTold {
+	if o.Stop == diagnose.StopRequested {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), verdictWait(f.cfg))

@@ -49,7 +49,7 @@ func failedStage(err, stopping error, deadline time.Time) Outcome {
 		return Outcome{Stop: diagnose.StopNode}
 	}
 	if _, ok := errors.AsType[process.Request](stopping); ok {
-		return Outcome{Stop: diagnose.StopTold, Deadline: deadline}
+		return Outcome{Stop: diagnose.StopRequested, Deadline: deadline}
 	}
 	return Outcome{Err: err}
 }

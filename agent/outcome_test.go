@@ -34,9 +34,9 @@ var stored = checkpoints.Summary{Seen: true, Last: "s3://b/checkpoints/job-j/las
 // none is what is left of a job without one.
 var none = checkpoints.Summary{Seen: true}
 
-// TestTheEndOfAJobIsToldTruly goes the whole chain: Outcome → Evidence → Failure →
+// TestTheEndOfAJobIsReportedTruly goes the whole chain: Outcome → Evidence → Failure →
 // Result.
-func TestTheEndOfAJobIsToldTruly(t *testing.T) {
+func TestTheEndOfAJobIsReportedTruly(t *testing.T) {
 	oom := contract.Failf(contract.CodeCUDAOOM, "Out of GPU memory.")
 	done := &contract.Message{Kind: contract.KindDone, Body: []byte(`{"status":"succeeded"}`)}
 	workerOOM := []contract.NodeEvidence{{Rank: 1, Failure: oom}}
@@ -53,9 +53,9 @@ func TestTheEndOfAJobIsToldTruly(t *testing.T) {
 		"exit 0, the upload failed":        {Outcome{Status: exited(0)}, scene{uploads: stored}, contract.Failf(contract.CodeStorageError, "The checkpoint best.pt could not be uploaded."), contract.CodeStorageError, 75},
 		"the script raised":                {Outcome{Status: exited(1)}, scene{uploads: stored}, nil, contract.CodeTrainingFailed, 1},
 		"out of GPU memory":                {Outcome{Status: exited(1)}, scene{tail: []string{"torch.cuda.OutOfMemoryError: CUDA out of memory."}, uploads: none}, nil, contract.CodeCUDAOOM, 1},
-		"asked to stop":                    {Outcome{Stop: diagnose.StopTold, Status: killedBy(syscall.SIGTERM)}, scene{uploads: stored}, nil, contract.CodeStopped, 143},
-		"asked to stop, the script left 0": {Outcome{Stop: diagnose.StopTold, Status: exited(0)}, scene{uploads: stored}, nil, contract.CodeStopped, 143},
-		"asked to stop when it was done":   {outcome: Outcome{Stop: diagnose.StopTold, Status: exited(0)}, scene: scene{uploads: stored, final: done}},
+		"asked to stop":                    {Outcome{Stop: diagnose.StopRequested, Status: killedBy(syscall.SIGTERM)}, scene{uploads: stored}, nil, contract.CodeStopped, 143},
+		"asked to stop, the script left 0": {Outcome{Stop: diagnose.StopRequested, Status: exited(0)}, scene{uploads: stored}, nil, contract.CodeStopped, 143},
+		"asked to stop when it was done":   {outcome: Outcome{Stop: diagnose.StopRequested, Status: exited(0)}, scene: scene{uploads: stored, final: done}},
 		"the time limit":                   {Outcome{Stop: diagnose.StopTimeLimit, Status: killedBy(syscall.SIGTERM)}, scene{uploads: stored}, nil, contract.CodeTrainingTimeout, 1},
 		"it hung":                          {Outcome{Stop: diagnose.StopHang, Status: killedBy(syscall.SIGKILL)}, scene{uploads: stored}, nil, contract.CodeHung, 1},
 		"a GPU was lost": {Outcome{Stop: diagnose.StopGPU, Status: exited(0)},
@@ -103,8 +103,8 @@ func TestAStageThatFailedMayBeTheSignOfSomethingElse(t *testing.T) {
 		want          Outcome
 	}{
 		"a failure":                  {broken, nil, Outcome{Err: broken}},
-		"a request to stop":          {request, request, Outcome{Stop: diagnose.StopTold, Deadline: deadline}},
-		"a failure while stopping":   {broken, request, Outcome{Stop: diagnose.StopTold, Deadline: deadline}},
+		"a request to stop":          {request, request, Outcome{Stop: diagnose.StopRequested, Deadline: deadline}},
+		"a failure while stopping":   {broken, request, Outcome{Stop: diagnose.StopRequested, Deadline: deadline}},
 		"another machine has failed": {fmt.Errorf("assembling: %w", cluster.ErrTogether), nil, Outcome{Stop: diagnose.StopNode}},
 	} {
 		if got := failedStage(c.err, c.stopping, deadline); !errors.Is(got.Err, c.want.Err) || got.Stop != c.want.Stop || !got.Deadline.Equal(c.want.Deadline) {
@@ -136,8 +136,8 @@ func TestAnOutcomeIsCleanOnlyByItself(t *testing.T) {
 	}{
 		"exit 0":                  {Outcome{Status: exited(0)}, true, true},
 		"exit 1":                  {Outcome{Status: exited(1)}, false, false},
-		"stopped, saved and left": {Outcome{Stop: diagnose.StopTold, Status: exited(0)}, false, true},
-		"stopped and killed":      {Outcome{Stop: diagnose.StopTold, Status: killedBy(syscall.SIGKILL)}, false, false},
+		"stopped, saved and left": {Outcome{Stop: diagnose.StopRequested, Status: exited(0)}, false, true},
+		"stopped and killed":      {Outcome{Stop: diagnose.StopRequested, Status: killedBy(syscall.SIGKILL)}, false, false},
 		"never ran":               {Outcome{Err: errors.New("…")}, false, false},
 	} {
 		if c.o.clean() != c.clean || c.o.whole() != c.whole {

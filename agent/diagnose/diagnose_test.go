@@ -87,9 +87,9 @@ func TestDiagnose(t *testing.T) {
 		"a preparation error without a code is ours": {
 			e: Evidence{Err: errors.New("boom")}, code: contract.CodeInternal, says: "boom"},
 		"our own stop outranks how the child ended": {
-			e: Evidence{Stop: StopTold, ExitCode: 137, Signal: 9, LogTail: log(oom), LastEpoch: 4}, code: contract.CodeStopped, says: "after epoch 4", retries: true},
+			e: Evidence{Stop: StopRequested, ExitCode: 137, Signal: 9, LogTail: log(oom), LastEpoch: 4}, code: contract.CodeStopped, says: "after epoch 4", retries: true},
 		"told to stop after the trainer had finished": {
-			e: Evidence{Stop: StopTold, Checkpoints: 1, ChildDone: &Report{Status: contract.StatusSucceeded}}},
+			e: Evidence{Stop: StopRequested, Checkpoints: 1, ChildDone: &Report{Status: contract.StatusSucceeded}}},
 		"time limit": {
 			e: Evidence{Stop: StopTimeLimit, ExitCode: 143, Signal: 15, Settings: Settings{MaxTrainingTime: time.Hour}}, code: contract.CodeTrainingTimeout, says: "Training exceeded maximum time limit (1h0m0s)"},
 		"hang": {
@@ -315,7 +315,7 @@ func TestAResumeIsPromisedOnlyWhereACheckpointIsStored(t *testing.T) {
 		AgainResumes: "Run it again: it resumes from its last checkpoint.", AgainUnknown: "Run it again.",
 		AgainStartsOver: "Run it again: no checkpoint to resume from is stored, so it starts from the beginning.",
 	} {
-		if f := Diagnose(Evidence{Stop: StopTold, ExitCode: 143, Again: again}); f == nil || f.Hint != want {
+		if f := Diagnose(Evidence{Stop: StopRequested, ExitCode: 143, Again: again}); f == nil || f.Hint != want {
 			t.Errorf("%v: %+v, want the hint %q", again, f, want)
 		}
 	}

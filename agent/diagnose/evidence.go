@@ -12,7 +12,7 @@ type Stop string
 // The reasons to stop a child.
 const (
 	StopNone      Stop = ""
-	StopTold      Stop = "told"       // the agent got SIGTERM or SIGINT
+	StopRequested Stop = "requested"  // the agent got SIGTERM or SIGINT
 	StopTimeLimit Stop = "time_limit" // MAX_TRAINING_TIME_SECONDS
 	StopHang      Stop = "hang"       // AGENT_HANG_TIMEOUT
 	StopGPU       Stop = "gpu"        // AGENT_ON_GPU_ERROR=stop

@@ -13,7 +13,7 @@ func preparation(c findings) (*contract.Failure, bool) {
 // child that reported success and left with 0 inside the grace had finished.
 func ownStop(c findings) (*contract.Failure, bool) {
 	switch c.Stop {
-	case StopTold:
+	case StopRequested:
 		if c.ExitCode == 0 && c.ChildDone != nil && c.ChildDone.Status == contract.StatusSucceeded {
 			return nil, false
 		}

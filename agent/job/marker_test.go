@@ -10,7 +10,7 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-func TestARunThatWasKilledIsToldOfTruthfully(t *testing.T) {
+func TestARunThatWasKilledIsReportedTruthfully(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "life.json")
 	first, earlier, err := Mark(path, "", time.Unix(0, 0), host.Memory{})
 	if err != nil || earlier != nil {
@@ -36,7 +36,7 @@ func TestARunThatWasKilledIsToldOfTruthfully(t *testing.T) {
 
 // A group kill that was quicker than the watch left no mark; the cgroup's own count
 // tells of it, if the next run is in the same one.
-func TestKillsThatTheCgroupCountedAreTold(t *testing.T) {
+func TestKillsThatTheCgroupCountedAreReported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "life.json")
 	reading := func(group uint64, kills int64) host.Memory { return host.Memory{Group: group, OOMKills: &kills} }
 	for i, c := range []struct {

@@ -263,7 +263,7 @@ func TestWeightsComeByTheModelsName(t *testing.T) {
 	}
 }
 
-func TestFailuresAreTold(t *testing.T) {
+func TestFailuresAreReported(t *testing.T) {
 	for _, c := range []struct {
 		scenario string
 		code     contract.Code

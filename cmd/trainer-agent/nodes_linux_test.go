@@ -217,7 +217,7 @@ func TestWorkersEndIsNoSuccessHoweverNodeZeroAnswersTheStop(t *testing.T) {
 	}
 }
 
-func TestMachineThatIsToldToStopStopsAll(t *testing.T) {
+func TestMachineThatIsAskedToStopStopsAll(t *testing.T) {
 	c := newCluster(t).train()
 	_ = c.nodes[1].cmd.Process.Signal(syscall.SIGTERM)
 	c.mustExit(contract.ExitStopped, contract.ExitStopped)

@@ -17,7 +17,7 @@ type notes struct{ say func(string) }
 func (n notes) Full(int, host.Memory) { n.say("noted") }
 func (n notes) Eased()                { n.say("eased") }
 
-func TestMemoryThatIsNearlyFullIsNotedOnDiskBeforeItIsTold(t *testing.T) {
+func TestMemoryThatIsNearlyFullIsNotedOnDiskBeforeItIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var order []string
 		events := job.NewEvents(slog.New(slog.DiscardHandler), time.Now, "")

@@ -22,7 +22,7 @@ func TestATrainingThatLeftEarlyByItselfSaysAfterWhichEpoch(t *testing.T) {
 		"after all":          {StopNone, 0, 10, false},
 		"it counts none":     {StopNone, 0, 0, false},
 		"it failed":          {StopNone, 1, 1, false},
-		"it was asked to go": {StopTold, 0, 1, false},
+		"it was asked to go": {StopRequested, 0, 1, false},
 	} {
 		events := job.NewEvents(slog.New(slog.DiscardHandler), time.Now, "")
 		var said contract.Event

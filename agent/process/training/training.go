@@ -33,7 +33,7 @@ type Stop string
 // The reasons; diagnose has the same words.
 const (
 	StopNone      Stop = ""
-	StopTold      Stop = "told"       // the agent got SIGTERM or SIGINT
+	StopRequested Stop = "requested"  // the agent got SIGTERM or SIGINT
 	StopTimeLimit Stop = "time_limit" // MAX_TRAINING_TIME_SECONDS
 	StopHang      Stop = "hang"       // AGENT_HANG_TIMEOUT
 	StopGPU       Stop = "gpu"        // AGENT_ON_GPU_ERROR=stop
@@ -111,7 +111,7 @@ func (t *Training) Wait(ctx context.Context) Ending {
 	child := t.child.Load()
 	if c := t.firstOf(ctx, child); c != nil {
 		grace := t.Limits.Grace
-		if e.Stop = c.stop; c.stop == StopTold { // the rest is for the last checkpoint, the log and done
+		if e.Stop = c.stop; c.stop == StopRequested { // the rest is for the last checkpoint, the log and done
 			e.Deadline, grace = t.Now().Add(grace), grace*6/10
 			t.Watch.Leaving()
 		}
@@ -149,9 +149,9 @@ func (t *Training) firstOf(ctx context.Context, child *process.Child) *cause {
 	case <-child.Done():
 		return nil
 	case <-t.Supervisor.Stopping().Done():
-		return &cause{StopTold, process.ReasonRequest, context.Cause(t.Supervisor.Stopping()).Error()}
+		return &cause{StopRequested, process.ReasonRequest, context.Cause(t.Supervisor.Stopping()).Error()}
 	case <-ctx.Done():
-		return &cause{StopTold, process.ReasonRequest, "the caller ended the job"}
+		return &cause{StopRequested, process.ReasonRequest, "the caller ended the job"}
 	case <-over:
 		return &cause{StopTimeLimit, process.ReasonTimeLimit, "the time limit is over"}
 	case <-found:

@@ -89,7 +89,7 @@ func TestWhateverEndsATrainingIsNamed(t *testing.T) {
 			return func() { close(c) }
 		},
 		StopTimeLimit: func(t *Training) func() { t.Limits.Time = 100 * time.Millisecond; return func() {} },
-		StopTold:      func(*Training) func() { return func() { _ = unix.Kill(os.Getpid(), unix.SIGTERM) } },
+		StopRequested:      func(*Training) func() { return func() { _ = unix.Kill(os.Getpid(), unix.SIGTERM) } },
 	} {
 		t.Run(string(want), func(t *testing.T) {
 			training := shell(t, patient)
@@ -97,7 +97,7 @@ func TestWhateverEndsATrainingIsNamed(t *testing.T) {
 			if e.Stop != want || e.Status.ExitCode != 3 || !strings.HasPrefix(strings.Join(training.Tail(), " "), "ready saved") {
 				t.Errorf("%+v after %q", e, training.Tail())
 			}
-			if asked := !e.Deadline.IsZero(); asked != (want == StopTold) {
+			if asked := !e.Deadline.IsZero(); asked != (want == StopRequested) {
 				t.Errorf("the deadline of the whole stop is %v", e.Deadline)
 			}
 		})
