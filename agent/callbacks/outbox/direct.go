@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/delivery"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -16,21 +17,21 @@ func Direct(ctx context.Context, m contract.Message, opts Options) error {
 	if err != nil {
 		return err
 	}
-	c, err := newClient(opts)
+	c, err := opts.client()
 	if err != nil {
 		return err
 	}
-	defer c.close()
+	defer c.Close()
 	outage := outageLog{log: opts.Logger, now: opts.Now}
-	out, err := c.deliver(ctx, request{
-		path: m.Kind.Path(opts.JobID), trace: opts.TraceID, body: opts.Redact.JSON(m.Body), final: m.Kind.Final(),
-		key: fmt.Sprintf("%s:%d", opts.JobID, opts.Now().UnixMilli()), // as the first of a new outbox
-	}, tries{failed: outage.failed})
+	out, err := c.Deliver(ctx, delivery.Request{
+		Path: m.Kind.Path(opts.JobID), Trace: opts.TraceID, Body: opts.Redact.JSON(m.Body), Final: m.Kind.Final(),
+		Key: fmt.Sprintf("%s:%d", opts.JobID, opts.Now().UnixMilli()), // as the first of a new outbox
+	}, delivery.Tries{Failed: outage.failed})
 	if err != nil {
 		return fmt.Errorf("sending %s: %w", m.Kind, err)
 	}
-	if !out.delivered() {
-		return fmt.Errorf("sending %s: the backend refused it with HTTP %d", m.Kind, out.status)
+	if !out.Delivered() {
+		return fmt.Errorf("sending %s: the backend refused it with HTTP %d", m.Kind, out.Status)
 	}
 	return nil
 }

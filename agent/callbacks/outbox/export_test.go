@@ -178,7 +178,7 @@ func FuzzReplayLine(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !strings.HasPrefix(p.path, "/api/v1/") || strings.ContainsAny(p.key+p.trace, "\r\n") || !json.Valid(p.body) {
+		if !strings.HasPrefix(p.Path, "/api/v1/") || strings.ContainsAny(p.Key+p.Trace, "\r\n") || !json.Valid(p.Body) {
 			t.Errorf("%q became %+v", b, p)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/delivery"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/spool"
 	"github.com/vision-platform/trainer-agent/agent/internal/filelock"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -25,7 +26,7 @@ func Open(dir string, opts Options) (*Outbox, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the outbox folder: %w", err)
 	}
-	client, err := newClient(opts)
+	client, err := opts.client()
 	if err != nil {
 		return nil, err
 	}
@@ -34,11 +35,11 @@ func Open(dir string, opts Options) (*Outbox, error) {
 		return nil, fullAtStart(dir, err)
 	}
 	o := &Outbox{lock: lock, log: opts.Logger, now: opts.Now, redact: opts.Redact, answers: newAnswers()}
-	client.token.renew()
-	if err := (opening{o}).openFiles(dir, opts, append(strong(opts.Secrets), client.token.token)); err != nil {
+	client.Token.Renew()
+	if err := (opening{o}).openFiles(dir, opts, append(strong(opts.Secrets), client.Token.Value())); err != nil {
 		return nil, fullAtStart(dir, errors.Join(err, lock.Unlock()))
 	}
-	client.token.renewed = func(token string) {
+	client.Token.Renewed = func(token string) {
 		if err := o.seal.admit(token); err != nil {
 			opts.Logger.Warn("the outbox's key could not be stored for the new token", "error", err)
 		}
@@ -165,7 +166,7 @@ func (o opening) adopt() error {
 			return record{}, false
 		}
 		if !fit {
-			err = o.rejects.add(r, outcome{reply: []byte(errForeign.Error())})
+			err = o.rejects.add(r, delivery.Outcome{Reply: []byte(errForeign.Error())})
 			o.log.Warn("a message of an earlier run is put aside: it cannot be told from what somebody else wrote", "kind", r.kind, "sequence", r.seq, "error", err)
 		}
 		return r, fit

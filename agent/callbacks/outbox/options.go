@@ -4,11 +4,10 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/delivery"
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -16,19 +15,22 @@ import (
 
 // Bounds of the outbox and of one delivery (section 4 of the contract).
 const (
-	DefaultMaxBytes = 256 << 20        // bodies waiting
-	MaxMessageBytes = 9 << 20          // one body: what the relay takes, and the agent's additions
-	TryTimeout      = 10 * time.Second // one try, its body included
-	BackoffMin      = time.Second      // ceiling of the first wait
-	BackoffMax      = 60 * time.Second // ceiling of every later one
-	RetryAfterMax   = 5 * time.Minute  // the longest Retry-After that is honoured
-	RotationGrace   = 3 * time.Minute  // since the last good answer: a 401 may be a token that comes later
+	DefaultMaxBytes = 256 << 20 // bodies waiting
+	MaxMessageBytes = 9 << 20   // one body: what the relay takes, and the agent's additions
 
 	mergeAfter     = 256     // messages waiting before heartbeats of one epoch are merged
 	spoolRest      = 2 << 20 // bytes that the queue may take beside twice MaxBytes: delivered, not yet given back
 	diskReserve    = 8 << 20 // bytes free below which replaceable messages are refused
 	drainPerSecond = 50      // messages a second after an outage, unless flushing
 	drainBurst     = 100
+)
+
+// What callers need of the room behind the door.
+type (
+	// Backend is whom the messages are for, and how it is reached.
+	Backend = delivery.Backend
+	// Token is the bearer token.
+	Token = delivery.Token
 )
 
 // Reasons for which a message is not accepted.
@@ -65,37 +67,13 @@ type Options struct {
 	// beginning of the backend's answer.
 	OnRejected func(msg contract.Message, status int, body string)
 	// OnDelivered is called for each delivery with the backend's answer, at most
-	// maxReply bytes. Both run on the sender and must be quick.
+	// delivery.MaxReply bytes. Both run on the sender and must be quick.
 	OnDelivered func(msg contract.Message, reply []byte)
 
 	Now      func() time.Time                 // nil means time.Now
 	Rand     func() float64                   // [0, 1); nil means math/rand/v2
 	DiskFree func(dir string) (uint64, error) // bytes; nil asks the file system
 }
-
-// Backend is whom the messages are for, and how it is reached.
-type Backend struct {
-	URL   string // http or https, no trailing slash needed
-	Token Token
-
-	// Transport replaces the transport that CAFile and Getenv describe.
-	Transport http.RoundTripper
-	CAFile    string              // PEM, added to the system's (AGENT_CA_FILE)
-	Getenv    func(string) string // HTTPS_PROXY, HTTP_PROXY, NO_PROXY; nil means no proxy
-}
-
-// Token is the bearer token.
-type Token struct {
-	// Read returns it. It is called before the first try and again after a 401 or
-	// 403, so a token that a file supplies may change under way.
-	Read func() (string, error)
-	// Variable is where a person sets it: CALLBACK_TOKEN, or CALLBACK_TOKEN_FILE,
-	// which means that it can change.
-	Variable string
-}
-
-// rotates reports whether another token may come.
-func (t Token) rotates() bool { return strings.HasSuffix(t.Variable, "_FILE") }
 
 func (o Options) withDefaults() (Options, error) {
 	if o.JobID == "" {
@@ -133,6 +111,11 @@ func (o Options) withDefaults() (Options, error) {
 		o.DiskFree = diskFree
 	}
 	return o, nil
+}
+
+// client carries messages to the backend.
+func (o Options) client() (*delivery.Client, error) {
+	return delivery.New(delivery.Options{Backend: o.Backend, Log: o.Logger, Now: o.Now, Rand: o.Rand})
 }
 
 // diskFree returns the bytes that an unprivileged process may still write.

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/delivery"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -86,7 +87,7 @@ func beatAlong(t *testing.T, o *Outbox) (stop func()) {
 // checkRecovery wants every epoch, in order, once, and no burst.
 func checkRecovery(t *testing.T, got sent, epochs int, back time.Duration) {
 	t.Helper()
-	if first := got.at[0] - back; first > BackoffMax+time.Second {
+	if first := got.at[0] - back; first > delivery.BackoffMax+time.Second {
 		t.Errorf("the first message came %v after the backend", first)
 	}
 	next := 1
@@ -183,9 +184,9 @@ func TestFlushHurriesEvenWhenItFindsATryUnderWay(t *testing.T) {
 		for network.count(&network.stuck, 0) == 0 {
 			time.Sleep(time.Second) // virtual: until a try begins, and hangs
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), TryTimeout+8*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), delivery.TryTimeout+8*time.Second)
 		defer cancel()
-		time.AfterFunc(TryTimeout, func() { network.setDown(false); close(hang) })
+		time.AfterFunc(delivery.TryTimeout, func() { network.setDown(false); close(hang) })
 		if err := o.Flush(ctx); err != nil {
 			t.Error(err)
 		}

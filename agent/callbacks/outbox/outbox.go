@@ -121,6 +121,6 @@ func (o *Outbox) Close() error {
 		return nil
 	}
 	o.queue.closed = true
-	o.sender.client.close()
+	o.sender.client.Close()
 	return errors.Join(o.queue.journal.store.Close(), o.rejects.close(), o.queue.final.close(), o.lock.Unlock())
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/delivery"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -124,7 +125,7 @@ func TestTheEndOfAFlushBelongsToDone(t *testing.T) {
 		"a message that is never answered": func(s *tally) func(int, http.ResponseWriter) {
 			return func(n int, w http.ResponseWriter) {
 				if strings.Contains(s.seen().bodies[n], "epoch") {
-					time.Sleep(2 * TryTimeout) // virtual
+					time.Sleep(2 * delivery.TryTimeout) // virtual
 				}
 			}
 		},
@@ -169,7 +170,7 @@ func TestAFlushThatIsCutShortStillTriesDone(t *testing.T) {
 	virtual(t, nil, nil, func(t *testing.T, o *Outbox, s *tally, _ *memnet) {
 		s.answer = func(n int, w http.ResponseWriter) {
 			if strings.Contains(s.seen().bodies[n], "epoch") {
-				time.Sleep(2 * TryTimeout) // virtual
+				time.Sleep(2 * delivery.TryTimeout) // virtual
 			}
 		}
 		appendAll(t, o, heartbeat(1))

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/delivery"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/spool"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -105,9 +106,9 @@ func (r *rejects) endLine() error {
 }
 
 // add puts a message aside with the backend's answer to it.
-func (r *rejects) add(rec record, out outcome) error {
+func (r *rejects) add(rec record, out delivery.Outcome) error {
 	line := r.line(rec)
-	line.Rejected = &Rejection{out.status, excerpt(out.reply)}
+	line.Rejected = &Rejection{out.Status, excerpt(out.Reply)}
 	line.MAC = r.seal.sum("rejected", rec.seq, []byte(line.Kind), line.Body)
 	b, err := line.encode()
 	if err != nil {

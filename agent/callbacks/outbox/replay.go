@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/delivery"
 )
 
 // Replayed is what a Replay did.
@@ -29,11 +31,11 @@ func Replay(ctx context.Context, from io.Reader, opts Options) (Replayed, error)
 	if err != nil {
 		return Replayed{}, err
 	}
-	c, err := newClient(opts)
+	c, err := opts.client()
 	if err != nil {
 		return Replayed{}, err
 	}
-	defer c.close()
+	defer c.Close()
 	var done Replayed
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, maxLine)
@@ -46,22 +48,22 @@ func Replay(ctx context.Context, from io.Reader, opts Options) (Replayed, error)
 			return done, fmt.Errorf("replaying line %d: %w", n, err)
 		}
 		if job != opts.JobID {
-			done.Foreign = append(done.Foreign, r.key)
-			opts.Logger.Warn("a message of another job is not sent", "key", r.key, "line", n, "job", opts.JobID)
+			done.Foreign = append(done.Foreign, r.Key)
+			opts.Logger.Warn("a message of another job is not sent", "key", r.Key, "line", n, "job", opts.JobID)
 			continue
 		}
 		outage := outageLog{log: opts.Logger, now: opts.Now}
-		out, err := c.deliver(ctx, r, tries{failed: func(err error, wait time.Duration) { outage.failed(err, wait) }})
+		out, err := c.Deliver(ctx, r, delivery.Tries{Failed: func(err error, wait time.Duration) { outage.failed(err, wait) }})
 		if err != nil {
-			return done, fmt.Errorf("replaying line %d (%s): %w", n, r.key, err)
+			return done, fmt.Errorf("replaying line %d (%s): %w", n, r.Key, err)
 		}
-		done.Last = r.key
-		if out.delivered() {
+		done.Last = r.Key
+		if out.Delivered() {
 			done.Delivered++
 			continue
 		}
-		done.Rejected = append(done.Rejected, r.key)
-		opts.Logger.Warn("the backend refused a replayed message", "key", r.key, "status", out.status, "answer", excerpt(out.reply))
+		done.Rejected = append(done.Rejected, r.Key)
+		opts.Logger.Warn("the backend refused a replayed message", "key", r.Key, "status", out.Status, "answer", excerpt(out.Reply))
 	}
 	if err := lines.Err(); err != nil {
 		return done, fmt.Errorf("reading the messages to replay: %w", err)
@@ -71,21 +73,21 @@ func Replay(ctx context.Context, from io.Reader, opts Options) (Replayed, error)
 
 // readLine checks a line before anything of it is sent with a token: its path
 // must be the one of its kind and of the job that its key names.
-func readLine(b []byte) (job string, r request, err error) {
+func readLine(b []byte) (job string, r delivery.Request, err error) {
 	var l Line
 	if err := json.Unmarshal(b, &l); err != nil {
-		return "", request{}, fmt.Errorf("it is no message of an outbox: %w", err)
+		return "", delivery.Request{}, fmt.Errorf("it is no message of an outbox: %w", err)
 	}
 	cut := strings.LastIndexByte(l.Key, ':')
 	if cut <= 0 || strings.ContainsAny(l.Key, "\r\n") || strings.ContainsAny(l.TraceID, "\r\n") {
-		return "", request{}, fmt.Errorf("its idempotency_key %q is not {job}:{sequence}", l.Key)
+		return "", delivery.Request{}, fmt.Errorf("its idempotency_key %q is not {job}:{sequence}", l.Key)
 	}
 	job = l.Key[:cut]
 	if l.Kind.Pattern() == "" || l.Path != l.Kind.Path(job) {
-		return "", request{}, fmt.Errorf("its path %q is not that of a %s message of job %q", l.Path, l.Kind, job)
+		return "", delivery.Request{}, fmt.Errorf("its path %q is not that of a %s message of job %q", l.Path, l.Kind, job)
 	}
 	if len(l.Body) == 0 || l.Body[0] != '{' {
-		return "", request{}, fmt.Errorf("its body is no JSON object")
+		return "", delivery.Request{}, fmt.Errorf("its body is no JSON object")
 	}
-	return job, request{path: l.Path, key: l.Key, trace: l.TraceID, body: l.Body, final: l.Kind.Final()}, nil
+	return job, delivery.Request{Path: l.Path, Key: l.Key, Trace: l.TraceID, Body: l.Body, Final: l.Kind.Final()}, nil
 }

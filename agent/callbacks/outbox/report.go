@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/delivery"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -23,7 +24,7 @@ type rejectedData struct {
 // reportRejected raises the one event of a refused message. A refused
 // callback_rejected event raises none, or a backend that refuses events would
 // be sent them for ever.
-func (q intake) reportRejected(r record, key string, out outcome, now time.Time) error {
+func (q intake) reportRejected(r record, key string, out delivery.Outcome, now time.Time) error {
 	b, err := q.putRejected(r, key, out, now)
 	if err == nil && b != nil {
 		err = q.commit(b)
@@ -33,7 +34,7 @@ func (q intake) reportRejected(r record, key string, out outcome, now time.Time)
 
 // putRejected returns no batch for an event of its own, and none when the job has
 // ended and nothing may follow.
-func (q intake) putRejected(r record, key string, out outcome, now time.Time) (*batch, error) {
+func (q intake) putRejected(r record, key string, out delivery.Outcome, now time.Time) (*batch, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.counts.rejected++
@@ -41,14 +42,14 @@ func (q intake) putRejected(r record, key string, out outcome, now time.Time) (*
 	if own || q.closed || q.final.state != finalNone {
 		return nil, nil
 	}
-	data := rejectedData{Kind: r.kind, Status: out.status, Answer: excerpt(out.reply), Key: key, Count: 1 + q.rejectedBefore()}
+	data := rejectedData{Kind: r.kind, Status: out.Status, Answer: excerpt(out.Reply), Key: key, Count: 1 + q.rejectedBefore()}
 	raw, err := json.Marshal(data)
 	if err != nil {
 		return nil, err
 	}
 	msg, err := contract.NewMessage(contract.KindEvent, contract.Event{
 		EventType: contract.EventCallbackRejected,
-		Message:   fmt.Sprintf("The backend refused a %s message with status %d.", r.kind, out.status),
+		Message:   fmt.Sprintf("The backend refused a %s message with status %d.", r.kind, out.Status),
 		Data:      raw, Timestamp: contract.At(now),
 	}, now)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/delivery"
 	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -105,23 +106,23 @@ func checkStatus(t *testing.T, status int, retried bool) {
 	defer func() { close(network.done); _ = srv.Close(); wg.Wait() }()
 	opts := options("http://backend.test")
 	opts.Backend.Transport = network.transport()
-	c, err := newClient(must(opts.withDefaults()))
+	c, err := must(opts.withDefaults()).client()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
-	out, err := c.deliver(t.Context(), request{path: "/x", key: "k"}, tries{failed: func(error, time.Duration) {}})
+	defer c.Close()
+	out, err := c.Deliver(t.Context(), delivery.Request{Path: "/x", Key: "k"}, delivery.Tries{Failed: func(error, time.Duration) {}})
 	if err != nil {
 		t.Fatalf("status %d: %v", status, err)
 	}
 	tries := counted.Load()
 	switch {
-	case status < 300 && (!out.delivered() || tries != 1):
+	case status < 300 && (!out.Delivered() || tries != 1):
 		t.Errorf("status %d: %d tries, want it delivered at once", status, tries)
-	case retried && (!out.delivered() || tries != 2):
+	case retried && (!out.Delivered() || tries != 2):
 		t.Errorf("status %d: %d tries, want it retried", status, tries)
-	case !retried && status >= 400 && (out.status != status || tries != 1):
-		t.Errorf("status %d: %d tries and %d, want it refused at once", status, tries, out.status)
+	case !retried && status >= 400 && (out.Status != status || tries != 1):
+		t.Errorf("status %d: %d tries and %d, want it refused at once", status, tries, out.Status)
 	}
 }
 
@@ -130,29 +131,6 @@ func must(o Options, err error) Options {
 		panic(err)
 	}
 	return o
-}
-
-func TestWaitsAreFullJitterBetweenNothingAndADoublingCeiling(t *testing.T) {
-	draw := 0.0
-	opts := options("http://backend.test")
-	opts.Rand = func() float64 { return draw }
-	c, err := newClient(must(opts.withDefaults()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for attempt, ceiling := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60} {
-		if draw = 0; c.delay(attempt) != 0 {
-			t.Errorf("the shortest wait %d is %v, want 0", attempt, c.delay(attempt))
-		}
-		if draw = 0.5; c.delay(attempt) != ceiling*time.Second/2 {
-			t.Errorf("the middle wait %d is %v, want %v", attempt, c.delay(attempt), ceiling*time.Second/2)
-		}
-	}
-	for _, attempt := range []int{63, 64, 1 << 40} {
-		if got := c.delay(attempt); got != 30*time.Second {
-			t.Errorf("wait %d is %v", attempt, got)
-		}
-	}
 }
 
 func TestRetryAfterInBothFormsWithItsCap(t *testing.T) {
@@ -175,7 +153,7 @@ func TestRetryAfterInBothFormsWithItsCap(t *testing.T) {
 		"Fri, 02 Jan 2026 09:00:00 GMT":  5 * time.Minute,
 		"Fri, 02 Jan 2026 03:00:00 GMT":  0,
 	} {
-		got, _ := backoff.RetryAfter(http.Header{"Retry-After": {value}}, now, RetryAfterMax)
+		got, _ := backoff.RetryAfter(http.Header{"Retry-After": {value}}, now, delivery.RetryAfterMax)
 		if got != want {
 			t.Errorf("Retry-After %q waits %v, want %v", value, got, want)
 		}
@@ -241,16 +219,16 @@ func TestHostileBackendsAreTriedAgainWithinTheTryTimeout(t *testing.T) {
 		tries  int
 		atMost time.Duration
 	}{
-		{"never answers", script{hang: true}, 2, TryTimeout + BackoffMin},
-		{"hangs in the headers", script{write: "HTTP/1.1 200 OK\r\nContent-", hang: true}, 2, TryTimeout + BackoffMin},
-		{"resets", script{}, 2, BackoffMin},
-		{"answers garbage", script{write: "\x16\x03\x01 what?\r\n\r\n"}, 2, BackoffMin},
-		{"an endless header", script{write: "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 20<<20)}, 2, BackoffMin},
-		{"a 500 whose body stalls", script{write: "HTTP/1.1 500 No\r\nContent-Length: 99\r\n\r\nx", hang: true}, 2, TryTimeout + BackoffMin},
-		{"a 200 whose body stalls is delivered", script{write: "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx", hang: true}, 1, TryTimeout},
+		{"never answers", script{hang: true}, 2, delivery.TryTimeout + delivery.BackoffMin},
+		{"hangs in the headers", script{write: "HTTP/1.1 200 OK\r\nContent-", hang: true}, 2, delivery.TryTimeout + delivery.BackoffMin},
+		{"resets", script{}, 2, delivery.BackoffMin},
+		{"answers garbage", script{write: "\x16\x03\x01 what?\r\n\r\n"}, 2, delivery.BackoffMin},
+		{"an endless header", script{write: "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 20<<20)}, 2, delivery.BackoffMin},
+		{"a 500 whose body stalls", script{write: "HTTP/1.1 500 No\r\nContent-Length: 99\r\n\r\nx", hang: true}, 2, delivery.TryTimeout + delivery.BackoffMin},
+		{"a 200 whose body stalls is delivered", script{write: "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx", hang: true}, 1, delivery.TryTimeout},
 		{"a 200 with garbage is delivered", script{write: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n\x00\xff{"}, 1, 0},
 		{"a 200 that breaks off is delivered", script{write: "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx"}, 1, 0},
-		{"a 200 without end is delivered", script{write: "HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 1<<20), hang: true}, 1, TryTimeout},
+		{"a 200 without end is delivered", script{write: "HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 1<<20), hang: true}, 1, delivery.TryTimeout},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -258,7 +236,7 @@ func TestHostileBackendsAreTriedAgainWithinTheTryTimeout(t *testing.T) {
 				network.play(t, c.first, script{write: ok})
 				opts := options("http://backend.test")
 				transport := network.transport()
-				transport.MaxResponseHeaderBytes = maxReplyHeader
+				transport.MaxResponseHeaderBytes = delivery.MaxReplyHeader
 				opts.Backend.Transport = transport
 				o := open(t, t.TempDir(), opts)
 				run(t, o)
@@ -322,7 +300,7 @@ func TestATokenThatStaysWrongIsARefusal(t *testing.T) {
 				t.Fatal(err)
 			}
 			flush(t, o)
-			if tries := len(s.seen().at); tries > 1+authRetries {
+			if tries := len(s.seen().at); tries > 1+delivery.AuthRetries {
 				t.Errorf("%s: %d tries", name, tries)
 			}
 			if f, ok := o.Final(); !ok || !f.Rejected || f.Delivered {

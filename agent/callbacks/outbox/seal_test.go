@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/delivery"
 	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/spool"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -176,7 +177,7 @@ func TestAForgedLineIsNotExported(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, rejectedName), []byte(forged), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.rejects.add(record{seq: 3, kind: contract.KindEvent, body: []byte(`{"event_type":"checkpoint_saved","message":"true"}`)}, outcome{status: 422}); err != nil {
+	if err := o.rejects.add(record{seq: 3, kind: contract.KindEvent, body: []byte(`{"event_type":"checkpoint_saved","message":"true"}`)}, delivery.Outcome{Status: 422}); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
@@ -220,7 +221,7 @@ func TestATokenThatIsRotatedUnderWayOpensTheKeyToo(t *testing.T) {
 	o := open(t, dir, opts)
 	appendAll(t, o, event(string(contract.EventCheckpointSaved)))
 	token = "second"
-	if !o.sender.client.token.renew() {
+	if !o.sender.client.Token.Renew() {
 		t.Fatal("the token is not new")
 	}
 	if err := o.Close(); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/delivery"
 	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -19,7 +20,7 @@ import (
 // A sender delivers what waits, in order and one at a time.
 type sender struct {
 	queue   turns
-	client  *client
+	client  *delivery.Client
 	rejects *rejects
 	answers *answers
 	hooks   hooks
@@ -48,7 +49,7 @@ type expedited struct {
 	brk      context.CancelCauseFunc // of a message that is not the final one
 }
 
-func newSender(q *queue, c *client, r *rejects, a *answers, o Options) *sender {
+func newSender(q *queue, c *delivery.Client, r *rejects, a *answers, o Options) *sender {
 	return &sender{
 		queue: turns{q}, client: c, rejects: r, answers: a, hooks: hooks{o.OnDelivered, o.OnRejected},
 		log: o.Logger, now: o.Now, pace: rate.NewLimiter(drainPerSecond, drainBurst),
@@ -107,8 +108,8 @@ func (s *sender) turn(parent context.Context, r record) error {
 	case err != nil:
 		// The request cannot even be made, which no retry changes: aside with it,
 		// or it would block the queue for ever.
-		out = outcome{reply: []byte(err.Error())}
-	case out.stuck():
+		out = delivery.Outcome{Reply: []byte(err.Error())}
+	case out.Stuck():
 		s.question(ctx, r, out)
 		return parent.Err()
 	}
@@ -118,11 +119,11 @@ func (s *sender) turn(parent context.Context, r record) error {
 
 // deliver sends a message; a final one that is too large goes again without its
 // list of artifacts, which result.json has too.
-func (s *sender) deliver(ctx context.Context, r record, t tries) (outcome, error) {
-	t.failed = s.failed
-	req := request{path: r.kind.Path(s.rejects.job), key: s.rejects.key(r.seq), trace: s.rejects.trace, body: r.body, final: r.kind.Final()}
-	out, err := s.client.deliver(ctx, req, t)
-	if err != nil || out.status != http.StatusRequestEntityTooLarge || !req.final {
+func (s *sender) deliver(ctx context.Context, r record, t delivery.Tries) (delivery.Outcome, error) {
+	t.Failed = s.failed
+	req := delivery.Request{Path: r.kind.Path(s.rejects.job), Key: s.rejects.key(r.seq), Trace: s.rejects.trace, Body: r.body, Final: r.kind.Final()}
+	out, err := s.client.Deliver(ctx, req, t)
+	if err != nil || out.Status != http.StatusRequestEntityTooLarge || !req.Final {
 		return out, err
 	}
 	less, ok := withoutArtifacts(r.body)
@@ -130,8 +131,8 @@ func (s *sender) deliver(ctx context.Context, r record, t tries) (outcome, error
 		return out, nil
 	}
 	s.log.Warn("the final message is too large for the backend, it goes without its artifacts", "bytes", len(r.body))
-	req.body = less
-	return s.client.deliver(ctx, req, t)
+	req.Body = less
+	return s.client.Deliver(ctx, req, t)
 }
 
 func withoutArtifacts(body []byte) (less []byte, ok bool) {
@@ -152,23 +153,23 @@ func (s *sender) failed(err error, wait time.Duration) {
 }
 
 // settle takes a message out of the queue: the backend has it, or refused it.
-func (s *sender) settle(r record, out outcome) {
+func (s *sender) settle(r record, out delivery.Outcome) {
 	s.troubled.Store(false)
 	s.outage.recovered()
-	if !out.delivered() {
+	if !out.Delivered() {
 		s.refuse(r, out)
 		return
 	}
 	s.suspect.cleared(r)
 	s.queue.settle(r, finalDelivered)
-	s.answers.give(r.seq, reply{body: out.reply, delivered: true})
-	s.hooks.delivered(r.message(), out.reply)
+	s.answers.give(r.seq, reply{body: out.Reply, delivered: true})
+	s.hooks.delivered(r.message(), out.Reply)
 }
 
 // refuse puts a message aside and says so to the log, the caller and the backend.
-func (s *sender) refuse(r record, out outcome) {
+func (s *sender) refuse(r record, out delivery.Outcome) {
 	key := s.rejects.key(r.seq)
-	s.log.Warn("the backend refused a message, it is put aside", "kind", r.kind, "key", key, "status", out.status, "answer", excerpt(out.reply))
+	s.log.Warn("the backend refused a message, it is put aside", "kind", r.kind, "key", key, "status", out.Status, "answer", excerpt(out.Reply))
 	if err := s.rejects.add(r, out); err != nil {
 		s.log.Error("the refused message could not be put aside", "key", key, "error", err, "body", excerpt(r.body))
 	}
@@ -178,7 +179,7 @@ func (s *sender) refuse(r record, out outcome) {
 	}
 	s.queue.settle(r, finalRejected)
 	s.answers.give(r.seq, reply{})
-	s.hooks.rejected(r.message(), out.status, excerpt(out.reply))
+	s.hooks.rejected(r.message(), out.Status, excerpt(out.Reply))
 }
 
 func (s *sender) isFlushing() bool {
@@ -193,7 +194,7 @@ func (s *sender) flush(by int) {
 	s.expedited.flushing += by
 	hurry := s.expedited.flushing > 0
 	s.expedited.mu.Unlock()
-	s.client.hurry(hurry)
+	s.client.Hurry(hurry)
 	if !hurry {
 		s.queue.putFinalFirst(false)
 	}

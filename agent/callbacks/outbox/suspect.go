@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/delivery"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -27,17 +28,17 @@ type suspect struct {
 func newSuspect() suspect { return suspect{patience: map[contract.Kind]int{}} }
 
 // tries are what the message gets before it is questioned (again).
-func (s *suspect) tries(r record) tries {
+func (s *suspect) tries(r record) delivery.Tries {
 	if s.seq != r.seq {
 		s.seq, s.made, s.follower = r.seq, 0, 0
 	}
 	if s.made > 0 {
-		return tries{before: s.made, patience: 1}
+		return delivery.Tries{Before: s.made, Patience: 1}
 	}
 	if p, before := s.patience[r.kind]; before {
-		return tries{patience: p}
+		return delivery.Tries{Patience: p}
 	}
-	return tries{patience: firstPatience}
+	return delivery.Tries{Patience: firstPatience}
 }
 
 // cleared: a message of the kind got through.
@@ -45,15 +46,15 @@ func (s *suspect) cleared(r record) { delete(s.patience, r.kind) }
 
 // question tries the messages behind a suspect, one a round, and waits for the
 // next round when it does not get through.
-func (s *sender) question(ctx context.Context, r record, out outcome) {
-	s.suspect.made += out.tries
+func (s *sender) question(ctx context.Context, r record, out delivery.Outcome) {
+	s.suspect.made += out.Tries
 	s.suspect.follower++
 	follower, found := s.queue.follower(s.suspect.follower)
 	if !found || s.suspect.follower >= maxFollowers {
 		s.suspect.follower = 0
 	}
 	if found && !s.queue.early(follower.seq) {
-		if other, err := s.deliver(ctx, follower, tries{once: true}); err == nil && other.delivered() {
+		if other, err := s.deliver(ctx, follower, delivery.Tries{Once: true}); err == nil && other.Delivered() {
 			s.convict(r, out, follower)
 			s.settle(follower, other)
 			return
@@ -62,14 +63,14 @@ func (s *sender) question(ctx context.Context, r record, out outcome) {
 	if ctx.Err() != nil {
 		return
 	}
-	wait := s.client.delay(s.suspect.made - 1)
-	s.failed(out.err, wait)
-	_ = s.client.pause(ctx, wait) // which ends with ctx too
+	wait := s.client.Delay(s.suspect.made - 1)
+	s.failed(out.Err, wait)
+	_ = s.client.Pause(ctx, wait) // which ends with ctx too
 }
 
 // convict puts a suspect aside. When only the final message got through, so are
 // all others: each was tried, and nothing may follow the end.
-func (s *sender) convict(r record, out outcome, through record) {
+func (s *sender) convict(r record, out delivery.Outcome, through record) {
 	s.suspect.patience[r.kind] = laterPatience
 	s.refuse(r, out)
 	for through.kind.Final() {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox/delivery"
 )
 
 const unauthorized = http.StatusUnauthorized
@@ -58,7 +60,7 @@ func TestA401IsRetriedForThreeMinutesAndForDoneToTheEnd(t *testing.T) {
 			for o.Pending().Depth > 1 || o.Pending().Rejected == 0 {
 				time.Sleep(time.Second) // virtual
 			}
-			if took := time.Since(began); took < RotationGrace || took > RotationGrace+2*BackoffMax {
+			if took := time.Since(began); took < delivery.RotationGrace || took > delivery.RotationGrace+2*delivery.BackoffMax {
 				t.Errorf("given up after %v", took)
 			}
 			appendFinal(t, o, done("failed"))

@@ -91,7 +91,7 @@ func TestAProxyOfAnEncryptedBackendSeesNoToken(t *testing.T) {
 	run(t, o)
 	appendAll(t, o, heartbeat(1))
 	flush(t, o)
-	o.sender.client.close()
+	o.sender.client.Close()
 	if asked.Load() != "CONNECT example.com:443" || strings.Contains(header.Load().(string), "secret-token") {
 		t.Errorf("the proxy was asked for %v with %v", asked.Load(), header.Load())
 	}
@@ -185,7 +185,7 @@ func TestOneConnectionServesManyMessages(t *testing.T) {
 		appendAll(t, o, heartbeat(i))
 	}
 	flush(t, o)
-	o.sender.client.close() // the server may close now
+	o.sender.client.Close() // the server may close now
 	mu.Lock()
 	defer mu.Unlock()
 	if opened != 1 {

@@ -1,4 +1,4 @@
-package outbox
+package delivery
 
 import (
 	"fmt"
@@ -12,13 +12,13 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// A tokenSource remembers the bearer token, asks for it again after a 401, and knows
+// A TokenSource remembers the bearer token, asks for it again after a 401, and knows
 // how long one that the backend does not take may still become a good one.
-type tokenSource struct {
+type TokenSource struct {
 	from    Token
 	log     *slog.Logger
 	now     func() time.Time
-	renewed func(token string) // called with each new token
+	Renewed func(token string) // called with each new token
 
 	token    string
 	unusable error     // why what was read is no token
@@ -26,8 +26,8 @@ type tokenSource struct {
 	named    bool      // the variable was named in the log
 }
 
-func newTokenSource(o Options) *tokenSource {
-	return &tokenSource{from: o.Backend.Token, log: o.Logger, now: o.Now, good: o.Now(), renewed: func(string) {}}
+func newTokenSource(o Options) *TokenSource {
+	return &TokenSource{from: o.Backend.Token, log: o.Log, now: o.Now, good: o.Now(), Renewed: func(string) {}}
 }
 
 // cleanToken drops what editors add to a file: white space around it, and a
@@ -38,17 +38,17 @@ func cleanToken(token string) string {
 
 // apply sets the Authorization header. Without a token the request goes out
 // without one, and the backend's 401 makes the next try ask again.
-func (t *tokenSource) apply(h http.Header) {
+func (t *TokenSource) apply(h http.Header) {
 	if t.token == "" {
-		t.renew()
+		t.Renew()
 	}
 	if t.token != "" {
 		h.Set(contract.HeaderAuthorization, "Bearer "+t.token)
 	}
 }
 
-// renew reads the token again and reports whether it is a new one.
-func (t *tokenSource) renew() bool {
+// Renew reads the token again and reports whether it is a new one.
+func (t *TokenSource) Renew() bool {
 	token, err := t.from.Read()
 	token = cleanToken(token)
 	switch {
@@ -60,24 +60,27 @@ func (t *tokenSource) renew() bool {
 		t.unusable = fmt.Errorf("%s holds a line break or another character that no HTTP header can carry", t.from.Variable)
 	case token != t.token:
 		t.token, t.unusable = token, nil
-		t.renewed(token)
+		t.Renewed(token)
 		return true
 	}
 	return false
 }
 
+// Value is the token, "" while there is none.
+func (t *TokenSource) Value() string { return t.token }
+
 // taken takes note of an answer to a request with the token.
-func (t *tokenSource) taken() { t.good, t.named = t.now(), false }
+func (t *TokenSource) taken() { t.good, t.named = t.now(), false }
 
 // patient reports whether a 401 may be over soon: the file of a token is synced
 // later than the backend rotates it. For the final message that holds to the end.
-func (t *tokenSource) patient(final bool) bool {
+func (t *TokenSource) patient(final bool) bool {
 	return t.from.rotates() && (final || t.now().Sub(t.good) < RotationGrace)
 }
 
 // refused is the error of a 401 or 403, which names the variable; it is logged once
 // until a token is taken again.
-func (t *tokenSource) refused(status string) error {
+func (t *TokenSource) refused(status string) error {
 	err := fmt.Errorf("the backend answered %s: check %s", status, t.from.Variable)
 	if t.unusable != nil {
 		err = fmt.Errorf("%w (%w)", err, t.unusable)

@@ -1,4 +1,4 @@
-package outbox
+package delivery
 
 import (
 	"context"
@@ -16,10 +16,10 @@ import (
 
 // A delivery is one loop of tries.
 type delivery struct {
-	client  *client
+	client  *Client
 	cancel  context.CancelCauseFunc
 	final   bool
-	tries   tries
+	tries   Tries
 	made    int   // tries that failed
 	errors  int   // of them, server errors for this message
 	renewed int   // tries because the token had changed
@@ -27,15 +27,15 @@ type delivery struct {
 	lastErr error // of the last try
 }
 
-func (d *delivery) run(ctx context.Context, r request) (outcome, error) {
-	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, d.client.base+r.path, r.body)
+func (d *delivery) run(ctx context.Context, r Request) (Outcome, error) {
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, d.client.base+r.Path, r.Body)
 	if err != nil {
-		return outcome{}, fmt.Errorf("making the request: %w", err)
+		return Outcome{}, fmt.Errorf("making the request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set(contract.HeaderIdempotencyKey, r.key)
-	req.Header.Set(contract.HeaderTraceID, r.trace)
-	d.client.token.apply(req.Header)
+	req.Header.Set(contract.HeaderIdempotencyKey, r.Key)
+	req.Header.Set(contract.HeaderTraceID, r.Trace)
+	d.client.Token.apply(req.Header)
 	retry := &retryablehttp.Client{
 		HTTPClient: d.client.http, RetryMax: math.MaxInt,
 		CheckRetry: d.check, Backoff: d.wait, PrepareRetry: d.prepare,
@@ -46,11 +46,11 @@ func (d *delivery) run(ctx context.Context, r request) (outcome, error) {
 		defer resp.Body.Close()
 	}
 	if err != nil {
-		return outcome{}, fmt.Errorf("sending: %w", err)
+		return Outcome{}, fmt.Errorf("sending: %w", err)
 	}
 	// The status decides; an answer that stalls or breaks off changes nothing.
-	reply, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply))
-	return outcome{status: resp.StatusCode, reply: reply, err: d.lastErr}, nil
+	reply, _ := io.ReadAll(io.LimitReader(resp.Body, MaxReply))
+	return Outcome{Status: resp.StatusCode, Reply: reply, Err: d.lastErr}, nil
 }
 
 // check is the retry table of section 4 of the contract.
@@ -61,13 +61,13 @@ func (d *delivery) check(ctx context.Context, resp *http.Response, err error) (b
 	}
 	if err != nil {
 		d.lastErr = err
-		return !d.tries.once, nil //nolint:nilerr // the answer is: try again
+		return !d.tries.Once, nil //nolint:nilerr // the answer is: try again
 	}
 	d.lastErr = fmt.Errorf("the backend answered %s", resp.Status)
 	status := resp.StatusCode
 	switch {
 	case status/100 == 2:
-		d.client.token.taken()
+		d.client.Token.taken()
 		return false, nil
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return d.unauthorized(resp), nil
@@ -76,7 +76,7 @@ func (d *delivery) check(ctx context.Context, resp *http.Response, err error) (b
 	case status/100 == 5 && resp.Header.Get("Retry-After") == "":
 		d.errors++
 	}
-	if d.tries.once || (d.tries.patience > 0 && d.errors >= d.tries.patience) {
+	if d.tries.Once || (d.tries.Patience > 0 && d.errors >= d.tries.Patience) {
 		d.made++
 		return false, nil
 	}
@@ -86,14 +86,14 @@ func (d *delivery) check(ctx context.Context, resp *http.Response, err error) (b
 // unauthorized decides on a 401 or 403: again at once with a token that has
 // changed, later where one may come, else not.
 func (d *delivery) unauthorized(resp *http.Response) bool {
-	token := d.client.token
-	d.now = d.renewed < authRetries && token.renew()
+	token := d.client.Token
+	d.now = d.renewed < AuthRetries && token.Renew()
 	if d.now {
 		d.renewed++
 		return true
 	}
 	d.lastErr = token.refused(resp.Status)
-	return resp.StatusCode == http.StatusUnauthorized && token.patient(d.final) && !d.tries.once
+	return resp.StatusCode == http.StatusUnauthorized && token.patient(d.final) && !d.tries.Once
 }
 
 // retryStatus reports whether the same message may be accepted later. A redirect
@@ -110,7 +110,7 @@ func retryStatus(status int) bool {
 func (d *delivery) wait(_, _ time.Duration, _ int, resp *http.Response) time.Duration {
 	wait := time.Duration(0)
 	if !d.now {
-		wait = d.client.delay(d.tries.before + d.made)
+		wait = d.client.Delay(d.tries.Before + d.made)
 		if resp != nil {
 			asked, _ := backoff.RetryAfter(resp.Header, d.client.now(), RetryAfterMax)
 			wait = max(wait, asked)
@@ -118,9 +118,9 @@ func (d *delivery) wait(_, _ time.Duration, _ int, resp *http.Response) time.Dur
 	}
 	d.made++
 	if resp == nil {
-		d.client.close() // the next try begins with a new connection
+		d.client.Close() // the next try begins with a new connection
 	}
-	d.tries.failed(d.lastErr, wait)
+	d.tries.Failed(d.lastErr, wait)
 	d.client.setWaiting(d.cancel)
 	return wait
 }
@@ -129,6 +129,6 @@ func (d *delivery) wait(_, _ time.Duration, _ int, resp *http.Response) time.Dur
 func (d *delivery) prepare(req *http.Request) error {
 	d.client.setWaiting(nil)
 	req.Header = req.Header.Clone() // the last try's connection may still read the old one
-	d.client.token.apply(req.Header)
+	d.client.Token.apply(req.Header)
 	return nil
 }

@@ -1,4 +1,4 @@
-package outbox
+package delivery
 
 import (
 	"net/http"
@@ -18,7 +18,7 @@ func newTransport(b Backend) (*http.Transport, error) {
 	t := httpx.NewTransport(b.Getenv, roots, httpx.Timeouts{Dial: TryTimeout})
 	t.ForceAttemptHTTP2 = true
 	t.MaxIdleConns = 2
-	t.MaxResponseHeaderBytes = maxReplyHeader
+	t.MaxResponseHeaderBytes = MaxReplyHeader
 	// A connection that died without a word is noticed, not reused try after try.
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: TryTimeout, PingTimeout: TryTimeout / 2}
 	return t, nil
