@@ -9,12 +9,13 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/internal/httpx"
 	"github.com/vision-platform/trainer-agent/agent/monitor/gpu"
 	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
+	"github.com/vision-platform/trainer-agent/agent/settings"
 	"github.com/vision-platform/trainer-agent/agent/storage"
 )
 
 // Doctor tries everything that the job will need.
 func Doctor(ctx context.Context, o Options) []doctor.Finding {
-	cfg, store := o.Config, &storage.Access{Config: bucket(&o)}
+	cfg, store := o.Config, &storage.Access{Config: settings.Bucket(o.Config, o.Environ, o.Log)}
 	_, token := config.BackendToken(cfg)
 	examine := doctor.Options{
 		JobID: cfg.JobID, WorkspaceDir: cfg.WorkspaceDir, Now: o.Now,

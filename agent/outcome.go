@@ -11,6 +11,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/training"
+	"github.com/vision-platform/trainer-agent/agent/settings"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -71,11 +72,8 @@ type scene struct {
 func evidenceOf(cfg *config.Config, o Outcome, s scene) diagnose.Evidence {
 	e := diagnose.Evidence{
 		JobType: cfg.Job.Type, Err: o.Err, Stop: o.Stop, Started: o.Started, Ended: o.Ended, LastOutput: s.view.Activity,
-		Settings: diagnose.Settings{
-			Node: cfg.NodeName, Device: cfg.Device, BatchSize: cfg.BatchSize, NumWorkers: cfg.NumWorkers, ImageSize: cfg.ImageSize, LearningRate: cfg.LearningRate,
-			MaxTrainingTime: cfg.TimeLimit(), HangTimeout: cfg.HangTimeout,
-		},
-		Nodes: s.nodes, LastEpoch: s.view.Epoch, NaNEpochs: s.view.Broken, Checkpoints: s.uploads.Complete(), Torn: s.uploads.Torn(), Again: s.again(cfg), ChildDone: diagnose.ReportOf(s.final),
+		Settings: settings.Diagnosis(cfg),
+		Nodes:    s.nodes, LastEpoch: s.view.Epoch, NaNEpochs: s.view.Broken, Checkpoints: s.uploads.Complete(), Torn: s.uploads.Torn(), Again: s.again(cfg), ChildDone: diagnose.ReportOf(s.final),
 		LogTail: s.tail, TorchElasticError: s.torch, System: s.system, GPU: s.gpu,
 	}
 	if o.Status != nil {

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks"
@@ -31,10 +30,10 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/monitor/gpu"
 	"github.com/vision-platform/trainer-agent/agent/monitor/hang"
 	"github.com/vision-platform/trainer-agent/agent/monitor/memory"
-	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/output"
 	"github.com/vision-platform/trainer-agent/agent/process/training"
+	"github.com/vision-platform/trainer-agent/agent/settings"
 	"github.com/vision-platform/trainer-agent/agent/storage"
 	"github.com/vision-platform/trainer-agent/agent/telemetry"
 	"github.com/vision-platform/trainer-agent/agent/telemetry/trace"
@@ -57,15 +56,13 @@ type base struct {
 
 func newBase(o *Options) (b base, err error) {
 	cfg := o.Config
-	b = base{o: o, cfg: cfg, secrets: redact.New(cfg.Secrets()), bus: &job.Bus{}, store: &storage.Access{Config: bucket(o)}, events: job.NewEvents(o.Log, o.Now, cfg.SnapshotID),
+	b = base{o: o, cfg: cfg, secrets: redact.New(cfg.Secrets()), bus: &job.Bus{}, store: &storage.Access{Config: settings.Bucket(cfg, o.Environ, o.Log)}, events: job.NewEvents(o.Log, o.Now, cfg.SnapshotID),
 		tracker: job.NewTracker(job.TrackerOptions{Now: o.Now, Metric: cfg.PrimaryMetric, Mode: contract.MetricMode(cfg.PrimaryMetricMode)})}
 	b.bus.Listen(b.tracker.Observe)
 	host, _ := os.Hostname()
-	_, key := config.BackendToken(cfg)
-	b.group = cluster.NewGroup(cluster.Options{
-		JobID: cfg.JobID, Rank: cfg.NodeRank, Nodes: cfg.Nodes, Host: host, Address: cluster.Address(cfg.NodeRank, cfg.MasterAddr, cfg.NodePort),
-		Key: key, Timeout: cfg.NodeTimeout, Wait: cfg.NodeWait, OnEvent: cluster.TakeOver(b.events), Log: o.Log,
-	})
+	nodes := settings.Nodes(cfg, host, o.Log)
+	nodes.OnEvent = cluster.TakeOver(b.events)
+	b.group = cluster.NewGroup(nodes)
 	for _, p := range o.Problems {
 		if p.Warning {
 			b.events.Warn(p.String())
@@ -73,18 +70,6 @@ func newBase(o *Options) (b base, err error) {
 	}
 	b.ws, err = job.NewWorkspace(cfg.WorkspaceDir)
 	return b, err
-}
-
-// bucket is where the job's files are.
-func bucket(o *Options) storage.Config {
-	cfg := o.Config
-	return storage.Config{
-		Type: contract.StorageType(cfg.StorageType), Endpoint: string(cfg.S3Endpoint), Region: cfg.Region, Bucket: cfg.BucketName,
-		AccessKeyID: cfg.AccessKeyID, SecretAccessKey: cfg.SecretAccessKey.Reveal(), SessionToken: cfg.SessionToken.Reveal(),
-		LocalDir: cfg.LocalBucketDir, CAFile: cfg.CAFile, Getenv: httpx.Getenv(o.Environ), Addressing: storage.AddressingOf(cfg.PathStyle),
-		UploadBytesPerSecond: int64(cfg.UploadBandwidth), DownloadBytesPerSecond: int64(cfg.DownloadBandwidth), Log: o.Log,
-		Counts: new(storage.Counts),
-	}
 }
 
 // newLife lists the stages of a job in the order of their start, and wires the rooms
@@ -111,9 +96,10 @@ func newLife(o *Options) *life {
 	}}
 
 	need := dataset.Supply{Bucket: func() dataset.Bucket { return b.store.Store }, Tracker: b.tracker, Events: b.events, Now: o.Now}
-	fetched := &dataset.Fetching{Supply: need, Request: b.dataset()}
+	fetched := &dataset.Fetching{Supply: need, Request: settings.Dataset(cfg, b.ws, o.Log)}
 	converted := &dataset.Conversion{Supply: need, From: fetched, Request: config.NeededFormat(cfg, b.ws.Prepared())}
-	weights := b.weights(need)
+	library, address := settings.Weights(cfg, b.ws, o.Log)
+	weights := &dataset.WeightsFetching{Supply: need, Library: library, Request: address, Client: b.store.Client}
 	earlierRun := &resume.Stage{Off: cfg.Resume == "off", Tracker: b.tracker, Events: b.events, Options: func() resume.Options {
 		return resume.Options{JobID: cfg.JobID, Store: b.store.Store, Dir: b.ws.Inputs()}
 	}}
@@ -201,10 +187,7 @@ func (b base) traces(id identity) *trace.Tracing {
 		Client: func(caFile string) (*http.Client, error) {
 			return storage.HTTPClient(storage.Config{CAFile: cmp.Or(caFile, cfg.CAFile), Getenv: httpx.Getenv(b.o.Environ)})
 		},
-		Options: trace.Options{TraceID: id.trace, Started: id.started, Getenv: httpx.Getenv(b.o.Environ), Now: b.o.Now, Log: b.o.Log, Job: map[string]string{
-			"trainer.job_id": cfg.JobID, "trainer.job_type": cfg.JobType, "trainer.framework": cfg.Framework,
-			"trainer.model": cfg.ModelName, "trainer.task_type": cfg.TaskType,
-		}},
+		Options: trace.Options{TraceID: id.trace, Started: id.started, Getenv: httpx.Getenv(b.o.Environ), Now: b.o.Now, Log: b.o.Log, Job: settings.Labels(cfg)},
 	}
 }
 
@@ -236,14 +219,12 @@ func (b base) metrics(queue *callbacks.Queue, up *checkpoints.Uploading, machine
 // queue needs to know the backend, the job and the token; where the configuration
 // lacks one of them there is nobody to tell.
 func (b base) queue() *callbacks.Queue {
-	variable, read := config.BackendToken(b.cfg)
+	backend, secrets := settings.Backend(b.cfg)
 	return &callbacks.Queue{
 		Dir: b.ws.Outbox(), Log: b.o.Log, Final: contract.FinalKind(b.cfg.Job.Type, contract.InferenceType(b.cfg.InferenceType)),
-		Mute: b.cfg.BaseURL == "" || !b.cfg.CallbackToken.Set() || !b.cfg.Named() || !b.group.Leads(),
+		Mute: !settings.Tellable(b.cfg) || !b.group.Leads(),
 		Options: outbox.Options{
-			JobID: b.cfg.JobID, TraceID: b.cfg.TraceID, Logger: b.o.Log, Now: b.o.Now,
-			Backend: outbox.Backend{URL: string(b.cfg.BaseURL), Token: outbox.Token{Variable: variable, Read: read}, CAFile: b.cfg.CAFile, Getenv: os.Getenv},
-			Secrets: []string{b.cfg.SecretAccessKey.Reveal()}, Redact: b.secrets,
+			JobID: b.cfg.JobID, TraceID: b.cfg.TraceID, Logger: b.o.Log, Now: b.o.Now, Backend: backend, Secrets: secrets, Redact: b.secrets,
 		},
 	}
 }
@@ -257,22 +238,16 @@ func (b base) progress(up *checkpoints.Uploading, queue *callbacks.Queue) *ui.Pr
 }
 
 func (b base) machine() monitor.Machine {
-	cfg := b.cfg
-	return monitor.Machine{
-		Resources: &monitor.Resources{Options: resources.Options{
-			Workspace: b.ws.Root, Framework: cfg.Framework, NumWorkers: cfg.NumWorkers, BatchSize: cfg.BatchSize, ImageSize: cfg.ImageSize,
-			Progress: func() float64 { return b.tracker.View().Percent }, OnEvent: b.events.Emit, Logger: b.o.Log,
-		}},
-		GPUs: &monitor.GPUs{StopsJob: cfg.OnGPUError == "stop", Options: gpu.Options{
-			ProbePath: gpu.FindProbe(cfg.GPUProbe), Env: b.o.Environ, Logger: b.o.Log, OnEvent: b.gpuEvent, XIDFatal: cfg.XIDFatal, XIDIgnore: cfg.XIDIgnore,
-			Start: func(_ context.Context, args, env []string) (gpu.Probe, error) {
-				return b.o.Supervisor.StartPiped(args, env)
-			},
-		}},
+	watched, gpus := settings.Resources(b.cfg, b.ws), settings.GPUs(b.cfg, b.o.Environ)
+	watched.Progress, watched.OnEvent, watched.Logger = func() float64 { return b.tracker.View().Percent }, b.events.Emit, b.o.Log
+	gpus.OnEvent, gpus.Logger = b.gpuEvent, b.o.Log
+	gpus.Start = func(_ context.Context, args, env []string) (gpu.Probe, error) {
+		return b.o.Supervisor.StartPiped(args, env)
 	}
+	return monitor.Machine{Resources: &monitor.Resources{Options: watched}, GPUs: &monitor.GPUs{StopsJob: b.cfg.OnGPUError == "stop", Options: gpus}}
 }
 
-// gpuEvent names the node that a fault concerns, for whoever drains it.
+// gpuEvent names the node that a fault concerns, for the person who drains it.
 func (b base) gpuEvent(event contract.EventType, message string, data any) {
 	if event == contract.EventGPUError && b.cfg.NodeName != "" {
 		message += " Drain the node " + b.cfg.NodeName + "."
@@ -280,36 +255,11 @@ func (b base) gpuEvent(event contract.EventType, message string, data any) {
 	b.events.Emit(event, message, data)
 }
 
-// dataset says what to fetch.
-func (b base) dataset() dataset.Request {
-	cfg, limits := b.cfg, dataset.DefaultLimits
-	limits.MaxBytes, limits.MaxFiles = int64(cfg.MaxDatasetBytes), int64(cfg.MaxDatasetFiles)
-	return dataset.Request{
-		ID: config.NeededDataset(cfg), SnapshotID: cfg.SnapshotID, LocalPath: cfg.DatasetPath, Dir: b.ws.Dataset(),
-		CacheDir: cfg.CacheDir, CacheMaxBytes: int64(cfg.CacheMaxBytes), Limits: limits, AnnotatedOnly: cfg.AnnotatedOnly, Log: b.o.Log,
-	}
-}
-
-func (b base) weights(need dataset.Supply) *dataset.WeightsFetching {
-	library := dataset.Library{Framework: b.cfg.Framework, Dir: b.cfg.WeightsDir}
-	if b.cfg.Pretrained && b.cfg.Job.Training != nil {
-		library.Model = b.cfg.ModelName
-	}
-	return &dataset.WeightsFetching{Supply: need, Library: library, Client: b.store.Client,
-		Request: dataset.WeightsRequest{
-			URL: b.cfg.WeightURL.Reveal(), Dir: b.ws.Weights(), CacheDir: b.cfg.CacheDir, CacheMaxBytes: int64(b.cfg.CacheMaxBytes), Log: b.o.Log,
-		}}
-}
-
 func (b base) uploads() *checkpoints.Uploading {
-	cfg := b.cfg
 	return &checkpoints.Uploading{Tracker: b.tracker, Events: b.events, Bus: b.bus, Options: func() checkpoints.Options {
-		return checkpoints.Options{
-			Dir: b.ws.Output(), JobID: cfg.JobID, Store: b.store.Store, OutputPrefix: contract.OutputPrefix(cfg.Job),
-			Retention:  checkpoints.Retention{Epochs: cfg.Epochs, Frequency: cfg.CheckpointFrequency, Keep: cfg.KeepCheckpoints, Fresh: cfg.Resume == "off"},
-			Pace:       checkpoints.Pace{Concurrency: cfg.UploadConcurrency, FlushTimeout: cfg.FlushTimeout},
-			ScratchDir: b.ws.Scratch(), Redact: b.secrets, Now: b.o.Now, Log: b.o.Log,
-		}
+		o := settings.Checkpoints(b.cfg, b.ws)
+		o.Store, o.Redact, o.Now, o.Log = b.store.Store, b.secrets, b.o.Now, b.o.Log
+		return o
 	}}
 }
 
@@ -336,8 +286,7 @@ func (b base) relay(queue *callbacks.Queue, files *callbacks.ResultFiles, machin
 
 // completions asks the language model for the child; nil where explanations need no words.
 func (b base) completions() http.Handler {
-	cfg := b.cfg
-	if !cfg.EnableLLMExplanation {
+	if !b.cfg.EnableLLMExplanation {
 		return nil
 	}
 	client, err := b.store.Client()
@@ -345,10 +294,9 @@ func (b base) completions() http.Handler {
 		b.events.Warn("The explanations are not put into words: " + err.Error())
 		return nil
 	}
-	return completions.New(completions.Options{
-		BaseURL: string(cfg.OpenAIBaseURL), Key: cfg.OpenAIKey.Reveal(), Model: cfg.OpenAIModel, Client: client, Log: b.o.Log, Now: b.o.Now,
-		Limits: completions.Limits{Calls: cfg.LLMMaxCalls, Tokens: int64(cfg.LLMMaxTokens), Cost: cfg.LLMMaxCost, InputPrice: cfg.LLMInputPrice, OutputPrice: cfg.LLMOutputPrice},
-	})
+	o := settings.Completions(b.cfg)
+	o.Client, o.Log, o.Now = client, b.o.Log, b.o.Now
+	return completions.New(o)
 }
 
 // training is the child, with the environment of contract §3.
@@ -361,14 +309,14 @@ func (b base) training(machine monitor.Machine, log *telemetry.Recording, extra 
 		Spec: func() (process.Spec, error) {
 			given = extra()
 			given["TORCHELASTIC_ERROR_FILE"] = torch
-			if home, ours := b.ws.HomeFor(environ(b.o.Environ, "HOME"), cfg.RunAs != nil); ours {
+			if home, ours := b.ws.HomeFor(httpx.Getenv(b.o.Environ)("HOME"), cfg.RunAs != nil); ours {
 				given["HOME"] = home
 			}
 			env, err := b.ws.Shorten(cfg.ChildEnviron(b.o.Environ, given))
 			if err != nil {
 				return process.Spec{}, err
 			}
-			return b.command().Spec(env)
+			return settings.Child(cfg, b.ws, b.o.Command, b.o.Terminal).Spec(env)
 		},
 		Output: func() *output.Splitter {
 			return output.NewSplitter(b.o.Screen.Console(b.o.Stdout, b.o.Terminal), log.Log, cfg.Secrets(), b.tracker.Alive)
@@ -394,23 +342,4 @@ func (b base) training(machine monitor.Machine, log *telemetry.Recording, extra 
 		t.Rested = b.o.Screen.Done
 	}
 	return t
-}
-
-// environ is a variable of an environment, the last of its name.
-func environ(list []string, name string) (value string) {
-	for _, pair := range list {
-		if v, ok := strings.CutPrefix(pair, name+"="); ok {
-			value = v
-		}
-	}
-	return value
-}
-
-// command is the child, run as AGENT_RUN_AS.
-func (b base) command() training.Command {
-	c := training.Command{Args: b.o.Command, Workspace: b.ws, PTY: b.o.Terminal}
-	if as := b.cfg.RunAs; as != nil {
-		c.RunAs = &process.Identity{UID: as.UID, GID: as.GID}
-	}
-	return c
 }

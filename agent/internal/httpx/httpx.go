@@ -31,15 +31,16 @@ func Proxy(getenv func(string) string) func(*http.Request) (*url.URL, error) {
 	return func(r *http.Request) (*url.URL, error) { return proxy(r.URL) }
 }
 
-// Getenv looks names up in an environment of NAME=value; "" is what is not there.
+// Getenv looks names up in an environment of NAME=value, where the last of its name
+// counts; "" is what is not there.
 func Getenv(environ []string) func(name string) string {
-	return func(name string) string {
+	return func(name string) (value string) {
 		for _, pair := range environ {
-			if value, ok := strings.CutPrefix(pair, name+"="); ok {
-				return value
+			if v, ok := strings.CutPrefix(pair, name+"="); ok {
+				value = v
 			}
 		}
-		return ""
+		return value
 	}
 }
 

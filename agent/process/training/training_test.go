@@ -89,7 +89,7 @@ func TestWhateverEndsATrainingIsNamed(t *testing.T) {
 			return func() { close(c) }
 		},
 		StopTimeLimit: func(t *Training) func() { t.Limits.Time = 100 * time.Millisecond; return func() {} },
-		StopRequested:      func(*Training) func() { return func() { _ = unix.Kill(os.Getpid(), unix.SIGTERM) } },
+		StopRequested: func(*Training) func() { return func() { _ = unix.Kill(os.Getpid(), unix.SIGTERM) } },
 	} {
 		t.Run(string(want), func(t *testing.T) {
 			training := shell(t, patient)
