@@ -240,19 +240,11 @@ func (b base) progress(up *checkpoints.Uploading, queue *callbacks.Queue) *ui.Pr
 func (b base) machine() monitor.Machine {
 	watched, gpus := settings.Resources(b.cfg, b.ws), settings.GPUs(b.cfg, b.o.Environ)
 	watched.Progress, watched.OnEvent, watched.Logger = func() float64 { return b.tracker.View().Percent }, b.events.Emit, b.o.Log
-	gpus.OnEvent, gpus.Logger = b.gpuEvent, b.o.Log
+	gpus.OnEvent, gpus.Logger = b.events.Emit, b.o.Log
 	gpus.Start = func(_ context.Context, args, env []string) (gpu.Probe, error) {
 		return b.o.Supervisor.StartPiped(args, env)
 	}
-	return monitor.Machine{Resources: &monitor.Resources{Options: watched}, GPUs: &monitor.GPUs{StopsJob: b.cfg.OnGPUError == "stop", Options: gpus}}
-}
-
-// gpuEvent names the node that a fault concerns, for the person who drains it.
-func (b base) gpuEvent(event contract.EventType, message string, data any) {
-	if event == contract.EventGPUError && b.cfg.NodeName != "" {
-		message += " Drain the node " + b.cfg.NodeName + "."
-	}
-	b.events.Emit(event, message, data)
+	return monitor.Machine{Resources: &monitor.Resources{Options: watched}, GPUs: &monitor.GPUs{StopsJob: b.cfg.OnGPUError == "stop", Node: b.cfg.NodeName, Options: gpus}}
 }
 
 func (b base) uploads() *checkpoints.Uploading {

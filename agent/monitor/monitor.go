@@ -39,6 +39,7 @@ func (w *Resources) Start(ctx context.Context) (err error) {
 type GPUs struct {
 	Options  gpu.Options // OnFatal is the GPUs'
 	StopsJob bool        // a GPU that is no use any more ends the job, AGENT_ON_GPU_ERROR
+	Node     string      // NODE_NAME; may be empty
 
 	Monitor *gpu.Monitor  // nil before Start
 	lost    chan struct{} // closed when a GPU is no use any more
@@ -50,12 +51,26 @@ func (w *GPUs) Start(ctx context.Context) (err error) {
 	w.lost = make(chan struct{})
 	var first sync.Once
 	o := w.Options
+	o.OnEvent = w.named(o.OnEvent)
 	o.OnFatal = func(contract.GPUFault) { first.Do(func() { close(w.lost) }) }
 	if w.Monitor, err = gpu.New(o); err != nil {
 		return err
 	}
 	w.Name, w.Run = "the GPU watch", w.Monitor.Run
 	return w.Background.Start(ctx)
+}
+
+// named adds to an error the node that it concerns, for the person who drains it.
+func (w *GPUs) named(emit func(contract.EventType, string, any)) func(contract.EventType, string, any) {
+	if w.Node == "" {
+		return emit
+	}
+	return func(event contract.EventType, message string, data any) {
+		if event == contract.EventGPUError {
+			message += " Drain the node " + w.Node + "."
+		}
+		emit(event, message, data)
+	}
 }
 
 // Lost fires when a GPU is no use any more and that ends the job.

@@ -53,3 +53,22 @@ func TestAMachineIsWatchedFromStartToStop(t *testing.T) {
 		}
 	}
 }
+
+func TestTheNodeThatAFaultConcernsIsNamedForThePersonWhoDrainsIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		node  string
+		event contract.EventType
+		want  string
+	}{
+		"an error":              {"gpu-7", contract.EventGPUError, "It is lost. Drain the node gpu-7."},
+		"a warning":             {"gpu-7", contract.EventGPUWarning, "It is lost."},
+		"a node without a name": {"", contract.EventGPUError, "It is lost."},
+	} {
+		var said string
+		w := &GPUs{Node: c.node}
+		w.named(func(_ contract.EventType, message string, _ any) { said = message })(c.event, "It is lost.", nil)
+		if said != c.want {
+			t.Errorf("%s: %q, want %q", name, said, c.want)
+		}
+	}
+}
