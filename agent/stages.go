@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -181,13 +180,9 @@ func does(f func() error) stage.Once { return func(context.Context) error { retu
 
 // traces trusts the collector's own authorities, or those of every other connection.
 func (b base) traces(id identity) *trace.Tracing {
-	cfg := b.cfg
 	return &trace.Tracing{
-		Tracker: b.tracker,
-		Client: func(caFile string) (*http.Client, error) {
-			return storage.HTTPClient(storage.Config{CAFile: cmp.Or(caFile, cfg.CAFile), Getenv: httpx.Getenv(b.o.Environ)})
-		},
-		Options: trace.Options{TraceID: id.trace, Started: id.started, Getenv: httpx.Getenv(b.o.Environ), Now: b.o.Now, Log: b.o.Log, Job: settings.Labels(cfg)},
+		Tracker: b.tracker, Client: b.store.ClientTrusting,
+		Options: trace.Options{TraceID: id.trace, Started: id.started, Getenv: httpx.Getenv(b.o.Environ), Now: b.o.Now, Log: b.o.Log, Job: settings.Labels(b.cfg)},
 	}
 }
 
@@ -196,10 +191,7 @@ func (b base) metrics(queue *callbacks.Queue, up *checkpoints.Uploading, machine
 	read := telemetry.Sources{
 		JobType: b.cfg.Job.Type, Framework: b.cfg.Framework, Epochs: b.cfg.Epochs, PrimaryMetric: b.cfg.PrimaryMetric, Tracker: b.tracker,
 		System: machine.Latest,
-		Store: func() telemetry.Store {
-			n := b.store.Config.Counts
-			return telemetry.Store{Retries: n.Retries.Load(), SentBytes: n.Sent.Load(), ReceivedBytes: n.Received.Load()}
-		},
+		Store:  b.store.Config.Counts.Read,
 		Checkpoints: func() (telemetry.Checkpoints, bool) {
 			s, watched := up.Stats()
 			return telemetry.Checkpoints(s), watched
@@ -208,10 +200,7 @@ func (b base) metrics(queue *callbacks.Queue, up *checkpoints.Uploading, machine
 			s, told := queue.Stats()
 			return telemetry.Callbacks(s), told
 		},
-		Usage: func() (time.Duration, int64, bool) {
-			u, known := child.Usage()
-			return u.CPU, u.RSS, known
-		},
+		Usage: child.Usage,
 	}.Read
 	return &telemetry.Serving{Addr: b.cfg.MetricsAddr, Read: read, Log: b.o.Log}
 }
@@ -301,14 +290,9 @@ func (b base) training(machine monitor.Machine, log *telemetry.Recording, extra 
 		Spec: func() (process.Spec, error) {
 			given = extra()
 			given["TORCHELASTIC_ERROR_FILE"] = torch
-			if home, ours := b.ws.HomeFor(httpx.Getenv(b.o.Environ)("HOME"), cfg.RunAs != nil); ours {
-				given["HOME"] = home
-			}
-			env, err := b.ws.Shorten(cfg.ChildEnviron(b.o.Environ, given))
-			if err != nil {
-				return process.Spec{}, err
-			}
-			return settings.Child(cfg, b.ws, b.o.Command, b.o.Terminal).Spec(env)
+			spec, err := settings.Child(cfg, b.ws, b.o.Command, b.o.Environ, given)
+			spec.PTY = b.o.Terminal
+			return spec, err
 		},
 		Output: func() *output.Splitter {
 			return output.NewSplitter(b.o.Screen.Console(b.o.Stdout, b.o.Terminal), log.Log, cfg.Secrets(), b.tracker.Alive)
@@ -316,10 +300,8 @@ func (b base) training(machine monitor.Machine, log *telemetry.Recording, extra 
 		Watch: training.Watch{
 			Trouble: b.group.Trouble, Leaving: b.group.Leaving, Ended: machine.ChildEnded, StopHung: cfg.HangStop,
 			GPULost: machine.GPUs.Lost,
-			Hang: func(ctx context.Context, cpu func() time.Duration) (time.Duration, bool) {
-				return hang.Watch{Timeout: cfg.HangTimeout, Now: b.o.Now, CPU: cpu, GPUBusy: machine.GPUs.Busy,
-					Activity: func() time.Time { return b.tracker.View().Activity }}.Wait(ctx)
-			},
+			Hang: hang.Watch{Timeout: cfg.HangTimeout, Now: b.o.Now, GPUBusy: machine.GPUs.Busy,
+				Activity: func() time.Time { return b.tracker.View().Activity }}.Wait,
 			Started: func(pid int) {
 				machine.ChildStarted(pid)
 				b.events.Emit(contract.EventTrainingStarted, "The "+noun+" process has started",

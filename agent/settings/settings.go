@@ -65,13 +65,21 @@ func Checkpoints(cfg *config.Config, ws job.Workspace) checkpoints.Options {
 	}
 }
 
-// Child is the training's command, run as AGENT_RUN_AS.
-func Child(cfg *config.Config, ws job.Workspace, args []string, pty bool) training.Command {
-	c := training.Command{Args: args, Workspace: ws, PTY: pty}
+// Child is the training's process: its command, run as AGENT_RUN_AS, with what is left
+// of the environ and with what it is given.
+func Child(cfg *config.Config, ws job.Workspace, args, environ []string, given map[string]string) (process.Spec, error) {
+	c := training.Command{Args: args, Workspace: ws}
 	if as := cfg.RunAs; as != nil {
 		c.RunAs = &process.Identity{UID: as.UID, GID: as.GID}
 	}
-	return c
+	if home, ours := ws.HomeFor(httpx.Getenv(environ)("HOME"), cfg.RunAs != nil); ours {
+		given["HOME"] = home
+	}
+	env, err := ws.Shorten(cfg.ChildEnviron(environ, given))
+	if err != nil {
+		return process.Spec{}, err
+	}
+	return c.Spec(env)
 }
 
 // Diagnosis is what a failure may be blamed on.

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"net/http"
 
@@ -36,6 +37,11 @@ func (a *Access) Open(ctx context.Context, bucket string) (Store, error) {
 
 // Client is an HTTP client as the store's.
 func (a *Access) Client() (*http.Client, error) { return HTTPClient(a.Config) }
+
+// ClientTrusting is one that trusts the authorities of another file, if it is given.
+func (a *Access) ClientTrusting(caFile string) (*http.Client, error) {
+	return HTTPClient(Config{CAFile: cmp.Or(caFile, a.Config.CAFile), Getenv: a.Config.Getenv})
+}
 
 // Keep writes a small object and returns its address. It is for the end of a job, so it
 // takes no longer than stage.MinTail and ignores an earlier end of ctx.

@@ -15,6 +15,11 @@ type Counts struct {
 	Received atomic.Int64 // bytes of objects
 }
 
+// Read is all of them at one moment.
+func (c *Counts) Read() (retries, sent, received int64) {
+	return c.Retries.Load(), c.Sent.Load(), c.Received.Load()
+}
+
 // counted is a store whose bytes are counted.
 type counted struct {
 	Store

@@ -15,7 +15,7 @@ type Sources struct {
 	Epochs        int
 	PrimaryMetric string
 	Tracker       *job.Tracker
-	Store         func() Store // what of it was the dataset, the Tracker knows
+	Store         func() (retries, sent, received int64) // bytes; what of it was the dataset, the Tracker knows
 	System        func() *contract.System
 	Checkpoints   func() (Checkpoints, bool)
 	Callbacks     func() (Callbacks, bool)
@@ -29,9 +29,9 @@ func (o Sources) Read() Snapshot {
 		Ready: v.Phase.Name == job.PhaseRunning, JobType: o.JobType, Framework: o.Framework,
 		Phases:   Phases{Running: v.Phase.Name, Seconds: v.Phase.Seconds},
 		Training: Training{Epoch: v.Epoch, Epochs: o.Epochs, PrimaryMetric: o.PrimaryMetric},
-		Store:    o.Store(),
 		System:   o.System(),
 	}
+	s.Store.Retries, s.Store.SentBytes, s.Store.ReceivedBytes = o.Store()
 	s.Store.DatasetBytes = v.DatasetRead
 	if v.Newest.Epoch > 0 {
 		s.Training.PrimaryValue = &v.Newest.Value

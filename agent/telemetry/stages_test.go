@@ -121,7 +121,7 @@ func TestASnapshotLeavesOutWhatNobodyKnows(t *testing.T) {
 	known := false
 	sources := Sources{
 		JobType: contract.JobTraining, Framework: "ultralytics", Epochs: 10, PrimaryMetric: "acc",
-		Tracker: job.NewTracker(job.TrackerOptions{Now: now, Metric: "acc"}), Store: func() Store { return Store{Retries: 7, SentBytes: 9} }, System: func() *contract.System { return nil },
+		Tracker: job.NewTracker(job.TrackerOptions{Now: now, Metric: "acc"}), Store: func() (int64, int64, int64) { return 7, 9, 0 }, System: func() *contract.System { return nil },
 		Checkpoints: func() (Checkpoints, bool) { return Checkpoints{Bytes: 5}, known },
 		Callbacks:   func() (Callbacks, bool) { return Callbacks{Waiting: 2}, true },
 		Usage:       func() (time.Duration, int64, bool) { return 3 * time.Second, 4, known },

@@ -22,14 +22,14 @@ const stoodStill = 10 * time.Second
 type Watch struct {
 	Timeout  time.Duration // how long all signs must be absent; 0 = for ever
 	Now      func() time.Time
-	Activity func() time.Time     // the last output, callback or checkpoint
-	CPU      func() time.Duration // processor time of the process and its descendants, ever
+	Activity func() time.Time // the last output, callback or checkpoint
 	GPUBusy  func() bool
 }
 
 // Wait returns how long the process has been doing nothing once that is Timeout,
-// and false when ctx ends before.
-func (w Watch) Wait(ctx context.Context) (quiet time.Duration, hangs bool) {
+// and false when ctx ends before. cpu is the processor time of the process and its
+// descendants, ever.
+func (w Watch) Wait(ctx context.Context, cpu func() time.Duration) (quiet time.Duration, hangs bool) {
 	if w.Timeout <= 0 { // AGENT_HANG_TIMEOUT is off
 		<-ctx.Done()
 		return 0, false
@@ -37,7 +37,7 @@ func (w Watch) Wait(ctx context.Context) (quiet time.Duration, hangs bool) {
 	every := max(w.Timeout/10, 50*time.Millisecond)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	since, work := w.Now(), w.CPU()
+	since, work := w.Now(), cpu()
 	looked := since
 	for {
 		select {
@@ -45,7 +45,7 @@ func (w Watch) Wait(ctx context.Context) (quiet time.Duration, hangs bool) {
 			return 0, false
 		case <-tick.C:
 		}
-		now, used := w.Now(), w.CPU()
+		now, used := w.Now(), cpu()
 		paused := now.Sub(looked) >= every+stoodStill // the agent itself was stopped, and the process with it
 		looked = now
 		busy := (used - work).Seconds() > idleCores*now.Sub(since).Seconds()

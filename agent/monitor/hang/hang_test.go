@@ -28,8 +28,8 @@ func TestOnlyTheAbsenceOfEverySignIsAHang(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				began := time.Now()
-				w := Watch{Timeout: time.Minute, Now: time.Now, Activity: func() time.Time { return c.activity(began) }, CPU: c.cpu, GPUBusy: func() bool { return c.gpu }}
-				quiet, hangs := w.Wait(ctx)
+				w := Watch{Timeout: time.Minute, Now: time.Now, Activity: func() time.Time { return c.activity(began) }, GPUBusy: func() bool { return c.gpu }}
+				quiet, hangs := w.Wait(ctx, c.cpu)
 				if hangs != c.want || hangs && quiet < time.Minute {
 					t.Errorf("it hangs: %v, after %v", hangs, quiet)
 				}
@@ -46,8 +46,8 @@ func TestAPauseOfTheWholeContainerIsNoHang(t *testing.T) {
 		var frozen atomic.Int64 // of the clock, which goes on while the container stands still
 		time.AfterFunc(45*time.Second, func() { frozen.Store(int64(time.Hour)) })
 		w := Watch{Timeout: time.Minute, Now: func() time.Time { return time.Now().Add(time.Duration(frozen.Load())) }, Activity: func() time.Time { return began },
-			CPU: func() time.Duration { return 0 }, GPUBusy: func() bool { return false }}
-		if quiet, hangs := w.Wait(ctx); hangs {
+			GPUBusy: func() bool { return false }}
+		if quiet, hangs := w.Wait(ctx, func() time.Duration { return 0 }); hangs {
 			t.Errorf("called a hang after %v", quiet)
 		}
 	})

@@ -18,7 +18,6 @@ type Command struct {
 	Args      []string // $(NAME) is replaced from the environment
 	Workspace job.Workspace
 	RunAs     *process.Identity // AGENT_RUN_AS; nil means as the agent
-	PTY       bool
 }
 
 // Spec is the process with its environment. The workspace is given to the identity
@@ -27,7 +26,7 @@ func (c Command) Spec(env []string) (process.Spec, error) {
 	if err := c.complete(env); err != nil {
 		return process.Spec{}, err
 	}
-	spec := process.Spec{Args: command.Expand(c.Args, env), Env: env, Main: true, PTY: c.PTY, NoNewPrivs: true, RunAs: c.RunAs}
+	spec := process.Spec{Args: command.Expand(c.Args, env), Env: env, Main: true, NoNewPrivs: true, RunAs: c.RunAs}
 	if c.RunAs == nil {
 		return spec, nil
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 func TestACommandIsExpandedFromItsEnvironment(t *testing.T) {
-	spec, err := Command{Args: []string{"python", "train.py", "--epochs=$(EPOCHS)"}, PTY: true}.Spec([]string{"EPOCHS=3"})
-	if err != nil || !slices.Equal(spec.Args, []string{"python", "train.py", "--epochs=3"}) || !spec.Main || !spec.PTY || !spec.NoNewPrivs || spec.RunAs != nil {
+	spec, err := Command{Args: []string{"python", "train.py", "--epochs=$(EPOCHS)"}}.Spec([]string{"EPOCHS=3"})
+	if err != nil || !slices.Equal(spec.Args, []string{"python", "train.py", "--epochs=3"}) || !spec.Main || !spec.NoNewPrivs || spec.RunAs != nil {
 		t.Errorf("%+v, %v", spec, err)
 	}
 }

@@ -246,14 +246,15 @@ func cpuTime(child *process.Child) time.Duration {
 	return usage.CPU
 }
 
-// Usage is what the process and its descendants use; false when that is not known.
-func (t *Training) Usage() (process.Usage, bool) {
+// Usage is what the process and its descendants use of processors, ever, and of memory,
+// bytes; known is false when nobody can tell.
+func (t *Training) Usage() (cpu time.Duration, rss int64, known bool) {
 	child := t.child.Load()
 	if child == nil {
-		return process.Usage{}, false
+		return 0, 0, false
 	}
 	u, err := child.Usage()
-	return u, err == nil
+	return u.CPU, u.RSS, err == nil
 }
 
 // Tail are the last lines of its output.
