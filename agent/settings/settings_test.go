@@ -50,10 +50,12 @@ func TestWeightsOfTheModelAreForTrainingsThatStartFromSome(t *testing.T) {
 		"as it comes":  {nil, "yolo11n"},
 		"from nothing": {map[string]string{"PRETRAINED": "false"}, ""},
 	} {
-		library, request := Weights(of(t, c.environ), job.Workspace{Root: "/ws"}, silent)
-		if library.Model != c.model || library.Framework != "ultralytics" || request.Dir != "/ws/weights" {
-			t.Errorf("%s: %+v, %+v", name, library, request)
-		}
+		t.Run(name, func(t *testing.T) {
+			library, request := Weights(of(t, c.environ), job.Workspace{Root: "/ws"}, silent)
+			if library.Model != c.model || library.Framework != "ultralytics" || request.Dir != "/ws/weights" {
+				t.Errorf("%+v, %+v", library, request)
+			}
+		})
 	}
 }
 
