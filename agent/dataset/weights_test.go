@@ -30,6 +30,14 @@ type origin struct {
 	gets  atomic.Int64
 	bytes atomic.Int64
 	fault func(n int64, w http.ResponseWriter, r *http.Request) bool
+	mu    sync.Mutex // of body, etag and time, where a fault replaces them
+}
+
+// become replaces the file while it is served.
+func (o *origin) become(body []byte, etag string, at time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.body, o.etag, o.time = body, etag, at
 }
 
 func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -37,8 +45,11 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if o.fault != nil && o.fault(n, w, r) {
 		return
 	}
-	w.Header().Set("ETag", o.etag)
-	http.ServeContent(countedWriter{w, &o.bytes}, r, "", o.time, bytes.NewReader(o.body))
+	o.mu.Lock()
+	body, etag, at := o.body, o.etag, o.time
+	o.mu.Unlock()
+	w.Header().Set("ETag", etag)
+	http.ServeContent(countedWriter{w, &o.bytes}, r, "", at, bytes.NewReader(body))
 }
 
 // breakOff sends the head and n bytes of the file; after that the connection is gone.
@@ -179,7 +190,7 @@ func TestWeightsReplacedInTheMiddleStartOver(t *testing.T) {
 						return false
 					}
 					o.breakOff(w, 500_000)
-					o.body, o.etag, o.time = bytes.ReplaceAll(torch(c.size), []byte("w"), []byte("v")), c.after.etag, c.after.time
+					o.become(bytes.ReplaceAll(torch(c.size), []byte("w"), []byte("v")), c.after.etag, c.after.time)
 					panic(http.ErrAbortHandler)
 				}
 				path, err := weightsPath(t, o.request(t))
