@@ -7,7 +7,6 @@ what a crowd covers is left out of loss and metrics. Where annotations overlap t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -116,9 +115,3 @@ def _joint(*steps: Any) -> Joint:
 
 def _to_tensor(mean: Sequence[float], std: Sequence[float]) -> list[Any]:
     return [v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, scale=True), v2.Normalize(list(mean), list(std))]
-
-
-def save_mask(mask: np.ndarray, path: Path) -> None:
-    """A predicted mask as a grey PNG: the value of a pixel is its class index; of 16 bits where there are more than 256."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(mask.astype(np.uint8 if mask.max(initial=0) < 256 else np.uint16)).save(path)

@@ -9,7 +9,7 @@
 Needs numpy and Pillow; test runs that measure boxes, outlines or keypoints need faster-coco-eval.
 """
 
-from .predictor import Objects, Predictor
+from .predictor import Mask, Objects, Predictor
 from .running import predict
 
-__all__ = ["Objects", "Predictor", "predict"]
+__all__ = ["Mask", "Objects", "Predictor", "predict"]

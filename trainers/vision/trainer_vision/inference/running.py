@@ -20,7 +20,7 @@ from trainer_sdk.inference import InferenceRequest, Progress, final_callback
 from .draw import draw, drawing_name, write_sheet
 from .explain.explainer import Explainer, Explaining
 from .loading import Loaded, loaded
-from .measure import Measure, Measured, measure_of
+from .measure import HEADS, Measure, Measured, measure_of
 from .outputs import write_coco, write_csv, write_results
 from .predictor import Answer, Mask, Predictor
 from .records import Classes, Parts, Truth, describe, describe_truth
@@ -127,7 +127,7 @@ class Run:
         raw = self.predictor.infer([item.prepared for item in batch])
         inferred = time.perf_counter()
         answers = self.predictor.decode(raw, sizes, False)
-        every = self.predictor.decode(raw, sizes, True) if self.measure else answers
+        every = self.predictor.decode(raw, sizes, True) if self.measure and self.task in HEADS else answers
         decoded = time.perf_counter()
         self.timing.images += len(batch)
         self.timing.model += 1000 * (inferred - started)
