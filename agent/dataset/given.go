@@ -119,24 +119,24 @@ func (f *InputsFetching) image(ctx context.Context, image givenImage) (why strin
 	if _, err := os.Stat(image.File); err == nil {
 		return "", nil
 	}
-	if _, _, err := contract.ParseURI(image.URI); err != nil {
-		return err.Error(), nil
-	}
 	err = f.fetch(ctx, image.URI, image.File)
 	failure, known := errors.AsType[*contract.Failure](err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return image.URI + " does not exist", nil
-	case known && failure.Code == contract.CodeStorageForbidden:
+	case known && failure.Code == contract.CodeStorageForbidden || errors.Is(err, errAddress):
 		return image.URI + ": " + failure.Message, nil
 	}
 	return "", err
 }
 
+// errAddress marks what leads to no object.
+var errAddress = errors.New("no address")
+
 func (f *InputsFetching) fetch(ctx context.Context, uri, file string) error {
 	bucket, key, err := contract.ParseURI(uri)
 	if err != nil {
-		return contract.Failf(contract.CodeConfigInvalid, "%w.", err)
+		return contract.Failf(contract.CodeConfigInvalid, "%w: %w.", errAddress, err)
 	}
 	store, err := f.Open(ctx, bucket)
 	if err != nil {
