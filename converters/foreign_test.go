@@ -165,7 +165,7 @@ func TestYOLOLabelsThatTheReaderDropsAreNamed(t *testing.T) {
 func TestYOLOLabelsAtTheWrongPlaceAreNamed(t *testing.T) {
 	files := m{"data.yaml": "train: Images/train\nval: Images/val\nnames: [cat]\n"}
 	for _, name := range []string{"train/a", "val/b"} {
-		files["Images/"+name+".jpg"], files["Labels/"+name+".txt"] = jpegOf(64, 48), goodRow
+		files["Images/"+name+".jpg"], files["Boxes/"+name+".txt"] = jpegOf(64, 48), goodRow
 	}
 	_, err := converters.Prepare(t.Context(), request(t, folder(t, files), contract.TaskObjectDetection, contract.FormatYOLO))
 	if f := contract.AsFailure(err); f == nil || !strings.Contains(f.Message, `"Images/train/a.txt"`) {

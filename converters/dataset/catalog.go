@@ -128,5 +128,23 @@ func (c *Catalog) Arrange() {
 	}
 }
 
+// KeepImages leaves out the other images, with their objects.
+func (c *Catalog) KeepImages(keep func(*Image) bool) {
+	at := make([]int32, len(c.Images)) // where an image is now, or -1
+	rest := c.Images[:0]
+	for i := range c.Images {
+		if at[i] = -1; keep(&c.Images[i]) {
+			at[i] = int32(len(rest))
+			rest = append(rest, c.Images[i])
+		}
+	}
+	c.Images = rest
+	c.Objects.Keep(func(o *Object) bool {
+		o.Image = at[o.Image]
+		return o.Image >= 0
+	})
+	c.Arrange()
+}
+
 // ObjectsOf are the indexes of the objects of image i, in file order.
 func (c *Catalog) ObjectsOf(i int) []int32 { return c.order[c.starts[i]:c.starts[i+1]] }

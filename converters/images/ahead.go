@@ -32,13 +32,13 @@ func Open(root string) *Folder {
 
 // Below is a folder of this one, without another walk.
 func (f *Folder) Below(dir string) *Folder {
-	return &Folder{stop: func() {}, tree: func() (*Tree, error) {
+	return &Folder{stop: func() {}, tree: sync.OnceValues(func() (*Tree, error) {
 		t, err := f.tree()
 		if err != nil || dir == "" {
 			return t, err
 		}
 		return t.Sub(dir), nil
-	}}
+	})}
 }
 
 // Tree is every file below the folder.

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"net/url"
 	"path"
 	"strings"
 
@@ -90,6 +91,16 @@ func (v *variants) find(rule spelling, list []spelling, bases []string, name, cl
 	if cleaned == "" {
 		return v.elsewhere(bases, name), problem.OtherSpelling
 	}
+	file, kind := v.byRules(rule, list, cleaned)
+	if plain, ok := unescaped(cleaned); ok && file < 0 {
+		if file, _ = v.byRules(rule, list, plain); file >= 0 {
+			kind = problem.OtherSpelling
+		}
+	}
+	return file, kind
+}
+
+func (v *variants) byRules(rule spelling, list []spelling, cleaned string) (int32, problem.Kind) {
 	if file, ok := v.composed[norm.NFC.String(rule.of(cleaned))]; ok && file >= 0 {
 		return file, problem.UnicodeForm
 	}
@@ -111,6 +122,19 @@ func (v *variants) find(rule spelling, list []spelling, bases []string, name, cl
 		}
 	}
 	return -1, problem.Kind{}
+}
+
+// unescaped is a name that was escaped for an address, as tools of the web write it:
+// my%20cat.jpg. It is tried only where no file has the name as it stands.
+func unescaped(name string) (string, bool) {
+	if !strings.Contains(name, "%") {
+		return "", false
+	}
+	plain, err := url.PathUnescape(name)
+	if err != nil || plain == name {
+		return "", false
+	}
+	return clean(plain)
 }
 
 // elsewhere finds a path of another machine by its last parts, the most of them

@@ -76,6 +76,42 @@ func (t *Tree) Sub(dir string) *Tree {
 	return s
 }
 
+// Subs are the folders at the top as trees of their own, in one pass over the names.
+func (t *Tree) Subs() map[string]*Tree {
+	subs := make(map[string]*Tree)
+	of := func(name string) (*Tree, string) {
+		top, rest, deeper := strings.Cut(name, "/")
+		if !deeper {
+			return nil, ""
+		}
+		s := subs[top]
+		if s == nil {
+			s = &Tree{root: t.root + string(filepath.Separator) + top, real: make(map[string]string), junk: t.junk}
+			subs[top] = s
+		}
+		return s, rest
+	}
+	for _, name := range t.names {
+		s, rest := of(name)
+		if s == nil {
+			continue
+		}
+		s.names = append(s.names, rest)
+		if real := t.real[name]; real != "" {
+			s.real[rest] = real
+		}
+	}
+	for _, name := range t.escapes {
+		if s, rest := of(name); s != nil {
+			s.escapes = append(s.escapes, rest)
+		}
+	}
+	for _, s := range subs {
+		s.number()
+	}
+	return subs
+}
+
 // walk reads one folder; prefix is its name with a slash. Below a link, files have
 // another real path than their name.
 func (t *Tree) walk(dir, prefix string, linked bool, level int) error {

@@ -149,6 +149,17 @@ func FuzzTables(f *testing.F) {
 	})
 }
 
+func FuzzLists(f *testing.F) {
+	f.Add("cat/a\ndog/b.jpg 1\n", `{"test": ["cat/a.jpg", ["dog/b.jpg", 1]]}`, "path,split\ncat/a.jpg,train\n", "1 1\n2 0\n")
+	f.Add("C:\\x\\cat\\a.jpg\r\n//\n..", `[{"val": {"x": "cat/a.jpg"}}, null, 1e999]`, ",\n,,\n\"", "1\n 2 x\n")
+	root := f.TempDir()
+	put(root, map[string]string{"images/cat/a.jpg": "", "images/dog/b.jpg": "", "images.txt": "1 cat/a.jpg\n2 dog/b.jpg\n"})
+	f.Fuzz(func(t *testing.T, list, object, table, numbers string) {
+		put(root, map[string]string{"train.txt": list, "split.json": object, "meta.csv": table, "train_test_split.txt": numbers})
+		readBack(t, root, contract.TaskImageClassification)
+	})
+}
+
 func FuzzDarknet(f *testing.F) {
 	f.Add("classes = 1\ntrain = data/train.txt\nnames = data/obj.names\n", "data/obj_train_data/a.jpg\n", "cat\n")
 	f.Add("train = ../../x\nnames==\n=\nvalid = train.txt", "obj_train_data\\a.jpg\r\n", "\xb0\xed")

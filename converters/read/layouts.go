@@ -13,6 +13,7 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/read/folders"
 	"github.com/vision-platform/trainer-agent/converters/read/labelme"
 	"github.com/vision-platform/trainer-agent/converters/read/layout"
+	"github.com/vision-platform/trainer-agent/converters/read/lists"
 	"github.com/vision-platform/trainer-agent/converters/read/masks"
 	"github.com/vision-platform/trainer-agent/converters/read/tables"
 	"github.com/vision-platform/trainer-agent/converters/read/voc"
@@ -73,11 +74,15 @@ func Recognise(t *images.Tree, task contract.TaskType) (*layout.Layout, error) {
 	return nil, ambiguous(f, found)
 }
 
-// reporting says which texts of the folder were read in a code page.
+// reporting follows lists of the split beside the dataset, and says which texts of
+// the folder were read in a code page.
 func reporting(f *layout.Folder, l *layout.Layout) *layout.Layout {
 	out := *l
 	out.Read = func(problems *problem.List) (*dataset.Catalog, error) {
 		c, err := l.Read(problems)
+		if err == nil && l.Name != "yolo" { // which has lists of its own
+			err = lists.Follow(f, c, l.Name != "coco", problems)
+		}
 		f.ReportText(problems)
 		return c, err
 	}

@@ -54,8 +54,9 @@ func Below(t *images.Tree, task contract.TaskType) (dir string, l *layout.Layout
 
 func below(t *images.Tree, task contract.TaskType, level int) (dir string, l *layout.Layout, err error) {
 	var found []string
+	subs := t.Subs()
 	for _, name := range imageFolders(t) {
-		sub := t.Sub(name)
+		sub := subs[name]
 		in, err := at(sub, task)
 		deeper := ""
 		if in == nil && err == nil && level < maxDown {
@@ -81,9 +82,12 @@ func below(t *images.Tree, task contract.TaskType, level int) (dir string, l *la
 	return dir, l, nil
 }
 
+// at reads no folder again that the tree has read.
 func at(t *images.Tree, task contract.TaskType) (*layout.Layout, error) {
-	if l, err := Platform(t.Root(), task); l != nil || err != nil {
-		return l, err
+	if slices.ContainsFunc(t.Names(), platform.IsFile) {
+		if l, err := Platform(t.Root(), task); l != nil || err != nil {
+			return l, err
+		}
 	}
 	return Recognise(t, task)
 }

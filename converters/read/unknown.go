@@ -42,6 +42,12 @@ func inventory(f *layout.Folder) (there []string, hint string) {
 	if list := archives(kinds); len(list) > 0 {
 		say(fmt.Sprintf("an archive inside: %s", list[0]), "Unpack "+list[0]+" and upload what is in it.")
 	}
+	if list := records(f.Names()); len(list) > 0 {
+		say(fmt.Sprintf("records of images and labels in %s", list[0]), "Write the images as files, with annotations in one of the layouts that docs/datasets.md shows.")
+	}
+	if name, then := exportOf(f); name != "" {
+		say(name, then)
+	}
 	if n := f.VOCFiles(); n > 0 {
 		say(fmt.Sprintf("%d Pascal VOC files", n), "")
 	}
@@ -59,6 +65,10 @@ func inventory(f *layout.Folder) (there []string, hint string) {
 		if n := len(kinds[k.ext]); n > 0 {
 			say(fmt.Sprintf("%d %s (such as %s)", n, k.what, kinds[k.ext][0]), "")
 		}
+		delete(kinds, k.ext)
+	}
+	if others := otherFiles(kinds); len(there) == 0 && len(others) > 0 {
+		say(fmt.Sprintf("%d other files (such as %s)", len(others), others[0]), "")
 	}
 	dirs := f.ImageFolders()
 	switch {
@@ -66,10 +76,22 @@ func inventory(f *layout.Folder) (there []string, hint string) {
 		there = append(there, "no images")
 	case f.Classifies() && len(dirs) == 1:
 		there = append(there, fmt.Sprintf("%d images in one folder, %s, and no folders of classes", pictures, quoted(dirs[0])))
+	case len(dirs) == 1 && dirs[0] == ".":
+		there = append(there, fmt.Sprintf("%d images at the top", pictures))
 	default:
 		there = append(there, fmt.Sprintf("%d images in %s", pictures, some(dirs)))
 	}
 	return there, hint
+}
+
+// otherFiles are those of kinds that nothing else is said of.
+func otherFiles(kinds map[string][]string) []string {
+	var list []string
+	for _, names := range kinds {
+		list = append(list, names...)
+	}
+	slices.Sort(list)
+	return list
 }
 
 func archives(kinds map[string][]string) []string {

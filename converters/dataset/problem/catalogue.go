@@ -59,6 +59,12 @@ var (
 	LabelBesideImage = layouts.kind("label_beside_image", Warning,
 		"label files lie beside their image, where Ultralytics does not look; they are read",
 		"Move them to labels/, in the place that images/ has in the image's path.")
+	LabelElsewhere = layouts.kind("label_elsewhere", Warning,
+		"label files lie in a folder where Ultralytics does not look; they are read",
+		"Call the folders images and labels, in small letters.")
+	LabelOfSeveral = layouts.kind("label_of_several", Warning,
+		"label files are for more than one image, of one name and another suffix; each of them gets the labels",
+		"Rename the images, or remove what is a copy.")
 	LabelWithoutImage = layouts.kind("label_without_image", Warning,
 		"label files have no image and are not used",
 		"")
@@ -83,6 +89,12 @@ var (
 	AnnotationsUnread = layouts.kind("annotation_file_unread", Error,
 		"files look like annotations and cannot be read together with the others",
 		"Name the files of all splits alike, for example instances_train.json and instances_val.json; move others out of the dataset.")
+	AnnotationsCopied = layouts.kind("annotation_file_copied", Warning,
+		"annotation files are copies of another, byte for byte, and are not read",
+		"Remove them.")
+	ResultsKeptOut = layouts.kind("results_kept_out", Info,
+		"files have what a model found (boxes with scores) and no annotations; they are not read",
+		"")
 	AnnotationUnreadable = layouts.kind("annotation_unreadable", Error,
 		"annotation files, or objects in them, cannot be read",
 		"Write them again with the labelling tool, or remove them together with their images.")
@@ -93,8 +105,23 @@ var (
 		"annotation files are for an image that another one is for",
 		"Keep one of them.")
 	ImageInNoList = layouts.kind("image_in_no_list", Warning,
-		"images have annotations and are in none of the dataset's lists; they are left out",
+		"images have annotations or a class and are in none of the dataset's lists; they are left out",
 		"")
+	TableUnused = layouts.kind("table_unused", Warning,
+		"tables say classes of images and no split, beside tables that do; they are not read",
+		"Remove them, or add a column split.")
+	SplitOfLists = layouts.kind("split_of_lists", Info,
+		"files say the split of the images and are followed",
+		"")
+	SplitListUnused = layouts.kind("split_list_unused", Warning,
+		"lists say another split than the folders or the annotations, which count",
+		"Remove the lists, or correct them.")
+	SplitListUnread = layouts.kind("split_list_unread", Warning,
+		"files may say the split of the images and are not understood",
+		"Write train.txt, val.txt and test.txt with the path of one image a line, or put the images into train/, val/ and test/.")
+	SplitsJoined = layouts.kind("splits_joined", Warning,
+		"folders are of the same split and are read together",
+		"Call one of them test, or remove it, if that is not meant.")
 	ClassNotListed = layouts.kind("class_not_listed", Warning,
 		"classes of annotations are not in the dataset's list of classes; they are numbered behind it",
 		"")

@@ -20,9 +20,10 @@ import (
 
 // file is one JSON file with annotations.
 type file struct {
-	name  string
-	split contract.Split
-	kind  string // what the name says beside its split: "instances" of instances_train2017
+	name   string
+	split  contract.Split
+	called string // the part of the name that says the split
+	kind   string // what the name says beside its split: "instances" of instances_train2017
 }
 
 // Recognise takes the JSON files that have images and annotations, or categories.
@@ -30,12 +31,17 @@ type file struct {
 // the task count.
 func Recognise(f *layout.Folder) (*layout.Layout, error) {
 	var found []file
+	var results []string
 	for _, name := range candidates(f) {
-		if hasKeys(f.Path(name)) {
+		switch {
+		case hasKeys(f.Path(name)):
 			found = append(found, newFile(name))
+		case isResults(f.Path(name)):
+			results = append(results, name)
 		}
 	}
-	chosen, left := choose(found, f.Task)
+	chosen, left := choose(evaluated(found), f.Task)
+	chosen, copies := withoutCopies(f, chosen)
 	if len(chosen) == 0 {
 		return nil, nil
 	}
@@ -47,16 +53,37 @@ func Recognise(f *layout.Folder) (*layout.Layout, error) {
 			}
 			problems.Add(kind, i, "%s", other.name)
 		}
+		for i, name := range copies {
+			problems.Add(problem.AnnotationsCopied, i, "%s", name)
+		}
+		for i, name := range results {
+			problems.Add(problem.ResultsKeptOut, i, "%s", name)
+		}
 		return read(f, chosen, problems)
 	}}, nil
+}
+
+// evaluated makes the files of evaluation those for testing, where others are for
+// validation and none is for testing.
+func evaluated(files []file) []file {
+	names := make([]string, len(files))
+	for i, file := range files {
+		names[i] = file.called
+	}
+	evalTests := layout.EvalTests(names)
+	for i := range files {
+		files[i].split = layout.SplitAmong(files[i].split, files[i].called, evalTests)
+	}
+	return files
 }
 
 func newFile(name string) file {
 	stem := strings.TrimSuffix(path.Base(name), path.Ext(name))
 	stem = strings.TrimSuffix(stem, ".coco")
-	out := file{name: name, split: layout.SplitOf(stem), kind: layout.Beside(stem)}
+	out := file{name: name, split: layout.SplitOf(stem), called: stem, kind: layout.Beside(stem)}
 	for dir := path.Dir(name); out.split == "" && dir != "."; dir = path.Dir(dir) {
-		out.split = layout.SplitOf(path.Base(dir))
+		out.called = path.Base(dir)
+		out.split = layout.SplitOf(out.called)
 	}
 	return out
 }

@@ -86,7 +86,7 @@ func bases(f *layout.Folder, file file) []string {
 		list = append(list, path.Dir(dir), path.Join(path.Dir(dir), "images"))
 	}
 	for _, folder := range f.ImageFolders() {
-		if file.split != "" && splitOfFolder(folder) != file.split {
+		if file.split != "" && splitOfFolder(f, folder) != file.split {
 			continue
 		}
 		for at := folder; at != "."; at = path.Dir(at) {
@@ -104,10 +104,10 @@ func bases(f *layout.Folder, file file) []string {
 // maxBases bounds the folders that are tried.
 const maxBases = 64
 
-func splitOfFolder(dir string) contract.Split {
+func splitOfFolder(f *layout.Folder, dir string) contract.Split {
 	for ; dir != "."; dir = path.Dir(dir) {
 		if s := layout.SplitOf(path.Base(dir)); s != "" {
-			return s
+			return layout.SplitAmong(s, path.Base(dir), f.EvalTests())
 		}
 	}
 	return ""
@@ -128,7 +128,7 @@ func join(all, c *dataset.Catalog, file string, problems *problem.List) {
 	}
 	first := int32(len(all.Images))
 	for i, im := range c.Images {
-		if known[im.File] {
+		if im.File != "" && known[im.File] {
 			problems.Add(problem.ImageInTwoSplits, i, "%q", im.File)
 		}
 		all.Images = append(all.Images, im)

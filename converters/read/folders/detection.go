@@ -3,6 +3,7 @@ package folders
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -27,12 +28,19 @@ func detection(f *layout.Folder) error {
 		}
 	} else if n := f.VOCFiles(); n > 0 {
 		what = fmt.Sprintf("%d Pascal VOC files", n)
+	} else if at := slices.IndexFunc(f.Names(), isTrack); at >= 0 {
+		what = "MOT, with the boxes of a video in " + f.Names()[at]
 	}
 	if what == "" {
 		return nil
 	}
 	return contract.Failf(contract.CodeDatasetInvalid, "The dataset is laid out for objects (%s), and %s needs one class for each image.", what, f.Task).
 		WithHint("Train object_detection on it, or move every image into a folder that is called as its class.")
+}
+
+// isTrack tells the boxes of a video as MOT Challenge has them.
+func isTrack(name string) bool {
+	return strings.HasSuffix("/"+name, "/gt/gt.txt") || strings.HasSuffix("/"+name, "/det/det.txt")
 }
 
 // yoloFolders counts the folders of images whose labels read as YOLO; 0 unless most

@@ -8,6 +8,7 @@
 package folders
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -18,9 +19,16 @@ import (
 
 // part is the images of one class, or of one split without classes.
 type part struct {
-	dir   string
+	*node
 	class string // as its folder is called
 	split contract.Split
+}
+
+// found is what the folders of a dataset are.
+type found struct {
+	parts      []part
+	unlabelled []part  // splits without classes
+	splits     []split // at the top
 }
 
 // Recognise takes {split}/{class}/…/image, {class}/{split}/image, or {class}/…/image
@@ -32,68 +40,94 @@ func Recognise(f *layout.Folder) (*layout.Layout, error) {
 	if err := detection(f); err != nil {
 		return nil, err
 	}
-	root := tree(f)
-	if err := pieces(f, root.through()); err != nil {
+	root := tree(f).through()
+	if err := pieces(f, root); err != nil {
 		return nil, err
 	}
-	parts, unlabelled := survey(root)
-	if err := judge(f, parts, unlabelled); err != nil || len(parts) == 0 {
+	have := survey(root)
+	if err := judge(f, have); err != nil || len(have.parts) == 0 {
 		return nil, err
 	}
 	return &layout.Layout{Name: "imagefolder", Read: func(problems *problem.List) (*dataset.Catalog, error) {
-		for i, p := range unlabelled {
-			problems.AddN(problem.SplitWithoutClasses, len(f.Below(p.dir)), i, "%s/", p.dir)
+		for i, p := range have.unlabelled {
+			problems.AddN(problem.SplitWithoutClasses, len(f.Below(p.path)), i, "%s/", p.path)
 		}
-		return read(f, parts, problems), nil
+		for i, names := range joined(have.splits) {
+			problems.Add(problem.SplitsJoined, i, "%s", names)
+		}
+		return read(f, have.parts, problems), nil
 	}}, nil
 }
 
 // survey sorts the folders out: those of classes, and splits that have none.
-func survey(root *node) (parts, unlabelled []part) {
-	root = root.through()
-	if splits := root.splits(); len(splits) > 0 {
-		for _, s := range splits {
+func survey(root *node) (have found) {
+	if have.splits = root.splits(); len(have.splits) > 0 {
+		for _, s := range have.splits {
 			classes := s.node.through().classes()
 			if len(classes) == 0 {
-				unlabelled = append(unlabelled, part{dir: s.node.path, split: s.split})
+				have.unlabelled = append(have.unlabelled, part{s.node, "", s.split})
 			}
 			for _, c := range classes {
-				parts = append(parts, part{dir: c.path, class: c.name, split: s.split})
+				have.parts = append(have.parts, part{c, c.name, s.split})
 			}
 		}
-		return parts, unlabelled
+		return have
 	}
 	classes := root.classes()
+	shared := eachHasSplits(classes)
 	for _, c := range classes {
-		if splits := c.splits(); eachHasSplits(classes) {
-			for _, s := range splits {
-				parts = append(parts, part{dir: s.node.path, class: c.name, split: s.split})
-			}
+		if !shared {
+			have.parts = append(have.parts, part{c, c.name, ""})
 			continue
 		}
-		parts = append(parts, part{dir: c.path, class: c.name})
+		for _, s := range c.shares() {
+			have.parts = append(have.parts, part{s.node, c.name, s.split})
+		}
 	}
-	return parts, nil
+	return have
 }
 
 // eachHasSplits reports whether every class is divided into splits by itself.
 func eachHasSplits(classes []*node) bool {
-	for _, c := range classes {
-		if !c.divided() {
-			return false
+	return !slices.ContainsFunc(classes, func(c *node) bool { return !c.divided() })
+}
+
+// joined names the folders that are of one split together, such as val/ and
+// validation/.
+func joined(splits []split) []string {
+	var list []string
+	for _, s := range contract.Splits {
+		var names []string
+		for _, one := range splits {
+			if one.split == s {
+				names = append(names, one.node.path+"/")
+			}
+		}
+		if len(names) > 1 {
+			list = append(list, strings.Join(names, ", ")+" are "+string(s))
 		}
 	}
-	return true
+	return list
 }
 
 // judge refuses a dataset with images for training or validation that have no
-// class. Images for testing without one are left out.
-func judge(f *layout.Folder, parts, unlabelled []part) error {
+// class, with splits that are not followed, or whose classes may be the folders in
+// them. Images for testing without a class are left out.
+func judge(f *layout.Folder, have found) error {
+	if err := unlabelled(f, have); err != nil {
+		return err
+	}
+	if err := lostSplits(have.parts); err != nil {
+		return err
+	}
+	return variants(have.parts)
+}
+
+func unlabelled(f *layout.Folder, have found) error {
 	var lost []string
-	labelled := len(parts) > 0
-	for _, p := range unlabelled {
-		if p.split != contract.SplitTest || !labelled {
-			lost = append(lost, p.dir+"/")
+	for _, p := range have.unlabelled {
+		if p.split != contract.SplitTest || len(have.parts) == 0 {
+			lost = append(lost, p.path+"/")
 		}
 	}
 	tables := f.Tables()
@@ -106,10 +140,50 @@ func judge(f *layout.Folder, parts, unlabelled []part) error {
 		return contract.Failf(contract.CodeDatasetInvalid, "%d folders of images have no folders of classes: %s. Nothing says which class their images are of.",
 			len(lost), strings.Join(lost, ", ")).
 			WithHint("Move every image into a folder that is called as its class: {split}/{class}/image.")
-	case len(classNames(parts)) == 1 && len(tables) > 0:
+	case len(classNames(have.parts)) == 1 && len(tables) > 0:
 		return contract.Failf(contract.CodeDatasetInvalid, "All images are in one folder, %s/, and %s beside it may say their classes, but its columns are not clear, or its images are not here.",
-			parts[0].dir, strings.Join(tables, ", ")).
+			have.parts[0].path, strings.Join(tables, ", ")).
 			WithHint("Move every image into a folder that is called as its class.")
+	}
+	return nil
+}
+
+// lostSplits refuses folders below a class that are called like a split and are not
+// its only content: what is a class, and what for training, is said in two ways.
+func lostSplits(parts []part) error {
+	var lost []string
+	for _, p := range parts {
+		p.below(func(n *node) {
+			if s := layout.OnlySplit(n.name); s != "" && !layout.HoldsImages(n.name) && s != p.split {
+				lost = append(lost, n.path+"/")
+			}
+		})
+	}
+	if len(lost) == 0 {
+		return pairedSplits(parts)
+	}
+	return contract.Failf(contract.CodeDatasetInvalid, "%d folders below those of classes are called like splits, and not every class has nothing but these: %s.", len(lost), strings.Join(lost[:min(len(lost), maxNamed)], ", ")).
+		WithHint("Put the split first, {split}/{class}/image, or into every class: {class}/{split}/image. Upload datasets of their own one by one.")
+}
+
+// pairedSplits refuses classes that are called alike but for a split: cat_train and
+// cat_test are one class.
+func pairedSplits(parts []part) error {
+	first := make(map[string]part)
+	for _, p := range parts {
+		s := layout.SplitOf(p.class)
+		if s == "" || p.split != "" {
+			continue
+		}
+		beside := layout.Beside(p.class)
+		other, known := first[beside]
+		if known && layout.SplitOf(other.class) != s {
+			return contract.Failf(contract.CodeDatasetInvalid, "The folders %s/ and %s/ are called alike but for the split, so they are no two classes.", other.path, p.path).
+				WithHint("Put the split first: {split}/{class}/image.")
+		}
+		if !known {
+			first[beside] = p
+		}
 	}
 	return nil
 }

@@ -67,6 +67,40 @@ func says(name string, is func(word string) bool) bool {
 	return slices.ContainsFunc(words, is)
 }
 
+// variants refuses classes that all hold the same folders, which are no numbered
+// parts: color/{healthy,rust} beside gray/{healthy,rust} is one dataset in two
+// versions, and its classes are most likely the inner folders.
+func variants(parts []part) error {
+	of := make(map[contract.Split][]*node)
+	for _, p := range parts {
+		of[p.split] = append(of[p.split], p.node)
+	}
+	for _, s := range append(slices.Clone(contract.Splits), "") {
+		nodes := of[s]
+		if len(nodes) < 2 || !sameFolders(nodes) || numbered(classFolders(nodes[0])) {
+			continue
+		}
+		return contract.Failf(contract.CodeDatasetInvalid, "%s/, %s/ and the like all hold the same folders (%s), so whether the outer or the inner ones are the classes is not known.",
+			nodes[0].path, nodes[1].path, some(classFolders(nodes[0]))).
+			WithHint("Keep one level: put every image right into the folder of its class, or upload only one of the outer folders.")
+	}
+	return nil
+}
+
+func some(names []string) string {
+	if len(names) > maxNamed {
+		return strings.Join(names[:maxNamed], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
+}
+
+// numbered reports names that differ only by a number, or are numbers.
+func numbered(names []string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool {
+		return strings.IndexFunc(name, unicode.IsLetter) >= 0 && numberless(name) != numberless(names[0])
+	})
+}
+
 // sameFolders reports whether every folder has the same folders in it, two or more
 // that can be classes.
 func sameFolders(nodes []*node) bool {

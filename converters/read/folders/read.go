@@ -35,10 +35,10 @@ func read(f *layout.Folder, parts []part, problems *problem.List) *dataset.Catal
 	for i, p := range parts {
 		name := norm.NFC.String(p.class)
 		if name != p.class {
-			problems.Add(problem.UnicodeForm, i, "the folder %s/", p.dir)
+			problems.Add(problem.UnicodeForm, i, "the folder %s/", p.path)
 		}
 		label, _ := slices.BinarySearch(names, name)
-		for _, file := range f.Below(p.dir) {
+		for _, file := range f.Below(p.path) {
 			if images.IsImage(file) && !strings.HasPrefix(path.Base(file), ".") && !hidden(path.Dir(file)) {
 				c.Images = append(c.Images, dataset.Image{ID: file, File: file, Split: p.split, Label: int32(label)})
 			}

@@ -60,7 +60,7 @@ func (n *node) through() *node {
 func (n *node) only() *node {
 	if len(n.children) == 1 {
 		c := n.children[0]
-		if strings.EqualFold(c.name, n.name) || len(c.children) > 0 && layout.OnlySplit(c.name) == "" && !c.divided() {
+		if strings.EqualFold(c.name, n.name) || len(c.children) > 0 && layout.OnlySplit(c.name) == "" && !c.holdsSplits() {
 			return c
 		}
 	}
@@ -74,12 +74,41 @@ func (n *node) only() *node {
 	return n.children[at]
 }
 
-// divided reports whether a folder has nothing but splits in it, of images and not
-// of folders: it is a class of its own.
-func (n *node) divided() bool {
+// holdsSplits reports whether a folder has nothing in it but splits with images and
+// no folders: with it a class begins.
+func (n *node) holdsSplits() bool {
 	splits := n.splits()
 	return n.images == 0 && len(splits) > 0 && len(splits) == len(n.children) &&
 		!slices.ContainsFunc(splits, func(s split) bool { return len(s.node.children) > 0 })
+}
+
+// divided reports whether a folder is a class of its own: it has nothing but splits
+// in it, which have images and no classes.
+func (n *node) divided() bool { return len(n.shares()) > 0 }
+
+// shares are the splits that a class is divided into by itself, below images/ too.
+func (n *node) shares() []split {
+	for n.images == 0 && len(n.children) == 1 && layout.HoldsImages(n.children[0].name) {
+		n = n.children[0]
+	}
+	splits := n.splits()
+	if n.images > 0 || len(splits) == 0 || len(splits) != len(n.children) {
+		return nil
+	}
+	for _, s := range splits {
+		if slices.ContainsFunc(s.node.children, func(c *node) bool { return !layout.HoldsImages(c.name) }) {
+			return nil
+		}
+	}
+	return splits
+}
+
+// below calls visit with every folder below this one.
+func (n *node) below(visit func(*node)) {
+	for _, c := range n.children {
+		visit(c)
+		c.below(visit)
+	}
 }
 
 // classes are the folders that can be classes.
@@ -135,5 +164,19 @@ func (n *node) splitsBy(of func(name string) (contract.Split, string)) []split {
 			best = group
 		}
 	}
-	return best
+	return evaluated(best)
+}
+
+// evaluated makes the folders of evaluation those for testing, where others are for
+// validation and none is for testing.
+func evaluated(splits []split) []split {
+	names := make([]string, len(splits))
+	for i, s := range splits {
+		names[i] = s.node.name
+	}
+	evalTests := layout.EvalTests(names)
+	for i := range splits {
+		splits[i].split = layout.SplitAmong(splits[i].split, names[i], evalTests)
+	}
+	return splits
 }

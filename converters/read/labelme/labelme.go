@@ -125,7 +125,7 @@ func (r *reader) take(order int, name string, one *file) {
 		r.problems.Add(problem.AnnotatedTwice, order, "%s for %s", name, image)
 		return
 	}
-	at := r.out.Image(image, side(one.Width), side(one.Height), layout.SplitOfPath(image))
+	at := r.out.Image(image, side(one.Width), side(one.Height), r.f.SplitOfPath(image))
 	groups := make(map[string]*object)
 	var list []*object
 	for k := range one.Shapes {

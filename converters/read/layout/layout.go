@@ -33,15 +33,17 @@ type Folder struct {
 	Task  contract.TaskType
 	names []string // sorted
 
-	folders func() []string
-	texts   func() map[string]string // text files by folded name; empty where two are alike
-	legacy  map[string]string        // text files that are in a code page, with it
+	folders   func() []string
+	evalTests func() bool
+	texts     func() map[string]string // text files by folded name; empty where two are alike
+	legacy    map[string]string        // text files that are in a code page, with it
 }
 
 // Open is the folder of a tree, for a task.
 func Open(t *images.Tree, task contract.TaskType) *Folder {
 	f := &Folder{Tree: t, Task: task, names: t.Names(), legacy: make(map[string]string)}
 	f.folders = sync.OnceValue(f.imageFolders)
+	f.evalTests = sync.OnceValue(f.evaluates)
 	f.texts = sync.OnceValue(f.foldedTexts)
 	return f
 }

@@ -90,6 +90,7 @@ const maxPathBytes = 4096
 // nearest is the file whose folder shares the most with dir, in front and at the
 // end: Annotations/a/1.xml goes with JPEGImages/a/1.jpg.
 func nearest(list []string, dir string) (string, []string) {
+	list = butMasks(list)
 	if len(list) == 1 {
 		return list[0], nil
 	}
@@ -106,6 +107,21 @@ func nearest(list []string, dir string) (string, []string) {
 		return ties[0], nil
 	}
 	return "", ties
+}
+
+// butMasks leaves out what lies in folders of masks and thumbnails, beside the image
+// that these belong to.
+func butMasks(list []string) []string {
+	if len(list) < 2 {
+		return list
+	}
+	rest := slices.DeleteFunc(slices.Clone(list), func(name string) bool {
+		return slices.ContainsFunc(parts(path.Dir(name)), func(part string) bool { return notClasses[strings.ToLower(part)] })
+	})
+	if len(rest) == 0 {
+		return list
+	}
+	return rest
 }
 
 func shared(a, b string) int {
@@ -133,13 +149,35 @@ func parts(dir string) []string {
 }
 
 // SplitOfPath is the split that the folders of a file name, the innermost first.
-func SplitOfPath(name string) contract.Split {
+func SplitOfPath(name string) contract.Split { return splitOfPath(name, false) }
+
+// SplitOfPath is the same in this dataset, in which evaluation may be for testing.
+func (f *Folder) SplitOfPath(name string) contract.Split {
+	return splitOfPath(name, f.EvalTests())
+}
+
+func splitOfPath(name string, evalTests bool) contract.Split {
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 		if s := OnlySplit(path.Base(dir)); s != "" {
-			return s
+			return SplitAmong(s, path.Base(dir), evalTests)
 		}
 	}
 	return ""
+}
+
+// EvalTests reports whether folders of evaluation are for testing here.
+func (f *Folder) EvalTests() bool { return f.evalTests() }
+
+func (f *Folder) evaluates() bool {
+	var names []string
+	for _, dir := range f.ImageFolders() {
+		for _, name := range strings.Split(dir, "/") {
+			if OnlySplit(name) != "" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return EvalTests(names)
 }
 
 // WithSuffix are the files with a suffix, in any case.

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -47,6 +48,59 @@ func OnlySplit(name string) contract.Split {
 		return s
 	}
 	return ""
+}
+
+// EvalTests reports whether, of folders or files with these names, those of
+// evaluation are for testing: another is of validation and none of testing, as in
+// train, dev and eval.
+func EvalTests(names []string) bool {
+	var eval, val, test bool
+	for _, name := range names {
+		switch s := SplitOf(name); {
+		case s == contract.SplitTest:
+			test = true
+		case s == contract.SplitVal && evaluates(name):
+			eval = true
+		case s == contract.SplitVal:
+			val = true
+		}
+	}
+	return eval && val && !test
+}
+
+// SplitAmong is a split with a name of it, where evaluation may be for testing.
+func SplitAmong(s contract.Split, name string, evalTests bool) contract.Split {
+	if evalTests && s == contract.SplitVal && evaluates(name) {
+		return contract.SplitTest
+	}
+	return s
+}
+
+func evaluates(name string) bool {
+	return slices.ContainsFunc(words(name), func(word string) bool { return word == "eval" || word == "evaluation" })
+}
+
+// listWords are what a list of images is called beside its split, in one word with
+// it: trainlist01.txt.
+var listWords = []string{"list", "files", "file", "images", "imgs", "ids", "names", "set"}
+
+// SplitOfList is the split of a list of images by its name. Both is for one of
+// training and validation together.
+func SplitOfList(stem string) (s contract.Split, both bool) {
+	if s = SplitOf(stem); s != "" {
+		return s, false
+	}
+	for _, word := range words(stem) {
+		if word == "trainval" {
+			return "", true
+		}
+		for _, tail := range listWords {
+			if s := splitWords[strings.TrimSuffix(word, tail)]; s != "" {
+				return s, false
+			}
+		}
+	}
+	return "", false
 }
 
 // Beside is what a name says beside its split: "seg" of seg_train.

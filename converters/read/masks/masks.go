@@ -121,7 +121,7 @@ func read(f *layout.Folder, files []string, pairs partners, problems *problem.Li
 			problems.Add(problem.AnnotatedTwice, i, "%s for %s", mask, image)
 			continue
 		}
-		split, listed := layout.SplitOfPath(image), true
+		split, listed := f.SplitOfPath(image), true
 		if lists != nil {
 			split, listed = lists[strings.TrimSuffix(path.Base(image), path.Ext(image))]
 		}

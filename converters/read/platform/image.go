@@ -3,6 +3,8 @@ package platform
 import (
 	"fmt"
 	"math"
+	"net/url"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
@@ -19,7 +21,7 @@ const (
 )
 
 var imageKeys = map[string]uint{
-	"id": 1, "file_name": 2, "width": 3, "height": 4, "split": 5, "annotation": 6, "annotations": 7, "mask_file": 8, "mask_path": 8,
+	"id": 1, "file_name": 2, "width": 3, "height": 4, "split": 5, "annotation": 6, "annotations": 7, "mask_file": 8, "mask_path": 8, "coco_url": 9,
 }
 
 // image reads one entry of images.
@@ -32,7 +34,7 @@ func (d *reader) image() error {
 		return fmt.Errorf("more than %d images: %w", d.limits.Images, errTooLarge)
 	}
 	im := dataset.Image{Label: dataset.NoLabel}
-	d.current, d.mask = &im, ""
+	d.current, d.mask, d.url = &im, "", ""
 	first := d.c.Objects.Len()
 	var seen seenKeys
 	duplicate := ""
@@ -92,10 +94,22 @@ func (d *reader) imageField(im *dataset.Image, key uint) (err error) {
 		err = d.list("annotations", func() error { return d.annotation(nested) })
 	case 8:
 		d.mask, err = d.text()
+	case 9:
+		d.url, err = d.text()
 	default:
 		err = d.s.skip()
 	}
 	return err
+}
+
+// fileOfURL is the file name of an image that has an address only, as LVIS has it:
+// http://images.cocodataset.org/val2017/000000000139.jpg.
+func fileOfURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return strings.Trim(u.Path, "/")
 }
 
 // side reads a width or height; 0 when the file does not know.
@@ -121,6 +135,9 @@ func (d *objects) imageName() string {
 // addImage keeps a complete image and tells its nested annotations its index.
 func (d *reader) addImage(im dataset.Image, first int, duplicate string) {
 	order := len(d.c.Images)
+	if im.File == "" {
+		im.File = fileOfURL(d.url)
+	}
 	if im.ID == "" {
 		im.ID, im.Numeric = im.File, false
 	}

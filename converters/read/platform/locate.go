@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,6 +61,12 @@ func Locate(root string, task contract.TaskType) (string, error) {
 	return "", contract.Failf(contract.CodeDatasetInvalid,
 		"%d annotation files are there, and none of them is for %s: %s.", len(found), task, strings.Join(names, ", ")).
 		WithHint("Train the task that one of them is for, or add annotations_%s.json.", task)
+}
+
+// IsFile reports whether a name, relative to a folder, is one that Locate looks for.
+func IsFile(name string) bool {
+	is, _ := path.Match("annotations*.json", name)
+	return is
 }
 
 // ofSplit reports a name like annotations_train.json: the file of a split, of which

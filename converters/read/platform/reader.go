@@ -86,6 +86,7 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 type reader struct {
 	*objects
 	mask    string // mask_file of the image being read
+	url     string // coco_url of the image being read
 	wrapped bool   // inside the "annotations" of a snapshot
 }
 

@@ -19,10 +19,12 @@ type table struct {
 	header []string // folded: lower case, without spaces and dashes
 	titles []string // as they are written
 	rows   [][]string
-	image  int   // column of the image
-	class  int   // column of the class
-	hot    []int // or the columns of the classes, of which one is 1
-	sure   int   // column of Open Images' confidence: 0 says that it is not there
+	first  int    // line of the first row
+	joint  string // what separates the classes of an image in one cell
+	image  int    // column of the image
+	class  int    // column of the class
+	hot    []int  // or the columns of the classes, of which one is 1
+	sure   int    // column of Open Images' confidence: 0 says that it is not there
 	split  int
 	images []string // of the rows
 }
@@ -36,6 +38,16 @@ var (
 )
 
 const maxRows = 5_000_000
+
+// Rows are the rows of a table, its header among them.
+func Rows(f *layout.Folder, name string) ([][]string, error) { return parse(f, name) }
+
+// SplitColumn is the column of a table with a header that says the split of each
+// row, or -1.
+func SplitColumn(rows [][]string) int {
+	t := newTable("", rows)
+	return t.split
+}
 
 func parse(f *layout.Folder, name string) ([][]string, error) {
 	content, err := f.ReadText(name, maxTableBytes)
@@ -72,19 +84,36 @@ func comma(content string) rune {
 	return best
 }
 
-// open reads a table with a header; nil for one of fewer than two columns.
+// open reads a table; nil for one of fewer than two columns.
 func open(f *layout.Folder, name string) (*table, error) {
 	rows, err := parse(f, name)
 	if err != nil || len(rows) < 2 || len(rows[0]) < 2 {
 		return nil, err
 	}
-	t := &table{name: name, rows: rows[1:], image: -1, class: -1, sure: -1, split: -1}
-	for _, title := range rows[0] {
+	return newTable(name, rows), nil
+}
+
+// newTable takes the header off, if there is one: a first row with an image in it is
+// none.
+func newTable(name string, rows [][]string) *table {
+	t := &table{name: name, image: -1, class: -1, sure: -1, split: -1}
+	headless := slices.ContainsFunc(rows[0], images.IsImage)
+	for i, title := range rows[0] {
+		if headless {
+			title = "column " + strconv.Itoa(i+1)
+		}
 		title = strings.TrimSpace(title)
 		t.titles = append(t.titles, title)
 		t.header = append(t.header, strings.NewReplacer(" ", "", "_", "", "-", "", ".", "").Replace(strings.ToLower(title)))
 	}
-	return t, nil
+	if t.rows, t.first = rows, 1; !headless {
+		t.rows, t.first = rows[1:], 2
+	}
+	t.split = t.column(splitTitles)
+	if t.split >= 0 && !t.all(t.split, func(v string) bool { return layout.OnlySplit(v) != "" }) {
+		t.split = -1
+	}
+	return t
 }
 
 func (t *table) cell(row []string, column int) string {
@@ -110,16 +139,15 @@ func (t *table) understand(pairs *layout.Pairs) (bool, error) {
 	if t.column(boxTitles) >= 0 {
 		return false, nil // of objects
 	}
-	t.split = t.column(splitTitles)
-	if t.split >= 0 && !t.all(t.split, func(v string) bool { return layout.OnlySplit(v) != "" }) {
-		t.split = -1
-	}
 	t.sure = t.column([]string{"confidence"})
 	unclear, ok := t.findImages(pairs)
 	if !ok {
 		return false, nil
 	}
 	t.findClasses()
+	if t.class >= 0 {
+		t.findJoint()
+	}
 	if t.class < 0 && len(t.hot) == 0 {
 		return false, nil
 	}
@@ -228,6 +256,53 @@ func (t *table) oneHot(columns []int) []int {
 	return columns
 }
 
+// joints are what separates several classes in a cell.
+var joints = []string{"|", ";", ",", " "}
+
+// findJoint tells whether cells of the class hold several: one of them stands alone
+// in another row. Spaces and commas are in names too, so with these the column must
+// be called labels, not label, and each of them stand alone.
+func (t *table) findJoint() {
+	many := strings.HasSuffix(t.header[t.class], "s")
+	alone := make(map[string]bool)
+	for _, r := range t.rows {
+		alone[t.cell(r, t.class)] = true
+	}
+	for _, joint := range joints {
+		for value := range alone {
+			list := split(value, joint)
+			n := 0
+			for _, class := range list {
+				if alone[class] {
+					n++
+				}
+			}
+			if len(list) > 1 && (many && n == len(list) || n > 0 && (joint == "|" || joint == ";")) {
+				t.joint = joint
+				return
+			}
+		}
+	}
+}
+
+// parts are the classes in a cell.
+func (t *table) parts(cell string) []string {
+	if t.joint == "" && cell != "" {
+		return []string{cell}
+	}
+	return split(cell, t.joint)
+}
+
+func split(cell, joint string) []string {
+	var list []string
+	for _, part := range strings.Split(cell, joint) {
+		if part = strings.TrimSpace(part); part != "" && !slices.Contains(list, part) {
+			list = append(list, part)
+		}
+	}
+	return list
+}
+
 // repeats reports whether a column's values come again: classes do, measurements
 // do not.
 func (t *table) repeats(column int) bool {
@@ -255,10 +330,7 @@ func (t *table) classes(row []string) []string {
 		}
 	}
 	if t.class >= 0 {
-		if class := t.cell(row, t.class); class != "" {
-			return []string{class}
-		}
-		return nil
+		return t.parts(t.cell(row, t.class))
 	}
 	var list []string
 	for _, c := range t.hot {

@@ -8,6 +8,7 @@
 package tables
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -30,31 +31,84 @@ func Recognise(f *layout.Folder) (*layout.Layout, error) {
 	if !f.Classifies() {
 		return nil, nil
 	}
-	var found []*table
 	names := candidates(f)
 	if len(names) == 0 {
 		return nil, nil
 	}
 	pairs := layout.NewPairs(f)
+	var found, said []*table
 	for _, name := range names {
 		t, err := open(f, name)
 		if err != nil || t == nil {
 			continue
 		}
 		clear, err := t.understand(pairs)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if clear && !t.saidByFolders() {
+		case clear && t.saidByFolders():
+			said = append(said, t)
+		case clear:
 			found = append(found, t)
 		}
+	}
+	l := &layout.Layout{Name: "csv"}
+	var unused []*table
+	if needed(f, said, found) { // beside folders that say a part of it
+		l.Declared = true
+		found, unused = ofSplits(append(said, found...))
 	}
 	if len(found) == 0 {
 		return nil, nil
 	}
-	return &layout.Layout{Name: "csv", Annotations: f.Path(found[0].name), Read: func(problems *problem.List) (*dataset.Catalog, error) {
+	l.Annotations = f.Path(found[0].name)
+	l.Read = func(problems *problem.List) (*dataset.Catalog, error) {
+		for i, t := range unused {
+			problems.Add(problem.TableUnused, i, "%s", t.name)
+		}
 		return read(f, found, problems)
-	}}, nil
+	}
+	return l, nil
+}
+
+// needed reports whether tables that say the classes of the folders say more: the
+// split of their images, or, together with others, the classes of more images.
+func needed(f *layout.Folder, said, others []*table) bool {
+	return slices.ContainsFunc(said, func(t *table) bool {
+		return t.addsSplit(f) || t.ofSplit() && slices.ContainsFunc(others, (*table).ofSplit)
+	})
+}
+
+// ofSplits are the tables that say which split their images are in, and the others.
+func ofSplits(tables []*table) (with, without []*table) {
+	for _, t := range tables {
+		if t.ofSplit() {
+			with = append(with, t)
+		} else {
+			without = append(without, t)
+		}
+	}
+	slices.SortFunc(with, func(a, b *table) int { return strings.Compare(a.name, b.name) })
+	return with, without
+}
+
+// ofSplit reports whether a table has a column of splits, or is called as one.
+func (t *table) ofSplit() bool { return t.split >= 0 || t.named() != "" }
+
+// named is the split that the table is called as.
+func (t *table) named() contract.Split {
+	return layout.SplitOf(strings.TrimSuffix(path.Base(t.name), path.Ext(t.name)))
+}
+
+// addsSplit reports whether a table says the split of images that are in the folder
+// of none.
+func (t *table) addsSplit(f *layout.Folder) bool {
+	for i, r := range t.rows {
+		if image := t.images[i]; image != "" && f.SplitOfPath(image) == "" && t.splitOf(f, r, image) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // saidByFolders reports whether every image is in a folder that is called as its
@@ -97,10 +151,10 @@ func read(f *layout.Folder, tables []*table, problems *problem.List) (*dataset.C
 		for i, r := range t.rows {
 			image := t.images[i]
 			if image == "" {
-				problems.Add(problem.ListedImageMissing, k*len(t.rows)+i, "%s:%d %q", t.name, i+2, t.cell(r, t.image))
+				problems.Add(problem.ListedImageMissing, k*len(t.rows)+i, "%s:%d %q", t.name, i+t.first, t.cell(r, t.image))
 				continue
 			}
-			split := t.splitOf(r, image)
+			split := t.splitOf(f, r, image)
 			at := out.Image(image, 0, 0, split)
 			if before := out.At(at).Split; before != split {
 				problems.Add(problem.ImageInTwoSplits, int(at), "%s in %s and %s", image, before, split)
@@ -121,18 +175,11 @@ func read(f *layout.Folder, tables []*table, problems *problem.List) (*dataset.C
 
 // splitOf is the split of a row: of its own column, else of the table's name, its
 // folder's, or the image's folders.
-func (t *table) splitOf(r []string, image string) contract.Split {
+func (t *table) splitOf(f *layout.Folder, r []string, image string) contract.Split {
 	if t.split >= 0 {
 		return layout.OnlySplit(t.cell(r, t.split))
 	}
-	stem := strings.TrimSuffix(path.Base(t.name), path.Ext(t.name))
-	if s := layout.SplitOf(stem); s != "" {
-		return s
-	}
-	if s := layout.SplitOfPath(t.name); s != "" {
-		return s
-	}
-	return layout.SplitOfPath(image)
+	return cmp.Or(t.named(), f.SplitOfPath(t.name), f.SplitOfPath(image))
 }
 
 // descriptions are the names of Open Images' classes (/m/0k4j is Car), of files

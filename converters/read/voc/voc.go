@@ -140,7 +140,7 @@ func (r *reader) take(order int, name string, a *annotation) {
 // splitOf is the split of an image: of the lists, else of the folders.
 func (r *reader) splitOf(image string) (split contract.Split, listed bool) {
 	if r.lists == nil {
-		return layout.SplitOfPath(image), true
+		return r.f.SplitOfPath(image), true
 	}
 	split, listed = r.lists[stem(image)]
 	return split, listed

@@ -84,6 +84,7 @@ func parseConfig(text []byte) (*config, error) {
 			return nil, err
 		}
 	}
+	c.settle()
 	return c, nil
 }
 
@@ -104,18 +105,30 @@ func (c *config) take(key string, value ast.Node) error {
 	case "flip_idx":
 		c.flip = numbers(value)
 	default:
-		if split := layout.SplitOf(key); split != "" {
-			c.addEntry(entry{key, split, scalars(value)})
+		if split, values := layout.SplitOf(key), scalars(value); split != "" && len(values) > 0 {
+			c.entries = append(c.entries, entry{key, split, values})
 		}
 	}
 	return nil
 }
 
-// addEntry keeps one entry a split: val before validation, as Ultralytics does.
-func (c *config) addEntry(e entry) {
-	if len(e.values) == 0 {
-		return
+// settle keeps one entry a split.
+func (c *config) settle() {
+	all := c.entries
+	keys := make([]string, len(all))
+	for i, e := range all {
+		keys[i] = e.key
 	}
+	evalTests := layout.EvalTests(keys)
+	c.entries = nil
+	for _, e := range all {
+		e.split = layout.SplitAmong(e.split, e.key, evalTests)
+		c.addEntry(e)
+	}
+}
+
+// addEntry keeps val before validation, as Ultralytics does.
+func (c *config) addEntry(e entry) {
 	at := slices.IndexFunc(c.entries, func(o entry) bool { return o.split == e.split })
 	switch {
 	case at < 0:

@@ -2,12 +2,14 @@ package yolo
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
 )
 
 // LabelPath is Ultralytics' rule: the last /images/ of the path becomes
@@ -26,17 +28,83 @@ func LabelPath(image string) string {
 // beside is the label file that lies beside an image.
 func beside(image string) string { return strings.TrimSuffix(image, path.Ext(image)) + ".txt" }
 
+// labelFolders are what people call the folder of labels beside one of images.
+var labelFolders = []string{"labels", "label", "annotations", "annotation"}
+
+// elsewhere are the places of a label where Ultralytics does not look and people put
+// it: the folder that says that images are in it is called otherwise (Images, imgs,
+// images_train), or labels/ has the folders that the images have at the top.
+func elsewhere(image string) []string {
+	label := beside(image)
+	parts := strings.Split(path.Dir(label), "/")
+	for i := len(parts) - 1; i >= 0; i-- {
+		var list []string
+		for _, name := range labelNames(parts[i]) {
+			at := slices.Clone(parts)
+			at[i] = name
+			list = append(list, path.Join(path.Join(at...), path.Base(label)))
+		}
+		if list != nil {
+			return list
+		}
+	}
+	return []string{path.Join("labels", label)}
+}
+
+// labelNames are what the folder of labels may be called beside one of images; none
+// where a name does not say that images are in it.
+func labelNames(images string) []string {
+	lower := strings.ToLower(images)
+	switch {
+	case layout.HoldsImages(images):
+		return labelFolders
+	case strings.Contains(lower, "images"):
+		return []string{strings.Replace(lower, "images", "labels", 1)}
+	case strings.Contains(lower, "image"):
+		return []string{strings.Replace(lower, "image", "label", 1)}
+	}
+	return nil
+}
+
+// finding is how a label file was found.
+type finding int
+
+const (
+	usual    finding = iota // where Ultralytics looks
+	alongOf                 // beside its image
+	elseways                // in a folder of another name
+)
+
+// labelOf finds the label file of an image as it is spelled on disk, and the name by
+// which it was looked for.
+func labelOf(f *layout.Folder, image string) (name, where string, at finding) {
+	where = LabelPath(image)
+	if name = f.Text(where); name != "" {
+		return name, where, usual
+	}
+	where = beside(image)
+	if name = f.Text(where); name != "" {
+		return name, where, alongOf
+	}
+	for _, where := range elsewhere(image) {
+		if name = f.Text(where); name != "" {
+			return name, where, elseways
+		}
+	}
+	return "", "", usual
+}
+
 // labels reads the label file of every image.
 type labels struct {
 	*reader
 	rows    rowReader
 	poses   suspicion
-	highest int             // class number
-	read    int             // files
-	dirs    map[string]bool // that have a label file
-	spelled map[string]bool // label files that are spelled otherwise than their image
-	corners int             // rows of four corners
-	plain   int             // rows of anything else
+	highest int              // class number
+	read    int              // files
+	dirs    map[string]bool  // that have a label file
+	of      map[string]int32 // the first image of each label file
+	corners int              // rows of four corners
+	plain   int              // rows of anything else
 }
 
 func newLabels(r *reader) *labels {
@@ -44,26 +112,30 @@ func newLabels(r *reader) *labels {
 	if len(r.config.names) > 0 && len(r.config.badKeys) == 0 && classes >= 0 {
 		classes = len(r.config.names)
 	}
-	return &labels{reader: r, highest: -1, dirs: make(map[string]bool), spelled: make(map[string]bool),
+	return &labels{reader: r, highest: -1, dirs: make(map[string]bool), of: make(map[string]int32),
 		rows: rowReader{task: r.Task, shape: r.config.shape, classes: classes}}
 }
 
 func (l *labels) readAll() error {
 	var missing []int
 	for i, im := range l.c.Images {
-		where := LabelPath(im.File)
-		name := l.Text(where)
-		if name == "" {
-			where = beside(im.File)
-			if name = l.Text(where); name == "" {
-				missing = append(missing, i)
-				continue
-			}
+		name, where, at := labelOf(l.Folder, im.File)
+		switch {
+		case name == "":
+			missing = append(missing, i)
+			continue
+		case at == alongOf:
 			l.problems.Add(problem.LabelBesideImage, i, "%s", name)
+		case at == elseways:
+			l.problems.Add(problem.LabelElsewhere, i, "%s for %s", name, im.File)
 		}
 		if name != where {
-			l.spelled[name] = true
 			l.problems.Add(problem.OtherSpelling, i, "%s for %s", name, im.File)
+		}
+		if first, twice := l.of[name]; twice {
+			l.problems.Add(problem.LabelOfSeveral, i, "%s for %s and %s", name, l.c.Images[first].File, im.File)
+		} else {
+			l.of[name] = int32(i)
 		}
 		if err := l.file(int32(i), name); err != nil {
 			return err
@@ -124,15 +196,16 @@ func (l *labels) orphans() {
 	if len(texts) <= l.read {
 		return
 	}
-	known := make(map[string]bool, len(texts))
-	for _, name := range l.Names() {
-		if images.IsImage(name) {
-			known[LabelPath(name)], known[beside(name)] = true, true
+	known := make(map[string]bool, len(texts)) // of images that are in no split, too
+	for _, image := range l.Names() {
+		if images.IsImage(image) {
+			name, _, _ := labelOf(l.Folder, image)
+			known[name] = true
 		}
 	}
 	n := 0
 	for _, name := range texts {
-		if !known[name] && !l.spelled[name] {
+		if !known[name] {
 			l.problems.Add(problem.LabelWithoutImage, n, "%s", name)
 			n++
 		}

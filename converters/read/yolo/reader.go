@@ -37,7 +37,9 @@ func (r *reader) read() (*dataset.Catalog, error) {
 	if err := l.readAll(); err != nil {
 		return nil, err
 	}
-	r.classes(l.highest)
+	if err := r.classes(l.highest); err != nil {
+		return nil, err
+	}
 	r.c.Flip = r.config.flip
 	layout.Settle(r.c, r.problems)
 	r.c.Arrange()
@@ -134,14 +136,18 @@ func (e *entry) String() string {
 const maxClasses = 1 << 20
 
 // classes names the classes; numbers beyond them were reported as bad rows.
-func (r *reader) classes(highest int) {
+func (r *reader) classes(highest int) error {
+	list, err := r.classFile()
+	if err != nil {
+		return err
+	}
 	for _, key := range r.config.badKeys {
 		r.problems.Add(problem.BadClassNumber, 0, "%q", key)
 	}
 	names := r.config.names
 	if len(names) == 0 {
 		names = make(map[int]string)
-		for i, name := range r.classFile() {
+		for i, name := range list {
 			names[i] = name
 		}
 	}
@@ -157,18 +163,34 @@ func (r *reader) classes(highest int) {
 		}
 		r.c.Classes = append(r.c.Classes, dataset.Class{ID: json.RawMessage(strconv.Itoa(i)), Name: name})
 	}
+	return nil
 }
 
 // classFiles are what labelling tools call the names of classes, one a line.
 var classFiles = map[string]bool{"classes.txt": true, "obj.names": true, "_darknet.labels": true, "predefined_classes.txt": true}
 
-func (r *reader) classFile() []string {
+// classFile is the first list of classes, where data.yaml has no names. With none at
+// the top, all of the same name must say the same: labelImg writes one into every
+// folder that it saves to.
+func (r *reader) classFile() ([]string, error) {
+	if len(r.config.names) > 0 {
+		return nil, nil
+	}
+	var first string
+	var list []string
 	for _, name := range r.classFileNames() {
-		if lines, err := classLines(r.Folder, name); err == nil {
-			return lines
+		lines, err := classLines(r.Folder, name)
+		switch {
+		case err != nil:
+			continue
+		case first == "":
+			first, list = name, lines
+		case strings.Contains(first, "/") && path.Base(name) == path.Base(first) && !slices.Equal(lines, list):
+			return nil, contract.Failf(contract.CodeDatasetInvalid, "%s and %s have different names of classes, or another order.", first, name).
+				WithHint("Keep the one of this dataset, at its top; the numbers in all labels follow one list.")
 		}
 	}
-	return nil
+	return list, nil
 }
 
 // classLines are the names of classes in a file, one a line.

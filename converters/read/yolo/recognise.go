@@ -143,8 +143,9 @@ func declared(f *layout.Folder) ([]entry, error) {
 		return nil, nil
 	}
 	entries := []entry{}
+	evalTests := layout.EvalTests(dirs)
 	for _, dir := range dirs {
-		split := splitOfPath(dir)
+		split := layout.SplitAmong(splitOfPath(dir), dir, evalTests)
 		at := slices.IndexFunc(entries, func(e entry) bool { return e.split == split })
 		if at < 0 {
 			at = len(entries)
@@ -178,14 +179,10 @@ func splitOfPath(dir string) contract.Split {
 // split in different folders, such as fold0/train.txt and fold1/train.txt.
 func listEntries(f *layout.Folder) (entries []entry, several []string) {
 	others := make(map[contract.Split]string)
-	for _, name := range f.Names() {
-		if !strings.EqualFold(path.Ext(name), ".txt") || strings.Count(name, "/") > 1 {
-			continue
-		}
-		split := layout.OnlySplit(strings.TrimSuffix(path.Base(name), path.Ext(name)))
-		if split == "" || !listsImages(f, name) {
-			continue
-		}
+	lists := imageLists(f)
+	evalTests := layout.EvalTests(lists)
+	for _, name := range lists {
+		split := layout.SplitAmong(layout.OnlySplit(stem(name)), path.Base(name), evalTests)
 		at := slices.IndexFunc(entries, func(e entry) bool { return e.split == split })
 		switch {
 		case at < 0:
@@ -205,6 +202,19 @@ func listEntries(f *layout.Folder) (entries []entry, several []string) {
 	return entries, several
 }
 
+// imageLists are the texts that are called as a split and list images.
+func imageLists(f *layout.Folder) []string {
+	var list []string
+	for _, name := range f.Names() {
+		if strings.EqualFold(path.Ext(name), ".txt") && strings.Count(name, "/") <= 1 && layout.OnlySplit(stem(name)) != "" && listsImages(f, name) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+func stem(name string) string { return strings.TrimSuffix(path.Base(name), path.Ext(name)) }
+
 // listsImages looks at the first line with something on it.
 func listsImages(f *layout.Folder, name string) bool {
 	text, err := f.ReadText(name, maxListBytes)
@@ -220,7 +230,11 @@ func listsImages(f *layout.Folder, name string) bool {
 }
 
 func hasLabel(f *layout.Folder, image string) bool {
-	return image != "" && (f.Text(LabelPath(image)) != "" || f.Text(beside(image)) != "")
+	if image == "" {
+		return false
+	}
+	name, _, _ := labelOf(f, image)
+	return name != ""
 }
 
 // labelledFolders are the folders of images with labels: those of images/ where
@@ -243,7 +257,7 @@ func Labelled(f *layout.Folder, dir string) bool {
 		if path.Dir(name) != dir || !images.IsImage(name) {
 			continue
 		}
-		label := f.Text(LabelPath(name))
+		label, _, _ := labelOf(f, name)
 		if label == "" {
 			continue
 		}

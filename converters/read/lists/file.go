@@ -1,0 +1,172 @@
+package lists
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
+	"github.com/vision-platform/trainer-agent/converters/read/tables"
+)
+
+// listFile is one file that may say the split of images.
+type listFile struct {
+	*layout.Folder
+	name   string
+	used   *finder // images of the dataset
+	others *finder // images on disk, of which some have no annotations
+	votes  []vote
+	lost   int // lines that may mean an image and lead to none
+}
+
+const maxListBytes = 256 << 20
+
+// split is the one that the file's name says.
+func (l *listFile) split() contract.Split {
+	base := path.Base(l.name)
+	s, _ := layout.SplitOfList(strings.TrimSuffix(base, path.Ext(base)))
+	return s
+}
+
+// vote takes the first of some texts that leads to an image.
+func (l *listFile) vote(s contract.Split, texts ...string) {
+	for _, text := range texts {
+		if image := l.used.find(text); image != "" {
+			l.votes = append(l.votes, vote{image, s, l.name})
+			return
+		}
+	}
+	if slices.ContainsFunc(texts, func(text string) bool { return l.others.find(text) != "" }) {
+		return
+	}
+	if slices.ContainsFunc(texts, images.IsImage) || len(texts) == 1 && number(texts[0]) {
+		l.lost++
+	}
+}
+
+// number reports a line that may be the place of an image in an order that is not
+// known.
+func number(text string) bool {
+	_, err := strconv.Atoi(text)
+	return err == nil
+}
+
+// lines reads one image a line: its path or name, which may have spaces, and
+// perhaps numbers behind it.
+func (l *listFile) lines() {
+	text, err := l.ReadText(l.name, maxListBytes)
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		texts := []string{line}
+		if cut := strings.LastIndexAny(line, " \t,;"); cut > 0 {
+			first, _, _ := strings.Cut(strings.Map(blank, line), " ")
+			texts = append(texts, line[:cut], first, line[cut+1:])
+		}
+		l.vote(l.split(), texts...)
+	}
+}
+
+func blank(r rune) rune {
+	if strings.ContainsRune("\t,;", r) {
+		return ' '
+	}
+	return r
+}
+
+// table reads a table with a column of splits, or one that is called as its split.
+func (l *listFile) table() {
+	rows, err := tables.Rows(l.Folder, l.name)
+	if err != nil || len(rows) == 0 {
+		return
+	}
+	column := tables.SplitColumn(rows)
+	_, both := layout.SplitOfList(strings.TrimSuffix(path.Base(l.name), path.Ext(l.name)))
+	if column < 0 && l.split() == "" && !both {
+		return
+	}
+	for _, row := range rows {
+		s := l.split()
+		if column >= 0 && column < len(row) {
+			if s = layout.OnlySplit(row[column]); s == "" {
+				continue // the header
+			}
+		}
+		l.vote(s, row...)
+	}
+}
+
+// numbered reads CUB's train_test_split.txt: the number of an image and whether it
+// is for training; images.txt beside it says which image has the number.
+func (l *listFile) numbered() {
+	names := make(map[string]string)
+	l.pairs(path.Join(path.Dir(l.name), "images.txt"), func(number, name string) { names[number] = name })
+	l.pairs(l.name, func(number, train string) {
+		s := contract.SplitTest
+		if train == "1" {
+			s = contract.SplitTrain
+		}
+		if name := names[number]; name != "" && (train == "0" || train == "1") {
+			l.vote(s, name)
+		} else {
+			l.lost++
+		}
+	})
+}
+
+func (l *listFile) pairs(name string, take func(first, rest string)) {
+	if !l.Has(name) {
+		return
+	}
+	text, err := l.ReadText(name, maxListBytes)
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(text) {
+		if first, rest, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			take(first, strings.TrimSpace(rest))
+		}
+	}
+}
+
+const maxJSONBytes = 64 << 20
+
+// json reads every text in a JSON file that is the path of an image; the split is
+// that of the nearest key around it, else of the file's name.
+func (l *listFile) json() {
+	text, err := l.ReadText(l.name, maxJSONBytes)
+	if err != nil {
+		return
+	}
+	var content any
+	if json.Unmarshal([]byte(text), &content) == nil {
+		l.walk(content, l.split())
+	}
+}
+
+func (l *listFile) walk(value any, s contract.Split) {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			l.walk(v[key], cmp.Or(layout.OnlySplit(key), s))
+		}
+	case []any:
+		for _, inner := range v {
+			l.walk(inner, s)
+		}
+	case string:
+		if s != "" && (strings.Contains(v, "/") || images.IsImage(v)) {
+			l.vote(s, v)
+		}
+	}
+}
