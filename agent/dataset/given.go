@@ -136,7 +136,7 @@ var errAddress = errors.New("no address")
 func (f *InputsFetching) fetch(ctx context.Context, uri, file string) error {
 	bucket, key, err := contract.ParseURI(uri)
 	if err != nil {
-		return contract.Failf(contract.CodeConfigInvalid, "%w: %w.", errAddress, err)
+		return fmt.Errorf("%w: %w", errAddress, contract.Failf(contract.CodeConfigInvalid, "%w.", err))
 	}
 	store, err := f.Open(ctx, bucket)
 	if err != nil {
