@@ -54,7 +54,7 @@ PYLINTERS := ruff==0.17.6 mypy==2.4.1
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
-.PHONY: help build images venv venv-all demo demo-k8s docs check test test-go test-python bench compare release prometheus lint fmt clean
+.PHONY: help build images venv venv-all demo demo-k8s docs check test test-go test-python bench compare release prometheus lint audit fmt clean
 
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -151,6 +151,14 @@ lint: ## golangci-lint, gofmt, hadolint, ruff and mypy
 	.tools/python/bin/ruff check
 	.tools/python/bin/mypy
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build ./...
+
+audit: .tools/govulncheck ## known vulnerabilities of the Go modules (govulncheck) and of the trainers' pinned packages (pip-audit); asks vuln.go.dev and pypi.org
+	.tools/govulncheck ./...
+	@test -x .tools/audit/bin/pip-audit || { $(PYTHON) -m venv .tools/audit && .tools/audit/bin/python -m pip install -q --disable-pip-version-check pip-audit==2.10.1; }
+	set -e; for file in trainers/*/requirements.txt; do echo "== $$file"; .tools/audit/bin/pip-audit --progress-spinner off --no-deps --disable-pip -r $$file; done
+
+.tools/govulncheck:
+	GOBIN=$(abspath .tools) go install golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 fmt: ## format Go code
 	gofmt -w .

@@ -26,6 +26,7 @@ type Options struct {
 	Command     []string // the training process; $(NAME) is replaced from its environment
 	Supervisor  *process.Supervisor
 	Environ     []string // NAME=value
+	SecretFiles []string // with settings that are secret, absolute
 	Stdout      io.Writer
 	Terminal    bool // Stdout is a terminal: the child gets a pty
 	Log         *slog.Logger

@@ -30,6 +30,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/monitor/hang"
 	"github.com/vision-platform/trainer-agent/agent/monitor/memory"
 	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/agent/process/isolation"
 	"github.com/vision-platform/trainer-agent/agent/process/output"
 	"github.com/vision-platform/trainer-agent/agent/process/training"
 	"github.com/vision-platform/trainer-agent/agent/settings"
@@ -67,7 +68,7 @@ func newBase(o *Options) (b base, err error) {
 			b.events.Warn(p.String())
 		}
 	}
-	b.ws, err = job.NewWorkspace(cfg.WorkspaceDir)
+	b.ws, err = job.NewWorkspace(cfg.WorkspaceDir, cfg.StateDir)
 	return b, err
 }
 
@@ -108,7 +109,9 @@ func newLife(o *Options) *life {
 
 	files := b.resultFiles(queue, earlierRun, marker, machine)
 	answers := b.relay(queue, files, machine)
-	child := b.training(machine, log, func() map[string]string {
+	apart := settings.Isolation(cfg, b.ws, o.Environ, o.SecretFiles)
+	apart.Supervisor, apart.Events, apart.Log = o.Supervisor, b.events, o.Log
+	child := b.training(machine, log, apart, func() map[string]string {
 		extra := job.Inputs{
 			Dataset: fetched.Dir(), Annotated: fetched.Annotations(), Converted: converted.Got, Weights: weights.Got.Path,
 			Resumed: earlierRun.Path(), Epoch: earlierRun.Epoch(), Checkpoint: given.Checkpoint, Images: given.Images, ImageList: given.List, Classes: given.Classes,
@@ -131,6 +134,7 @@ func newLife(o *Options) *life {
 		{name: "the training log", stage: log},
 		{name: "the outbox", stage: queue},
 		{name: "the configuration", stage: does(func() error { return config.Failure(o.Problems) })},
+		{name: "the isolation", stage: apart},
 		{name: "the run marker", stage: marker},
 		{name: "the progress", stage: progress},
 		{name: "what an earlier run left", stage: callbacks.Earlier{Queue: queue, Killed: marker.Killed, Warn: b.events.Warn}},
@@ -281,8 +285,8 @@ func (b base) completions() http.Handler {
 }
 
 // training is the child, with the environment of contract §3.
-func (b base) training(machine monitor.Machine, log *telemetry.Recording, extra func() map[string]string) *training.Training {
-	cfg, noun, torch := b.cfg, job.Noun(b.cfg.Job.Type), filepath.Join(b.ws.Root, "torchelastic-error.json")
+func (b base) training(machine monitor.Machine, log *telemetry.Recording, apart *isolation.Stage, extra func() map[string]string) *training.Training {
+	cfg, noun, torch := b.cfg, job.Noun(b.cfg.Job.Type), filepath.Join(b.ws.Home(), "torchelastic-error.json")
 	var given map[string]string
 	t := &training.Training{
 		Supervisor: b.o.Supervisor, Noun: noun, TorchError: torch, Tracker: b.tracker, Events: b.events, Now: b.o.Now,
@@ -290,8 +294,15 @@ func (b base) training(machine monitor.Machine, log *telemetry.Recording, extra 
 		Spec: func() (process.Spec, error) {
 			given = extra()
 			given["TORCHELASTIC_ERROR_FILE"] = torch
+			if withheld := cfg.Withheld(b.o.Environ); len(withheld) > 0 {
+				b.o.Log.Info("variables that look like secrets are kept from the training process; AGENT_CHILD_ENV_ALLOW names exceptions", "variables", withheld)
+			}
 			spec, err := settings.Child(cfg, b.ws, b.o.Command, b.o.Environ, given)
+			if err != nil {
+				return spec, err
+			}
 			spec.PTY = b.o.Terminal
+			spec.Confine, err = apart.Plan() // when all that it is given is there
 			return spec, err
 		},
 		Output: func() *output.Splitter {

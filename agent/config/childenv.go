@@ -3,9 +3,11 @@ package config
 import (
 	"encoding/json"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -16,7 +18,7 @@ func (cfg *Config) ChildEnviron(environ []string, extra map[string]string) []str
 	env := map[string]string{}
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
-		if cfg.PassCredentials || !isCredential(name) {
+		if cfg.passes(name, value) {
 			env[name] = value
 		}
 	}
@@ -60,6 +62,38 @@ func isCredential(name string) bool {
 		return true
 	}
 	return (strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "R2_") || strings.HasPrefix(name, "MINIO_")) && name != "AWS_REGION"
+}
+
+// passes reports whether a variable of the agent's reaches the child.
+func (cfg *Config) passes(name, value string) bool {
+	if isCredential(name) {
+		return cfg.PassCredentials
+	}
+	return slices.Contains(cfg.ChildEnvAllow, name) || !LooksSecret(name, value)
+}
+
+// Withheld names the variables that are kept from the child only for how they look.
+func (cfg *Config) Withheld(environ []string) (names []string) {
+	for _, pair := range environ {
+		if name, value, _ := strings.Cut(pair, "="); !isCredential(name) && !cfg.passes(name, value) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// secretWords stand in the names of other people's secrets.
+var secretWords = []string{"SECRET", "TOKEN", "PASSWORD", "API_KEY", "ACCESS_KEY"}
+
+// userInURL is a user, a password or a token in an address.
+var userInURL = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s@]+@`) })
+
+// LooksSecret reports whether a variable seems to be a secret, by its name or because
+// its value is an address with a user in it. A tokenizer is none.
+func LooksSecret(name, value string) bool {
+	upper := strings.ReplaceAll(strings.ToUpper(name), "TOKENIZER", "")
+	named := slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(upper, word) })
+	return value != "" && (named || strings.Contains(value, "://") && userInURL().MatchString(value))
 }
 
 // The agent's knobs and the store's address mean nothing to a trainer that is

@@ -101,7 +101,7 @@ func TestEveryVariableRefusesNonsense(t *testing.T) {
 	bad := map[string]string{"string": "bad value\n\t", "int": "12.5", "float64": "many", "bool": "perhaps", "time.Duration": "soon"}
 	anything := map[string]bool{ // free text: nothing is malformed
 		"DEVICE": true, "WORKSPACE_DIR": true, "AWS_ACCESS_KEY_ID": true, "AWS_REGION": true, "R2_ACCESS_KEY_ID": true, "DATASET_PATH": true,
-		"PRIMARY_METRIC": true, "AGENT_DATASET_CACHE_DIR": true, "AGENT_LOCAL_BUCKET_DIR": true, "AGENT_CA_FILE": true, "AGENT_GPU_PROBE": true, "AGENT_WEIGHTS_DIR": true,
+		"PRIMARY_METRIC": true, "AGENT_DATASET_CACHE_DIR": true, "AGENT_LOCAL_BUCKET_DIR": true, "AGENT_CA_FILE": true, "AGENT_GPU_PROBE": true, "AGENT_WEIGHTS_DIR": true, "AGENT_STATE_DIR": true,
 	}
 	for _, v := range variables() {
 		if v.secret || anything[v.name] {
@@ -437,5 +437,57 @@ func TestAGPUThatIsNotThereIsWarnedOfAtOnce(t *testing.T) {
 		if warns != c.warns || warns && (!p.Warning || !strings.Contains(p.String(), "DEVICE=cpu")) {
 			t.Errorf("%s: %t %s", name, warns, p)
 		}
+	}
+}
+
+func TestWhatLooksLikeASecretIsKeptFromTheChild(t *testing.T) {
+	cfg := &Config{Environment: Environment{ChildEnvAllow: NameList{"HF_TOKEN"}}}
+	for pair, kept := range map[string]bool{
+		"HTTPS_PROXY=http://me:word@proxy:3128": true,
+		"HTTP_PROXY=http://proxy:3128":          false,
+		"DATABASE_URL=postgres://me@db/x":       true,
+		"REDIS=redis://:word@cache/0":           true,
+		"MIRROR=https://a.example/x@y":          false,
+		"MY_SECRET=x":                           true,
+		"my_password=x":                         true,
+		"WANDB_API_KEY=x":                       true,
+		"SOME_ACCESS_KEY_ID=x":                  true,
+		"HF_TOKEN=x":                            false,
+		"HUB_TOKEN=x":                           true,
+		"HUB_TOKEN=":                            false,
+		"TOKENIZERS_PARALLELISM=false":          false,
+		"OMP_NUM_THREADS=4":                     false,
+		"PATH=/usr/bin":                         false,
+	} {
+		if got := len(cfg.Withheld([]string{pair})) == 1; got != kept {
+			t.Errorf("%s: kept from the child %v, want %v", pair, got, kept)
+		}
+	}
+	cfg.Job.Training = &contract.TrainingJob{}
+	env := cfg.ChildEnviron([]string{"WANDB_API_KEY=x", "HF_TOKEN=y", "CALLBACK_TOKEN=z"}, nil)
+	if !slices.Contains(env, "HF_TOKEN=y") || slices.Contains(env, "WANDB_API_KEY=x") || slices.Contains(env, "CALLBACK_TOKEN=z") {
+		t.Errorf("%v", env)
+	}
+}
+
+func TestFilesOfCredentialsAreFoundWhereverTheyAreNamed(t *testing.T) {
+	home := t.TempDir()
+	aws, token, web := filepath.Join(home, ".aws", "credentials"), filepath.Join(home, "token"), filepath.Join(home, "web")
+	if err := os.Mkdir(filepath.Dir(aws), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{aws, token, web} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	environ := []string{"HOME=" + home, "CALLBACK_TOKEN_FILE=" + token, "AWS_WEB_IDENTITY_TOKEN_FILE=" + web, "OPENAI_API_KEY_FILE=/no/such"}
+	got := (&Config{}).CredentialFiles(environ)
+	slices.Sort(got)
+	if want := []string{aws, token, web}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := (&Config{Environment: Environment{PassCredentials: true}}).CredentialFiles(environ); !slices.Equal(got, []string{token}) {
+		t.Errorf("what is passed on is not kept from the child: %v", got)
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +45,9 @@ func (c *Config) contradictions() (problems []Problem) {
 		problems = append(problems, p)
 	}
 	problems = append(problems, c.doubts()...)
+	if c.RunAs != nil && !mayRunAs(*c.RunAs) {
+		say("AGENT_RUN_AS", show(reflect.ValueOf(c.RunAs)), "nothing: this agent may not run a process as another user. Start it as root with the capabilities CHOWN, DAC_OVERRIDE, KILL, SETGID and SETUID, or leave it out")
+	}
 	if c.Nodes > 1 {
 		c.checkNodes(say)
 	} else if c.NodeRank > 0 {

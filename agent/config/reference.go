@@ -161,6 +161,8 @@ func show(v reflect.Value) string {
 		return asJSON(x)
 	case Ints:
 		return strings.Trim(strings.ReplaceAll(fmt.Sprint([]int(x)), " ", ","), "[]")
+	case NameList:
+		return strings.Join(x, ",")
 	case Size:
 		return asJSON(x)
 	case *Identity:

@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"math"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/split"
@@ -127,6 +129,23 @@ func (l *Ints) Decode(v string) error {
 			return fmt.Errorf("expected whole numbers separated by commas")
 		}
 		*l = append(*l, n)
+	}
+	return nil
+}
+
+var variableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) })
+
+// NameList is a comma-separated list of variables.
+type NameList []string
+
+// Decode implements envconfig.Decoder.
+func (l *NameList) Decode(v string) error {
+	for _, part := range strings.Split(v, ",") {
+		name := strings.TrimSpace(part)
+		if !variableName().MatchString(name) {
+			return fmt.Errorf("expected names of variables separated by commas")
+		}
+		*l = append(*l, name)
 	}
 	return nil
 }

@@ -49,9 +49,11 @@ type Options struct {
 	Problems     []Problem // of the environment
 	Backend      Backend
 	WorkspaceDir string
+	StateDir     string // AGENT_STATE_DIR, or ""
 	Bucket       Bucket
 	Machine      Machine
 	GPU          GPU
+	Landlock     int // the kernel's version of it, 0 for none
 	Now          func() time.Time
 }
 
@@ -96,9 +98,10 @@ type Machine struct {
 
 // GPU is the one that the job asks for.
 type GPU struct {
-	Device string // DEVICE
-	Node   string // the Kubernetes node, "" when it is not known
-	Probe  string // the GPU probe's program
+	Device string   // DEVICE
+	Node   string   // the Kubernetes node, "" when it is not known
+	Probe  string   // the GPU probe's program
+	Env    []string // all that it gets of the environment
 }
 
 // Examine looks at everything, in the order in which a job meets it.
@@ -108,7 +111,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	list = append(list, o.workspace())
 	list = append(list, o.bucket(ctx)...)
 	list = append(list, o.machine()...)
-	return append(list, o.gpu(ctx), python(ctx))
+	return append(list, isolation(o.Landlock), o.gpu(ctx), python(ctx))
 }
 
 // maxSkew is what S3 servers forgive of a clock.
@@ -199,7 +202,7 @@ func clockAgainst(backend, now time.Time) Finding {
 }
 
 func (o Options) workspace() Finding {
-	ws, err := job.NewWorkspace(o.WorkspaceDir)
+	ws, err := job.NewWorkspace(o.WorkspaceDir, o.StateDir)
 	if err == nil {
 		err = ws.Try()
 	}

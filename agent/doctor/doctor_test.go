@@ -21,6 +21,9 @@ func TestDoctorGradesWhatItSees(t *testing.T) {
 		{"a clock that agrees", clockAgainst(now, now.Add(time.Second)), Green},
 		{"a clock that drifts", clockAgainst(now, now.Add(-time.Minute)), Yellow},
 		{"a clock that the store refuses", clockAgainst(now, now.Add(20*time.Minute)), Red},
+		{"no Landlock", isolation(0), Yellow},
+		{"Landlock without signals", isolation(5), Yellow},
+		{"Landlock", isolation(7), Green},
 		{"a worker a core", cores(4, 4), Green},
 		{"many workers on half a core", cores(0.5, 4), Yellow},
 	} {

@@ -20,7 +20,7 @@ import (
 
 func (o Options) machine() []Finding {
 	folder := os.TempDir()
-	if ws, err := job.NewWorkspace(o.WorkspaceDir); err == nil {
+	if ws, err := job.NewWorkspace(o.WorkspaceDir, o.StateDir); err == nil {
 		if _, err := os.Stat(ws.Root); err == nil {
 			folder = ws.Root
 		}
@@ -75,6 +75,21 @@ func cores(limit float64, workers int) Finding {
 	return f
 }
 
+// signalsApart is the version of Landlock that keeps signals apart.
+const signalsApart = 6
+
+// isolation judges what the kernel can keep a training process from.
+func isolation(landlock int) Finding {
+	switch {
+	case landlock == 0:
+		return Finding{Yellow, "isolation", "the kernel has no Landlock: a training process of the agent's own user can read its files",
+			"Give secrets as environment variables in place of files, or set AGENT_RUN_AS; Linux 5.19 and newer has Landlock among its security modules."}
+	case landlock < signalsApart:
+		return Finding{Yellow, "isolation", fmt.Sprintf("Landlock %d keeps files apart, but not signals", landlock), "Use Linux 6.12 or newer for the code of strangers, or set AGENT_RUN_AS."}
+	}
+	return Finding{Green, "isolation", fmt.Sprintf("Landlock %d keeps the training process from the agent's files and signals", landlock), ""}
+}
+
 // gpu lets the probe look, as it does beside a job.
 func (o Options) gpu(ctx context.Context) Finding {
 	_, err := os.Stat("/dev/nvidiactl")
@@ -88,7 +103,9 @@ func (o Options) gpu(ctx context.Context) Finding {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, probe, "--once").Output()
+	look := exec.CommandContext(ctx, probe, "--once")
+	look.Dir, look.Env = "/", o.GPU.Env
+	out, err := look.Output()
 	var reason string
 	for line := range bytes.Lines(out) {
 		var l contract.ProbeLine
@@ -163,7 +180,11 @@ func python(ctx context.Context) Finding {
 		if err != nil {
 			continue
 		}
-		out, err := exec.CommandContext(ctx, path, "-c", frameworkVersions).Output()
+		// A training that ran here before may have left code that Python runs when it
+		// starts, in HOME or in this folder: it is not looked at, and would find no secret.
+		ask := exec.CommandContext(ctx, path, "-I", "-c", frameworkVersions)
+		ask.Dir, ask.Env = "/", []string{"PATH=" + os.Getenv("PATH"), "LD_LIBRARY_PATH=" + os.Getenv("LD_LIBRARY_PATH")}
+		out, err := ask.Output()
 		if err != nil {
 			return Finding{Red, "python", path + " does not run: " + err.Error(), "Mend the image's Python."}
 		}

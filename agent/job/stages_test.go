@@ -13,7 +13,7 @@ import (
 )
 
 func TestAWorkspaceIsOneAgentsAtATime(t *testing.T) {
-	ws := Workspace{filepath.Join(t.TempDir(), "ws")}
+	ws := Workspace{Root: filepath.Join(t.TempDir(), "ws")}
 	first, second := &Claim{Workspace: ws}, &Claim{Workspace: ws}
 	if err := first.Start(t.Context()); err != nil {
 		t.Fatal(err)

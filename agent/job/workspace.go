@@ -12,7 +12,10 @@ import (
 )
 
 // Workspace is the layout of WORKSPACE_DIR. The zero value is none.
-type Workspace struct{ Root string }
+type Workspace struct {
+	Root  string
+	State string // AGENT_STATE_DIR; "" = a folder of the root
+}
 
 // Dataset is where the dataset is unpacked.
 func (w Workspace) Dataset() string { return filepath.Join(w.Root, "dataset") }
@@ -33,8 +36,18 @@ func (w Workspace) Output() string { return filepath.Join(w.Root, "runs") }
 // Checkpoints is CHECKPOINT_DIR.
 func (w Workspace) Checkpoints() string { return filepath.Join(w.Output(), "checkpoints") }
 
+// Given are the folders of what the child only reads.
+func (w Workspace) Given() []string {
+	return []string{w.Dataset(), w.Prepared(), w.Weights(), w.Inputs(), w.Lists()}
+}
+
 // Private is the agent's own, closed to the child.
-func (w Workspace) Private() string { return filepath.Join(w.Root, ".agent") }
+func (w Workspace) Private() string {
+	if w.State != "" {
+		return w.State
+	}
+	return filepath.Join(w.Root, ".agent")
+}
 
 // Scratch is for private snapshots of checkpoints.
 func (w Workspace) Scratch() string { return filepath.Join(w.Private(), "scratch") }
@@ -54,7 +67,8 @@ func (w Workspace) ResultFile() string { return filepath.Join(w.Private(), "resu
 // MarkerFile is the run marker.
 func (w Workspace) MarkerFile() string { return filepath.Join(w.Private(), "life.json") }
 
-func (w Workspace) lock() string { return filepath.Join(w.Private(), "lock") }
+// LockFile is there, and read by nobody, as long as the workspace is.
+func (w Workspace) LockFile() string { return filepath.Join(w.Private(), "lock") }
 
 type folder struct {
 	path string
@@ -62,7 +76,7 @@ type folder struct {
 }
 
 func (w Workspace) folders() []folder {
-	return []folder{{w.Root, 0o755}, {w.Private(), 0o700}, {w.Output(), 0o755}, {w.Checkpoints(), 0o755}}
+	return []folder{{w.Root, 0o755}, {w.Private(), 0o700}, {w.Output(), 0o755}, {w.Checkpoints(), 0o755}, {w.Home(), 0o755}}
 }
 
 // Try opens the workspace and takes away again what that made below its root.
@@ -83,6 +97,9 @@ func (w Workspace) Open() error {
 			return w.Unwritable(err)
 		}
 	}
+	if err := w.sweep(); err != nil {
+		return w.Unwritable(err)
+	}
 	probe, err := os.CreateTemp(w.Private(), "probe-*")
 	if err != nil {
 		return w.Unwritable(err)
@@ -98,24 +115,44 @@ func (w Workspace) Open() error {
 	return nil
 }
 
+// sweep removes what the agent never makes in its own folder: a pipe would hold it, and
+// a link lead it elsewhere. Where the child is the same user, and the kernel has no
+// Landlock, an earlier one may have left them.
+func (w Workspace) sweep() error {
+	root, err := os.OpenRoot(w.Private())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	return fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Type().IsRegular() {
+			return err
+		}
+		return root.Remove(path)
+	})
+}
+
 // Unwritable is the failure of a job whose workspace takes nothing.
 func (w Workspace) Unwritable(err error) error {
 	return contract.Failf(contract.CodeConfigInvalid, "the workspace %s cannot be written to: %w.", w.Root, err).
 		WithHint("Set WORKSPACE_DIR to a folder that user %d can write to.", os.Getuid())
 }
 
-// NewWorkspace makes the root absolute, because the child may change directory.
-func NewWorkspace(root string) (Workspace, error) {
-	abs, err := filepath.Abs(root)
+// NewWorkspace makes the paths absolute, because the child may change directory. state
+// may be empty.
+func NewWorkspace(root, state string) (w Workspace, err error) {
+	if w.Root, err = filepath.Abs(root); err == nil && state != "" {
+		w.State, err = filepath.Abs(state)
+	}
 	if err != nil {
 		return Workspace{}, fmt.Errorf("finding the workspace: %w", err)
 	}
-	return Workspace{abs}, nil
+	return w, nil
 }
 
 // Lock makes this agent the only one in the workspace until unlock.
 func (w Workspace) Lock() (unlock func(), err error) {
-	held, err := filelock.Try(w.lock())
+	held, err := filelock.Try(w.LockFile())
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil, contract.Failf(contract.CodeConfigInvalid, "another agent is at work in the workspace %s.", w.Root).
 			WithHint("Give each job a WORKSPACE_DIR of its own.")

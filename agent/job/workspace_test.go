@@ -3,11 +3,43 @@ package job
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
+func TestWhatTheAgentNeverMakesInItsFolderIsRemoved(t *testing.T) {
+	w := Workspace{Root: t.TempDir()}
+	if err := w.Open(); err != nil {
+		t.Fatal(err)
+	}
+	pipe, link, kept := filepath.Join(w.Private(), "best.json"), filepath.Join(w.Private(), "outbox", "link"), filepath.Join(w.Private(), "outbox", "1.log")
+	for _, err := range []error{
+		os.Mkdir(w.Outbox(), 0o700), os.WriteFile(kept, nil, 0o600), os.Symlink("/etc/passwd", link), syscall.Mkfifo(pipe, 0o600), w.Open(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, there := range map[string]bool{pipe: false, link: false, kept: true, "/etc/passwd": true} {
+		if _, err := os.Lstat(path); (err == nil) != there {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func TestTheStateMayLieElsewhere(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	w, err := NewWorkspace(t.TempDir(), state)
+	if err != nil || w.Open() != nil || w.Private() != state {
+		t.Errorf("%+v %v", w, err)
+	}
+	if _, err := os.Stat(filepath.Join(w.Root, ".agent")); err == nil {
+		t.Error("there are two")
+	}
+}
+
 func TestTryingAWorkspaceLeavesNothingInIt(t *testing.T) {
-	w := Workspace{filepath.Join(t.TempDir(), "new")}
+	w := Workspace{Root: filepath.Join(t.TempDir(), "new")}
 	if err := w.Try(); err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func TestRunAsDropsEverythingAndOnlyInTheChild(t *testing.T) {
 		}
 	}
 	id := Identity{UID: 12345, GID: 12346}
-	if err := identity.Own(dir, id, ".agent"); err != nil {
+	if err := identity.Own(filepath.Join(dir, "runs"), id); err != nil {
 		t.Fatal(err)
 	}
 	s := newSupervisor(t, Options{})

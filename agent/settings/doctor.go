@@ -10,6 +10,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/internal/httpx"
 	"github.com/vision-platform/trainer-agent/agent/monitor/gpu"
 	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
+	"github.com/vision-platform/trainer-agent/agent/process/confine"
 	"github.com/vision-platform/trainer-agent/agent/storage"
 )
 
@@ -17,7 +18,7 @@ import (
 func Doctor(cfg *config.Config, problems []config.Problem, environ []string, log *slog.Logger) doctor.Options {
 	_, token := config.BackendToken(cfg)
 	o := doctor.Options{
-		JobID: cfg.JobID, WorkspaceDir: cfg.WorkspaceDir,
+		JobID: cfg.JobID, WorkspaceDir: cfg.WorkspaceDir, StateDir: cfg.StateDir, Landlock: confine.ABI(),
 		Backend: doctor.Backend{URL: string(cfg.BaseURL), TraceID: cfg.TraceID, Token: token, Client: func() (*http.Client, error) {
 			return storage.HTTPClient(storage.Config{CAFile: cfg.CAFile, Getenv: httpx.Getenv(environ)})
 		}},
@@ -28,7 +29,7 @@ func Doctor(cfg *config.Config, problems []config.Problem, environ []string, log
 			Workers: cfg.NumWorkers, ShmNeed: resources.ShmNeed(cfg.Framework, cfg.NumWorkers, cfg.BatchSize, cfg.ImageSize),
 			Sample: resources.Once,
 		},
-		GPU: doctor.GPU{Device: cfg.Device, Node: cfg.NodeName, Probe: gpu.FindProbe(cfg.GPUProbe)},
+		GPU: doctor.GPU{Device: cfg.Device, Node: cfg.NodeName, Probe: gpu.FindProbe(cfg.GPUProbe), Env: gpu.ProbeEnv(environ)},
 	}
 	for _, p := range problems {
 		o.Problems = append(o.Problems, doctor.Problem{Text: p.String(), Fatal: !p.Warning})

@@ -68,10 +68,7 @@ func Checkpoints(cfg *config.Config, ws job.Workspace) checkpoints.Options {
 // Child is the training's process: its command, run as AGENT_RUN_AS, with what is left
 // of the environ and with what it is given.
 func Child(cfg *config.Config, ws job.Workspace, args, environ []string, given map[string]string) (process.Spec, error) {
-	c := training.Command{Args: args, Workspace: ws}
-	if as := cfg.RunAs; as != nil {
-		c.RunAs = &process.Identity{UID: as.UID, GID: as.GID}
-	}
+	c := training.Command{Args: args, Workspace: ws, RunAs: runAs(cfg)}
 	if home, ours := ws.HomeFor(httpx.Getenv(environ)("HOME"), cfg.RunAs != nil); ours {
 		given["HOME"] = home
 	}

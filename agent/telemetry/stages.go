@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -43,7 +42,7 @@ type Bucket interface {
 	URI(key string) string
 }
 
-// Upload closes the log and puts it into the bucket, within limit. It returns where it
+// Upload ends the log and puts it into the bucket, within limit. It returns where it
 // lies, nil when there was no child or no output.
 func (r *Recording) Upload(ctx context.Context, limit time.Duration, bucket Bucket, key string) (*contract.Artifact, error) {
 	if r.Log == nil {
@@ -62,22 +61,14 @@ func (r *Recording) Upload(ctx context.Context, limit time.Duration, bucket Buck
 }
 
 func (r *Recording) put(ctx context.Context, bucket Bucket, key string) (*contract.Artifact, error) {
-	if err := r.Log.Close(); err != nil {
+	body, size, err := r.Log.Finish()
+	if err != nil || size == 0 {
 		return nil, err
 	}
-	file, err := os.Open(r.Log.Path())
-	if err != nil {
-		return nil, fmt.Errorf("uploading the training log: %w", err)
-	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil || info.Size() == 0 {
+	if _, err := bucket.Put(ctx, key, body, size, nil); err != nil {
 		return nil, err
 	}
-	if _, err := bucket.Put(ctx, key, file, info.Size(), nil); err != nil {
-		return nil, err
-	}
-	return &contract.Artifact{Name: path.Base(key), Path: bucket.URI(key), SizeBytes: info.Size()}, nil
+	return &contract.Artifact{Name: path.Base(key), Path: bucket.URI(key), SizeBytes: size}, nil
 }
 
 // Serving serves metrics and health. It is no reason to lose a job.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,7 +83,15 @@ func TestTheLogIsUploadedUnlessItIsEmpty(t *testing.T) {
 	if artifact, err := upload(); artifact != nil || err != nil {
 		t.Errorf("an empty log: %+v, %v", artifact, err)
 	}
-	record(t, r, "epoch 1\n")
+	if err := r.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(r.Log, "epoch 1\n"); err != nil {
+		t.Fatal(err)
+	}
 	want := contract.Artifact{Name: "training.log", Path: "s3://b/jobs/j/training.log", SizeBytes: 8}
 	if artifact, err := upload(); err != nil || artifact == nil || *artifact != want || bucket.body != "epoch 1\n" {
 		t.Errorf("%+v of %q, %v", artifact, bucket.body, err)
@@ -90,6 +99,36 @@ func TestTheLogIsUploadedUnlessItIsEmpty(t *testing.T) {
 	bucket.broken = errors.New("the bucket is gone")
 	if artifact, err := upload(); artifact != nil || !errors.Is(err, bucket.broken) {
 		t.Errorf("%+v, error %v", artifact, err)
+	}
+	if err := r.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Where the child is the same user it may put a pipe in the place of the log, which
+// would hold whoever opens it, in this run or the next.
+func TestAPipeInThePlaceOfTheLogHoldsNobody(t *testing.T) {
+	r := recordingIn(t)
+	if err := r.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(r.Log, "epoch 1\n"); err != nil {
+		t.Fatal(err)
+	}
+	path := r.Workspace.TrainingLog()
+	if err := errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	bucket := &bucketOf{}
+	if _, err := r.Upload(t.Context(), time.Minute, bucket, "log"); err != nil || bucket.body != "epoch 1\n" {
+		t.Errorf("%q, %v", bucket.body, err)
+	}
+	if err := r.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	record(t, r, "the next run\n")
+	if got, err := os.ReadFile(path); err != nil || string(got) != "the next run\n" {
+		t.Errorf("%q %v", got, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 )
 
 // DefaultTrainingLogBytes bounds training.log on disk and in the bucket.
@@ -14,12 +15,18 @@ const DefaultTrainingLogBytes = 256 << 20
 // TrainingLog is the child's output as a file. Past its limit the middle is
 // dropped, never the end: the first half of the space keeps the beginning, the
 // other half is two files of which the older is overwritten.
+//
+// It reads what it wrote by the descriptors that it wrote with: where the child is the
+// same user, and the kernel has no Landlock, the child may put a pipe or a link in the
+// place of the file.
 type TrainingLog struct {
 	mu      sync.Mutex
 	path    string
-	file    *os.File
-	written int64 // in the current file
-	limit   int64 // of the current file
+	head    *os.File
+	tails   [2]*os.File
+	file    *os.File // the one that is written; nil when all is said
+	written int64    // in it
+	limit   int64    // of it
 	segment int64
 	rolls   int
 }
@@ -27,11 +34,10 @@ type TrainingLog struct {
 // CreateTrainingLog starts path from nothing, or appends when append is set (a second
 // life of the same workspace).
 func CreateTrainingLog(path string, limit int64, appendTo bool) (*TrainingLog, error) {
-	flags := os.O_CREATE | os.O_WRONLY | os.O_TRUNC
-	if appendTo {
-		flags = os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	f, err := openOwn(path)
+	if err == nil && !appendTo {
+		err = f.Truncate(0)
 	}
-	f, err := os.OpenFile(path, flags, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("creating the training log: %w", err)
 	}
@@ -39,7 +45,25 @@ func CreateTrainingLog(path string, limit int64, appendTo bool) (*TrainingLog, e
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("creating the training log: %w", err), f.Close())
 	}
-	return &TrainingLog{path: path, file: f, written: info.Size(), limit: limit / 2, segment: limit / 4}, nil
+	return &TrainingLog{path: path, head: f, file: f, written: info.Size(), limit: limit / 2, segment: limit / 4}, nil
+}
+
+// openOwn opens a file to append to and to read again. What is there and is no regular
+// file was put there by somebody else, and makes room.
+func openOwn(path string) (*os.File, error) {
+	const flags = os.O_CREATE | os.O_RDWR | os.O_APPEND | syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+	f, err := os.OpenFile(path, flags, 0o644)
+	if err == nil {
+		info, err := f.Stat()
+		if err == nil && info.Mode().IsRegular() {
+			return f, nil
+		}
+		_ = f.Close()
+	}
+	if err := os.Remove(path); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, flags|os.O_EXCL, 0o644)
 }
 
 // Write appends p, which is best a whole line.
@@ -59,61 +83,64 @@ func (l *TrainingLog) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (l *TrainingLog) roll() error {
-	l.rolls++
-	f, err := os.Create(l.tailPath(l.rolls))
+// roll goes on in the other tail.
+func (l *TrainingLog) roll() (err error) {
+	tail := &l.tails[(l.rolls+1)%2]
+	if *tail == nil {
+		*tail, err = openOwn(l.tailPath(l.rolls + 1))
+	}
+	if err == nil {
+		err = (*tail).Truncate(0)
+	}
 	if err != nil {
 		return fmt.Errorf("continuing the training log: %w", err)
 	}
-	_ = l.file.Close()
-	l.file, l.written, l.limit = f, 0, l.segment
+	l.rolls++
+	l.file, l.written, l.limit = *tail, 0, l.segment
 	return nil
 }
 
 func (l *TrainingLog) tailPath(roll int) string { return fmt.Sprintf("%s.tail%d", l.path, roll%2) }
 
-// Close ends writing and, if the log was longer than its limit, joins its parts
-// at Path with a line between them that says so.
-func (l *TrainingLog) Close() error {
+// Finish ends writing and, if the log was longer than its limit, joins its parts with a
+// line between them that says so. It returns the whole, to be read until Close.
+func (l *TrainingLog) Finish() (body io.ReaderAt, size int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.file == nil {
-		return nil
+	if l.file != nil {
+		l.file = nil
+		err = l.join()
 	}
-	err := l.file.Close()
-	l.file = nil
-	if l.rolls == 0 {
-		return err
+	if err != nil {
+		return nil, 0, fmt.Errorf("joining the training log: %w", err)
 	}
-	return errors.Join(err, l.join())
+	info, err := l.head.Stat()
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the training log: %w", err)
+	}
+	return l.head, info.Size(), nil
 }
 
-func (l *TrainingLog) join() error {
-	out, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return fmt.Errorf("joining the training log: %w", err)
-	}
-	defer func() { _ = out.Close() }()
+func (l *TrainingLog) join() (err error) {
 	if l.rolls > 2 {
-		_, err = fmt.Fprintf(out, "[trainer-agent: %d MiB of output left out here]\n", int64(l.rolls-2)*l.segment>>20)
+		_, err = fmt.Fprintf(l.head, "[trainer-agent: %d MiB of output left out here]\n", int64(l.rolls-2)*l.segment>>20)
 	}
 	for roll := max(1, l.rolls-1); roll <= l.rolls && err == nil; roll++ {
-		err = appendFile(out, l.tailPath(roll))
+		_, err = io.Copy(l.head, io.NewSectionReader(l.tails[roll%2], 0, l.segment))
+		_ = os.Remove(l.tailPath(roll)) // it is in the whole now
 	}
 	return err
 }
 
-func appendFile(out io.Writer, path string) error {
-	in, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("joining the training log: %w", err)
+// Close ends writing, and reading.
+func (l *TrainingLog) Close() error {
+	_, _, err := l.Finish()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range []*os.File{l.head, l.tails[0], l.tails[1]} {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
 	}
-	defer func() { _ = in.Close() }()
-	if _, err := io.Copy(out, in); err != nil {
-		return fmt.Errorf("joining the training log: %w", err)
-	}
-	return os.Remove(path)
+	return err
 }
-
-// Path is where the log is.
-func (l *TrainingLog) Path() string { return l.path }

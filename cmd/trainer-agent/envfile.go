@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/joho/godotenv"
+
+	"github.com/vision-platform/trainer-agent/agent/config"
 )
 
 // fromFile is what commands that read a job's settings embed.
@@ -24,6 +28,20 @@ func (f fromFile) loadSettings() error {
 		}
 	}
 	return nil
+}
+
+// secretFiles are those that hold a secret.
+func (f fromFile) secretFiles() (files []string) {
+	for _, file := range f.EnvFile {
+		values, _ := godotenv.Read(filepath.Clean(file)) // it was read before
+		for name, value := range values {
+			if slices.Contains(config.SecretNames(), name) && !strings.HasSuffix(name, "_FILE") || config.LooksSecret(name, value) {
+				files = append(files, file)
+				break
+			}
+		}
+	}
+	return files
 }
 
 // loadEnvFile reads lines as a shell's: NAME=VALUE, with or without export and

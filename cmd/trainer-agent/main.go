@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/agent/process/reap"
 	"github.com/vision-platform/trainer-agent/agent/process/signals"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -40,6 +41,7 @@ type cli struct {
 
 	Completion CompletionCmd `cmd:"" help:"Print the completion script of a shell."`
 	Complete   CompleteCmd   `cmd:"" name:"__complete" hidden:""`
+	Reach      ReachCmd      `cmd:"" name:"__reach" hidden:""`
 }
 
 const description = `One static binary between a vision-AI platform and a training script.
@@ -55,6 +57,7 @@ type exitCode int
 func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 func main() {
+	_ = reap.Hide() // what the environment holds, before anything else; a job says when it cannot
 	os.Exit(run(os.Args[1:]))
 }
 

@@ -48,6 +48,10 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if os.Getenv(launcherVariable) != "" {
+		fmt.Println(launch(os.Args[1:]))
+		os.Exit(1)
+	}
 	os.Exit(run(m))
 }
 

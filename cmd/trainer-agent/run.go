@@ -49,6 +49,7 @@ func (c RunCmd) Run() error {
 		}
 		c.byKind(&options)
 	}
+	options.SecretFiles = c.secretFiles()
 	code := agent.Run(context.Background(), options)
 	done()
 	return exitCode(code)

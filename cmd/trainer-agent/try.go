@@ -115,7 +115,7 @@ func (c TryCmd) runFolder() (dir string, err error) {
 
 // free refuses a folder in which an agent is at work, before anything in it is touched.
 func free(dir string) error {
-	ws, err := job.NewWorkspace(dir)
+	ws, err := job.NewWorkspace(dir, os.Getenv("AGENT_STATE_DIR"))
 	if err != nil {
 		return err
 	}

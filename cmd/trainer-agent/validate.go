@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -72,12 +74,17 @@ func interpreter(python string) string {
 	return python
 }
 
+// unscanned is an issue that says that something was not looked at.
+func unscanned(issue string) bool {
+	return strings.HasPrefix(issue, "note: not scanned") || strings.HasPrefix(issue, "note: dependencies not audited") || strings.Contains(issue, "was not audited")
+}
+
 // progress prints every state as JSON, or every step when it is over.
 func (c ValidateCmd) progress() func(contract.PackageValidation) {
 	if c.JSON {
 		return func(state contract.PackageValidation) { _ = json.NewEncoder(os.Stdout).Encode(state) }
 	}
-	told := map[string]bool{}
+	told, partly := map[string]bool{}, []string(nil)
 	return func(state contract.PackageValidation) {
 		for _, step := range contract.ValidationSteps {
 			result, over := state.Results[step]
@@ -86,8 +93,12 @@ func (c ValidateCmd) progress() func(contract.PackageValidation) {
 			}
 			told[step] = true
 			verdict := "passed"
-			if !result.Passed {
+			switch {
+			case !result.Passed:
 				verdict = "FAILED"
+			case slices.ContainsFunc(result.Issues, unscanned):
+				verdict = "partly"
+				partly = append(partly, step)
 			}
 			fmt.Printf("%s  %-15s %6.1f s\n", verdict, step, result.Duration)
 			for _, issue := range result.Issues {
@@ -96,6 +107,9 @@ func (c ValidateCmd) progress() func(contract.PackageValidation) {
 		}
 		if state.Status != "validating" {
 			fmt.Printf("The package %s: %d of %d steps taken.\n", state.Status, state.StepsCompleted, state.StepsTotal)
+			if len(partly) > 0 {
+				fmt.Printf("Not everything could be looked at in: %s. With --strict, as a platform runs it, the package fails.\n", strings.Join(partly, ", "))
+			}
 		}
 	}
 }

@@ -17,15 +17,16 @@ import (
 )
 
 type serveCmd struct {
-	S3Addr      string `name:"s3-addr" env:"SANDBOX_S3_ADDR" default:"127.0.0.1:9000" help:"Address of the S3 store; port 0 picks a free one."`
-	BackendAddr string `env:"SANDBOX_BACKEND_ADDR" default:"127.0.0.1:8000" help:"Address of the backend and the page; port 0 picks a free one."`
-	DataDir     string `type:"path" help:"Folder of the data, kept between runs (default: trainer-sandbox in the temporary folder)."`
-	Bucket      string `default:"vision-platform" help:"Bucket to create."`
-	Token       string `env:"SANDBOX_TOKEN" default:"sandbox-token" help:"Bearer token that callbacks must carry."`
-	AccessKey   string `env:"SANDBOX_ACCESS_KEY" default:"sandbox" help:"Access key of the store."`
-	SecretKey   string `env:"SANDBOX_SECRET_KEY" default:"sandbox-secret" help:"Secret key of the store."`
-	JSON        bool   `xor:"print" help:"Print the environment as one line of JSON."`
-	Quiet       bool   `short:"q" xor:"print" help:"Print no environment: it has the keys, and a cluster keeps what is printed."`
+	S3Addr      string   `name:"s3-addr" env:"SANDBOX_S3_ADDR" default:"127.0.0.1:9000" help:"Address of the S3 store; port 0 picks a free one."`
+	BackendAddr string   `env:"SANDBOX_BACKEND_ADDR" default:"127.0.0.1:8000" help:"Address of the backend and the page; port 0 picks a free one."`
+	DataDir     string   `type:"path" help:"Folder of the data, kept between runs (default: trainer-sandbox in the temporary folder)."`
+	Bucket      string   `default:"vision-platform" help:"Bucket to create."`
+	Token       string   `env:"SANDBOX_TOKEN" default:"sandbox-token" help:"Bearer token that callbacks must carry."`
+	AccessKey   string   `env:"SANDBOX_ACCESS_KEY" default:"sandbox" help:"Access key of the store."`
+	SecretKey   string   `env:"SANDBOX_SECRET_KEY" default:"sandbox-secret" help:"Secret key of the store."`
+	AllowHost   []string `placeholder:"NAME" help:"Further name by which the page may be called, such as host.docker.internal."`
+	JSON        bool     `xor:"print" help:"Print the environment as one line of JSON."`
+	Quiet       bool     `short:"q" xor:"print" help:"Print no environment: it has the keys, and a cluster keeps what is printed."`
 }
 
 // Help has the examples.
@@ -45,7 +46,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	p, err := platform.Start(ctx, platform.Config{
 		S3Addr: c.S3Addr, BackendAddr: c.BackendAddr, DataDir: c.DataDir, Bucket: c.Bucket,
-		Token: c.Token, AccessKey: c.AccessKey, SecretKey: c.SecretKey,
+		Token: c.Token, AccessKey: c.AccessKey, SecretKey: c.SecretKey, Hosts: c.AllowHost,
 	})
 	if err != nil {
 		return err

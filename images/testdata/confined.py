@@ -25,6 +25,6 @@ output = Path(os.environ["OUTPUT_DIR"])
     "no_new_privs": status["NoNewPrivs"],
     "seccomp": status["Seccomp"],
     "pid1": Path("/proc/1/cmdline").read_text().split("\0")[0],
-    "refusals": {path: refusal(path) for path in ("/", "/usr/local/bin", "/opt", "/etc", "/workspace/.agent", "/tmp", "/workspace", "/dev/shm")},
+    "refusals": {path: refusal(path) for path in ("/", "/usr/local/bin", "/opt", "/etc", "/workspace/.agent", "/tmp", "/workspace", "/workspace/home", "/dev/shm")},
     "environment": dict(os.environ),
 }))

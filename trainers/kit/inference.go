@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,7 +48,7 @@ func judgePrediction(out string) []finding {
 			return filepath.SkipAll
 		}
 		if filepath.Ext(path) == ".json" {
-			body, err := os.ReadFile(path)
+			body, err := readDocument(path)
 			valid = valid || err == nil && json.Valid(body) && len(bytes.Trim(body, "{}[] \n")) > 0
 		}
 		return nil

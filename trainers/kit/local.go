@@ -57,7 +57,7 @@ func (l Local) Checkpoints(job string) string {
 
 func readCapabilities(dir string) (contract.Capabilities, error) {
 	var document contract.Capabilities
-	body, err := os.ReadFile(filepath.Join(dir, "capabilities.json"))
+	body, err := readDocument(filepath.Join(dir, "capabilities.json"))
 	if err != nil {
 		return document, err
 	}

@@ -1,23 +1,14 @@
 package kit
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
-	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
-)
-
-const (
-	maxScanned  = 1 << 20 // bytes of a file that are looked at for secrets
-	maxFindings = 50
 )
 
 // secretPattern is a key that is recognised by its form alone, so that a finding
@@ -46,47 +37,15 @@ var secretPatterns = sync.OnceValue(func() []secretPattern {
 // security scans for secrets itself, and for malware and vulnerable dependencies
 // with the programs that are made for it.
 func (v *Validator) security(ctx context.Context) []finding {
-	found := scanSecrets(v.Dir)
+	found := v.before.secrets
+	switch changed, err := v.before.changed(v.Dir, v.Strict); {
+	case err != nil:
+		found = append(found, fault("the package could not be read: %v", err))
+	case len(changed) > 0:
+		found = append(found, fault("the package's code changed the package while it ran, so what was tried is not what was uploaded: %s", strings.Join(changed[:min(len(changed), 10)], ", ")))
+	}
 	found = append(found, v.scanMalware(ctx)...)
 	return append(found, v.auditDependencies(ctx)...)
-}
-
-func scanSecrets(dir string) (found []finding) {
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && (d.Name() == ".venv" || d.Name() == ".git" || d.Name() == "workspace") {
-			return filepath.SkipDir // no part of an upload
-		}
-		if !d.Type().IsRegular() || len(found) >= maxFindings {
-			return nil
-		}
-		body, err := head(path)
-		if err != nil {
-			return err
-		}
-		rel, _ := filepath.Rel(dir, path)
-		for _, p := range secretPatterns() {
-			if at := p.form.FindIndex(body); at != nil {
-				found = append(found, fault("%s:%d looks like a secret (%s): take it out and revoke it", rel, 1+bytes.Count(body[:at[0]], []byte{'\n'}), p.kind))
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		found = append(found, fault("the package could not be read: %v", err))
-	}
-	return found
-}
-
-func head(path string) ([]byte, error) {
-	file, err := os.Open(filepath.Clean(path))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	return io.ReadAll(io.LimitReader(file, maxScanned))
 }
 
 // scanner prepares a program of the machine, which may need its proxies and
@@ -97,13 +56,21 @@ func (v *Validator) scanner(ctx context.Context, program string, args ...string)
 	return cmd, stderr, cancel
 }
 
+// excluded is no part of an upload; a platform has every folder scanned.
+func (v *Validator) excluded() string {
+	if v.Strict {
+		return "--exclude-dir=^$"
+	}
+	return `--exclude-dir=/(\.venv|\.git|workspace)$`
+}
+
 // scanMalware runs ClamAV, which ends with 1 when it found something.
 func (v *Validator) scanMalware(ctx context.Context) []finding {
 	program, err := exec.LookPath("clamscan")
 	if err != nil {
 		return []finding{gap("not scanned for malware: clamscan (ClamAV) is not installed")}
 	}
-	cmd, stderr, cancel := v.scanner(ctx, program, "--recursive", "--infected", "--no-summary", `--exclude-dir=/(\.venv|\.git|workspace)$`, v.Dir)
+	cmd, stderr, cancel := v.scanner(ctx, program, "--recursive", "--infected", "--no-summary", v.excluded(), v.Dir)
 	defer cancel()
 	out := &tail{}
 	cmd.Stdout = out
@@ -160,7 +127,7 @@ func (v *Validator) auditDependencies(ctx context.Context) []finding {
 
 // unpinned names the requirements whose version is left open.
 func unpinned(path string) (found []finding) {
-	body, err := os.ReadFile(filepath.Clean(path))
+	body, err := readDocument(path)
 	if err != nil {
 		return []finding{fault("%v", err)}
 	}

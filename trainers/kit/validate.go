@@ -29,6 +29,7 @@ type Validator struct {
 	Progress func(contract.PackageValidation)
 
 	state      contract.PackageValidation
+	before     pristine
 	document   contract.Capabilities
 	checkpoint string // of the training test
 	task       contract.TaskType
@@ -59,6 +60,10 @@ func (v *Validator) Run(ctx context.Context) contract.PackageValidation {
 	}
 	v.state = contract.PackageValidation{
 		Status: "validating", StepsTotal: len(contract.ValidationSteps), Results: map[string]contract.StepResult{},
+	}
+	before, err := look(v.Dir, v.Strict) // before any of its code runs
+	if v.before = before; err != nil {
+		v.before.secrets = append(v.before.secrets, fault("the package could not be read: %v", err))
 	}
 	passed := true
 	for _, name := range contract.ValidationSteps {

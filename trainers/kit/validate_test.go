@@ -1,13 +1,16 @@
 package kit
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -270,12 +273,54 @@ func TestSecretsAreFoundByTheirForm(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, ".venv", "x.py"), []byte("AKIA"+"ABCDEFGHIJKLMNOP"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var files []string
-	for _, f := range scanSecrets(dir) {
-		file, _, _ := strings.Cut(f.text, " ")
-		files = append(files, file)
+	key := "AKIA" + "ABCDEFGHIJKLMNOP"
+	var wide []byte // UTF-16 with its mark
+	for _, c := range []byte("one\n" + key + "\n") {
+		wide = append(wide, c, 0)
 	}
-	if want := []string{"cfg.py:1", "gh.txt:2", "hf.py:1", "key.pem:1", "url.cfg:1"}; !slices.Equal(files, want) {
-		t.Errorf("found %v, want %v", files, want)
+	for name, body := range map[string][]byte{"wide.txt": append([]byte("\xff\xfe"), wide...), "late.bin": append(bytes.Repeat([]byte("text\n"), 600_000), key...)} {
+		if err := os.WriteFile(filepath.Join(dir, name), body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for strict, more := range map[bool][]string{false: nil, true: {".venv/x.py:1"}} {
+		p, err := look(dir, strict)
+		var files []string
+		for _, f := range p.secrets {
+			file, _, _ := strings.Cut(f.text, " ")
+			files = append(files, file)
+		}
+		if want := append(more, "cfg.py:1", "gh.txt:2", "hf.py:1", "key.pem:1", "late.bin:600001", "url.cfg:1", "wide.txt:2"); err != nil || !slices.Equal(files, want) {
+			t.Errorf("strict %v: found %v (%v), want %v", strict, files, err, want)
+		}
+	}
+}
+
+// A package that rewrites itself is another one after its upload.
+func TestAPackageThatChangesItselfIsRefused(t *testing.T) {
+	v := validator(t)
+	body := "#!/bin/sh\ncase \"$1\" in config_schema.py) rm train.py; echo 'print()' > predict.py; echo '{}' > new.json;; esac\n"
+	if err := os.WriteFile(v.Python, []byte(body), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	got := v.Run(t.Context())
+	if result := got.Results["security"]; result.Passed || !strings.Contains(strings.Join(result.Issues, "\n"), "not what was uploaded: new.json, predict.py, train.py") {
+		t.Errorf("%+v", got.Results)
+	}
+}
+
+func TestAPipeOrAnEndlessFileDoesNotHoldTheValidation(t *testing.T) {
+	dir := t.TempDir()
+	pipe, endless := filepath.Join(dir, "pipe.json"), filepath.Join(dir, "endless.json")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Symlink("/dev/zero", endless)); err != nil {
+		t.Fatal(err)
+	}
+	if found := judgePrediction(dir); len(found) != 1 {
+		t.Errorf("%v", found)
+	}
+	for _, path := range []string{pipe, endless} {
+		if _, err := readDocument(path); err == nil {
+			t.Errorf("%s was read", path)
+		}
 	}
 }

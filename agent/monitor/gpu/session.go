@@ -27,7 +27,7 @@ type session struct {
 // session starts a probe and follows it to its end.
 func (m *Monitor) session(ctx context.Context) ending {
 	args := []string{m.opts.ProbePath, "-period", m.opts.Period.String()}
-	probe, err := m.opts.Start(ctx, args, probeEnv(m.opts.Env))
+	probe, err := m.opts.Start(ctx, args, ProbeEnv(m.opts.Env))
 	if err != nil {
 		return ending{reason: fmt.Sprintf("the probe can't be started%s: %s", whyNot(m.opts.ProbePath, err), why(err))}
 	}

@@ -20,10 +20,10 @@ func wanted(root string, env []string) bool {
 	return false
 }
 
-// probeEnv is all that the probe gets of the agent's environment: where the
+// ProbeEnv is all that the probe gets of the agent's environment: where the
 // driver's library is and which devices were asked for. No credential and no
 // LD_PRELOAD rides along into the driver's process.
-func probeEnv(env []string) []string {
+func ProbeEnv(env []string) []string {
 	var out []string
 	for _, kv := range env {
 		for _, keep := range []string{"PATH=", "LD_LIBRARY_PATH=", "NVIDIA_", "LANG=", "LC_ALL=", "TZ="} {

@@ -6,10 +6,10 @@
 package identity
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 )
 
@@ -41,46 +41,79 @@ func (id *Identity) OwnFile(file *os.File) {
 }
 
 // Own makes a folder writable for id: every folder below it, and every file with
-// one name. A file with several names is a link into a dataset cache or a source
-// that others share, so it keeps its owner; so do the names in skip (relative to
-// dir), which is how the agent's own folder stays its own. Symbolic links are not
-// followed. Call it before the child runs.
-func Own(dir string, id Identity, skip ...string) error {
+// one name. A file with several names is a link into something that others share,
+// so it keeps its owner. Symbolic links are not followed, a folder that is one is
+// refused. Call it before the child runs.
+func Own(dir string, id Identity) error {
+	err := eachEntry(dir, func(root *os.Root, path string, info fs.FileInfo) error {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && owned(st, id, info.IsDir()) {
+			return nil
+		}
+		return root.Lchown(path, int(id.UID), int(id.GID))
+	})
+	if err != nil {
+		return fmt.Errorf("handing %s to %s: %w", dir, id, err)
+	}
+	return nil
+}
+
+// Readable lets every user read a folder and what is below it. A file with several
+// names keeps its mode: that is its owner's affair. A folder that is not there needs
+// nothing.
+func Readable(dir string) error {
+	err := eachEntry(dir, func(root *os.Root, path string, info fs.FileInfo) error {
+		st, ok := info.Sys().(*syscall.Stat_t)
+		open := info.Mode().Perm() | 0o444
+		switch {
+		case info.IsDir():
+			open |= 0o111
+		case !info.Mode().IsRegular() || ok && st.Nlink > 1:
+			return nil
+		}
+		if open == info.Mode().Perm() {
+			return nil
+		}
+		return root.Chmod(path, open)
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("opening %s to every user: %w", dir, err)
+	}
+	return nil
+}
+
+// Enterable lets every user go through a folder.
+func Enterable(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm()&0o011 == 0o011 {
+		return err
+	}
+	return os.Chmod(dir, info.Mode().Perm()|0o011)
+}
+
+func eachEntry(dir string, f func(root *os.Root, path string, info fs.FileInfo) error) error {
+	if named, err := os.Lstat(dir); err != nil {
+		return err
+	} else if !named.IsDir() {
+		return fmt.Errorf("%s is not a folder", dir)
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return fmt.Errorf("opening %s to hand it to %s: %w", dir, id, err)
+		return err
 	}
 	defer root.Close() //nolint:errcheck // read only
-	skipped := make(map[string]bool, len(skip))
-	for _, name := range skip {
-		skipped[filepath.ToSlash(filepath.Clean(name))] = true
-	}
 	return fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return fmt.Errorf("handing %s to %s: %w", dir, id, err)
-		}
-		if skipped[path] {
-			return skipEntry(d)
+			return err
 		}
 		info, err := d.Info()
 		if err != nil {
-			return fmt.Errorf("handing %s to %s: %w", dir, id, err)
+			return err
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok && owned(st, id, d.IsDir()) {
-			return nil
-		}
-		if err := root.Lchown(path, int(id.UID), int(id.GID)); err != nil {
-			return fmt.Errorf("handing %s to %s: %w", filepath.Join(dir, path), id, err)
-		}
-		return nil
+		return f(root, path, info)
 	})
-}
-
-func skipEntry(d fs.DirEntry) error {
-	if d.IsDir() {
-		return fs.SkipDir
-	}
-	return nil
 }
 
 // owned reports whether a file needs nothing: it is id's already, or shared.

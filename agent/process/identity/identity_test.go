@@ -9,7 +9,7 @@ import (
 	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
-func TestOwnLeavesSharedFilesAndTheAgentsAlone(t *testing.T) {
+func TestOwnLeavesSharedFilesAlone(t *testing.T) {
 	need.Root(t)
 	dir := t.TempDir()
 	outside := filepath.Join(t.TempDir(), "outside")
@@ -22,23 +22,58 @@ func TestOwnLeavesSharedFilesAndTheAgentsAlone(t *testing.T) {
 	for _, err := range []error{
 		os.Symlink(outside, filepath.Join(dir, "symlink")),
 		os.Link(cached, filepath.Join(dir, "hardlink")),
-		os.MkdirAll(filepath.Join(dir, ".agent", "outbox"), 0o700),
-		os.MkdirAll(filepath.Join(dir, "runs", "deep"), 0o700),
+		os.MkdirAll(filepath.Join(dir, "deep", "deeper"), 0o700),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := Own(dir, Identity{UID: 12345, GID: 12345}, ".agent"); err != nil {
+	if err := Own(dir, Identity{UID: 12345, GID: 12345}); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]uint32{
-		dir: 12345, dir + "/own": 12345, dir + "/symlink": 12345, dir + "/runs": 12345, dir + "/runs/deep": 12345,
-		outside: 0, cached: 0, dir + "/hardlink": 0, dir + "/.agent": 0, dir + "/.agent/outbox": 0,
+		dir: 12345, dir + "/own": 12345, dir + "/symlink": 12345, dir + "/deep/deeper": 12345, outside: 0, cached: 0, dir + "/hardlink": 0,
 	} {
 		var st syscall.Stat_t
 		if err := syscall.Lstat(path, &st); err != nil || st.Uid != want {
 			t.Errorf("%s belongs to %d (%v), want %d", path, st.Uid, err, want)
 		}
+	}
+}
+
+// The child owns OUTPUT_DIR of an earlier run and may have left a link there.
+func TestAFolderThatIsALinkIsNotHandedOver(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	link := filepath.Join(dir, "runs")
+	if err := os.Symlink(other, link); err != nil {
+		t.Fatal(err)
+	}
+	self := Identity{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
+	if err := Own(link, self); err == nil {
+		t.Error("handed over")
+	}
+	if err := Readable(link); err == nil {
+		t.Error("opened")
+	}
+}
+
+func TestWhatIsGivenCanBeReadButWhatOthersShareKeepsItsMode(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dataset")
+	shared := filepath.Join(t.TempDir(), "shared")
+	for _, err := range []error{
+		os.MkdirAll(filepath.Join(dir, "images"), 0o700), os.WriteFile(filepath.Join(dir, "images", "a.jpg"), nil, 0o600),
+		os.WriteFile(shared, nil, 0o600), os.Link(shared, filepath.Join(dir, "b.jpg")), os.Symlink(shared, filepath.Join(dir, "c.jpg")), Readable(dir),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string]os.FileMode{dir: 0o755, dir + "/images": 0o755, dir + "/images/a.jpg": 0o644, dir + "/b.jpg": 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v %v, want %v", path, info.Mode(), err, want)
+		}
+	}
+	if err := Readable(filepath.Join(dir, "none")); err != nil {
+		t.Errorf("a folder that is not there: %v", err)
 	}
 }

@@ -17,8 +17,8 @@ func Become(self int) (restore func(), err error) {
 	return func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }, nil
 }
 
-// Hide keeps what the agent knows from its children: without it, a child of the
-// same user reads the credentials that its own environment lacks from
+// Hide keeps what the agent knows from its children, and from those of another agent:
+// without it, a process of the same user reads the credentials that its own environment lacks from
 // /proc/1/environ, or from memory. Only CAP_SYS_PTRACE, which containers do not
 // have by default, sees past it. (PR_SET_DUMPABLE, ptrace(2).)
 func Hide() error {

@@ -12,7 +12,7 @@ import (
 
 // prepareThread gives the calling thread what the child inherits from it.
 func prepareThread(spec Spec) error {
-	if spec.NoNewPrivs || spec.RunAs != nil {
+	if spec.NoNewPrivs || spec.RunAs != nil || spec.Confine != nil {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return fmt.Errorf("setting no_new_privs: %w", err)
 		}
@@ -26,6 +26,9 @@ func prepareThread(spec Spec) error {
 		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, min(19, 20-now+spec.Nice)); err != nil {
 			return fmt.Errorf("lowering the priority: %w", err)
 		}
+	}
+	if spec.Confine != nil {
+		return spec.Confine.Enter()
 	}
 	return nil
 }

@@ -1,7 +1,7 @@
 // Package start starts one program: its files, the thread that it is forked from, and
 // what it inherits.
 //
-// It promises that what only a child shall have (no_new_privs, its niceness, another
+// It promises that what only a child shall have (no_new_privs, its niceness, its confinement, another
 // user) stays in the child, that the child dies with a killed agent, and that no full
 // pipe, leaked descriptor or endless line blocks the child or the agent. Waiting for the
 // program is agent/process's.
@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"github.com/vision-platform/trainer-agent/agent/process/command"
+	"github.com/vision-platform/trainer-agent/agent/process/confine"
 	"github.com/vision-platform/trainer-agent/agent/process/identity"
 )
 
@@ -43,7 +44,8 @@ type Spec struct {
 	PTY bool
 
 	RunAs       *identity.Identity // nil = as the agent
-	NoNewPrivs  bool               // implied by RunAs
+	Confine     *confine.Plan      // what it is kept from; nil = nothing
+	NoNewPrivs  bool               // implied by RunAs and Confine
 	Nice        int                // added to the agent's, 0–19
 	OOMScoreAdj int                // raised by this much, 0–1000: who dies first
 }

@@ -1,7 +1,6 @@
 package training
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,8 +19,8 @@ type Command struct {
 	RunAs     *process.Identity // AGENT_RUN_AS; nil means as the agent
 }
 
-// Spec is the process with its environment. The workspace is given to the identity
-// that it runs as, but for what is the agent's own.
+// Spec is the process with its environment. Its user is given what it makes, and may
+// read what it is given.
 func (c Command) Spec(env []string) (process.Spec, error) {
 	if err := c.complete(env); err != nil {
 		return process.Spec{}, err
@@ -30,11 +29,30 @@ func (c Command) Spec(env []string) (process.Spec, error) {
 	if c.RunAs == nil {
 		return spec, nil
 	}
-	if err := identity.Own(c.Workspace.Root, *c.RunAs, filepath.Base(c.Workspace.Private())); err != nil {
+	if err := c.handOver(); err != nil {
 		return spec, contract.Failf(contract.CodeConfigInvalid, "the workspace cannot be given to AGENT_RUN_AS=%s: %w.", c.RunAs, err).
 			WithHint("Run the agent as root, or leave AGENT_RUN_AS out.")
 	}
 	return spec, nil
+}
+
+// handOver leaves the workspace's root to the agent: whoever owns a folder may put a
+// link in the place of anything in it, and an agent that is root would follow.
+func (c Command) handOver() error {
+	if err := identity.Enterable(c.Workspace.Root); err != nil {
+		return err
+	}
+	for _, dir := range []string{c.Workspace.Output(), c.Workspace.Home()} {
+		if err := identity.Own(dir, *c.RunAs); err != nil {
+			return err
+		}
+	}
+	for _, dir := range c.Workspace.Given() {
+		if err := identity.Readable(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // complete refuses a command that asks for a setting which is not there: the script

@@ -32,6 +32,7 @@ type Config struct {
 	Token                string
 	AccessKey, SecretKey string // of the store; empty means its defaults
 	Bucket               string
+	Hosts                []string // names by which it may be called besides localhost, the machine's and addresses
 }
 
 // Platform is a running store, backend and page.
@@ -83,7 +84,7 @@ func (p *Platform) listen(ctx context.Context) error {
 	for _, path := range backend.Paths() {
 		mux.Handle(path, p.Backend)
 	}
-	p.server = &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
+	p.server = &http.Server{Handler: guard(mux, p.config.Hosts), ReadHeaderTimeout: headerTimeout}
 	go func() { p.served <- p.server.Serve(listener) }()
 	return nil
 }

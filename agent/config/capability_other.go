@@ -1,0 +1,6 @@
+//go:build !linux
+
+package config
+
+// mayRunAs is false: running as another needs Linux.
+func mayRunAs(Identity) bool { return false }

@@ -1,0 +1,12 @@
+//go:build !linux
+
+package confine
+
+// ABI is 0: there is no Landlock.
+func ABI() int { return 0 }
+
+// Signals is false: there is no Landlock.
+func Signals() bool { return false }
+
+// Enter does nothing: there is nothing to enter.
+func (p Plan) Enter() error { return nil }

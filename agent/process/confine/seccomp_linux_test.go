@@ -1,0 +1,50 @@
+package confine
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+func TestTheFilterRefusesWhatIsDoneToAnotherProcess(t *testing.T) {
+	const agent, arch = 7, unix.AUDIT_ARCH_X86_64
+	vm, err := bpf.NewVM(filter(arch, agent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const minusOne = 0xffffffff // never allowed as a number of a process
+	for _, c := range []struct {
+		what                string
+		arch, call          uint32
+		first, second, want uint32
+	}{
+		{"reading", arch, unix.SYS_READ, 3, 0, unix.SECCOMP_RET_ALLOW},
+		{"its own limits", arch, unix.SYS_PRLIMIT64, 0, 0, unix.SECCOMP_RET_ALLOW},
+		{"the agent's limits", arch, unix.SYS_PRLIMIT64, agent, 0, refuse.Val},
+		{"another's limits", arch, unix.SYS_PRLIMIT64, 99, 0, refuse.Val},
+		{"its own scheduler", arch, unix.SYS_SCHED_SETSCHEDULER, 0, 0, unix.SECCOMP_RET_ALLOW},
+		{"another's scheduler", arch, unix.SYS_SCHED_SETSCHEDULER, 99, 0, refuse.Val},
+		{"another's attributes", arch, unix.SYS_SCHED_SETATTR, minusOne, 0, refuse.Val},
+		{"a thread's processors", arch, unix.SYS_SCHED_SETAFFINITY, 99, 0, unix.SECCOMP_RET_ALLOW},
+		{"the agent's processors", arch, unix.SYS_SCHED_SETAFFINITY, agent, 0, refuse.Val},
+		{"its own priority", arch, unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, unix.SECCOMP_RET_ALLOW},
+		{"another's priority", arch, unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, agent, refuse.Val},
+		{"its group's priority", arch, unix.SYS_SETPRIORITY, unix.PRIO_PGRP, 0, unix.SECCOMP_RET_ALLOW},
+		{"its user's priority", arch, unix.SYS_SETPRIORITY, unix.PRIO_USER, 0, refuse.Val},
+		{"its user's I/O priority", arch, unix.SYS_IOPRIO_SET, 3, 0, refuse.Val},
+		{"another's I/O priority", arch, unix.SYS_IOPRIO_SET, 1, agent, refuse.Val},
+		{"a call of another architecture", unix.AUDIT_ARCH_I386, unix.SYS_READ, 0, 0, absent.Val},
+		{"a call of amd64's other ABI", arch, x32 | unix.SYS_PRLIMIT64, agent, 0, absent.Val},
+	} {
+		// The virtual machine reads the network's byte order, the kernel the machine's.
+		data := make([]byte, 64)
+		for at, value := range map[int]uint32{atNumber: c.call, atArch: c.arch, atFirst: c.first, atSecond: c.second} {
+			binary.BigEndian.PutUint32(data[at:], value)
+		}
+		if got, err := vm.Run(data); err != nil || uint32(got) != c.want {
+			t.Errorf("%s: %#x %v, want %#x", c.what, got, err, c.want)
+		}
+	}
+}

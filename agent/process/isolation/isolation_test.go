@@ -1,0 +1,98 @@
+package isolation
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/agent/process/confine"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+func stageOf(required bool) (*Stage, *job.Events) {
+	log := slog.New(slog.DiscardHandler)
+	events := job.NewEvents(log, time.Now, "")
+	return &Stage{Required: required, Events: events, Log: log, Job: Job{Workspace: job.Workspace{Root: "/ws"}}}, events
+}
+
+func TestWhatIsInReachIsAWarningOrRefused(t *testing.T) {
+	other := &process.Identity{UID: uint32(os.Geteuid()) + 1}
+	in := confine.Plan{Open: []confine.Conflict{{Path: "/home/me/token", Whole: "/home/me"}}}
+	for name, c := range map[string]struct {
+		off, required bool
+		runAs         *process.Identity
+		open          []string
+		warns, fails  string
+	}{
+		"nothing":                   {runAs: other},
+		"nothing, required":         {runAs: other, required: true},
+		"a file, no Landlock":       {off: true, open: []string{"/run/secrets/a"}, warns: "(/run/secrets/a): both are the same user, and this kernel has no Landlock"},
+		"many files":                {off: true, open: []string{"/a", "/b", "/c", "/d", "/e"}, warns: "(/a, /b, /c and 2 more)"},
+		"a file, required":          {off: true, required: true, open: []string{"/a"}, fails: "AGENT_REQUIRE_ISOLATION is set, and the training process can reach files of credentials (/a)"},
+		"the state":                 {off: true, open: []string{"/ws/.agent/lock"}},
+		"the state, required":       {off: true, required: true, open: []string{"/ws/.agent/lock"}, fails: "the agent's own state in /ws/.agent"},
+		"a file that is for all":    {runAs: other, open: []string{"/etc/token"}, warns: "chmod 600"},
+		"a file in a folder of its": {open: []string{"/home/me/token"}, warns: "it lies in /home/me"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !c.off && confine.ABI() == 0 {
+				c.off = true
+			}
+			s, events := stageOf(c.required)
+			s.off, s.RunAs = c.off, c.runAs
+			plan := &in
+			if c.off {
+				plan = nil
+			}
+			err := s.judge(s.findings(c.open, plan))
+			if f := contract.AsFailure(err); (f == nil) != (c.fails == "") || f != nil && (f.Code != contract.CodeConfigInvalid || !strings.Contains(f.Message, c.fails)) {
+				t.Errorf("failure %v, want %q", err, c.fails)
+			}
+			if said := strings.Join(events.Warnings(), "\n"); (said == "") != (c.warns == "") || !strings.Contains(said, c.warns) {
+				t.Errorf("warned %q, want %q", said, c.warns)
+			}
+		})
+	}
+}
+
+func TestReachSaysWhatOpens(t *testing.T) {
+	dir := t.TempDir()
+	there := filepath.Join(dir, "a b\nc")
+	if err := os.WriteFile(there, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := Reach(&out, []string{filepath.Join(dir, "none"), there, dir}); err != nil || out.String() != there+"\x00"+dir+"\x00" {
+		t.Errorf("%q %v", out.String(), err)
+	}
+}
+
+func TestAVolumeOfSecretsIsPrivateAsAWhole(t *testing.T) {
+	dir := t.TempDir()
+	for _, err := range []error{
+		os.MkdirAll(filepath.Join(dir, "volume", "..1"), 0o755), os.WriteFile(filepath.Join(dir, "volume", "..1", "token"), nil, 0o600),
+		os.Symlink("..1", filepath.Join(dir, "volume", "..data")), os.Symlink("..data/token", filepath.Join(dir, "volume", "token")),
+		os.WriteFile(filepath.Join(dir, "token"), nil, 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := volume(filepath.Join(dir, "volume", "token")); got != filepath.Join(dir, "volume") {
+		t.Error(got)
+	}
+	if got := volume(filepath.Join(dir, "token")); got != filepath.Join(dir, "token") {
+		t.Error(got)
+	}
+	j := Job{Credentials: []string{filepath.Join(dir, "token")}, Secrets: []string{filepath.Join(dir, "volume"), filepath.Join(dir, "none")}}
+	if got := j.secretFiles(); len(got) != 2 || !slices.Contains(got, filepath.Join(dir, "token")) {
+		t.Errorf("%v", got)
+	}
+}

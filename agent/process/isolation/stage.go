@@ -1,0 +1,182 @@
+package isolation
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/agent/job"
+	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/agent/process/confine"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Stage finds out what the child could reach, before anything is prepared.
+type Stage struct {
+	Supervisor *process.Supervisor
+	Job        Job
+	RunAs      *process.Identity // nil = as the agent
+	Required   bool              // AGENT_REQUIRE_ISOLATION
+	Events     *job.Events
+	Log        *slog.Logger
+
+	off bool // the kernel refused
+}
+
+// Start tries as the child what the child must not be able to do.
+func (s *Stage) Start(ctx context.Context) error {
+	if runtime.GOOS != "linux" {
+		return s.judge([]string{"This system cannot keep the training process from the agent's files. Train strangers' code on Linux."})
+	}
+	plan, err := s.Plan()
+	if err != nil {
+		s.off = true
+		return s.judge([]string{"The training process is not confined: " + err.Error() + "."})
+	}
+	open, err := s.reach(ctx, plan)
+	if err != nil && plan != nil {
+		s.off = true
+		s.Log.Warn("the training process cannot be confined", "error", err)
+		open, err = s.reach(ctx, nil)
+	}
+	if err != nil {
+		return s.judge([]string{"What the training process can reach could not be found out: " + err.Error() + "."})
+	}
+	s.Log.Debug("the training process is kept apart", "landlock", s.abi(), "other_user", s.other(), "reachable", len(open))
+	return s.judge(s.findings(open, plan))
+}
+
+// Stop has nothing to end: what is in force ends with the child.
+func (s *Stage) Stop(context.Context) error { return nil }
+
+// Plan is what the child is kept from, as the files are now; nil where the kernel
+// refused it at the start.
+func (s *Stage) Plan() (*confine.Plan, error) {
+	if s.off {
+		return nil, nil
+	}
+	plan, err := s.Job.policy().Plan()
+	if err != nil {
+		return nil, err
+	}
+	return &plan, nil
+}
+
+func (s *Stage) abi() int {
+	if s.off {
+		return 0
+	}
+	return confine.ABI()
+}
+
+// other reports whether the child is another user than the agent.
+func (s *Stage) other() bool { return s.RunAs != nil && int(s.RunAs.UID) != os.Geteuid() }
+
+// reachLimit bounds the helper, which opens a few files.
+const reachLimit = 10 * time.Second
+
+// reach runs the helper as the child will be run, and returns what it could open.
+func (s *Stage) reach(ctx context.Context, plan *confine.Plan) ([]string, error) {
+	paths := append([]string{s.Job.Workspace.LockFile()}, s.Job.secretFiles()...)
+	var out bytes.Buffer
+	child, err := s.Supervisor.Start(process.Spec{
+		Args: append([]string{"/proc/self/exe", Helper}, paths...), Dir: "/", Stdout: &out, NoNewPrivs: true, RunAs: s.RunAs, Confine: plan,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, reachLimit)
+	defer cancel()
+	select {
+	case <-child.Done():
+	case <-ctx.Done():
+		child.Stop(ctx, process.Stop{Reason: process.ReasonFailure})
+	}
+	if status := child.Status(); !status.Success() {
+		return nil, fmt.Errorf("trying to open the agent's files as the training process: %s", status)
+	}
+	return strings.FieldsFunc(out.String(), func(r rune) bool { return r == 0 }), nil
+}
+
+// findings says what is reachable, and the cure; files of one cure together.
+func (s *Stage) findings(open []string, plan *confine.Plan) (list []string) {
+	var cures []string
+	files := map[string][]string{}
+	for _, path := range open {
+		cure := s.cure(path, plan)
+		if path == s.Job.Workspace.LockFile() {
+			list = append(list, s.aboutState(cure)...)
+			continue
+		}
+		if files[cure] == nil {
+			cures = append(cures, cure)
+		}
+		files[cure] = append(files[cure], path)
+	}
+	for _, cure := range cures {
+		list = append(list, "The training process can reach files of credentials ("+few(files[cure])+"): "+cure)
+	}
+	if s.Required && !s.other() && s.abi() > 0 && !confine.Signals() {
+		list = append(list, "The training process can send signals to the agent: this kernel's Landlock does not keep them apart (Linux 6.12 does). Set AGENT_RUN_AS.")
+	}
+	return list
+}
+
+// aboutState: what is in the state is authenticated, so it is no reason to warn, but one
+// to refuse a job that must be kept apart.
+func (s *Stage) aboutState(cure string) []string {
+	text := "The training process can reach the agent's own state in " + s.Job.Workspace.Private()
+	if s.Required {
+		return []string{text + ": " + cure}
+	}
+	s.Log.Debug(text, "cure", cure)
+	return nil
+}
+
+// few names the first paths.
+func few(paths []string) string {
+	const most = 3
+	if len(paths) > most {
+		return strings.Join(paths[:most], ", ") + fmt.Sprintf(" and %d more", len(paths)-most)
+	}
+	return strings.Join(paths, ", ")
+}
+
+// cure says why a path can be reached, and what to do.
+func (s *Stage) cure(path string, plan *confine.Plan) string {
+	if s.abi() == 0 {
+		return "both are the same user, and this kernel has no Landlock (Linux 5.19 or newer, with landlock among its security modules). " +
+			"Give secrets as environment variables in place of files (in Kubernetes secretKeyRef), or set AGENT_RUN_AS."
+	}
+	if plan != nil {
+		at := slices.IndexFunc(plan.Open, func(c confine.Conflict) bool { return within(path, c.Path) })
+		if at >= 0 {
+			return "it lies in " + plan.Open[at].Whole + ", where the process makes files. Put it elsewhere (AGENT_STATE_DIR for the agent's state)."
+		}
+	}
+	return "its mode lets every user read it. Close it (chmod 600)."
+}
+
+func within(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
+
+// judge warns, or refuses the job.
+func (s *Stage) judge(findings []string) error {
+	if len(findings) == 0 {
+		return nil
+	}
+	if s.Required {
+		return contract.Failf(contract.CodeConfigInvalid, "AGENT_REQUIRE_ISOLATION is set, and %s", lowerFirst(strings.Join(findings, " ")))
+	}
+	for _, finding := range findings {
+		s.Events.Warn(finding)
+	}
+	return nil
+}
+
+func lowerFirst(text string) string { return strings.ToLower(text[:1]) + text[1:] }

@@ -1,0 +1,220 @@
+package main_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/vision-platform/trainer-agent/agent/process/confine"
+	"github.com/vision-platform/trainer-agent/testdata/need"
+)
+
+// The attacks of testdata/attacks are run as the training process of the built agent,
+// which is the first process of a namespace and has its secrets as files, as in the pod
+// of deploy/k8s. The table of docs/security.md is what they got.
+
+var updateSecurity = flag.Bool("update-security", false, "rewrite the table of docs/security.md")
+
+// posture is a way to run the agent.
+type posture struct {
+	name string
+	user int      // the agent's
+	env  []string // of the job
+	bare bool     // the kernel has no Landlock
+	// gets are the attacks that get through, with what an operator must do.
+	gets map[string]string
+}
+
+var postures = []posture{
+	{name: "one user", user: 1000},
+	{name: "AGENT_RUN_AS, no Landlock", env: []string{"AGENT_RUN_AS", "2000:2000"}, bare: true},
+	{name: "one user, no Landlock", user: 1000, bare: true, gets: map[string]string{
+		"a01_credential_files": "give secrets as environment variables (`secretKeyRef`)",
+		"a04_agents_state":     "AGENT_RUN_AS; what is in the outbox is authenticated, so it can be lost but not forged",
+		"a05_pipe_for_the_log": "nothing: the job ends as it would",
+		"a06_workspace_root":   "AGENT_RUN_AS",
+		"a07_inputs_and_cache": "AGENT_RUN_AS, or a cache for each tenant",
+		"a08_signals":          "AGENT_RUN_AS; a forged stop ends the job as STOPPED, which is retried",
+	}},
+}
+
+func TestAttacksOfATrainingProcess(t *testing.T) {
+	need.Root(t)
+	if confine.ABI() == 0 {
+		need.Missing(t, "a kernel with Landlock")
+	}
+	if err := exec.Command("unshare", "--mount", "--pid", "--fork", "true").Run(); err != nil {
+		need.Missing(t, "unshare: %v", err)
+	}
+	files, err := filepath.Glob(filepath.Join(shared.root, "testdata", "attacks", "a[0-9]*.py"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no attacks", err)
+	}
+	for _, p := range postures {
+		t.Run(p.name, func(t *testing.T) {
+			got := p.attack(t)
+			for _, file := range files {
+				name := strings.TrimSuffix(filepath.Base(file), ".py")
+				_, expected := p.gets[name]
+				switch result := got[name]; {
+				case result == "":
+					t.Errorf("%s was not run", name)
+				case strings.HasPrefix(result, "GOT") && !expected:
+					t.Errorf("%s got through: %s", name, result)
+				case result == "held" && expected:
+					t.Errorf("%s is held, docs/security.md says that it is not", name)
+				}
+			}
+		})
+	}
+	securityTable(t, files)
+}
+
+// attack runs them all, and returns what each got. The job must end well all the same.
+func (p posture) attack(t *testing.T) map[string]string {
+	j := newJob(t, "")
+	dir := "/mnt"
+	j.workspace = dir + "/workspace"
+	j.command = []string{"/usr/bin/python3", dir + "/attacks/run.py"}
+	j.with("WORKSPACE_DIR", j.workspace, "HOME", dir+"/home", "CALLBACK_TOKEN", "", "CALLBACK_TOKEN_FILE", "/run/secrets/trainer/callback-token",
+		"AGENT_DATASET_CACHE_DIR", dir+"/cache", "CACHE_AS_THE_AGENT_KNOWS_IT", dir+"/cache", "PATH", "/usr/local/bin:/usr/bin:/bin", "TMPDIR", "/tmp",
+		"DATABASE_URL", "postgres://me:word@db/x", "SOME_PASSWORD", "x", "SOME_API_KEY", "x", "HTTPS_PROXY", "", "AGENT_STOP_GRACE", "10s")
+	j.with(p.env...)
+	j.prefix = []string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", stageOfAttacks, dir, shared.agent,
+		filepath.Join(shared.root, "testdata", "attacks"), token, fmt.Sprint(p.user)}
+	if p.bare {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.prefix = append([]string{self}, j.prefix...)
+		j.with(launcherVariable, "yes")
+	}
+	j.mustExit(0)
+	if d := j.done(); d.Status != "succeeded" {
+		t.Errorf("done says %s", d.Status)
+	}
+	warned := strings.Contains(j.stderr.String(), "The training process can reach files of credentials")
+	if _, open := p.gets["a01_credential_files"]; warned != open {
+		t.Errorf("warned of credentials in reach: %v\n%s", warned, j.stderr.String())
+	}
+	got := map[string]string{}
+	for line := range strings.Lines(j.stdout.String()) {
+		if name, result, found := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "attack "), " "); found && strings.HasPrefix(line, "attack ") {
+			got[name] = result
+		}
+	}
+	if t.Failed() {
+		t.Log(j.stdout.String())
+	}
+	return got
+}
+
+// stageOfAttacks is a machine like the pod's: $0 is a folder to build it in, then the
+// agent, the attacks, the token, and the agent's user. A health check runs beside.
+const stageOfAttacks = `
+dir=$0 agent=$1 attacks=$2 token=$3 user=$4; shift 4; shift
+mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs -o mode=755 tmpfs "$dir"
+mkdir -p /run/secrets/trainer/..2026 /run/secrets/identity "$dir/workspace" "$dir/home" "$dir/cache" /run/bin
+printf %s "$token" > /run/secrets/trainer/..2026/callback-token
+printf key > /run/secrets/trainer/..2026/secret-key
+printf token > /run/secrets/identity/token
+ln -s ..2026 /run/secrets/trainer/..data
+ln -s ..data/callback-token /run/secrets/trainer/callback-token
+chown -R "0:$user" /run/secrets; chmod 440 /run/secrets/*/..2026/* /run/secrets/identity/token
+chown "$user:$user" "$dir/workspace" "$dir/home" "$dir/cache"
+cp -r "$attacks" "$dir/attacks"
+install -m 711 "$agent" /run/bin/trainer-agent
+as() { setpriv --reuid "$user" --regid "$user" --clear-groups "$@"; }
+as env -i PATH="$PATH" AWS_SECRET_ACCESS_KEY=another WORKSPACE_DIR="$dir/workspace" AGENT_METRICS_ADDR=127.0.0.1:1 \
+  sh -c 'while [ ! -e "$WORKSPACE_DIR/runs/over" ]; do /run/bin/trainer-agent health; done' > /dev/null 2>&1 &
+cd "$dir/attacks"
+caps="--inh-caps=-all --bounding-set=-all"
+[ "$user" != 0 ] || caps=
+exec setpriv --reuid "$user" --regid "$user" --clear-groups $caps /run/bin/trainer-agent "$@"
+`
+
+// launcherVariable makes the test binary a launcher on a kernel that has none.
+const launcherVariable = "RUN_WITHOUT_LANDLOCK"
+
+// launch runs a program for which the kernel's calls are not there.
+func launch(line []string) error {
+	program := []bpf.Instruction{bpf.LoadAbsolute{Off: 0, Size: 4}}
+	for _, call := range []uint32{unix.SYS_LANDLOCK_CREATE_RULESET, unix.SYS_LANDLOCK_ADD_RULE, unix.SYS_LANDLOCK_RESTRICT_SELF} {
+		program = append(program, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: call, SkipTrue: 1}, bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)})
+	}
+	raw, err := bpf.Assemble(append(program, bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}))
+	if err != nil {
+		return err
+	}
+	filter := unix.SockFprog{Len: uint16(len(raw)), Filter: (*unix.SockFilter)(unsafe.Pointer(&raw[0]))}
+	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&filter))); errno != 0 {
+		return errno
+	}
+	path, err := exec.LookPath(line[0])
+	if err != nil {
+		return err
+	}
+	env := slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, launcherVariable+"=") })
+	return syscall.Exec(path, line, env)
+}
+
+// securityTable compares the table of docs/security.md with the postures, or writes it.
+func securityTable(t *testing.T, files []string) {
+	t.Helper()
+	var table strings.Builder
+	table.WriteString("| what the training process tries |")
+	for _, p := range postures {
+		fmt.Fprintf(&table, " %s |", p.name)
+	}
+	table.WriteString("\n|---|" + strings.Repeat("---|", len(postures)) + "\n")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		title, _, _ := strings.Cut(strings.TrimPrefix(string(text), `"""`), `"""`)
+		fmt.Fprintf(&table, "| %s |", strings.TrimSuffix(title, "."))
+		for _, p := range postures {
+			cell := "held"
+			if cure, open := p.gets[strings.TrimSuffix(filepath.Base(file), ".py")]; open {
+				cell = "**not held**: " + cure
+			}
+			fmt.Fprintf(&table, " %s |", cell)
+		}
+		table.WriteString("\n")
+	}
+	const begin, end = "<!-- attacks: written by go test ./cmd/trainer-agent -run TestAttacks -update-security -->\n", "<!-- end of attacks -->"
+	page := filepath.Join(shared.root, "docs", "security.md")
+	now, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := bytes.Cut(now, []byte(begin))
+	_, after, closed := bytes.Cut(rest, []byte(end))
+	if !found || !closed {
+		t.Fatal("docs/security.md has no place for the table")
+	}
+	want := slices.Concat(before, []byte(begin+table.String()+end), after)
+	if *updateSecurity && !t.Failed() {
+		if err := os.WriteFile(page, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if !bytes.Equal(now, want) {
+		t.Error("docs/security.md is not what the attacks show; run this test with -update-security")
+	}
+}

@@ -1,0 +1,11 @@
+"""A pipe in the place of training.log, which would hold an agent that opens it."""
+
+import os
+from pathlib import Path
+
+
+def attack() -> object:
+    log = Path(os.environ["WORKSPACE_DIR"]) / ".agent" / "training.log"
+    log.unlink()
+    os.mkfifo(log)
+    return "a pipe is there"

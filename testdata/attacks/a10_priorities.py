@@ -1,0 +1,19 @@
+"""The agent's processors and priority."""
+
+import os
+
+
+def attack() -> object:
+    agent = os.getppid()
+    for name, call in {
+        "setpriority": lambda: os.setpriority(os.PRIO_PROCESS, agent, 5),
+        "of all processes": lambda: os.setpriority(os.PRIO_USER, 0, 5),
+        "affinity": lambda: os.sched_setaffinity(agent, {0}),
+        "scheduler": lambda: os.sched_setscheduler(agent, os.SCHED_IDLE, os.sched_param(0)),
+    }.items():
+        try:
+            call()
+            return name
+        except OSError as refusal:
+            last = refusal
+    raise last
