@@ -16,6 +16,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/telemetry"
 	"github.com/vision-platform/trainer-agent/agent/telemetry/trace"
+	"github.com/vision-platform/trainer-agent/agent/telemetry/trackers"
 	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters"
@@ -34,6 +35,7 @@ type finish struct {
 	remembered  *job.Remembering
 	queue       *callbacks.Queue
 	uploads     *checkpoints.Uploading
+	metrics     *trackers.Tracking
 	tracing     *trace.Tracing
 	progress    *ui.Progress
 	look        func() scene // what the watchers saw
@@ -74,16 +76,18 @@ func (f *finish) run(o Outcome) int {
 	metrics := callbacks.FinalMetrics(view.Last, f.tracker.Metrics(uploads.BestEpoch), uploads.BestEpoch, said)
 	result := resultOf(f.id, o, failure, uploads, metrics)
 	f.uploadLog(ctx, budget/10, &result)
+	f.uploadEvents(ctx, budget/10)
 	replay := ""
 	if f.group.Leads() {
 		replay = f.deliver(ctx, &result, said)
 	} else {
 		f.settle(o, &result)
 	}
-	traced := f.tracing.End(result, failedIn)
+	traced, tracked := f.tracing.End(result, failedIn), f.metrics.End(result)
 	f.keep(ctx, &result, replay)
 	f.group.End(cluster.Verdict{Exit: result.ExitCode, Failure: result.Error})
 	traced()
+	tracked()
 	return result.ExitCode
 }
 
@@ -175,6 +179,17 @@ func (f *finish) uploadLog(ctx context.Context, limit time.Duration, r *contract
 	}
 }
 
+// uploadEvents puts TensorBoard's event file into the bucket; the backend has its metrics.
+func (f *finish) uploadEvents(ctx context.Context, limit time.Duration) {
+	if f.store.Store == nil {
+		return
+	}
+	key := func(name string) string { return contract.EventFileKey(f.cfg.JobID, name) }
+	if err := f.metrics.Upload(ctx, limit, f.store.Store, key); err != nil {
+		f.events.Warn("The event file of TensorBoard could not be uploaded: " + err.Error())
+	}
+}
+
 // deliver sends the final callback behind everything else. When that cannot be done it
 // returns how a person does it.
 func (f *finish) deliver(ctx context.Context, r *contract.Result, said *contract.Message) (replay string) {
@@ -260,9 +275,10 @@ func (f *finish) again(ctx context.Context) int {
 		f.events.Warn(err.Error())
 	}
 	replay := f.ending().Flush(ctx).Onto(&r)
-	traced := f.tracing.End(r, job.PhaseReporting)
+	traced, tracked := f.tracing.End(r, job.PhaseReporting), f.metrics.End(r)
 	f.keep(ctx, &r, replay)
 	traced()
+	tracked()
 	if err := f.group.Announce(ctx, cluster.Verdict{Exit: r.ExitCode, Failure: r.Error}); err != nil {
 		f.events.Warn(err.Error())
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks"
@@ -37,6 +38,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/storage"
 	"github.com/vision-platform/trainer-agent/agent/telemetry"
 	"github.com/vision-platform/trainer-agent/agent/telemetry/trace"
+	"github.com/vision-platform/trainer-agent/agent/telemetry/trackers"
 	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -79,7 +81,7 @@ func newLife(o *Options) *life {
 	cfg := o.Config
 	id := identity{cfg.JobID, cfg.TraceID, o.Now()}
 
-	traces := b.traces(id)
+	traces, tracker := b.traces(id), b.metricsTracker(id)
 	termination := &telemetry.Termination{Path: o.Termination, Secrets: b.secrets}
 	claim, log := &job.Claim{Workspace: b.ws}, &telemetry.Recording{Workspace: b.ws}
 	queue := b.queue()
@@ -125,10 +127,12 @@ func newLife(o *Options) *life {
 	b.events.Send(queue.Send)
 	b.events.Send(b.group.PassOn)
 	b.bus.Listen(beat.Observe)
+	b.bus.Listen(tracker.Observe)
 
 	l := &life{base: b, runner: runner{warn: b.events.Warn}, child: child, resume: earlierRun, converted: converted}
 	l.opening = []step{
 		{name: "traces", stage: traces, optional: true},
+		{name: "the metrics tracker", stage: tracker, optional: true},
 		{name: "the workspace", stage: does(func() error { return unfound })},
 		{name: "the workspace's lock", stage: claim},
 		{name: "the training log", stage: log},
@@ -171,7 +175,7 @@ func newLife(o *Options) *life {
 			l.training = slices.Insert(l.training, 0, step{name: "the result files", stage: files})
 		}
 	}
-	l.finish = &finish{base: b, id: id, termination: termination, claim: claim, log: log, marker: marker, remembered: remembered, queue: queue, uploads: up, tracing: traces, progress: progress, look: func() scene {
+	l.finish = &finish{base: b, id: id, termination: termination, claim: claim, log: log, marker: marker, remembered: remembered, queue: queue, uploads: up, tracing: traces, metrics: tracker, progress: progress, look: func() scene {
 		s := scene{view: b.tracker.View(), final: b.tracker.Final(), tail: child.Tail(), torch: child.TorchErrors(), resumed: earlierRun.Got != nil}
 		s.system, s.gpu = machine.Evidence()
 		return s
@@ -181,6 +185,27 @@ func newLife(o *Options) *life {
 
 // does is a stage that is done at once.
 func does(f func() error) stage.Once { return func(context.Context) error { return f() } }
+
+// metricsTracker copies metrics for the machine that speaks for all.
+func (b base) metricsTracker(id identity) *trackers.Tracking {
+	cfg, events := b.cfg, ""
+	if cfg.TensorBoard {
+		events = b.ws.EventFile(id.started)
+	}
+	return &trackers.Tracking{
+		Events: events,
+		Off:    cfg.Job.Type != contract.JobTraining || !b.group.Leads(), Getenv: httpx.Getenv(b.o.Environ), Log: b.o.Log,
+		Client: func() (*http.Client, error) { return b.store.ClientTrusting("") },
+		Run: trackers.Run{
+			JobID: cfg.JobID, Started: id.started,
+			Tags: map[string]string{"trainer.trace_id": cfg.TraceID, "trainer.task_type": cfg.TaskType, "trainer.framework": cfg.Framework},
+			Params: map[string]string{
+				"model": cfg.ModelName, "dataset": cfg.DatasetID, "epochs": strconv.Itoa(cfg.Epochs), "batch_size": strconv.Itoa(cfg.BatchSize),
+				"config": string(cfg.ConfigJSON),
+			},
+		},
+	}
+}
 
 // traces trusts the collector's own authorities, or those of every other connection.
 func (b base) traces(id identity) *trace.Tracing {

@@ -44,6 +44,9 @@ func NodeLogKey(job string, rank int) string {
 	return fmt.Sprintf("logs/job-%s/training-node-%d.log", job, rank)
 }
 
+// EventFileKey is an event file of TensorBoard; each life of a job has its own.
+func EventFileKey(job, name string) string { return "logs/job-" + job + "/tensorboard/" + name }
+
 // ImageResultsKey is the per-image result of one validation.
 func ImageResultsKey(job string, epoch int) string {
 	return fmt.Sprintf("validation-results/job-%s/epoch-%d/images.json", job, epoch)

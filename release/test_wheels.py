@@ -1,7 +1,9 @@
 """The wheel, as a person installs it: from a fresh environment, without an index."""
 
+import ast
 import os
 import platform
+import re
 import subprocess
 import sys
 import venv
@@ -58,6 +60,29 @@ def test_the_sdk_comes_with_it(home: Path) -> None:
 def test_a_package_that_it_writes_finds_the_sdk(home: Path, tmp_path: Path) -> None:
     subprocess.run([home / "bin" / "trainer-agent", "init", "cell-counter"], cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "cell-counter" / "train.py").is_file()
+
+
+def test_an_extra_brings_all_that_trainer_vision_imports(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(metadata).decode().splitlines()
+        imported = {name.split(".")[0] for file in archive.namelist() if file.startswith("trainer_vision/") and file.endswith(".py")
+                    for name in imports(archive.read(file).decode())}
+    assert {line for line in lines if line.startswith("Provides-Extra")} == {f"Provides-Extra: {extra}" for extra in ("inference", "explain", "export")}
+    assert not [line for line in lines if line.startswith("Requires-Dist") and "extra ==" not in line]
+    brought = {re.split(r"[><= ]", line.removeprefix("Requires-Dist: "))[0] for line in lines if line.startswith("Requires-Dist")}
+    third = imported - set(sys.stdlib_module_names) - {"trainer_sdk", "trainer_vision"}
+    assert third and {"pillow" if name == "PIL" else name.replace("_", "-") for name in third} <= brought
+
+
+def imports(source: str) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module)
+    return found
 
 
 def test_two_builds_are_the_same_bytes(wheel: Path, agent: Path, tmp_path: Path) -> None:

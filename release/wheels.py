@@ -1,4 +1,4 @@
-"""Wheels of a release: `pip install trainer-agent` brings the binaries, the module trainer_sdk, and `python -m trainer_agent`.
+"""Wheels of a release: `pip install trainer-agent` brings the binaries, the modules trainer_sdk and trainer_vision, and `python -m trainer_agent`.
 
 The binaries are the release's own bytes. The same inputs give the same wheel: hatchling takes times from SOURCE_DATE_EPOCH
 and sorts names.
@@ -50,7 +50,8 @@ def build(platform: str, binaries: list[Path], version: str, out: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix="trainer-agent-wheel-") as folder:
         place = Path(folder, "src")
         shutil.copytree(ROOT / "release" / "wheel", place, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(ROOT / "trainers" / "sdk" / "trainer_sdk", place / "trainer_sdk", ignore=shutil.ignore_patterns("__pycache__"))
+        for package in ("sdk/trainer_sdk", "vision/trainer_vision"):
+            shutil.copytree(ROOT / "trainers" / package, place / Path(package).name, ignore=shutil.ignore_patterns("__pycache__"))
         (place / "README.md").write_text((ROOT / "release" / "wheel" / "README.md").read_text())
         project = place / "pyproject.toml"
         project.write_text(project.read_text().replace('version = "0.0.0"', f'version = "{pep440(version)}"'))

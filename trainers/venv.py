@@ -27,6 +27,7 @@ TORCH_CPU_INDEX = os.environ.get("TORCH_CPU_INDEX", "https://download.pytorch.or
 NEEDED = (3, 10)
 TICK_SECONDS = 10
 INTEGRATIONS = HERE / "tests" / "integrations.txt"
+TRACKERS = ["mlflow==3.4.0", "sqlalchemy==2.0.58", "tensorboard==2.21.0", "setuptools<81"]
 PACKAGES = [HERE / "sdk", HERE / "vision"]
 
 
@@ -40,7 +41,7 @@ def requirements(names: list[str]) -> list[Path]:
 
 def stamp_of(venv: Path, files: list[Path]) -> Path:
     """A file whose name says which requirements are installed, and from which folder the packages."""
-    digest = hashlib.sha256(str(HERE).encode())
+    digest = hashlib.sha256(f"{HERE} {TRACKERS}".encode())
     for file in [*files, INTEGRATIONS, *(package / "pyproject.toml" for package in PACKAGES)]:
         digest.update(file.read_bytes())
     return venv / f".installed-{digest.hexdigest()[:16]}"
@@ -113,6 +114,8 @@ def main() -> None:
     if "tests" in args.trainers:  # in a folder of their own: what they require must not change the trainers' versions
         beside = ["--upgrade", "--no-deps", "--target", str(venv / "integrations"), "-r", str(INTEGRATIONS)]
         run(venv, "installing Lightning, Keras and fastai beside them", [*pip, *beside])
+        run(venv, "making an environment for trackers", [sys.executable, "-m", "venv", str(venv / "trackers")])
+        run(venv, "installing MLflow's server and TensorBoard", [str(venv / "trackers" / "bin" / "python"), *pip[1:], *TRACKERS])
     stamp.touch()
     print(f"== {args.venv} is ready: {size_mb(venv)} MB", flush=True)
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/filelock"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -60,6 +61,12 @@ func (w Workspace) Outbox() string { return filepath.Join(w.Private(), "outbox")
 
 // TrainingLog is a copy of the child's output.
 func (w Workspace) TrainingLog() string { return filepath.Join(w.Private(), "training.log") }
+
+// EventFile is TensorBoard's of the life that started then; its name is as TensorBoard
+// wants it, and sorts by time.
+func (w Workspace) EventFile(started time.Time) string {
+	return filepath.Join(w.Private(), "tensorboard", fmt.Sprintf("events.out.tfevents.%d.trainer-agent", started.UnixMilli()))
+}
 
 // ResultFile is result.json.
 func (w Workspace) ResultFile() string { return filepath.Join(w.Private(), "result.json") }
