@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks"
@@ -196,14 +195,7 @@ func (b base) metricsTracker(id identity) *trackers.Tracking {
 		Events: events,
 		Off:    cfg.Job.Type != contract.JobTraining || !b.group.Leads(), Getenv: httpx.Getenv(b.o.Environ), Log: b.o.Log,
 		Client: func() (*http.Client, error) { return b.store.ClientTrusting("") },
-		Run: trackers.Run{
-			JobID: cfg.JobID, Started: id.started,
-			Tags: map[string]string{"trainer.trace_id": cfg.TraceID, "trainer.task_type": cfg.TaskType, "trainer.framework": cfg.Framework},
-			Params: map[string]string{
-				"model": cfg.ModelName, "dataset": cfg.DatasetID, "epochs": strconv.Itoa(cfg.Epochs), "batch_size": strconv.Itoa(cfg.BatchSize),
-				"config": string(cfg.ConfigJSON),
-			},
-		},
+		Run: settings.Run(cfg, id.started),
 	}
 }
 

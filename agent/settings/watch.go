@@ -1,11 +1,15 @@
 package settings
 
 import (
+	"strconv"
+	"time"
+
 	"github.com/vision-platform/trainer-agent/agent/callbacks/completions"
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/monitor/gpu"
 	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
+	"github.com/vision-platform/trainer-agent/agent/telemetry/trackers"
 )
 
 // Resources is what is watched of the container, and for what kind of training.
@@ -23,6 +27,18 @@ func Completions(cfg *config.Config) completions.Options {
 	return completions.Options{
 		BaseURL: string(cfg.OpenAIBaseURL), Key: cfg.OpenAIKey.Reveal(), Model: cfg.OpenAIModel,
 		Limits: completions.Limits{Calls: cfg.LLMMaxCalls, Tokens: int64(cfg.LLMMaxTokens), Cost: cfg.LLMMaxCost, InputPrice: cfg.LLMInputPrice, OutputPrice: cfg.LLMOutputPrice},
+	}
+}
+
+// Run describes the job to a tracker of metrics.
+func Run(cfg *config.Config, started time.Time) trackers.Run {
+	return trackers.Run{
+		JobID: cfg.JobID, Started: started,
+		Tags: map[string]string{"trainer.trace_id": cfg.TraceID, "trainer.task_type": cfg.TaskType, "trainer.framework": cfg.Framework},
+		Params: map[string]string{
+			"model": cfg.ModelName, "dataset": cfg.DatasetID, "epochs": strconv.Itoa(cfg.Epochs), "batch_size": strconv.Itoa(cfg.BatchSize),
+			"config": string(cfg.ConfigJSON),
+		},
 	}
 }
 
