@@ -195,7 +195,7 @@ func (b base) metricsTracker(id identity) *trackers.Tracking {
 		Events: events,
 		Off:    cfg.Job.Type != contract.JobTraining || !b.group.Leads(), Getenv: httpx.Getenv(b.o.Environ), Log: b.o.Log,
 		Client: func() (*http.Client, error) { return b.store.ClientTrusting("") },
-		Run: settings.Run(cfg, id.started),
+		Run:    settings.Run(cfg, id.started),
 	}
 }
 
