@@ -27,6 +27,7 @@ type Options struct {
 	Supervisor  *process.Supervisor
 	Environ     []string // NAME=value
 	SecretFiles []string // with settings that are secret, absolute
+	Reach       []string // a command line that runs isolation.Reach; without one nothing is tried
 	Stdout      io.Writer
 	Terminal    bool // Stdout is a terminal: the child gets a pty
 	Log         *slog.Logger

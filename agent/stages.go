@@ -111,7 +111,7 @@ func newLife(o *Options) *life {
 	files := b.resultFiles(queue, earlierRun, marker, machine)
 	answers := b.relay(queue, files, machine)
 	apart := settings.Isolation(cfg, b.ws, o.Environ, o.SecretFiles)
-	apart.Supervisor, apart.Events, apart.Log = o.Supervisor, b.events, o.Log
+	apart.Supervisor, apart.Helper, apart.Events, apart.Log = o.Supervisor, o.Reach, b.events, o.Log
 	child := b.training(machine, log, apart, func() map[string]string {
 		extra := job.Inputs{
 			Dataset: fetched.Dir(), Annotated: fetched.Annotations(), Converted: converted.Got, Weights: weights.Got.Path,

@@ -49,7 +49,7 @@ func (c RunCmd) Run() error {
 		}
 		c.byKind(&options)
 	}
-	options.SecretFiles = c.secretFiles()
+	options.SecretFiles, options.Reach = c.secretFiles(), reach
 	code := agent.Run(context.Background(), options)
 	done()
 	return exitCode(code)

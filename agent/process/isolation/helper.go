@@ -6,9 +6,6 @@ import (
 	"syscall"
 )
 
-// Helper is the command of the agent's own program that calls Reach.
-const Helper = "__reach"
-
 // Reach writes the paths that this process can open for reading, each with a NUL
 // behind it. A pipe that somebody put there does not hold it.
 func Reach(out io.Writer, paths []string) error {

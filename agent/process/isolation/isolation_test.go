@@ -62,6 +62,15 @@ func TestWhatIsInReachIsAWarningOrRefused(t *testing.T) {
 	}
 }
 
+func TestASystemThatKeepsNothingApartIsRefusedOnlyWhereItMatters(t *testing.T) {
+	for _, required := range []bool{false, true} {
+		s, events := stageOf(required)
+		if err := s.Start(t.Context()); (err != nil) != required || len(events.Warnings()) > 0 {
+			t.Errorf("required %v: %v, warned %v", required, err, events.Warnings())
+		}
+	}
+}
+
 func TestReachSaysWhatOpens(t *testing.T) {
 	dir := t.TempDir()
 	there := filepath.Join(dir, "a b\nc")
