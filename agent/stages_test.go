@@ -46,7 +46,7 @@ func TestAJobHasTheStagesThatItNeedsInTheirOrder(t *testing.T) {
 		l := newLife(&Options{Config: cfg, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 		for _, part := range []struct{ got, want []string }{
 			{names(l.inputs), c.inputs}, {names(l.uploads), c.uploads}, {names(l.training), c.childhood},
-			{names(l.opening), []string{"traces", "the metrics tracker", "the workspace", "the workspace's lock", "the training log", "the outbox", "the configuration",
+			{names(l.opening), []string{"traces", "the metrics tracker", "the workspace", "the workspace's lock", "the training log", "the outbox", "the configuration", "the isolation",
 				"the run marker", "the progress", "what an earlier run left", "the sender"}},
 			{names(l.watching), []string{"the announcement", "the resource watch", "the memory watch", "the GPU watch", "the heartbeat", "the metrics endpoint"}},
 		} {
