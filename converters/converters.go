@@ -9,6 +9,8 @@ package converters
 
 import (
 	"context"
+	"fmt"
+	"os"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
@@ -16,6 +18,7 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/read"
 	"github.com/vision-platform/trainer-agent/converters/read/layout"
 	"github.com/vision-platform/trainer-agent/converters/text"
+	"github.com/vision-platform/trainer-agent/converters/unpack"
 	"github.com/vision-platform/trainer-agent/converters/write/plan"
 )
 
@@ -44,6 +47,7 @@ type Prepared struct {
 	Splits      []plan.Count           `json:"splits"`
 	SplitSource string                 `json:"split_source"` // who decided the split
 	Problems    []problem.Problem      `json:"problems"`
+	Unpacked    string                 `json:"-"` // the folder that a dataset in tables was unpacked to; the annotations are in it
 }
 
 // Prepare converts a dataset. The error is a *contract.Failure when the dataset
@@ -53,9 +57,19 @@ func Prepare(ctx context.Context, r Request) (*Prepared, error) {
 	if err := allowed(r.Task, r.Format); err != nil {
 		return nil, err
 	}
-	found, err := recognise(r, images.Open(r.Root))
+	folder, unpacked, err := unpackTables(ctx, &r)
 	if err != nil {
 		return nil, err
+	}
+	if unpacked != "" && (r.Out == "" || r.DryRun) {
+		defer func() { _ = os.RemoveAll(r.Root) }()
+	}
+	found, err := recognise(r, folder)
+	if err != nil {
+		return nil, err
+	}
+	if unpacked != "" {
+		found.Name = unpacked
 	}
 	if r.Format == contract.FormatNone {
 		return &Prepared{Dir: r.Root, Config: r.Root, Annotations: found.Annotations, Format: r.Format, Source: found.Name}, nil
@@ -76,9 +90,45 @@ func Prepare(ctx context.Context, r Request) (*Prepared, error) {
 	job := &conversion{Request: r, folder: found.folder, catalog: c, problems: problems}
 	p, err := job.run(ctx)
 	if p != nil {
+		if unpacked != "" {
+			p.Unpacked = r.Root
+		}
 		p.Source, p.Annotations, p.Problems = found.Name, found.Annotations, problems.Problems()
 	}
 	return p, err
+}
+
+// unpackTables opens the dataset's folder. One in tables is first made a folder of
+// images beside Out, which then is the root: the links of what is prepared hold its
+// files. For a dry run it is a temporary one.
+func unpackTables(ctx context.Context, r *Request) (folder *images.Folder, name string, err error) {
+	folder = images.Open(r.Root)
+	if r.Annotations != "" || r.Format == contract.FormatNone {
+		return folder, "", nil
+	}
+	if l, err := read.Platform(r.Root, r.Task); l != nil || err != nil {
+		return folder, "", err
+	}
+	tree, err := folder.Tree()
+	if err != nil {
+		return nil, "", err
+	}
+	source, err := unpack.Find(tree)
+	if source == nil || err != nil {
+		return folder, "", err
+	}
+	dir := r.Out + ".unpacked"
+	if r.Out == "" || r.DryRun {
+		if dir, err = os.MkdirTemp("", "unpacked-"); err != nil {
+			return nil, "", fmt.Errorf("making a folder for the dataset's images: %w", err)
+		}
+	}
+	if err := source.Into(ctx, r.Task, dir); err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, "", err
+	}
+	r.Root = dir
+	return images.Open(dir), source.Name, nil
 }
 
 // allowed refuses a task in a format that cannot hold it.

@@ -86,6 +86,9 @@ func (c *ConvertCmd) run(ctx context.Context) error {
 	}
 	prepared, err := c.convert(ctx, request)
 	if prepared != nil {
+		if prepared.Unpacked != "" {
+			defer func() { _ = os.RemoveAll(prepared.Unpacked) }()
+		}
 		if err := c.print(prepared); err != nil {
 			return err
 		}

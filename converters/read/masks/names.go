@@ -44,7 +44,7 @@ func readNames(f *layout.Folder) names {
 // lines are the names in order. LabelMe's list begins with __ignore__, for -1.
 func lines(text string) (list []string) {
 	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" && !(len(list) == 0 && line == "__ignore__") {
+		if line = strings.TrimSpace(line); line != "" && (len(list) > 0 || line != "__ignore__") {
 			list = append(list, line)
 		}
 	}

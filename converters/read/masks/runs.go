@@ -81,34 +81,30 @@ func decode(file string, coloured bool) ([]area, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, err := reader(im, coloured)
-	if err != nil {
-		return nil, err
-	}
-	return areas(im.Bounds(), at)
+	return areas(im.Bounds(), reader(im, coloured))
 }
 
 // reader tells the value of a pixel. Of a palette it is the index, or the colour
 // where the dataset names classes by colours; of RGB it is the colour, unless all
 // are grey.
-func reader(im image.Image, coloured bool) (func(x, y int) value, error) {
+func reader(im image.Image, coloured bool) func(x, y int) value {
 	switch im := im.(type) {
 	case *image.Paletted:
 		if !coloured {
-			return func(x, y int) value { return value(im.ColorIndexAt(x, y)) }, nil
+			return func(x, y int) value { return value(im.ColorIndexAt(x, y)) }
 		}
 	case *image.Gray:
 		if !coloured {
-			return func(x, y int) value { return value(im.GrayAt(x, y).Y) }, nil
+			return func(x, y int) value { return value(im.GrayAt(x, y).Y) }
 		}
 	case *image.Gray16:
-		return func(x, y int) value { return value(im.Gray16At(x, y).Y) }, nil
+		return func(x, y int) value { return value(im.Gray16At(x, y).Y) }
 	}
 	rgb := func(x, y int) color.NRGBA { return color.NRGBAModel.Convert(im.At(x, y)).(color.NRGBA) }
 	if coloured || !grey(im.Bounds(), rgb) {
-		return func(x, y int) value { c := rgb(x, y); return colour(c.R, c.G, c.B) }, nil
+		return func(x, y int) value { c := rgb(x, y); return colour(c.R, c.G, c.B) }
 	}
-	return func(x, y int) value { return value(rgb(x, y).R) }, nil
+	return func(x, y int) value { return value(rgb(x, y).R) }
 }
 
 func grey(b image.Rectangle, at func(x, y int) color.NRGBA) bool {
