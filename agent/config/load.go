@@ -108,7 +108,7 @@ func (p *Problem) because(err error) *Problem {
 	if !ok {
 		return p
 	}
-	if why, ok := parse.Err.(reason); ok {
+	if why, ok := errors.AsType[reason](parse.Err); ok {
 		p.Expected += " (" + strings.ReplaceAll(why.Error(), "\n", "; ") + ")"
 	}
 	return p
