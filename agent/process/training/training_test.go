@@ -63,8 +63,9 @@ func ready(t *testing.T, training *Training, happens func()) Ending {
 	return e
 }
 
-// patient saves when it is asked to stop, and leaves with 3.
-const patient = `trap 'echo saved; exit 3' TERM; echo ready; while :; do sleep 1000 & wait; done`
+// patient saves when it is asked to stop, and leaves with 3. It is ready when its sleep
+// has become one: before, that is a shell which takes the signal for its own and loses it.
+const patient = `trap 'echo saved; exit 3' TERM; sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; echo ready; while :; do wait; done`
 
 func TestWhateverEndsATrainingIsNamed(t *testing.T) {
 	fires := func() (chan struct{}, func() <-chan struct{}) {
@@ -88,7 +89,7 @@ func TestWhateverEndsATrainingIsNamed(t *testing.T) {
 			t.Watch.Hang = func(context.Context, func() time.Duration) (time.Duration, bool) { <-c; return time.Hour, true }
 			return func() { close(c) }
 		},
-		StopTimeLimit: func(t *Training) func() { t.Limits.Time = 100 * time.Millisecond; return func() {} },
+		StopTimeLimit: func(t *Training) func() { t.Limits.Time = time.Second; return func() {} },
 		StopRequested: func(*Training) func() { return func() { _ = unix.Kill(os.Getpid(), unix.SIGTERM) } },
 	} {
 		t.Run(string(want), func(t *testing.T) {
