@@ -272,6 +272,11 @@ class Jobs(TrainerTest):
             self.assertEqual(found["explanation"]["model"], "none")
             self.assertIn("고양이", found["explanation"]["summary"])
 
+    def test_words_alone_explain_nothing_and_that_is_said(self) -> None:
+        with mock.patch.dict(os.environ, {"ENABLE_LLM_EXPLANATION": "true"}):
+            self.run_job(self.lines(self.images(1)))
+        self.assertIn("without ENABLE_XAI there are none", self.out)
+
     def test_what_cannot_be_explained_is_refused_with_the_reason(self) -> None:
         for message, env in (
             ("XAI_METHOD gradcam needs the model's gradients", {"XAI_METHOD": "gradcam"}), ("XAI_METHOD 'smooth' is not one of", {"XAI_METHOD": "smooth"}),

@@ -67,7 +67,7 @@ class Run:
     def __init__(self, job: Job, platform: Platform, request: InferenceRequest, predictor: Predictor) -> None:
         self.job, self.platform, self.request, self.predictor = job, platform, request, predictor
         self.task = predictor.task or job.task
-        asked = Explaining.load()
+        asked = Explaining.load(platform)
         self.explainer = Explainer(predictor, asked, request.output_dir, request.batch_size, platform) if asked else None
         self.classes = Classes(predictor.names, class_ids(job, predictor.names))
         if request.labelled:

@@ -36,9 +36,11 @@ class Explaining:
     in_words: bool  # ENABLE_LLM_EXPLANATION
 
     @classmethod
-    def load(cls, env: Mapping[str, str] | None = None) -> Explaining | None:
+    def load(cls, platform: Platform, env: Mapping[str, str] | None = None) -> Explaining | None:
         env = os.environ if env is None else env
         if env.get("ENABLE_XAI", "").lower() not in TRUE:
+            if env.get("ENABLE_LLM_EXPLANATION", "").lower() in TRUE:
+                platform.event("explanation_without_words", "ENABLE_LLM_EXPLANATION puts explanations into words, and without ENABLE_XAI there are none", {})
             return None
         method = env.get("XAI_METHOD") or "gradcam"
         if method not in METHODS:
