@@ -290,7 +290,7 @@ func TestSecretsAreFoundByTheirForm(t *testing.T) {
 			file, _, _ := strings.Cut(f.text, " ")
 			files = append(files, file)
 		}
-		if want := append(more, "cfg.py:1", "gh.txt:2", "hf.py:1", "key.pem:1", "late.bin:600001", "url.cfg:1", "wide.txt:2"); err != nil || !slices.Equal(files, want) {
+		if want := slices.Concat(more, []string{"cfg.py:1", "gh.txt:2", "hf.py:1", "key.pem:1", "late.bin:600001", "url.cfg:1", "wide.txt:2"}); err != nil || !slices.Equal(files, want) {
 			t.Errorf("strict %v: found %v (%v), want %v", strict, files, err, want)
 		}
 	}
