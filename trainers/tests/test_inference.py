@@ -6,11 +6,13 @@ import contextlib
 import io
 import json
 import os
+import re
 import tempfile
 import unittest
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import unquote
 
 import numpy as np
 from PIL import Image
@@ -182,6 +184,15 @@ class Jobs(TrainerTest):
         self.assertEqual(sorted(self.batches), [3, 4, 4])  # of one shape each
         self.assertEqual(len(list((self.root / "out/visualizations").iterdir())), 11)
         self.assertFalse((self.root / "out/parts").exists())
+
+    def test_odd_names_have_drawings_that_the_report_finds(self) -> None:
+        (path,) = self.images(1)
+        names = ["고" * 80, "100% #1?"]
+        self.run_job([{"uri": f"s3://b/in/{name}.png", "file": str(path)} for name in names])
+        page = (self.root / "out/report.html").read_text()
+        sources = [unquote(source) for source in re.findall(r'src="([^"]+)"', page)]
+        self.assertEqual(sources, [f"visualizations/000000-{'고' * 60}.jpg", "visualizations/000001-100% #1?.jpg"])
+        self.assertTrue(all((self.root / "out" / source).is_file() for source in sources))
 
     def test_a_broken_and_a_missing_image_are_records(self) -> None:
         paths = self.images(3)

@@ -17,6 +17,7 @@ from .records import Truth
 from .samples import Sample
 
 QUALITY = 90
+LONGEST_STEM = 60  # letters: of four bytes each they fit a file name
 TILE, COLUMNS = 256, 6  # of the contact sheet
 LABELLED = (255, 255, 255)
 # Fonts with the letters of most languages, Korean among them: the package that requirements.txt names, then those of systems.
@@ -25,7 +26,7 @@ SYSTEM = ("NotoSansCJK-Regular.ttc", "NanumGothic.ttf", "AppleSDGothicNeo.ttc", 
 
 
 def drawing_name(at: int, sample: Sample) -> str:
-    return f"{at:06}-{Path(sample.name).stem}.jpg"
+    return f"{at:06}-{Path(sample.name).stem[:LONGEST_STEM]}.jpg"
 
 
 def draw(item: Loaded, answer: Answer, truth: Truth, names: Sequence[str], target: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from .measure import Measured
 
@@ -91,6 +92,6 @@ def _curve(name: str, recall: Sequence[float], precision: Sequence[float]) -> st
 def _images(title: str, images: Sequence[Mapping[str, Any]]) -> str:
     figures = ""
     for image in images:
-        drawn = f'<img loading="lazy" src="{escape(image["drawing"])}" alt="{escape(image["name"])} with its predictions">' if image["drawing"] else ""
+        drawn = f'<img loading="lazy" src="{escape(quote(image["drawing"]))}" alt="{escape(image["name"])} with its predictions">' if image["drawing"] else ""
         figures += f"<figure>{drawn}<figcaption>{escape(image['name'])}<br>{escape(image['note'])}</figcaption></figure>"
     return _section(title, f'<div class="grid">{figures}</div>')
