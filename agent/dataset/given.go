@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -94,7 +95,7 @@ func (f *InputsFetching) images(ctx context.Context) error {
 	group.SetLimit(imagesAtOnce)
 	for i, uri := range f.ImageURIs {
 		// The number keeps equal names of different folders apart, and the order.
-		list[i] = givenImage{URI: uri, File: filepath.Join(f.Dir, "images", fmt.Sprintf("%06d-%s", i, path.Base(uri)))}
+		list[i] = givenImage{URI: uri, File: filepath.Join(f.Dir, "images", fmt.Sprintf("%06d-%s", i, ending(path.Base(uri))))}
 		group.Go(func() (err error) {
 			list[i].Error, err = f.image(ctx, list[i])
 			return err
@@ -111,6 +112,15 @@ func (f *InputsFetching) images(ctx context.Context) error {
 		}
 	}
 	return writeLines(f.List, list)
+}
+
+// maxName keeps a number and a name below the 255 bytes of a file system; an object's
+// name has up to 1,024.
+const maxName = 200
+
+// ending is the last part of a name, with its suffix.
+func ending(name string) string {
+	return strings.ToValidUTF8(name[max(0, len(name)-maxName):], "")
 }
 
 // image fetches one, unless an earlier run has. The text is why it will never be there;
