@@ -77,7 +77,7 @@ func (r *Remembering) Look() {
 
 // Forget takes the mark out of the bucket: the run has said how it ended.
 func (r *Remembering) Forget(ctx context.Context) error {
-	if err := r.Background.Stop(ctx); err != nil {
+	if err := r.Stop(ctx); err != nil {
 		return fmt.Errorf("ending the run in the bucket: %w", err)
 	}
 	if r.Marking.Marker == nil {

@@ -40,7 +40,7 @@ that.`
 }
 
 // left are variables that mean this machine, or that the manifest sets itself.
-var left = []string{"WORKSPACE_DIR", "AGENT_DATASET_CACHE_DIR", "AGENT_METRICS_ADDR", "AGENT_LOCAL_BUCKET_DIR", "AGENT_RUN_AS"}
+var left = []string{"WORKSPACE_DIR", "AGENT_STATE_DIR", "AGENT_DATASET_CACHE_DIR", "AGENT_METRICS_ADDR", "AGENT_LOCAL_BUCKET_DIR", "AGENT_RUN_AS"}
 
 // Run prints the manifest.
 func (c ManifestCmd) Run() error {
