@@ -124,7 +124,7 @@ func TestAgentThatMemoryKilledIsReportedByTheNext(t *testing.T) {
 	if !inGuest(t) {
 		return
 	}
-	j, outage := killedWithItsGroup(t, func(j *job) { j.fill(j.kept) })
+	j, outage := killedWithItsGroup(t, memoryLimit, func(j *job) { j.fill(j.kept) })
 	shared.Backend.RemoveFault(outage)
 	j.command[2] = "ok"
 	j.mustExit(0)
@@ -142,7 +142,7 @@ func TestAgentThatMemoryKilledAtOnceIsReportedByTheNext(t *testing.T) {
 	if !inGuest(t) {
 		return
 	}
-	j, outage := killedWithItsGroup(t, func(*job) {}, "at once")
+	j, outage := killedWithItsGroup(t, memoryLimit, func(*job) {}, "at once")
 	shared.Backend.RemoveFault(outage)
 	j.command[2] = "quick"
 	j.mustExit(0)
@@ -160,13 +160,13 @@ func TestMemoryThatKillsTwoPodsEndsTheJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = os.Remove(message) }()
-	// At 95 % of so small a container the agent's own program is read anew from the disk, so
-	// that only the first level is sure to reach the bucket.
+	// At 95 % of a small container the agent's own program is read anew from the disk, so that
+	// only the first level is sure to reach the bucket.
 	full := func(j *job) {
 		j.fill(func(level int) bool { return j.kept(level) && (level > 90 || j.inBucket(level)) })
 	}
-	j, outage := killedWithItsGroup(t, full)
-	if b, _ := os.ReadFile(message); !bytes.Contains(b, []byte(`"code":"HOST_OOM"`)) || !bytes.Contains(b, []byte("95 % of 96 MiB")) {
+	j, outage := killedWithItsGroup(t, 256<<20, full)
+	if b, _ := os.ReadFile(message); !bytes.Contains(b, []byte(`"code":"HOST_OOM"`)) || !bytes.Contains(b, []byte("95 % of 256 MiB")) {
 		t.Errorf("the termination message: %q", b)
 	}
 	j.workspace = t.TempDir()
@@ -193,9 +193,9 @@ func (j *job) inBucket(level int) bool {
 
 // killedWithItsGroup is a job whose agent died with its training. The backend is
 // away until the outage is removed.
-func killedWithItsGroup(t *testing.T, drive func(*job), how ...string) (j *job, outage int) {
+func killedWithItsGroup(t *testing.T, limit int64, drive func(*job), how ...string) (j *job, outage int) {
 	t.Helper()
-	group := need.MemoryGroup(t, memoryLimit)
+	group := need.MemoryGroup(t, limit)
 	if err := os.WriteFile(filepath.Join(group, "memory.oom.group"), []byte("1"), 0); err != nil {
 		t.Fatal(err)
 	}
