@@ -1,0 +1,40 @@
+package kit
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+func FuzzScanSecrets(f *testing.F) {
+	f.Add([]byte("KEY = 'AKIA" + "ABCDEFGHIJKLMNOP'"))
+	f.Add([]byte("\xff\xfeA\x00K\x00I\x00A\x00"))
+	f.Add(bytes.Repeat([]byte("\n"), window+1))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		found, err := scanSecrets(bytes.NewReader(body), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow, err := scanSecrets(iotest.HalfReader(bytes.NewReader(body)), "x")
+		if err != nil || len(slow) != len(found) || len(found) > len(secretPatterns()) {
+			t.Errorf("%v, in pieces %v (%v)", found, slow, err)
+		}
+		for _, one := range found {
+			if !strings.HasPrefix(one.text, "x:") {
+				t.Errorf("%q", one.text)
+			}
+		}
+	})
+}
+
+func TestAKeyAcrossTwoWindowsIsFoundOnItsLine(t *testing.T) {
+	key := "AKIA" + "ABCDEFGHIJKLMNOP"
+	lines := (window - 10) / 8
+	body := strings.Repeat("a line.\n", lines) + strings.Repeat(" ", window-10-8*lines) + key
+	found, err := scanSecrets(strings.NewReader(body+"\n"), "x")
+	if err != nil || len(found) != 1 || !strings.HasPrefix(found[0].text, "x:"+strconv.Itoa(lines+1)+" ") {
+		t.Errorf("%v %v", found, err)
+	}
+}
