@@ -238,7 +238,7 @@ func TestALineOfTheLogBeginsOnALineOfItsOwn(t *testing.T) {
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
-	if text, err := os.ReadFile(both.Name()); err != nil || !strings.Contains(string(text), "75%|#######   |\n{") {
+	if text, err := os.ReadFile(both.Name()); err != nil || !strings.Contains(string(text), "75%|#######   |\n") {
 		t.Errorf("%v\n%s", err, text)
 	}
 }
