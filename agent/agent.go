@@ -41,14 +41,14 @@ type Options struct {
 // child that they are there for, and how it is finished.
 type life struct {
 	base
-	runner runner
+	runner stage.Runner
 
-	opening  []step // so that every later failure can be told to the backend
-	watching []step // the machine
-	meeting  []step // the job's other machines
-	inputs   []step // within the time that a request to stop leaves
-	uploads  []step
-	training []step // undone when the child has ended
+	opening  []stage.Step // so that every later failure can be told to the backend
+	watching []stage.Step // the machine
+	meeting  []stage.Step // the job's other machines
+	inputs   []stage.Step // within the time that a request to stop leaves
+	uploads  []stage.Step
+	training []stage.Step // undone when the child has ended
 
 	child     *training.Training
 	resume    *resume.Stage
@@ -60,7 +60,7 @@ type life struct {
 // everything that it started is over, or was left behind because it did not end.
 func Run(ctx context.Context, o Options) int {
 	l := newLife(&o)
-	defer l.runner.stop(0)
+	defer l.runner.Stop(0)
 	var outcome Outcome
 	if err := stage.Guard(ctx, "the job", func(ctx context.Context) error { outcome = l.live(ctx); return nil }); err != nil {
 		outcome = Outcome{Err: err}
@@ -76,22 +76,22 @@ func (l *life) live(ctx context.Context) Outcome {
 	if err := l.open(ctx); err != nil {
 		return Outcome{Err: err}
 	}
-	if err := l.runner.start(ctx, l.watching); err != nil {
+	if err := l.runner.Start(ctx, l.watching); err != nil {
 		return Outcome{Err: err}
 	}
 	if err := l.prepare(ctx); err != nil {
 		return l.failed(err)
 	}
-	if err := l.runner.start(ctx, l.uploads); err != nil {
+	if err := l.runner.Start(ctx, l.uploads); err != nil {
 		return Outcome{Err: err}
 	}
-	before := len(l.runner.up)
-	if err := l.runner.start(ctx, l.training); err != nil {
-		l.runner.stop(before)
+	before := l.runner.Up()
+	if err := l.runner.Start(ctx, l.training); err != nil {
+		l.runner.Stop(before)
 		return l.failed(err)
 	}
 	ending := l.child.Wait(ctx)
-	l.runner.stop(before)
+	l.runner.Stop(before)
 	l.child.Report(ending, l.tracker.View().Epoch, l.cfg.Epochs)
 	return endingOf(ending)
 }
@@ -99,7 +99,7 @@ func (l *life) live(ctx context.Context) Outcome {
 // open makes what every later failure is told by. Problems of the configuration come
 // before what they may have caused.
 func (l *life) open(ctx context.Context) error {
-	err := l.runner.start(ctx, l.opening)
+	err := l.runner.Start(ctx, l.opening)
 	if failure := config.Failure(l.o.Problems); failure != nil {
 		return failure
 	}
@@ -112,12 +112,12 @@ func (l *life) open(ctx context.Context) error {
 func (l *life) prepare(parent context.Context) error {
 	ctx, cancel := l.o.Supervisor.WithStop(parent)
 	defer cancel()
-	if err := l.runner.start(ctx, l.meeting); err != nil {
+	if err := l.runner.Start(ctx, l.meeting); err != nil {
 		return err
 	}
 	together, release := l.group.While(ctx)
 	defer release()
-	if err := l.runner.start(together, l.inputs); err != nil {
+	if err := l.runner.Start(together, l.inputs); err != nil {
 		return err
 	}
 	if !l.group.Alone() {
@@ -142,10 +142,10 @@ func (l *life) failed(err error) Outcome {
 // can mend is told as Run tells it, because no Run will follow.
 func Prepare(ctx context.Context, o Options) int {
 	l := newLife(&o)
-	defer l.runner.stop(0)
+	defer l.runner.Stop(0)
 	err := l.prepareOnly(ctx)
 	if permanent(err) {
-		if unopened := l.runner.start(ctx, []step{{name: "the outbox", stage: l.finish.queue}}); unopened != nil {
+		if unopened := l.runner.Start(ctx, []stage.Step{{Name: "the outbox", Stage: l.finish.queue}}); unopened != nil {
 			l.events.Warn(unopened.Error())
 		}
 		return l.finish.run(Outcome{Err: err})
@@ -154,8 +154,8 @@ func Prepare(ctx context.Context, o Options) int {
 }
 
 func (l *life) prepareOnly(parent context.Context) error {
-	opening := []step{{name: "the progress", stage: l.finish.progress}, {name: "traces", stage: l.finish.tracing, optional: true}, {name: "the workspace", stage: l.finish.claim}, {name: "the training log", stage: l.finish.log}}
-	err := l.runner.start(parent, opening)
+	opening := []stage.Step{{Name: "the progress", Stage: l.finish.progress}, {Name: "traces", Stage: l.finish.tracing, Optional: true}, {Name: "the workspace", Stage: l.finish.claim}, {Name: "the training log", Stage: l.finish.log}}
+	err := l.runner.Start(parent, opening)
 	if failure := config.Failure(l.o.Problems); failure != nil {
 		return failure
 	}
@@ -164,7 +164,7 @@ func (l *life) prepareOnly(parent context.Context) error {
 	}
 	ctx, cancel := l.o.Supervisor.WithStop(parent)
 	defer cancel()
-	return l.runner.start(ctx, l.inputs)
+	return l.runner.Start(ctx, l.inputs)
 }
 
 // permanent: the same will fail again, and nobody asked for the end.

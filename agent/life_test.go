@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -198,12 +199,12 @@ func TestARequestToStopEndsATrainingWithItsCheckpoint(t *testing.T) {
 
 // Wherever a stage breaks, the job ends as a bug of the agent's that the backend hears of.
 func TestABugInAnyPartOfALifeIsReported(t *testing.T) {
-	broken := step{name: "a stage with a bug", stage: does(func() error { panic("index out of range") })}
+	broken := stage.Step{Name: "a stage with a bug", Stage: does(func() error { panic("index out of range") })}
 	for name, breaks := range map[string]func(l *life){
 		"while opening":             func(l *life) { l.opening = append(l.opening, broken) },
 		"while it is being watched": func(l *life) { l.watching = append(l.watching, broken) },
 		"while preparing":           func(l *life) { l.inputs = append(l.inputs, broken) },
-		"before the training":       func(l *life) { l.training = append([]step{broken}, l.training...) },
+		"before the training":       func(l *life) { l.training = append([]stage.Step{broken}, l.training...) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &backend{}
@@ -211,7 +212,7 @@ func TestABugInAnyPartOfALifeIsReported(t *testing.T) {
 			l := newLife(&o)
 			breaks(l)
 			code := l.finish.run(l.live(t.Context()))
-			l.runner.stop(0)
+			l.runner.Stop(0)
 			if missing := b.missing([]string{"done failed " + string(contract.CodeInternal)}); code != contract.CodeInternal.ExitCode() || len(missing) > 0 {
 				t.Errorf("exit code %d, the backend heard %q", code, b.said)
 			}

@@ -128,50 +128,50 @@ func newLife(o *Options) *life {
 	b.bus.Listen(beat.Observe)
 	b.bus.Listen(tracker.Observe)
 
-	l := &life{base: b, runner: runner{warn: b.events.Warn}, child: child, resume: earlierRun, converted: converted}
-	l.opening = []step{
-		{name: "traces", stage: traces, optional: true},
-		{name: "the metrics tracker", stage: tracker, optional: true},
-		{name: "the workspace", stage: does(func() error { return unfound })},
-		{name: "the workspace's lock", stage: claim},
-		{name: "the training log", stage: log},
-		{name: "the outbox", stage: queue},
-		{name: "the configuration", stage: does(func() error { return config.Failure(o.Problems) })},
-		{name: "the isolation", stage: apart},
-		{name: "the run marker", stage: marker},
-		{name: "the progress", stage: progress},
-		{name: "what an earlier run left", stage: callbacks.Earlier{Queue: queue, Killed: marker.Killed, Warn: b.events.Warn}},
-		{name: "the sender", stage: stage.Once(queue.Deliver)},
+	l := &life{base: b, runner: stage.Runner{Warn: b.events.Warn}, child: child, resume: earlierRun, converted: converted}
+	l.opening = []stage.Step{
+		{Name: "traces", Stage: traces, Optional: true},
+		{Name: "the metrics tracker", Stage: tracker, Optional: true},
+		{Name: "the workspace", Stage: does(func() error { return unfound })},
+		{Name: "the workspace's lock", Stage: claim},
+		{Name: "the training log", Stage: log},
+		{Name: "the outbox", Stage: queue},
+		{Name: "the configuration", Stage: does(func() error { return config.Failure(o.Problems) })},
+		{Name: "the isolation", Stage: apart},
+		{Name: "the run marker", Stage: marker},
+		{Name: "the progress", Stage: progress},
+		{Name: "what an earlier run left", Stage: callbacks.Earlier{Queue: queue, Killed: marker.Killed, Warn: b.events.Warn}},
+		{Name: "the sender", Stage: stage.Once(queue.Deliver)},
 	}
-	l.watching = []step{
-		{name: "the announcement", stage: does(func() error {
+	l.watching = []stage.Step{
+		{Name: "the announcement", Stage: does(func() error {
 			b.events.Started(map[string]any{
 				"job_type": cfg.JobType, "framework": cfg.Framework, "model_name": cfg.ModelName, "device": cfg.Device, "nodes": cfg.Nodes,
 			}, marker.Previous)
 			return nil
 		})},
-		{name: "the resource watch", stage: machine.Resources},
-		{name: "the memory watch", stage: memory.Watching(memory.Read, b.events, limit, o.Log)},
-		{name: "the GPU watch", stage: machine.GPUs},
-		{name: "the heartbeat", stage: beat},
-		{name: "the metrics endpoint", stage: b.metrics(queue, up, machine, child), optional: true},
+		{Name: "the resource watch", Stage: machine.Resources},
+		{Name: "the memory watch", Stage: memory.Watching(memory.Read, b.events, limit, o.Log)},
+		{Name: "the GPU watch", Stage: machine.GPUs},
+		{Name: "the heartbeat", Stage: beat},
+		{Name: "the metrics endpoint", Stage: b.metrics(queue, up, machine, child), Optional: true},
 	}
-	l.meeting = []step{{name: "the job's other machines", stage: cluster.Gathering{Group: b.group, Tracker: b.tracker}}}
-	l.inputs = []step{{name: "the store", stage: b.store}, {name: "the job's earlier runs", stage: remembered}}
+	l.meeting = []stage.Step{{Name: "the job's other machines", Stage: cluster.Gathering{Group: b.group, Tracker: b.tracker}}}
+	l.inputs = []stage.Step{{Name: "the store", Stage: b.store}, {Name: "the job's earlier runs", Stage: remembered}}
 	if config.NeededDataset(cfg) != "" || cfg.DatasetPath != "" {
-		l.inputs = append(l.inputs, step{name: "the dataset", stage: fetched}, step{name: "the conversion", stage: converted})
+		l.inputs = append(l.inputs, stage.Step{Name: "the dataset", Stage: fetched}, stage.Step{Name: "the conversion", Stage: converted})
 	}
 	if cfg.Job.Type == contract.JobTraining {
-		l.inputs = append(l.inputs, step{name: "the weights", stage: weights}, step{name: "the resume", stage: earlierRun})
+		l.inputs = append(l.inputs, stage.Step{Name: "the weights", Stage: weights}, stage.Step{Name: "the resume", Stage: earlierRun})
 	} else {
-		l.inputs = append(l.inputs, step{name: "the checkpoint and images", stage: given})
+		l.inputs = append(l.inputs, stage.Step{Name: "the checkpoint and images", Stage: given})
 	}
-	l.training = []step{{name: "the relay", stage: answers}, {name: "the training", stage: child}, {name: "what preparing took of memory", stage: does(func() error { debug.FreeOSMemory(); return nil })}}
+	l.training = []stage.Step{{Name: "the relay", Stage: answers}, {Name: "the training", Stage: child}, {Name: "what preparing took of memory", Stage: does(func() error { debug.FreeOSMemory(); return nil })}}
 	if b.group.Leads() { // node 0 uploads and reports for all
-		l.uploads = []step{{name: "the checkpoint watch", stage: up, within: cfg.StopGrace}}
+		l.uploads = []stage.Step{{Name: "the checkpoint watch", Stage: up, Within: cfg.StopGrace}}
 		if cfg.Job.Type == contract.JobTraining {
-			l.uploads = append(l.uploads, step{name: "the class list", stage: &dataset.ClassList{From: converted, JobID: cfg.JobID, Keep: b.store.Keep}, optional: true})
-			l.training = slices.Insert(l.training, 0, step{name: "the result files", stage: files})
+			l.uploads = append(l.uploads, stage.Step{Name: "the class list", Stage: &dataset.ClassList{From: converted, JobID: cfg.JobID, Keep: b.store.Keep}, Optional: true})
+			l.training = slices.Insert(l.training, 0, stage.Step{Name: "the result files", Stage: files})
 		}
 	}
 	l.finish = &finish{base: b, id: id, termination: termination, claim: claim, log: log, marker: marker, remembered: remembered, queue: queue, uploads: up, tracing: traces, metrics: tracker, progress: progress, look: func() scene {

@@ -8,12 +8,13 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-func names(steps []step) (list []string) {
+func names(steps []stage.Step) (list []string) {
 	for _, s := range steps {
-		list = append(list, s.name)
+		list = append(list, s.Name)
 	}
 	return list
 }
@@ -61,8 +62,8 @@ func TestTracesMetricsAndTheClassListAreNoReasonToLoseAJob(t *testing.T) {
 	l := newLife(&Options{Config: trainingOf(3), Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	var optional []string
 	for _, s := range slices.Concat(l.opening, l.watching, l.meeting, l.inputs, l.uploads, l.training) {
-		if s.optional {
-			optional = append(optional, s.name)
+		if s.Optional {
+			optional = append(optional, s.Name)
 		}
 	}
 	if want := []string{"traces", "the metrics tracker", "the metrics endpoint", "the class list"}; !slices.Equal(optional, want) {

@@ -1,9 +1,9 @@
-// Package stage is what a job's life is made of: parts that are started in order and
-// stopped in reverse.
+// Package stage is what a job's life is made of: parts that a Runner starts in order and
+// stops in reverse.
 //
-// It promises that a panic in a stage is an error like any other, and that nothing
-// waits for a stage longer than its time. It leaves the order, and what an error
-// means, to the one who runs the stages.
+// It promises that a panic in a stage is an error like any other, that what failed to
+// start is stopped too, and that nothing waits for a stage longer than its time. Which
+// stages there are, in which order, is agent/stages.go's to say.
 package stage
 
 import (

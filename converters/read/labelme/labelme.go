@@ -113,16 +113,8 @@ func (r *reader) open(name string) (*file, error) {
 
 // take adds the image of one file, and its objects.
 func (r *reader) take(order int, name string, one *file) {
-	image, others := r.pairs.Of(name, one.Image)
-	switch {
-	case len(others) > 1:
-		r.problems.Add(problem.ImageUnclear, order, "%s: %s", name, strings.Join(others[:2], " or "))
-		return
-	case image == "":
-		r.problems.Add(problem.LabelWithoutImage, order, "%s", name)
-		return
-	case r.out.Has(image):
-		r.problems.Add(problem.AnnotatedTwice, order, "%s for %s", name, image)
+	image := r.pairs.Only(r.problems, order, name, one.Image, r.out)
+	if image == "" {
 		return
 	}
 	at := r.out.Image(image, side(one.Width), side(one.Height), r.f.SplitOfPath(image))

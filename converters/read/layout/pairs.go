@@ -8,6 +8,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/images"
 )
 
@@ -54,6 +55,24 @@ func (p *Pairs) Of(annotation, named string) (image string, others []string) {
 		return nearest(list, dir)
 	}
 	return p.Named(named, dir)
+}
+
+// Only is the image of an annotation file that calls it named, if there is one and no
+// other file has annotated it; else it says which problem that is, of the file in this
+// place of the order, and returns "".
+func (p *Pairs) Only(problems *problem.List, order int, annotation, named string, out *Collector) string {
+	image, others := p.Of(annotation, named)
+	switch {
+	case len(others) > 1:
+		problems.Add(problem.ImageUnclear, order, "%s: %s", annotation, strings.Join(others[:2], " or "))
+		return ""
+	case image == "":
+		problems.Add(problem.LabelWithoutImage, order, "%s", annotation)
+	case out.Has(image):
+		problems.Add(problem.AnnotatedTwice, order, "%s for %s", annotation, image)
+		return ""
+	}
+	return image
 }
 
 // Named is the image of a name that stands in a file of the folder dir: as a path

@@ -96,16 +96,8 @@ func (r *reader) read(files []string) (*dataset.Catalog, error) {
 
 // take adds the image of one file, and its objects.
 func (r *reader) take(order int, name string, a *annotation) {
-	image, others := r.pairs.Of(name, cmp.Or(a.Filename, a.Path))
-	switch {
-	case len(others) > 1:
-		r.problems.Add(problem.ImageUnclear, order, "%s: %s", name, strings.Join(others[:2], " or "))
-		return
-	case image == "":
-		r.problems.Add(problem.LabelWithoutImage, order, "%s", name)
-		return
-	case r.out.Has(image):
-		r.problems.Add(problem.AnnotatedTwice, order, "%s for %s", name, image)
+	image := r.pairs.Only(r.problems, order, name, cmp.Or(a.Filename, a.Path), r.out)
+	if image == "" {
 		return
 	}
 	split, listed := r.splitOf(image)

@@ -1,4 +1,4 @@
-package agent
+package stage
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -59,32 +58,32 @@ func (s recorded) Stop(ctx context.Context) error {
 	return s.stop(ctx)
 }
 
-func (d *diary) step(name string, start, stop func(context.Context) error) step {
-	return step{name: name, stage: recorded{name, d, start, stop}}
+func (d *diary) step(name string, start, stop func(context.Context) error) Step {
+	return Step{Name: name, Stage: recorded{name, d, start, stop}}
 }
 
 func fails(text string) func(context.Context) error {
 	return func(context.Context) error { return errors.New(text) }
 }
 
-func newRunner() (*runner, *[]string) {
+func newRunner() (*Runner, *[]string) {
 	var warned []string
-	return &runner{warn: func(text string) { warned = append(warned, text) }}, &warned
+	return &Runner{Warn: func(text string) { warned = append(warned, text) }}, &warned
 }
 
 func TestStagesAreStoppedInTheReverseOfTheirStart(t *testing.T) {
 	d := &diary{}
 	r, warned := newRunner()
-	if err := r.start(t.Context(), []step{d.step("a", nil, nil), d.step("b", nil, nil)}); err != nil {
+	if err := r.Start(t.Context(), []Step{d.step("a", nil, nil), d.step("b", nil, nil)}); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.start(t.Context(), []step{d.step("c", nil, nil)}); err != nil {
+	if err := r.Start(t.Context(), []Step{d.step("c", nil, nil)}); err != nil {
 		t.Fatal(err)
 	}
-	r.stop(2)
+	r.Stop(2)
 	d.want(t, "start a", "start b", "start c", "stop c")
-	r.stop(0)
-	r.stop(0)
+	r.Stop(0)
+	r.Stop(0)
 	d.want(t, "start a", "start b", "start c", "stop c", "stop b", "stop a")
 	if len(*warned) != 0 {
 		t.Errorf("warned of %q", *warned)
@@ -94,11 +93,11 @@ func TestStagesAreStoppedInTheReverseOfTheirStart(t *testing.T) {
 func TestAStageThatFailsIsTheLastAndIsStoppedToo(t *testing.T) {
 	d := &diary{}
 	r, _ := newRunner()
-	err := r.start(t.Context(), []step{d.step("a", nil, nil), d.step("b", fails("no disk"), nil), d.step("c", nil, nil)})
+	err := r.Start(t.Context(), []Step{d.step("a", nil, nil), d.step("b", fails("no disk"), nil), d.step("c", nil, nil)})
 	if err == nil || err.Error() != "no disk" {
 		t.Errorf("error %v", err)
 	}
-	r.stop(0)
+	r.Stop(0)
 	d.want(t, "start a", "start b", "stop b", "stop a")
 }
 
@@ -106,8 +105,8 @@ func TestAnOptionalStageIsNoReasonToLoseAJob(t *testing.T) {
 	d := &diary{}
 	r, warned := newRunner()
 	metrics := d.step("metrics", fails("the port is taken"), nil)
-	metrics.optional = true
-	if err := r.start(t.Context(), []step{metrics, d.step("b", nil, nil)}); err != nil {
+	metrics.Optional = true
+	if err := r.Start(t.Context(), []Step{metrics, d.step("b", nil, nil)}); err != nil {
 		t.Fatal(err)
 	}
 	if len(*warned) != 1 || (*warned)[0] != "the port is taken" {
@@ -119,8 +118,8 @@ func TestAStageThatFailsBecauseItWasAskedToEndSaysWhoAsked(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	d := &diary{}
 	r, _ := newRunner()
-	request := process.Request{Count: 1}
-	err := r.start(ctx, []step{d.step("download", func(ctx context.Context) error {
+	request := errors.New("told to stop by SIGTERM")
+	err := r.Start(ctx, []Step{d.step("download", func(ctx context.Context) error {
 		cancel(request)
 		<-ctx.Done()
 		return errors.New("half a file")
@@ -133,11 +132,11 @@ func TestAStageThatFailsBecauseItWasAskedToEndSaysWhoAsked(t *testing.T) {
 func TestAPanicOfAStageIsAFailureOfOurs(t *testing.T) {
 	d := &diary{}
 	r, _ := newRunner()
-	err := r.start(t.Context(), []step{d.step("a", nil, nil), d.step("the conversion", func(context.Context) error { panic("width × height") }, nil)})
+	err := r.Start(t.Context(), []Step{d.step("a", nil, nil), d.step("the conversion", func(context.Context) error { panic("width × height") }, nil)})
 	if f := contract.AsFailure(err); f.Code != contract.CodeInternal || f.ExitCode() != contract.ExitFailed || !strings.Contains(f.Message, "the conversion") {
 		t.Errorf("%+v", err)
 	}
-	r.stop(0)
+	r.Stop(0)
 	d.want(t, "start a", "start the conversion", "stop the conversion", "stop a")
 }
 
@@ -148,12 +147,12 @@ func TestAStageThatDoesNotStopIsNamedAndLeftBehind(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
 		stuck := d.step("the checkpoint watch", nil, func(context.Context) error { <-release; return nil })
-		stuck.within = time.Minute
-		if err := r.start(t.Context(), []step{d.step("a", nil, nil), stuck}); err != nil {
+		stuck.Within = time.Minute
+		if err := r.Start(t.Context(), []Step{d.step("a", nil, nil), stuck}); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		r.stop(0)
+		r.Stop(0)
 		if took := time.Since(began); took > time.Minute+10*time.Second {
 			t.Errorf("it was waited for %v", took)
 		}
@@ -167,10 +166,10 @@ func TestAStageThatDoesNotStopIsNamedAndLeftBehind(t *testing.T) {
 func TestAnErrorOfStoppingIsReported(t *testing.T) {
 	d := &diary{}
 	r, warned := newRunner()
-	if err := r.start(t.Context(), []step{d.step("the outbox", nil, fails("the disk is full"))}); err != nil {
+	if err := r.Start(t.Context(), []Step{d.step("the outbox", nil, fails("the disk is full"))}); err != nil {
 		t.Fatal(err)
 	}
-	r.stop(0)
+	r.Stop(0)
 	if len(*warned) != 1 || (*warned)[0] != "Stopping the outbox: the disk is full." {
 		t.Errorf("warned of %q", *warned)
 	}
