@@ -218,3 +218,19 @@ func securityTable(t *testing.T, files []string) {
 		t.Error("docs/security.md is not what the attacks show; run this test with -update-security")
 	}
 }
+
+// A pod that may not change its user is told at check, not after the download.
+func TestRunAsIsRefusedAtCheckWhereItCannotWork(t *testing.T) {
+	need.Root(t)
+	setpriv := need.Program(t, "setpriv", "apt-get install util-linux")
+	j := newJob(t, "").with("AGENT_RUN_AS", "2000:2000")
+	check := command(j, "check")
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Fatalf("root may: %v\n%s", err, out)
+	}
+	bound := exec.Command(setpriv, "--bounding-set=-all", "--inh-caps=-all", shared.agent, "check")
+	bound.Env = check.Env
+	if out, err := bound.CombinedOutput(); err == nil || !strings.Contains(string(out), `AGENT_RUN_AS="2000:2000"`) || !strings.Contains(string(out), "SETUID") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
