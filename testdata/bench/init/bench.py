@@ -66,10 +66,11 @@ def latency(all_inits, rounds):
             {name: min(values) * 1000 for name, values in samples.items()})
 
 
-def memory(pid):
+def memory(pid, field="Rss"):
+    """MiB: Rss is with the pages of the program file that are in memory, Anonymous is the process's own."""
     with open(f"/proc/{pid}/smaps_rollup") as f:
         fields = dict(line.split(":", 1) for line in f if ":" in line and "-" not in line.split(":")[0])
-    return int(fields["Rss"].split()[0]) / 1024
+    return int(fields[field].split()[0]) / 1024
 
 
 def cpu_seconds(pid):
@@ -98,12 +99,12 @@ def idle(all_inits, seconds):
 
 
 def beside_a_training(agent, sandbox, seconds):
-    """The agent's RSS in MiB, at the beginning and at the end, and its CPU in percent of a core."""
+    """The agent's RSS and what of it is its own, in MiB, and its CPU in percent of a core."""
     with training.sleeping(agent, sandbox) as pid:
         time.sleep(2)
-        first, before = memory(pid), cpu_seconds(pid)
+        before = cpu_seconds(pid)
         time.sleep(seconds)
-        return first, memory(pid), 100 * (cpu_seconds(pid) - before) / seconds
+        return memory(pid), memory(pid, "Anonymous"), 100 * (cpu_seconds(pid) - before) / seconds
 
 
 def burst(init, rounds):
@@ -167,7 +168,7 @@ def main():
 
     start_ms, fastest = latency(everyone, args.rounds)
     idle_use = idle(everyone, args.idle)
-    first, last, cpu = beside_a_training(agent, os.path.abspath(args.sandbox), args.idle)
+    resident, own, job_cpu = beside_a_training(agent, os.path.abspath(args.sandbox), args.idle)
     print("## PID 1 beside tini, dumb-init and catatonit\n")
     print(f"Binary: {os.path.getsize(agent) / 2**20:.1f} MiB. Medians of {args.rounds} starts; "
           f"a command without any init starts in {start_ms['none']:.1f} ms.\n")
@@ -186,7 +187,7 @@ def main():
               f"| {arrived} of {sent} | {storm['zombies']} (storm {storm['seconds']:.1f} s) "
               f"| {'never' if ended is None else f'{ended:.1f} s (grace 1 s)'} |")
     print(f"\nThe table is of `trainer-agent exec`. A whole job (`run`: outbox, relay, watchers, heartbeats to a backend) whose training sleeps: "
-          f"RSS {first:.1f} MiB at its start and {last:.1f} MiB after {args.idle:.0f} s, {cpu:.3f} % of a core.")
+          f"RSS {resident:.1f} MiB after {args.idle:.0f} s, of which {own:.1f} MiB are its own and the rest pages of the program file, {job_cpu:.3f} % of a core.")
     print()
 
 
