@@ -222,6 +222,7 @@ func (t *Training) watchHang(child *process.Child) (*stage.Background, <-chan st
 		if !hangs {
 			return
 		}
+		asked := t.Now()
 		dumped, err := child.DumpStacks()
 		if err != nil {
 			t.Events.Warn("The stacks of the process could not be asked for: " + err.Error())
@@ -229,11 +230,37 @@ func (t *Training) watchHang(child *process.Child) (*stage.Background, <-chan st
 		t.Events.Emit(contract.EventHangSuspected, fmt.Sprintf("No output, no callback, no checkpoint and no work for %s", quiet.Round(time.Second)),
 			map[string]any{"quiet_seconds": quiet.Seconds(), "stack_dumps": dumped, "stopping": t.Watch.StopHung})
 		if t.Watch.StopHung {
+			if dumped > 0 {
+				t.awaitDump(ctx, asked)
+			}
 			close(found)
 		}
 	}}
 	_ = b.Start(context.Background())
 	return b, found
+}
+
+// How long a stack dump may take to begin, and how long it is silent at its end.
+const (
+	dumpBegins = 2 * time.Second
+	dumpPauses = 100 * time.Millisecond
+)
+
+// awaitDump lets the process print its stacks before it is ended: of two signals that
+// wait for a process, the one that kills leaves the other's handler no time to run.
+func (t *Training) awaitDump(ctx context.Context, asked time.Time) {
+	look := time.NewTicker(dumpPauses)
+	defer look.Stop()
+	for t.Now().Sub(asked) < dumpBegins {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+		if last := t.Tracker.View().Activity; last.After(asked) && t.Now().Sub(last) >= dumpPauses {
+			return
+		}
+	}
 }
 
 // cpuTime is the processor time of the process and its descendants. Where it cannot be

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,5 +151,17 @@ func TestOnlyARegularFileIsReadForTorchsErrors(t *testing.T) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// Seen under load: the stop came before the process had run its handler, and the log of a
+// hang showed nothing.
+func TestAProcessThatHangsPrintsItsStacksBeforeItIsEnded(t *testing.T) {
+	training := shell(t, `trap 'sleep 0.3; echo stacks' USR1; echo ready; while :; do sleep 1000 & wait; done`)
+	hangs := make(chan struct{})
+	training.Watch.StopHung = true
+	training.Watch.Hang = func(context.Context, func() time.Duration) (time.Duration, bool) { <-hangs; return time.Hour, true }
+	if e := ready(t, training, func() { close(hangs) }); e.Stop != StopHang || !slices.Contains(training.Tail(), "stacks") {
+		t.Errorf("%+v after %q", e, training.Tail())
 	}
 }
