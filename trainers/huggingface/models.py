@@ -19,7 +19,20 @@ from clip import ZeroShotCLIP, byte_tokenizer
 from safetensors.torch import load_file
 from trainer_sdk import JobError, Platform
 from trainer_vision.weights import report_weights
-from transformers import AutoConfig, AutoModelForImageClassification, AutoModelForSemanticSegmentation, AutoTokenizer, CLIPConfig, PretrainedConfig, PreTrainedModel, SegformerConfig, ViTConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForImageClassification,
+    AutoModelForObjectDetection,
+    AutoModelForSemanticSegmentation,
+    AutoTokenizer,
+    CLIPConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    RTDetrConfig,
+    RTDetrResNetConfig,
+    SegformerConfig,
+    ViTConfig,
+)
 
 
 def _vit(hidden: int, heads: int, layers: int = 12, patch: int = 16) -> Callable[[int], PretrainedConfig]:
@@ -40,6 +53,20 @@ def _segformer(hidden: list[int], depths: list[int], decoder: int) -> Callable[[
     return lambda _image_size: SegformerConfig(hidden_sizes=hidden, depths=depths, decoder_hidden_size=decoder)
 
 
+def _rtdetr(kind: str, depths: list[int], widths: list[int], embedding: int = 64, **more: Any) -> Callable[[int], PretrainedConfig]:
+    """RT-DETR on a ResNet. Its batch norms are only fixed where weights come with them."""
+
+    def config(_image_size: int) -> PretrainedConfig:
+        backbone = RTDetrResNetConfig(layer_type=kind, depths=depths, hidden_sizes=widths, embedding_size=embedding, out_indices=[2, 3, 4])
+        return RTDetrConfig(backbone_config=backbone, encoder_in_channels=widths[1:], freeze_backbone_batch_norms=False, **more)
+
+    return config
+
+
+_TINY_DETR = {
+    "d_model": 64, "encoder_hidden_dim": 64, "encoder_ffn_dim": 128, "encoder_attention_heads": 4, "decoder_in_channels": [64, 64, 64], "decoder_ffn_dim": 128,
+    "decoder_attention_heads": 4, "decoder_layers": 2, "num_queries": 50, "num_denoising": 20, "hidden_expansion": 0.5,
+}
 _TINY = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 NATIVE_SIZE = 224  # pixels, of every model below that has one
@@ -57,6 +84,9 @@ CONFIGS: dict[str, Callable[[int], PretrainedConfig]] = {
     "clip-vit-tiny-patch16": _clip(16, _TINY, _TINY, projection=64),
     "segformer-b0": _segformer([32, 64, 160, 256], [2, 2, 2, 2], 256),
     "segformer-b1": _segformer([64, 128, 320, 512], [2, 2, 2, 2], 256),
+    "rtdetr-tiny": _rtdetr("basic", [1, 1, 1, 1], [16, 32, 64, 128], 16, **_TINY_DETR),
+    "rtdetr-r18": _rtdetr("basic", [2, 2, 2, 2], [64, 128, 256, 512], decoder_layers=3, hidden_expansion=0.5),
+    "rtdetr-r50": _rtdetr("bottleneck", [3, 4, 6, 3], [256, 512, 1024, 2048]),
     "segformer-b2": _segformer([64, 128, 320, 512], [3, 4, 6, 3], 768),
 }
 
@@ -74,11 +104,18 @@ def build(task: str, name: str, names: Sequence[str], image_size: int, weights: 
         model.set_classes(names, prompt, tokenizer)
         return model
     _name_classes(config, names)
-    if task == "semantic_segmentation":
-        if type(config) not in AutoModelForSemanticSegmentation._model_mapping:
-            raise JobError(f"semantic_segmentation needs a model that segments; {name or folder} is a {config.model_type}. Use segformer-b0")
-        return _load(AutoModelForSemanticSegmentation, config, folder, weights, platform)
-    return _load(AutoModelForImageClassification, config, folder, weights, platform)
+    cls, deed, example = _AUTO.get(task, _AUTO["image_classification"])
+    if type(config) not in cls._model_mapping:
+        raise JobError(f"{task} needs a model that {deed}; {name or folder} is a {config.model_type}. Use {example}")
+    return _load(cls, config, folder, weights, platform)
+
+
+# Task → the class that builds its models, what these do, one of them.
+_AUTO: dict[str, tuple[Any, str, str]] = {
+    "image_classification": (AutoModelForImageClassification, "classifies", "vit-base-patch16-224"),
+    "semantic_segmentation": (AutoModelForSemanticSegmentation, "segments", "segformer-b0"),
+    "object_detection": (AutoModelForObjectDetection, "detects", "rtdetr-r18"),
+}
 
 
 def _name_classes(config: PretrainedConfig, names: Sequence[str]) -> None:
@@ -125,11 +162,16 @@ def size_arguments(model: Any, image_size: int) -> dict[str, bool]:
     return {"interpolate_pos_encoding": True} if takes and native not in {None, image_size} else {}
 
 
+_CLASS_HEADS = ("class_embed.", "enc_score_head.", "class_labels_classifier.")  # of detectors, within the backbone
+
+
 def head_of(model: PreTrainedModel) -> list[str]:
     """Prefixes of the tensors that turn features into classes: what lies outside of the model's backbone."""
     if isinstance(model, ZeroShotCLIP):
         return []
     backbone, names = model.base_model_prefix + ".", list(model.state_dict())
+    if of_classes := [name for name in names if any(part in name for part in _CLASS_HEADS)]:
+        return of_classes
     if not any(name.startswith(backbone) for name in names):  # CLIP's image tower as a classifier
         return ["classifier."]
     return sorted({name.split(".")[0] + "." for name in names if not name.startswith(backbone)})

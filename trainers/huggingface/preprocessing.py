@@ -54,6 +54,8 @@ def _by_name(name: str, native: int) -> Preprocessing:
     stem = name.rsplit("/", 1)[-1]
     if stem.startswith("clip"):
         return Preprocessing(native, native, 3, *CLIP)
+    if stem.startswith("rtdetr"):
+        return Preprocessing(640, None, 2, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     if stem.startswith("segformer"):
         return Preprocessing(512, None, 2, *IMAGENET)
     if stem.startswith("dino"):

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from clip import ZeroShotCLIP
 from trainer_sdk import Job, JobError, Platform
-from trainer_vision.mask_metrics import MaskResults
-from trainer_vision.metrics import ClassifierResults
 from trainer_vision.processes import agree
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+
+class Results(Protocol):
+    """What a validation run found, of any task."""
+
+    def images(self) -> list[dict[str, Any]]: ...
+
+    def validation(self) -> dict[str, Any]: ...
 
 
 class JobCallback(TrainerCallback):
@@ -19,7 +25,7 @@ class JobCallback(TrainerCallback):
 
     def __init__(self, job: Job, platform: Platform, patience: int) -> None:
         self.job, self.platform, self.patience = job, platform, patience
-        self.results: ClassifierResults | MaskResults | None = None  # of the last evaluation
+        self.results: Results | None = None  # of the last evaluation
         self.history: list[dict[str, float]] = []
         self.epoch = 0  # epochs completed
         self.cut = False  # stopped in the middle of an epoch

@@ -8,23 +8,28 @@ from typing import Any
 import numpy as np
 import preprocessing
 import torch
+from classification import collator
 from job_trainer import JobTrainer
 from reports import JobCallback
 from torch import nn
 from torch.nn import functional
-from trainer_sdk import Job, Platform
+from trainer_sdk import Job
 from trainer_vision.mask_metrics import MaskResults
 from trainer_vision.masks import IGNORE, SplitMasks, eval_transform, train_transform
-from transformers import EvalPrediction
+from trainer_vision.masks import outputs as told_apart
+from transformers import EvalPrediction, TrainingArguments
 
-# Options that are for whole images, and the value with which each is off.
-ONLY_CLASSIFICATION = {"auto_augment": "none"}
+IGNORED: Mapping[str, Any] = {"auto_augment": "none"}  # options that mean nothing for masks, and the value with which each is off
 
 
-def masks(job: Job, options: Mapping[str, Any]) -> tuple[SplitMasks, SplitMasks]:
+def splits(job: Job, options: Mapping[str, Any]) -> tuple[SplitMasks, SplitMasks]:
     train, val = (SplitMasks(job, split, options["ignore_background"]) for split in ("train", "val"))
     train.check_annotated("train")
     return train, val
+
+
+def outputs(classes: Sequence[str], options: Mapping[str, Any]) -> list[str]:
+    return told_apart(classes, options["ignore_background"])
 
 
 def set_transforms(train: SplitMasks, val: SplitMasks, how: preprocessing.Preprocessing, options: Mapping[str, Any]) -> None:
@@ -33,12 +38,12 @@ def set_transforms(train: SplitMasks, val: SplitMasks, how: preprocessing.Prepro
     val.transform = eval_transform(*look)
 
 
-def say_ignored(platform: Platform, options: Mapping[str, Any]) -> None:
-    """A preset is for every task: what means nothing for masks is left out, and said."""
-    if ignored := [key for key, off in ONLY_CLASSIFICATION.items() if options[key] != off]:
-        message = f"options for whole images, not used for masks: {', '.join(ignored)}"
-        print(f"[trainer] {message}", flush=True)
-        platform.event("options_ignored", message[0].upper() + message[1:], {"options": ignored})
+def trainer(names: Sequence[str], val: SplitMasks, callback: JobCallback, more: Mapping[str, Any], *, args: TrainingArguments, **arguments: Any) -> MaskTrainer:
+    args.batch_eval_metrics = True
+    return MaskTrainer(
+        args=args, data_collator=collator(more), compute_metrics=Measuring(names, val, callback), preprocess_logits_for_metrics=reduced,
+        eval_dataset=val, callbacks=[callback], **arguments,
+    )
 
 
 def full_size(logits: torch.Tensor, size: Sequence[int]) -> torch.Tensor:

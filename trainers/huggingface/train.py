@@ -1,7 +1,7 @@
 """Trains a Hugging Face image model on a prepared dataset: the training and nothing that the agent does.
 
 image_classification (ViT, DINO, CLIP), zero_shot_classification (CLIP) and semantic_segmentation
-(SegFormer) run through transformers' own Trainer. The job comes from the environment (contract §3) or from the command-line convention.
+(SegFormer) and object_detection (RT-DETR) run through transformers' own Trainer. The job comes from the environment (contract §3) or from the command-line convention.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import classification
+import detection
 import models
 import offline  # noqa: F401  before transformers
 import preprocessing
@@ -21,20 +22,18 @@ import segmentation
 import torch
 from clip import ZeroShotCLIP, templates
 from config_schema import schema
-from job_trainer import JobTrainer
 from reports import JobCallback
 from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
 from trainer_vision.first_batch import check_first_batch
-from trainer_vision.masks import outputs
 from trainer_vision.processes import PROCESSES, gpu_count, torch_device
 from transformers import Trainer, TrainingArguments, set_seed
 
-TASKS = ["image_classification", "zero_shot_classification", "semantic_segmentation"]
+TASKS: dict[str, Any] = {"image_classification": classification, "zero_shot_classification": classification, "semantic_segmentation": segmentation, "object_detection": detection}
 
 
 def main(job: Job, platform: Platform) -> None:
-    job.check_task(TASKS)
+    job.check_task(list(TASKS))
     job.check_model(Path(__file__).with_name("capabilities.json"))
     options = check_options(job.options, schema())
     templates(options["prompt"])  # says what is wrong with it
@@ -73,34 +72,22 @@ def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
 
 
 def build_trainer(job: Job, platform: Platform, options: dict[str, Any]) -> tuple[Trainer, JobCallback]:
-    segments = job.task == "semantic_segmentation"
-    train, val = segmentation.masks(job, options) if segments else classification.images(job)
-    classes = [c.name for c in train.classes]
-    names = outputs(classes, options["ignore_background"]) if segments else classes
+    task = TASKS[job.task]
+    say_ignored(platform, options, task.IGNORED)
+    train, val = task.splits(job, options)
+    names = task.outputs([c.name for c in train.classes], options)
     weights = job.pretrained_weights
     folder = models.model_folder(weights) if weights else None
     model = models.build(job.task, job.model, names, job.image_size, weights, options["prompt"], None if job.resume_checkpoint else platform)
     if options["freeze_backbone"]:
         freeze_backbone(model)
     how = preprocessing.of_model(job.model, folder, models.native_size(model.config) or job.image_size).at(job.image_size)
-    callback = JobCallback(job, platform, options["patience"])
+    task.set_transforms(train, val, how, options)
     more = models.size_arguments(model, job.image_size)
-    check_first_batch(model, max(min(job.batch_size // PROCESSES, len(train)), 1), job.image_size, "pixel_values", **more)
-    arguments = training_arguments(job, options)
-    if segments:
-        segmentation.say_ignored(platform, options)
-        segmentation.set_transforms(train, val, how, options)
-        arguments.batch_eval_metrics = True
-        trainer = segmentation.MaskTrainer(
-            model=model, args=arguments, train_dataset=train, eval_dataset=val, data_collator=collator(more), callbacks=[callback],
-            compute_metrics=segmentation.Measuring(names, val, callback), preprocess_logits_for_metrics=segmentation.reduced,
-        )
-    else:
-        train.transform, val.transform = preprocessing.train_transform(how, options), preprocessing.eval_transform(how)
-        trainer = JobTrainer(
-            model=model, args=arguments, train_dataset=train, eval_dataset=val, data_collator=collator(more), callbacks=[callback],
-            compute_metrics=classification.measuring(names, val, callback),
-        )
+    if task is not detection:  # whose models cannot be run without numbers
+        check_first_batch(model, max(min(job.batch_size // PROCESSES, len(train)), 1), job.image_size, "pixel_values", **more)
+    callback = JobCallback(job, platform, options["patience"])
+    trainer = task.trainer(names, val, callback, more, model=model, args=training_arguments(job, options), train_dataset=train)
     trainer.extra_files = {
         "preprocessor_config.json": how.describe(),
         "trainer.json": {
@@ -111,14 +98,12 @@ def build_trainer(job: Job, platform: Platform, options: dict[str, Any]) -> tupl
     return trainer, callback
 
 
-def collator(more: Mapping[str, Any]) -> Callable[[list[tuple[torch.Tensor, Any, str]]], dict[str, Any]]:
-    """Batches for the model's forward; `more` are its further arguments."""
-
-    def collate(batch: list[tuple[torch.Tensor, Any, str]]) -> dict[str, Any]:
-        labels = [torch.as_tensor(label) for _, label, _ in batch]
-        return {"pixel_values": torch.stack([image for image, _, _ in batch]), "labels": torch.stack(labels), **more}
-
-    return collate
+def say_ignored(platform: Platform, options: Mapping[str, Any], off: Mapping[str, Any]) -> None:
+    """A preset is for every task: what means nothing for this one is left out, and said."""
+    if ignored := [key for key, value in off.items() if options[key] != value]:
+        message = f"options for whole images, not used: {', '.join(ignored)}"
+        print(f"[trainer] {message}", flush=True)
+        platform.event("options_ignored", message[0].upper() + message[1:], {"options": ignored})
 
 
 def training_arguments(job: Job, options: dict[str, Any]) -> TrainingArguments:

@@ -82,8 +82,8 @@ def write_imagefolder(root: Path, train: int = 24, val: int = 9, classes: int = 
     return root
 
 
-def write_masks(root: Path, train: int = 24, val: int = 9) -> Path:
-    """A COCO dataset for semantic segmentation; the first image of a split has its mask as runs, the last is a background."""
+def write_coco(root: Path, train: int = 24, val: int = 9) -> Path:
+    """A COCO dataset; the first image of a split has its mask as runs, the last is a background."""
     rng = np.random.default_rng(7)
     for split, count in (("train", train), ("val", val)):
         (root / "images" / split).mkdir(parents=True)
@@ -92,8 +92,9 @@ def write_masks(root: Path, train: int = 24, val: int = 9) -> Path:
             index = i % len(SHAPES)
             image, outline = _image(rng, SHAPES[index])
             entry = {"id": i, "file_name": f"a/{i:03}.png", "width": SIZE, "height": SIZE}
-            flat = [float(v) for point in outline for v in point]
-            row = {"id": i + 1, "image_id": i, "category_id": index + 1, "bbox": [0, 0, 1, 1], "area": 1.0, "iscrowd": 0, "segmentation": [flat]}
+            points = np.array(outline, float)
+            low, size = points.min(0), np.ptp(points, 0)
+            row = {"id": i + 1, "image_id": i, "category_id": index + 1, "bbox": [*low.tolist(), *size.tolist()], "area": float(size.prod()), "iscrowd": 0, "segmentation": [points.flatten().tolist()]}
             if i == 0:
                 canvas = Image.new("1", (SIZE, SIZE))
                 ImageDraw.Draw(canvas).polygon(outline, fill=1)

@@ -24,7 +24,7 @@ class SegmentationTest(TrainerTest):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.root = Path(folder.name)
-        cls.data = fixtures.write_masks(cls.root / "data")
+        cls.data = fixtures.write_coco(cls.root / "data")
 
     def job(self, out: str, **more: object) -> dict[str, object]:
         small = {"EPOCHS": 8, "BATCH_SIZE": 4, "IMAGE_SIZE": 64, "CHECKPOINT_FREQUENCY": 2, "LEARNING_RATE": self.rate, "PRETRAINED": "false"}

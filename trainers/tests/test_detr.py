@@ -1,0 +1,53 @@
+"""Detection with transformers' RT-DETR, really training."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+import fixtures
+from process import TrainerTest
+
+TRAIN = "huggingface/train.py"
+
+
+class Detr(TrainerTest):
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = Path(folder.name)
+        cls.data = fixtures.write_coco(cls.root / "data", train=48)
+
+    def job(self, out: str, **more: object) -> dict[str, object]:
+        small = {"EPOCHS": 20, "BATCH_SIZE": 4, "IMAGE_SIZE": 96, "LEARNING_RATE": 0.002, "PRETRAINED": "false", "CONFIG_JSON": '{"config": {"crop_scale_min": 1.0}}'}
+        return {"TASK_TYPE": "object_detection", "MODEL_NAME": "rtdetr-tiny", "DATASET_DIR": self.data, "OUTPUT_DIR": self.root / out, **small, **more}
+
+    def test_detection_learns_and_resumes(self) -> None:
+        self.needs("scipy", "faster_coco_eval")
+        whole = self.succeed(TRAIN, **self.job("whole"))
+        self.assertEqual([c.kind for c in whole.relay.calls], ["heartbeat", "validation"] * 20 + ["done"])
+        first, last = whole.relay.of("heartbeat")[0]["metrics"], whole.relay.of("heartbeat")[-1]["metrics"]
+        self.assertLessEqual({"loss", "val_loss", "mAP50", "mAP50-95", "precision", "recall", "learning_rate"}, set(first))
+        self.assertLess(last["val_loss"], first["val_loss"])
+        self.assertGreater(whole.done["final_metrics"]["mAP50"], 0.5)
+        body = whole.relay.of("validation")[-1]
+        self.assertEqual(body["primary_metric_name"], "mAP50-95")
+        self.assert_validation(body, classes=3, images=9, background=True)
+        self.assertEqual([row["support"] for row in body["per_class_metrics"]], [3, 3, 2])
+        images = json.loads((self.root / "whole" / body["image_results_path"]).read_text())["images"]
+        self.assertEqual(sum(len(image["ground_truth"]) for image in images), 8)
+        rest = self.succeed(TRAIN, **self.job("rest", RESUME_CHECKPOINT=self.root / f"whole/checkpoints/checkpoint-{12 * 19}"))
+        self.assertEqual([b["metrics"] for b in rest.relay.of("heartbeat")], [b["metrics"] for b in whole.relay.of("heartbeat")[19:]])
+        best = self.root / "whole" / whole.done["checkpoint_path"]
+        run = self.succeed(TRAIN, **self.job("fine", EPOCHS=1, PRETRAINED_WEIGHTS=best))
+        self.assertRegex(run.output, r"weights: (\d+) of \1 tensors from checkpoint-\d+")
+
+    def test_what_is_refused_says_what_to_do(self) -> None:
+        self.fail_with("IMAGE_SIZE 100 is not a multiple of 32, which detectors here want; use 96", TRAIN, **self.job("refused", IMAGE_SIZE=100))
+
+
+if __name__ == "__main__":
+    unittest.main()
