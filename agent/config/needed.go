@@ -1,9 +1,14 @@
 package config
 
 import (
+	"strings"
+
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters"
 )
+
+// orientedSuffix ends the names of Ultralytics' detectors of rotated boxes.
+const orientedSuffix = "-obb"
 
 // NeededDataset is the dataset that the job reads: an export that is validated has one
 // of its own name.
@@ -20,6 +25,9 @@ func NeededDataset(cfg *Config) string {
 // NeededFormat says what the framework reads, below the folder out.
 func NeededFormat(cfg *Config, out string) converters.Request {
 	r := converters.Request{Task: cfg.Job.Task, Format: cfg.DatasetFormatResolved(), Out: out, Strict: cfg.StrictDataset}
+	if cfg.Job.Task == contract.TaskObjectDetection && r.Format == contract.FormatYOLO && strings.HasSuffix(cfg.Job.Model, orientedSuffix) {
+		r.Task = contract.TaskInstanceSegmentation // the smallest rotated box around an outline is the reader's to find
+	}
 	if t := cfg.Job.Training; t != nil {
 		r.Split = t.SplitStrategy
 	}

@@ -43,6 +43,17 @@ func TestAnInferenceJobReadsPicturesOnly(t *testing.T) {
 }
 
 // Kubernetes replaces the file of a mounted Secret while the job runs.
+func TestADetectorOfRotatedBoxesReadsOutlines(t *testing.T) {
+	for model, task := range map[string]contract.TaskType{"yolo11n-obb": contract.TaskInstanceSegmentation, "yolo11n": contract.TaskObjectDetection} {
+		cfg := new(Config)
+		cfg.Framework, cfg.DatasetFormat = contract.FrameworkUltralytics, "auto"
+		cfg.TaskType, cfg.Job.Task, cfg.Job.Model = string(contract.TaskObjectDetection), contract.TaskObjectDetection, model
+		if r := NeededFormat(cfg, "out"); r.Task != task || r.Format != contract.FormatYOLO {
+			t.Errorf("%s reads %s as %s", model, r.Task, r.Format)
+		}
+	}
+}
+
 func TestATokenInAFileIsReadEachTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	cfg := &Config{TokenFile: path}

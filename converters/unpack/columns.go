@@ -37,10 +37,10 @@ func features(text string) columns {
 		}
 		_ = json.Unmarshal(raw, &kind)
 		c := column{name: name, image: kind.Type == "Image", class: kind.Type == "ClassLabel"}
-		var any any
-		if json.Unmarshal(raw, &any) == nil {
-			c.names = namesWithin(any)
-			c.parts = partsOf(any)
+		var decoded any
+		if json.Unmarshal(raw, &decoded) == nil {
+			c.names = namesWithin(decoded)
+			c.parts = partsOf(decoded)
 		}
 		list = append(list, c)
 	}

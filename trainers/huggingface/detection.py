@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,14 @@ CONFIDENCE = 0.25  # of the confusion matrix and of the per-image results
 Target = dict[str, torch.Tensor]
 """class_labels (n) and boxes (n, 4), centre and size as fractions: what the models take."""
 
+Transform = Callable[[Image.Image, torch.Tensor, torch.Tensor], tuple[torch.Tensor, Target]]
+"""(image, boxes as corners in pixels, class indices) → (input of the model, its target)."""
+
 
 class SplitBoxes(Dataset[tuple[torch.Tensor, Target, str]]):
     """One split: (input of the model, its target, path relative to the images of the split) by index. Crowds are left out."""
 
-    transform: Callable[[Image.Image, torch.Tensor, torch.Tensor], tuple[torch.Tensor, Target]]
+    transform: Transform
 
     def __init__(self, job: Job, split: str) -> None:
         self.classes = job.classes()
@@ -71,6 +75,21 @@ class SplitBoxes(Dataset[tuple[torch.Tensor, Target, str]]):
         return Objects(np.array(self.boxes[key], dtype=float).reshape(-1, 4), np.array(self.labels[key], dtype=int), np.ones(len(self.labels[key])))
 
 
+class Labels:
+    """The labelled objects of a prepared dataset, by an image's path."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.splits: dict[str, dict[str, Objects]] = {}
+
+    def read(self, path: Path, _width: int, _height: int) -> Objects:
+        split, *inside = path.relative_to(self.job.dataset_dir / "images").parts
+        if split not in self.splits:
+            boxes = SplitBoxes(self.job, split)
+            self.splits[split] = {entry["file_name"]: boxes.truth(i) for i, entry in enumerate(boxes.images)}
+        return self.splits[split]["/".join(inside)]
+
+
 def splits(job: Job, _options: Mapping[str, Any]) -> tuple[SplitBoxes, SplitBoxes]:
     if job.image_size % STRIDE:
         raise JobError(f"IMAGE_SIZE {job.image_size} is not a multiple of {STRIDE}, which detectors here want; use {max(round(job.image_size / STRIDE), 1) * STRIDE}")
@@ -93,10 +112,14 @@ def set_transforms(train: SplitBoxes, val: SplitBoxes, how: preprocessing.Prepro
     # The smallest share of the image is an area, the transform's of a side.
     crop = [v2.RandomIoUCrop(min_scale=math.sqrt(max(options["crop_scale_min"], 0.01)))] if options["crop_scale_min"] < 1 else []
     train.transform = _transform(how, *crop, v2.RandomHorizontalFlip(options["hflip"]), *([v2.ColorJitter(strength, strength, strength)] if strength else []))
-    val.transform = _transform(how)
+    val.transform = eval_transform(how)
 
 
-def _transform(how: preprocessing.Preprocessing, *steps: Any) -> Callable[[Image.Image, torch.Tensor, torch.Tensor], tuple[torch.Tensor, Target]]:
+def eval_transform(how: preprocessing.Preprocessing) -> Transform:
+    return _transform(how)
+
+
+def _transform(how: preprocessing.Preprocessing, *steps: Any) -> Transform:
     """The whole image is squeezed into the model's square input."""
     compose = v2.Compose([
         v2.ToImage(), *steps, v2.Resize([how.size, how.size], interpolation=preprocessing.RESAMPLE[how.resample], antialias=True),

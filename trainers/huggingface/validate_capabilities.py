@@ -10,15 +10,19 @@ import torch
 from clip import ZeroShotCLIP
 from torch import nn
 from trainer_vision.capabilities import main
-from transformers import AutoModelForImageClassification, AutoModelForSemanticSegmentation
+from transformers import AutoModelForImageClassification, AutoModelForObjectDetection, AutoModelForSemanticSegmentation
 
 CLASSES = 1000
+DETECTED = 80  # classes of COCO
 SEGMENTED = 150  # classes of ADE20K, for which SegFormer's sizes are published
 SIZE = 224
 
 
 def build(name: str, task: str) -> tuple[nn.Module, tuple[int, ...]]:
     config = models.CONFIGS[name](SIZE)
+    if task == "object_detection":  # which computes with its weights while it is built, so they must have numbers
+        config.num_labels = DETECTED
+        return AutoModelForObjectDetection.from_config(config).eval().to("meta"), (1, 3, 640, 640)
     with torch.device("meta"):
         if task == "zero_shot_classification":
             model = ZeroShotCLIP(config)

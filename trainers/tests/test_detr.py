@@ -42,6 +42,9 @@ class Detr(TrainerTest):
         rest = self.succeed(TRAIN, **self.job("rest", RESUME_CHECKPOINT=self.root / f"whole/checkpoints/checkpoint-{12 * 19}"))
         self.assertEqual([b["metrics"] for b in rest.relay.of("heartbeat")], [b["metrics"] for b in whole.relay.of("heartbeat")[19:]])
         best = self.root / "whole" / whole.done["checkpoint_path"]
+        run = self.succeed("huggingface/predict.py", INFERENCE_TYPE="test_run", CHECKPOINT_FILE=best, TASK_TYPE="object_detection", DATASET_DIR=self.data, OUTPUT_DIR=self.root / "test-run")
+        self.assertAlmostEqual(run.relay.calls[-1].body["overall_metrics"]["mAP50-95"], whole.done["final_metrics"]["mAP50-95"], delta=0.01)
+        self.fail_with("is a detector (rtdetr-tiny), which this trainer does not export", "huggingface/export.py", "--checkpoint", str(best), "--format", "onnx", "--output", str(self.root / "onnx"))
         run = self.succeed(TRAIN, **self.job("fine", EPOCHS=1, PRETRAINED_WEIGHTS=best))
         self.assertRegex(run.output, r"weights: (\d+) of \1 tensors from checkpoint-\d+")
 

@@ -133,6 +133,24 @@ class Ultralytics(TrainerTest):
         self.assertEqual(run.relay.of("validation")[1]["primary_metric_name"], "mAP50-95(M)")
         self.assert_tests("segment", "instance_segmentation", {"mAP50-95", "mAP50-95(M)"}, "segmentation")
 
+    def test_rotated_boxes(self) -> None:
+        change = {"MODEL_NAME": "yolo11n-obb", "DATASET_DIR": self.root / "instance_segmentation", "EPOCHS": 6, "BATCH_SIZE": 4, "CONFIG_JSON": '{"config": {"nbs": 4, "mosaic": 0.0, "warmup_epochs": 1.0}}'}
+        run = self.succeed(TRAIN, **{**self.job("object_detection", "oriented"), **change})
+        first, last = run.relay.of("heartbeat")[0]["metrics"], run.relay.of("heartbeat")[-1]["metrics"]
+        self.assertLessEqual({"box_loss", "mAP50", "mAP50-95"}, set(first))
+        self.assertLess(last["loss"], first["loss"])
+        body = run.relay.of("validation")[-1]
+        self.assert_validation(body, classes=3, images=8, background=True)
+        self.assertEqual(sum(map(sum, body["confusion_matrix"][:3])), 7)
+        images = json.loads((self.root / "oriented" / body["image_results_path"]).read_text())["images"]
+        corners = [item["segmentation"][0] for image in images for item in image["ground_truth"]]
+        self.assertEqual([len(points) for points in corners], [8] * 7)
+        self.assertTrue(all(0 <= v <= 96 for points in corners for v in points))
+        best = self.root / "oriented/checkpoints/best.pt"
+        self.succeed("ultralytics/predict.py", "--checkpoint", str(best), "--image", str(self.root / "instance_segmentation/images/val/a/000.png"), "--output", str(self.root / "turned"), CONFIDENCE_THRESHOLD="0.001")
+        (record,) = json.loads((self.root / "turned/results.json").read_text())["results"]
+        self.assertIsNone(record["error"])
+
     def test_pose_from_pretrained_weights(self) -> None:
         weights = self.weights("yolo11n-pose")
         run = self.succeed(TRAIN, **self.job("pose_estimation", "pose", EPOCHS=1, PRETRAINED_WEIGHTS=weights))

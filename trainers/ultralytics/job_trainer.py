@@ -23,18 +23,14 @@ from trainer_vision.processes import agree
 from trainer_vision.weights import report_weights
 from ultralytics.models.yolo.classify import ClassificationTrainer
 from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.models.yolo.obb import OBBTrainer
 from ultralytics.models.yolo.pose import PoseTrainer
 from ultralytics.models.yolo.segment import SegmentationTrainer
 from ultralytics.nn.tasks import load_checkpoint
 from ultralytics.utils import RANK
 from ultralytics.utils.torch_utils import strip_optimizer
 
-_TRAINERS = {
-    "object_detection": DetectionTrainer,
-    "instance_segmentation": SegmentationTrainer,
-    "pose_estimation": PoseTrainer,
-    "image_classification": ClassificationTrainer,
-}
+_TRAINERS = {"detect": DetectionTrainer, "segment": SegmentationTrainer, "pose": PoseTrainer, "classify": ClassificationTrainer, "obb": OBBTrainer}
 
 
 class JobTrainerMixin(ExactEpochs):
@@ -265,6 +261,6 @@ def copy_at_once(source: Path, target: Path) -> None:
 
 
 def job_trainer(task: str) -> type:
-    """The trainer class for a task of the platform."""
+    """The trainer class for a task of Ultralytics."""
     base = _TRAINERS[task]
     return type(f"Job{base.__name__}", (JobTrainerMixin, base), {})

@@ -12,6 +12,7 @@ from trainer_vision.metrics import ClassifierResults, results
 from trainer_vision.processes import gather
 from ultralytics.data.dataset import ClassificationDataset
 from ultralytics.models.yolo.detect import DetectionValidator
+from ultralytics.models.yolo.obb import OBBValidator
 from ultralytics.utils import ops
 from ultralytics.utils.metrics import ConfusionMatrix
 
@@ -82,6 +83,8 @@ class BoxRecorder:
         self.validator = validator
         self.images: list[dict[str, Any]] = []
         self.matrix: np.ndarray = np.zeros((0, 0))
+        self._rotated = isinstance(validator, OBBValidator)
+        self._prepare = (OBBValidator if self._rotated else DetectionValidator)._prepare_batch  # boxes only, without masks and keypoints
         self._update, self._init, self._gather = validator.update_metrics, validator.init_metrics, validator.gather_stats
         validator.update_metrics, validator.init_metrics, validator.gather_stats = self._updated, self._started, self._gathered
 
@@ -96,7 +99,7 @@ class BoxRecorder:
 
     def _updated(self, preds: list[dict[str, torch.Tensor]], batch: dict[str, Any]) -> None:
         for i, pred in enumerate(preds):
-            truth = DetectionValidator._prepare_batch(self.validator, i, batch)
+            truth = self._prepare(self.validator, i, batch)
             shown = {k: pred[k][pred["conf"] > CONFIDENCE] for k in ("bboxes", "conf", "cls")}
             if self.validator.args.single_cls:
                 shown["cls"] = torch.zeros_like(shown["cls"])
@@ -111,11 +114,15 @@ class BoxRecorder:
 
     def _describe(self, pred: dict[str, torch.Tensor], truth: dict[str, Any]) -> dict[str, Any]:
         def boxes(source: dict[str, Any]) -> list[dict[str, Any]]:
-            scaled = ops.scale_boxes(truth["imgsz"], source["bboxes"].clone(), truth["ori_shape"], truth["ratio_pad"])
-            found = [
+            scaled = ops.scale_boxes(truth["imgsz"], source["bboxes"].clone(), truth["ori_shape"], truth["ratio_pad"], xywh=self._rotated)
+            corners = ops.xywhr2xyxyxyxy(scaled) if self._rotated else None  # (n, 4, 2)
+            upright = scaled if corners is None else torch.cat([corners.amin(1), corners.amax(1)], 1)
+            found: list[dict[str, Any]] = [
                 {"bbox": [round(v, 2) for v in box], "class_id": int(c), "class_name": self.validator.names[int(c)]}
-                for box, c in zip(scaled.tolist(), source["cls"].tolist(), strict=True)
+                for box, c in zip(upright.tolist(), source["cls"].tolist(), strict=True)
             ]
+            for item, points in zip(found, [] if corners is None else corners.flatten(1).tolist(), strict=False):
+                item["segmentation"] = [[round(v, 2) for v in points]]
             for item, confidence in zip(found, source["conf"].tolist() if "conf" in source else [], strict=False):
                 item["confidence"] = round(confidence, 5)
             return found[:MAX_OBJECTS]

@@ -21,7 +21,7 @@ from ultralytics.nn.tasks import load_checkpoint, yaml_model_load
 from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 
 TASKS = {"object_detection": "detect", "instance_segmentation": "segment", "pose_estimation": "pose", "image_classification": "classify"}
-SUFFIXES = {"detect": "", "segment": "-seg", "pose": "-pose", "classify": "-cls"}
+SUFFIXES = {"detect": "", "segment": "-seg", "pose": "-pose", "classify": "-cls", "obb": "-obb"}
 
 # Arguments of Ultralytics that the job decides, or that have no place in a job's training.
 RESERVED = {
@@ -38,7 +38,7 @@ def main(job: Job, platform: Platform) -> None:
     options = check_options(job.options, schema(), also=PASSED_ON)
     started = time.monotonic()
     job = with_defaults(job, platform, options)
-    trainer = job_trainer(job.task)(job, platform, build_overrides(job, options))
+    trainer = job_trainer(task_of(job))(job, platform, build_overrides(job, options))
     if finished(job):
         trainer.finish()
     else:
@@ -72,9 +72,14 @@ def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
     return job
 
 
+def task_of(job: Job) -> str:
+    """The task in Ultralytics' words; a detector of rotated boxes is told by its name."""
+    return "obb" if job.task == "object_detection" and job.model.removesuffix(".pt").removesuffix(".yaml").endswith(SUFFIXES["obb"]) else TASKS[job.task]
+
+
 def build_overrides(job: Job, options: dict[str, Any]) -> dict[str, Any]:
     """The arguments of Ultralytics' trainer for the job."""
-    task = TASKS[job.task]
+    task = task_of(job)
     device = ultralytics_device(job.device)
     overrides = {
         **{key: value for key, value in options.items() if not (key == "freeze" and value == 0)},

@@ -10,7 +10,7 @@ import offline  # noqa: F401  before ultralytics
 import torch
 from torch import nn
 from trainer_vision.capabilities import main
-from ultralytics.nn.tasks import ClassificationModel, DetectionModel, PoseModel, SegmentationModel
+from ultralytics.nn.tasks import ClassificationModel, DetectionModel, OBBModel, PoseModel, SegmentationModel
 
 MODELS = {
     "object_detection": (DetectionModel, 640),
@@ -22,7 +22,7 @@ MODELS = {
 
 def build(name: str, task: str) -> tuple[nn.Module, tuple[int, ...]]:
     """The model in training mode, where its head computes the same but makes no anchors, which need real memory."""
-    cls, size = MODELS[task]
+    cls, size = (OBBModel, 640) if name.endswith("-obb") else MODELS[task]
     return cls(f"{name}.yaml", verbose=False).train().to("meta"), (1, 3, size, size)
 
 

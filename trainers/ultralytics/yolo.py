@@ -21,7 +21,7 @@ from ultralytics.utils import YAML, nms
 from ultralytics.utils.checks import check_imgsz
 from ultralytics.utils.patches import imread
 
-TASKS = {"detect": "object_detection", "segment": "instance_segmentation", "pose": "pose_estimation", "classify": "image_classification"}
+TASKS = {"obb": "object_detection", "detect": "object_detection", "segment": "instance_segmentation", "pose": "pose_estimation", "classify": "image_classification"}
 CONFIDENCE, OVERLAP = 0.25, 0.7  # Ultralytics' own, for what nobody set
 FLOOR = 0.001  # confidence down to which its validation looks
 MOST = 300  # detections an image
@@ -97,7 +97,7 @@ class Detector(Backend):
         self.overlap = OVERLAP if request.iou is None else request.iou
         self.stride = max(int(self.network.stride), 32)
         self.letterbox = LetterBox(check_imgsz(self.size, stride=self.stride, min_dim=2), auto=not self.fixed, stride=self.stride)
-        self.segments, self.boxes_only = model.task == "segment", model.task == "detect"
+        self.segments, self.rotated, self.boxes_only = model.task == "segment", model.task == "obb", model.task == "detect"
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         return self.letterbox(image=image)
@@ -118,7 +118,7 @@ class Detector(Backend):
             answer = answer[0]
         kept = nms.non_max_suppression(
             answer, FLOOR if measured else self.confidence, self.overlap, multi_label=measured, max_det=MOST,
-            nc=0 if self.boxes_only else len(self.network.names), end2end=getattr(self.network, "end2end", False),
+            nc=0 if self.boxes_only else len(self.network.names), rotated=self.rotated, end2end=getattr(self.network, "end2end", False),
         )
         # Only the shapes of the originals matter here, so they take no memory.
         originals = [np.broadcast_to(np.uint8(0), (height, width, 3)) for width, height in sizes]
@@ -127,6 +127,9 @@ class Detector(Backend):
 
 
 def objects(result: Results) -> Objects:
+    if result.obb is not None:  # rotated: the outline, and the upright box around it
+        rotated = result.obb.cpu().numpy()
+        return Objects(rotated.xyxy.astype(float), rotated.cls.astype(int), rotated.conf.astype(float), list(rotated.xyxyxyxy))
     found = result.boxes.cpu().numpy()
     polygons = None
     if result.masks is not None:
@@ -151,7 +154,8 @@ class Labels:
         rows = [[float(v) for v in line.split()] for line in file.read_text().splitlines() if line.strip()] if file.is_file() else []
         scale = np.array([width, height])
         classes = np.array([int(row[0]) for row in rows], dtype=int)
-        polygons = [np.array(row[1:]).reshape(-1, 2) * scale for row in rows] if self.task == "segment" else None
+        outlined = self.task == "segment" or (self.task == "obb" and all(len(row) > 5 for row in rows))  # a test run may have upright boxes
+        polygons = [np.array(row[1:]).reshape(-1, 2) * scale for row in rows] if outlined else None
         boxes = np.zeros((len(rows), 4))
         for i, row in enumerate(rows):
             if polygons is not None:

@@ -16,7 +16,7 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/read/layout"
 )
 
-// grid is a mask as rows of digits; x is 255, and a colour image has the letters r, g, k.
+// picture is a mask given as rows of digits, of which x is 255.
 func picture(rows string, kind string) image.Image {
 	lines := strings.Fields(rows)
 	b := image.Rect(0, 0, len(lines[0]), len(lines))

@@ -124,7 +124,7 @@ func areas(b image.Rectangle, at func(x, y int) value) ([]area, error) {
 	index := make(map[value]int)
 	ends := []uint32(nil) // of the last run of each
 	position, total := uint32(0), uint32(b.Dx()*b.Dy())
-	close := func(v value, length uint32) error {
+	end := func(v value, length uint32) error {
 		i, known := index[v]
 		if !known {
 			if i = len(list); i == maxValues {
@@ -145,7 +145,7 @@ func areas(b image.Rectangle, at func(x, y int) value) ([]area, error) {
 		for y := b.Min.Y; y < b.Max.Y; y++ {
 			v := at(x, y)
 			if v != current && length > 0 {
-				if err := close(current, length); err != nil {
+				if err := end(current, length); err != nil {
 					return nil, err
 				}
 				length = 0
@@ -155,7 +155,7 @@ func areas(b image.Rectangle, at func(x, y int) value) ([]area, error) {
 		}
 	}
 	if length > 0 {
-		if err := close(current, length); err != nil {
+		if err := end(current, length); err != nil {
 			return nil, err
 		}
 	}
