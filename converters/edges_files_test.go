@@ -115,6 +115,11 @@ func TestEdgeCasesOfFiles(t *testing.T) {
 			link(t, "self.jpg", filepath.Join(root, "images", "self.jpg"))
 			return root
 		}, check: has("a.jpg")},
+		{name: "43 a link to nothing", root: func(t *testing.T) string {
+			root := named(m{"a.jpg": nil})(t)
+			link(t, "../.git/annex/a.jpg", filepath.Join(root, "images", "a.jpg"))
+			return root
+		}, problem: "link_to_nothing", example: "images/a.jpg", check: has()},
 		{name: "43 images is a link inside the dataset", root: func(t *testing.T) string {
 			root := named(m{"a.jpg": whole})(t)
 			if err := os.Rename(filepath.Join(root, "images"), filepath.Join(root, "data")); err != nil {

@@ -262,7 +262,7 @@ func TestYOLOAsPeopleHaveIt(t *testing.T) {
 		{name: "labels without an image", files: orphans, says: "label_without_image: labels/train/train5.txt", splits: "train 5, val 2"},
 		{name: "labels beside their image where another place is right", files: half, says: "label_beside_image: other/images/b0.txt", splits: "train 6, val 2"},
 		{name: "what file managers leave", files: with(yoloSet("", goodRow, plainConfig), m{"images/train/._train0.jpg": "junk", "labels/train/._train0.txt": "junk", "__MACOSX/images/x.jpg": "junk",
-			"images/val/Thumbs.db": "junk", "images/val/val0.jpg:Zone.Identifier": "junk"}), splits: "train 5, val 2", says: "file_manager_junk: "},
+			"images/val/Thumbs.db": "junk", "images/val/.ipynb_checkpoints/val0-checkpoint.jpg": jpegOf(64, 48), "images/val/val0.jpg:Zone.Identifier": "junk"}), splits: "train 5, val 2", says: "file_manager_junk: "},
 		{name: "one folder down", files: with(yoloSet("dataset/", goodRow, strings.ReplaceAll(plainConfig, "'a'", "ship")), m{"README.txt": "hello"}), classes: "ship", says: "one_folder_down: dataset/"},
 		{name: "two folders down", files: with(yoloSet("a/b/", goodRow, plainConfig), m{"README.txt": "hello", "a/notes.txt": "x"}), classes: "a", says: "one_folder_down: a/b/"},
 		{name: "two datasets in one", files: with(yoloSet("one/", goodRow, plainConfig), yoloSet("two/", goodRow, plainConfig)), refused: "2 datasets are in one: one/ (yolo), two/ (yolo)"},

@@ -3,12 +3,12 @@ package images
 import "strings"
 
 // Junk reports whether a file or folder of this name, a single part of a path, is
-// what file managers leave behind: no dataset means it, and what is in it or
+// what file managers, and Jupyter's, leave behind: no dataset means it, and what is in it or
 // called like it, among images and labels, is neither.
 func Junk(part string) bool {
 	switch part {
 	case "__MACOSX", ".DS_Store", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems",
-		"@eaDir", "$RECYCLE.BIN", "System Volume Information":
+		"@eaDir", ".ipynb_checkpoints", "$RECYCLE.BIN", "System Volume Information":
 		return true
 	}
 	if strings.HasPrefix(part, "._") {

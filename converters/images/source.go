@@ -36,6 +36,9 @@ func (f *Folder) Find(ctx context.Context, c *dataset.Catalog, problems *problem
 	for i, name := range t.escapes {
 		problems.Add(problem.LinkOutOfDataset, i, "%q", name)
 	}
+	for i, name := range t.empty {
+		problems.Add(problem.LinkToNothing, i, "%q", name)
+	}
 	if t.junk > 0 {
 		problems.AddN(problem.FileManagerJunk, t.junk, 0, "such as __MACOSX, ._* and Thumbs.db")
 	}

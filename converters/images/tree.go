@@ -27,7 +27,8 @@ type Tree struct {
 	seen  map[string]bool   // folders behind links, by real path: a loop ends here
 	// Escapes are links that lead out of the folder.
 	escapes []string
-	junk    int // files and folders that file managers left
+	empty   []string // links of images to nothing
+	junk    int      // files and folders that file managers left
 }
 
 // ReadTree walks the folder.
@@ -67,11 +68,7 @@ func (t *Tree) Sub(dir string) *Tree {
 			s.real[rest] = real
 		}
 	}
-	for _, name := range t.escapes {
-		if rest, in := strings.CutPrefix(name, dir+"/"); in {
-			s.escapes = append(s.escapes, rest)
-		}
-	}
+	s.escapes, s.empty = below(t.escapes, dir), below(t.empty, dir)
 	s.number()
 	return s
 }
@@ -101,15 +98,22 @@ func (t *Tree) Subs() map[string]*Tree {
 			s.real[rest] = real
 		}
 	}
-	for _, name := range t.escapes {
-		if s, rest := of(name); s != nil {
-			s.escapes = append(s.escapes, rest)
-		}
-	}
-	for _, s := range subs {
+	for top, s := range subs {
+		s.escapes, s.empty = below(t.escapes, top), below(t.empty, top)
 		s.number()
 	}
 	return subs
+}
+
+// below are the names in a folder, relative to it.
+func below(names []string, dir string) []string {
+	var list []string
+	for _, name := range names {
+		if rest, in := strings.CutPrefix(name, dir+"/"); in {
+			list = append(list, rest)
+		}
+	}
+	return list
 }
 
 // walk reads one folder; prefix is its name with a slash. Below a link, files have
@@ -165,6 +169,9 @@ func behind(link string) (string, fs.FileInfo) {
 func (t *Tree) follow(link, name string, level int) error {
 	real, info := behind(link)
 	if info == nil {
+		if IsImage(name) {
+			t.empty = append(t.empty, name)
+		}
 		return nil
 	}
 	if real != t.root && !strings.HasPrefix(real, t.root+string(filepath.Separator)) {

@@ -115,7 +115,12 @@ func some(dirs []string) string {
 	const most = 3
 	list := make([]string, 0, most)
 	for _, dir := range dirs[:min(most, len(dirs))] {
-		list = append(list, quoted(dir))
+		if dir == "." {
+			dir = "the top"
+		} else {
+			dir += "/"
+		}
+		list = append(list, dir)
 	}
 	text := strings.Join(list, ", ")
 	if len(dirs) > most {

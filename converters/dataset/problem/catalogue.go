@@ -241,6 +241,9 @@ var (
 	LinkOutOfDataset = files.kind("link_out_of_dataset", Warning,
 		"symbolic links lead out of the dataset and are not followed",
 		"")
+	LinkToNothing = files.kind("link_to_nothing", Warning,
+		"symbolic links of images lead to nothing and are left out",
+		"Bring what they stand for (git annex get, dvc pull), or remove them.")
 	UnlistedFile = files.kind("unlisted_file", Info,
 		"image files on disk are not in the annotations and are not used",
 		"")
