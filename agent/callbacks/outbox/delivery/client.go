@@ -69,6 +69,7 @@ type Outcome struct {
 	Err    error // of the last try that failed
 }
 
+// Delivered reports that the backend has the message.
 func (o Outcome) Delivered() bool { return o.Status/100 == 2 }
 
 // Stuck reports a server error that was answered as often as the tries allow.
