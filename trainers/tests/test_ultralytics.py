@@ -240,7 +240,7 @@ class Ultralytics(TrainerTest):
         for name, epochs in (("resumed", completed + 2), ("stop", completed)):
             with self.subTest(name):
                 end = self.succeed(TRAIN, **self.job("object_detection", f"end-{name}", EPOCHS=epochs, RESUME_EPOCH=epochs, RESUME_CHECKPOINT=self.root / name / "checkpoints/last.pt"))
-                self.assertEqual([c.kind for c in end.relay.calls], ["heartbeat", "validation", "done"])
+                self.assertEqual([c.kind for c in end.relay.calls], ["heartbeat", "validation", "done"], end.relay.of("event"))
                 self.assertEqual(end.epochs(), [epochs])
                 self.assert_validation(end.relay.of("validation")[0], classes=3, images=8, background=True)
                 self.assertEqual(end.done["final_metrics"]["epochs"], epochs)

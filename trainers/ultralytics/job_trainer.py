@@ -82,7 +82,7 @@ class JobTrainerMixin(ExactEpochs):
     def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
         """Ultralytics takes from the weights what fits and says a number; here every tensor that stays fresh is named."""
         model = super().get_model(cfg, weights, verbose)
-        if weights is not None and not self.resume and RANK in {-1, 0}:
+        if weights is not None and not self.resume and not self.finished and RANK in {-1, 0}:
             theirs = weights.state_dict()
             fresh = [name for name, tensor in model.state_dict().items() if name not in theirs or theirs[name].shape != tensor.shape]
             head = f"model.{len(model.model) - 1}."
