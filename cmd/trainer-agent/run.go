@@ -13,7 +13,7 @@ import (
 // RunCmd carries one job.
 type RunCmd struct {
 	fromFile
-	Told
+	Verbosity
 	Trainer string   `placeholder:"DIR" type:"path" help:"A trainer's folder: of its train.py, predict.py, evaluate.py and export.py the one is run that JOB_TYPE asks for, unless a command is given."`
 	Python  string   `default:"python3" placeholder:"PROGRAM" help:"What runs the script of --trainer."`
 	Command []string `arg:"" optional:"" passthrough:"" name:"command" help:"The training process, after --. $(NAME) is replaced from its environment."`
@@ -70,7 +70,7 @@ func (c RunCmd) byKind(o *agent.Options) {
 // PrepareCmd does everything before training.
 type PrepareCmd struct {
 	fromFile
-	Told
+	Verbosity
 }
 
 // Help is shown below the flags.

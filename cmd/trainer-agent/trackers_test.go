@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ func mlflowServer(t *testing.T) (address string) {
 	cmd.Env = []string{"PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH"), "HOME=" + dir, "MLFLOW_DISABLE_TELEMETRY=true"}
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &log, &log, time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // its web server is a process of its own
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -39,11 +41,11 @@ func mlflowServer(t *testing.T) (address string) {
 		close(ended)
 	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
 		select {
 		case <-ended:
 		case <-time.After(20 * time.Second):
-			_ = cmd.Process.Kill()
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 			<-ended
 		}
 	})

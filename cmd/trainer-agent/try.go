@@ -14,7 +14,7 @@ import (
 
 // TryCmd runs a trainer at a desk.
 type TryCmd struct {
-	Told
+	Verbosity
 	fromFile
 	Dataset   string   `placeholder:"DIR|ZIP" type:"path" help:"Dataset in Platform Format; by default ./sample."`
 	Workspace string   `default:"workspace" type:"path" help:"Folder of the runs: each try writes to a new one below it (run-1, run-2, ...), and latest leads to the newest."`
@@ -70,7 +70,7 @@ func (c TryCmd) Run() error {
 	if err := fillEnvironment(env); err != nil {
 		return errors.Join(err, desk.Close())
 	}
-	status := RunCmd{Told: c.Told, Trainer: ".", Python: c.Python, Command: c.Command}.Run()
+	status := RunCmd{Verbosity: c.Verbosity, Trainer: ".", Python: c.Python, Command: c.Command}.Run()
 	if err := desk.Close(); err != nil {
 		return errors.Join(status, err)
 	}

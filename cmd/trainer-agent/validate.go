@@ -84,14 +84,14 @@ func (c ValidateCmd) progress() func(contract.PackageValidation) {
 	if c.JSON {
 		return func(state contract.PackageValidation) { _ = json.NewEncoder(os.Stdout).Encode(state) }
 	}
-	told, partly := map[string]bool{}, []string(nil)
+	printed, partly := map[string]bool{}, []string(nil)
 	return func(state contract.PackageValidation) {
 		for _, step := range contract.ValidationSteps {
 			result, over := state.Results[step]
-			if !over || told[step] {
+			if !over || printed[step] {
 				continue
 			}
-			told[step] = true
+			printed[step] = true
 			verdict := "passed"
 			switch {
 			case !result.Passed:

@@ -31,11 +31,11 @@ type calls struct {
 }
 
 type running struct {
-	name  string
-	index *int
-	since time.Time
-	told  time.Time
-	allow time.Duration // by how much a call is meant to wait
+	name     string
+	index    *int
+	since    time.Time
+	reported time.Time
+	allow    time.Duration // by how much a call is meant to wait
 }
 
 func newCalls(out *printer) *calls {
@@ -101,10 +101,10 @@ func (c *calls) hanging(now time.Time) []contract.ProbeLine {
 	var lines []contract.ProbeLine
 	for _, r := range c.running {
 		lasted := now.Sub(r.since) - r.allow
-		if lasted < slowCall || now.Sub(r.told) < slowAgain {
+		if lasted < slowCall || now.Sub(r.reported) < slowAgain {
 			continue
 		}
-		r.told = now
+		r.reported = now
 		lines = append(lines, contract.ProbeLine{Type: contract.ProbeBusy, Call: r.name, Index: r.index, ForMs: lasted.Milliseconds()})
 	}
 	return lines

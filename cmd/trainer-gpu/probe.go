@@ -13,13 +13,13 @@ import (
 
 // probe holds the initialised library and its devices.
 type probe struct {
-	lib     nvml.Interface
-	calls   *calls
-	out     *printer
-	slow    time.Duration
-	kick    chan struct{} // asks for the counters now
-	devices []*device
-	told    map[toldKey]time.Time
+	lib      nvml.Interface
+	calls    *calls
+	out      *printer
+	slow     time.Duration
+	kick     chan struct{} // asks for the counters now
+	devices  []*device
+	reported map[reportKey]time.Time
 }
 
 // device is a GPU, or one instance of a partitioned GPU (MIG). What an instance

@@ -204,7 +204,7 @@ func TestHangInTheEventWaitIsNamedAndSamplesGoOn(t *testing.T) {
 	r.nextType(contract.ProbeSample)
 }
 
-func TestCountIsTold(t *testing.T) {
+func TestCountIsReported(t *testing.T) {
 	m := fake.New(t)
 	m.Set("gpus 3")
 	r := start(t, m.Env(), "-period", "20ms")

@@ -13,7 +13,7 @@ import (
 // tellAgain is how long the same error of the same device is not repeated.
 const tellAgain = time.Minute
 
-type toldKey struct {
+type reportKey struct {
 	uuid string
 	ret  nvml.Return
 }
@@ -64,14 +64,14 @@ func (p *probe) ask(d *device, symbol string, call func() nvml.Return) bool {
 }
 
 func (p *probe) tell(d *device, symbol string, ret nvml.Return) {
-	if p.told == nil {
-		p.told = map[toldKey]time.Time{}
+	if p.reported == nil {
+		p.reported = map[reportKey]time.Time{}
 	}
-	key := toldKey{d.info.UUID, ret}
-	if at, ok := p.told[key]; ok && time.Since(at) < tellAgain {
+	key := reportKey{d.info.UUID, ret}
+	if at, ok := p.reported[key]; ok && time.Since(at) < tellAgain {
 		return
 	}
-	p.told[key] = time.Now()
+	p.reported[key] = time.Now()
 	index := d.info.Index
 	p.out.print(contract.ProbeLine{Type: contract.ProbeError, Call: symbol, Index: &index, UUID: d.info.UUID, Ret: int(ret)})
 }

@@ -84,13 +84,13 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	answer, err := p.answer(ctx, http.MaxBytesReader(w, req.Body, MaxBody))
 	status := http.StatusOK
 	if err != nil {
-		told, ok := errors.AsType[*problem](err)
+		refused, ok := errors.AsType[*problem](err)
 		if !ok {
-			told = &problem{http.StatusBadGateway, "unavailable", err.Error()}
+			refused = &problem{http.StatusBadGateway, "unavailable", err.Error()}
 		}
-		p.Log.Warn("a question to the language model has no answer", "status", told.status, "reason", told.message)
-		status = told.status
-		answer, _ = json.Marshal(map[string]any{"error": map[string]string{"message": told.message, "type": "trainer_agent", "code": told.code}})
+		p.Log.Warn("a question to the language model has no answer", "status", refused.status, "reason", refused.message)
+		status = refused.status
+		answer, _ = json.Marshal(map[string]any{"error": map[string]string{"message": refused.message, "type": "trainer_agent", "code": refused.code}})
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -35,9 +35,9 @@ type sender struct {
 	closing chan struct{} // closed when there is one more try and no waiting
 	close   func()
 
-	mu      sync.Mutex
-	settled int  // spans that were delivered or refused for good
-	told    bool // that the collector is away
+	mu       sync.Mutex
+	settled  int  // spans that were delivered or refused for good
+	reported bool // that the collector is away
 }
 
 func newSender(o Options, s settings) (*sender, error) {
@@ -99,7 +99,7 @@ func (e *sender) try(spans []sdktrace.ReadOnlySpan) (settled bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.settled += len(spans)
-	e.told = false
+	e.reported = false
 	return true, nil
 }
 
@@ -107,10 +107,10 @@ func (e *sender) try(spans []sdktrace.ReadOnlySpan) (settled bool, err error) {
 func (e *sender) tell(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.told {
+	if !e.reported {
 		e.log.Warn("traces cannot be delivered; the job goes on without a collector", "error", err)
 	}
-	e.told = true
+	e.reported = true
 }
 
 func (e *sender) rest(d time.Duration) {

@@ -19,21 +19,21 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// Told says how much the agent tells of a job.
-type Told struct {
-	Quiet   bool `short:"q" xor:"told" help:"Tell only of problems, and how it ended."`
-	Verbose bool `short:"v" xor:"told" help:"Tell everything, as AGENT_LOG_LEVEL=debug."`
+// Verbosity says how much the agent tells of a job.
+type Verbosity struct {
+	Quiet   bool `short:"q" xor:"verbosity" help:"Tell only of problems, and how it ended."`
+	Verbose bool `short:"v" xor:"verbosity" help:"Tell everything, as AGENT_LOG_LEVEL=debug."`
 }
 
 // jobOptions registers for signals before anything else, then reads the
 // environment.
-func (t Told) jobOptions(command []string) (agent.Options, func(), error) {
+func (v Verbosity) jobOptions(command []string) (agent.Options, func(), error) {
 	supervisor, err := process.NewSupervisor(process.Options{})
 	if err != nil {
 		return agent.Options{}, nil, err
 	}
 	cfg, problems := config.Load()
-	display := t.display(cfg)
+	display := v.display(cfg)
 	log := display.log
 	go heed(supervisor, cfg.StopGrace, display)
 	done := func() {
@@ -45,7 +45,7 @@ func (t Told) jobOptions(command []string) (agent.Options, func(), error) {
 	return agent.Options{
 		Config: cfg, Problems: problems, Command: command, Supervisor: supervisor, Environ: os.Environ(),
 		Stdout: display.stdout, Terminal: term.IsTerminal(int(os.Stdout.Fd())), Log: log, Now: time.Now, Termination: telemetry.TerminationLog,
-		Screen: display.screen, Quiet: t.Quiet,
+		Screen: display.screen, Quiet: v.Quiet,
 	}, done, nil
 }
 
@@ -59,13 +59,13 @@ type display struct {
 
 // display takes the terminal, if standard error is one and AGENT_LOG_FORMAT asks
 // for nothing that a machine reads.
-func (t Told) display(cfg *config.Config) display {
+func (v Verbosity) display(cfg *config.Config) display {
 	o := telemetry.LogOptions{
-		Level: cfg.LogLevel, Secrets: cfg.Secrets(), JobID: cfg.JobID, TraceID: cfg.TraceID, Quiet: t.Quiet, Verbose: t.Verbose,
+		Level: cfg.LogLevel, Secrets: cfg.Secrets(), JobID: cfg.JobID, TraceID: cfg.TraceID, Quiet: v.Quiet, Verbose: v.Verbose,
 	}
 	color := ui.Color(os.Stderr, os.Getenv)
 	if !collected(cfg.LogFormat, os.Stderr) {
-		o.Handler = lines(color, t.Verbose)
+		o.Handler = lines(color, v.Verbose)
 	}
 	if o.Handler == nil || !ui.IsTerminal(os.Stderr, os.Getenv) {
 		if ui.SameFile(os.Stdout, os.Stderr) {
