@@ -16,7 +16,7 @@ type advice struct {
 
 var (
 	processLimit = pattern.Of(`can't start new thread|pthread_create failed|pthread_create: Resource temporarily|fork: (?:retry: )?Resource temporarily unavailable|Thread creation failed: Resource temporarily|\[Errno 11\] Resource temporarily unavailable|Cannot fork|newosproc|failed to create new OS thread|uv_thread_create`)
-	network      = pattern.Of(`urllib|requests|http[/.]client|httpx|httpcore|aiohttp|ssl\.py|/socket\.py|botocore|huggingface_hub|urlopen`)
+	network      = pattern.Of(`urllib|requests|http[/.]client|httpx|httpcore|aiohttp|ssl\.py|/socket\.py|botocore|huggingface_hub|urlopen|wandb`)
 )
 
 // compiling: the command that failed is a compiler's, so its failure is the cause itself.
@@ -46,7 +46,7 @@ var advices = []advice{
 		hint: "The disk or the network file system below failed, not the script (a full file server can look like this too): run it again, and on one machine each time, suspect that machine."},
 	{like: pattern.Of(`(?i)address already in use|EADDRINUSE|errno: 98\b|\[Errno 98\]`), kind: contract.FailureTransient,
 		hint: "Another process holds the port: set MASTER_PORT to a free one, or let the launcher choose it (torchrun --standalone)."},
-	{like: pattern.Of(`(?:requests|urllib3|httpx|aiohttp|http)\S*\.(?:\w*(?:Timeout|ConnectionError|ProtocolError|RemoteDisconnected|ConnectError|ReadError|ChunkedEncodingError|ServerDisconnectedError|ClientError))|MaxRetryError|NewConnectionError|Connection (?:aborted|reset|timed out)|ConnectionResetError|IncompleteRead|RemoteDisconnected|URLError|TimeoutError|SSL\w*Error`), stack: network, kind: contract.FailureTransient,
+	{like: pattern.Of(`(?:requests|urllib3|httpx|aiohttp|http)\S*\.(?:\w*(?:Timeout|ConnectionError|ProtocolError|RemoteDisconnected|ConnectError|ReadError|ChunkedEncodingError|ServerDisconnectedError|ClientError))|MaxRetryError|NewConnectionError|Connection (?:aborted|reset|timed out)|ConnectionResetError|IncompleteRead|RemoteDisconnected|URLError|TimeoutError|SSL\w*Error|CommError: [^\n]{0,300}(?:[Tt]imed out|connection refused)`), stack: network, kind: contract.FailureTransient,
 		hint: "A connection over the network broke, which is no fault of the script: run it again; trackers can work offline (WANDB_MODE=offline)."},
 	{like: pattern.Of(`\b(?:429 Client|5\d\d Server) Error|HTTP Error (?:429|5\d\d)|Too Many Requests|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out`), kind: contract.FailureTransient,
 		hint: "The server that the script spoke to refused for now, which is no fault of the script: run it again, or bring what it loads into the job."},
@@ -67,10 +67,11 @@ var advices = []advice{
 	{like: pattern.Of(`GLIBC(?:XX)?_[\d.]+' not found`), hint: "A package was built for a newer system than the image's: use a newer base image, or a version built for this one."},
 	{like: pattern.Of(`undefined symbol: `), hint: "A compiled package does not fit the installed torch: install the version that was built for it, or build it in the image."},
 	{like: pattern.Of(`Weights only load failed|WeightsUnpickler error`), hint: "torch 2.6 loads only plain tensors unless told otherwise: save a state_dict, or call torch.load(..., weights_only=False) on files that you trust."},
-	{like: pattern.Of(`Class values must be (?:smaller than num_classes|non-negative)|Target -?\d+ is out of bounds|Assertion .cur_target >= 0`),
+	{like: pattern.Of(`Class values must be (?:smaller than num_classes|non-negative)|Target -?\d+ is out of bounds|Received a label value of -?\d+ which is outside the valid range|Assertion .cur_target >= 0`),
 		hint: "A label's class index is not below the model's number of classes: check the class ids of the annotations and NUM_CLASSES."},
 	{like: pattern.Of(`Can't get attribute '`), hint: "The weights were saved by code that this image does not have: install the library's version that wrote them."},
 	{like: pattern.Of(`Expected to have finished reduction in the prior iteration|parameters that were not used in producing loss`), hint: "Some parameters took no part in the loss: DistributedDataParallel(..., find_unused_parameters=True), or let them take part."},
+	{like: pattern.Of(`environment variable (?:RANK|WORLD_SIZE|LOCAL_RANK|MASTER_ADDR|MASTER_PORT) expected, but not set`), hint: "A launcher sets this variable: start the script with torchrun, or let it train without torch.distributed."},
 	{like: pattern.Of(`waiting for clients\. \d+/\d+ clients joined|(?i:rendezvous)|C10d store|client socket has timed out`), hint: "Not as many processes came as were expected: check WORLD_SIZE, NNODES and that all reach MASTER_ADDR."},
 	{like: pattern.Of(`NCCL error|ncclSystemError|ncclUnhandledCudaError|ncclInternalError`), hint: "The GPUs could not talk to each other: run it with NCCL_DEBUG=WARN and look at what NCCL prints before the error (/dev/shm, the network interface, a GPU that two processes share)."},
 	{like: pattern.Of(`the launch timed out and was terminated`), hint: "A GPU kernel ran longer than the driver allows, as on a GPU that also drives a display: run it on another machine."},

@@ -21,6 +21,9 @@ func bareEnding(c findings) (*contract.Failure, bool) {
 // complaint is a line that calls itself an error, in no form that is known better.
 var complaint = pattern.Of(`(?i)^\W*(?:\S+ ){0,6}?\W*(?:error|fatal|exception|critical)\b|\w(?:Error|Exception)\b: |Assertion .{1,200} failed|\bfailed: |OP_REQUIRES failed|Error reported to Coordinator|Resource exhausted`)
 
+// notFound is what a shell says of a command that is not there.
+var notFound = pattern.Of(`: ([^\s:]+): (?:command )?not found$`)
+
 func bare(c findings) *contract.Failure {
 	switch {
 	case fromOutside(c.signal):
@@ -30,6 +33,9 @@ func bare(c findings) *contract.Failure {
 	}
 	switch c.ExitCode {
 	case contract.ExitNotFound:
+		if l, ok := c.log.Mentions(notFound); ok {
+			return contract.Failf(contract.CodeConfigInvalid, "A command was not found: %s.", notFound.Groups(l)[1]).WithHint("Check the trainer's command and the scripts that it runs, and what the image has installed.")
+		}
 		return contract.Failf(contract.CodeConfigInvalid, "The training command was not found.").WithHint("Check the trainer's command and its path in the image.")
 	case contract.ExitCannotRun:
 		return contract.Failf(contract.CodeConfigInvalid, "The training command can't be executed.").WithHint("Check its file mode and that it is built for this machine.")

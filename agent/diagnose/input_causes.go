@@ -7,6 +7,7 @@ import (
 
 const (
 	checkDataset = "Check the dataset's images, annotations and splits."
+	otherWeights = "Use weights of the same model with the same number of classes, or let the head be replaced."
 	bringWeights = "Put the weights into the job (PRETRAINED_WEIGHT_URL)."
 )
 
@@ -24,12 +25,12 @@ var (
 // script and image.
 var inputCauses = []cause{
 	{
-		code: contract.CodeNaNLoss, like: pattern.Of(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|non-finite loss|loss is not finite|loss(?:es)? (?:has |have |got )?(?:gone|turned|diverged to|reached) (?:to )?(?:nan|inf)`),
+		code: contract.CodeNaNLoss, like: pattern.Of(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|FloatingPointError: invalid value \((?:nan|inf)\) encountered|non-finite loss|loss is not finite|loss(?:es)? (?:has |have |got )?(?:gone|turned|diverged to|reached) (?:to )?(?:nan|inf)`),
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?:images )?not found.{0,9}missing paths? ([^\n]{0,200})`),
 		message: "The trainer found no images at ${1}.", hint: checkDataset,
 	}, {
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`Dataset '?[^'\n]{0,200}'? error[^\n]{0,200}|Error loading data from[^\n]{0,200}|No (?:valid )?(?:images|labels) found in[^\n]{0,200}|No labels in [^\n]{0,200}|Found 0 (?:files|images) in subfolders of[^\n]{0,200}|Found no images? in sub[^\n]{0,200}|(?i:all labels empty)[^\n]{0,200}`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Dataset '?[^'\n]{0,200}'? error[^\n]{0,200}(?:\n ?[^\n]{1,200}[^\n.])?|No .\w{1,40}. in the \S+\.ya?ml|Error loading data from[^\n]{0,200}|No (?:valid )?(?:images|labels) found in[^\n]{0,200}|No labels in [^\n]{0,200}|Found 0 (?:files|images) in subfolders of[^\n]{0,200}|Found no images? in sub[^\n]{0,200}|(?i:all labels empty)[^\n]{0,200}`),
 		message: "The dataset can't be read by the trainer: ${0}.", hint: checkDataset,
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`num_samples should be a positive integer value[^\n]{0,60}|num_samples=0|(?i:\b(?:train|val|training|validation)?_?(?:dataset|dataloader|data loader|split)\b[^\n]{0,40}\bis empty)|Total length of ` + "`DataLoader`" + ` across ranks is zero|empty range for randrange`),
@@ -59,6 +60,12 @@ var inputCauses = []cause{
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`Couldn't find any class folder in ([^\n]{0,200})`),
 		message: "The dataset has no folder for each class: ${0}.", hint: "Images for classification lie in one folder for each class, below each split's.",
 	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`^FileNotFoundError: [^\n]{0,40}No such file or directory: '([^'\n]{1,200})'`), stack: pattern.Of(`datasets[/\\]folder\.py|in find_classes\b`),
+		message: "The dataset's folder ${1} is not there.", hint: "Check the path: the dataset is at DATASET_DIR.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`No such file or directory: '?([^'\n]{1,200}\.tar(?:\.gz)?)\b`), stack: pattern.Of(`webdataset|\bwids\b`),
+		message: "A shard of the dataset is not there: ${1}.", hint: "Check the path: the dataset is at DATASET_DIR.",
+	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`cannot identify image file ([^\n]{0,200})`),
 		message: "An image of the dataset can't be read: ${1}.", hint: "Replace or remove the file.",
 	}, {
@@ -71,14 +78,14 @@ var inputCauses = []cause{
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`image file is truncated[^\n]{0,100}|broken data stream when reading image file|Truncated File Read`),
 		message: "An image of the dataset is damaged: ${0}.", hint: "Replace or remove the file.",
 	}, { // TensorFlow, libjpeg, libpng, torchvision.io, PIL
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`animated gifs can only be decoded[^\n]{0,60}|Unable to decode bytes as [A-Z]|Unknown image file format|(?:Not a|Invalid|Corrupt) (?:JPEG|PNG|GIF|BMP)\b[^\n]{0,80}|jpeg::Uncompress failed|[Ii]nvalid (?:JPEG|PNG) data or crop|Image is corrupted|(?:Unsupported|Cannot handle this) (?:image|color) (?:file|type)|Image decoding failed|DecompressionBombError|corrupted record at \d+|DataLossError`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`animated gifs can only be decoded[^\n]{0,60}|Unable to decode bytes as [A-Z]|Unknown image file format|(?:Not a|Invalid|Corrupt) (?:JPEG|PNG|GIF|BMP)\b[^\n]{0,80}|jpeg::Uncompress failed|[Ii]nvalid (?:JPEG|PNG) data or crop|Image is corrupted|(?:Unsupported|Cannot handle this) (?:image|color) (?:file|type)|Image decoding failed|Failed to decode (?:WebP|JPEG|PNG|GIF|BMP|AVIF)\b|DecompressionBombError|corrupted record at \d+|DataLossError`),
 		unless:  pattern.Of(`checkpoint_reader|restore|load_weights|ckpt`),
 		message: "A file of the dataset can't be decoded: {short}.", hint: "Find the file (an image of another kind behind the name's ending, a truncated one) and replace or remove it.",
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`Feature: ([^\n]{1,100}) \(data type: \w+\) is required but could not be found|Key: ([^\n]{1,100})\.  (?:Can't parse serialized Example|Data types don't match)`),
 		message: "The dataset's records lack a field that the trainer reads, or have it in another type: ${0}.", hint: "Write the TFRecords with the fields that the trainer's parser names.",
 	}, { // torchvision, albumentations, detectron2
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`All bounding boxes should have positive height and width|Expected [xy]_(?:min|max) for bbox|[xy]_max is less than or equal to [xy]_min|does not exist in 'categories' of the dataset`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`All bounding boxes should have positive height and width|Expected [xy]_(?:min|max) for bbox|[xy]_max is less than or equal to [xy]_min|does not exist in 'categories' of the dataset|(?i:height and width of image, masks? (?:or|and) masks should be equal)`),
 		message: "An annotation of the dataset is not valid: {short}.", hint: checkDataset,
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`JSONDecodeError|Expecting (?:value|property name|',' delimiter)[^\n]*line \d+ column|Annotation file format .* not supported|annotation file format`),
@@ -91,13 +98,31 @@ var inputCauses = []cause{
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`^KeyError: '(?:annotations|images|categories|image_id|category_id|bbox|id)'`), stack: pattern.Of(`pycocotools/coco\.py", line \d+, in (?:createIndex|__init__|loadRes)`),
 		message: "The annotation file lacks a field of COCO's format: {short}.", hint: "Check the dataset's annotation files.",
 	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`pandas\.errors\.(?:ParserError|EmptyDataError)`), raised: true,
+		message: "A table of the dataset can't be read: {short}.", hint: "Check the dataset's CSV files: their separator, their quotes and the number of fields in each line.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Unable to (?:synchronously )?open file \((?:truncated file|file signature not found)`), raised: true,
+		unless:  pattern.Of(`(?i)weights|load_model|checkpoint|/keras/`),
+		message: "An HDF5 file of the dataset is damaged, or none: {short}.", hint: "Find the file and replace it; a truncated upload looks like this.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`because column names don't match`),
+		message: "The files of the dataset do not have the same columns.", hint: "Give all files of a split the same columns.",
+	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`EmptyDatasetError|DataFilesNotFoundError|DatasetGenerationError|NonMatchingSplitsSizesError|Instruction "[^"\n]{0,80}" corresponds to no data`),
-		message: "The dataset can't be loaded: ${0}.", hint: "Check the dataset's folders and annotation files.",
+		unless:  pattern.Of(`because column names don't match`), // what it came from says more
+		message: "The dataset can't be loaded: {short}.", hint: "Check the dataset's folders and annotation files.",
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)We couldn't connect to 'https://huggingface\.co/?'|LocalEntryNotFoundError|RepositoryNotFoundError|GatedRepoError|access a gated repo|is not a local folder and is not a valid model identifier|Can't load (?:the )?(?:model|tokenizer|configuration|config|image processor|feature extractor|processor)\b[^\n]{0,20} (?:for|of) |OfflineModeIsEnabled|outgoing traffic has been disabled|no file named \S*(?:pytorch_model|model\.safetensors|tf_model|diffusion_)|does not appear to have (?:a file named|files named) \S*(?:pytorch_model|model|config)|cannot find the requested files in the (?:disk|local) cache|couldn't find \S+ in the cached files`),
 		unless:  otherTraffic,
 		message: "The pretrained weights could not be loaded from the Hugging Face Hub: {short}.",
 		hint:    "Put the weights into the job (PRETRAINED_WEIGHT_URL) or check the model's name and its access.",
+	}, {
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`Unrecognized model in (\S+?)\. Should have a`),
+		message: "${1} holds no model of the transformers library: its config.json is missing, or does not name the model's type.", hint: "Check the folder, or the model's name. " + bringWeights,
+	}, {
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`HTTP Error (?:401|403|404|410)\b`), stack: downloads, unless: otherTraffic,
+		message: "The pretrained weights could not be downloaded: {short}.",
+		hint:    "The server answered, but did not give the file: check its address and who may read it. " + bringWeights,
 	}, {
 		code: contract.CodeWeightsUnavailable, like: offline, stack: downloads, unless: otherTraffic,
 		message: "The pretrained weights could not be downloaded: {short}.", kind: contract.FailureSystem,
@@ -107,7 +132,7 @@ var inputCauses = []cause{
 		unless:  pattern.Of(`os\.(?:remove|unlink|rename|replace|listdir|stat)\(|shutil\.|\.unlink\(|_del_model|in save\b`), // a checkpoint of its own
 		message: "The weights ${1} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
 	}, { // in a program's own sentence
-		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)([^\s'"<>]+\.(?:pt|pth|pth\.tar|safetensors|ckpt|weights|h5|pdparams|caffemodel))\b['"]?,? (?:(?:was|is|could|can) )?(?:not (?:be )?(?:found|a valid file|exist|located)|does(?: not|n't) exist|cannot be found|is missing)|no (?:checkpoint|weights?|model) (?:file )?found at ['"]?(?P<at>[^\s'"]+)`), raised: true,
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)([^\s'"<>]+\.(?:pt|pth|pth\.tar|safetensors|ckpt|weights|h5|pdparams|caffemodel))\b['"]?,? (?:(?:was|is|could|can) )?(?:not (?:be )?(?:found|a valid file|exist|located)|does(?: not|n't) exist|cannot be found|is missing)|File not found: filepath=\S+\.(?:keras|h5)\b|no (?:checkpoint|weights?|model) (?:file )?found at ['"]?(?P<at>[^\s'"]+)`), raised: true,
 		message: "The weights are not there: {short}.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)(?:401|403|404) Client Error[^\n]{0,200}(?:huggingface\.co|/resolve/)|invalid hash value \(expected`),
@@ -123,8 +148,11 @@ var inputCauses = []cause{
 		code: contract.CodeStorageError, like: pattern.Of(`(?i)botocore\.exceptions\.(?:EndpointConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionClosedError)|Could not connect to the endpoint URL`),
 		message: "The training script could not reach its object store.", hint: "Let the agent fetch data and weights, or check the endpoint.",
 	}, {
-		code: contract.CodeConfigInvalid, like: pattern.Of(`'[^'\n]{0,80}' is not a valid (?:YOLO )?(?:argument|task|mode)|is not a valid (?:YOLO )?(?:argument|task|mode)|Unknown model \(([^)]*)\)|Invalid pretrained tag`),
+		code: contract.CodeConfigInvalid, like: pattern.Of(`'[^'\n]{0,80}' is not a valid (?:YOLO )?(?:argument|task|mode)|is not a valid (?:YOLO )?(?:argument|task|mode)|Unknown model \(([^)]*)\)|Invalid pretrained tag[^\n]{0,120}[^\n.]|'\w+=[^'\n]{0,80}' is (?:of invalid type|an invalid value)\b[^\n]{0,160}`),
 		message: "A setting of the job is not valid: ${0}.", hint: "Check the job's settings.",
+	}, {
+		code: contract.CodeConfigInvalid, like: pattern.Of(`(?s)^yaml\.\w+\.\w+Error: .{0,300}?in "([^"\n]{1,200})", line (\d+)`), unless: pattern.Of(`check_(?:det_|cls_)?dataset`),
+		message: "${1} is no valid YAML at line ${2}: {short}.", hint: "Correct the file.",
 	}, {
 		code: contract.CodeConfigInvalid, like: pattern.Of(`Could not override '[^'\n]{0,100}'|Some specified arguments are not used by the \w*ArgumentParser: [^\n]{0,200}|Unknown command line flag '[^'\n]{0,80}'|OverrideParseException|ConfigCompositionException|MissingConfigException|Could not find '[^'\n]{0,80}/[^'\n]{0,80}'`),
 		message: "The training script refused its arguments: {short}.", hint: "Check the trainer's command and its overrides.",
@@ -142,11 +170,21 @@ var inputCauses = []cause{
 		code: contract.CodeTrainingFailed, like: pattern.Of(`PytorchStreamWriter failed writing file \S+ file write failed|unexpected pos \d+ vs \d+`),
 		message: "A checkpoint could not be written: ${0}.", hint: "A full disk or a quota is the usual reason.",
 	}, {
+		// Python names the package alone where it is not installed
+		code: contract.CodeTrainingFailed, like: pattern.Of(`ModuleNotFoundError: No module named '([^'.]+)\.([^']+)'`),
+		message: "The package ${1} is there, but it has no module ${1}.${2}.", hint: "Pin the version or build of ${1} that has it in the trainer's requirements.txt; where ${1} is the script's own, check that the image has all of it.",
+	}, {
 		code: contract.CodeTrainingFailed, like: pattern.Of(`ModuleNotFoundError: No module named '([^']+)'`),
 		message: "The Python module ${1} is missing from the image.", hint: "Add it to the trainer's requirements.txt.",
 	}, {
-		code: contract.CodeTrainingFailed, like: pattern.Of(`(?s)Error\(s\) in loading state_dict for ([\w.]+)`),
-		message: "The weights do not fit the model ${1}.", hint: "Use weights of the same model with the same number of classes, or let the head be replaced.",
+		code: contract.CodeTrainingFailed, like: pattern.Of(`(?s)Error\(s\) in loading state_dict for ([\w.]+).*Unexpected key\(s\) in state_dict: "module\.`),
+		message: "The weights do not fit the model ${1}: the names of their tensors begin with \"module.\".", hint: "They are those of a model in DataParallel or DistributedDataParallel: save model.module.state_dict(), or take the prefix off before they are loaded.",
+	}, {
+		code: contract.CodeTrainingFailed, like: pattern.Of(`Error\(s\) in loading state_dict for ([\w.]+):\s*((?:Missing|Unexpected) key\(s\) in state_dict: "[^"\n]{1,200}"|size mismatch for [^\n]{1,200}[^\n.])`),
+		message: "The weights do not fit the model ${1}: ${2}.", hint: otherWeights,
+	}, {
+		code: contract.CodeTrainingFailed, like: pattern.Of(`Error\(s\) in loading state_dict for ([\w.]+)`),
+		message: "The weights do not fit the model ${1}.", hint: otherWeights,
 	},
 }
 
@@ -158,6 +196,9 @@ var lineCauses = []cause{
 	}, {
 		code: contract.CodeConfigInvalid, like: pattern.Of(`python[\d.]*: can't open file '?([^':\n]+)'?`),
 		message: "The training command names a script that is not there: ${1}.", hint: "Check the trainer's command and what its Dockerfile copies into the image.",
+	}, {
+		code: contract.CodeConfigInvalid, like: pattern.Of(`^(?:Primary config (?:directory|module) [^\n]{0,160}?not found|Cannot find primary config [^\n]{1,160}?|Error parsing override '[^'\n]{1,160}')(?:\.|$)`),
+		message: "Hydra could not put the script's configuration together: ${0}", hint: "Check the trainer's command and its overrides, and that the configuration is in the image.",
 	}, {
 		code: contract.CodeTrainingFailed, like: processLimit, kind: contract.FailureSystem,
 		message: "The container's process limit is reached: ${0}.", hint: processHint,

@@ -35,6 +35,13 @@ var pairs = []pair{
 			message: "The pretrained weights could not be downloaded: {short}.", kind: contract.FailureSystem,
 			hint: "The training has no way to the internet. " + bringWeights,
 		},
+	}, { // cv2.imread gives None for what it can't read, and warns
+		exception: pattern.Of(`'NoneType' object (?:has no attribute '(?:shape|size|ndim|copy|astype)'|is not subscriptable)`),
+		line:      pattern.Of(`imread_\('([^'\n]{1,200})'\): can't open/read file`),
+		cause: cause{
+			code: contract.CodeDatasetInvalid, message: "An image of the dataset can't be read: ${1}.",
+			hint: "OpenCV found no file there that it can open: check the path and the file.",
+		},
 	}, { // CUDA's own words are those of whatever call came first after the GPU was gone
 		exception: pattern.Of(`CUDA error|cuda runtime error|NCCL error|CUDNN_STATUS|CUBLAS_STATUS|CUDA_ERROR`),
 		line:      pattern.Of(`GPU is lost|fallen off the bus|Unable to determine the device handle for GPU`),

@@ -8,6 +8,7 @@ import (
 
 var (
 	ncclTimeout  = pattern.Of(`Watchdog caught collective operation timeout|[Cc]ollective operation timeout|Some NCCL operations have failed or timed out|Timed out waiting \d+ms for (?:send|recv|all)|wait timeout after \d+ms|[Hh]eartbeat monitor timed out|watchdog got stuck for \d+|due to ProcessGroupNCCL watchdog hang|collective timeout from|ncclTimeout|monitoredBarrier`)
+	gloo         = pattern.Of(`gloo/transport/`)
 	ncclError    = pattern.Of(`NCCL error|ncclUnhandledCudaError|ncclSystemError|ncclInternalError|ncclRemoteError|ncclInvalidUsage`)
 	cutLink      = pattern.Of(`Connection (?:reset|closed) by|Connection reset|DistNetworkError|ncclRemoteError|remote process exited`)
 	ncclWarning  = pattern.Of(`NCCL WARN (?:\[[^\]]*\] )?([^\n]+)`)
@@ -18,7 +19,11 @@ var (
 // symptoms are what a victim prints, when nothing tells the cause.
 func symptoms(c findings) (*contract.Failure, bool) {
 	if l, ok := factOf(c, ncclTimeout); ok {
-		return found(contract.Failf(contract.CodeNCCLTimeout, "The GPUs waited for each other until the time limit of NCCL%s.", afterEpoch(c.Evidence)).
+		who, whose := "GPUs", "NCCL"
+		if says(c, gloo) {
+			who, whose = "processes", "gloo"
+		}
+		return found(contract.Failf(contract.CodeNCCLTimeout, "The %s waited for each other until the time limit of %s%s.", who, whose, afterEpoch(c.Evidence)).
 			WithHint("One rank stopped answering: look in the log for what it did last. Run it again; on one machine each time, suspect that machine.").
 			WithEvidence(l).WithEvidence(quote(c)...))
 	}
@@ -58,7 +63,7 @@ func ncclFailure(c findings) *contract.Failure {
 	f := failed(c.Settings, sprintf("The communication between the GPUs failed (NCCL)%s.", said),
 		at(first(c))+"Set NCCL_DEBUG=WARN and look at the first rank that failed.")
 	if cutLink.Match(said) {
-		return asPartner(c, f)
+		return asPartner(c, f, first(c))
 	}
 	return f
 }
@@ -83,15 +88,15 @@ func interruption(c findings) *contract.Failure {
 func partnerLost(c findings, x logtext.Exception) *contract.Failure {
 	f := failed(c.Settings, sprintf("%s%s.", trimStop(clip(x.Short())), place(x)), partnerHint(c)).WithEvidence(quoteOf(x)...)
 	if cutLink.Match(x.Text()) {
-		return asPartner(c, f)
+		return asPartner(c, f, x)
 	}
 	return f
 }
 
 // asPartner: no fault of this process's own is known, so another try may succeed;
-// not so where a partner left with an error by itself.
-func asPartner(c findings, f *contract.Failure) *contract.Failure {
-	if c.log.Launch.Exit != 0 {
+// not so where a partner left with an error by itself, which the launcher blames then.
+func asPartner(c findings, f *contract.Failure, x logtext.Exception) *contract.Failure {
+	if l := c.log.Launch; l.Exit != 0 && ofRank(x, l.Rank) == 0 {
 		return f
 	}
 	return as(f, contract.FailureTransient)

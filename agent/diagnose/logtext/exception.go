@@ -63,15 +63,22 @@ func (x Exception) Short() string {
 
 // asserted is the source of an assertion that says nothing itself.
 func (x Exception) asserted() string {
-	if n := len(x.Block); n > 1 && strings.HasSuffix(x.Kind, "AssertionError") {
-		if source := strings.TrimSpace(x.Block[n-2]); strings.HasPrefix(source, "assert ") {
+	if !strings.HasSuffix(x.Kind, "AssertionError") {
+		return ""
+	}
+	for i := len(x.Block) - 2; i >= 0; i-- {
+		source := strings.TrimSpace(x.Block[i])
+		if strings.HasPrefix(source, "assert ") {
 			return source
+		}
+		if strings.Trim(source, "~^") != "" {
+			break // more than the marks below the source
 		}
 	}
 	return ""
 }
 
-var announces = pattern.Of(`[:,({\[]$|root error\(s\) found\.$`)
+var announces = pattern.Of(`[:,({\[]$|\bbut found$|\bException encountered when calling \S+\.$|root error\(s\) found\.$`)
 
 // A sentence that a terminal's width broke goes on in small letters.
 const narrow = 56
