@@ -23,8 +23,9 @@ var (
 )
 
 // filter refuses what Landlock does not know of and one user may do to its own
-// processes: another's limits, scheduling and priorities. On itself a process calls
-// them with 0. Another architecture's calls, which would go around it, are not there.
+// processes: another's limits, scheduling and priorities. On itself and its own group a
+// process calls them with 0. Another architecture's calls, which would go around it,
+// are not there.
 func filter(arch uint32, agent int) []bpf.Instruction {
 	program := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: atArch, Size: 4},
@@ -45,7 +46,6 @@ func filter(arch uint32, agent int) []bpf.Instruction {
 	for call, process := range map[uint32]uint32{unix.SYS_SETPRIORITY: unix.PRIO_PROCESS, unix.SYS_IOPRIO_SET: 1} {
 		on(call, first, // a user's processes are the third kind, after those of a group
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: process + 2, SkipFalse: 1}, refuse,
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: process, SkipTrue: 1}, allow,
 			second, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipFalse: 1}, allow, refuse)
 	}
 	return append(program, allow)
