@@ -133,6 +133,9 @@ func (c *Client) Pause(ctx context.Context, d time.Duration) error {
 	defer cancel(nil)
 	c.setWaiting(cancel)
 	defer c.setWaiting(nil)
+	if c.hurried.Load() { // since d was found
+		d = min(d, c.waits.Ceiling(hurriedAttempt))
+	}
 	if err := backoff.Wait(waitCtx, d); err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

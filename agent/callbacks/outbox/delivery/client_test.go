@@ -1,10 +1,48 @@
 package delivery
 
 import (
+	"errors"
 	"log/slog"
+	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 )
+
+// failsOnce is a backend that is away at the first try.
+type failsOnce struct{ tries int }
+
+func (f *failsOnce) RoundTrip(*http.Request) (*http.Response, error) {
+	if f.tries++; f.tries == 1 {
+		return nil, errors.New("connection refused")
+	}
+	return &http.Response{Status: "204 No Content", StatusCode: http.StatusNoContent, Header: http.Header{}, Body: http.NoBody}, nil
+}
+
+// The end of a job may begin while the length of a wait is being drawn.
+func TestAHurryThatComesAsAWaitBeginsIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c *Client
+		c, err := New(Options{
+			Backend: Backend{URL: "http://backend.test", Token: Token{Read: func() (string, error) { return "t", nil }}, Transport: &failsOnce{}},
+			Log:     slog.New(slog.DiscardHandler), Now: time.Now, Rand: func() float64 { c.Hurry(true); return 0.9 },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		out, err := c.Deliver(t.Context(), Request{Path: "/x", Final: true}, Tries{Before: 10, Failed: func(error, time.Duration) {}})
+		if spent := time.Since(began); err != nil || !out.Delivered() || spent > time.Second {
+			t.Errorf("%+v, %v after %v", out, err, spent)
+		}
+		c.Hurry(false)
+		wait := c.Delay(10) // which hurries
+		began = time.Now()
+		if err := c.Pause(t.Context(), wait); err != nil || time.Since(began) > 4*time.Second {
+			t.Errorf("a pause of %v, %v", time.Since(began), err)
+		}
+	})
+}
 
 func TestWaitsAreFullJitterBetweenNothingAndADoublingCeiling(t *testing.T) {
 	draw := 0.0

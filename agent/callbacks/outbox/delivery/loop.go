@@ -108,6 +108,7 @@ func retryStatus(status int) bool {
 }
 
 func (d *delivery) wait(_, _ time.Duration, _ int, resp *http.Response) time.Duration {
+	d.client.setWaiting(d.cancel) // before the length is known: a hurry that comes from here on ends the wait
 	wait := time.Duration(0)
 	if !d.now {
 		wait = d.client.Delay(d.tries.Before + d.made)
@@ -121,7 +122,6 @@ func (d *delivery) wait(_, _ time.Duration, _ int, resp *http.Response) time.Dur
 		d.client.Close() // the next try begins with a new connection
 	}
 	d.tries.Failed(d.lastErr, wait)
-	d.client.setWaiting(d.cancel)
 	return wait
 }
 
