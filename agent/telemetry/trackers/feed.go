@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 )
 
 // A point is one metric of one epoch.
@@ -43,6 +44,7 @@ type feed struct {
 	mu      sync.Mutex
 	waiting []point
 	lost    int     // points that nobody will get
+	refused bool    // which is said once; giveUp counts the points
 	ending  *status // the job's outcome, once there is one
 	wake    chan struct{}
 
@@ -75,16 +77,22 @@ func (f *feed) add(points []point) {
 }
 
 // end says how the job ended: what waits is sent, and then the run is closed. The
-// returned function waits for it, no longer than the limit from now.
+// returned function waits for it, no longer than the limit from now; a disk that hangs
+// hears of no limit and is left behind soon after it.
 func (f *feed) end(s status, limit time.Duration) (wait func()) {
 	f.mu.Lock()
 	f.ending = &s
 	f.mu.Unlock()
 	f.nudge()
-	late := time.AfterFunc(limit, f.stop)
+	late, overdue := time.AfterFunc(limit, f.stop), time.NewTimer(limit+stage.Overtime)
 	return func() {
-		<-f.done
-		late.Stop()
+		defer late.Stop()
+		defer overdue.Stop()
+		select {
+		case <-f.done:
+		case <-overdue.C:
+			f.log.Warn("the metrics tracker did not end in its time and was left behind")
+		}
 	}
 }
 
@@ -101,6 +109,9 @@ func (f *feed) work(ctx context.Context) {
 	for {
 		over, err := f.send(ctx, &begun)
 		if over {
+			if err != nil {
+				f.log.Warn("the metrics tracker did not take the end of the run", "error", err)
+			}
 			break
 		}
 		if !begun && errors.As(err, new(refusal)) {
@@ -175,6 +186,9 @@ func (f *feed) sent(batch []point, refused error) {
 	f.waiting = f.waiting[min(len(batch), len(f.waiting)):]
 	if refused != nil {
 		f.lost += len(batch)
-		f.log.Warn("the metrics tracker refuses metrics", "error", refused, "values", len(batch))
+		if !f.refused {
+			f.log.Warn("the metrics tracker refuses metrics", "error", refused, "values", len(batch))
+		}
+		f.refused = true
 	}
 }

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -18,6 +22,7 @@ type scripted struct {
 	beginnings, logs []error
 	points           []point
 	status           status
+	refusesTheEnd    error
 }
 
 func next(errs *[]error) (err error) {
@@ -39,6 +44,17 @@ func (s *scripted) log(_ context.Context, points []point) error {
 
 func (s *scripted) end(_ context.Context, ended status) error {
 	s.status = ended
+	return s.refusesTheEnd
+}
+
+// stuck hangs as a disk does: no context ends it.
+type stuck struct {
+	scripted
+	release chan struct{}
+}
+
+func (s *stuck) log(context.Context, []point) error {
+	<-s.release
 	return nil
 }
 
@@ -115,6 +131,57 @@ func TestARefusalEndsTheTrying(t *testing.T) {
 	log = play(t, to, 2)
 	if len(to.points) != 2 || !strings.Contains(log, "values=2") {
 		t.Errorf("%+v\n%s", to.points, log)
+	}
+}
+
+func TestRefusedMetricsCostTwoLines(t *testing.T) {
+	to := &scripted{logs: []error{refusal{errors.New("400")}, refusal{errors.New("400")}, refusal{errors.New("400")}}}
+	log := play(t, to, 5)
+	if len(to.logs) > 0 || strings.Count(log, "refuses metrics") != 1 || strings.Count(log, "\n") != 2 {
+		t.Errorf("%d refusals are left\n%s", len(to.logs), log)
+	}
+}
+
+func TestARefusedEndIsSaid(t *testing.T) {
+	log := play(t, &scripted{refusesTheEnd: refusal{errors.New("404")}}, 1)
+	if strings.Count(log, "did not take the end") != 1 {
+		t.Error(log)
+	}
+}
+
+func TestATrackerThatHangsDoesNotHoldTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to := &stuck{release: make(chan struct{})}
+		tracking := &Tracking{Log: slog.New(slog.DiscardHandler)}
+		tracking.add("TensorBoard", to)
+		tracking.Observe(contract.Message{Payload: contract.Heartbeat{Epoch: 1, Metrics: contract.Metrics{"loss": 1}}, Time: time.Now()})
+		began := time.Now()
+		tracking.End(contract.Result{Status: contract.StatusSucceeded})()
+		if spent := time.Since(began); spent > stage.MinTail+stage.Overtime {
+			t.Errorf("the end took %s", spent)
+		}
+		close(to.release)
+		if err := tracking.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Who makes the folders of a workspace decides who may enter them.
+func TestTheEventFileWaitsForTheWorkspace(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "workspace")
+	b := &board{path: filepath.Join(root, "tensorboard", "events")}
+	if err := b.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(root); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is a workspace before anybody made it: %v", err)
+	}
+	if err := errors.Join(b.log(t.Context(), []point{{name: "loss", value: 1, epoch: 1, at: time.Now()}}), b.end(t.Context(), finished)); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(b.path); err != nil || info.Size() == 0 {
+		t.Errorf("%+v %v", info, err)
 	}
 }
 
