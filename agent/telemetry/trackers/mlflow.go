@@ -73,28 +73,40 @@ func (m *mlflow) begin(ctx context.Context) error {
 	}
 	if len(found.Runs) > 0 {
 		m.id = found.Runs[0].Info.RunID
-		return m.post(ctx, "runs/update", map[string]any{"run_id": m.id, "status": "RUNNING"}, nil)
+		err = m.post(ctx, "runs/update", map[string]any{"run_id": m.id, "status": "RUNNING"}, nil)
+	} else {
+		err = m.create(ctx, experiment)
 	}
+	if err != nil {
+		return err
+	}
+	return m.describe(ctx)
+}
+
+func (m *mlflow) create(ctx context.Context, experiment string) error {
 	var made struct{ Run struct{ Info runInfo } }
 	tags := []pair{{jobTag, m.run.JobID}}
 	for _, name := range slices.Sorted(maps.Keys(m.run.Tags)) {
 		tags = append(tags, pair{name, m.run.Tags[name]})
 	}
-	err = m.post(ctx, "runs/create", map[string]any{
+	err := m.post(ctx, "runs/create", map[string]any{
 		"experiment_id": experiment, "run_name": m.run.JobID, "start_time": m.run.Started.UnixMilli(), "tags": tags,
 	}, &made)
-	if err != nil {
-		return err
-	}
 	m.id = made.Run.Info.RunID
+	return err
+}
+
+// describe sends the parameters, of a run that was found too: the try that made it may
+// have ended before them.
+func (m *mlflow) describe(ctx context.Context) error {
 	var params []pair
 	for _, name := range slices.Sorted(maps.Keys(m.run.Params)) {
 		value := []rune(m.run.Params[name])
 		params = append(params, pair{name, string(value[:min(len(value), maxParam)])})
 	}
-	err = m.post(ctx, "runs/log-batch", map[string]any{"run_id": m.id, "params": params}, nil)
+	err := m.post(ctx, "runs/log-batch", map[string]any{"run_id": m.id, "params": params}, nil)
 	if errors.As(err, new(refusal)) {
-		return nil // the metrics are what counts
+		return nil // MLflow changes none that is there, and the metrics are what counts
 	}
 	return err
 }
@@ -110,20 +122,30 @@ type pair struct {
 }
 
 func (m *mlflow) experimentID(ctx context.Context) (string, error) {
+	id, err := m.experimentByName(ctx)
+	if !errors.As(err, new(refusal)) {
+		return id, err
+	}
+	var made struct {
+		ID string `json:"experiment_id"`
+	}
+	err = m.post(ctx, "experiments/create", map[string]any{"name": m.experiment}, &made)
+	if errors.As(err, new(refusal)) { // another job may have made it meanwhile
+		if id, again := m.experimentByName(ctx); again == nil {
+			return id, nil
+		}
+	}
+	return made.ID, err
+}
+
+func (m *mlflow) experimentByName(ctx context.Context) (string, error) {
 	var got struct {
 		Experiment struct {
 			ID string `json:"experiment_id"`
 		}
 	}
 	err := m.call(ctx, http.MethodGet, "experiments/get-by-name?experiment_name="+url.QueryEscape(m.experiment), nil, &got)
-	if !errors.As(err, new(refusal)) {
-		return got.Experiment.ID, err
-	}
-	var made struct {
-		ID string `json:"experiment_id"`
-	}
-	err = m.post(ctx, "experiments/create", map[string]any{"name": m.experiment}, &made)
-	return made.ID, err
+	return got.Experiment.ID, err
 }
 
 // unnamed are the characters that MLflow takes in no metric's name.
