@@ -90,8 +90,8 @@ func (r *Remembering) Forget(ctx context.Context) error {
 }
 
 // recall is the run that left a mark, nil without one.
-func (r *Remembering) recall(ctx context.Context) *PreviousRun {
-	ctx, cancel := context.WithTimeout(ctx, keepWithin)
+func (r *Remembering) recall(parent context.Context) *PreviousRun {
+	ctx, cancel := context.WithTimeout(parent, keepWithin)
 	defer cancel()
 	body, _, err := r.Bucket().Get(ctx, r.Key, 0, -1, "")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -103,7 +103,7 @@ func (r *Remembering) recall(ctx context.Context) *PreviousRun {
 		b, err = io.ReadAll(io.LimitReader(body, maxMark))
 	}
 	if err != nil {
-		if ctx.Err() == nil {
+		if parent.Err() == nil {
 			r.Events.Warn(fmt.Sprintf("Whether an earlier run of the job was killed is not known: reading %s: %v", r.Key, err))
 		}
 		return nil

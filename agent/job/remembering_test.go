@@ -165,6 +165,9 @@ func TestABucketThatHangsHoldsUpNoJob(t *testing.T) {
 		if err := p.Start(t.Context()); err != nil || time.Since(began) > keepWithin {
 			t.Errorf("it began after %v with %v", time.Since(began), err)
 		}
+		if said := strings.Join(p.Events.Warnings(), " "); !strings.Contains(said, "is not known") {
+			t.Errorf("it says %q of what it could not read", said)
+		}
 		if err := p.Stop(t.Context()); err != nil {
 			t.Error(err)
 		}
