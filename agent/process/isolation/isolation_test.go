@@ -14,6 +14,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/confine"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 func stageOf(required bool) (*Stage, *job.Events) {
@@ -59,6 +60,26 @@ func TestWhatIsInReachIsAWarningOrRefused(t *testing.T) {
 				t.Errorf("warned %q, want %q", said, c.warns)
 			}
 		})
+	}
+}
+
+// Homes are often links; a file that is closed already is not cured by chmod.
+func TestTheCureOfALinkIsThatOfWhatItLeadsTo(t *testing.T) {
+	if confine.ABI() == 0 {
+		need.Missing(t, "a kernel with Landlock")
+	}
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	home, link := filepath.Join(dir, "home"), filepath.Join(dir, "link")
+	token := filepath.Join(home, "token")
+	for _, err := range []error{err, os.Mkdir(home, 0o755), os.WriteFile(token, nil, 0o600), os.Symlink("home", link)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, _ := stageOf(false)
+	plan := &confine.Plan{Open: []confine.Conflict{{Path: token, Whole: home}}}
+	if found := s.findings([]string{filepath.Join(link, "token")}, plan); len(found) != 1 || !strings.Contains(found[0], "it lies in "+home) {
+		t.Errorf("%q", found)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -158,7 +159,11 @@ func (s *Stage) cure(path string, plan *confine.Plan) string {
 			"Give secrets as environment variables in place of files (in Kubernetes secretKeyRef), or set AGENT_RUN_AS."
 	}
 	if plan != nil {
-		at := slices.IndexFunc(plan.Open, func(c confine.Conflict) bool { return within(path, c.Path) })
+		real, err := filepath.EvalSymlinks(path) // as the plan has it
+		if err != nil {
+			real = path
+		}
+		at := slices.IndexFunc(plan.Open, func(c confine.Conflict) bool { return within(real, c.Path) })
 		if at >= 0 {
 			return "it lies in " + plan.Open[at].Whole + ", where the process makes files. Put it elsewhere (AGENT_STATE_DIR for the agent's state)."
 		}
