@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,5 +38,20 @@ func TestEnvFileThatIsNone(t *testing.T) {
 	}
 	if err := (fromFile{EnvFile: []string{file}}).loadSettings(); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestATryKnowsWhichOfItsSettingsFilesHoldASecret(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	given, own, plain := filepath.Join(dir, "given.env"), filepath.Join(dir, settingsFile), filepath.Join(dir, "plain.env")
+	for file, text := range map[string]string{given: "OPENAI_API_KEY=a\n", own: "SOME_TOKEN=b\n", plain: "EPOCHS=3\n"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	try := TryCmd{fromFile: fromFile{EnvFile: []string{plain, given}}}
+	if got := try.process().secretFiles(); !slices.Equal(got, []string{given, own}) {
+		t.Errorf("%v", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
@@ -70,7 +71,7 @@ func (c TryCmd) Run() error {
 	if err := fillEnvironment(env); err != nil {
 		return errors.Join(err, desk.Close())
 	}
-	status := RunCmd{Verbosity: c.Verbosity, Trainer: ".", Python: c.Python, Command: c.Command}.Run()
+	status := c.process().Run()
 	if err := desk.Close(); err != nil {
 		return errors.Join(status, err)
 	}
@@ -85,6 +86,16 @@ func (c TryCmd) Run() error {
 		fmt.Fprintf(os.Stderr, "checkpoints: %s\n", relative(kept))
 	}
 	return status
+}
+
+// process is what is run. It knows the files that settings came from: a secret in one
+// is kept from the training, or said to be in its reach.
+func (c TryCmd) process() RunCmd {
+	files := slices.Clone(c.EnvFile)
+	if own, err := filepath.Abs(settingsFile); err == nil {
+		files = append(files, own)
+	}
+	return RunCmd{fromFile: fromFile{EnvFile: files}, Verbosity: c.Verbosity, Trainer: ".", Python: c.Python, Command: c.Command}
 }
 
 // uses reports whether the try is of a model that is trained already.
