@@ -46,11 +46,11 @@ func (f *finish) run(o Outcome) int {
 	budget := stage.Budget(o.Deadline, f.cfg.FlushTimeout, f.o.Now())
 	ctx, cancel := context.WithTimeout(context.Background(), budget)
 	defer cancel()
-	if o.Deadline.IsZero() { // a stop may still come
-		var release context.CancelFunc
-		ctx, release = stage.Hurried(ctx, f.o.Supervisor.Stopping(), f.cfg.StopGrace-2*stage.MinTail)
-		defer release()
-	}
+	share := f.cfg.StopGrace - 2*stage.MinTail
+	ctx, release := stage.Hurried(ctx, f.stopping(o), share)
+	defer release()
+	ahead, late := stage.Ahead(ctx, f.stopping(o), budget, share) // the rest is the final callback's
+	defer late()
 	_ = f.queue.Deliver(context.Background())
 	f.tracing.Tracer.Hold()
 	failedIn := f.tracker.View().Phase.Name
@@ -59,9 +59,9 @@ func (f *finish) run(o Outcome) int {
 	}
 
 	f.tracker.Enter(job.PhaseUploading)
-	uploads := f.finishUploads(ctx, o, budget*6/10)
+	uploads := f.finishUploads(ahead, o, budget*6/10)
 	said := f.queue.LastSaid(f.tracker)
-	f.takeStored(ctx, &uploads, said)
+	f.takeStored(ahead, &uploads, said)
 	evidence := f.evidence(o, uploads)
 	failure, uploading := f.judge(evidence, uploads)
 	if uploading {
@@ -75,8 +75,8 @@ func (f *finish) run(o Outcome) int {
 	view := f.tracker.View()
 	metrics := callbacks.FinalMetrics(view.Last, f.tracker.Metrics(uploads.BestEpoch), uploads.BestEpoch, said)
 	result := resultOf(f.id, o, failure, uploads, metrics)
-	f.uploadLog(ctx, budget/10, &result)
-	f.uploadEvents(ctx, budget/10)
+	f.uploadLog(ahead, budget/10, &result)
+	f.uploadEvents(ahead, budget/10)
 	replay := ""
 	if f.group.Leads() {
 		replay = f.deliver(ctx, &result, said)
@@ -91,6 +91,15 @@ func (f *finish) run(o Outcome) int {
 	return result.ExitCode
 }
 
+// stopping ends with a request to stop that may still come. One that came already is in
+// the budget.
+func (f *finish) stopping(o Outcome) context.Context {
+	if !o.Deadline.IsZero() {
+		return context.Background()
+	}
+	return f.o.Supervisor.Stopping()
+}
+
 func (f *finish) warn(texts ...string) {
 	for _, text := range texts {
 		f.events.Warn(text)
@@ -98,11 +107,8 @@ func (f *finish) warn(texts ...string) {
 }
 
 func (f *finish) finishUploads(ctx context.Context, o Outcome, limit time.Duration) checkpoints.Summary {
-	if o.Deadline.IsZero() {
-		var release context.CancelFunc
-		ctx, release = stage.Hurried(ctx, f.o.Supervisor.Stopping(), f.cfg.StopGrace*4/10)
-		defer release()
-	}
+	ctx, release := stage.Hurried(ctx, f.stopping(o), f.cfg.StopGrace*4/10)
+	defer release()
 	return f.uploads.FinishWithin(ctx, limit, checkpoints.FinishOptions{Clean: o.whole(), Ended: o.Ended})
 }
 

@@ -42,3 +42,32 @@ func TestARequestToStopHurriesTheEnd(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatComesBeforeTheLastWordLeavesItTime(t *testing.T) {
+	for name, c := range map[string]struct {
+		stop  bool // at once
+		share time.Duration
+		want  time.Duration
+	}{
+		"nobody stops it":     {false, time.Second, 8 * time.Second},
+		"a stop":              {true, 5 * time.Second, 4 * time.Second},
+		"a stop with no time": {true, -time.Second, MinTail * 8 / 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				stopping, stop := context.WithCancel(t.Context())
+				defer stop()
+				began := time.Now()
+				ctx, release := Ahead(t.Context(), stopping, 10*time.Second, c.share)
+				defer release()
+				if c.stop {
+					stop()
+				}
+				<-ctx.Done()
+				if took := time.Since(began); took != c.want {
+					t.Errorf("it ended after %v, want %v", took, c.want)
+				}
+			})
+		})
+	}
+}
