@@ -51,22 +51,25 @@ func next(m host.Memory) time.Duration {
 }
 
 // Run watches until ctx ends. It returns at once where there is no limit to watch,
-// or no account.
+// or no account; one that cannot be read for a moment is read again.
 func (w Watch) Run(ctx context.Context) {
 	if w.Log == nil {
 		w.Log = slog.New(slog.DiscardHandler)
 	}
 	look := time.NewTimer(longestLook)
 	defer look.Stop()
-	warned := make([]bool, len(Levels))
+	warned, known := make([]bool, len(Levels)), false
 	for {
 		m, err := w.Read()
-		if err != nil || m.Limit <= 0 {
+		pause := longestLook
+		if err == nil && m.Limit > 0 {
+			known, pause = true, next(m)
+			w.judge(m, warned)
+		} else if !known {
 			w.Log.Debug("memory is not watched", "error", err, "limit", m.Limit)
 			return
 		}
-		w.judge(m, warned)
-		look.Reset(next(m))
+		look.Reset(pause)
 		select {
 		case <-ctx.Done():
 			return

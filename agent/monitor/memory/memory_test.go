@@ -36,6 +36,30 @@ func TestMemoryWatchWarnsOnceALevelAndAgainAfterRelief(t *testing.T) {
 	})
 }
 
+// A full container is where a reading fails.
+func TestAReadingThatFailsOnceDoesNotEndTheWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		readings, warned := 0, 0
+		Watch{
+			Read: func() (host.Memory, error) {
+				switch readings++; readings {
+				case 1:
+					return host.Memory{Used: 50 << 30, Limit: 100 << 30}, nil
+				case 2:
+					return host.Memory{}, errors.New("too many open files")
+				}
+				cancel()
+				return host.Memory{Used: 91 << 30, Limit: 100 << 30}, nil
+			},
+			Warn: func(int, host.Memory) { warned++ },
+		}.Run(ctx)
+		if warned != 1 {
+			t.Errorf("%d warnings after %d readings", warned, readings)
+		}
+	})
+}
+
 func TestMemoryWatchEndsWhereThereIsNothingToWatch(t *testing.T) {
 	for _, read := range []func() (host.Memory, error){
 		func() (host.Memory, error) { return host.Memory{}, errors.New("no cgroup") },
