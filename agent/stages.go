@@ -145,9 +145,7 @@ func newLife(o *Options) *life {
 	}
 	l.watching = []stage.Step{
 		{Name: "the announcement", Stage: does(func() error {
-			b.events.Started(map[string]any{
-				"job_type": cfg.JobType, "framework": cfg.Framework, "model_name": cfg.ModelName, "device": cfg.Device, "nodes": cfg.Nodes,
-			}, marker.Previous)
+			b.events.Started(announced(cfg), marker.Previous)
 			return nil
 		})},
 		{Name: "the resource watch", Stage: machine.Resources},
@@ -180,6 +178,19 @@ func newLife(o *Options) *life {
 		return s
 	}}
 	return l
+}
+
+// announced is what the first event says of the job, and of where it runs.
+func announced(cfg *config.Config) map[string]any {
+	known := map[string]any{
+		"job_type": cfg.JobType, "framework": cfg.Framework, "model_name": cfg.ModelName, "device": cfg.Device, "nodes": cfg.Nodes,
+	}
+	for name, value := range map[string]string{"pod": cfg.PodName, "node": cfg.NodeName} {
+		if value != "" {
+			known[name] = value
+		}
+	}
+	return known
 }
 
 // does is a stage that is done at once.

@@ -71,6 +71,17 @@ func TestTracesMetricsAndTheClassListAreNoReasonToLoseAJob(t *testing.T) {
 	}
 }
 
+func TestTheFirstEventNamesThePod(t *testing.T) {
+	cfg := trainingOf(3)
+	if known := announced(cfg); known["pod"] != nil || known["node"] != nil {
+		t.Errorf("of a desk: %v", known)
+	}
+	cfg.PodName, cfg.NodeName = "trainer-0-x7k2p", "gpu-node-7"
+	if known := announced(cfg); known["pod"] != "trainer-0-x7k2p" || known["node"] != "gpu-node-7" {
+		t.Errorf("of a pod: %v", known)
+	}
+}
+
 func TestResumingIsPromisedOnlyWhenSomethingIsStored(t *testing.T) {
 	for name, c := range map[string]struct {
 		resume string
