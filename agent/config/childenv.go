@@ -27,6 +27,9 @@ func (cfg *Config) ChildEnviron(environ []string, extra map[string]string) []str
 			env[name] = value
 		}
 	}
+	if cfg.PassCredentials {
+		maps.Copy(env, cfg.storeAccess())
+	}
 	env["PYTHONUNBUFFERED"] = "1"
 	env["CONFIG_JSON"] = settingsJSON(cfg)
 	maps.Copy(env, cfg.rendezvous())
@@ -40,6 +43,17 @@ func (cfg *Config) ChildEnviron(environ []string, extra map[string]string) []str
 	}
 	slices.Sort(list)
 	return list
+}
+
+// storeAccess is the store as an SDK finds it (contract, section 3). What was resolved is
+// passed, because no SDK reads our files of secrets or R2's names.
+func (cfg *Config) storeAccess() map[string]string {
+	access := map[string]string{
+		"S3_ENDPOINT": string(cfg.S3Endpoint), "AWS_ACCESS_KEY_ID": cfg.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY": cfg.SecretAccessKey.Reveal(), "AWS_SESSION_TOKEN": cfg.SessionToken.Reveal(),
+	}
+	maps.DeleteFunc(access, func(_, value string) bool { return value == "" })
+	return access
 }
 
 // rendezvous is what torchrun reads, under its own names.

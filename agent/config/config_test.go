@@ -470,6 +470,31 @@ func TestWhatLooksLikeASecretIsKeptFromTheChild(t *testing.T) {
 	}
 }
 
+// A key that came from a file, or under R2's names, is one that an SDK can use.
+func TestCredentialsThatArePassedOnAreTheResolvedOnes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte("rs-secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	base := maps.Clone(minimal)
+	for _, n := range []string{"S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+		delete(base, n)
+	}
+	r2 := map[string]string{"STORAGE_TYPE": "r2", "R2_ENDPOINT": "https://a.r2.example.com", "R2_ACCESS_KEY_ID": "rk", "R2_SECRET_ACCESS_KEY_FILE": file}
+	for passed, pass := range map[string]bool{"true": true, "false": false} {
+		c, problems := load(t, base, r2, map[string]string{"AGENT_PASS_CREDENTIALS": passed})
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		env := c.ChildEnviron(os.Environ(), nil)
+		for _, pair := range []string{"S3_ENDPOINT=https://a.r2.example.com", "AWS_ACCESS_KEY_ID=rk", "AWS_SECRET_ACCESS_KEY=rs-secret"} {
+			if slices.Contains(env, pair) != pass {
+				t.Errorf("AGENT_PASS_CREDENTIALS=%s: %s is passed %v", passed, pair, !pass)
+			}
+		}
+	}
+}
+
 func TestFilesOfCredentialsAreFoundWhereverTheyAreNamed(t *testing.T) {
 	home := t.TempDir()
 	aws, token, web := filepath.Join(home, ".aws", "credentials"), filepath.Join(home, "token"), filepath.Join(home, "web")
