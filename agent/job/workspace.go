@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/filelock"
@@ -122,9 +124,13 @@ func (w Workspace) Open() error {
 	return nil
 }
 
-// sweep removes what the agent never makes in its own folder: a pipe would hold it, and
-// a link lead it elsewhere. Where the child is the same user, and the kernel has no
-// Landlock, an earlier one may have left them.
+// own are the names of what the agent makes in its folder.
+var own = []string{"lock", "life.json", "outbox", "reported.json", "result.json", "scratch", "tensorboard", "training.log", "training.log.tail0", "training.log.tail1"}
+
+// sweep removes pipes and links in the place of what the agent makes in its own folder: a
+// pipe would hold it, and a link lead it elsewhere. Where the child is the same user, and
+// the kernel has no Landlock, an earlier one may have left them. What has another name is
+// somebody else's: AGENT_STATE_DIR may name any folder.
 func (w Workspace) sweep() error {
 	root, err := os.OpenRoot(w.Private())
 	if err != nil {
@@ -132,6 +138,12 @@ func (w Workspace) sweep() error {
 	}
 	defer func() { _ = root.Close() }()
 	return fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if name, _, _ := strings.Cut(path, "/"); path != "." && !slices.Contains(own, name) {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
 		if err != nil || d.IsDir() || d.Type().IsRegular() {
 			return err
 		}

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -12,7 +13,7 @@ func TestWhatTheAgentNeverMakesInItsFolderIsRemoved(t *testing.T) {
 	if err := w.Open(); err != nil {
 		t.Fatal(err)
 	}
-	pipe, link, kept := filepath.Join(w.Private(), "best.json"), filepath.Join(w.Private(), "outbox", "link"), filepath.Join(w.Private(), "outbox", "1.log")
+	pipe, link, kept := w.ResultFile(), filepath.Join(w.Private(), "outbox", "link"), filepath.Join(w.Private(), "outbox", "1.log")
 	for _, err := range []error{
 		os.Mkdir(w.Outbox(), 0o700), os.WriteFile(kept, nil, 0o600), os.Symlink("/etc/passwd", link), syscall.Mkfifo(pipe, 0o600), w.Open(),
 	} {
@@ -54,5 +55,20 @@ func TestTryingAWorkspaceLeavesNothingInIt(t *testing.T) {
 	}
 	if _, err := os.Stat(w.Checkpoints()); err != nil {
 		t.Errorf("a folder that was there is gone: %v", err)
+	}
+}
+
+// Whoever gives the folder of something else as AGENT_STATE_DIR loses nothing there.
+func TestWhatIsNotTheAgentsStaysInItsFolder(t *testing.T) {
+	w := Workspace{Root: t.TempDir(), State: t.TempDir()}
+	folder := filepath.Join(w.State, "lib")
+	link, inside := filepath.Join(w.State, "bin"), filepath.Join(folder, "current")
+	if err := errors.Join(os.Mkdir(folder, 0o700), os.Symlink("usr/bin", link), os.Symlink("v1", inside), w.Open()); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{link, inside} {
+		if _, err := os.Lstat(path); err != nil {
+			t.Errorf("%s is gone: %v", path, err)
+		}
 	}
 }
