@@ -83,6 +83,26 @@ func TestTheCureOfALinkIsThatOfWhatItLeadsTo(t *testing.T) {
 	}
 }
 
+// A helper that is slow or ends badly is no kernel without Landlock.
+func TestAHelperThatEndsBadlyDoesNotTurnTheConfinementOff(t *testing.T) {
+	supervisor, err := process.NewSupervisor(process.Options{NoCgroup: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = supervisor.Close() }()
+	s, events := stageOf(false)
+	s.Supervisor, s.Helper = supervisor, []string{"/bin/sh", "-c", "exit 3"}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if plan, err := s.Plan(); plan == nil || err != nil {
+		t.Errorf("the child is not confined: %v", err)
+	}
+	if said := strings.Join(events.Warnings(), " "); !strings.Contains(said, "could not be found out") {
+		t.Errorf("warned %q", said)
+	}
+}
+
 func TestASystemThatKeepsNothingApartIsRefusedOnlyWhereItMatters(t *testing.T) {
 	for _, required := range []bool{false, true} {
 		s, events := stageOf(required)

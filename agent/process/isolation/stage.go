@@ -3,6 +3,7 @@ package isolation
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -44,7 +45,7 @@ func (s *Stage) Start(ctx context.Context) error {
 		return s.judge([]string{"The training process is not confined: " + err.Error() + "."})
 	}
 	open, err := s.reach(ctx, plan)
-	if err != nil && plan != nil {
+	if errors.As(err, new(unstarted)) {
 		s.off = true
 		s.Log.Warn("the training process cannot be confined", "error", err)
 		open, err = s.reach(ctx, nil)
@@ -85,6 +86,10 @@ func (s *Stage) other() bool { return s.RunAs != nil && int(s.RunAs.UID) != os.G
 // reachLimit bounds the helper, which opens a few files.
 const reachLimit = 10 * time.Second
 
+// unstarted is why no process could be started under the plan. A helper that was started
+// and did not end well says nothing of that: the child is confined all the same.
+type unstarted struct{ error }
+
 // reach runs the helper as the child will be run, and returns what it could open.
 func (s *Stage) reach(ctx context.Context, plan *confine.Plan) ([]string, error) {
 	paths := append([]string{s.Job.Workspace.LockFile()}, s.Job.secretFiles()...)
@@ -93,14 +98,16 @@ func (s *Stage) reach(ctx context.Context, plan *confine.Plan) ([]string, error)
 		Args: append(slices.Clone(s.Helper), paths...), Dir: "/", Stdout: &out, NoNewPrivs: true, RunAs: s.RunAs, Confine: plan,
 	})
 	if err != nil {
-		return nil, err
+		return nil, unstarted{err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, reachLimit)
 	defer cancel()
 	select {
 	case <-child.Done():
 	case <-ctx.Done():
-		child.Stop(ctx, process.Stop{Reason: process.ReasonFailure})
+		if err := child.Stop(ctx, process.Stop{Reason: process.ReasonFailure}).Err(); err != nil { // a file system that hangs
+			return nil, err
+		}
 	}
 	if status := child.Status(); !status.Success() {
 		return nil, fmt.Errorf("trying to open the agent's files as the training process: %s", status)
