@@ -47,13 +47,14 @@ type feed struct {
 	refused bool    // which is said once; giveUp counts the points
 	ending  *status // the job's outcome, once there is one
 	wake    chan struct{}
+	ended   chan struct{} // closed when the outcome is there
 
 	stop context.CancelFunc
 	done chan struct{} // closed when nothing is sent any more
 }
 
 func newFeed(name string, to tracker, log *slog.Logger) *feed {
-	return &feed{to: to, log: log.With("tracker", name), waits: backoff.Policy{Min: time.Second, Max: time.Minute}, wake: make(chan struct{}, 1)}
+	return &feed{to: to, log: log.With("tracker", name), waits: backoff.Policy{Min: time.Second, Max: time.Minute}, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
 func (f *feed) start() {
@@ -81,9 +82,11 @@ func (f *feed) add(points []point) {
 // hears of no limit and is left behind soon after it.
 func (f *feed) end(s status, limit time.Duration) (wait func()) {
 	f.mu.Lock()
+	if f.ending == nil {
+		close(f.ended)
+	}
 	f.ending = &s
 	f.mu.Unlock()
-	f.nudge()
 	late, overdue := time.AfterFunc(limit, f.stop), time.NewTimer(limit+stage.Overtime)
 	return func() {
 		defer late.Stop()
@@ -105,7 +108,7 @@ func (f *feed) nudge() {
 
 // work sends until the run is closed, the tracker refuses it, or ctx ends.
 func (f *feed) work(ctx context.Context) {
-	begun, failures := false, 0
+	begun, failures, ended := false, 0, f.ended
 	for {
 		over, err := f.send(ctx, &begun)
 		if over {
@@ -119,19 +122,20 @@ func (f *feed) work(ctx context.Context) {
 			f.giveUp()
 			return
 		}
-		var pause <-chan time.Time
+		wake, pause := f.wake, (<-chan time.Time)(nil)
 		if err == nil {
 			failures = 0
 		} else {
 			if failures == 0 {
 				f.log.Warn("the metrics tracker does not answer: it is tried again, training goes on", "error", err)
 			}
-			pause = time.After(f.waits.Ceiling(failures))
+			wake, pause = nil, time.After(f.waits.Ceiling(failures)) // whatever a fast trainer says meanwhile
 			failures++
 		}
 		select {
-		case <-f.wake:
-			continue
+		case <-wake:
+		case <-ended:
+			ended = nil
 		case <-pause:
 		case <-ctx.Done():
 		}

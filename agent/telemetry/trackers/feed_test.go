@@ -111,6 +111,29 @@ func TestATrackerThatIsAwayGetsEverythingLater(t *testing.T) {
 	}
 }
 
+// A trainer that reports a hundred times a second does not have it asked as often.
+func TestATrackerThatIsAwayIsAskedAtGrowingIntervals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 1000
+		to := &scripted{beginnings: make([]error, most)}
+		for i := range to.beginnings {
+			to.beginnings[i] = errAway
+		}
+		tracking := &Tracking{Log: slog.New(slog.DiscardHandler)}
+		tracking.add("MLflow", to)
+		for epoch := range 1000 {
+			tracking.Observe(contract.Message{Payload: contract.Heartbeat{Epoch: epoch, Metrics: contract.Metrics{"loss": 1}}, Time: time.Now()})
+			time.Sleep(10 * time.Millisecond)
+		}
+		if err := tracking.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if asked := most - len(to.beginnings); asked < 3 || asked > 5 { // at once, after 1, 3 and 7 s
+			t.Errorf("it was asked %d times in ten seconds", asked)
+		}
+	})
+}
+
 func TestATrackerThatNeverAnswersCostsTwoLines(t *testing.T) {
 	to := &scripted{beginnings: make([]error, 1000)}
 	for i := range to.beginnings {
