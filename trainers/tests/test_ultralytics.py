@@ -91,8 +91,15 @@ class Ultralytics(TrainerTest):
         self.explain(best, data)
         self.succeed("ultralytics/predict.py", "--checkpoint", str(best), "--image", str(data / "images/val/a/000.png"), "--output", str(self.root / "one"))
         self.assertEqual(json.loads((self.root / "one/results.json").read_text())["num_images"], 1)
-        done = self.succeed("ultralytics/export.py", "--checkpoint", str(best), "--format", "torchscript", "--output", str(self.root / "ts"), INPUT_SIZE="[96, 128]").relay.calls[-1]
+        done = self.succeed("ultralytics/export.py", "--checkpoint", str(best), "--format", "torchscript", "--output", str(self.root / "ts"), INPUT_SIZE="[96, 128]", INCLUDE_POSTPROCESSING="true", OPTIMIZATION_LEVEL=0).relay.calls[-1]
         self.assertEqual((done.path, done.body["model_info"]["input_shape"]), ("/api/v1/export/jobs/job-1/done", [1, 3, 96, 128]))
+        self.assertEqual(done.body["model_info"]["output_shape"], [1, 300, 6])
+        told = json.loads((self.root / "ts/metadata.json").read_text())["postprocessing"]
+        self.assertEqual(told, {"nms": {"iou_threshold": 0.7, "confidence_threshold": 0.25, "max_detections": 300}, "coordinate_format": "xyxy", "embedded": True})
+        whole = ("ultralytics/export.py", "--checkpoint", str(best), "--format", "torchscript", "--output", str(self.root / "whole"))
+        done = self.succeed(*whole, DATASET_DIR=data, INCLUDE_POSTPROCESSING="true", ENABLE_VALIDATION="true", ACCURACY_DROP_MAX=0.1).relay.calls[-1]  # both without what is below 0.25
+        self.assertTrue(done.body["validation_metrics"]["passed"])
+        self.fail_with("square images only, INPUT_SIZE is [96, 128]", *whole, DATASET_DIR=data, INPUT_SIZE="[96, 128]", ENABLE_VALIDATION="true")
         with self.subTest("onnx"):
             self.needs("onnx", "onnxruntime", "onnxslim")
             run = self.succeed("ultralytics/export.py", EXPORT_FORMAT="onnx", CHECKPOINT_FILE=best, TASK_TYPE="object_detection", OUTPUT_DIR=self.root / "onnx", DATASET_DIR=data, INPUT_SIZE="[96, 96]", ENABLE_VALIDATION="true")
@@ -203,6 +210,12 @@ class Ultralytics(TrainerTest):
         make = f"import sys, offline; from ultralytics import YOLO; YOLO('{model}.yaml').save(sys.argv[1])"
         subprocess.run([sys.executable, "-c", make, str(path)], check=True, capture_output=True, env=environment(None, package=TRAINERS / "ultralytics"))
         return path
+
+    def test_what_a_format_cannot_hold_is_not_promised(self) -> None:
+        code = "import offline, json, export; print(json.dumps([export.takes(f, 'nms') for f in export.FORMATS]))"
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
+        self.assertEqual(found.returncode, 0, found.stderr[-2000:])
+        self.assertEqual(json.loads(found.stdout.splitlines()[-1]), [True, True, True, True, False, True])  # LiteRT has no suppression
 
     def test_what_is_not_set_is_chosen_for_the_model(self) -> None:
         code = (

@@ -21,8 +21,9 @@ from trainer_sdk import PRIMARY_METRICS, Job, JobError, Platform, run
 from trainer_sdk.export import Exported, ExportRequest, move, run_export
 from trainer_vision.onnx import quantize_onnx
 from ultralytics import YOLO
+from ultralytics.engine.exporter import export_formats
 from ultralytics.nn.autobackend import AutoBackend
-from yolo import TASKS, device, load_model
+from yolo import CONFIDENCE, MOST, OVERLAP, TASKS, device, load_model
 
 FORMATS = {"onnx": "onnx", "torchscript": "torchscript", "tensorrt": "engine", "coreml": "coreml", "tflite": "litert", "openvino": "openvino"}
 ROUNDS = 5
@@ -40,10 +41,15 @@ def convert(job: Job, platform: Platform, request: ExportRequest) -> Exported:
     model = load_model(Path(shutil.copy(request.checkpoint, work)))
     trained = model.overrides.get("imgsz", 640)
     height, width = request.input_size or (trained, trained)
+    if request.validate and height != width:
+        raise JobError(f"ENABLE_VALIDATION: Ultralytics measures on square images only, INPUT_SIZE is {[height, width]}")
+    suppresses = request.postprocessing and model.task != "classify" and takes(request.format, "nms")
+    simplify = {"simplify": request.optimization_level > 0} if takes(request.format, "simplify") else {}
+    if request.postprocessing and not suppresses and model.task != "classify":
+        platform.event("export_option_ignored", f"INCLUDE_POSTPROCESSING: Ultralytics puts no suppression into {request.format}; metadata.json describes it", {})
     try:
         written = Path(model.export(
-            format=FORMATS[request.format], imgsz=[height, width], device=device(job), simplify=request.optimization_level > 0,
-            nms=True if request.postprocessing and model.task != "classify" else None,
+            format=FORMATS[request.format], imgsz=[height, width], device=device(job), nms=suppresses or None, conf=CONFIDENCE, iou=OVERLAP, max_det=MOST, **simplify,
         ))
     except Exception as error:
         raise JobError(f"the export to {request.format} failed: {error}") from error
@@ -57,8 +63,8 @@ def convert(job: Job, platform: Platform, request: ExportRequest) -> Exported:
     return Exported(
         file=target, input_shape=shape, output_shape=output_shape, inference_ms=milliseconds,
         model={"architecture": Path(str(model.model.yaml.get("yaml_file", job.model))).stem, "num_classes": len(model.names), "class_names": list(model.names.values())},
-        preprocessing=preprocessing(model.task, height, width), postprocessing=postprocessing(model.task, request),
-        accuracy=accuracies(job, request, target, model.task, height) if request.validate else None,
+        preprocessing=preprocessing(model.task, height, width), postprocessing=postprocessing(model.task, suppresses),
+        accuracy=accuracies(job, request, target, model.task, height, suppresses) if request.validate else None,
     )
 
 
@@ -76,16 +82,18 @@ def try_out(path: Path, shape: tuple[int, ...], job: Job) -> tuple[list[int], fl
     return list(first.shape), float(np.median(times))
 
 
-def accuracies(job: Job, request: ExportRequest, exported: Path, task: str, size: int) -> tuple[float, float]:
+def accuracies(job: Job, request: ExportRequest, exported: Path, task: str, size: int, suppresses: bool) -> tuple[float, float]:
     """The primary metric of the exported and of the original model on the validation dataset.
 
-    Both get square images: rectangular validation pads those of the original to a larger size.
+    Both get square images: rectangular validation pads those of the original to a larger size. Where the graph leaves out
+    what it is not sure of, the original does too.
     """
     if not job.dataset_dir.is_dir() or job.dataset_dir == Path():
         raise JobError("ENABLE_VALIDATION needs a dataset: set VALIDATION_DATASET_ID")
 
     def measure(path: Path) -> float:
-        arguments: dict[str, Any] = {"data": str(job.dataset_config), "imgsz": size, "batch": 1, "rect": False, "device": device(job), "plots": False, "verbose": False, "project": tempfile.mkdtemp(prefix="validation-")}
+        sure = {"conf": CONFIDENCE} if suppresses else {}
+        arguments: dict[str, Any] = {**sure, "data": str(job.dataset_config), "imgsz": size, "batch": 1, "rect": False, "device": device(job), "plots": False, "verbose": False, "project": tempfile.mkdtemp(prefix="validation-")}
         values = platform_metrics(YOLO(path, task=task).val(**arguments).results_dict)
         return values[PRIMARY_METRICS[TASKS[task]]]
 
@@ -97,11 +105,17 @@ def preprocessing(task: str, height: int, width: int) -> dict[str, Any]:
     return {"resize": resize, "normalize": {"mean": [0.0] * 3, "std": [255.0] * 3}, "channel_order": "RGB", "data_type": "float32", "layout": "NCHW", "embedded": False}
 
 
-def postprocessing(task: str, request: ExportRequest) -> dict[str, Any]:
+def takes(name: str, argument: str) -> bool:
+    """Whether Ultralytics has an argument for a format: of another value than its default for one that has not, it refuses the export."""
+    formats = export_formats()
+    return argument in dict(zip(formats["Argument"], formats["Arguments"], strict=True))[FORMATS[name]]
+
+
+def postprocessing(task: str, suppresses: bool) -> dict[str, Any]:
     if task == "classify":
         return {"softmax": {"apply": False}, "top_k": 5, "embedded": True}
-    nms = {"iou_threshold": 0.45, "confidence_threshold": 0.25, "max_detections": 300}
-    return {"nms": nms, "coordinate_format": "xyxy" if request.postprocessing else "cxcywh", "embedded": request.postprocessing}
+    nms = {"iou_threshold": OVERLAP, "confidence_threshold": CONFIDENCE, "max_detections": MOST}
+    return {"nms": nms, "coordinate_format": "xyxy" if suppresses else "cxcywh", "embedded": suppresses}
 
 
 if __name__ == "__main__":
