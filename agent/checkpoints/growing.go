@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -125,13 +126,29 @@ func (g *growing) finish(ctx context.Context) Summary {
 		}
 	}
 	out.upload(ctx, g.loop.opt.OutputPrefix, "", left)
-	for rel := range g.ever {
-		if there[rel] {
-			continue
-		}
+	for _, rel := range g.removed(there) {
 		if err := g.loop.opt.Store.Delete(ctx, g.loop.opt.OutputPrefix+naming.Clean(rel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			out.warn("%s was removed by the trainer and is still in the bucket: %v", rel, err)
 		}
 	}
 	return out.summary(g.loop.opt)
+}
+
+// removed are those that were there once and are no more. One that is only beyond the
+// limits of outputs, or in a folder that cannot be read, is not removed.
+func (g *growing) removed(there map[string]bool) (gone []string) {
+	root, err := scan.OpenDir(g.loop.opt.Dir)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = root.Close() }()
+	for rel := range g.ever {
+		if there[rel] {
+			continue
+		}
+		if _, err := root.Lstat(filepath.FromSlash(rel)); errors.Is(err, fs.ErrNotExist) {
+			gone = append(gone, rel)
+		}
+	}
+	return gone
 }

@@ -35,3 +35,22 @@ func TestTheOutputOfAnInferenceGrowsInTheBucket(t *testing.T) {
 		t.Errorf("%s went up, and %d more", last, len(shown))
 	}
 }
+
+// What is beyond the limits of outputs, or cannot be read any more, has not been removed.
+func TestWhatIsStillThereIsNotTakenOutOfTheBucket(t *testing.T) {
+	b := newBucket()
+	shown := make(chan string, 100)
+	b.visible = func(key string, _ []byte) { shown <- key }
+	r := newRig(t, b, func(o *Options) { o.OutputPrefix, o.Limits.Files = "inference-jobs/j1/", 2 })
+	r.run()
+	samples.Rewrite(t, r.path("visualizations/0.jpg"), samples.Noise(10, 1))
+	<-shown
+	for _, name := range []string{"results.json", "masks/0.png", "masks/1.png"} {
+		samples.Rewrite(t, r.path(name), samples.Noise(10, 2))
+	}
+	s := r.finish(FinishOptions{Clean: true})
+	want := []string{"inference-jobs/j1/masks/0.png", "inference-jobs/j1/results.json", "inference-jobs/j1/visualizations/0.jpg"}
+	if got := b.keys(); !slices.Equal(got, want) || len(s.Warnings) != 1 {
+		t.Errorf("%q %q", got, s.Warnings)
+	}
+}

@@ -173,11 +173,11 @@ func (o *outputs) warn(format string, args ...any) {
 // walk lists regular files. Links are not followed here: what they point to is
 // either below Dir and comes by itself, or none of ours.
 func (o *outputs) walk(root *os.Root) (files []scan.File, more bool) {
-	_ = fs.WalkDir(root.FS(), ".", func(rel string, d fs.DirEntry, err error) error {
+	take := func(rel string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return nil //nolint:nilerr // vanished
-		case d.IsDir() && rel != "." && (naming.Temporary(d.Name()) || strings.Count(rel, "/") > outputDepth):
+		case d.IsDir() && (naming.Temporary(d.Name()) || strings.Count(rel, "/") > outputDepth):
 			return fs.SkipDir
 		case !d.Type().IsRegular() || naming.Temporary(d.Name()) || o.taken(rel):
 			return nil
@@ -189,7 +189,15 @@ func (o *outputs) walk(root *os.Root) (files []scan.File, more bool) {
 			files = append(files, scan.File{Rel: rel, Version: scan.VersionOf(info)})
 		}
 		return nil
-	})
+	}
+	top, _ := fs.ReadDir(root.FS(), ".")
+	folders := slices.DeleteFunc(slices.Clone(top), func(d fs.DirEntry) bool { return !d.IsDir() })
+	for _, d := range slices.DeleteFunc(top, fs.DirEntry.IsDir) { // first: a table of results never gives way to a folder of drawings
+		_ = take(d.Name(), d, nil)
+	}
+	for _, d := range folders {
+		_ = fs.WalkDir(root.FS(), d.Name(), take)
+	}
 	return files, more
 }
 
