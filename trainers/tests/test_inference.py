@@ -126,6 +126,11 @@ class Samples(unittest.TestCase):
         files = ["images/val/a/0.png", "images/val/b/0.png", "images/train/c/odd_name.png"]
         self.assertEqual(self.found(files, {"c/odd_name.png": "c/odd name.png"}, "all"), [("c/odd name.png", 9, None), ("a/0.png", 7, None), ("b/0.png", "x", None)])
 
+    def test_an_image_of_any_format_is_one(self) -> None:
+        """The agent prepares JPEG 2000 and AVIF as they are, and converts none of an inference job's images."""
+        files = [f"images/val/{i}{suffix}" for i, suffix in enumerate((".avif", ".jp2", ".gif", ".heic"))]
+        self.assertEqual([name for name, _, _ in self.found(files, {}, "val")], ["0.avif", "1.jp2", "2.gif", "3.heic"])
+
     def test_of_folders_of_classes(self) -> None:
         files = ["val/0-cat/0.png", "val/1-dog/b__0.png"]
         found = self.found(files, {"val/0-cat/0.png": "a/0.png", "val/1-dog/b__0.png": "b/0.png"}, "val")

@@ -20,7 +20,11 @@ from .job import Job, JobError, long_value
 
 PROGRESS_EVERY = 10  # images
 PROGRESS_SECONDS = 5.0
-SUFFIXES = {".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
+# Of every format that a dataset may have: an image that the trainer cannot read is a record with its error, never left out.
+SUFFIXES = {
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".heic", ".heif", ".avif",
+    ".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".dib", ".dng", ".pfm", ".ppm", ".pgm", ".svg",
+}
 
 
 @dataclass(frozen=True)
