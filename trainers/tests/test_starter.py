@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unittest
 
+import numpy as np
 import starters
 from process import environment
 
@@ -24,6 +25,11 @@ class Plain(starters.StarterTest):
         self.assertGreater(run.relay.calls[-1].body["overall_metrics"]["accuracy"], 0.6)
         run = self.succeed(self.script("export"), "--checkpoint", str(best), "--format", "onnx", "--output", str(self.root / "onnx"), TASK_TYPE=self.task)
         self.assertEqual(run.relay.calls[-1].body["model_info"]["output_shape"], [1, 3])
+        with np.load(best) as file:
+            arrays = {key: file[key] for key in file.files}
+        arrays["w2"][:] = np.nan
+        np.savez(self.root / "broken.npz", **arrays)
+        self.fail_with("differs from the original by nan", self.script("export"), "--checkpoint", str(self.root / "broken.npz"), "--format", "onnx", "--output", str(self.root / "no"), TASK_TYPE=self.task)
 
     def test_explanations(self) -> None:
         self.train("explained", EPOCHS=4)

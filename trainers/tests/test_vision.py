@@ -9,10 +9,14 @@ import unittest
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import nn
 from trainer_sdk import Job, JobError, Platform
+from trainer_sdk.export import Exported, ExportRequest, check_accuracy
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
+from trainer_vision.classifier import Classifier
+from trainer_vision.classifier_export import convert
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.images import read_image
 from trainer_vision.metrics import ClassifierResults
@@ -67,6 +71,23 @@ class Reader(unittest.TestCase):
         (self.folder / "image.png").write_bytes(b"not an image")
         with self.assertRaisesRegex(JobError, "image.png cannot be read"):
             read_image(self.folder / "image.png")
+
+
+class Export(unittest.TestCase):
+    def test_what_is_no_number_is_no_success(self) -> None:
+        class Broken(nn.Module):
+            def forward(self, images: torch.Tensor) -> torch.Tensor:
+                return images.mean((2, 3)) * float("nan")
+
+        with tempfile.TemporaryDirectory() as folder:
+            request = ExportRequest(Path("best.pt"), "torchscript", Path(folder), None, 1, False, False, "none", "int8", False, 0.02)
+            job = Job.load((), {})
+            classifier = Classifier(Broken(), ["a", "b", "c"], torch.as_tensor, 8, [0.5] * 3, [0.5] * 3, "broken")
+            with self.assertRaisesRegex(JobError, "answers with NaN"), contextlib.redirect_stdout(io.StringIO()):
+                convert(job, Platform(job), request, classifier)
+            exported = Exported(request.target, (1,), (1,), 1.0, {}, {}, {}, accuracy=(float("nan"), 0.5))
+            with self.assertRaisesRegex(JobError, "the exported model's accuracy is nan"):
+                check_accuracy(request, exported)
 
 
 class Metrics(unittest.TestCase):

@@ -118,7 +118,7 @@ def check_accuracy(request: ExportRequest, exported: Exported) -> dict[str, Any]
         return None
     accuracy, original = exported.accuracy
     drop = original - accuracy
-    if drop > request.accuracy_drop_max:
+    if not drop <= request.accuracy_drop_max:  # a drop that is no number is none to accept
         raise JobError(f"the exported model's accuracy is {accuracy:.4f}, the original's {original:.4f}: it drops by {drop:.4f}, more than ACCURACY_DROP_MAX {request.accuracy_drop_max}")
     return {"accuracy": accuracy, "original_accuracy": original, "accuracy_drop": drop, "passed": True}
 

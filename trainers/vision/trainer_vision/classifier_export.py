@@ -5,6 +5,7 @@ What is exported can carry its own preprocessing (RGB from 0 to 255 goes in) and
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -65,6 +66,8 @@ def convert(job: Job, platform: Platform, request: ExportRequest, classifier: Cl
     call = loaded(request)
     platform.export_progress(60, "validating", "Comparing with the original")
     difference = (call(image) - expected).abs().max().item()
+    if not math.isfinite(difference):
+        raise JobError("the model answers with NaN or infinity on a random image: its weights are broken, or the export breaks them")
     if request.quantization == "none" and difference > EXPORT_TOLERANCE * max(expected.abs().max().item(), 1):
         raise JobError(f"the exported model differs from the original by {difference:.2g} on a random image")
     milliseconds = []
