@@ -88,6 +88,9 @@ class Ultralytics(TrainerTest):
         self.assertEqual(results["num_images"], 8)
         self.assertTrue(any(r["predictions"]["boxes"] for r in results["results"]))
         self.assertEqual(len(list((self.root / "test-run/visualizations").iterdir())), 8)
+        outlined = {"DATASET_DIR": self.root / "instance_segmentation", "OUTPUT_DIR": self.root / "outlined", "SAVE_VISUALIZATIONS": "false"}  # the same objects, as outlines
+        run = self.succeed("ultralytics/predict.py", INFERENCE_TYPE="test_run", CHECKPOINT_FILE=best, TASK_TYPE="object_detection", **outlined)
+        self.assertAlmostEqual(run.relay.calls[-1].body["overall_metrics"]["mAP50-95"], done.body["overall_metrics"]["mAP50-95"], delta=0.05)
         self.explain(best, data)
         self.succeed("ultralytics/predict.py", "--checkpoint", str(best), "--image", str(data / "images/val/a/000.png"), "--output", str(self.root / "one"))
         self.assertEqual(json.loads((self.root / "one/results.json").read_text())["num_images"], 1)

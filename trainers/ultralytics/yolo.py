@@ -154,15 +154,9 @@ class Labels:
         rows = [[float(v) for v in line.split()] for line in file.read_text().splitlines() if line.strip()] if file.is_file() else []
         scale = np.array([width, height])
         classes = np.array([int(row[0]) for row in rows], dtype=int)
+        outlines = [outline(row[1:5] if self.task == "pose" else row[1:]) * scale for row in rows]
+        boxes = np.array([[*points.min(0), *points.max(0)] for points in outlines]).reshape(-1, 4)
         outlined = self.task == "segment" or (self.task == "obb" and all(len(row) > 5 for row in rows))  # a test run may have upright boxes
-        polygons = [np.array(row[1:]).reshape(-1, 2) * scale for row in rows] if outlined else None
-        boxes = np.zeros((len(rows), 4))
-        for i, row in enumerate(rows):
-            if polygons is not None:
-                boxes[i] = *polygons[i].min(0), *polygons[i].max(0)
-            else:
-                x, y, w, h = row[1:5]
-                boxes[i] = (x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height
         keypoints = None
         if self.task == "pose":
             keypoints = np.ones((len(rows), self.points, 3))
@@ -170,7 +164,15 @@ class Labels:
                 points = np.array(row[5:]).reshape(self.points, -1)
                 keypoints[i, :, : points.shape[1]] = points
             keypoints[..., :2] *= scale
-        return Objects(boxes, classes, np.ones(len(rows)), polygons, keypoints)
+        return Objects(boxes, classes, np.ones(len(rows)), outlines if outlined else None, keypoints)
+
+
+def outline(values: Sequence[float]) -> np.ndarray:
+    """The corners of a row, as fractions: of four numbers a box (centre and size), of more an outline, as Ultralytics reads it."""
+    if len(values) > 4:
+        return np.array(values).reshape(-1, 2)
+    x, y, w, h = values
+    return np.array([[x - w / 2, y - h / 2], [x + w / 2, y - h / 2], [x + w / 2, y + h / 2], [x - w / 2, y + h / 2]])
 
 
 def detector(model: YOLO, job: Job, request: InferenceRequest, device: str) -> Predictor:
