@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -206,6 +207,16 @@ class Jobs(TrainerTest):
         found = self.run_job(lines)
         self.assertEqual([r["error"] and r["error"][:20] for r in found], [None, "the image s3://b/in/", None, "s3://b/gone.png does"])
         self.assertEqual([r["predictions"] is None for r in found], [False, True, False, True])
+        whole = self.predictor()
+
+        def read(path: Path) -> Any:
+            if path == paths[1]:
+                raise RuntimeError("a decoder of C code")  # as cv2.error is
+            return whole.read(path)
+
+        with mock.patch.object(self, "predictor", lambda: dataclasses.replace(whole, read=read)):
+            found = self.run_job(self.lines(paths))
+        self.assertEqual([r["error"] for r in found], [None, "the image s3://b/in/001.png cannot be read: a decoder of C code", None])
         with self.assertRaisesRegex(JobError, "none of the 1 images could be used; the first: s3://b/gone.png does not exist"):
             self.run_job(lines[3:])
 

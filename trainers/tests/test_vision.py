@@ -57,6 +57,17 @@ class Reader(unittest.TestCase):
         self.assertIn("images have transparency", self.said.getvalue())
         self.assertEqual(self.said.getvalue().count("transparency"), 1)
 
+    def test_what_a_decoder_raises_names_the_image(self) -> None:
+        exif = Image.Exif()
+        exif[0x0112], exif[0x010E], exif[0x8769] = 6, "desc", {0x829A: (1, 3)}
+        out = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(out, "JPEG", exif=exif)
+        broken = bytearray(out.getvalue())
+        broken[broken.index(b"Exif") + 19] = 11  # the description is a number, which Pillow cannot write again
+        (self.folder / "broken.jpg").write_bytes(broken)
+        with self.assertRaisesRegex(JobError, "broken.jpg cannot be read"):
+            read_image(self.folder / "broken.jpg")
+
     def test_grey_palettes_and_cmyk_are_read(self) -> None:
         for mode in ("1", "L", "P", "CMYK", "YCbCr"):
             with self.subTest(mode):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from trainer_sdk import JobError
 
 SIXTEEN_BITS = {"I;16", "I;16L", "I;16B", "I;16N"}
@@ -21,7 +21,9 @@ def read_image(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             return to_rgb(ImageOps.exif_transpose(image), path)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except JobError:
+        raise
+    except Exception as error:  # decoders raise whatever they like of broken bytes, struct.error of broken EXIF
         raise JobError(f"the image {path} cannot be read: {error}") from error
 
 

@@ -37,7 +37,7 @@ def load(predictor: Predictor, sample: Sample, draw: bool) -> Loaded:
         return Loaded(sample, error=sample.error)
     try:
         started = time.perf_counter()
-        image = predictor.read(sample.path)
+        image = _read(predictor, sample)
         read = time.perf_counter()
         prepared = predictor.prepare(image)
         ready = time.perf_counter()
@@ -50,6 +50,16 @@ def load(predictor: Predictor, sample: Sample, draw: bool) -> Loaded:
         return Loaded(sample, prepared, width, height, picture, 1000 * (read - started), 1000 * (ready - read))
     except (JobError, OSError, ValueError, SyntaxError, MemoryError) as error:
         return Loaded(sample, error=str(error).replace(str(sample.path), sample.name))
+
+
+def _read(predictor: Predictor, sample: Sample) -> Any:
+    """Decoders raise whatever they like of broken bytes: cv2.error, struct.error."""
+    try:
+        return predictor.read(sample.path)
+    except JobError:
+        raise
+    except Exception as error:
+        raise JobError(f"the image {sample.name} cannot be read: {error}") from error
 
 
 def loaded(pool: ThreadPoolExecutor, predictor: Predictor, samples: Iterable[Sample], ahead: int, draw: bool) -> Iterator[Loaded]:
