@@ -220,6 +220,16 @@ class Jobs(TrainerTest):
         with self.assertRaisesRegex(JobError, "none of the 1 images could be used; the first: s3://b/gone.png does not exist"):
             self.run_job(lines[3:])
 
+    def test_an_answer_that_is_no_number_is_no_class(self) -> None:
+        def decode(raw: np.ndarray, sizes: list[tuple[int, int]], measured: bool) -> list[np.ndarray]:
+            return [np.array([np.nan, 0.5] if image[0, 0, 0] == 1 else [0.25, 0.75]) for image in raw]
+
+        classifier = dataclasses.replace(self.predictor(), decode=decode)
+        with mock.patch.object(self, "predictor", lambda: classifier):
+            found = self.run_job(self.lines(self.images(3)))
+        self.assertEqual([r["predictions"] and r["predictions"]["class_name"] for r in found], ["dog", None, "dog"])
+        self.assertIn("s3://b/in/001.png is NaN", found[1]["error"])
+
     def test_a_killed_job_goes_on_behind_its_last_whole_part(self) -> None:
         paths = self.images(130)
         lines = self.lines(paths)

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,9 @@ class Run:
             at = place[id(item.sample)]
             self.timing.load += item.load_ms
             self.timing.preprocess += item.prepare_ms
+            if isinstance(answer, np.ndarray) and not np.isfinite(answer).all():
+                records[at] = self._broken(replace(item, error=f"the model's answer to {item.sample.name} is NaN or infinite: no class is the likeliest"))
+                continue
             records[at] = self._record(item, at, answer, full, 1000 * (inferred - started) / len(batch))
             if item.picture is not None and self.request.visualize:
                 target = self.request.output_dir / "visualizations" / drawing_name(at, item.sample)
