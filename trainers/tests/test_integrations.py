@@ -74,6 +74,33 @@ class Examples(TrainerTest):
         self.assertEqual(process.returncode, 0, output[-4000:])
         self.assertLess(max(body["epoch"] for body in relay.of("heartbeat")), 100_000)
 
+    def cut(self, heading: str, *changes: tuple[str, str]) -> None:
+        """An example that is told to stop in the middle of its second epoch has completed one."""
+        script, env = self.job(heading, EPOCHS=9)
+        text = Path(script).read_text()
+        for old, new in changes:
+            self.assertIn(old, text)
+            text = text.replace(old, new, 1)
+        Path(script).write_text("import os, signal\n" + text)
+        run = self.succeed(script, **env)
+        self.assertEqual([e for e in run.epochs() if e], [1], run.output[-2000:])
+        self.assertEqual([body["epoch"] for body in run.relay.of("validation")], [1])
+
+    def test_lightning_cut(self) -> None:
+        self.needs_folder()
+        stop = "        if (self.current_epoch, _) == (1, 0):\n            os.kill(os.getpid(), signal.SIGTERM)\n"
+        self.cut("Lightning", ("        loss = torch", stop + "        loss = torch"))
+
+    def test_keras_cut(self) -> None:
+        self.needs_folder()
+        stop = "class Stop(keras.callbacks.Callback):\n    def on_train_batch_begin(self, batch, logs=None):\n        if self.model.optimizer.iterations == 2:\n            os.kill(os.getpid(), signal.SIGTERM)\n"
+        self.cut("Keras", ("\nmodel.fit", "\n" + stop + "model.fit"), ("[PlatformCallback()", "[Stop(), PlatformCallback()"))
+
+    def test_ultralytics_cut(self) -> None:
+        self.needs("ultralytics")
+        stop = 'model.add_callback("on_train_batch_start", lambda t: t.epoch == 1 and os.kill(os.getpid(), signal.SIGTERM))\n'
+        self.cut("Ultralytics", ("model.train(", stop + "model.train("), ("batch=8", "batch=4"))
+
     def test_any_loop(self) -> None:
         self.check("Any loop")
 

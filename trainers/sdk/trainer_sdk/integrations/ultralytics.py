@@ -16,19 +16,20 @@ from ..process import current
 def add_callbacks(model: Any, platform: Platform | None = None) -> Any:
     """Report the model's trainings; returns the model."""
     platform = platform or current()
-    training: set[int] = set()  # the epoch under way; the best model is measured once more in the end
+    training: dict[int, int] = {}  # the batches of the epoch under way; the best model is measured once more in the end
 
     def epoch_start(trainer: Any) -> None:
-        training.add(trainer.epoch)
+        training[trainer.epoch] = 0
 
     def epoch_end(trainer: Any) -> None:
-        if trainer.epoch not in training or not is_first_process():
+        batches = training.pop(trainer.epoch, 0)
+        if batches < len(trainer.train_loader) or not is_first_process():  # a cut epoch is no completed one
             return
-        training.clear()
         losses = trainer.label_loss_items(trainer.tloss, prefix="train") if trainer.tloss is not None else {}
         report(platform, trainer.epoch + 1, {**losses, **(trainer.metrics or {}), **trainer.lr})
 
     def batch_end(trainer: Any) -> None:
+        training[trainer.epoch] += 1
         trainer.stop = trainer.stop or platform.stop_requested
 
     model.add_callback("on_train_epoch_start", epoch_start)
