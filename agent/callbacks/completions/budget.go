@@ -27,6 +27,17 @@ type usage struct {
 	Output int64 `json:"completion_tokens"`
 }
 
+// most that is believed of one answer's tokens.
+const credible = 1 << 32
+
+// believed is the usage, or none where no answer takes that much or less than nothing.
+func (u usage) believed() usage {
+	if min(u.Input, u.Output) < 0 || max(u.Input, u.Output) > credible {
+		return usage{}
+	}
+	return u
+}
+
 // budget counts. What a call may take is reserved before it, so that calls at the same
 // time do not overdraw it together.
 type budget struct {

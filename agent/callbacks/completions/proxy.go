@@ -75,6 +75,9 @@ type problem struct {
 
 func (e *problem) Error() string { return e.message }
 
+// lost is the code of an answer that the server counts, whatever became of it.
+const lost = "answer_lost"
+
 // ServeHTTP answers one question. Who asks has been checked.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	control := http.NewResponseController(w)
@@ -119,8 +122,9 @@ func (p *Proxy) answer(ctx context.Context, body io.Reader) ([]byte, error) {
 		return nil, &problem{http.StatusForbidden, "budget_exceeded", err.Error()} // of a 429 a client would try again
 	}
 	answer, took, err := p.ask(ctx, question)
-	if err == nil && took == (usage{}) {
-		took = most // a server that does not count
+	told, _ := errors.AsType[*problem](err)
+	if took == (usage{}) && (err == nil || told != nil && told.code == lost) {
+		took = most // of a server that does not count, or whose count did not arrive
 	}
 	p.budget.settle(reserved, took)
 	if err == nil {
@@ -190,18 +194,17 @@ func (p *Proxy) once(ctx context.Context, question []byte) (answer []byte, took 
 	}
 	defer func() { _ = res.Body.Close() }()
 	answer, err = io.ReadAll(io.LimitReader(res.Body, MaxBody))
-	if err != nil {
-		return nil, usage{}, 0, &problem{http.StatusBadGateway, "unavailable", "the language model's answer broke off: " + err.Error()}
-	}
 	switch {
+	case res.StatusCode == http.StatusOK && err != nil:
+		return nil, usage{}, -1, &problem{http.StatusBadGateway, lost, "the language model's answer broke off: " + err.Error()}
 	case res.StatusCode == http.StatusOK:
 		var said struct {
 			Usage usage `json:"usage"`
 		}
 		if json.Unmarshal(answer, &said) != nil {
-			return nil, usage{}, 0, &problem{http.StatusBadGateway, "unavailable", "the language model's answer is no JSON"}
+			return nil, usage{}, -1, &problem{http.StatusBadGateway, lost, "the language model's answer is no JSON"}
 		}
-		return answer, said.Usage, 0, nil
+		return answer, said.Usage.believed(), 0, nil
 	case res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= http.StatusInternalServerError:
 		wait, _ = backoff.RetryAfter(res.Header, p.Now(), longest)
 	default:

@@ -2,6 +2,7 @@ package completions
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 // server is OpenAI's side: the statuses in order, then answers.
 type server struct {
 	statuses []int
+	answer   string // in place of a good one
 	seen     []*http.Request
 	bodies   []string
 }
@@ -31,6 +33,10 @@ func (s *server) RoundTrip(req *http.Request) (*http.Response, error) {
 		s.statuses = s.statuses[1:]
 		w.Header().Set("Retry-After", "7")
 		w.WriteHeader(status)
+		return w.Result(), nil
+	}
+	if s.answer != "" {
+		_, _ = w.WriteString(s.answer)
 		return w.Result(), nil
 	}
 	_, _ = w.WriteString(`{"choices": [{"message": {"content": "{}"}}], "usage": {"prompt_tokens": 300, "completion_tokens": 100}}`)
@@ -108,6 +114,23 @@ func TestTheBudgetHolds(t *testing.T) {
 		w := ask(p, strings.Replace(hello, "hello", "something else", 1))
 		if first.Code != http.StatusOK || w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), variable) || len(s.seen) != 1 {
 			t.Errorf("%s: %d, then %d %s", variable, first.Code, w.Code, w.Body)
+		}
+	}
+}
+
+// An answer that broke off was paid for as one that did not.
+func TestAnAnswerOfNoUseCounts(t *testing.T) {
+	for _, answer := range []string{"<html>", `{"usage": {"prompt_tokens": -9000, "completion_tokens": 1}}`, `{"usage": {"prompt_tokens": 9223372036854775807, "completion_tokens": 1}}`} {
+		s := &server{answer: answer}
+		p := s.proxy(Limits{Calls: 2, Tokens: 100_000, Cost: 1})
+		for i, want := range []bool{true, true, false} {
+			ask(p, strings.Replace(hello, "hello", fmt.Sprint(i), 1))
+			if asked := len(s.seen) > i; asked != want {
+				t.Errorf("%s: question %d was asked: %v", answer, i, asked)
+			}
+		}
+		if got := p.Spent(); got.Calls != 2 || got.Tokens < 2*MaxOutput || got.Tokens > 4*MaxOutput {
+			t.Errorf("%s: spent %+v", answer, got)
 		}
 	}
 }
