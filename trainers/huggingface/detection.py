@@ -57,8 +57,6 @@ class SplitBoxes(Dataset[tuple[torch.Tensor, Target, str]]):
                 x, y, w, h = row["bbox"]
                 self.boxes[row["image_id"]].append([x, y, x + w, y + h])
                 self.labels[row["image_id"]].append(row["category_id"] - 1)
-        if not any(self.labels.values()):
-            raise JobError(f"{split}: no image has an object; there is nothing to learn or to measure")
         print(f"[trainer] {split}: {len(self.images)} images with {sum(map(len, self.labels.values()))} objects of {len(self.classes)} classes", flush=True)
 
     def __len__(self) -> int:
@@ -69,6 +67,10 @@ class SplitBoxes(Dataset[tuple[torch.Tensor, Target, str]]):
         boxes = torch.tensor(self.boxes[entry["id"]], dtype=torch.float32).reshape(-1, 4)
         labels = torch.tensor(self.labels[entry["id"]], dtype=torch.int64)
         return (*self.transform(read_image(self.root / entry["file_name"]), boxes, labels), str(entry["file_name"]))
+
+    def check_annotated(self, split: str) -> None:
+        if not any(self.labels.values()):
+            raise JobError(f"{split}: no image has an object; there is nothing to learn or to measure")
 
     def truth(self, index: int) -> Objects:
         key = self.images[index]["id"]
@@ -93,7 +95,10 @@ class Labels:
 def splits(job: Job, _options: Mapping[str, Any]) -> tuple[SplitBoxes, SplitBoxes]:
     if job.image_size % STRIDE:
         raise JobError(f"IMAGE_SIZE {job.image_size} is not a multiple of {STRIDE}, which detectors here want; use {max(round(job.image_size / STRIDE), 1) * STRIDE}")
-    return SplitBoxes(job, "train"), SplitBoxes(job, "val")
+    train, val = SplitBoxes(job, "train"), SplitBoxes(job, "val")
+    train.check_annotated("train")
+    val.check_annotated("val")
+    return train, val
 
 
 def outputs(classes: Sequence[str], _options: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import unittest
 from pathlib import Path
@@ -44,9 +45,20 @@ class Detr(TrainerTest):
         best = self.root / "whole" / whole.done["checkpoint_path"]
         run = self.succeed("huggingface/predict.py", INFERENCE_TYPE="test_run", CHECKPOINT_FILE=best, TASK_TYPE="object_detection", DATASET_DIR=self.data, OUTPUT_DIR=self.root / "test-run")
         self.assertAlmostEqual(run.relay.calls[-1].body["overall_metrics"]["mAP50-95"], whole.done["final_metrics"]["mAP50-95"], delta=0.01)
+        self.succeed("huggingface/predict.py", INFERENCE_TYPE="test_run", TEST_SPLIT="all", CHECKPOINT_FILE=best, TASK_TYPE="object_detection", DATASET_DIR=self.with_a_split_of_backgrounds(), OUTPUT_DIR=self.root / "all", SAVE_VISUALIZATIONS="false")
+        self.assertEqual(json.loads((self.root / "all/results.json").read_text())["num_images"], 48 + 9 + 1)
         self.fail_with("is a detector (rtdetr-tiny), which this trainer does not export", "huggingface/export.py", "--checkpoint", str(best), "--format", "onnx", "--output", str(self.root / "onnx"))
         run = self.succeed(TRAIN, **self.job("fine", EPOCHS=1, PRETRAINED_WEIGHTS=best))
         self.assertRegex(run.output, r"weights: (\d+) of \1 tensors from checkpoint-\d+")
+
+    def with_a_split_of_backgrounds(self) -> Path:
+        data = shutil.copytree(self.data, self.root / "backgrounds")
+        (data / "images/test/a").mkdir(parents=True)
+        shutil.copy(data / "images/val/a/008.png", data / "images/test/a/000.png")
+        document = json.loads((data / "annotations/instances_val.json").read_text())
+        document |= {"images": [{**document["images"][0], "file_name": "a/000.png"}], "annotations": []}
+        (data / "annotations/instances_test.json").write_text(json.dumps(document))
+        return data
 
     def test_what_is_refused_says_what_to_do(self) -> None:
         self.fail_with("IMAGE_SIZE 100 is not a multiple of 32, which detectors here want; use 96", TRAIN, **self.job("refused", IMAGE_SIZE=100))
