@@ -21,7 +21,7 @@ from process import TrainerTest
 from relay import Call, Relay
 from trainer_sdk import Job, JobError, Platform
 from trainer_sdk.inference import InferenceRequest
-from trainer_vision.inference import Objects, Predictor
+from trainer_vision.inference import Mask, Objects, Predictor
 from trainer_vision.inference.calibration import best_threshold, calibration
 from trainer_vision.inference.draw import font
 from trainer_vision.inference.explain.heat import deletion, normal, statistics
@@ -101,6 +101,13 @@ class Measure(unittest.TestCase):
         self.assertAlmostEqual(result.overall_metrics["mAP50"], judge.stats[1], places=6)
         self.assertEqual([row["support"] for row in result.per_class_metrics], [12, 24])
         self.assertEqual(len(result.confusion_matrix), 3)
+
+
+    def test_masks_of_one_name_all_count(self) -> None:
+        measure: Any = measure_of("semantic_segmentation", NAMES, 0.5, 2)
+        for found in (0, 1):
+            measure.add("0.png", Mask(np.full((2, 2), found)), Mask(np.full((2, 2), found)), Mask(np.zeros((2, 2), dtype=int)), (2, 2))
+        self.assertEqual(measure.result().overall_metrics["pixel_accuracy"], 0.5)
 
 
 class Samples(unittest.TestCase):
