@@ -311,7 +311,7 @@ class Jobs(TrainerTest):
                 self.assertEqual(image.size, (40, 30))
 
     def test_words_never_fail_a_job(self) -> None:
-        for answer, status in ((b'{"error": {"message": "the budget is spent"}}', 403), (b"no JSON", 200), (b'{"choices": [{"message": {"content": null, "refusal": "no"}}]}', 200)):
+        for answer, status in ((b'{"error": {"message": "the budget is spent"}}', 403), (b"no JSON", 200), (b'{"choices": [{"message": {"content": null, "refusal": "no"}}]}', 200), (b"[" * 100_000, 200)):
             (found,), _ = self.explain(answer, status)
             self.assertEqual(found["explanation"]["model"], "none")
             self.assertIn("고양이", found["explanation"]["summary"])

@@ -11,6 +11,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from typing import Any
 
 from trainer_sdk import Platform, now
@@ -57,7 +58,7 @@ class Words:
             found = read_answer(self._post(facts))
             self.failures = 0
             return found
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             self.failures += 1
             if self.failures == FAILURES or self.failures == 1:
                 self.platform.event("explanation_without_words", f"The language model gave no explanation, a template says the facts: {_reason(error)}", {"failures": self.failures})
@@ -89,7 +90,7 @@ def read_answer(raw: bytes) -> dict[str, Any]:
         found = json.loads(message["content"] or "")
         factors = [str(f)[:LONGEST] for f in found["key_factors"] if isinstance(f, str)][:MOST_FACTORS]
         texts = {name: found[name] for name in TEXTS}
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, RecursionError) as error:  # the last of brackets by the thousand
         raise ValueError(f"its answer is no explanation ({type(error).__name__})") from error
     if not all(isinstance(text, str) for text in texts.values()) or not texts["summary"]:
         raise ValueError("its answer is no explanation (a field is no text)")
