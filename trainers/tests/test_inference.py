@@ -328,6 +328,10 @@ class Jobs(TrainerTest):
         ):
             with self.assertRaisesRegex(JobError, message):
                 self.explain(None, **env)
+        masks = dataclasses.replace(self.predictor(), task="semantic_segmentation")
+        with mock.patch.object(self, "predictor", lambda: masks), self.assertRaisesRegex(JobError, "masks of classes are not explained"):
+            self.explain(None)
+        self.assertEqual(self.batches, [])
 
 
 class Perturbation(unittest.TestCase):

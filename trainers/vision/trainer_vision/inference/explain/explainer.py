@@ -18,7 +18,7 @@ from ..predictor import Answer, Objects, Predictor
 from ..records import Truth
 from . import heat as heat_maps
 from .perturb import perturb
-from .target import Target, scorer, targets, to_array
+from .target import MASKS, Target, scorer, targets, to_array
 from .words import Words, facts_of
 
 METHODS = ("gradcam", "lime", "shap", "attention")
@@ -61,6 +61,8 @@ class Explainer:
         self.predictor, self.asked, self.out, self.batch_size = predictor, asked, out, batch_size
         self.words = Words(platform) if asked.in_words else None
         self.model: Any = None
+        if predictor.task == "semantic_segmentation":
+            raise JobError(MASKS)
         if asked.method in BY_GRADIENT:
             if predictor.differentiable is None:
                 raise JobError(f"XAI_METHOD {asked.method} needs the model's gradients, which this one does not give; use lime or shap, which need its answers alone")

@@ -13,6 +13,8 @@ from trainer_sdk import JobError
 from ..matching import overlaps
 from ..predictor import Answer, Mask, Objects, Predictor
 
+MASKS = "ENABLE_XAI: masks of classes are not explained; the mask itself says which pixels are the class"
+
 Score = Callable[[Sequence[np.ndarray]], np.ndarray]
 """How far pictures (h, w, 3 uint8 RGB) still are what was found in the original, each from 0 to 1."""
 
@@ -29,7 +31,7 @@ class Target:
 def targets(answer: Answer, most: int) -> list[Target]:
     """The most likely class, or the `most` boxes that the model is surest of."""
     if isinstance(answer, Mask):
-        raise JobError("ENABLE_XAI: masks of classes are not explained; the mask itself says which pixels are the class")
+        raise JobError(MASKS)
     if isinstance(answer, Objects):
         order = np.argsort(-answer.scores, kind="stable")[:most]
         return [Target(int(answer.classes[i]), float(answer.scores[i]), answer.boxes[i]) for i in order]
