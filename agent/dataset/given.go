@@ -126,6 +126,9 @@ func ending(name string) string {
 // image fetches one, unless an earlier run has. The text is why it will never be there;
 // an error may pass when the job is run again.
 func (f *InputsFetching) image(ctx context.Context, image givenImage) (why string, err error) {
+	if strings.HasSuffix(image.URI, "/") {
+		return image.URI + " is a folder: IMAGE_PATHS names images", nil
+	}
 	if _, err := os.Stat(image.File); err == nil {
 		return "", nil
 	}

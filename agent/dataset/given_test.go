@@ -30,7 +30,7 @@ func fetching(t *testing.T, b *bucket, uris ...string) *InputsFetching {
 func TestAnImageThatWillNeverBeThereIsNoFailure(t *testing.T) {
 	long := "in/" + strings.Repeat("고", 300) + ".png"
 	b := &bucket{objects: map[string][]byte{"checkpoints/job-7/best.pt": []byte("w"), "jobs/7/classes.json": []byte("{}"), "in/a.png": []byte("a"), long: []byte("b")}}
-	f := fetching(t, b, "s3://b/in/a.png", "s3://b/in/gone.png", "in/a.png", "s3://b/"+long)
+	f := fetching(t, b, "s3://b/in/a.png", "s3://b/in/gone.png", "in/a.png", "s3://b/"+long, "s3://b/in/")
 	if err := f.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestAnImageThatWillNeverBeThereIsNoFailure(t *testing.T) {
 		}
 		list = append(list, image)
 	}
-	if len(list) != 4 || list[0].Error != "" || list[1].Error != "s3://b/in/gone.png does not exist" || list[2].Error == "" || list[2].URI != "in/a.png" {
+	if len(list) != 5 || !strings.Contains(list[4].Error, "s3://b/in/ is a folder") || list[0].Error != "" || list[1].Error != "s3://b/in/gone.png does not exist" || list[2].Error == "" || list[2].URI != "in/a.png" {
 		t.Errorf("%+v", list)
 	}
 	if !slices.Equal(f.Images, []string{list[0].File, list[3].File}) || f.Classes == "" {
