@@ -16,9 +16,12 @@ from trainer_sdk import Job, JobError, Platform
 from trainer_sdk.export import Exported, ExportRequest, check_accuracy
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
 from trainer_vision.classifier import Classifier
+from trainer_vision.classifier_explain import telling_layers
 from trainer_vision.classifier_export import convert
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.images import read_image
+from trainer_vision.inference.explain.gradients import Differentiable, cam
+from trainer_vision.inference.explain.target import Target
 from trainer_vision.metrics import ClassifierResults
 from trainer_vision.weights import report_weights
 
@@ -82,6 +85,23 @@ class Reader(unittest.TestCase):
         (self.folder / "image.png").write_bytes(b"not an image")
         with self.assertRaisesRegex(JobError, "image.png cannot be read"):
             read_image(self.folder / "image.png")
+
+
+class Gradients(unittest.TestCase):
+    def test_a_map_whose_channels_come_last_gives_the_same_heat(self) -> None:
+        torch.manual_seed(0)
+
+        class Turned(nn.Module):  # as Swin has it
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return x.permute(0, 2, 3, 1)
+
+        module = nn.Sequential(nn.Conv2d(3, 6, 2, 2), Turned(), nn.LayerNorm(6), nn.Flatten(), nn.Linear(96, 2))
+        image, target = torch.rand(3, 8, 8), Target(1, 0.5)
+        self.assertEqual(telling_layers(module, image[None]), ["2"])
+        model = Differentiable(module, ["1"], lambda x, t, _: module(x[None])[0, t.index], lambda heat, _: heat)
+        first, last = (cam(model, image, target, (8, 8), [name]) for name in ("0", "1"))
+        self.assertEqual(last.shape, (4, 4))
+        np.testing.assert_allclose(first, last, rtol=1e-5)
 
 
 class Export(unittest.TestCase):

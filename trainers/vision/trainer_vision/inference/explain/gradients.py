@@ -69,15 +69,18 @@ def _resized(heat: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
 
 
 def _heat(activation: torch.Tensor, gradient: torch.Tensor, every_cell: bool) -> torch.Tensor:
-    activation, gradient = _grid(activation[0]), _grid(gradient[0])
+    activation, gradient = _grid(activation[0], not every_cell), _grid(gradient[0], not every_cell)
     weights = gradient.clamp(min=0) if every_cell else gradient.mean((1, 2), keepdim=True)
     return (weights * activation).sum(0).clamp(min=0)
 
 
-def _grid(tokens: torch.Tensor) -> torch.Tensor:
-    """(channels, h, w); tokens of a transformer (n, channels) lie in a square behind those of the class."""
+def _grid(tokens: torch.Tensor, square: bool) -> torch.Tensor:
+    """(channels, h, w); tokens of a transformer (n, channels) lie in a square behind those of the class.
+
+    Of a square input a map whose channels come last, as Swin's, is told by its sides.
+    """
     if tokens.ndim == 3:
-        return tokens
+        return tokens.permute(2, 0, 1) if square and tokens.shape[0] == tokens.shape[1] != tokens.shape[2] else tokens
     side = int(tokens.shape[0] ** 0.5)
     return tokens[tokens.shape[0] - side * side :].T.reshape(-1, side, side)
 
