@@ -265,6 +265,7 @@ class Jobs(TrainerTest):
         self.assertEqual(sum(self.batches), 2)
         self.assertEqual([r["image_path"] for r in found], [line["uri"] for line in lines])
         self.assertIn('"processed_images": 130', self.out)
+        self.assertIn("visualizations/000000-000.jpg", (self.root / "out/report.html").read_text())  # of the first life
 
     def test_coco_is_read_by_pycocotools(self) -> None:
         from pycocotools.coco import COCO

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import shutil
 import sys
 import time
@@ -165,12 +166,19 @@ class Run:
             record["predictions"]["mask_path"] = save_mask(answer, self.request.output_dir, Path(drawing_name(at, item.sample)).stem)
         if self.explainer:
             record["xai"] = self.explainer.explain(item, answer, truth, Path(drawing_name(at, item.sample)).stem)
-        bad, note = 0.0, ""
         if self.measure:
             bad, record["metrics"] = self.measure.add(item.sample.name, answer, every, truth, (item.width, item.height))
-            note = _note(record["metrics"])
-        self._rank(bad if self.measure else -at, at, {"name": item.sample.name, "drawing": f"visualizations/{drawing_name(at, item.sample)}" if self.request.visualize else None, "note": note})
+            self._rank(bad, at, self._shown(at, _note(record["metrics"])))
         return record
+
+    def _shown(self, at: int, note: str = "") -> dict[str, Any]:
+        """What the report shows of an image."""
+        return {"name": self.samples[at].name, "drawing": f"visualizations/{drawing_name(at, self.samples[at])}" if self.request.visualize else None, "note": note}
+
+    def _first(self, parts: Parts) -> list[dict[str, Any]]:
+        """The first images of an inference job, those of an earlier life too; the drawings of one on another machine are not here."""
+        usable = (self._shown(at) for at, record in enumerate(parts.records()) if record["error"] is None)
+        return [entry if entry["drawing"] and (self.request.output_dir / entry["drawing"]).is_file() else {**entry, "drawing": None} for entry in itertools.islice(usable, WORST)]
 
     def _broken(self, item: Loaded) -> dict[str, Any]:
         self.failed += 1
@@ -215,7 +223,7 @@ class Run:
         write_results(out / "results.json", head, parts.records())
         write_csv(out / "results.csv", parts.records())
         write_objects(out, self.classes, parts)
-        shown = [entry for _, _, entry in sorted(self.worst, key=lambda e: (-e[0], -e[1]))]
+        shown = [entry for _, _, entry in sorted(self.worst, key=lambda e: (-e[0], -e[1]))] if measured else self._first(parts)
         write_sheet(out, [entry["drawing"] for entry in shown if entry["drawing"]])
         facts = {"job": self.job.id, "task": self.task, "images": len(self.samples), "images with an error": failed, **self._settings(), **self.timing.means()}
         write_report(out / "report.html", f"{'Test run' if measured else 'Inference job'} {self.job.id}", facts, measured, self.predictor.names, shown)
