@@ -28,9 +28,7 @@ func NeededFormat(cfg *Config, out string) converters.Request {
 	if cfg.Job.Task == contract.TaskObjectDetection && r.Format == contract.FormatYOLO && strings.HasSuffix(cfg.Job.Model, orientedSuffix) {
 		r.Task = contract.TaskInstanceSegmentation // the smallest rotated box around an outline is the reader's to find
 	}
-	if t := cfg.Job.Training; t != nil {
-		r.Split = t.SplitStrategy
-	}
+	r.Split = cfg.SplitStrategy.SplitStrategy // of a test run too: it must not measure on what was trained with
 	if i := cfg.Job.Inference; i != nil && i.Type == contract.InferenceJob {
 		r.Format = contract.FormatNone // pictures only, there is nothing to convert
 	}

@@ -42,6 +42,21 @@ func TestAnInferenceJobReadsPicturesOnly(t *testing.T) {
 	}
 }
 
+// What was trained with a split of one's own is not measured on another.
+func TestATestRunSplitsAsItIsTold(t *testing.T) {
+	cfg := &Config{Environment: Environment{SplitStrategy: Strategy{&contract.SplitStrategy{Method: contract.SplitAuto, Seed: new(int64)}}}}
+	for name, j := range map[string]contract.Job{
+		"a test run": {Type: contract.JobInference, Inference: &contract.InferenceRun{Type: contract.InferenceTestRun}},
+		"an export":  {Type: contract.JobExport, Export: &contract.ExportJob{}},
+		"a training": {Type: contract.JobTraining, Training: &contract.TrainingJob{}},
+	} {
+		cfg.Job = j
+		if got := NeededFormat(cfg, "out").Split; got != cfg.SplitStrategy.SplitStrategy {
+			t.Errorf("%s splits by %+v", name, got)
+		}
+	}
+}
+
 // Kubernetes replaces the file of a mounted Secret while the job runs.
 func TestADetectorOfRotatedBoxesReadsOutlines(t *testing.T) {
 	for model, task := range map[string]contract.TaskType{"yolo11n-obb": contract.TaskInstanceSegmentation, "yolo11n": contract.TaskObjectDetection} {

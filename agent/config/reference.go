@@ -13,7 +13,7 @@ import (
 var groups = []struct{ name, title, intro string }{
 	{"job", "Every job", ""},
 	{"storage", "Storage", ""},
-	{"training", "Training", "BATCH_SIZE and IMAGE_SIZE serve inference jobs too."},
+	{"training", "Training", "BATCH_SIZE and IMAGE_SIZE serve inference jobs too, SPLIT_STRATEGY test runs and exports that are validated."},
 	{"inference", "Inference", ""},
 	{"export", "Export", ""},
 	{"nodes", "Several machines", "For one training on several machines; the other settings are the same on all of them. The trainer gets them as torchrun's own variables (PET_NNODES, PET_NODE_RANK, PET_MASTER_ADDR, PET_MASTER_PORT) too."},
