@@ -50,7 +50,7 @@ func TestWhatIsStillThereIsNotTakenOutOfTheBucket(t *testing.T) {
 	}
 	s := r.finish(FinishOptions{Clean: true})
 	want := []string{"inference-jobs/j1/masks/0.png", "inference-jobs/j1/results.json", "inference-jobs/j1/visualizations/0.jpg"}
-	if got := b.keys(); !slices.Equal(got, want) || len(s.Warnings) != 1 {
+	if got := b.keys(); !slices.Equal(got, want) || len(s.Warnings) != 1 || s.Complete() == 0 {
 		t.Errorf("%q %q", got, s.Warnings)
 	}
 }

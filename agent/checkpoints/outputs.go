@@ -211,7 +211,7 @@ func (o *outputs) entries() (all []*manifest.Entry) {
 
 // summary is that of an inference or export job, which has nothing else.
 func (o *outputs) summary(opt Options) Summary {
-	s := Summary{Seen: true, Failed: o.failed, Warnings: o.warnings}
+	s := Summary{Seen: true, Failed: o.failed, Warnings: o.warnings, outputs: len(o.files)}
 	s.list(o.files, func(name string) string { return opt.Store.URI(opt.OutputPrefix + name) })
 	if len(o.failed) > 0 {
 		s.failure = contract.Failf(contract.CodeStorageError, "%d of %d output files could not be uploaded; the first is %s: %s",

@@ -25,6 +25,7 @@ type Summary struct {
 	Warnings  []string                  // what was left out on purpose, and what a name should have been
 	Next      Next                      // what the job does when it is started again
 
+	outputs int // files of an inference or export job that are up
 	failure *contract.Failure
 	torn    []contract.ManifestFailed
 }
@@ -54,14 +55,14 @@ func (s Summary) CheckpointPath() *string {
 // when everything that matters is up.
 func (s Summary) Failure() *contract.Failure { return s.failure }
 
-// Complete counts the complete checkpoints that the job left: at least one when
-// something is up, or would be if the store had taken it. A torn one is none. It is -1
+// Complete counts the complete checkpoints that the job left, of an inference or export
+// job its files: at least one when something is up, or would be if the store had taken it. A torn one is none. It is -1
 // when nobody looked.
 func (s Summary) Complete() int {
 	if !s.Seen {
 		return -1
 	}
-	if s.CheckpointPath() != nil || s.failure != nil {
+	if s.CheckpointPath() != nil || s.outputs > 0 || s.failure != nil {
 		return 1
 	}
 	return 0

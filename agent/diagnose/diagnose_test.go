@@ -66,7 +66,9 @@ func TestDiagnose(t *testing.T) {
 	}{
 		"success": {e: Evidence{Checkpoints: 2}},
 		"success where checkpoints are not counted": {e: Evidence{Checkpoints: -1}},
-		"an export needs no checkpoint":             {e: Evidence{JobType: contract.JobExport}},
+		"an export with its files":                  {e: Evidence{JobType: contract.JobExport, Checkpoints: 1}},
+		"exit 0 without any results": {
+			e: Evidence{JobType: contract.JobInference}, code: contract.CodeInferenceFailed, says: "The prediction script ended without an error but left no file."},
 		"exit 0 without any checkpoint": {
 			e: Evidence{JobType: contract.JobTraining, LastEpoch: 3}, code: contract.CodeTrainingFailed, says: "left no complete checkpoint after epoch 3"},
 		"exit 0 with an empty checkpoint": {

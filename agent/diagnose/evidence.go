@@ -60,7 +60,7 @@ type Evidence struct {
 
 	LastEpoch   int    // completed epochs, 0 before the first
 	NaNEpochs   []int  // epochs whose loss was NaN or infinite
-	Checkpoints int    // complete checkpoint files seen; -1 = not known
+	Checkpoints int    // complete checkpoint files seen, of a job that trains nothing any files; -1 = not known
 	Torn        string // the checkpoint that is there and not whole, with what it lacks; "" when there is none
 	Again       Again  // what the job does when it is started again
 

@@ -4,8 +4,9 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// exitZero: the child left with 0. It still failed when it said so itself, when
-// a training job left no checkpoint, or when every epoch's loss was NaN.
+// exitZero: the child left with 0. It still failed when it said so itself, when a
+// training job left no checkpoint and another one nothing at all, or when every epoch's
+// loss was NaN.
 func exitZero(c findings) (*contract.Failure, bool) {
 	if c.ExitCode != 0 || c.Signal != 0 {
 		return nil, false
@@ -14,7 +15,7 @@ func exitZero(c findings) (*contract.Failure, bool) {
 		return nil, false // the later rules look for the cause
 	}
 	if c.JobType != contract.JobTraining && c.JobType != "" {
-		return nil, true
+		return leftNothing(c)
 	}
 	if c.LastEpoch > 0 && len(c.NaNEpochs) >= c.LastEpoch {
 		return found(nanFailure(c, nil).WithEvidence(c.log.Last(10)...))
@@ -32,6 +33,16 @@ func exitZero(c findings) (*contract.Failure, bool) {
 			WithEvidence(c.log.Last(10)...))
 	}
 	return nil, true
+}
+
+// leftNothing: the results and exported models of a job are files.
+func leftNothing(c findings) (*contract.Failure, bool) {
+	if c.Checkpoints != 0 {
+		return nil, true
+	}
+	return found(contract.Failf(contract.CodeTrainingFailed, "The training script ended without an error but left no file.").
+		WithHint("Write what the job is for below OUTPUT_DIR, and check that the script does its work at all.").
+		WithEvidence(c.log.Last(10)...))
 }
 
 // Warnings are what a success should still say.
