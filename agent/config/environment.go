@@ -58,8 +58,8 @@ type Environment struct {
 	CheckpointPath       string  `envconfig:"CHECKPOINT_PATH" group:"inference" also:"export" need:"inference,export" pattern:"^s3://[^/]+/.+$" expect:"an object's address, s3://bucket/key" example:"s3://vision-platform/checkpoints/job-1/best.pt" desc:"Checkpoint to use. Also for export jobs."`
 	TestSplit            string  `envconfig:"TEST_SPLIT" group:"inference" default:"val" options:"train,val,test,all" example:"val" desc:"Split that a test run uses; all takes the three together."`
 	ImagePaths           List    `envconfig:"IMAGE_PATHS" group:"inference" expect:"a JSON list of s3:// addresses" example:"[\"s3://vision-platform/inference-jobs/1/input/a.jpg\"]" desc:"Images of an inference job. DATASET_ID may stand in its place."`
-	ConfidenceThreshold  float64 `envconfig:"CONFIDENCE_THRESHOLD" group:"inference" default:"0.25" min:"0" max:"1" example:"0.25" desc:"Least confidence of a prediction."`
-	IoUThreshold         float64 `envconfig:"IOU_THRESHOLD" group:"inference" default:"0.45" min:"0" max:"1" example:"0.45" desc:"Overlap above which non-maximum suppression drops the weaker box."`
+	ConfidenceThreshold  float64 `envconfig:"CONFIDENCE_THRESHOLD" group:"inference" default:"0.25" min:"0" max:"1" example:"0.25" desc:"Least confidence of a prediction. One that nobody set is not passed on: the trainer's own holds."`
+	IoUThreshold         float64 `envconfig:"IOU_THRESHOLD" group:"inference" default:"0.45" min:"0" max:"1" example:"0.45" desc:"Overlap above which non-maximum suppression drops the weaker box. One that nobody set is not passed on: the trainer's own holds (0.7 of Ultralytics)."`
 	EnableXAI            bool    `envconfig:"ENABLE_XAI" group:"inference" default:"false" example:"true" desc:"Make explanations."`
 	XAIMethod            string  `envconfig:"XAI_METHOD" group:"inference" default:"gradcam" options:"gradcam,lime,shap,attention" example:"gradcam" desc:"Method of explanation."`
 	XAITargetLayers      List    `envconfig:"XAI_TARGET_LAYERS" group:"inference" expect:"a JSON list of layer names" example:"[\"model.22\"]" desc:"Layers to explain."`
