@@ -28,6 +28,7 @@ from trainer_vision.inference.explain.heat import deletion, normal, statistics
 from trainer_vision.inference.explain.perturb import perturb
 from trainer_vision.inference.matching import confusion, errors, match, overlaps
 from trainer_vision.inference.measure import measure_of
+from trainer_vision.inference.report import write_report
 from trainer_vision.inference.running import Run
 from trainer_vision.inference.samples import labelled
 
@@ -102,6 +103,14 @@ class Measure(unittest.TestCase):
         self.assertEqual([row["support"] for row in result.per_class_metrics], [12, 24])
         self.assertEqual(len(result.confusion_matrix), 3)
 
+
+    def test_a_report_of_many_classes_has_no_matrix(self) -> None:
+        names = [str(i) for i in range(1002)]
+        measure: Any = measure_of("image_classification", names, 0.5)
+        measure.add("0.png", np.eye(1002)[0], None, 0, (2, 2))
+        with tempfile.TemporaryDirectory() as folder:
+            write_report(Path(folder, "report.html"), "many", {}, measure.result(), names, [])
+            self.assertIn("1002 classes are too many for a matrix", Path(folder, "report.html").read_text())
 
     def test_masks_of_one_name_all_count(self) -> None:
         measure: Any = measure_of("semantic_segmentation", NAMES, 0.5, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import tempfile
 import unittest
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import nn
-from trainer_sdk import Job, JobError, Platform
+from trainer_sdk import Job, JobError, Platform, clean
 from trainer_sdk.export import Exported, ExportRequest, check_accuracy
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
 from trainer_vision.classifier import Classifier
@@ -132,6 +133,12 @@ class Metrics(unittest.TestCase):
         found = ClassifierResults(["a", "b"], [str(i) for i in range(200)], truth, np.column_stack([ranked, 1 - ranked]))
         expected = [1.0] + [round(max(j / (2 * j - 1) for j in range(k, 101)), 5) for k in range(1, 101)]
         self.assertEqual(found.pr_curves()["a"]["precision"], expected)
+
+    def test_a_matrix_that_is_too_large_does_not_take_the_metrics_with_it(self) -> None:
+        for classes, there in ((1000, True), (1002, False)):
+            found = ClassifierResults([str(i) for i in range(classes)], ["0", "1"], np.array([0, 1]), np.eye(2, classes)).validation()
+            self.assertEqual(found["confusion_matrix"] is not None, there)
+            self.assertLess(len(json.dumps(clean(found))), 8 << 20)
 
     def test_cross_entropy_is_that_of_the_true_class(self) -> None:
         found = ClassifierResults(["a", "b"], ["1", "2"], np.array([0, 1]), np.array([[0.5, 0.5], [0.75, 0.25]]))

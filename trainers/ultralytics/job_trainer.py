@@ -19,6 +19,7 @@ from dataset_check import check_folders, check_labels, check_names
 from exact import ExactEpochs, rewrite
 from results import BoxRecorder, ClassRecorder, NamedSamples, per_class_metrics, platform_metrics, pr_curves
 from trainer_sdk import Job, JobError, Platform
+from trainer_vision.metrics import bounded
 from trainer_vision.processes import agree
 from trainer_vision.weights import report_weights
 from ultralytics.models.yolo.classify import ClassificationTrainer
@@ -246,7 +247,7 @@ class JobTrainerMixin(ExactEpochs):
             return {**results.validation(), "image_results_path": self.platform.write_image_results(epoch, results.images())}
         return {
             "per_class_metrics": per_class_metrics(self.validator),
-            "confusion_matrix": self.recorder.confusion_matrix(),
+            "confusion_matrix": bounded(self.recorder.confusion_matrix()),
             "pr_curves": pr_curves(self.validator),
             "image_results_path": self.platform.write_image_results(epoch, self.recorder.images),
             "num_images": len(self.recorder.images),

@@ -88,9 +88,9 @@ class BoxRecorder:
         self._update, self._init, self._gather = validator.update_metrics, validator.init_metrics, validator.gather_stats
         validator.update_metrics, validator.init_metrics, validator.gather_stats = self._updated, self._started, self._gathered
 
-    def confusion_matrix(self) -> list[list[int]]:
+    def confusion_matrix(self) -> np.ndarray:
         """Rows are true classes, columns predicted ones; the last of both is the background."""
-        return self.matrix.T.astype(int).tolist()
+        return self.matrix.T
 
     def _started(self, model: Any) -> None:
         self._init(model)

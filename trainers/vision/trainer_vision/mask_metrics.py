@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .metrics import bounded
+
 MAX_NAMED = 100  # classes with an IoU of their own among the metrics; the payload stays bounded
 
 Pairs = tuple[np.ndarray, np.ndarray]
@@ -71,7 +73,7 @@ class MaskResults:
 
     def validation(self) -> dict[str, Any]:
         """The arguments of Platform.validation that follow from the results."""
-        return {"per_class_metrics": self.per_class(), "confusion_matrix": self.confusion_matrix().tolist(), "num_images": len(self.rows)}
+        return {"per_class_metrics": self.per_class(), "confusion_matrix": bounded(self.confusion_matrix()), "num_images": len(self.rows)}
 
     def _matrix(self, rows: Mapping[str, Pairs]) -> np.ndarray:
         side = len(self.names)

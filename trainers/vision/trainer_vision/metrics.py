@@ -14,6 +14,7 @@ import numpy as np
 
 CURVE_POINTS = 101
 MAX_CURVES = 100  # classes; the payload of a validation stays bounded
+MAX_MATRIX = 1000  # classes in a confusion matrix; the relay takes 8 MiB, and one that is too large would take the metrics with it
 TOP = 5
 TINY = 1e-12
 ROUNDING = 1e-9  # recall is a fraction k/n, the grid a decimal one: 0.07 is not less than 7/100
@@ -95,7 +96,7 @@ class ClassifierResults:
         """The arguments of Platform.validation that follow from the results."""
         return {
             "per_class_metrics": [{k: v for k, v in row.items() if k != "f1"} for row in self.per_class()],
-            "confusion_matrix": self.confusion_matrix().tolist(),
+            "confusion_matrix": bounded(self.confusion_matrix()),
             "pr_curves": self.pr_curves(),
             "num_images": len(self.truth),
         }
@@ -109,6 +110,11 @@ class ClassifierResults:
         """The mean of the precision at every true image in the order of scores (no interpolation)."""
         precision, recall = self._curve(index)
         return float((np.diff(recall, prepend=0) * precision).sum())
+
+
+def bounded(matrix: np.ndarray) -> list[list[int]] | None:
+    """A confusion matrix for a callback; None where it has no room for so many classes."""
+    return matrix.astype(int).tolist() if len(matrix) <= MAX_MATRIX + 1 else None  # one more for the background
 
 
 def entry(names: Sequence[str], index: int, score: float | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..metrics import ClassifierResults
+from ..metrics import ClassifierResults, bounded
 from .calibration import best_threshold, calibration
 from .coco import MOST, CocoMetrics, annotations
 from .matching import KINDS, confusion, errors, match, overlaps
@@ -23,7 +23,7 @@ class Measured:
 
     overall_metrics: dict[str, float]
     per_class_metrics: list[dict[str, Any]]
-    confusion_matrix: list[list[int]]
+    confusion_matrix: list[list[int]] | None  # None of more classes than a callback has room for
     pr_curves: dict[str, dict[str, list[float]]]
     more: dict[str, Any] = field(default_factory=dict)
 
@@ -118,7 +118,7 @@ class ObjectMeasure:
         return Measured(
             self._overall(boxes, head, precision[present], recall[present], reliable),
             [{"class_id": i, "class_name": name, "precision": precision[i], "recall": recall[i], "ap": ap[i], "support": int(labelled[i])} for i, name in enumerate(self.names)],
-            self.matrix.tolist(), {keys[i]: head.curve(i) for i in range(len(keys)) if present[i]},
+            bounded(self.matrix), {keys[i]: head.curve(i) for i in range(len(keys)) if present[i]},
             {
                 "threshold": self.threshold, "calibration": reliable, "error_kinds": self.kinds,
                 "best_thresholds": {keys[i]: best_threshold(scores[classes == i], hits[classes == i], int(labelled[i])) for i in range(len(keys))},
@@ -153,7 +153,7 @@ class MaskMeasure:
         return 1 - right, {"pixel_accuracy": round(right, 5)}
 
     def result(self) -> Measured:
-        return Measured(self.found.metrics(), self.found.per_class(), self.found.confusion_matrix().tolist(), {})
+        return Measured(self.found.metrics(), self.found.per_class(), bounded(self.found.confusion_matrix()), {})
 
 
 def unique(names: Sequence[str]) -> list[str]:

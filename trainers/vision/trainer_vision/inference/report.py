@@ -62,6 +62,8 @@ def _per_class(measured: Measured) -> str:
 
 def _matrix(measured: Measured, names: Sequence[str]) -> str:
     matrix = measured.confusion_matrix
+    if matrix is None:
+        return _section("Confusion matrix", f"{len(names)} classes are too many for a matrix.")
     if len(matrix) > LARGEST_MATRIX + 1:
         return _section("Confusion matrix", f"{len(matrix)} classes are too many for a page: the matrix is in results.json.")
     labels = [*names, "background"][: len(matrix)]
