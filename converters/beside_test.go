@@ -59,6 +59,13 @@ func TestListsBesideFoldersOfClassesSayTheSplit(t *testing.T) {
 		{name: "lists of MATLAB", files: with(petFolders("Images"), m{"train_list.mat": "MATLAB 5.0", "test_list.mat": "MATLAB 5.0"}), splits: "train 9, val 3", says: "split_list_unread: train_list.mat"},
 		{name: "a list of images that are not here", files: with(petFolders("."), m{"train.txt": "elsewhere/1.jpg\nelsewhere/2.jpg\n"}), splits: "train 9, val 3", says: "split_list_unread: train.txt"},
 		{name: "folders count before lists", files: with(classFolders(map[string]int{"train": 4, "val": 2}, "cat", "dog"), m{"val.txt": "train/cat/cat_0.jpg\n"}), splits: "train 8, val 4", says: "split_list_unused: val.txt: train/cat/cat_0.jpg"},
+		{name: "folders leave train and val open", files: with(classFolders(map[string]int{"train": 5, "test": 2}, "cat", "dog"), m{"val.txt": petList("train/{class}/{class}_{i}.jpg", 4, 5)}), splits: "train 8, val 2, test 4", says: "split_of_lists: val.txt"},
+		{name: "some lines lead nowhere", files: with(petFolders("."), m{"train.txt": petList("{class}/{class}_{i}.jpg", 0, 4), "val.txt": petList("{class}/{class}_{i}.jpg", 4, 8)}), splits: "train 8, val 4", says: `listed_image_missing: val.txt: "cat/cat_6.jpg"`},
+		{name: "names that fit several images", files: m{"cat/a0.jpg": image64(), "cat/a1.jpg": image64(), "dog/a0.jpg": image64(), "dog/a1.jpg": image64(), "val.txt": "a1\n"}, says: "split_list_unread: val.txt"},
+		{name: "JSON that is broken", files: with(petFolders("."), m{"splits.json": `{"train": [`}), splits: "train 9, val 3", says: "split_list_unread: splits.json: "},
+		{name: "a column of folds", files: with(petFolders("images"), m{"folds.csv": "path,fold\n" + petList("images/{class}/{class}_{i}.jpg,{i}", 0, 6)}), splits: "train 9, val 3", says: "split_list_unread: folds.csv: the column fold"},
+		{name: "a column of splits and more", files: with(petFolders("images"), m{"meta.csv": "path,split\n" + petList("images/{class}/{class}_{i}.jpg,train", 0, 5) + petList("images/{class}/{class}_{i}.jpg,extra", 5, 6)}), splits: "train 9, val 3", says: "split_list_unread: meta.csv: the column split"},
+		{name: "names of classes in JSON", files: with(petFolders("."), m{"cat_to_name.json": m{"cat": "house cat", "dog": "hound"}}), splits: "train 9, val 3", says: "class_names_unread: cat_to_name.json"},
 		{name: "texts that are no lists", files: with(petFolders("."), m{"train_notes.txt": "this was a train of thought\n", "labels.csv": "x,y\n1,2\n"}), splits: "train 9, val 3"},
 		{name: "GTSRB", files: with(with(classFolders(map[string]int{"Train": 6}, "0", "1"), with(numberedFiles("Test/%d.png", 4, image64), numberedFiles("Meta/%d.png", 2, image64))), m{
 			"Train.csv": "Width,ClassId,Path\n" + strings.NewReplacer("cat", "0", "dog", "1").Replace(petList("64,{class},Train/{class}/{class}_{i}.jpg", 0, 6)),
@@ -241,6 +248,28 @@ func TestListsBesideAnnotationsSayTheSplit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			check(t, published{task: detecting, files: join(pictures, files, lists), classes: "cat", splits: "train 4, val 2", says: "image_in_no_list: images/6.jpg"})
+		})
+	}
+}
+
+// TestListsBesidePlatformFormatSayTheSplit, of images of which it says none: a COCO file
+// that is called annotations.json is read as one.
+func TestListsBesidePlatformFormatSayTheSplit(t *testing.T) {
+	names := []string{}
+	for i := range 6 {
+		names = append(names, fmt.Sprintf("%d.jpg", i))
+	}
+	lists := m{"train.txt": listsOf("images/%d.jpg", 0, 4), "val.txt": listsOf("%d.jpg", 4, 6)}
+	pictures := numberedFiles("images/%d.jpg", 6, image64)
+	decided := cocoOf(cats, names...)
+	decided["split_config"] = m{"method": "auto", "ratio": []float64{0.5, 0.5}}
+	for _, c := range []published{
+		{name: "COCO", files: m{"annotations.json": cocoOf(cats, names...)}, splits: "train 4, val 2", says: "split_of_lists: train.txt"},
+		{name: "split_config counts before them", files: m{"annotations.json": decided}, splits: "train 3, val 3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.task, c.classes, c.files = detecting, "cat", join(pictures, c.files, lists)
+			check(t, c)
 		})
 	}
 }

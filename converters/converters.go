@@ -168,8 +168,11 @@ func recognise(r Request, folder *images.Folder) (*recognised, error) {
 		return &recognised{Layout: read.PlatformFile(r.Annotations, r.Task), folder: folder}, nil
 	}
 	l, err := read.Platform(r.Root, r.Task)
-	if l != nil || err != nil {
-		return &recognised{Layout: l, folder: folder}, err
+	if err != nil {
+		return nil, err
+	}
+	if l != nil {
+		return &recognised{Layout: read.Following(l, folder.Tree, r.Task), folder: folder}, nil
 	}
 	tree, err := folder.Tree()
 	if err != nil {

@@ -83,6 +83,9 @@ func reporting(f *layout.Folder, l *layout.Layout) *layout.Layout {
 		if err == nil && l.Name != "yolo" { // which has lists of its own
 			err = lists.Follow(f, c, l.Name != "coco", problems)
 		}
+		if err == nil && f.Classifies() {
+			unreadNames(f, c, problems)
+		}
 		f.ReportText(problems)
 		return c, err
 	}

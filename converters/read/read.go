@@ -85,8 +85,12 @@ func below(t *images.Tree, task contract.TaskType, level int) (dir string, l *la
 // at reads no folder again that the tree has read.
 func at(t *images.Tree, task contract.TaskType) (*layout.Layout, error) {
 	if slices.ContainsFunc(t.Names(), platform.IsFile) {
-		if l, err := Platform(t.Root(), task); l != nil || err != nil {
-			return l, err
+		l, err := Platform(t.Root(), task)
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
+			return Following(l, func() (*images.Tree, error) { return t, nil }, task), nil
 		}
 	}
 	return Recognise(t, task)

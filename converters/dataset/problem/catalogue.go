@@ -110,6 +110,9 @@ var (
 	TableUnused = layouts.kind("table_unused", Warning,
 		"tables say classes of images and no split, beside tables that do; they are not read",
 		"Remove them, or add a column split.")
+	ClassNamesUnread = layouts.kind("class_names_unread", Warning,
+		"files say names for the classes and are not read",
+		"Write these names where the classes are said: as the names of the folders, or into the table.")
 	SplitOfLists = layouts.kind("split_of_lists", Info,
 		"files say the split of the images and are followed",
 		"")

@@ -115,6 +115,13 @@ func (l *List) Count(kind Kind) int {
 	return 0
 }
 
+// Drop forgets what was said of a kind: it is so no longer.
+func (l *List) Drop(kind Kind) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.entries, kind.Code)
+}
+
 // Fatal reports whether an error is in the list.
 func (l *List) Fatal() bool {
 	l.mu.Lock()

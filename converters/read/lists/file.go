@@ -22,7 +22,9 @@ type listFile struct {
 	used   *finder // images of the dataset
 	others *finder // images on disk, of which some have no annotations
 	votes  []vote
-	lost   int // lines that may mean an image and lead to none
+	lost   int    // lines that may mean an image and lead to none
+	first  string // of these
+	unread string // why it, or a part of it, is not understood
 }
 
 const maxListBytes = 256 << 20
@@ -34,20 +36,34 @@ func (l *listFile) split() contract.Split {
 	return s
 }
 
-// vote takes the first of some texts that leads to an image.
+// vote takes the first of some texts of a line that leads to an image.
 func (l *listFile) vote(s contract.Split, texts ...string) {
+	unclear := false
 	for _, text := range texts {
-		if image := l.used.find(text); image != "" {
+		image, several := l.used.find(text)
+		if image != "" {
 			l.votes = append(l.votes, vote{image, s, l.name})
 			return
 		}
+		unclear = unclear || several
 	}
-	if slices.ContainsFunc(texts, func(text string) bool { return l.others.find(text) != "" }) {
+	if slices.ContainsFunc(texts, func(text string) bool { image, _ := l.others.find(text); return image != "" }) {
 		return
 	}
-	if slices.ContainsFunc(texts, images.IsImage) || len(texts) == 1 && number(texts[0]) {
-		l.lost++
+	if unclear || slices.ContainsFunc(texts, images.IsImage) || len(texts) == 1 && number(texts[0]) {
+		l.lose(texts[max(0, slices.IndexFunc(texts, images.IsImage))])
 	}
+}
+
+func (l *listFile) lose(text string) {
+	if l.lost++; l.lost == 1 {
+		l.first = text
+	}
+}
+
+// leads reports whether a row has an image of the dataset in it.
+func (l *listFile) leads(row []string) bool {
+	return slices.ContainsFunc(row, func(cell string) bool { image, _ := l.used.find(cell); return image != "" })
 }
 
 // number reports a line that may be the place of an image in an order that is not
@@ -62,6 +78,7 @@ func number(text string) bool {
 func (l *listFile) lines() {
 	text, err := l.ReadText(l.name, maxListBytes)
 	if err != nil {
+		l.unread = err.Error()
 		return
 	}
 	for line := range strings.Lines(text) {
@@ -87,12 +104,19 @@ func blank(r rune) rune {
 // table reads a table with a column of splits, or one that is called as its split.
 func (l *listFile) table() {
 	rows, err := tables.Rows(l.Folder, l.name)
+	_, both := layout.SplitOfList(strings.TrimSuffix(path.Base(l.name), path.Ext(l.name)))
+	named := l.split() != "" || both
+	if err != nil && named {
+		l.unread = err.Error()
+	}
 	if err != nil || len(rows) == 0 {
 		return
 	}
-	column := tables.SplitColumn(rows)
-	_, both := layout.SplitOfList(strings.TrimSuffix(path.Base(l.name), path.Ext(l.name)))
-	if column < 0 && l.split() == "" && !both {
+	column, unread := tables.SplitColumn(rows)
+	if unread != "" && slices.ContainsFunc(rows, l.leads) {
+		l.unread = "the column " + unread
+	}
+	if column < 0 && !named {
 		return
 	}
 	for _, row := range rows {
@@ -119,7 +143,7 @@ func (l *listFile) numbered() {
 		if name := names[number]; name != "" && (train == "0" || train == "1") {
 			l.vote(s, name)
 		} else {
-			l.lost++
+			l.lose(number + " " + train)
 		}
 	})
 }
@@ -145,13 +169,15 @@ const maxJSONBytes = 64 << 20
 // that of the nearest key around it, else of the file's name.
 func (l *listFile) json() {
 	text, err := l.ReadText(l.name, maxJSONBytes)
+	var content any
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &content)
+	}
 	if err != nil {
+		l.unread = err.Error()
 		return
 	}
-	var content any
-	if json.Unmarshal([]byte(text), &content) == nil {
-		l.walk(content, l.split())
-	}
+	l.walk(content, l.split())
 }
 
 func (l *listFile) walk(value any, s contract.Split) {

@@ -22,26 +22,27 @@ type finder struct {
 // newFinder finds images among some, which are listed when the first is looked for.
 func newFinder(each func(yield func(image string))) *finder { return &finder{each: each} }
 
-func (f *finder) find(text string) string {
+// find is the image, or says that several fit.
+func (f *finder) find(text string) (image string, several bool) {
 	name := strings.Trim(path.Clean(layout.Slashed(strings.TrimSpace(text))), "/")
 	if name == "" || name == "." || len(name) > maxPathBytes {
-		return ""
+		return "", false
 	}
 	name = fold(name)
 	dir := path.Dir(name)
-	best, deepest, several := "", -1, false
-	for _, image := range f.candidates(name) {
-		n := commonTail(path.Dir(fold(image)), dir)
+	deepest := -1
+	for _, one := range f.candidates(name) {
+		n := commonTail(path.Dir(fold(one)), dir)
 		if n < deepest {
 			continue
 		}
 		several = n == deepest
-		best, deepest = image, n
+		image, deepest = one, n
 	}
 	if several {
-		return ""
+		return "", true
 	}
-	return best
+	return image, false
 }
 
 // maxPathBytes bounds a path in a file (PATH_MAX of Linux).

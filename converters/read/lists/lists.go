@@ -3,7 +3,7 @@
 //
 // It promises that a file counts by its content, lines that lead to images of the
 // dataset, and that one which may say a split and is not understood is named. A split
-// of the layout itself counts before it.
+// of the layout itself counts before it; what that leaves open, lists decide.
 package lists
 
 import (
@@ -27,15 +27,23 @@ type vote struct {
 }
 
 // Follow gives images the split that lists say, if the layout has given them none.
-// Lists that contradict a split of the layout are not followed, and named. JSON is
-// read where the layout has none of its own.
+// Where it has given some images one, only lists of validation say more: train/ beside
+// test/ leaves that open. Lists that contradict a split of the layout are not followed,
+// and named. JSON is read where the layout has none of its own.
 func Follow(f *layout.Folder, c *dataset.Catalog, json bool, problems *problem.List) error {
 	votes := collect(f, c.Images, json, problems)
 	if len(votes) == 0 {
 		return nil
 	}
-	if slices.ContainsFunc(c.Images, func(im dataset.Image) bool { return im.Split != "" }) {
-		contradictions(c.Images, votes, problems)
+	splits, given := make(map[string]contract.Split, len(c.Images)), false
+	for _, im := range c.Images {
+		splits[im.File] = im.Split
+		given = given || im.Split != ""
+	}
+	wrong := contradictions(splits, votes, problems)
+	votes = slices.DeleteFunc(votes, func(v vote) bool { return wrong[v.list] || splits[v.image] != "" })
+	validates := slices.ContainsFunc(votes, func(v vote) bool { return v.split == contract.SplitVal })
+	if len(votes) == 0 || given && !validates {
 		return nil
 	}
 	votes, err := one(votes)
@@ -43,12 +51,18 @@ func Follow(f *layout.Folder, c *dataset.Catalog, json bool, problems *problem.L
 		return err
 	}
 	apply(c, votes, problems)
+	problems.Drop(problem.NoValidationSplit) // said of what was open until now
 	layout.Settle(c, problems)
 	return nil
 }
 
-// apply leaves out what is in no list. Where none is of images for training, what is
-// in no list is for training.
+// Beside reports whether a file lies here that Follow would look into.
+func Beside(f *layout.Folder, json bool) bool {
+	return slices.ContainsFunc(f.Names(), func(name string) bool { _, may := kindOf(name, json); return may })
+}
+
+// apply leaves out what is in no list, of the images that the layout has given no
+// split. Where none is of images for training, what is in no list is for training.
 func apply(c *dataset.Catalog, votes []vote, problems *problem.List) {
 	splits := make(map[string]contract.Split, len(votes))
 	lists := make(map[string]bool)
@@ -69,6 +83,9 @@ func apply(c *dataset.Catalog, votes []vote, problems *problem.List) {
 		left := 0
 		c.KeepImages(func(im *dataset.Image) bool {
 			_, listed := splits[im.File]
+			if im.Split != "" {
+				return true
+			}
 			if !listed {
 				problems.Add(problem.ImageInNoList, left, "%s", im.File)
 				left++
@@ -78,6 +95,9 @@ func apply(c *dataset.Catalog, votes []vote, problems *problem.List) {
 	}
 	for i := range c.Images {
 		im := &c.Images[i]
+		if im.Split != "" {
+			continue
+		}
 		var listed bool
 		if im.Split, listed = splits[im.File]; !listed {
 			im.Split = contract.SplitTrain
@@ -85,18 +105,16 @@ func apply(c *dataset.Catalog, votes []vote, problems *problem.List) {
 	}
 }
 
-func contradictions(list []dataset.Image, votes []vote, problems *problem.List) {
-	splits := make(map[string]contract.Split, len(list))
-	for _, im := range list {
-		splits[im.File] = im.Split
-	}
-	named := make(map[string]bool)
+// contradictions names the lists that say another split than the layout.
+func contradictions(splits map[string]contract.Split, votes []vote, problems *problem.List) (named map[string]bool) {
+	named = make(map[string]bool)
 	for _, v := range votes {
 		if is := splits[v.image]; is != v.split && is != "" && !named[v.list] && (v.split != "" || is == contract.SplitTest) {
 			named[v.list] = true
 			problems.Add(problem.SplitListUnused, len(named), "%s: %s is in %s", v.list, v.image, is)
 		}
 	}
+	return named
 }
 
 // one refuses several lists of the same split, unless they say the same. A list of
@@ -167,36 +185,51 @@ func collect(f *layout.Folder, list []dataset.Image, json bool, problems *proble
 			}
 		}
 	})
-	looked, unread := 0, 0
+	told := problems.Count(problem.ListedImageMissing) > 0 // of tables, by their reader
+	looked, tables := 0, 0
 	for _, name := range f.Names() {
-		isJSON := strings.EqualFold(path.Ext(name), ".json")
-		if strings.Count(name, "/") > maxListLevels || looked >= maxListFiles || isJSON && !json {
-			continue
-		}
-		read, may := listKind(name)
+		k, may := kindOf(name, json)
 		if !may {
 			continue
 		}
-		looked++
-		var said []vote
-		sure := read == nil
-		if read != nil {
-			l := &listFile{Folder: f, name: name, used: used, others: others}
-			read(l)
-			said = l.votes
-			sure = l.lost > len(said)
-			if isJSON && len(said) < 2 {
-				said = nil // what is beside an image and about it
-			}
+		count := &looked
+		if k.bare {
+			count = &tables
 		}
-		if sure { // it may say a split, and what it says is not known
-			problems.Add(problem.SplitListUnread, unread, "%s", name)
-			unread++
+		if *count++; *count > maxListFiles {
+			if !k.bare {
+				problems.Add(problem.SplitListUnread, *count, "%s: more than %d files are called as a split", name, maxListFiles)
+			}
 			continue
 		}
-		votes = append(votes, said...)
+		l := &listFile{Folder: f, name: name, used: used, others: others}
+		votes = append(votes, l.said(k, looked+tables, told, problems)...)
 	}
 	return votes
+}
+
+// said is what a file says. One that may say a split and is not understood, or a part
+// of it, is named.
+func (l *listFile) said(k kind, order int, told bool, problems *problem.List) []vote {
+	if k.read == nil {
+		problems.Add(problem.SplitListUnread, order, "%s", l.name)
+		return nil
+	}
+	k.read(l)
+	switch {
+	case l.lost > len(l.votes):
+		problems.Add(problem.SplitListUnread, order, "%s", l.name)
+		return nil
+	case l.unread != "":
+		problems.Add(problem.SplitListUnread, order, "%s: %s", l.name, l.unread)
+	}
+	if k.json && len(l.votes) < 2 {
+		return nil // what is beside an image and about it
+	}
+	if l.lost > 0 && !(k.table && told) {
+		problems.AddN(problem.ListedImageMissing, l.lost, order, "%s: %q", l.name, l.first)
+	}
+	return l.votes
 }
 
 // binaryLists are the suffixes of lists that are not read.
@@ -204,27 +237,32 @@ var binaryLists = map[string]bool{".mat": true, ".npy": true, ".npz": true, ".pk
 
 var listSuffixes = map[string]bool{".txt": true, ".lst": true, ".csv": true, ".tsv": true, ".json": true}
 
-// listKind tells by its name how a file is read that may be a list, nil for one
-// that cannot be.
-func listKind(name string) (read func(*listFile), may bool) {
+// kind is how a file is read that may be a list.
+type kind struct {
+	read              func(*listFile) // nil where it cannot be read
+	json, table, bare bool            // bare is a table that is not called as a split
+}
+
+// kindOf tells by its name whether a file may be a list.
+func kindOf(name string, json bool) (k kind, may bool) {
 	ext := strings.ToLower(path.Ext(name))
-	if !listSuffixes[ext] && !binaryLists[ext] {
-		return nil, false
+	if !listSuffixes[ext] && !binaryLists[ext] || strings.Count(name, "/") > maxListLevels {
+		return kind{}, false
 	}
 	stem := strings.TrimSuffix(strings.ToLower(path.Base(name)), ext)
 	split, both := layout.SplitOfList(stem)
 	named := split != "" || both
 	switch {
 	case ext == ".txt" && strings.Contains(stem, "train") && strings.Contains(stem, "test") && strings.Contains(stem, "split"):
-		return (*listFile).numbered, true
+		return kind{read: (*listFile).numbered}, true
 	case (ext == ".txt" || ext == ".lst") && named:
-		return (*listFile).lines, true
+		return kind{read: (*listFile).lines}, true
 	case ext == ".csv" || ext == ".tsv":
-		return (*listFile).table, true
-	case ext == ".json" && (named || strings.Contains(stem, "split")):
-		return (*listFile).json, true
+		return kind{read: (*listFile).table, table: true, bare: !named}, true
+	case ext == ".json" && json && (named || strings.Contains(stem, "split")):
+		return kind{read: (*listFile).json, json: true}, true
 	case binaryLists[ext] && (named || strings.Contains(stem, "split") || strings.Contains(stem, "setid")):
-		return nil, true
+		return kind{}, true
 	}
-	return nil, false
+	return kind{}, false
 }

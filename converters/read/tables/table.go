@@ -26,6 +26,7 @@ type table struct {
 	hot    []int  // or the columns of the classes, of which one is 1
 	sure   int    // column of Open Images' confidence: 0 says that it is not there
 	split  int
+	unread int      // column that may say the split, and is not understood
 	images []string // of the rows
 }
 
@@ -34,6 +35,7 @@ var (
 	imageTitles = []string{"filename", "filepath", "imagepath", "path", "imagename", "imagefile", "image", "img", "imageid", "imgid", "file", "files", "images", "name", "id", "idcode", "fname", "photo", "picture"}
 	classTitles = []string{"classname", "labelname", "class", "label", "category", "categoryname", "species", "breed", "classes", "labels", "target", "diagnosis", "disease", "dx", "type", "y", "classid", "labelid", "categoryid", "tag"}
 	splitTitles = []string{"split", "subset", "partition", "set", "phase", "dataset", "datasplit", "usage"}
+	foldTitles  = []string{"fold", "folds", "kfold", "foldid", "cvfold", "isvalid", "isval", "isvalidation", "istest", "istrain", "istraining", "istrainingimage"}
 	boxTitles   = []string{"xmin", "bbox", "x1", "xmax", "ymin", "box", "polygon", "segmentation", "encodedpixels", "rle", "predictionstring"}
 )
 
@@ -43,10 +45,14 @@ const maxRows = 5_000_000
 func Rows(f *layout.Folder, name string) ([][]string, error) { return parse(f, name) }
 
 // SplitColumn is the column of a table with a header that says the split of each
-// row, or -1.
-func SplitColumn(rows [][]string) int {
+// row, or -1. Unread is the title of one that may say it in another way: with values
+// that are no splits, or folds.
+func SplitColumn(rows [][]string) (column int, unread string) {
 	t := newTable("", rows)
-	return t.split
+	if t.unread >= 0 {
+		unread = t.titles[t.unread]
+	}
+	return t.split, unread
 }
 
 func parse(f *layout.Folder, name string) ([][]string, error) {
@@ -96,7 +102,7 @@ func open(f *layout.Folder, name string) (*table, error) {
 // newTable takes the header off, if there is one: a first row with an image in it is
 // none.
 func newTable(name string, rows [][]string) *table {
-	t := &table{name: name, image: -1, class: -1, sure: -1, split: -1}
+	t := &table{name: name, image: -1, class: -1, sure: -1, split: -1, unread: -1}
 	headless := slices.ContainsFunc(rows[0], images.IsImage)
 	for i, title := range rows[0] {
 		if headless {
@@ -109,11 +115,23 @@ func newTable(name string, rows [][]string) *table {
 	if t.rows, t.first = rows, 1; !headless {
 		t.rows, t.first = rows[1:], 2
 	}
-	t.split = t.column(splitTitles)
-	if t.split >= 0 && !t.all(t.split, func(v string) bool { return layout.OnlySplit(v) != "" }) {
-		t.split = -1
-	}
+	t.findSplit()
 	return t
+}
+
+// findSplit takes a column of splits. One with other values among them says the split
+// too, and so do folds: which images are for what is not known then.
+func (t *table) findSplit() {
+	is := func(v string) bool { return layout.OnlySplit(v) != "" }
+	t.unread = t.column(foldTitles)
+	at := t.column(splitTitles)
+	switch {
+	case at < 0:
+	case t.all(at, is):
+		t.split = at
+	case slices.ContainsFunc(t.rows, func(r []string) bool { return is(t.cell(r, at)) }):
+		t.unread = at
+	}
 }
 
 func (t *table) cell(row []string, column int) string {
@@ -211,7 +229,7 @@ func (t *table) resolve(pairs *layout.Pairs, column int) (found, several []strin
 func (t *table) findClasses() {
 	var others []int
 	for i := range t.header {
-		if i != t.image && i != t.split && t.header[i] != "" && t.header[i] != "index" && t.header[i] != "unnamed:0" {
+		if i != t.image && i != t.split && i != t.unread && t.header[i] != "" && t.header[i] != "index" && t.header[i] != "unnamed:0" {
 			others = append(others, i)
 		}
 	}
@@ -220,7 +238,7 @@ func (t *table) findClasses() {
 		return
 	}
 	for _, title := range classTitles {
-		if i := slices.Index(t.header, title); i >= 0 && i != t.image && i != t.split {
+		if i := slices.Index(t.header, title); i >= 0 && i != t.image && i != t.split && i != t.unread {
 			t.class = i
 			return
 		}
