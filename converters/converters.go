@@ -57,19 +57,19 @@ func Prepare(ctx context.Context, r Request) (*Prepared, error) {
 	if err := allowed(r.Task, r.Format); err != nil {
 		return nil, err
 	}
-	folder, unpacked, err := unpackTables(ctx, &r)
+	folder, tables, err := unpackTables(ctx, &r)
 	if err != nil {
 		return nil, err
 	}
-	if unpacked != "" && (r.Out == "" || r.DryRun) {
+	if tables != nil && (r.Out == "" || r.DryRun) {
 		defer func() { _ = os.RemoveAll(r.Root) }()
 	}
 	found, err := recognise(r, folder)
 	if err != nil {
 		return nil, err
 	}
-	if unpacked != "" {
-		found.Name = unpacked
+	if tables != nil {
+		found.Name = tables.Name
 	}
 	if r.Format == contract.FormatNone {
 		return &Prepared{Dir: r.Root, Config: r.Root, Annotations: found.Annotations, Format: r.Format, Source: found.Name}, nil
@@ -83,6 +83,11 @@ func Prepare(ctx context.Context, r Request) (*Prepared, error) {
 	if found.dir != "" {
 		problems.Add(problem.OneFolderDown, 0, "%s/", found.dir)
 	}
+	if tables != nil {
+		for i, some := range tables.Missing {
+			problems.Add(problem.TablesMissing, i, "%s", some)
+		}
+	}
 	c, err := found.Read(problems)
 	if err != nil {
 		return nil, err
@@ -90,7 +95,7 @@ func Prepare(ctx context.Context, r Request) (*Prepared, error) {
 	job := &conversion{Request: r, folder: found.folder, catalog: c, problems: problems}
 	p, err := job.run(ctx)
 	if p != nil {
-		if unpacked != "" {
+		if tables != nil {
 			p.Unpacked = r.Root
 		}
 		p.Source, p.Annotations, p.Problems = found.Name, found.Annotations, problems.Problems()
@@ -101,34 +106,34 @@ func Prepare(ctx context.Context, r Request) (*Prepared, error) {
 // unpackTables opens the dataset's folder. One in tables is first made a folder of
 // images beside Out, which then is the root: the links of what is prepared hold its
 // files. For a dry run it is a temporary one.
-func unpackTables(ctx context.Context, r *Request) (folder *images.Folder, name string, err error) {
+func unpackTables(ctx context.Context, r *Request) (folder *images.Folder, tables *unpack.Source, err error) {
 	folder = images.Open(r.Root)
 	if r.Annotations != "" || r.Format == contract.FormatNone {
-		return folder, "", nil
+		return folder, nil, nil
 	}
 	if l, err := read.Platform(r.Root, r.Task); l != nil || err != nil {
-		return folder, "", err
+		return folder, nil, err
 	}
 	tree, err := folder.Tree()
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	source, err := unpack.Find(tree)
-	if source == nil || err != nil {
-		return folder, "", err
+	tables, err = unpack.Find(tree)
+	if tables == nil || err != nil {
+		return folder, nil, err
 	}
 	dir := r.Out + ".unpacked"
 	if r.Out == "" || r.DryRun {
 		if dir, err = os.MkdirTemp("", "unpacked-"); err != nil {
-			return nil, "", fmt.Errorf("making a folder for the dataset's images: %w", err)
+			return nil, nil, fmt.Errorf("making a folder for the dataset's images: %w", err)
 		}
 	}
-	if err := source.Into(ctx, r.Task, dir); err != nil {
+	if err := tables.Into(ctx, r.Task, dir); err != nil {
 		_ = os.RemoveAll(dir)
-		return nil, "", err
+		return nil, nil, err
 	}
 	r.Root = dir
-	return images.Open(dir), source.Name, nil
+	return images.Open(dir), tables, nil
 }
 
 // allowed refuses a task in a format that cannot hold it.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 )
@@ -57,8 +58,9 @@ func openArrow(f *os.File) (*arrowFile, error) {
 	if kind != messageSchema {
 		return nil, errors.New("it does not begin with a schema")
 	}
+	schema := &schema{left: maxFields}
 	for i := range vectorLen(t, slot1) {
-		one, err := readField(vectorTable(t, slot1, i), 0)
+		one, err := schema.field(vectorTable(t, slot1, i), 0)
 		if err != nil {
 			return nil, err
 		}
@@ -121,10 +123,20 @@ func (a *arrowFile) take(n int64) ([]byte, error) {
 	return b, err
 }
 
-// maxNested bounds how deep types are within each other.
-const maxNested = 16
+// maxNested bounds how deep types are within each other, maxFields how many there are
+// of all: a few bytes can say the same one again and again, on every level.
+const (
+	maxNested = 16
+	maxFields = 10_000
+)
 
-func readField(t *flatbuffers.Table, level int) (f field, err error) {
+// schema reads the types of a file's columns.
+type schema struct{ left int }
+
+func (s *schema) field(t *flatbuffers.Table, level int) (f field, err error) {
+	if s.left--; s.left < 0 {
+		return f, fmt.Errorf("it has more than %d columns and parts of columns", maxFields)
+	}
 	if level > maxNested {
 		return f, errors.New("its types are nested too deep")
 	}
@@ -143,7 +155,7 @@ func readField(t *flatbuffers.Table, level int) (f field, err error) {
 		return f, fmt.Errorf("the column %s is of a type that is not read here", f.name)
 	}
 	for i := range vectorLen(t, slot5) {
-		child, err := readField(vectorTable(t, slot5, i), level+1)
+		child, err := s.field(vectorTable(t, slot5, i), level+1)
 		if err != nil {
 			return f, err
 		}
@@ -152,7 +164,12 @@ func readField(t *flatbuffers.Table, level int) (f field, err error) {
 	return f, nil
 }
 
-func (a *arrowFile) each(take func(map[string]any) error) error {
+// maxValues bounds the values of one row: a few bytes can say a list of two thousand
+// million nulls.
+const maxValues = 1 << 20
+
+// each gives the columns of these names alone.
+func (a *arrowFile) each(names []string, take func(map[string]any) error) error {
 	for {
 		kind, t, body, err := a.message()
 		if err != nil || kind == 0 {
@@ -164,12 +181,15 @@ func (a *arrowFile) each(take func(map[string]any) error) error {
 		if t.Offset(slot3) != 0 {
 			return errors.New("it is compressed, which is not read here")
 		}
-		b := &batch{t: t, body: body}
-		columns := make([]array, len(a.fields))
-		for i, f := range a.fields {
-			columns[i] = b.array(f)
+		b := &batch{t: t, body: body, left: new(int)}
+		var columns []array
+		for _, f := range a.fields {
+			if c := b.array(f); slices.Contains(names, f.name) {
+				columns = append(columns, c)
+			}
 		}
 		for row := range int(t.GetInt64Slot(slot0, 0)) {
+			*b.left = maxValues
 			values := make(map[string]any, len(columns))
 			for _, c := range columns {
 				values[c.name] = c.value(row)
@@ -186,6 +206,7 @@ type batch struct {
 	t      *flatbuffers.Table
 	body   []byte
 	buffer int
+	left   *int // values that the row may still have
 }
 
 func (b *batch) next() []byte {
@@ -200,10 +221,11 @@ type array struct {
 	field
 	valid, offsets, data []byte
 	parts                []array
+	left                 *int
 }
 
 func (b *batch) array(f field) array {
-	a := array{field: f}
+	a := array{field: f, left: b.left}
 	if f.kind == typeNull {
 		return a
 	}
@@ -227,6 +249,9 @@ func (b *batch) array(f field) array {
 
 // value is a value as each gives it; nil for null and for types that no task uses.
 func (a array) value(i int) any {
+	if *a.left--; *a.left < 0 {
+		panic(fmt.Sprintf("a row has more than %d values", maxValues))
+	}
 	if a.indexed || len(a.valid) > 0 && a.valid[i/8]&(1<<(i%8)) == 0 {
 		return nil
 	}

@@ -131,6 +131,9 @@ type use struct {
 	classes            []string
 }
 
+// names are the columns that are taken.
+func (u use) names() []string { return []string{u.image, u.label, u.mask, u.objects} }
+
 // The names that people give to columns, the most usual first.
 var (
 	imageNames    = []string{"image", "img", "images", "pixel_values", "jpg", "png"}

@@ -96,8 +96,9 @@ func (c column) guess() column {
 	return c
 }
 
-// each calls take for every row, as maps, lists, int64, float64, string and []byte.
-func (s shard) each(take func(map[string]any) error) (err error) {
+// each calls take for every row with the columns of these names at least, as maps,
+// lists, numbers, string and []byte.
+func (s shard) each(names []string, take func(map[string]any) error) (err error) {
 	defer recovered(&err)
 	f, err := os.Open(s.path)
 	if err != nil {
@@ -109,7 +110,7 @@ func (s shard) each(take func(map[string]any) error) (err error) {
 		if err != nil {
 			return err
 		}
-		return a.each(take)
+		return a.each(names, take)
 	}
 	return eachOfParquet(f, take)
 }

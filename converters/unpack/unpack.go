@@ -16,7 +16,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -26,8 +29,9 @@ import (
 
 // Source is a dataset in tables.
 type Source struct {
-	Name   string // as convert says it
-	shards []shard
+	Name    string   // as convert says it
+	Missing []string // tables that the names of others count, and that are not here
+	shards  []shard
 }
 
 // shard is one file of a split.
@@ -62,7 +66,35 @@ func Find(tree *images.Tree) (*Source, error) {
 	if len(shards) == 0 || !shards[0].hasImages() {
 		return nil, nil // tables of something else are the readers' to name
 	}
-	return &Source{Name: "huggingface", shards: shards}, nil
+	return &Source{Name: "huggingface", Missing: missing(shards), shards: shards}, nil
+}
+
+// numbered is the name of one table of several: train-00000-of-00003.parquet.
+var numbered = regexp.MustCompile(`^(.*)-\d{5}-of-(\d{5})(?:-[0-9a-f]+)?(\.\w+)$`)
+
+// series is tables whose names count each other.
+type series struct{ dir, stem, total, ext string }
+
+// missing says of which series some tables are not here.
+func missing(shards []shard) (list []string) {
+	here := make(map[series]int)
+	var order []series
+	for _, s := range shards {
+		parts := numbered.FindStringSubmatch(filepath.Base(s.path))
+		if parts == nil {
+			continue
+		}
+		one := series{filepath.Dir(s.path), parts[1], parts[2], parts[3]}
+		if here[one]++; here[one] == 1 {
+			order = append(order, one)
+		}
+	}
+	for _, one := range order {
+		if total, _ := strconv.Atoi(one.total); here[one] < total {
+			list = append(list, fmt.Sprintf("%d of the %d tables %s-*-of-%s%s", total-here[one], total, one.stem, one.total, one.ext))
+		}
+	}
+	return list
 }
 
 func (s shard) hasImages() bool {
@@ -127,36 +159,75 @@ func (s *Source) Into(ctx context.Context, task contract.TaskType, dir string) e
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("removing an earlier %s: %w", dir, err)
 	}
-	columns, err := s.shards[0].columns()
-	if err != nil {
-		return err
-	}
-	use, err := columns.forTask(task)
+	use, err := s.shards[0].use(task)
 	if err != nil {
 		return err
 	}
 	w := &writer{dir: dir, use: use, validates: s.has(contract.SplitVal)}
+	defer w.close()
 	for _, shard := range s.shards {
-		err := shard.each(func(row map[string]any) error {
-			if w.rows++; w.rows > maxRows {
-				return contract.Failf(contract.CodeDatasetTooLarge, "The dataset has more than %d rows.", maxRows)
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			return w.row(row, shard.split)
-		})
-		if err != nil {
-			_, known := errors.AsType[*contract.Failure](err)
-			_, ofDisk := errors.AsType[*fs.PathError](err)
-			if !known && !ofDisk && ctx.Err() == nil {
-				err = contract.Failf(contract.CodeDatasetInvalid, "The table %s cannot be read, row %d: %v.", filepath.Base(shard.path), w.rows, err).
-					WithHint("Write it again with datasets' to_parquet or save_to_disk.")
-			}
+		if err := s.alike(shard, task, use); err != nil {
+			return err
+		}
+		if err := shard.into(ctx, w); err != nil {
 			return err
 		}
 	}
 	return w.finish()
+}
+
+// use is which columns of a table the task takes.
+func (s shard) use(task contract.TaskType) (use, error) {
+	columns, err := s.columns()
+	if err != nil {
+		return use{}, s.unreadable(0, err)
+	}
+	return columns.forTask(task)
+}
+
+// alike refuses a table of other columns or classes than the first: the numbers of its
+// classes would be read as those of the first.
+func (s *Source) alike(other shard, task contract.TaskType, first use) error {
+	found, err := other.use(task)
+	if err != nil || reflect.DeepEqual(found, first) {
+		return err
+	}
+	return contract.Failf(contract.CodeDatasetInvalid, "The tables %s and %s are not of one dataset: their columns or their classes differ.", filepath.Base(s.shards[0].path), filepath.Base(other.path)).
+		WithHint("Upload the tables of one dataset, all written with the same features.")
+}
+
+// into writes the rows of one table.
+func (s shard) into(ctx context.Context, w *writer) error {
+	rows := 0
+	err := s.each(w.use.names(), func(row map[string]any) error {
+		rows++
+		if w.rows++; w.rows > maxRows {
+			return contract.Failf(contract.CodeDatasetTooLarge, "The dataset has more than %d rows.", maxRows)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return w.row(row, s.split)
+	})
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return s.unreadable(rows, err)
+}
+
+// unreadable says of a table where it is broken.
+func (s shard) unreadable(row int, err error) error {
+	_, known := errors.AsType[*contract.Failure](err)
+	_, ofDisk := errors.AsType[*fs.PathError](err)
+	if known || ofDisk {
+		return err
+	}
+	where := ""
+	if row > 0 {
+		where = fmt.Sprintf(", row %d", row)
+	}
+	return contract.Failf(contract.CodeDatasetInvalid, "The table %s cannot be read%s: %v.", filepath.Base(s.path), where, err).
+		WithHint("Write it again with datasets' to_parquet or save_to_disk.")
 }
 
 func (s *Source) has(split contract.Split) bool {

@@ -141,6 +141,10 @@ func (w *writer) write(name string, content []byte) error {
 func (w *writer) class(v any) (int, error) {
 	var name string
 	switch v := v.(type) {
+	case int32:
+		return w.class(int64(v))
+	case uint32:
+		return w.class(int64(v))
 	case int64:
 		switch declared := int64(len(w.use.classes)); {
 		case declared == 0:
@@ -260,7 +264,6 @@ func (w *writer) finish() error {
 	case w.file == nil:
 		return nil // masks
 	}
-	defer func() { _ = w.file.Close() }()
 	var list []class
 	for i, name := range append(slices.Clone(w.use.classes), w.order...) {
 		list = append(list, class{i, name})
@@ -272,5 +275,14 @@ func (w *writer) finish() error {
 	if _, err = fmt.Fprintf(w.out, "\n], \"classes\": %s}\n", text); err == nil {
 		err = w.out.Flush()
 	}
-	return errors.Join(err, w.file.Close())
+	err = errors.Join(err, w.file.Close())
+	w.file = nil
+	return err
+}
+
+// close ends what was broken off.
+func (w *writer) close() {
+	if w.file != nil {
+		_ = w.file.Close()
+	}
 }

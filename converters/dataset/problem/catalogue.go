@@ -110,6 +110,9 @@ var (
 	TableUnused = layouts.kind("table_unused", Warning,
 		"tables say classes of images and no split, beside tables that do; they are not read",
 		"Remove them, or add a column split.")
+	TablesMissing = layouts.kind("table_missing", Warning,
+		"series of tables are not here as a whole, by the number in their names",
+		"Upload all of its tables, unless a part of the dataset is meant.")
 	ClassNamesUnread = layouts.kind("class_names_unread", Warning,
 		"files say names for the classes and are not read",
 		"Write these names where the classes are said: as the names of the folders, or into the table.")
