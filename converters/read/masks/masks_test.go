@@ -6,6 +6,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,6 +100,7 @@ func TestAPixelsValueIsItsClass(t *testing.T) {
 		"a list without the background":     {rows, "grey", "labels/a_mask.png", map[string]string{"labels.txt": "cat\ndog\n"}, "cat dog", "..00 .110 xx10"},
 		"a list in which 0 is a class":      {"0011 0111 0111", "grey", "masks/a.png", map[string]string{"classes.txt": "sky\nroad\n"}, "sky road", "0011 0111 0111"},
 		"nothing is said":                   {rows, "grey", "masks/a.png", nil, "1 2", "..00 .110 xx10"},
+		"a colour that cannot be read":      {"0011 0221 0021", "rgb", "SegmentationClass/a.png", map[string]string{"labelmap.txt": "background:0,0,0::\nbird:300,0,0::\ndog:0,128,0::\ncat:128,0,0::\n"}, "bird dog cat", "..22 .112 ..12"},
 		"black and white":                   {"00xx 00xx", "grey", "masks/a.png", nil, "object", "..00 ..00"},
 		"an index of a palette":             {"0011 0221 0021", "palette", "SegmentationClass/a.png", map[string]string{"classes.txt": "background\ncat\ndog\n"}, "cat dog", "..00 .110 ..10"},
 		"a colour of CVAT's list":           {"0011 0221 0021", "rgb", "SegmentationClass/a.png", map[string]string{"labelmap.txt": "# label:color_rgb:parts:actions\nbackground:0,0,0::\ndog:0,128,0::\ncat:128,0,0::\n"}, "dog cat", "..11 .001 ..01"},
@@ -154,6 +156,8 @@ func TestWhatAMaskCannotSayRefusesTheDataset(t *testing.T) {
 	}{
 		"colours without a list":   {"0012", "rgb", "", "no labelmap.txt says which class each is"},
 		"a value behind the list":  {"0125", "grey", "background\ncat\ndog\n", "value 5; the list has 3 classes"},
+		"smoothed edges":           {"0123456789" + strings.Repeat(" 00000xxxxx", 9), "grey", "", "smoothed edges (9 values between)"},
+		"white of two classes":     {"00xx", "grey", "cat\ndog\n", "which of the 2 classes of the list is white"},
 		"a mask without its image": {"0012", "", "", "masks/a.png"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,6 +181,24 @@ func TestWhatAMaskCannotSayRefusesTheDataset(t *testing.T) {
 				t.Errorf("said %q", said)
 			}
 		})
+	}
+}
+
+// TestMasksBeyondWhatFitsAreNotDecoded: it is too late to count when all are in memory.
+func TestMasksBeyondWhatFitsAreNotDecoded(t *testing.T) {
+	before := maxRuns
+	maxRuns = 3
+	t.Cleanup(func() { maxRuns = before })
+	root := t.TempDir()
+	write(t, root, "masks/a.png", picture("0011 1100", "grey"), "")
+	tree, err := images.ReadTree(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := slices.Repeat([]string{"masks/a.png"}, 10_000)
+	got, err := decodeAll(layout.Open(tree, contract.TaskSemanticSegmentation), files, false, new(problem.List))
+	if f := contract.AsFailure(err); f == nil || f.Code != contract.CodeDatasetTooLarge || got != nil {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -60,22 +60,31 @@ func labelMap(text string) names {
 			continue
 		}
 		n.list = append(n.list, fields[0])
-		if rgb := strings.Split(fields[1], ","); len(rgb) == 3 {
-			var c [3]uint8
-			for i, part := range rgb {
-				v, err := strconv.ParseUint(strings.TrimSpace(part), 10, 8)
-				if err != nil {
-					continue
-				}
-				c[i] = uint8(v)
-			}
-			n.colours[colour(c[0], c[1], c[2])] = fields[0]
+		if c, ok := colourOf(fields[1]); ok {
+			n.colours[c] = fields[0]
 		}
 	}
 	if len(n.colours) == 0 {
 		n.colours = nil
 	}
 	return n
+}
+
+// colourOf reads red,green,blue, each of 0 to 255.
+func colourOf(text string) (value, bool) {
+	parts := strings.Split(text, ",")
+	if len(parts) != 3 {
+		return 0, false
+	}
+	var c [3]uint8
+	for i, part := range parts {
+		v, err := strconv.ParseUint(strings.TrimSpace(part), 10, 8)
+		if err != nil {
+			return 0, false
+		}
+		c[i] = uint8(v)
+	}
+	return colour(c[0], c[1], c[2]), true
 }
 
 // isBackground reports whether a name is of what belongs to no class.
@@ -118,8 +127,12 @@ func (n names) rule(found []area, problems *problem.List) (of func(value) (class
 	}
 	if binary(values) {
 		name := "object"
-		if classes := slices.DeleteFunc(slices.Clone(n.list), isBackground); len(classes) == 1 {
+		switch classes := slices.DeleteFunc(slices.Clone(n.list), isBackground); len(classes) {
+		case 0:
+		case 1:
 			name = classes[0]
+		default:
+			problems.Add(problem.UnknownClass, 0, "the masks are black and white, and which of the %d classes of the list is white is not said", len(classes))
 		}
 		return func(v value) (string, bool, bool) { return name, false, v != 0 }, []string{name}
 	}
@@ -127,6 +140,9 @@ func (n names) rule(found []area, problems *problem.List) (of func(value) (class
 	largest := largestOf(values)
 	switch {
 	case list == nil:
+		if n := between(found); n > 0 {
+			problems.Add(problem.AnnotationUnreadable, 0, "masks are black and white with smoothed edges (%d values between); write 0 and 255 alone, or name the classes in classes.txt", n)
+		}
 		problems.Add(problem.ClassWithoutName, 0, "values up to %d, of which 0 is background", largest)
 		list = []string{"background"}
 		for v := value(1); v <= largest; v++ {
@@ -169,6 +185,32 @@ func distinct(found []area) []value {
 // binary masks are black and white: white is the one class, not what is ignored.
 func binary(values []value) bool {
 	return slices.Equal(values, []value{0, ignored}) || slices.Equal(values, []value{ignored})
+}
+
+// fewBetween is how many values between black and white may be classes of their own.
+const fewBetween = 8
+
+// between counts the values between black and white where these cover nearly all:
+// resizing and JPEG smooth the edges of a mask, and none of the values is a class.
+func between(found []area) int {
+	values := make(map[value]bool)
+	var all, white, rest uint64
+	for _, a := range found {
+		n := a.pixels()
+		all += n
+		switch a.value {
+		case 0:
+		case ignored:
+			white += n
+		default:
+			rest += n
+			values[a.value] = true
+		}
+	}
+	if len(values) < fewBetween || rest >= white || 10*rest > all {
+		return 0
+	}
+	return len(values)
 }
 
 func largestOf(values []value) (largest value) {

@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/color"
 	"runtime"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -38,12 +39,19 @@ type area struct {
 	mask  *dataset.RLE
 }
 
+// pixels are how many the value has.
+func (a area) pixels() (n uint64) {
+	for i := 1; i < len(a.mask.Counts); i += 2 {
+		n += uint64(a.mask.Counts[i])
+	}
+	return n
+}
+
 // maxValues bounds the classes of one mask, maxRuns the runs of all of them: four
 // bytes each are held in memory.
-const (
-	maxValues = 1024
-	maxRuns   = 100_000_000
-)
+const maxValues = 1024
+
+var maxRuns int64 = 100_000_000 // a test lowers it
 
 // decodeAll reads the masks, of which the i-th is of image i.
 func decodeAll(f *layout.Folder, files []string, coloured bool, problems *problem.List) ([]area, error) {
@@ -51,25 +59,31 @@ func decodeAll(f *layout.Folder, files []string, coloured bool, problems *proble
 	wrong := make([]error, len(files))
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
+	var runs atomic.Int64
 	for i, name := range files {
 		group.Go(func() error {
+			if runs.Load() > maxRuns {
+				return nil // what is held is enough to refuse it
+			}
 			each[i], wrong[i] = decode(f.Path(name), coloured)
+			for _, a := range each[i] {
+				runs.Add(int64(len(a.mask.Counts)))
+			}
 			return nil
 		})
 	}
 	_ = group.Wait()
+	if runs.Load() > maxRuns {
+		return nil, contract.Failf(contract.CodeDatasetTooLarge, "The dataset's masks have more than %d runs of pixels.", maxRuns).
+			WithHint("Train on a part of it, or on smaller masks.")
+	}
 	var all []area
-	runs := 0
 	for i, areas := range each {
 		if wrong[i] != nil {
 			problems.Add(problem.AnnotationUnreadable, i, "%s: %v", files[i], wrong[i])
 		}
 		for _, a := range areas {
 			a.image = int32(i)
-			if runs += len(a.mask.Counts); runs > maxRuns {
-				return nil, contract.Failf(contract.CodeDatasetTooLarge, "The dataset's masks have more than %d runs of pixels.", maxRuns).
-					WithHint("Train on a part of it, or on smaller masks.")
-			}
 			all = append(all, a)
 		}
 	}
