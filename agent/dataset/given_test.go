@@ -59,6 +59,24 @@ func TestAnImageThatWillNeverBeThereIsNoFailure(t *testing.T) {
 	}
 }
 
+// TestAFolderMayHaveAMark: consoles of stores make an empty object for a folder.
+func TestAFolderMayHaveAMark(t *testing.T) {
+	const folder = "checkpoints/job-7/best/"
+	b := &bucket{objects: map[string][]byte{folder: nil, folder + "sub/": nil, folder + "sub/a": []byte("a"), folder + "config.json": []byte("{}"), "weights/timm/m/": nil}}
+	into := filepath.Join(t.TempDir(), "best")
+	if err := FetchObject(t.Context(), b, folder, into); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"sub/a", "config.json"} {
+		if _, err := os.Stat(filepath.Join(into, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	if there, err := holds(t.Context(), b, "weights/timm/m/"); there || err != nil {
+		t.Error("a mark alone is no weights", err)
+	}
+}
+
 // What may pass is a failure of the job, which is then run again; what will not is none.
 func TestWhatMayPassEndsTheJob(t *testing.T) {
 	b := &bucket{objects: map[string][]byte{"checkpoints/job-7/best.pt": []byte("w"), "in/a.png": []byte("a")}}

@@ -86,8 +86,10 @@ func (l Library) name() (string, bool) {
 }
 
 func holds(ctx context.Context, store Bucket, prefix string) (bool, error) {
-	for _, err := range store.List(ctx, prefix) {
-		return err == nil, err
+	for object, err := range store.List(ctx, prefix) {
+		if err != nil || !strings.HasSuffix(object.Key, "/") { // else the mark of a folder
+			return err == nil, err
+		}
 	}
 	return false, nil
 }

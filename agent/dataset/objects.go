@@ -34,6 +34,9 @@ func FetchObject(ctx context.Context, store ObjectStore, key, path string) error
 		if err != nil {
 			return err
 		}
+		if strings.HasSuffix(object.Key, "/") {
+			continue // the mark of a folder, which consoles make
+		}
 		name := filepath.FromSlash(strings.TrimPrefix(object.Key, key))
 		if !filepath.IsLocal(name) {
 			return contract.Failf(contract.CodeStorageError, "the checkpoint %s holds an object named %q.", store.URI(key), name)
