@@ -226,7 +226,7 @@ func (l *listFile) said(k kind, order int, told bool, problems *problem.List) []
 	if k.json && len(l.votes) < 2 {
 		return nil // what is beside an image and about it
 	}
-	if l.lost > 0 && !(k.table && told) {
+	if l.lost > 0 && (!k.table || !told) {
 		problems.AddN(problem.ListedImageMissing, l.lost, order, "%s: %q", l.name, l.first)
 	}
 	return l.votes
