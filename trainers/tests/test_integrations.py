@@ -86,11 +86,6 @@ class Examples(TrainerTest):
         self.assertEqual([e for e in run.epochs() if e], [1], run.output[-2000:])
         self.assertEqual([body["epoch"] for body in run.relay.of("validation")], [1])
 
-    def test_lightning_cut(self) -> None:
-        self.needs_folder()
-        stop = "        if (self.current_epoch, _) == (1, 0):\n            os.kill(os.getpid(), signal.SIGTERM)\n"
-        self.cut("Lightning", ("        loss = torch", stop + "        loss = torch"))
-
     def test_keras_cut(self) -> None:
         self.needs_folder()
         stop = "class Stop(keras.callbacks.Callback):\n    def on_train_batch_begin(self, batch, logs=None):\n        if self.model.optimizer.iterations == 2:\n            os.kill(os.getpid(), signal.SIGTERM)\n"

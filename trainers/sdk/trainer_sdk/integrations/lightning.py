@@ -31,7 +31,7 @@ class PlatformCallback(Callback):  # type: ignore[misc]
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         metrics, validated, self._validated = dict(trainer.callback_metrics), self._validated, False
-        if not trainer.is_global_zero or (self.platform.stop_requested and not trainer.is_last_batch):  # a cut epoch is no completed one
+        if not trainer.is_global_zero:
             return
         if validated:
             report(self.platform, trainer.current_epoch + 1, metrics)
