@@ -109,15 +109,18 @@ func account(args []string) int {
 	if err != nil {
 		return 92
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	memory.Watch{Warn: func(level int, _ host.Memory) { fmt.Println("warned", level) }, Read: func() (host.Memory, error) {
 		_, _ = c.Stdin().Write([]byte("+"))
 		select {
 		case <-grown:
 			return memory.Read()
 		case <-c.Done():
+			cancel()
 			return host.Memory{}, io.EOF
 		}
-	}}.Run(context.Background())
+	}}.Run(ctx)
 	after, _ := memory.Read()
 	killed, known := after.KilledSince(before)
 	fmt.Println("status", c.Status(), "killed", killed, known)
