@@ -101,11 +101,11 @@ func FuzzFolders(f *testing.F) {
 	f.Add("train/a.jpg", "__MACOSX/cat/b.jpg")
 	f.Fuzz(func(t *testing.T, one, other string) {
 		if !filepath.IsLocal(one) || !filepath.IsLocal(other) {
-			t.Skip("not a name in a folder")
+			return // not a name in a folder
 		}
 		root := t.TempDir()
 		if !put(root, map[string]string{one + ".jpg": "", other + ".jpg": ""}) {
-			t.Skip("no name of a file")
+			return // no name of a file
 		}
 		readBack(t, root, contract.TaskImageClassification)
 	})
