@@ -1,0 +1,44 @@
+package contract
+
+// How grave a Finding is: an error refuses a package, the others never do.
+const (
+	SeverityError   = "error"
+	SeverityWarning = "warning"
+	SeverityNote    = "note"
+)
+
+// Finding is one thing to say of a trainer package, at its line where it has one.
+type Finding struct {
+	Rule     string `json:"rule"`     // stable identifier, such as "secret.aws-key"
+	Severity string `json:"severity"` // SeverityError, SeverityWarning, SeverityNote
+	File     string `json:"file,omitempty"`
+	Line     int    `json:"line,omitempty"` // from 1; 0 means the whole file
+	Text     string `json:"text"`
+	Fix      string `json:"fix,omitempty"`
+}
+
+// How a step of proving a package ended. StepError is the prover's own fault,
+// never the package's.
+const (
+	StepPassed  = "passed"
+	StepFailed  = "failed"
+	StepSkipped = "skipped"
+	StepError   = "error"
+)
+
+// StepReport is one step of proving a package, with what was found.
+type StepReport struct {
+	Name     string    `json:"name"`
+	Status   string    `json:"status"` // StepPassed, StepFailed, StepSkipped, StepError
+	Seconds  float64   `json:"seconds"`
+	Findings []Finding `json:"findings"`
+	Log      string    `json:"log,omitempty"` // the end of what the step's processes wrote
+}
+
+// Package is an uploaded trainer package, unpacked.
+type Package struct {
+	Name    string `json:"name"`    // framework of capabilities.json
+	Version string `json:"version"` // semantic version
+	SHA256  string `json:"sha256"`  // of the uploaded bytes, hexadecimal
+	Dir     string `json:"-"`       // where it is unpacked; not to be written to
+}
