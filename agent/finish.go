@@ -41,7 +41,15 @@ type finish struct {
 	look        func() scene // what the watchers saw
 }
 
-// run carries an Outcome to the exit code.
+// An ending is a job's end as it is told.
+type ending struct {
+	result   contract.Result
+	said     *contract.Message // by the trainer
+	failedIn string            // phase
+}
+
+// run carries an Outcome to the exit code. A bug of ours in finding out how the job
+// ended is told as its end; one in telling it leaves the exit code to say so.
 func (f *finish) run(o Outcome) int {
 	budget := stage.Budget(o.Deadline, f.cfg.FlushTimeout, f.o.Now())
 	ctx, cancel := context.WithTimeout(context.Background(), budget)
@@ -51,21 +59,44 @@ func (f *finish) run(o Outcome) int {
 	defer release()
 	ahead, late := stage.Ahead(ctx, f.stopping(o), budget, share) // the rest is the final callback's
 	defer late()
+	e := ending{failedIn: f.tracker.View().Phase.Name}
+	err := stage.Guard(ahead, "the end of the job", func(ctx context.Context) error { f.find(ctx, o, budget, &e); return nil })
+	if err != nil {
+		e.result = resultOf(f.id, o, f.secrets.Failure(contract.AsFailure(err)), checkpoints.Summary{}, nil)
+	}
+	if err := stage.Guard(ctx, "telling how the job ended", func(ctx context.Context) error { f.tell(ctx, o, &e); return nil }); err != nil {
+		f.o.Log.Error("how the job ended could not be told everywhere", "error", err)
+		if !f.told() {
+			e.result.ExitCode = contract.ExitCode(e.result.Error, false)
+		}
+	}
+	return e.result.ExitCode
+}
+
+// told reports whether the backend has the final callback, or there is nobody to tell.
+func (f *finish) told() bool {
+	if f.queue.Box == nil {
+		return f.queue.Mute
+	}
+	final, stored := f.queue.Box.Final()
+	return stored && final.Delivered
+}
+
+// find brings in what the job made, and finds how it ended.
+func (f *finish) find(ctx context.Context, o Outcome, budget time.Duration, e *ending) {
 	_ = f.queue.Deliver(context.Background())
 	f.tracing.Tracer.Hold()
-	failedIn := f.tracker.View().Phase.Name
 	if !o.clean() {
 		f.group.StopOthers()
 	}
-
 	f.tracker.Enter(job.PhaseUploading)
-	uploads := f.finishUploads(ahead, o, budget*6/10)
-	said := f.queue.LastSaid(f.tracker)
-	f.takeStored(ahead, &uploads, said)
+	uploads := f.finishUploads(ctx, o, budget*6/10)
+	e.said = f.queue.LastSaid(f.tracker)
+	f.takeStored(ctx, &uploads, e.said)
 	evidence := f.evidence(o, uploads)
 	failure, uploading := f.judge(evidence, uploads)
 	if uploading {
-		failedIn = job.PhaseUploading
+		e.failedIn = job.PhaseUploading
 	}
 	f.warn(append(diagnose.Warnings(evidence), uploads.Warnings...)...)
 	f.warn(diagnose.EndedEarly(evidence, failure, f.cfg.Epochs)...)
@@ -73,22 +104,25 @@ func (f *finish) run(o Outcome) int {
 
 	f.tracker.Enter(job.PhaseReporting)
 	view := f.tracker.View()
-	metrics := callbacks.FinalMetrics(view.Last, f.tracker.Metrics(uploads.BestEpoch), uploads.BestEpoch, said)
-	result := resultOf(f.id, o, failure, uploads, metrics)
-	f.uploadLog(ahead, budget/10, &result)
-	f.uploadEvents(ahead, budget/10)
-	replay := ""
+	metrics := callbacks.FinalMetrics(view.Last, f.tracker.Metrics(uploads.BestEpoch), uploads.BestEpoch, e.said)
+	e.result = resultOf(f.id, o, failure, uploads, metrics)
+	f.uploadLog(ctx, budget/10, &e.result)
+	f.uploadEvents(ctx, budget/10)
+}
+
+// tell says to everybody how the job ended.
+func (f *finish) tell(ctx context.Context, o Outcome, e *ending) {
+	result, replay := &e.result, ""
 	if f.group.Leads() {
-		replay = f.deliver(ctx, &result, said)
+		replay = f.deliver(ctx, result, e.said)
 	} else {
-		f.settle(o, &result)
+		f.settle(o, result)
 	}
-	traced, tracked := f.tracing.End(result, failedIn), f.metrics.End(result)
-	f.keep(ctx, &result, replay)
+	traced, tracked := f.tracing.End(*result, e.failedIn), f.metrics.End(*result)
+	f.keep(ctx, result, replay)
 	f.group.End(cluster.Verdict{Exit: result.ExitCode, Failure: result.Error})
 	traced()
 	tracked()
-	return result.ExitCode
 }
 
 // stopping ends with a request to stop that may still come. One that came already is in

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/agent/storage"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -205,6 +207,7 @@ func TestABugInAnyPartOfALifeIsReported(t *testing.T) {
 		"while it is being watched": func(l *life) { l.watching = append(l.watching, broken) },
 		"while preparing":           func(l *life) { l.inputs = append(l.inputs, broken) },
 		"before the training":       func(l *life) { l.training = append([]stage.Step{broken}, l.training...) },
+		"while the end is found":    func(l *life) { l.finish.look = func() scene { panic("index out of range") } },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &backend{}
@@ -218,6 +221,29 @@ func TestABugInAnyPartOfALifeIsReported(t *testing.T) {
 			}
 			assertOver(t, o)
 		})
+	}
+}
+
+// forgetful is a bucket in front of which the agent has a bug.
+type forgetful struct{ storage.Store }
+
+func (f forgetful) Put(ctx context.Context, key string, body io.ReaderAt, size int64, commit func() error) (contract.ObjectInfo, error) {
+	if key == contract.ResultKey("job-1") {
+		panic("index out of range")
+	}
+	return f.Store.Put(ctx, key, body, size, commit)
+}
+
+func TestABugInTellingTheEndTakesNoSuccessBack(t *testing.T) {
+	b := &backend{}
+	o := jobWith(t, b, nil, "/bin/sh", "-c", saves)
+	l := newLife(&o)
+	outcome := l.live(t.Context())
+	l.finish.store.Store = forgetful{l.finish.store.Store}
+	code := l.finish.run(outcome)
+	l.runner.Stop(0)
+	if missing := b.missing([]string{"done succeeded"}); code != contract.ExitOK || len(missing) > 0 {
+		t.Errorf("exit code %d, the backend heard %q", code, b.said)
 	}
 }
 

@@ -3,7 +3,7 @@ package callbacks
 import (
 	"bytes"
 	"context"
-	"errors"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks/outbox"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
@@ -43,42 +43,71 @@ func (e Ending) Deliver(ctx context.Context, payload any) Delivery {
 	if q.Mute {
 		return Delivery{}
 	}
-	now := q.Options.Now()
-	message, err := contract.NewMessage(q.Final, payload, now)
-	if q.Box == nil { // no disk takes it
-		if err := errors.Join(err, outbox.Direct(ctx, message, q.Options)); err != nil {
-			q.Log.Error("the final callback could not be delivered", "error", err)
-			return Delivery{Undelivered: true, Left: 1}
-		}
-		return Delivery{}
-	}
-	if err == nil {
-		err = q.Box.AppendFinal(message)
-	}
+	message, err := contract.NewMessage(q.Final, payload, q.Options.Now())
 	if err != nil {
-		q.Log.Error("the final callback could not be kept", "error", err)
+		q.Log.Error("the final callback could not be written", "error", err)
+		return Delivery{Undelivered: true, Left: 1}
+	}
+	if q.Box == nil { // no disk takes it
+		return e.fromMemory(ctx, message, Delivery{})
+	}
+	if err := q.Box.AppendFinal(message); err != nil {
+		q.Log.Error("the final callback could not be kept on the disk: it is sent from memory", "error", err)
+		ahead, release := leaving(ctx, 3)
+		defer release()
+		d, _ := e.drain(ahead)
+		d = e.fromMemory(ctx, message, d)
+		if d.Left > 0 {
+			d.Replay = e.keep()
+		}
+		return d
 	}
 	return e.Flush(ctx)
 }
 
-// Flush waits until the backend has everything. What it cannot have is kept.
-func (e Ending) Flush(ctx context.Context) Delivery {
-	box, log := e.Queue.Box, e.Queue.Log
+// leaving ends ctx earlier: one part of so many is left for what comes last.
+func leaving(ctx context.Context, parts time.Duration) (context.Context, context.CancelFunc) {
+	deadline, limited := ctx.Deadline()
+	if !limited {
+		return context.WithCancel(ctx)
+	}
+	left := time.Until(deadline)
+	return context.WithTimeout(ctx, left-left/parts)
+}
+
+// fromMemory sends the final callback that is on no disk.
+func (e Ending) fromMemory(ctx context.Context, m contract.Message, d Delivery) Delivery {
+	if err := outbox.Direct(ctx, m, e.Queue.Options); err != nil {
+		e.Queue.Log.Error("the final callback could not be delivered", "error", err)
+		d.Undelivered, d.Left = true, d.Left+1
+	}
+	return d
+}
+
+// drain waits until the backend has all that waits, and ends the sender.
+func (e Ending) drain(ctx context.Context) (Delivery, error) {
+	box := e.Queue.Box
 	err := box.Flush(ctx)
 	if stopped := stage.Bound(context.Background(), stage.StopWithin, "sending", e.Queue.StopSending); stopped != nil {
 		e.Warn(stopped.Error())
 	}
 	pending := box.Pending()
-	d := Delivery{Left: pending.Depth, Rejected: pending.Rejected}
-	final, stored := box.Final()
+	return Delivery{Left: pending.Depth, Rejected: pending.Rejected}, err
+}
+
+// Flush waits until the backend has everything. What it cannot have is kept.
+func (e Ending) Flush(ctx context.Context) Delivery {
+	log := e.Queue.Log
+	d, err := e.drain(ctx)
+	final, stored := e.Queue.Box.Final()
 	if stored && final.Delivered {
-		if pending.Depth > 0 {
-			log.Error("callbacks that waited before the final one could not be delivered", "error", err, "left", pending.Depth)
+		if d.Left > 0 {
+			log.Error("callbacks that waited before the final one could not be delivered", "error", err, "left", d.Left)
 			d.Replay = e.keep()
 		}
 		return d
 	}
-	log.Error("the final callback could not be delivered", "error", err, "left", pending.Depth, "refused", final.Rejected)
+	log.Error("the final callback could not be delivered", "error", err, "left", d.Left, "refused", final.Rejected)
 	d.Undelivered, d.Replay = true, e.keep()
 	return d
 }

@@ -124,6 +124,39 @@ func TestTheFinalCallbackNeedsNoDisk(t *testing.T) {
 	}
 }
 
+// A final message that is larger than its reserved place needs room that a full disk
+// does not have; a closed outbox refuses it just so.
+func TestTheFinalCallbackIsSentFromMemoryWhereTheOutboxCannotKeepIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		want   Delivery
+		heard  int
+	}{
+		"the backend takes it": {http.StatusOK, Delivery{}, 1},
+		"nor does the backend": {http.StatusServiceUnavailable, Delivery{Undelivered: true, Left: 1}, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q, heard := queueFor(t, c.status)
+			begin(t, q)
+			if err := q.StopSending(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := q.Box.Close(); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			d := Ending{Queue: q, Warn: func(text string) { t.Error(text) }}.Deliver(ctx, succeeded)
+			if d != c.want {
+				t.Errorf("%+v, want %+v", d, c.want)
+			}
+			if all := heard(); c.heard >= 0 && len(all) != c.heard || !strings.Contains(all[0], `"succeeded"`) {
+				t.Errorf("the backend heard %q", all)
+			}
+		})
+	}
+}
+
 func TestWhereThereIsNobodyToTellNothingIsSent(t *testing.T) {
 	q, heard := queueFor(t, http.StatusOK)
 	q.Mute = true

@@ -44,6 +44,18 @@ func (f fromFile) secretFiles() (files []string) {
 	return files
 }
 
+// names are the variables that the files set.
+func (f fromFile) names() map[string]bool {
+	names := map[string]bool{}
+	for _, file := range f.EnvFile {
+		values, _ := godotenv.Read(filepath.Clean(file)) // it was read before
+		for name := range values {
+			names[name] = true
+		}
+	}
+	return names
+}
+
 // loadEnvFile reads lines as a shell's: NAME=VALUE, with or without export and
 // quotes, and comments. Of $NAME in a value without single quotes the shell's rules hold.
 func loadEnvFile(file string) error {

@@ -56,7 +56,9 @@ func (c ManifestCmd) Run() error {
 	if o.Name == "" {
 		o.Name = manifest.Name(cfg.JobID)
 	}
+	known := map[string]bool{}
 	for _, row := range cfg.Rows(nil) {
+		known[row.Variable] = true
 		if row.Source != "set" || row.Group == "nodes" || slices.Contains(left, row.Variable) || slices.Contains(config.SecretNames(), row.Variable) {
 			continue
 		}
@@ -68,7 +70,35 @@ func (c ManifestCmd) Run() error {
 			o.StopGrace = cfg.StopGrace
 		}
 	}
+	others, withheld := c.others(known)
+	o.Env, o.Withheld = append(o.Env, others...), withheld
 	return manifest.Write(os.Stdout, o)
+}
+
+var (
+	// A proxy, traces and MLflow are settings that are not the agent's own.
+	libraries = regexp.MustCompile(`^(?:OTEL|MLFLOW)_\w+$|^(?:HTTPS?|NO)_PROXY$|^(?:https?|no)_proxy$`)
+	// Headers of the trace exporter carry its key; the store's own names come from the Secret.
+	keyed = regexp.MustCompile(`^OTEL_\w*HEADERS$|^(?:AWS|R2|MINIO)_`)
+)
+
+// others are variables that the agent has no row for: those of libraries in it, and
+// what the job's file gives the training script. withheld names those that seem secret.
+func (c ManifestCmd) others(known map[string]bool) (env []manifest.Variable, withheld []string) {
+	given := c.names()
+	for _, pair := range os.Environ() {
+		name, value, _ := strings.Cut(pair, "=")
+		switch {
+		case value == "", known[name], slices.Contains(left, name), slices.Contains(config.SecretNames(), name), !libraries.MatchString(name) && !given[name]:
+		case config.LooksSecret(name, value), keyed.MatchString(name):
+			withheld = append(withheld, name)
+		default:
+			env = append(env, manifest.Variable{Name: name, Value: value})
+		}
+	}
+	slices.SortFunc(env, func(a, b manifest.Variable) int { return strings.Compare(a.Name, b.Name) })
+	slices.Sort(withheld)
+	return env, withheld
 }
 
 // secrets lists the secrets that the job has or lacks here: in the cluster they

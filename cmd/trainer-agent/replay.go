@@ -66,6 +66,10 @@ func (c ReplayCmd) Run() error {
 	for _, key := range summary.Foreign {
 		fmt.Printf("not sent, it is not of job %s: %s\n", job, key)
 	}
+	if err == nil && summary.Delivered+len(summary.Rejected)+len(summary.Foreign) == 0 {
+		return contract.Failf(contract.CodeConfigInvalid, "--from %s has no messages.", c.From).
+			WithHint("An export is never empty: give the undelivered.jsonl of the run that ended with code %d.", contract.ExitUndelivered)
+	}
 	if err == nil && len(summary.Rejected)+len(summary.Foreign) > 0 {
 		return exitCode(contract.ExitUndelivered)
 	}

@@ -161,6 +161,16 @@ func TestUndeliveredGoesToTheBucketAndIsReplayed(t *testing.T) {
 	if out, err := gone.cmd.CombinedOutput(); gone.cmd.ProcessState.ExitCode() != contract.ExitFailed || !strings.Contains(string(out), "there is no such object") {
 		t.Errorf("a replay of nothing: %v\n%s", err, out)
 	}
+	for _, nothing := range []string{"", "\n\n"} {
+		if err := os.WriteFile(file, []byte(nothing), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		empty := newJob(t, "")
+		empty.cmd = command(j, "replay", "--job", j.id, "--from", file)
+		if out, err := empty.cmd.CombinedOutput(); empty.cmd.ProcessState.ExitCode() != contract.ExitFailed || !strings.Contains(string(out), "has no messages") {
+			t.Errorf("a replay of %q: %v\n%s", nothing, err, out)
+		}
+	}
 }
 
 func TestKilledAgentLosesNothing(t *testing.T) {

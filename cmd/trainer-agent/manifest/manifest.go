@@ -38,6 +38,7 @@ type Options struct {
 	CacheClaim                    string        // PersistentVolumeClaim of the cache; empty keeps the pod's own folder
 	Env                           []Variable    // the job's settings
 	Secrets                       []string      // variables that come from the Secret
+	Withheld                      []string      // variables that are not in the manifest, because they seem secret
 	MaxTraining, StopGrace        time.Duration // 0 keeps the base's
 }
 
@@ -107,7 +108,11 @@ func (o Options) head() string {
 	for _, s := range o.Secrets {
 		create += " --from-file=" + SecretKey(s) + "=FILE"
 	}
-	return "# Job " + o.JobID + ". Its Secret:\n# " + create + "\n"
+	head := "# Job " + o.JobID + ". Its Secret:\n# " + create + "\n"
+	if len(o.Withheld) > 0 {
+		head += "# Not in the Job, because they look like secrets: " + strings.Join(o.Withheld, ", ") + ". Add each to env with a secretKeyRef.\n"
+	}
+	return head
 }
 
 // job fills in the Job.
