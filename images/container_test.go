@@ -167,7 +167,12 @@ func (c *container) wait() int {
 // ends checks the exit code of a container that was started.
 func (c *container) ends(want int) *container {
 	c.t.Helper()
-	if got := c.wait(); got != want {
+	return c.ended(c.wait(), want)
+}
+
+func (c *container) ended(got, want int) *container {
+	c.t.Helper()
+	if got != want {
 		c.t.Fatalf("exit code %d, want %d\n%s\n%s", got, want, c.stdout.String(), c.stderr.String())
 	}
 	return c
