@@ -15,7 +15,7 @@ type advice struct {
 }
 
 var (
-	processLimit = pattern.Of(`can't start new thread|pthread_create failed|pthread_create: Resource temporarily|fork: (?:retry: )?Resource temporarily unavailable|Thread creation failed: Resource temporarily|\[Errno 11\] Resource temporarily unavailable|Cannot fork|newosproc|failed to create new OS thread|uv_thread_create`)
+	processLimit = pattern.Of(`can't start new thread|pthread_create failed|pthread_create: Resource temporarily|fork: (?:retry: )?Resource temporarily unavailable|Thread creation failed: Resource temporarily|Cannot fork|newosproc|failed to create new OS thread|uv_thread_create`)
 	network      = pattern.Of(`urllib|requests|http[/.]client|httpx|httpcore|aiohttp|ssl\.py|/socket\.py|botocore|huggingface_hub|urlopen|wandb`)
 )
 
@@ -30,6 +30,8 @@ const (
 // advices are tried in their order.
 var advices = []advice{
 	{like: processLimit, hint: "The container's process limit is reached. " + processHint, kind: contract.FailureSystem},
+	{like: pattern.Of(`\[Errno 11\] Resource temporarily unavailable`), stack: pattern.Of(`popen|fork|subprocess|_launch`), hint: "The container's process limit is reached. " + processHint, kind: contract.FailureSystem},
+	{like: pattern.Of(`inotify (?:watch|instance) limit reached`), hint: "The machine's limit of watched files is reached (fs.inotify.max_user_watches): watch fewer files, or raise it there.", kind: contract.FailureSystem},
 	{like: pattern.Of(`NoCredentialsError|Unable to locate credentials|PartialCredentialsError|CredentialRetrievalError|DefaultCredentialsError|InvalidAccessKeyId|Anonymous caller|InvalidToken\b.*S3|NoAuthHandlerFound|no EC2 IMDS role`), hint: keysHint},
 	{like: pattern.Of(`ClientError: An error occurred \((?:40[13]|AccessDenied|Unauthorized|SignatureDoesNotMatch|ExpiredToken)\)`), hint: "The object store did not let the script in. " + keysHint},
 	{like: pattern.Of(`api_key not configured|WANDB_API_KEY|wandb\S* login|wandb\.login|permission denied to access wandb`),
@@ -46,10 +48,12 @@ var advices = []advice{
 		hint: "The disk or the network file system below failed, not the script (a full file server can look like this too): run it again, and on one machine each time, suspect that machine."},
 	{like: pattern.Of(`(?i)address already in use|EADDRINUSE|errno: 98\b|\[Errno 98\]`), kind: contract.FailureTransient,
 		hint: "Another process holds the port: set MASTER_PORT to a free one, or let the launcher choose it (torchrun --standalone)."},
-	{like: pattern.Of(`(?:requests|urllib3|httpx|aiohttp|http)\S*\.(?:\w*(?:Timeout|ConnectionError|ProtocolError|RemoteDisconnected|ConnectError|ReadError|ChunkedEncodingError|ServerDisconnectedError|ClientError))|MaxRetryError|NewConnectionError|Connection (?:aborted|reset|timed out)|ConnectionResetError|IncompleteRead|RemoteDisconnected|URLError|TimeoutError|SSL\w*Error|CommError: [^\n]{0,300}(?:[Tt]imed out|connection refused)`), stack: network, kind: contract.FailureTransient,
+	{like: pattern.Of(`(?:requests|urllib3|httpx|aiohttp|http)\S*\.(?:\w*(?:Timeout|ConnectionError|ProtocolError|RemoteDisconnected|ConnectError|ReadError|ChunkedEncodingError|ServerDisconnectedError|ClientError))|MaxRetryError|NewConnectionError|ConnectionRefusedError|Connection (?:aborted|reset|timed out)|ConnectionResetError|IncompleteRead|RemoteDisconnected|URLError|TimeoutError|SSL\w*Error|CommError: [^\n]{0,300}(?:[Tt]imed out|connection refused)`), stack: network, kind: contract.FailureTransient,
 		hint: "A connection over the network broke, which is no fault of the script: run it again; trackers can work offline (WANDB_MODE=offline)."},
 	{like: pattern.Of(`\b(?:429 Client|5\d\d Server) Error|HTTP Error (?:429|5\d\d)|Too Many Requests|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out`), kind: contract.FailureTransient,
 		hint: "The server that the script spoke to refused for now, which is no fault of the script: run it again, or bring what it loads into the job."},
+	{like: pattern.Of(`\b(?:400|401|403|404|410) Client Error|HTTP Error (?:400|401|403|404|410)\b`),
+		hint: "The server answered, but did not give it: check the address, and whether it asks for a login."},
 	{like: pattern.Of(`\[Errno 30\]|Read-only file system`), hint: "Write below OUTPUT_DIR, and temporary files below TMPDIR: everything else may be read-only."},
 	{like: pattern.Of(`getpwuid|uid not found|no such user|KeyError: 'USER'|cannot find name for user`),
 		hint: "The user that the container runs as has no name: set USER and HOME (and TORCHINDUCTOR_CACHE_DIR) in the image, or add the user to /etc/passwd."},
@@ -77,7 +81,32 @@ var advices = []advice{
 	{like: pattern.Of(`the launch timed out and was terminated`), hint: "A GPU kernel ran longer than the driver allows, as on a GPU that also drives a display: run it on another machine."},
 	{like: pattern.Of(`is not in struct|MissingMandatoryValue|Missing mandatory value`), hint: "The script reads a setting that its configuration does not have: add the key, or correct its name."},
 	{like: pattern.Of(`Attempting to deserialize object on a CUDA device|Torch not compiled with CUDA|No CUDA GPUs are available|Found no NVIDIA driver`), hint: "DEVICE is cpu, so the job has no GPU: load with map_location=DEVICE, and put nothing on \"cuda\"; or give the job a GPU and DEVICE=cuda."},
+	{like: pattern.Of(`Couldn't reach (?:'[^']{1,200}' on the Hub|the Hugging Face Hub)`), kind: contract.FailureSystem,
+		hint: "The training has no way to the internet: bring the dataset into the job (it is at DATASET_DIR) and load it from there."},
+	{like: pattern.Of(`on the Hugging Face Hub either|Couldn't find a module script`), kind: contract.FailureSystem,
+		hint: "It would be loaded from the Hugging Face Hub, to which a training container often has no way: bring it into the image or the job."},
+	{like: pattern.Of(`data-dependent expression|GuardOnDataDependentSymNode|Data[- ]dependent (?:branching|jump)|Dynamic control flow is not supported`),
+		hint: "The model's forward decides by the values of a tensor (an if, a loop or .item()), which no exported graph can: use torch.where or torch.cond, or export by tracing one branch (dynamo=False)."},
+	{like: pattern.Of(`(?:UnsupportedOperatorError|Exporting the operator [^\n]{1,100}is not supported|No ONNX function found|Couldn't export Python operator|ConversionError)`),
+		hint: "The export has no form for one of the model's operations: try a newer opset or a newer version of the exporter, or write the operation with supported ones."},
+	{like: pattern.Of(`(?s)found invalid values:.{0,200}\bnan\b|probability tensor contains either|boxes1 must be in .{0,200}\bnan\b|(?:contained|contains) non-finite values`),
+		hint: "A value had become NaN or infinite before: try a lower LEARNING_RATE{learning_rate}, warm-up epochs or full precision, and check the labels."},
+	{like: pattern.Of(`invalid device ordinal`), hint: "The script asks for a GPU by a number that is not there: check how many processes it starts on this machine, and CUDA_VISIBLE_DEVICES."},
+	{like: pattern.Of(`(?i)DISPLAY\b|display name|connect to display|Qt platform plugin|'(?:tk|qt|gtk)' interactive framework|TkAgg|The function is not implemented. Rebuild the library with Windows, GTK|cannot open display|GLFW|EGL`),
+		hint: "A container has no screen: save figures to files (MPLBACKEND=Agg), use opencv-python-headless, and call no imshow."},
+	{like: pattern.Of(`DataLoader timed out after`), hint: "A worker of the data loader took longer than its timeout: look for what is slow or stuck in the dataset, or raise the timeout."},
+	{like: pattern.Of(`start a new process before the\s+current process has finished its bootstrapping phase`), hint: "Worker processes load the script again: put its work below if __name__ == \"__main__\":."},
+	{like: pattern.Of(`(?i)can't pickle|cannot pickle|can't get local object`), hint: "What worker processes are given must be importable: no lambda, no function inside another one, no open file; or use NUM_WORKERS=0{num_workers}."},
+	{like: pattern.Of(`^EOFError`), hint: "The file that it read is empty or was cut."},
+	{like: pattern.Of(`static TLS block`), hint: "A library was loaded too late: import it first in the script, or set LD_PRELOAD to it."},
+	{like: pattern.Of(`attempted relative import`), hint: "The file is a part of a package: start it with python -m package.module, or import by the full name."},
+	{like: pattern.Of(`circular import|partially initialized module`), hint: "A module imports itself in a circle, or a file of the script bears the name of a library: rename it."},
+	{like: pattern.Of(`ImportError[^\n]*cannot import name [^\n]*\((?:[^)\n]*(?:site|dist)-packages|unknown location)`), hint: "The installed version of that package has no such name: pin the version that the script was written for in the trainer's requirements.txt."},
+	{like: pattern.Of(`ImportError[^\n]*cannot import name [^\n]*\(/`), hint: "A file of the script has no such name: check that all files of the script are of one version."},
+	{like: pattern.Of(`PackageNotFoundError|DistributionNotFound|(?i)requires? \S+ to be installed|needs? to (?:be )?install(?:ed)?\b|(?:package|library|module) is not installed`), hint: "A package is missing from the image: add it to the trainer's requirements.txt."},
+	{like: pattern.Of(`(?i)ImportError[^\n]*(?:\n[^\n]*){0,3}(?:pip install|(?:is|are) not installed|to be installed|not found in your environment|requires? (?:the )?\S+ (?:library|package)|dependency)`), hint: "A package is missing from the image: add it to the trainer's requirements.txt."},
 	{like: pattern.Of(`(?:^|\n)(?:\S+\.)?ImportError`), hint: "The image's packages do not fit together; check the versions in the trainer's requirements.txt."},
+	{like: pattern.Of(`^FileNotFoundError: [^\n]{0,40}No such file or directory: '[^'/]{1,100}'`), stack: pattern.Of(`subprocess\.py`), hint: "The command is not in the image: install it in the trainer's Dockerfile."},
 	{like: pattern.Of(`^FileNotFoundError`), hint: "Check the path: the dataset is at DATASET_DIR, weights at PRETRAINED_WEIGHTS, output goes to OUTPUT_DIR."},
 	{like: pattern.Of(`^PermissionError`), hint: "Write below OUTPUT_DIR only; the dataset is read-only."},
 	{like: pattern.Of(`^(?:SyntaxError|IndentationError|NameError|AttributeError|TypeError)`), hint: "Correct the training script, or pin the library version that it was written for."},
@@ -96,10 +125,12 @@ func advise(c findings, f *contract.Failure, x logtext.Exception) *contract.Fail
 		}
 	}
 	if f.Hint == "" {
-		f.Hint = "The full traceback is in the log and in the evidence."
+		f.Hint = plainHint
 	}
 	return f
 }
+
+const plainHint = "The full traceback is in the log and in the evidence."
 
 // empty is an assertion that a program uses to end itself: what it printed before
 // is the reason.

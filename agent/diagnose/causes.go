@@ -26,7 +26,7 @@ type cause struct {
 // causesInLog looks for a known cause in the exceptions that ended the child,
 // then reports the exception itself, then looks for known causes in plain lines.
 func causesInLog(c findings) (*contract.Failure, bool) {
-	for _, look := range []func(findings) *contract.Failure{deviceAssert, knownPair, knownException, plainException, knownLine} {
+	for _, look := range []func(findings) *contract.Failure{deviceAssert, knownPair, knownException, plainException, knownLine, partingWords} {
 		if f := look(c); f != nil {
 			return f, true
 		}
@@ -83,6 +83,24 @@ func knownLine(c findings) *contract.Failure {
 			if l, ok := c.log.Says(row.like, c.patience); ok && row.fits(c.Settings, l, l) {
 				return fail(c, row, l, nil).WithEvidence(l).WithEvidence(c.log.Last(10)...).WithEvidence(gpuNotes(c.Evidence)...)
 			}
+		}
+	}
+	return nil
+}
+
+// goesOnWithout: a sentence about what is not there, of a script that went on without it.
+var goesOnWithout = pattern.Of(`(?i)\b(?:using|on|to) (?:the )?cpu\b|fall(?:s|ing)? back|instead\b|skipp|ignor|disabl|default`)
+
+// partingWords: sys.exit("…") leaves a sentence for its reason, and code 1.
+func partingWords(c findings) *contract.Failure {
+	last := c.log.LastSaid()
+	if len(c.exceptions) > 0 || c.signal != "" || c.ExitCode != 1 || goesOnWithout.Match(last) {
+		return nil
+	}
+	said := logtext.Exception{Message: last, Block: []string{last}}
+	for _, table := range [][]cause{machineCauses, inputCauses} {
+		if f := match(c, table, said); f != nil {
+			return f
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -40,25 +41,39 @@ func bare(c findings) *contract.Failure {
 	case contract.ExitCannotRun:
 		return contract.Failf(contract.CodeConfigInvalid, "The training command can't be executed.").WithHint("Check its file mode and that it is built for this machine.")
 	case 2:
-		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code 2, which most often means wrong arguments.").WithHint("Check the trainer's command.")
+		said := c.log.LastSaid()
+		if l, ok := c.log.Says(complaint, c.patience); ok {
+			said = c.log.WithNext(l)
+		}
+		if said != "" {
+			said = " It said: " + withStop(trimStop(clip(said)))
+		}
+		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code 2, which most often means wrong arguments.%s", said).WithHint("Check the trainer's command.")
 	}
 	if l, ok := c.log.Says(complaint, c.patience); ok && !launchers.Match(l) {
-		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s. The last error that it printed: %s", c.ExitCode, afterEpoch(c.Evidence), withStop(trimStop(clip(l)))).
+		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s. The last error that it printed: %s", c.ExitCode, afterEpoch(c.Evidence), withStop(trimStop(clip(c.log.WithNext(l))))).
 			WithHint("The lines before it are in the log and in the evidence.")
 	}
 	if f := silentRank(c); f != nil {
 		return f
 	}
-	how := "without saying why"
-	if last := strings.TrimSpace(strings.Join(c.log.Last(1), "")); last != "" { // it may say why in words that are not known here
-		how = "and its last lines are no error that is known here. The last one: " + trimStop(clip(last))
+	how, hint := "without saying why", "Print the error before leaving."
+	if last := c.log.LastSaid(); last != "" { // it may say why in words that are not known here
+		how, hint = "and its last lines are no error that is known here. The last one: "+trimStop(clip(last)), "The lines before it are in the log and in the evidence."
 	}
 	return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s %s.", c.ExitCode, afterEpoch(c.Evidence), how).
-		WithHint("Print the error before leaving.")
+		WithHint("%s", hint)
 }
 
 // launchers is what a launcher says of a process that it started, and no reason.
 var launchers = pattern.Of(`CalledProcessError: Command |ChildFailedError|exits with return code`)
+
+// command is a command of the script's own that failed, launcher what starts the
+// training's processes.
+var (
+	command  = pattern.Of(`CalledProcessError$`)
+	launcher = pattern.Of(`torch[./]distributed|torchrun|accelerate|deepspeed|horovod|mpirun|srun|colossalai`)
+)
 
 // storeLost is what a process prints whose connection to the others' store broke.
 var storeLost = pattern.Of(`\[c10d\] (?:recvValue|recvVector|sendBytes|waitForInput)\w* failed|TCPStore server has shut down too early`)
@@ -67,13 +82,21 @@ var storeLost = pattern.Of(`\[c10d\] (?:recvValue|recvVector|sendBytes|waitForIn
 // them ended, and no line says why.
 func silentRank(c findings) *contract.Failure {
 	launch := c.log.Launch
+	for _, x := range slices.Backward(c.log.Exceptions) {
+		if command.Match(x.Kind) && !launcher.Match(x.Text()+"\n"+x.Stack()) && !c.log.Survived(x, c.patience) {
+			return advise(c, failed(c.Settings, withStop(trimStop(clip(x.Short()))+place(x)), "What the command itself printed stands before it in the log."), x).WithEvidence(quoteOf(x)...)
+		}
+	}
 	if launch.Exit != 0 {
 		who := "The process that the launcher started"
 		if launch.Rank != "" {
 			who = "Rank " + launch.Rank + " of the training"
 		}
-		return failed(c.Settings, sprintf("%s ended with code %d%s, and the last lines of the log do not say why.", who, launch.Exit, afterEpoch(c.Evidence)),
-			"Look further up in training.log. Decorated with torch.distributed.elastic.multiprocessing.errors.record, main() leaves its traceback to the agent.")
+		why, hint := ", and the last lines of the log do not say why", "Look further up in training.log. Decorated with torch.distributed.elastic.multiprocessing.errors.record, main() leaves its traceback to the agent."
+		if launch.Before != "" {
+			why, hint = ". The last line before that: "+trimStop(clip(launch.Before)), "Look further up in training.log."
+		}
+		return failed(c.Settings, sprintf("%s ended with code %d%s%s.", who, launch.Exit, afterEpoch(c.Evidence), why), hint)
 	}
 	if l, ok := c.log.Mentions(storeLost); ok {
 		return as(failed(c.Settings, sprintf("The connection between the processes of the training broke%s: %s.", afterEpoch(c.Evidence), trimStop(clip(l))), partnerHint(c)), contract.FailureTransient)

@@ -8,17 +8,18 @@ import (
 const (
 	checkDataset = "Check the dataset's images, annotations and splits."
 	otherWeights = "Use weights of the same model with the same number of classes, or let the head be replaced."
+	noInternet   = "The training has no way to that server, as is usual in a training container. "
 	bringWeights = "Put the weights into the job (PRETRAINED_WEIGHT_URL)."
 )
 
 var (
 	// downloads are the functions that fetch pretrained weights, and the places where
 	// they lie.
-	downloads = pattern.Of(`from_pretrained|hf_hub_download|snapshot_download|cached_file|load_state_dict_from_url|download_url_to_file|torch/hub|model_zoo|attempt_download|safe_download|download_asset|keras/.{0,20}/?get_file|gdown|load_pretrained|_download_to_file|clip\.load|/resolve/\S+\.(?:json|safetensors|bin|pt|pth)|download\.pytorch\.org|releases/download|\.pth?\b.{0,40}download`)
+	downloads = pattern.Of(`from_pretrained|hf_hub_download|snapshot_download|cached_file|load_state_dict_from_url|download_url_to_file|torch/hub|model_zoo|attempt_download|safe_download|download_asset|keras/.{0,20}/?get_file|gdown|load_pretrained|_download_to_file|clip\.load|/resolve/\S+\.(?:json|safetensors|bin|pt|pth)|download\.pytorch\.org|releases/download|\.pth?\b.{0,40}download|https?://[^\s"']+\.(?:weights|pth?|h5|hdf5|safetensors|ckpt|caffemodel|pdparams)\b`)
 	// otherTraffic is what goes over the network beside them.
 	otherTraffic = pattern.Of(`load_dataset|(?:huggingface\.co|url:) ?/(?:api/)?datasets/|datasets/(?:load|utils|builder)|datasets/.{0,20}\.py", line \d+, in (?:load|download)|evaluate/|evaluate\.load|load_metric|nltk|modelcard|model_card|push_to_hub|upload_f|create_commit|create_repo|wandb|mlflow|comet_ml|neptune|clearml|swanlab`)
 	// offline is how a network that is not there shows.
-	offline = pattern.Of(`URLError|gaierror|getaddrinfo|Name or service not known|name resolution|NameResolutionError|SSLError|CERTIFICATE_VERIFY_FAILED|MaxRetryError|NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionError|ConnectError|Network is unreachable|Connection (?:refused|timed out|aborted|reset)|RemoteDisconnected|HTTP Error (?:403|404|5\d\d)|ProxyError|timed out`)
+	offline = pattern.Of(`URLError|gaierror|getaddrinfo|Name or service not known|name resolution|NameResolutionError|SSLError|CERTIFICATE_VERIFY_FAILED|MaxRetryError|NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionError|ConnectError|Network is unreachable|Connection (?:refused|timed out|aborted|reset)|RemoteDisconnected|ProxyError|timed out`)
 )
 
 // inputCauses are faults of what the job was given: dataset, weights, settings,
@@ -40,13 +41,21 @@ var inputCauses = []cause{
 		stack:   pattern.Of(`(?i)class .\w*dataset|in build_(?:data|train_loader|detection)|[/\\](?:data)?samplers?\b|datasets?\.py", line \d+, in (?:__init__|full_init|_?load)|build_dataset`),
 		message: "A split of the dataset is empty: {short}.", hint: "No image is left: check the annotation file, its paths and that its class names are those of the settings.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?i)\bno (?:valid |usable |training |labell?ed )?(?:images?|image files?|samples?|annotations?|labels?|training data)\b(?: files?)? (?:(?:was|were|are|is) )?(?:found|left|loaded)\b[^\n]{0,160}`), raised: true,
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?i)\bno (?:valid |usable |training |labell?ed )?(?:images?|image files?|samples?|annotations?|labels?|(?:valid |training |usable )data)\b(?: files?)? (?:(?:was|were|are|is) )?(?:found|left|loaded)\b[^\n]{0,160}`), raised: true,
 		unless:  pattern.Of(`(?i)optimizer|checkpoint|metric|predict`),
 		message: "The trainer found nothing to train on: {short}.", hint: checkDataset,
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`Dataset not found|'[^'\n]{1,200}\.ya?ml' does not exist|[Ff]ile [Nn]ot [Ff]ound: \S+\.ya?ml`),
 		stack:   pattern.Of(`in (?:check_(?:det_|cls_)?dataset|get_dataset|get_data)\b|check_(?:det_|cls_)?dataset\(`),
 		message: "The trainer did not find the dataset: {short}.", hint: "Check the dataset's description (its yaml) and the paths in it.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`^RuntimeError: Dataset not found or corrupted`), stack: pattern.Of(`torchvision/datasets`),
+		message: "The trainer did not find the dataset, or not all of it: {short}.", hint: "Check that its files lie at DATASET_DIR as torchvision expects them.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?i)^(?:FileNotFoundError|OSError): [^\n]{0,40}(?:No such file or directory|not found): '?([^'\n]{1,300}\.(?:jpe?g|png|bmp|tiff?|webp|gif))\b`),
+		stack:   pattern.Of(`in (?:__getitem__|__getitems__|load_image|load_img|pil_loader|default_loader|read_image|_read_image|_load_image)\b|datasets?/[\w/]+\.py", line|datasets?\.py", line`),
+		unless:  pattern.Of(`/(?:dump|pred\w*|outputs?|results?|runs?|vis\w*)/|in save\b|\.save\(`),
+		message: "An image of the dataset is not there: ${1}.", hint: "Check the paths in the annotations and that all images were uploaded.",
 	}, { // an annotation file by its name, in a program's own sentence
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?i)(?:invalid|not found|not find|no such|missing|can(?:not|'t) (?:open|load|read))\b[^\n]{0,60}?[\w./\\:-]*(?:annotations?|instances_\w+|ImageSets)[\w./\\-]*\.(?:json|xml|txt|csv)\b|\S*(?:annotations?|instances_\w+|ImageSets)\S*\.(?:json|xml|txt|csv)\b['"\])]* (?:was |is |does |could |can)?(?:not|n't) (?:be )?(?:found|exist|read|valid)|not found any \w+ record`), raised: true,
 		message: "An annotation file of the dataset is missing or can't be used: {short}.", hint: "Check the dataset's annotation files and their names.",
@@ -88,17 +97,24 @@ var inputCauses = []cause{
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`All bounding boxes should have positive height and width|Expected [xy]_(?:min|max) for bbox|[xy]_max is less than or equal to [xy]_min|does not exist in 'categories' of the dataset|(?i:height and width of image, masks? (?:or|and) masks should be equal)`),
 		message: "An annotation of the dataset is not valid: {short}.", hint: checkDataset,
 	}, {
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`JSONDecodeError|Expecting (?:value|property name|',' delimiter)[^\n]*line \d+ column|Annotation file format .* not supported|annotation file format`),
-		stack:   pattern.Of(`(?i)pycocotools|/coco\.py|COCO\(|annotation|instances_|label`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?i)annotation file format .{0,60} not supported`),
+		message: "An annotation file of the dataset is not in COCO's format: {short}.", hint: "It must be one JSON object with images, annotations and categories.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`JSONDecodeError|Expecting (?:value|property name|',' delimiter)[^\n]*line \d+ column`),
+		stack: pattern.Of(`(?i)pycocotools|/coco\.py|COCO\(|annotation|instances_|label`), unless: network,
 		message: "An annotation file is no valid JSON: {short}.", hint: "Check the dataset's annotation files.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`ElementTree\.ParseError|xml\.parsers\.expat\.ExpatError|XMLSyntaxError`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`ElementTree\.ParseError|xml\.parsers\.expat\.ExpatError|XMLSyntaxError`), unless: network,
 		message: "An annotation file is no valid XML: {short}.", hint: "Check the dataset's annotation files.",
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`^KeyError: '(?:annotations|images|categories|image_id|category_id|bbox|id)'`), stack: pattern.Of(`pycocotools/coco\.py", line \d+, in (?:createIndex|__init__|loadRes)`),
 		message: "The annotation file lacks a field of COCO's format: {short}.", hint: "Check the dataset's annotation files.",
 	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`^KeyError: "?'?(?:\w*Dataset: )?\\?'?(?:annotations|images|categories|image_id|category_id|bbox|file_name|segmentation)\\?'`), stack: pattern.Of(`in (?:load_annotations|load_data_list|load_coco_json|_parse_ann_info|parse_data_info|get_ann_info|load_proposals)\b`),
+		message: "The annotation file lacks a field of COCO's format: {short}.", hint: "Check the dataset's annotation files.",
+	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`pandas\.errors\.(?:ParserError|EmptyDataError)`), raised: true,
+		unless:  pattern.Of(`results\.csv|plot_results|[\w/]*logs?/|metrics\.csv|history`),
 		message: "A table of the dataset can't be read: {short}.", hint: "Check the dataset's CSV files: their separator, their quotes and the number of fields in each line.",
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`Unable to (?:synchronously )?open file \((?:truncated file|file signature not found)`), raised: true,
@@ -116,6 +132,10 @@ var inputCauses = []cause{
 		unless:  otherTraffic,
 		message: "The pretrained weights could not be loaded from the Hugging Face Hub: {short}.",
 		hint:    "Put the weights into the job (PRETRAINED_WEIGHT_URL) or check the model's name and its access.",
+	}, { // a path that is not there is taken for a name
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`Repo id must [^\n]{0,120}?: '([^'\n]{1,200})'`), stack: pattern.Of(`from_pretrained|hf_hub_download|cached_file`),
+		unless:  otherTraffic,
+		message: "${1} is neither a folder that is there nor a model's name on the Hugging Face Hub.", hint: "Check the path, or the model's name. " + bringWeights,
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`Unrecognized model in (\S+?)\. Should have a`),
 		message: "${1} holds no model of the transformers library: its config.json is missing, or does not name the model's type.", hint: "Check the folder, or the model's name. " + bringWeights,
@@ -124,12 +144,16 @@ var inputCauses = []cause{
 		message: "The pretrained weights could not be downloaded: {short}.",
 		hint:    "The server answered, but did not give the file: check its address and who may read it. " + bringWeights,
 	}, {
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`HTTP Error (?:429|5\d\d)\b|\b(?:429 Client|5\d\d Server) Error`), stack: downloads, unless: otherTraffic,
+		message: "The pretrained weights could not be downloaded: {short}.", kind: contract.FailureTransient,
+		hint: "The server refused for now: run it again. " + bringWeights,
+	}, {
 		code: contract.CodeWeightsUnavailable, like: offline, stack: downloads, unless: otherTraffic,
 		message: "The pretrained weights could not be downloaded: {short}.", kind: contract.FailureSystem,
-		hint: "The training has no way to the internet. " + bringWeights,
+		hint: noInternet + bringWeights,
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`No such file or directory: '?([^'\n]*\.(?:pt|pth|safetensors|bin|ckpt|tar))\b`),
-		unless:  pattern.Of(`os\.(?:remove|unlink|rename|replace|listdir|stat)\(|shutil\.|\.unlink\(|_del_model|in save\b`), // a checkpoint of its own
+		unless:  pattern.Of(`/(?:train|val|test|training|validation)\w*\.(?:bin|pt|tar)\b|memmap|os\.(?:remove|unlink|rename|replace|listdir|stat)\(|shutil\.|\.unlink\(|_del_model|in save\b`), // a checkpoint of its own
 		message: "The weights ${1} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
 	}, { // in a program's own sentence
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)([^\s'"<>]+\.(?:pt|pth|pth\.tar|safetensors|ckpt|weights|h5|pdparams|caffemodel))\b['"]?,? (?:(?:was|is|could|can) )?(?:not (?:be )?(?:found|a valid file|exist|located)|does(?: not|n't) exist|cannot be found|is missing)|File not found: filepath=\S+\.(?:keras|h5)\b|no (?:checkpoint|weights?|model) (?:file )?found at ['"]?(?P<at>[^\s'"]+)`), raised: true,
@@ -138,8 +162,12 @@ var inputCauses = []cause{
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)(?:401|403|404) Client Error[^\n]{0,200}(?:huggingface\.co|/resolve/)|invalid hash value \(expected`),
 		unless:  pattern.Of(`huggingface\.co/(?:api/)?datasets/`),
 		message: "The pretrained weights could not be downloaded: {short}.", hint: bringWeights,
+	}, { // a pickle may be anything: a dataset's index, a message to a worker
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`invalid load key|pickle data was truncated|^EOFError|WeightsUnpickler error:\s+Unsupported operand (?:10|60|118|123)\b`),
+		stack:   pattern.Of(`torch/serialization|torch\.load\(|load_checkpoint|load_state_dict|load_weights|checkpointer?\.py|attempt_load|from_pretrained|^[^\n]*invalid load key[^\n]*$`),
+		message: "The weights file is damaged or no weights file at all.", hint: "Upload it again; a truncated download and a Git LFS pointer look like this.",
 	}, {
-		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)invalid load key|pickle data was truncated|unexpected EOF, expected \d+ more bytes|failed finding central directory|HeaderTooLarge|Error while deserializing header|not a valid checkpoint|InvalidHeaderDeserialization|MetadataIncompleteBuffer`),
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)unexpected EOF, expected \d+ more bytes|failed finding central directory|HeaderTooLarge|Error while deserializing header|not a valid checkpoint|InvalidHeaderDeserialization|MetadataIncompleteBuffer`),
 		message: "The weights file is damaged or no weights file at all.", hint: "Upload it again; a truncated download and a Git LFS pointer look like this.",
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)Download failure for ([^\n]{0,200})|URL fetch failure on \S*(?:weights|notop|\.h5|\.keras)[^\n]{0,120}|Error downloading (?:object )?([^\n]{0,200}\.(?:pt|pth))`),
@@ -192,6 +220,15 @@ var inputCauses = []cause{
 var lineCauses = []cause{
 	{
 		code: contract.CodeConfigInvalid, like: pattern.Of(`(?:^|: )[Ee]rror: (unrecognized arguments: [^\n]{0,200}|the following arguments are required: [^\n]{0,200}|argument [^\n]{0,200}|No such option:? [^\n]{0,200}|Missing option [^\n]{0,200}|Missing argument [^\n]{0,200}|Invalid value for [^\n]{0,200}|Got unexpected extra argument[^\n]{0,200}|Parser key [^\n]{0,200})`),
+		message: "The training script refused its arguments: ${1}.", hint: "Check the trainer's command.",
+	}, {
+		code: contract.CodeConfigInvalid, like: pattern.Of(`^ERROR: ((?:The function received no value for the required argument|Could not consume arg|Cannot find key)[^\n]{0,200})`),
+		message: "The training script refused its arguments: ${1}.", hint: "Check the trainer's command.",
+	}, {
+		code: contract.CodeConfigInvalid, like: pattern.Of(`^(?:no viable alternative at input|mismatched input|token recognition error at|extraneous input) [^\n]{1,200}`),
+		message: "An override of the script's configuration can't be read: ${0}.", hint: "Check the trainer's command and its overrides.",
+	}, {
+		code: contract.CodeConfigInvalid, like: pattern.Of(`FATAL Flags parsing error: ?([^\n]{1,200})`),
 		message: "The training script refused its arguments: ${1}.", hint: "Check the trainer's command.",
 	}, {
 		code: contract.CodeConfigInvalid, like: pattern.Of(`python[\d.]*: can't open file '?([^':\n]+)'?`),

@@ -20,7 +20,7 @@ var machineCauses = []cause{
 		code: contract.CodeGPULost, like: pattern.Of(`(?i)GPU is lost|fallen off the bus|Unable to determine the device handle for GPU`),
 		message: "The GPU dropped off the PCIe bus.", hint: "Run again on another machine.",
 	}, {
-		code: contract.CodeCUDAOOM, like: pattern.Of(`torch\.OutOfMemoryError|cuda\.OutOfMemoryError|CUDA out of memory|CUDA error: out of memory|cuda(?: runtime)? error \(2\)|cudaErrorMemoryAllocation|(?:MPS backend|HIP|XPU) out of memory|(?:CUDA|HIP)_ERROR_OUT_OF_MEMORY|hipErrorOutOfMemory` +
+		code: contract.CodeCUDAOOM, like: pattern.Of(`torch\.OutOfMemoryError|cuda\.OutOfMemoryError|CUDA out of memory|CUDA (?:driver )?error: out of memory|cuda(?: runtime)? error \(2\)|cudaErrorMemoryAllocation|(?:MPS backend|HIP|XPU) out of memory|(?:CUDA|HIP)_ERROR_OUT_OF_MEMORY|hipErrorOutOfMemory` +
 			// TensorFlow, JAX, Paddle, CuPy and MXNet
 			`|OOM when allocating tensor[^\n]*(?:GPU:\d|GPU_\d)|RESOURCE_EXHAUSTED: Out of memory|(?i:out of memory error on (?:gpu|device))|paddle::memory::allocation::BadAlloc|cupy\S*OutOfMemoryError|cudaMalloc\w*(?: retry)? failed: out of memory|Failed to allocate memory for requested buffer|CUBLAS_STATUS_ALLOC_FAILED[^\n]*out of memory|Dst tensor is not initialized`),
 		unless:  pattern.Of(`allocator cpu|device:CPU:|running low on memory`),
@@ -51,18 +51,18 @@ var machineCauses = []cause{
 		message: "The training opened more files than the container allows (too many open files).",
 		hint:    "Use fewer workers{num_workers} or raise the container's nofile limit.", kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeDiskFull, like: pattern.Of(`(?i)No space left on device|disk quota exceeded|\[Errno (?:28|122)\]|database or disk is full`),
+		code: contract.CodeDiskFull, like: pattern.Of(`(?i)No space left on device|disk quota exceeded|\[Errno (?:28|122)\]|database or disk is full`), unless: pattern.Of(`inotify`),
 		message: "The disk is full.", hint: diskHint,
 	}, {
 		code: contract.CodeHostOOM, like: pattern.Of(`DefaultCPUAllocator: (?:can't allocate memory|not enough memory)|(?:^|\.)_?(?:Array)?MemoryError\b|Unable to allocate [\d.]+ [KMGTP]iB for an array|Cannot allocate memory|std::bad_alloc|Out of memory: Kill(?:ed)? process|oom[-_]kill event|Memory cgroup out of memory|\bOOMKilled\b|OOM when allocating tensor[^\n]*(?:allocator cpu|device:CPU)|out of memory[^\n]{0,40}OOM killer|running low on memory|NODE_OUT_OF_MEMORY|killed due to memory pressure`),
 		message: "The container ran out of memory.", hint: "Use fewer workers{num_workers}, do not cache the dataset in memory, or ask for more memory.",
 	}, {
-		code: contract.CodeGPUError, like: pattern.Of(`No CUDA GPUs are available|Found no NVIDIA driver|no CUDA-capable device is detected|Torch not compiled with CUDA enabled|torch\.cuda\.is_available\(\): False|Invalid CUDA '--device|No supported gpu backend found|No HIP GPUs are available|Attempting to deserialize object on a CUDA device but torch\.cuda\.is_available\(\) is False|failed call to cuInit: \w*(?:NO_DEVICE|UNKNOWN)|Unable to initialize backend '(?:cuda|gpu|rocm)'|Unknown backend:? '?(?:cuda|gpu)|no supported devices found for platform CUDA|PaddlePaddle[^\n]{0,80}not compiled with CUDA`),
+		code: contract.CodeGPUError, like: pattern.Of(`No CUDA GPUs are available|Found no NVIDIA driver|no CUDA-capable device is detected|Torch not compiled with CUDA enabled|Invalid CUDA '--device|No supported gpu backend found|No HIP GPUs are available|Attempting to deserialize object on a CUDA device but torch\.cuda\.is_available\(\) is False|failed call to cuInit: \w*(?:NO_DEVICE|UNKNOWN)|Unable to initialize backend '(?:cuda|gpu|rocm)'|Unknown backend:? '?(?:cuda|gpu)|no supported devices found for platform CUDA|PaddlePaddle[^\n]{0,80}not compiled with CUDA`),
 		message: "The training asked for a GPU, but the container has none that works.", needsGPU: true,
 		hint: "Give the job a GPU, check the node's driver, or set DEVICE=cpu.", kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeGPUError, like: pattern.Of(`(?i)\b(?:cuda|gpu|gpuaccelerator|accelerator|rocm|hip)s?\b[^\n]{0,60}\b(?:is|are) (?:not |un)available|\bno (?:cuda|gpu|nvidia)[^\n]{0,30}(?:found|detected|available|visible)|(?:require|need)s? (?:a |an )?(?:cuda|gpu|nvidia)[^\n]{0,20}(?:device|gpu)?\b[^\n]{0,20}(?:to run|but|available|$)`),
-		raised: true, needsGPU: true, unless: pattern.Of(`(?i)bf16|bfloat16|flash|kernel|torchvision|extension|capabilit|compute|version|only has`),
+		code: contract.CodeGPUError, like: pattern.Of(`(?i)torch\.cuda\.is_available\(\): False|\b(?:cuda|gpu|gpuaccelerator|accelerator|rocm|hip)s?\b[^\n]{0,60}\b(?:(?:is |are )?(?:not |un)available|(?:is|are) required)|\bno (?:cuda|gpu|nvidia)[^\n]{0,30}(?:found|detected|available|visible)|(?:require|need)s? (?:a |an )?(?:cuda|gpu|nvidia)[^\n]{0,20}(?:device|gpu)?\b[^\n]{0,20}(?:to run|but|available|$)`),
+		raised: true, needsGPU: true, unless: pattern.Of(`(?i)container-cli|\bcuda[ -]?(?:toolkit|>|v?\d)|bf16|bfloat16|flash|kernel|torchvision|extension|capabilit|compute|version|only has`),
 		message: "The training asked for a GPU, but the container has none that works: {short}.",
 		hint:    "Give the job a GPU, check the node's driver, or set DEVICE=cpu.", kind: contract.FailureSystem,
 	}, {
@@ -70,7 +70,7 @@ var machineCauses = []cause{
 		message: "The node's NVIDIA driver does not fit the image's CUDA: ${0}.", hint: "Update the driver or use an image with an older CUDA.",
 		kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeGPUError, like: pattern.Of(`(?i)CUDA-capable device\(s\) is/are busy or unavailable|(?:CUDA error|cuda runtime error \(\d+\) ?): (?:unknown error|system not yet initialized|initialization error|hardware stack error)|CUDA unknown error|cudaErrorSystemNotReady|CUDA driver initialization failed|Error 802: [^\n]+|Unexpected error from cudaGetDeviceCount\(\)[^\n]*?Error \d+: [^\n]+|CUDA_ERROR_(?:NOT_INITIALIZED|SYSTEM_NOT_READY)`),
+		code: contract.CodeGPUError, like: pattern.Of(`(?i)CUDA-capable device(?:\(s\)|s) (?:is/are|are) busy or unavailable|(?:CUDA error|cuda runtime error \(\d+\) ?): (?:unknown error|system not yet initialized|initialization error|hardware stack error)|CUDA unknown error|cudaErrorSystemNotReady|CUDA driver initialization failed|Error 802: [^\n]+|Unexpected error from cudaGetDeviceCount\(\)[^\n]*?Error \d+: [^\n]+|CUDA_ERROR_(?:NOT_INITIALIZED|SYSTEM_NOT_READY)`),
 		message: "The GPU could not be used: ${0}.", hint: "Run again on another machine.",
 	}, {
 		code: contract.CodeTrainingFailed, like: pattern.Of(`(no kernel image is available for execution on the device|device kernel image is invalid|not compatible with the current PyTorch installation|hipErrorNoBinaryForGpu|(?:HIP error|CUDA error|cuda runtime error \(\d+\) ?): invalid device function|Unable to find code object for all current devices)`),

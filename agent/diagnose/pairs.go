@@ -33,7 +33,13 @@ var pairs = []pair{
 		cause: cause{
 			code: contract.CodeWeightsUnavailable, unless: otherTraffic,
 			message: "The pretrained weights could not be downloaded: {short}.", kind: contract.FailureSystem,
-			hint: "The training has no way to the internet. " + bringWeights,
+			hint: noInternet + bringWeights,
+		},
+	}, { // timm's exception has no words
+		exception: pattern.Of(`^FileNotFoundError$`),
+		line:      pattern.Of(`No checkpoint found at '([^'\n]{1,200})'`),
+		cause: cause{
+			code: contract.CodeWeightsUnavailable, message: "The weights ${1} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
 		},
 	}, { // cv2.imread gives None for what it can't read, and warns
 		exception: pattern.Of(`'NoneType' object (?:has no attribute '(?:shape|size|ndim|copy|astype)'|is not subscriptable)`),

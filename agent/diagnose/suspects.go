@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/diagnose/logtext"
 	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
@@ -18,6 +19,12 @@ var (
 	// A broken connection of these libraries leads out of the job, not to a partner.
 	outward = pattern.Of(`urllib|/requests/|requests\.exceptions|http[/.]client|httpx|httpcore|aiohttp|botocore|ssl\.py|huggingface_hub|smtplib|paramiko|grpc`)
 
+	// An empty file ends in the words of a pipe whose other end is gone.
+	emptyRead = pattern.Of(`^EOFError`)
+	pipes     = pattern.Of(`multiprocessing[/.]|concurrent/futures|joblib|spawn\.py|forkserver`)
+	// A port that is taken is nobody's loss.
+	portTaken = pattern.Of(`(?i)address already in use|EADDRINUSE`)
+
 	interrupts = pattern.Of(`^KeyboardInterrupt`)
 )
 
@@ -27,7 +34,11 @@ func wraps(x logtext.Exception) bool {
 
 // lost: the exception says only that another process of the job is gone.
 func lost(x logtext.Exception) bool {
-	return losses.Match(x.Text()) && !outward.Match(x.Text()+"\n"+x.Stack())
+	all := x.Text() + "\n" + x.Stack()
+	if emptyRead.Match(x.Text()) && len(x.Frames) > 0 && !pipes.Match(all) {
+		return false
+	}
+	return losses.Match(x.Text()) && !portTaken.Match(x.Text()) && !outward.Match(all)
 }
 
 func interrupted(x logtext.Exception) bool { return interrupts.Match(x.Kind) }
@@ -66,8 +77,9 @@ func blamed(causes []logtext.Exception, rank string) {
 }
 
 func ofRank(x logtext.Exception, rank string) int {
+	process := x.Process[strings.LastIndexByte(x.Process, '/')+1:]
 	for _, name := range []string{"rank", "default", "trainer"} {
-		if x.Process == name+rank {
+		if process == name+rank {
 			return 1
 		}
 	}

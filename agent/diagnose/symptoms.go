@@ -12,6 +12,7 @@ var (
 	ncclError    = pattern.Of(`NCCL error|ncclUnhandledCudaError|ncclSystemError|ncclInternalError|ncclRemoteError|ncclInvalidUsage`)
 	cutLink      = pattern.Of(`Connection (?:reset|closed) by|Connection reset|DistNetworkError|ncclRemoteError|remote process exited`)
 	ncclWarning  = pattern.Of(`NCCL WARN (?:\[[^\]]*\] )?([^\n]+)`)
+	brokenPool   = pattern.Of(`BrokenProcessPool|TerminatedWorkerError`)
 	lastError    = pattern.Of(`Last error:\s*\n?\s*([^\n]+)`)
 	workerKilled = pattern.Of(`DataLoader worker \(pid(?:\(s\))?:? ?([\d, ]+)\) (?:is killed by signal: ([A-Za-z ]+)|exited unexpectedly)|background workers are no longer alive`)
 )
@@ -27,7 +28,7 @@ func symptoms(c findings) (*contract.Failure, bool) {
 			WithHint("One rank stopped answering: look in the log for what it did last. Run it again; on one machine each time, suspect that machine.").
 			WithEvidence(l).WithEvidence(quote(c)...))
 	}
-	if l, ok := factOf(c, workerKilled); ok {
+	if l, ok := workerEnd(c); ok {
 		return found(deadWorker(c, l))
 	}
 	if l, ok := factOf(c, ncclError); ok {
@@ -37,14 +38,44 @@ func symptoms(c findings) (*contract.Failure, bool) {
 		return f, true
 	}
 	for _, x := range c.exceptions {
-		if !interrupted(x) {
+		switch {
+		case interrupted(x):
+		case lost(x):
 			return found(partnerLost(c, x))
+		default: // of a thread or a destructor
+			return found(spoken(c, x))
 		}
 	}
 	if c.log.Launch.Signal != "" && c.Signal == 0 {
 		return found(rankEnded(c))
 	}
 	return nil, false
+}
+
+// A worker's own signal handler says more than the loader that misses the worker.
+var (
+	workerSignal = pattern.Of(`worker.{0,40}is killed by signal: [A-Z]`)
+	workerCrash  = pattern.Of(`ERROR: Unexpected (\S[\w ]+?) encountered in worker`)
+)
+
+// workerEnd is how a worker of the data loader ended, in the words that tell most: the
+// loader's last exception names no signal, and the one before it does.
+func workerEnd(c findings) (fact string, ok bool) {
+	fact, ok = factOf(c, workerKilled)
+	if !ok || workerSignal.Match(fact) {
+		return fact, ok
+	}
+	for _, x := range c.exceptions {
+		for _, y := range x.Causes {
+			if m := workerKilled.Find(y.Text()); workerSignal.Match(m) {
+				return m, true
+			}
+		}
+	}
+	if l, crashed := c.log.Mentions(workerCrash); crashed {
+		return l, true
+	}
+	return fact, ok
 }
 
 // ncclFailure tells NCCL's own last error, which stands below what the exception
@@ -86,7 +117,13 @@ func interruption(c findings) *contract.Failure {
 // partnerLost: the connection to another process broke. That one ended before is
 // said only where something shows that there was one.
 func partnerLost(c findings, x logtext.Exception) *contract.Failure {
-	f := failed(c.Settings, sprintf("%s%s.", trimStop(clip(x.Short())), place(x)), partnerHint(c)).WithEvidence(quoteOf(x)...)
+	f := failed(c.Settings, sprintf("%s%s.", trimStop(clip(x.Short())), place(x)), "")
+	if brokenPool.Match(x.Kind) {
+		f = f.WithHint("%s", fill(c.Settings, "A process of the pool was ended by a signal or left. Memory is the usual reason: use fewer processes, or ask for more memory."))
+	} else if f = advise(c, f, x); f.Hint == plainHint {
+		f = f.WithHint("%s", partnerHint(c))
+	}
+	f = f.WithEvidence(quoteOf(x)...)
 	if cutLink.Match(x.Text()) {
 		return asPartner(c, f, x)
 	}
@@ -130,7 +167,7 @@ func severalProcesses(c findings) bool {
 // processes.
 func rankEnded(c findings) *contract.Failure {
 	launch := c.log.Launch
-	f := failed(c.Settings, sprintf("A process of the training was ended by %s%s.", launch.Signal, afterEpoch(c.Evidence)), killedHint(c.Evidence, launch.Signal))
+	f := failed(c.Settings, sprintf("A process of the training was ended by %s%s%s.", launch.Signal, crashPlace(c.log), afterEpoch(c.Evidence)), killedHint(c.Evidence, launch.Signal))
 	if fromOutside(launch.Signal) {
 		f = as(f, contract.FailureTransient)
 	}
@@ -145,6 +182,10 @@ func deadWorker(c findings, fact string) *contract.Failure {
 	if m := workerKilled.Groups(fact); m != nil && m[2] != "" {
 		signal = m[2]
 		how = "was ended by a signal (" + signal + ")"
+	}
+	if m := workerCrash.Groups(fact); m != nil {
+		signal = m[1]
+		how = "crashed (" + signal + ")"
 	}
 	hint := "Memory is the usual reason: use fewer workers{num_workers} or ask for more memory."
 	switch k := c.System.OOMKills; {

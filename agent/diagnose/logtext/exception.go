@@ -48,6 +48,9 @@ func (x Exception) Text() string {
 // Short is the type and the first sentence of the message: its first line, and the
 // next one where the first is empty, ends with a colon or only counts.
 func (x Exception) Short() string {
+	if len(x.Causes) > 0 && hollow.Match(x.Message) {
+		return x.Kind[strings.LastIndexByte(x.Kind, '.')+1:] + ": " + x.Causes[0].Short()
+	}
 	first := sentence(strings.Split(x.Message, "\n"))
 	if first == "" {
 		first = x.asserted()
@@ -60,6 +63,9 @@ func (x Exception) Short() string {
 	}
 	return x.Kind + ": " + first
 }
+
+// hollow are sentences that leave the reason to the exception that they came from.
+var hollow = pattern.Of(`^(?:An error occurred while generating the dataset|Failed to (?:export|convert|decompose) the (?:model|exported program)|Exception encountered when calling|An unexpected error occurred)`)
 
 // asserted is the source of an assertion that says nothing itself.
 func (x Exception) asserted() string {

@@ -79,6 +79,9 @@ func bareExceptions(lines []string) []Exception {
 			continue
 		}
 		frames, start := framesAbove(lines, i)
+		if m[1] == "Error" && len(frames) == 0 {
+			continue // a command's own word, not a class
+		}
 		if !bareException.Match(l) && (len(frames) == 0 || !strings.Contains(m[1], ".")) {
 			continue
 		}

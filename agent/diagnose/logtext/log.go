@@ -1,5 +1,10 @@
 package logtext
 
+import (
+	"slices"
+	"strings"
+)
+
 // Line is one line without colours and without its launcher's prefix.
 type Line struct {
 	Text    string
@@ -23,6 +28,29 @@ func Read(raw []string) Log {
 	g.Exceptions = exceptionsOf(g.Lines)
 	g.Launch = launchOf(g.Lines)
 	return g
+}
+
+// LastSaid is the last line that is no farewell of a launcher or a tracker.
+func (g Log) LastSaid() string {
+	for _, l := range slices.Backward(g.Lines) {
+		if !blank(l.Text) && !farewell.Match(l.Text) {
+			return strings.TrimSpace(l.Text)
+		}
+	}
+	return ""
+}
+
+// WithNext is a line and, where it only announces, what it announces.
+func (g Log) WithNext(line string) string {
+	if !announces.Match(line) {
+		return line
+	}
+	for i, l := range slices.Backward(g.Lines) {
+		if strings.HasPrefix(l.Text, line) && i+1 < len(g.Lines) {
+			return line + " " + strings.TrimSpace(g.Lines[i+1].Text)
+		}
+	}
+	return line
 }
 
 // Last returns the last n lines that are not empty.

@@ -13,7 +13,7 @@ const maxLearned = 8
 
 var (
 	// A time at the head of a line, as containers, loggers and launchers write it.
-	stamp = pattern.Of(`^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?\s*(?:std(?:out|err) [FP] )?(?:[-|:] ?)?`)
+	stamp = pattern.Of(`^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?\s*(?:std(?:out|err) [FP](?: |$))?(?:[-|:] ?)?`)
 	// The same inside a learned prefix, where it tells no process from another.
 	clock      = pattern.Of(`\d{4}-\d\d-\d\d[T ]?|\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?|std(?:out|err) [FP]|<std(?:out|err)>|[\[\]()|:\s]`)
 	number     = pattern.Of(`\d+`)
@@ -36,7 +36,21 @@ func separate(lines []string) []Line {
 		x.Like, like = like, 0
 		out = append(out, x)
 	}
-	return shorten(out)
+	return shorten(dedent(out))
+}
+
+// dedent takes off the space that a launcher puts before every line of a process.
+func dedent(lines []Line) []Line {
+	flush := map[string]bool{} // processes with a line at the margin
+	for _, l := range lines {
+		flush[l.Process] = flush[l.Process] || l.Process == "" || l.Text != "" && l.Text[0] != ' '
+	}
+	for i, l := range lines {
+		if !flush[l.Process] {
+			lines[i].Text = strings.TrimPrefix(l.Text, " ")
+		}
+	}
+	return lines
 }
 
 func unprefixed(l string, learned []*regexp.Regexp) Line {

@@ -9,9 +9,10 @@ func TestALauncherPrefixNamesTheProcess(t *testing.T) {
 	cases := map[string][2]string{
 		"[rank0]: Traceback":                   {"rank0", "Traceback"},
 		"[rank3]:[E ProcessGroupNCCL.cpp:1] x": {"rank3", "[E ProcessGroupNCCL.cpp:1] x"},
-		"[default12]:  File \"x\", line 1":     {"default12", " File \"x\", line 1"},
+		"[default12]:  File \"x\", line 1":     {"default12", "  File \"x\", line 1"},
 		"[trainer1]:RuntimeError: x":           {"trainer1", "RuntimeError: x"},
 		"[1,3]<stderr>:RuntimeError: x":        {"1,3", "RuntimeError: x"},
+		"[3]<stderr>:RuntimeError: x":          {"3", "RuntimeError: x"},
 		"(train_fn pid=12, ip=10.0.0.1) x":     {"train_fn pid=12, ip=10.0.0.1", "x"},
 		"[rank: 0] Seed set to 0":              {"", "[rank: 0] Seed set to 0"},
 		"[2026-03-01] x":                       {"", "[2026-03-01] x"},
@@ -59,12 +60,33 @@ func TestWhatOpensAnError(t *testing.T) {
 	}
 }
 
+func TestTheTimeOfALineIsTakenOff(t *testing.T) {
+	for l, want := range map[string]string{
+		"2026-03-07T16:00:50.422113Z stderr F   File \"x\"": "  File \"x\"",
+		"2026-03-07T16:00:50.422Z stdout F":                 "",
+		"2026-03-07 16:00:50 [rank0]: x":                    "[rank0]: x",
+		"[2026-03-07 16:00:50,422] [INFO] x":                "[INFO] x",
+		"2026-03-07T16:00:50+01:00 x":                       "x",
+		"\x1b[36m[rank0]: x":                                "[rank0]: x",
+		"2026-03-07 is a day":                               "2026-03-07 is a day",
+		"Epoch 1":                                           "Epoch 1",
+		"":                                                  "",
+	} {
+		if got := Unstamped(l); got != want {
+			t.Errorf("%q: %q, want %q", l, got, want)
+		}
+	}
+}
+
 func FuzzLogline(f *testing.F) {
 	f.Add("[rank0]: x")
 	f.Add("7f-8f r--p")
 	f.Add("(x pid=1) y")
 	f.Fuzz(func(t *testing.T, l string) {
 		if _, text := Split(l); !strings.HasSuffix(l, text) {
+			t.Errorf("%q: the text %q is no end of it", l, text)
+		}
+		if text := Unstamped(l); !strings.HasSuffix(l, text) {
 			t.Errorf("%q: the text %q is no end of it", l, text)
 		}
 		if s := Shape(l); len(s) > shapeLength {

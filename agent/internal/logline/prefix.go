@@ -4,7 +4,7 @@ import "strings"
 
 // Split takes off the prefix by which a launcher says which process printed a
 // line. Known are torch's "[rank0]:" and torchrun's "[default0]:" and "[trainer1]:",
-// mpirun's "[1,3]<stderr>:" and Ray's "(train_fn pid=12, ip=10.0.0.1)". Without one
+// mpirun's "[1,3]<stderr>:", Horovod's "[3]<stderr>:" and Ray's "(train_fn pid=12, ip=10.0.0.1)". Without one
 // the process is "".
 func Split(l string) (process, text string) {
 	trimmed := strings.TrimLeft(l, " ")
@@ -18,10 +18,13 @@ func Split(l string) (process, text string) {
 			return "", l
 		}
 		if stream, ok := cutAny(rest, "<stderr>:", "<stdout>:"); ok && mpiRank(inside) {
-			return inside, strings.TrimPrefix(stream, " ")
+			return inside, stream
 		}
 		if rest, ok := strings.CutPrefix(rest, ":"); ok && namedRank(inside) {
-			return inside, strings.TrimPrefix(rest, " ")
+			if strings.HasPrefix(inside, "rank") { // torch puts a space behind it, torchrun none
+				rest = strings.TrimPrefix(rest, " ")
+			}
+			return inside, rest
 		}
 	case '(':
 		inside, rest, ok := strings.Cut(trimmed[1:], ")")
@@ -50,10 +53,10 @@ func namedRank(s string) bool {
 	return strings.IndexFunc(word, func(r rune) bool { return (r < 'a' || r > 'z') && r != '_' && r != '-' }) < 0
 }
 
-// mpiRank: job and rank, "1,3".
+// mpiRank: job and rank, "1,3", or Horovod's rank alone.
 func mpiRank(s string) bool {
 	job, rank, ok := strings.Cut(s, ",")
-	return ok && digits(job) && digits(rank)
+	return digits(job) && (!ok || digits(rank))
 }
 
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

@@ -25,7 +25,7 @@ type trouble struct {
 }
 
 func (ts troubles) note(l kept, like bool) {
-	process, text := logline.Split(l.text)
+	process, text := logline.Split(logline.Unstamped(l.text))
 	x, opens := ts[process], logline.OpensError(text)
 	switch {
 	case x == nil && !opens, x == nil && len(ts) >= maxProcesses:
