@@ -81,7 +81,7 @@ func knownLine(c findings) *contract.Failure {
 				continue
 			}
 			if l, ok := c.log.Says(row.like, c.patience); ok && row.fits(c.Settings, l, l) {
-				return fail(c, row, l, nil).WithEvidence(l).WithEvidence(c.log.Last(10)...).WithEvidence(gpuNotes(c.Evidence)...)
+				return fail(c, row, c.log.WithNext(l), nil).WithEvidence(l).WithEvidence(c.log.Last(10)...).WithEvidence(gpuNotes(c.Evidence)...)
 			}
 		}
 	}

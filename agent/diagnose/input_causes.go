@@ -26,7 +26,7 @@ var (
 // script and image.
 var inputCauses = []cause{
 	{
-		code: contract.CodeNaNLoss, like: pattern.Of(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|FloatingPointError: invalid value \((?:nan|inf)\) encountered|non-finite loss|loss is not finite|loss(?:es)? (?:has |have |got )?(?:gone|turned|diverged to|reached) (?:to )?(?:nan|inf)`),
+		code: contract.CodeNaNLoss, like: pattern.Of(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|FloatingPointError: invalid value \((?:nan|inf)\) encountered|non-finite loss|loss is not finite|nans? (?:values? )?(?:(?:was|were) )?(?:found |detected |encountered )?in (?:the )?(?:\w+ )?loss\b|loss (?:contains|contained|has) (?:a )?(?:nan|inf)\b|found (?:nan|inf) in (?:the )?(?:\w+ )?loss\b|loss(?:es)? (?:has |have |got )?(?:gone|turned|diverged to|reached) (?:to )?(?:nan|inf)`),
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?:images )?not found.{0,9}missing paths? ([^\n]{0,200})`),
 		message: "The trainer found no images at ${1}.", hint: checkDataset,
@@ -69,7 +69,7 @@ var inputCauses = []cause{
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`Couldn't find any class folder in ([^\n]{0,200})`),
 		message: "The dataset has no folder for each class: ${0}.", hint: "Images for classification lie in one folder for each class, below each split's.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`^FileNotFoundError: [^\n]{0,40}No such file or directory: '([^'\n]{1,200})'`), stack: pattern.Of(`datasets[/\\]folder\.py|in find_classes\b`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`^FileNotFoundError: [^\n]{0,40}No such file or directory: '([^'\n]{1,200})'`), stack: pattern.Of(`datasets[/\\]folder\.py|in find_classes\b|in index_directory\b`),
 		message: "The dataset's folder ${1} is not there.", hint: "Check the path: the dataset is at DATASET_DIR.",
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`No such file or directory: '?([^'\n]{1,200}\.tar(?:\.gz)?)\b`), stack: pattern.Of(`webdataset|\bwids\b`),
@@ -156,7 +156,7 @@ var inputCauses = []cause{
 		unless:  pattern.Of(`/(?:train|val|test|training|validation)\w*\.(?:bin|pt|tar)\b|memmap|os\.(?:remove|unlink|rename|replace|listdir|stat)\(|shutil\.|\.unlink\(|_del_model|in save\b`), // a checkpoint of its own
 		message: "The weights ${1} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
 	}, { // in a program's own sentence
-		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)([^\s'"<>]+\.(?:pt|pth|pth\.tar|safetensors|ckpt|weights|h5|pdparams|caffemodel))\b['"]?,? (?:(?:was|is|could|can) )?(?:not (?:be )?(?:found|a valid file|exist|located)|does(?: not|n't) exist|cannot be found|is missing)|File not found: filepath=\S+\.(?:keras|h5)\b|no (?:checkpoint|weights?|model) (?:file )?found at ['"]?(?P<at>[^\s'"]+)`), raised: true,
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)([^\s'"<>]+\.(?:pt|pth|pth\.tar|safetensors|ckpt|weights|h5|pdparams|caffemodel))\b['"]?,? (?:(?:was|is|could|can) )?(?:not (?:be )?(?:found|a valid file|exist|located)|does(?: not|n't) exist|cannot be found|is missing)|\b(?:checkpoint|weights)(?: file)? ['"]?/?[\w./-]+['"]? (?:(?:was|is|could|can) )?not (?:be )?found|File not found: filepath=\S+\.(?:keras|h5)\b|no (?:checkpoint|weights?|model) (?:file )?found at ['"]?(?P<at>[^\s'"]+)`), raised: true,
 		message: "The weights are not there: {short}.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)(?:401|403|404) Client Error[^\n]{0,200}(?:huggingface\.co|/resolve/)|invalid hash value \(expected`),

@@ -20,7 +20,7 @@ var machineCauses = []cause{
 		code: contract.CodeGPULost, like: pattern.Of(`(?i)GPU is lost|fallen off the bus|Unable to determine the device handle for GPU`),
 		message: "The GPU dropped off the PCIe bus.", hint: "Run again on another machine.",
 	}, {
-		code: contract.CodeCUDAOOM, like: pattern.Of(`torch\.OutOfMemoryError|cuda\.OutOfMemoryError|CUDA out of memory|CUDA (?:driver )?error: out of memory|cuda(?: runtime)? error \(2\)|cudaErrorMemoryAllocation|(?:MPS backend|HIP|XPU) out of memory|(?:CUDA|HIP)_ERROR_OUT_OF_MEMORY|hipErrorOutOfMemory` +
+		code: contract.CodeCUDAOOM, like: pattern.Of(`torch\.OutOfMemoryError|cuda\.OutOfMemoryError|CUDA out of memory|CUDA (?:driver )?[Ee]rror: out of memory|CUDA failed with error out of memory|initialization on GPU:\d+ failed\. Status: out of memory|cuda(?: runtime)? error \(2\)|cudaErrorMemoryAllocation|(?:MPS backend|HIP|XPU) out of memory|(?:CUDA|HIP)_ERROR_OUT_OF_MEMORY|hipErrorOutOfMemory` +
 			// TensorFlow, JAX, Paddle, CuPy and MXNet
 			`|OOM when allocating tensor[^\n]*(?:GPU:\d|GPU_\d)|RESOURCE_EXHAUSTED: Out of memory|(?i:out of memory error on (?:gpu|device))|paddle::memory::allocation::BadAlloc|cupy\S*OutOfMemoryError|cudaMalloc\w*(?: retry)? failed: out of memory|Failed to allocate memory for requested buffer|CUBLAS_STATUS_ALLOC_FAILED[^\n]*out of memory|Dst tensor is not initialized`),
 		unless:  pattern.Of(`allocator cpu|device:CPU:|running low on memory`),
@@ -62,7 +62,7 @@ var machineCauses = []cause{
 		hint: "Give the job a GPU, check the node's driver, or set DEVICE=cpu.", kind: contract.FailureSystem,
 	}, {
 		code: contract.CodeGPUError, like: pattern.Of(`(?i)torch\.cuda\.is_available\(\): False|\b(?:cuda|gpu|gpuaccelerator|accelerator|rocm|hip)s?\b[^\n]{0,60}\b(?:(?:is |are )?(?:not |un)available|(?:is|are) required)|\bno (?:cuda|gpu|nvidia)[^\n]{0,30}(?:found|detected|available|visible)|(?:require|need)s? (?:a |an )?(?:cuda|gpu|nvidia)[^\n]{0,20}(?:device|gpu)?\b[^\n]{0,20}(?:to run|but|available|$)`),
-		raised: true, needsGPU: true, unless: pattern.Of(`(?i)container-cli|\bcuda[ -]?(?:toolkit|>|v?\d)|bf16|bfloat16|flash|kernel|torchvision|extension|capabilit|compute|version|only has`),
+		raised: true, needsGPU: true, unless: pattern.Of(`(?i)container-cli|\bbusy\b|\bcuda[ -]?(?:toolkit|>|v?\d)|bf16|bfloat16|flash|kernel|torchvision|extension|capabilit|compute|version|only has`),
 		message: "The training asked for a GPU, but the container has none that works: {short}.",
 		hint:    "Give the job a GPU, check the node's driver, or set DEVICE=cpu.", kind: contract.FailureSystem,
 	}, {

@@ -29,7 +29,7 @@ type Exception struct {
 }
 
 // libraryFile are files that the user did not write.
-var libraryFile = pattern.Of(`/site-packages/|/dist-packages/|/lib(64)?/python\d|^<|/torch/(_|nn|utils|optim)|importlib/_bootstrap|/bin/[^/]+$|\.pyx$`)
+var libraryFile = pattern.Of(`/site-packages/|/dist-packages/|__autograph_generated_file|/lib(64)?/python\d|^<|/torch/(_|nn|utils|optim)|importlib/_bootstrap|/bin/[^/]+$|\.pyx$`)
 
 // IsLibrary reports whether a file is a package's and not the user's own.
 func IsLibrary(file string) bool { return libraryFile.Match(file) }

@@ -22,7 +22,7 @@ type Launch struct {
 var (
 	endedBy = pattern.Of(`exitcode\s*:\s*-(\d+) \(pid|failed \(exitcode: -(\d+)\)|terminated with signal (SIG\w+)|Signal \d+ \((SIG\w+)\) received by PID|exited on signal (\d+)|exits with return code = -(\d+)|^(?:\S+: line \d+:)?\s*(?:\d+ )?(Killed|Terminated|Hangup|Segmentation fault|Bus error|Illegal instruction|Floating point exception|Aborted)(?:\s{2,}|\s*\(core dumped\)|$)`)
 	exited  = pattern.Of(`exitcode\s*:\s*([1-9]\d*) \(pid|failed \(exitcode: ([1-9]\d*)\)|terminated with exit code ([1-9]\d*)|returned non-zero exit status ([1-9]\d*)|exits with return code = ([1-9]\d*)`)
-	got     = pattern.Of(`SignalException: Process \d+ got signal: (\d+)|Received (\d+) death signal, shutting down|Received Signals\.(SIG\w+) death signal|Sending process \d+ closing signal (SIGHUP|SIGINT)`)
+	got     = pattern.Of(`SignalException: Process \d+ got signal: (\d+)|Received (\d+) death signal, shutting down|Received Signals\.(SIG\w+) death signal|Sending process \d+ closing signal (SIGHUP|SIGINT)|^(?:slurmstepd|srun): error: \*\*\* .{0,80} (CANCELLED) `)
 	root    = pattern.Of(`(?:^|\s)rank\s*: (\d+) \(local_rank`)
 )
 
@@ -76,7 +76,7 @@ func saidBefore(lines []Line, at int) string {
 
 // words are how a shell tells of a signal.
 var words = map[string]string{
-	"Killed": "SIGKILL", "Terminated": "SIGTERM", "Hangup": "SIGHUP", "Segmentation fault": "SIGSEGV", "Bus error": "SIGBUS",
+	"Killed": "SIGKILL", "Terminated": "SIGTERM", "CANCELLED": "SIGTERM", "Hangup": "SIGHUP", "Segmentation fault": "SIGSEGV", "Bus error": "SIGBUS",
 	"Illegal instruction": "SIGILL", "Floating point exception": "SIGFPE", "Aborted": "SIGABRT",
 }
 

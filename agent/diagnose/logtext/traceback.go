@@ -126,6 +126,9 @@ func (p *parser) message(x *Exception) {
 	if graphError.Match(x.Message) {
 		p.skipGraph()
 	}
+	if userCode.Match(x.Message) {
+		p.userCode(x)
+	}
 	for n := 0; p.at < len(p.lines) && n < maxMessage; n++ {
 		l := p.lines[p.at]
 		if strings.Contains(l, header) && p.nests(n) {
@@ -162,6 +165,25 @@ var (
 func (p *parser) skipGraph() {
 	for p.at < len(p.lines) && graphStack.Match(p.lines[p.at]) {
 		p.at++
+	}
+}
+
+// userCode: Keras sets a whole traceback of a traced function in below this line, with
+// the reason at its end.
+var (
+	userCode   = pattern.Of(`^in user code:$`)
+	codePlace  = pattern.Of(`^\s+(?:File ")?([^\s"]+\.py)(?::|", line )(\d+)(?:,? (?:in )?(\S+))?`)
+	codeReason = pattern.Of(`^\s+([A-Za-z_][\w.]*(?:Error|Exception)): (.*)$`)
+)
+
+func (p *parser) userCode(x *Exception) {
+	for ; p.at < len(p.lines) && (blank(p.lines[p.at]) || p.lines[p.at][0] == ' '); p.at++ {
+		if m := codePlace.Groups(p.lines[p.at]); m != nil {
+			n, _ := strconv.Atoi(m[2])
+			x.Frames = append(x.Frames, Frame{m[1], n, m[3]})
+		} else if m := codeReason.Groups(p.lines[p.at]); m != nil {
+			x.Kind, x.Message = m[1], m[2]
+		}
 	}
 }
 
