@@ -109,6 +109,7 @@ var advices = []advice{
 	{like: pattern.Of(`PackageNotFoundError|DistributionNotFound|(?i)requires? \S+ to be installed|needs? to (?:be )?install(?:ed)?\b|(?:package|library|module) is not installed`), hint: "A package is missing from the image: add it to the trainer's requirements.txt."},
 	{like: pattern.Of(`(?i)ImportError[^\n]*(?:\n[^\n]*){0,3}(?:pip install|(?:is|are) not installed|to be installed|not found in your environment|requires? (?:the )?\S+ (?:library|package)|dependency)`), hint: "A package is missing from the image: add it to the trainer's requirements.txt."},
 	{like: pattern.Of(`(?:^|\n)(?:\S+\.)?ImportError`), hint: "The image's packages do not fit together; check the versions in the trainer's requirements.txt."},
+	{like: pattern.Of(`No such file or directory: '?/(?:psm_|torch_\d|mp-)`), hint: "A block of shared memory was gone: the process that had made it ended first. Look above for why."},
 	{like: pattern.Of(`^FileNotFoundError: [^\n]{0,40}No such file or directory: '[^'/]{1,100}'`), stack: pattern.Of(`subprocess\.py`), hint: "The command is not in the image: install it in the trainer's Dockerfile."},
 	{like: pattern.Of(`^FileNotFoundError`), hint: "Check the path: the dataset is at DATASET_DIR, weights at PRETRAINED_WEIGHTS, output goes to OUTPUT_DIR."},
 	{like: pattern.Of(`^PermissionError`), hint: "Write below OUTPUT_DIR only; the dataset is read-only."},

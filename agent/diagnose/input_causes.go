@@ -9,15 +9,16 @@ const (
 	checkDataset = "Check the dataset's images, annotations and splits."
 	otherWeights = "Use weights of the same model with the same number of classes, or let the head be replaced."
 	noInternet   = "The training has no way to that server, as is usual in a training container. "
+	ofDataset    = `/(?:processed|raw|tokens|features|embeddings|latents)/|(?:^|[/'"\s])(?:train|val|test|training|validation)[\w-]*\.(?:bin|pt|h5)\b|dataset\w*\.(?:bin|pt|h5)\b`
 	bringWeights = "Put the weights into the job (PRETRAINED_WEIGHT_URL)."
 )
 
 var (
 	// downloads are the functions that fetch pretrained weights, and the places where
 	// they lie.
-	downloads = pattern.Of(`from_pretrained|hf_hub_download|snapshot_download|cached_file|load_state_dict_from_url|download_url_to_file|torch/hub|model_zoo|attempt_download|safe_download|download_asset|keras/.{0,20}/?get_file|gdown|load_pretrained|_download_to_file|clip\.load|/resolve/\S+\.(?:json|safetensors|bin|pt|pth)|download\.pytorch\.org|releases/download|\.pth?\b.{0,40}download|https?://[^\s"']+\.(?:weights|pth?|h5|hdf5|safetensors|ckpt|caffemodel|pdparams)\b`)
+	downloads = pattern.Of(`from_pretrained|hf_hub_download|snapshot_download|cached_file|load_state_dict_from_url|download_url_to_file|torch/hub|model_zoo|attempt_download|safe_download|download_asset|keras/.{0,20}/?get_file|load_pretrained|_download_to_file|clip\.load|gdown[^\n]{0,160}\.(?:weights|pth?|h5|safetensors|ckpt)\b|/resolve/\S+\.(?:json|safetensors|bin|pt|pth)|download\.pytorch\.org|releases/download|\.pth?\b.{0,40}download|https?://[^\s"']+\.(?:weights|pth?|h5|hdf5|safetensors|ckpt|caffemodel|pdparams)\b`)
 	// otherTraffic is what goes over the network beside them.
-	otherTraffic = pattern.Of(`load_dataset|(?:huggingface\.co|url:) ?/(?:api/)?datasets/|datasets/(?:load|utils|builder)|datasets/.{0,20}\.py", line \d+, in (?:load|download)|evaluate/|evaluate\.load|load_metric|nltk|modelcard|model_card|push_to_hub|upload_f|create_commit|create_repo|wandb|mlflow|comet_ml|neptune|clearml|swanlab`)
+	otherTraffic = pattern.Of(`load_dataset|repo_type=["']dataset|(?:huggingface\.co|url:) ?/(?:api/)?datasets/|datasets/(?:load|utils|builder)|datasets/.{0,20}\.py", line \d+, in (?:load|download)|evaluate/|evaluate\.load|load_metric|nltk|modelcard|model_card|push_to_hub|upload_f|create_commit|create_repo|wandb|mlflow|comet_ml|neptune|clearml|swanlab`)
 	// offline is how a network that is not there shows.
 	offline = pattern.Of(`URLError|gaierror|getaddrinfo|Name or service not known|name resolution|NameResolutionError|SSLError|CERTIFICATE_VERIFY_FAILED|MaxRetryError|NewConnectionError|ConnectTimeout|ReadTimeout|ConnectionError|ConnectError|Network is unreachable|Connection (?:refused|timed out|aborted|reset)|RemoteDisconnected|ProxyError|timed out`)
 )
@@ -26,15 +27,15 @@ var (
 // script and image.
 var inputCauses = []cause{
 	{
-		code: contract.CodeNaNLoss, like: pattern.Of(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|FloatingPointError: invalid value \((?:nan|inf)\) encountered|non-finite loss|loss is not finite|nans? (?:values? )?(?:(?:was|were) )?(?:found |detected |encountered )?in (?:the )?(?:\w+ )?loss\b|loss (?:contains|contained|has) (?:a )?(?:nan|inf)\b|found (?:nan|inf) in (?:the )?(?:\w+ )?loss\b|loss(?:es)? (?:has |have |got )?(?:gone|turned|diverged to|reached) (?:to )?(?:nan|inf)`),
+		code: contract.CodeNaNLoss, like: pattern.Of(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|FloatingPointError: invalid value \((?:nan|inf)\) encountered|non-finite loss|loss is not finite|Invalid loss, terminating training|nans? (?:values? )?(?:(?:was|were) )?(?:found |detected |encountered )?in (?:the )?(?:\w+ )?loss\b|loss (?:contains|contained|has) (?:a )?(?:nan|inf)\b|found (?:nan|inf) in (?:the )?(?:\w+ )?loss\b|loss(?:es)? (?:has |have |got )?(?:gone|turned|diverged to|reached) (?:to )?(?:nan|inf)`),
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?:images )?not found.{0,9}missing paths? ([^\n]{0,200})`),
 		message: "The trainer found no images at ${1}.", hint: checkDataset,
 	}, {
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`Dataset '?[^'\n]{0,200}'? error[^\n]{0,200}(?:\n ?[^\n]{1,200}[^\n.])?|No .\w{1,40}. in the \S+\.ya?ml|Error loading data from[^\n]{0,200}|No (?:valid )?(?:images|labels) found in[^\n]{0,200}|No labels in [^\n]{0,200}|Found 0 (?:files|images) in subfolders of[^\n]{0,200}|Found no images? in sub[^\n]{0,200}|(?i:all labels empty)[^\n]{0,200}`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Dataset '?[^'\n]{0,200}'? error[^\n]{0,200}(?:\n ?[^\n]{1,200}[^\n.])?|No .\w{1,40}. in the \S+\.ya?ml|Error loading data from[^\n]{0,200}|No (?:valid )?(?:images|labels) found in[^\n]{0,200}|No labels in [^\n]{0,200}|Found 0 (?:files|images) in subfolders of[^\n]{0,200}|Found no images? in sub[^\n]{0,200}|(?i:all labels empty)[^\n]{0,200}`), unless: pattern.Of(`(?i)predict(?:ion|ed)s?\b[^\n]{0,20}(?:folder|dir|path)|No images found in \S*/(?:out|outputs?|pred\w*|results?)/`),
 		message: "The dataset can't be read by the trainer: ${0}.", hint: checkDataset,
 	}, {
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`num_samples should be a positive integer value[^\n]{0,60}|num_samples=0|(?i:\b(?:train|val|training|validation)?_?(?:dataset|dataloader|data loader|split)\b[^\n]{0,40}\bis empty)|Total length of ` + "`DataLoader`" + ` across ranks is zero|empty range for randrange`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`num_samples should be a positive integer value[^\n]{0,60}|num_samples=0|(?i:\b(?:train|val|training|validation)?_?(?:dataset|dataloader|data loader|split)\b[^\n]{0,40}\bis empty)|Total length of ` + "`DataLoader`" + ` across ranks is zero|empty range for randrange`), unless: pattern.Of(`(?i)(?:name|path|dir\w*|folder|root|key|url|id|string|argument|field)['"]? is empty`),
 		message: "A split of the dataset is empty: {short}.", hint: checkDataset,
 	}, { // numpy's words for a list without members, said while a dataset or a sampler is built
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`need at least one array to (?:concatenate|stack)|(?:min|max)\(\) (?:arg is an|iterable argument is) empty sequence?`),
@@ -152,16 +153,19 @@ var inputCauses = []cause{
 		message: "The pretrained weights could not be downloaded: {short}.", kind: contract.FailureSystem,
 		hint: noInternet + bringWeights,
 	}, {
-		code: contract.CodeWeightsUnavailable, like: pattern.Of(`No such file or directory: '?([^'\n]*\.(?:pt|pth|safetensors|bin|ckpt|tar))\b`),
-		unless:  pattern.Of(`/(?:train|val|test|training|validation)\w*\.(?:bin|pt|tar)\b|memmap|os\.(?:remove|unlink|rename|replace|listdir|stat)\(|shutil\.|\.unlink\(|_del_model|in save\b`), // a checkpoint of its own
-		message: "The weights ${1} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`No such file or directory: '?([^'\n]*\.(?:pt|pth|pth\.tar|safetensors|bin|ckpt))['"\s]|No such file or directory: '?([^'\n]*\.(?:pt|pth|pth\.tar|safetensors|bin|ckpt))$`),
+		unless:  pattern.Of(ofDataset + `|memmap|torch_geometric|os\.(?:remove|unlink|rename|replace|listdir|stat)\(|shutil\.|\.unlink\(|_del_model|in save\b`), // a checkpoint of its own
+		message: "The weights ${1}${2} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
 	}, { // in a program's own sentence
-		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)([^\s'"<>]+\.(?:pt|pth|pth\.tar|safetensors|ckpt|weights|h5|pdparams|caffemodel))\b['"]?,? (?:(?:was|is|could|can) )?(?:not (?:be )?(?:found|a valid file|exist|located)|does(?: not|n't) exist|cannot be found|is missing)|\b(?:checkpoint|weights)(?: file)? ['"]?/?[\w./-]+['"]? (?:(?:was|is|could|can) )?not (?:be )?found|File not found: filepath=\S+\.(?:keras|h5)\b|no (?:checkpoint|weights?|model) (?:file )?found at ['"]?(?P<at>[^\s'"]+)`), raised: true,
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)([^\s'"<>]+\.(?:pt|pth|pth\.tar|safetensors|ckpt|weights|h5|pdparams|caffemodel))\b['"]?,? (?:(?:was|is|could|can) )?(?:not (?:be )?(?:found|a valid file|exist|located)|does(?: not|n't) exist|cannot be found|is missing)|\b(?:checkpoint|weights)(?: file)? ['"]?/?[\w./-]+['"]? (?:(?:was|is|could|can) )?not (?:be )?found|File not found: filepath=\S+\.(?:keras|h5)\b|no (?:checkpoint|weights?|model) (?:file )?found at ['"]?(?P<at>[^\s'"]+)`), raised: true, unless: pattern.Of(ofDataset),
 		message: "The weights are not there: {short}.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)(?:401|403|404) Client Error[^\n]{0,200}(?:huggingface\.co|/resolve/)|invalid hash value \(expected`),
 		unless:  pattern.Of(`huggingface\.co/(?:api/)?datasets/`),
 		message: "The pretrained weights could not be downloaded: {short}.", hint: bringWeights,
+	}, {
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`Unable to (?:synchronously )?open file \((?:truncated file|file signature not found)`), stack: pattern.Of(`in load_model\b|in load_weights\b|load_model\(|load_weights\(`), raised: true,
+		message: "The weights file is damaged or no weights file at all.", hint: "Upload it again; a truncated download and a Git LFS pointer look like this.",
 	}, { // a pickle may be anything: a dataset's index, a message to a worker
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`invalid load key|pickle data was truncated|^EOFError|WeightsUnpickler error:\s+Unsupported operand (?:10|60|118|123)\b`),
 		stack:   pattern.Of(`torch/serialization|torch\.load\(|load_checkpoint|load_state_dict|load_weights|checkpointer?\.py|attempt_load|from_pretrained|^[^\n]*invalid load key[^\n]*$`),
@@ -173,7 +177,7 @@ var inputCauses = []cause{
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)Download failure for ([^\n]{0,200})|URL fetch failure on \S*(?:weights|notop|\.h5|\.keras)[^\n]{0,120}|Error downloading (?:object )?([^\n]{0,200}\.(?:pt|pth))`),
 		message: "The pretrained weights could not be downloaded: ${0}.", hint: bringWeights,
 	}, {
-		code: contract.CodeStorageError, like: pattern.Of(`(?i)botocore\.exceptions\.(?:EndpointConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionClosedError)|Could not connect to the endpoint URL`),
+		code: contract.CodeStorageError, like: pattern.Of(`(?i)botocore\.exceptions\.(?:EndpointConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionClosedError)|Could not connect to the endpoint URL`), unless: pattern.Of(`https?://(?:sts|logs|sagemaker|monitoring|secretsmanager|ecr|api)\b`),
 		message: "The training script could not reach its object store.", hint: "Let the agent fetch data and weights, or check the endpoint.",
 	}, {
 		code: contract.CodeConfigInvalid, like: pattern.Of(`'[^'\n]{0,80}' is not a valid (?:YOLO )?(?:argument|task|mode)|is not a valid (?:YOLO )?(?:argument|task|mode)|Unknown model \(([^)]*)\)|Invalid pretrained tag[^\n]{0,120}[^\n.]|'\w+=[^'\n]{0,80}' is (?:of invalid type|an invalid value)\b[^\n]{0,160}`),
@@ -182,12 +186,15 @@ var inputCauses = []cause{
 		code: contract.CodeConfigInvalid, like: pattern.Of(`(?s)^yaml\.\w+\.\w+Error: .{0,300}?in "([^"\n]{1,200})", line (\d+)`), unless: pattern.Of(`check_(?:det_|cls_)?dataset`),
 		message: "${1} is no valid YAML at line ${2}: {short}.", hint: "Correct the file.",
 	}, {
-		code: contract.CodeConfigInvalid, like: pattern.Of(`Could not override '[^'\n]{0,100}'|Some specified arguments are not used by the \w*ArgumentParser: [^\n]{0,200}|Unknown command line flag '[^'\n]{0,80}'|OverrideParseException|ConfigCompositionException|MissingConfigException|Could not find '[^'\n]{0,80}/[^'\n]{0,80}'`),
+		code: contract.CodeConfigInvalid, like: pattern.Of(`Could not override '[^'\n]{0,100}'|Some specified arguments are not used by the \w*ArgumentParser: [^\n]{0,200}|Unknown command line flag '[^'\n]{0,80}'|OverrideParseException|ConfigCompositionException|MissingConfigException|In '[^'\n]{1,100}': Could not find '|Could not find '[\w-]+/[\w@-]+'(?:\n|$)`),
 		message: "The training script refused its arguments: {short}.", hint: "Check the trainer's command and its overrides.",
 	}, {
 		code: contract.CodeTrainingFailed, like: pattern.Of(`(libcuda\.so[.\d]*|libnvidia-\w+\.so[.\d]*): cannot open shared object file`),
 		message: "The driver's library ${1} is not in the container.", kind: contract.FailureSystem,
 		hint: "It belongs to the node's NVIDIA driver and is never installed in the image: the container runtime mounts it where the job has a GPU and the runtime is nvidia's.",
+	}, {
+		code: contract.CodeTrainingFailed, like: pattern.Of(`(lib(?:cudart|cublas\w*|cudnn\w*|cufft\w*|curand|cusolver|cusparse\w*|nvrtc[\w-]*|nccl|nvJitLink|nvToolsExt)\.so[.\d]*): cannot open shared object file`),
+		message: "The CUDA library ${1} is not in the image.", hint: "A package was built for another CUDA: install the version that was built for the image's, or use an image that has this library.", kind: contract.FailureUser,
 	}, {
 		code: contract.CodeTrainingFailed, like: pattern.Of(`(\S*\.so[.\d]*): cannot open shared object file`),
 		message: "The image lacks the system library ${1}.", hint: "Install it in the trainer's Dockerfile (libGL.so.1: use opencv-python-headless).", kind: contract.FailureUser,

@@ -15,12 +15,12 @@ var (
 
 	// losses are what a process says that lost its partner: another one tells the
 	// cause, when any does.
-	losses = pattern.Of(`DistBackendError|ncclRemoteError|remote process exited|NCCL communicator was aborted|Connection (?:reset|closed) by peer|ConnectionResetError|BrokenPipeError|DataLoader worker \(pid\(?s?\)?|DistNetworkError|Connection reset|Timed out waiting \d+ms for (?:send|recv)|^EOFError$|^EOFError: Ran out of input|monitoredBarrier|Watchdog caught|background workers are no longer alive|BrokenProcessPool`)
+	losses = pattern.Of(`DistBackendError|ncclRemoteError|remote process exited|NCCL communicator was aborted|Connection (?:reset|closed) by peer|ConnectionResetError|BrokenPipeError|DataLoader worker \(pid\(?s?\)?|DistNetworkError|Connection reset|Timed out waiting \d+ms for (?:send|recv)|^EOFError$|^EOFError: Ran out of input|monitoredBarrier|Watchdog caught|background workers are no longer alive|BrokenProcessPool|pickle data was truncated`)
 	// A broken connection of these libraries leads out of the job, not to a partner.
 	outward = pattern.Of(`urllib|/requests/|requests\.exceptions|http[/.]client|httpx|httpcore|aiohttp|botocore|ssl\.py|huggingface_hub|smtplib|paramiko|grpc`)
 
-	// An empty file ends in the words of a pipe whose other end is gone.
-	emptyRead = pattern.Of(`^EOFError`)
+	// An empty or cut file ends in the words of a pipe whose other end is gone.
+	emptyRead = pattern.Of(`^EOFError|pickle data was truncated`)
 	pipes     = pattern.Of(`multiprocessing[/.]|concurrent/futures|joblib|spawn\.py|forkserver`)
 	// A port that is taken is nobody's loss.
 	portTaken = pattern.Of(`(?i)address already in use|EADDRINUSE`)

@@ -1,0 +1,116 @@
+package diagnose
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// neighbours are logs whose words are near those of a rule, and whose cause is another
+// one: weights, images, GPUs, disks and networks that are named and not at fault.
+var neighbours = map[string]string{
+	"a tracker's answer that is no JSON": `Traceback (most recent call last):
+  File "/app/labels/train.py", line 9, in log_labels
+    wandb.log(x)
+  File "/opt/venv/lib/python3.10/site-packages/requests/models.py", line 975, in json
+    raise RequestsJSONDecodeError(e.msg, e.doc, e.pos)
+requests.exceptions.JSONDecodeError: Expecting value: line 1 column 1 (char 0)`,
+	"a message to a worker that was cut": `Traceback (most recent call last):
+  File "<string>", line 1, in <module>
+  File "/usr/lib/python3.10/multiprocessing/spawn.py", line 126, in _main
+    self = reduction.pickle.load(from_parent)
+_pickle.UnpicklingError: pickle data was truncated`,
+	"a name that the script's own module lacks": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    from utils import foo
+ImportError: cannot import name 'foo' from 'utils' (/app/utils.py)`,
+	"an image that could not be written": `Traceback (most recent call last):
+  File "/app/datasets/vis.py", line 9, in draw
+    img.save(p)
+  File "/opt/venv/lib/python3.10/site-packages/PIL/Image.py", line 2500, in save
+    fp = builtins.open(filename, "w+b")
+FileNotFoundError: [Errno 2] No such file or directory: '/out/vis/1.png'`,
+	"two versions of CUDA": `Traceback (most recent call last):
+  File "/opt/venv/lib/python3.10/site-packages/torch/utils/cpp_extension.py", line 400, in _check_cuda_version
+    raise RuntimeError(CUDA_MISMATCH_MESSAGE)
+RuntimeError: The detected CUDA version (11.8) mismatches the version that was used to compile PyTorch (12.1). Please make sure to use the same CUDA versions.`,
+	"a dataset of the hub": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    d = load_dataset("foo/bar")
+datasets.exceptions.DatasetNotFoundError: Dataset 'foo/bar' doesn't exist on the Hub or cannot be accessed.`,
+	"an empty name": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    check(cfg)
+ValueError: dataset name is empty`,
+	"a dataset's own .pt": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    d = Planetoid(root)
+FileNotFoundError: [Errno 2] No such file or directory: '/data/Cora/processed/data.pt'`,
+	"a program's own sentence about a path": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    open(p)
+FileNotFoundError: Could not find '/data/images/a.jpg'`,
+	"a dataset in HDF5": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    load(p)
+ValueError: /data/train.h5 does not exist`,
+	"another service of the cloud": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    boto3.client("sts").get_caller_identity()
+botocore.exceptions.EndpointConnectionError: Could not connect to the endpoint URL: "https://sts.eu-west-1.amazonaws.com/"`,
+	"a dataset from a drive": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    gdown.download(id=x, output="dataset.zip")
+  File "/opt/venv/lib/python3.10/site-packages/gdown/download.py", line 200, in download
+    res = sess.get(url)
+requests.exceptions.ConnectionError: HTTPSConnectionPool(host='drive.google.com', port=443): Max retries exceeded with url: /uc (Caused by NewConnectionError('<urllib3...>: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution'))`,
+	"a folder of predictions": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    f()
+RuntimeError: No images found in the prediction folder /out/pred`,
+	"a table of results": `Traceback (most recent call last):
+  File "/opt/venv/lib/python3.10/site-packages/ultralytics/utils/plotting.py", line 900, in plot_results
+    data = pd.read_csv(f)
+pandas.errors.EmptyDataError: No columns to parse from file`,
+	"a server's answer that is no XML": `Traceback (most recent call last):
+  File "/opt/venv/lib/python3.10/site-packages/requests/x.py", line 9, in <module>
+    f()
+xml.etree.ElementTree.ParseError: mismatched tag: line 6, column 2`,
+	"a block of shared memory": `Traceback (most recent call last):
+  File "/usr/lib/python3.10/multiprocessing/shared_memory.py", line 104, in __init__
+    self._fd = _posixshmem.shm_open(
+FileNotFoundError: [Errno 2] No such file or directory: '/psm_1234'`,
+	"a file of tokens": `Traceback (most recent call last):
+  File "/app/train.py", line 3, in <module>
+    np.memmap("data/train.bin")
+FileNotFoundError: [Errno 2] No such file or directory: 'data/openwebtext/train.bin'`,
+	"an empty folder of checkpoints": `Traceback (most recent call last):
+  File "/app/train.py", line 3, in <module>
+    ckpt.restore()
+ValueError: Checkpoint directory /out/ckpt is empty`,
+	"a precision that needs a GPU": `Traceback (most recent call last):
+  File "/app/train.py", line 3, in <module>
+    f()
+ValueError: mixed precision requires GPU training, set precision=32`,
+	"a limit of watched files": `Traceback (most recent call last):
+  File "/app/train.py", line 3, in <module>
+    f()
+OSError: [Errno 28] inotify watch limit reached`,
+	"a lock that another process holds": `Traceback (most recent call last):
+  File "/app/train.py", line 3, in <module>
+    fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+BlockingIOError: [Errno 11] Resource temporarily unavailable`,
+}
+
+func TestARuleTakesNoNeighboursLog(t *testing.T) {
+	for name, text := range neighbours {
+		e := Evidence{ExitCode: 1, Checkpoints: -1, LogTail: log(text)}
+		lines := log(text)
+		said := lines[len(lines)-1]
+		f := Diagnose(e)
+		if f == nil || f.Code != contract.CodeTrainingFailed || !strings.HasPrefix(f.Message, said[:min(len(said), 60)]) {
+			t.Errorf("%s: %s", name, told(f))
+		}
+	}
+}
