@@ -71,7 +71,7 @@ type scene struct {
 // evidenceOf brings everything together that is known of the end.
 func evidenceOf(cfg *config.Config, o Outcome, s scene) diagnose.Evidence {
 	e := diagnose.Evidence{
-		JobType: cfg.Job.Type, Err: o.Err, Stop: o.Stop, Started: o.Started, Ended: o.Ended, LastOutput: s.view.Activity,
+		JobType: cfg.Job.Type, Measures: contract.InferenceType(cfg.InferenceType) == contract.InferenceTestRun, Err: o.Err, Stop: o.Stop, Started: o.Started, Ended: o.Ended, LastOutput: s.view.Activity,
 		Settings: settings.Diagnosis(cfg),
 		Nodes:    s.nodes, LastEpoch: s.view.Epoch, NaNEpochs: s.view.Broken, Checkpoints: s.uploads.Complete(), Torn: s.uploads.Torn(), Again: s.again(cfg), ChildDone: diagnose.ReportOf(s.final),
 		LogTail: s.tail, TorchElasticError: s.torch, System: s.system, GPU: s.gpu,

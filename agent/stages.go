@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -88,13 +89,6 @@ func newLife(o *Options) *life {
 	remembered := &job.Remembering{Key: contract.RunMarkerKey(cfg.JobID, cfg.NodeRank), Bucket: func() job.Bucket { return b.store.Store },
 		Marking: marker, Tracker: b.tracker, Events: b.events, Wake: make(chan struct{}, 1)}
 	limit := telemetry.AtTheLimit{Run: contract.Result{JobID: id.job, TraceID: id.trace, Started: contract.At(id.started)}, Message: termination, Marking: marker, Bucket: remembered, Events: b.events}
-	up := b.uploads()
-	progress := b.progress(up, queue)
-
-	machine := b.machine()
-	beat := &callbacks.Heartbeat{Queue: queue, Options: heartbeat.Options{
-		Every: cfg.HeartbeatInterval, Now: o.Now, Job: b.tracker.View, Transfer: up.Transfer, System: machine.Now,
-	}}
 
 	need := dataset.Supply{Bucket: func() dataset.Bucket { return b.store.Store }, Tracker: b.tracker, Events: b.events, Now: o.Now}
 	fetched := &dataset.Fetching{Supply: need, Request: settings.Dataset(cfg, b.ws, o.Log)}
@@ -104,10 +98,17 @@ func newLife(o *Options) *life {
 	earlierRun := &resume.Stage{Off: cfg.Resume == "off", Tracker: b.tracker, Events: b.events, Options: func() resume.Options {
 		return resume.Options{JobID: cfg.JobID, Store: b.store.Store, Dir: b.ws.Inputs()}
 	}}
+	pictures := &dataset.PictureList{Supply: need, From: fetched, Request: config.NeededFormat(cfg, b.ws.Prepared()), Dir: b.ws.Inputs()}
 	given := &dataset.InputsFetching{Supply: need, Dir: b.ws.Inputs(), CheckpointURI: cfg.CheckpointPath, ImageURIs: config.NeededImages(cfg),
 		Parts: dataset.EarlierParts{Prefix: config.NeededParts(cfg), Dir: b.ws.Output()},
 		Open:  func(ctx context.Context, bucket string) (dataset.Bucket, error) { return b.store.Open(ctx, bucket) }}
 
+	up := b.uploads(&given.Parts)
+	progress := b.progress(up, queue)
+	machine := b.machine()
+	beat := &callbacks.Heartbeat{Queue: queue, Options: heartbeat.Options{
+		Every: cfg.HeartbeatInterval, Now: o.Now, Job: b.tracker.View, Transfer: up.Transfer, System: machine.Now,
+	}}
 	files := b.resultFiles(queue, earlierRun, marker, machine)
 	answers := b.relay(queue, files, machine)
 	apart := settings.Isolation(cfg, b.ws, o.Environ, o.SecretFiles)
@@ -115,7 +116,7 @@ func newLife(o *Options) *life {
 	child := b.training(machine, log, apart, func() map[string]string {
 		extra := job.Inputs{
 			Dataset: fetched.Dir(), Annotated: fetched.Annotations(), Converted: converted.Got, Weights: weights.Got.Path,
-			Resumed: earlierRun.Path(), Epoch: earlierRun.Epoch(), Checkpoint: given.Checkpoint, Images: given.Images, ImageList: given.List, Classes: given.Classes,
+			Resumed: earlierRun.Path(), Epoch: earlierRun.Epoch(), Checkpoint: given.Checkpoint, Images: given.Images, ImageList: cmp.Or(given.List, pictures.List), Classes: given.Classes,
 		}.Environment(b.ws)
 		maps.Copy(extra, answers.Environment())
 		if parent := traces.Tracer.Parent(); parent != "" {
@@ -163,6 +164,9 @@ func newLife(o *Options) *life {
 		l.inputs = append(l.inputs, stage.Step{Name: "the weights", Stage: weights}, stage.Step{Name: "the resume", Stage: earlierRun})
 	} else {
 		l.inputs = append(l.inputs, stage.Step{Name: "the checkpoint and images", Stage: given})
+		if config.TakesPictures(cfg) {
+			l.inputs = append(l.inputs, stage.Step{Name: "the dataset's pictures", Stage: pictures})
+		}
 	}
 	l.training = []stage.Step{{Name: "the relay", Stage: answers}, {Name: "the training", Stage: child}, {Name: "what preparing took of memory", Stage: does(func() error { debug.FreeOSMemory(); return nil })}}
 	if b.group.Leads() { // node 0 uploads and reports for all
@@ -268,10 +272,10 @@ func (b base) machine() monitor.Machine {
 	return monitor.Machine{Resources: &monitor.Resources{Options: watched}, GPUs: &monitor.GPUs{StopsJob: b.cfg.OnGPUError == "stop", Node: b.cfg.NodeName, Options: gpus}}
 }
 
-func (b base) uploads() *checkpoints.Uploading {
+func (b base) uploads(earlier *dataset.EarlierParts) *checkpoints.Uploading {
 	return &checkpoints.Uploading{Tracker: b.tracker, Events: b.events, Bus: b.bus, Options: func() checkpoints.Options {
 		o := settings.Checkpoints(b.cfg, b.ws)
-		o.Store, o.Redact, o.Now, o.Log = b.store.Store, b.secrets, b.o.Now, b.o.Log
+		o.Store, o.Redact, o.Now, o.Log, o.Earlier = b.store.Store, b.secrets, b.o.Now, b.o.Log, earlier.Left
 		return o
 	}}
 }

@@ -106,6 +106,22 @@ func TestImageFolderOrderIsTheSameForEveryReader(t *testing.T) {
 	if got["train/4_test+_tube/4.jpg"] == "" || got["val/4_test+_tube/4.jpg"] == "" {
 		t.Errorf("files %v", slices.Sorted(maps.Keys(got)))
 	}
+	if !strings.Contains(got["renamed.json"], `"val/4_test+_tube/4.jpg": "sub1/4.jpg"`) {
+		t.Errorf("which of the two files 4.jpg an image is cannot be told: %s", got["renamed.json"])
+	}
+}
+
+// The platform's id of an image is found by the name that the platform has for it.
+func TestTheNameOfAnImageBelowAnImageRootIsKept(t *testing.T) {
+	root := folder(t, m{
+		"annotations.json": m{"classes": []any{m{"id": 1, "name": "cat"}}, "storage_info": m{"image_root": "data/raw"}, "images": []any{
+			m{"id": 7, "file_name": "0.jpg", "annotations": []any{box(1, 3, 3, 10, 10)}}, m{"id": 8, "file_name": "1.jpg", "annotations": []any{box(1, 3, 3, 10, 10)}}}},
+		"data/raw/0.jpg": jpegOf(32, 32), "data/raw/1.jpg": other(32, 32), "elsewhere/2.jpg": other(40, 40),
+	})
+	got := listing(t, prepare(t, request(t, root, contract.TaskObjectDetection, contract.FormatYOLO)).Dir)
+	if !strings.Contains(got["renamed.json"], `"data/raw/0.jpg": "0.jpg"`) {
+		t.Errorf("%s in %v", got["renamed.json"], slices.Sorted(maps.Keys(got)))
+	}
 }
 
 func TestFormatsThatMakeNoSenseAreRefusedWithASentence(t *testing.T) {

@@ -113,7 +113,7 @@ def main() -> None:
     run(venv, f"installing the requirements of {', '.join(args.trainers)}", [*pip, *names])
     if "tests" in args.trainers:  # in a folder of their own: what they require must not change the trainers' versions
         beside = ["--upgrade", "--no-deps", "--target", str(venv / "integrations"), "-r", str(INTEGRATIONS)]
-        run(venv, "installing Lightning, Keras and fastai beside them", [*pip, *beside])
+        run(venv, "installing Lightning, Keras, fastai and openai beside them", [*pip, *beside])
         run(venv, "making an environment for trackers", [sys.executable, "-m", "venv", str(venv / "trackers")])
         run(venv, "installing MLflow's server and TensorBoard", [str(venv / "trackers" / "bin" / "python"), *pip[1:], *TRACKERS])
     stamp.touch()

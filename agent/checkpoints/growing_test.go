@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/internal/samples"
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // A job of many images has its drawings in the bucket before its end; what the trainer
@@ -14,7 +15,8 @@ func TestTheOutputOfAnInferenceGrowsInTheBucket(t *testing.T) {
 	b := newBucket()
 	shown := make(chan string, 100)
 	b.visible = func(key string, _ []byte) { shown <- key }
-	r := newRig(t, b, func(o *Options) { o.OutputPrefix = "inference-jobs/j1/" })
+	earlier := []contract.Artifact{{Name: "visualizations/", Path: "s3://b/earlier/"}, {Name: "xai/", Path: "s3://b/xai/"}}
+	r := newRig(t, b, func(o *Options) { o.OutputPrefix, o.Earlier = "inference-jobs/j1/", earlier })
 	r.run()
 	samples.Rewrite(t, r.path("visualizations/0.jpg"), samples.Noise(10, 1))
 	samples.Rewrite(t, r.path("parts/part-000000.jsonl"), []byte("{}\n"))
@@ -28,7 +30,7 @@ func TestTheOutputOfAnInferenceGrowsInTheBucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := r.finish(FinishOptions{Clean: true})
-	if got := b.keys(); !slices.Equal(got, []string{"inference-jobs/j1/model.onnx", "inference-jobs/j1/visualizations/0.jpg"}) || len(s.Artifacts) != 2 || s.Failure() != nil {
+	if got := b.keys(); !slices.Equal(got, []string{"inference-jobs/j1/model.onnx", "inference-jobs/j1/visualizations/0.jpg"}) || len(s.Artifacts) != 3 || s.Artifacts[1].Path == earlier[0].Path || s.Artifacts[2] != earlier[1] || s.Failure() != nil {
 		t.Errorf("%q %+v", got, s.Artifacts)
 	}
 	if last := <-shown; last != "inference-jobs/j1/model.onnx" || len(shown) > 0 {

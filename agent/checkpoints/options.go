@@ -49,7 +49,9 @@ type Options struct {
 	// set, everything below Dir goes under it: models in Finish, other files as they
 	// appear.
 	OutputPrefix string
-	ScratchDir   string // for private snapshots, on Dir's file system; none are made without it
+	// Earlier are the folders below OutputPrefix that a run on another machine has filled.
+	Earlier    []contract.Artifact
+	ScratchDir string // for private snapshots, on Dir's file system; none are made without it
 
 	Retention
 	Pace

@@ -213,6 +213,11 @@ func (o *outputs) entries() (all []*manifest.Entry) {
 func (o *outputs) summary(opt Options) Summary {
 	s := Summary{Seen: true, Failed: o.failed, Warnings: o.warnings, outputs: len(o.files)}
 	s.list(o.files, func(name string) string { return opt.Store.URI(opt.OutputPrefix + name) })
+	for _, folder := range opt.Earlier {
+		if !slices.ContainsFunc(s.Artifacts, func(a contract.Artifact) bool { return a.Name == folder.Name }) {
+			s.Artifacts = append(s.Artifacts, folder)
+		}
+	}
 	if len(o.failed) > 0 {
 		s.failure = contract.Failf(contract.CodeStorageError, "%d of %d output files could not be uploaded; the first is %s: %s",
 			len(o.failed), len(o.failed)+len(o.files), o.failed[0].Name, o.failed[0].Reason).

@@ -35,6 +35,12 @@ func NeededFormat(cfg *Config, out string) converters.Request {
 	return r
 }
 
+// TakesPictures reports whether the images of the job are those of its dataset.
+func TakesPictures(cfg *Config) bool {
+	i := cfg.Job.Inference
+	return i != nil && i.Type == contract.InferenceJob && len(i.ImagePaths) == 0 && (NeededDataset(cfg) != "" || cfg.DatasetPath != "")
+}
+
 // NeededImages are the addresses of an inference job's images; nil for another.
 func NeededImages(cfg *Config) []string {
 	if cfg.Job.Inference == nil {

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -21,11 +23,13 @@ import (
 // imagesAtOnce is how many images of an inference job are fetched in parallel.
 const imagesAtOnce = 8
 
-// A given image is one line of InputsFetching's List.
+// A given image is one line of InputsFetching's List, or of PictureList's.
 type givenImage struct {
-	URI   string `json:"uri"` // as IMAGE_PATHS has it
-	File  string `json:"file"`
-	Error string `json:"error,omitempty"` // why it is not there, and never will be
+	URI   string          `json:"uri,omitempty"`  // as IMAGE_PATHS has it
+	Name  string          `json:"name,omitempty"` // as the dataset has it
+	ID    json.RawMessage `json:"id,omitempty"`   // the platform's
+	File  string          `json:"file"`
+	Error string          `json:"error,omitempty"` // why it is not there, and never will be
 }
 
 // InputsFetching brings in the checkpoint of an inference or export job, and the
@@ -184,13 +188,15 @@ func writeLines(file string, list []givenImage) (err error) {
 type EarlierParts struct {
 	Prefix string // of the job's output, ends in a slash; empty for a job that does not go on
 	Dir    string // OUTPUT_DIR
+
+	Left []contract.Artifact // the folders of drawings and explanations that are in the bucket alone
 }
 
 // partsFolder is where trainer_vision keeps them, in the bucket as on disk.
 const partsFolder = "parts"
 
 // fetch brings them, unless this machine has its own.
-func (p EarlierParts) fetch(ctx context.Context, store ObjectStore) error {
+func (p *EarlierParts) fetch(ctx context.Context, store ObjectStore) error {
 	dir := filepath.Join(p.Dir, partsFolder)
 	if _, err := os.Stat(dir); p.Prefix == "" || err == nil {
 		return nil
@@ -199,5 +205,23 @@ func (p EarlierParts) fetch(ctx context.Context, store ObjectStore) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return err
+	return errors.Join(err, p.look(ctx, store))
+}
+
+// look finds the folders that the earlier run has filled. They stay where they are:
+// only the final callback has to know of them.
+func (p *EarlierParts) look(ctx context.Context, store ObjectStore) error {
+	sizes := map[string]int64{}
+	for o, err := range store.List(ctx, p.Prefix) {
+		if err != nil {
+			return err
+		}
+		if folder, _, deep := strings.Cut(strings.TrimPrefix(o.Key, p.Prefix), "/"); deep && folder != partsFolder {
+			sizes[folder] += o.Size
+		}
+	}
+	for _, folder := range slices.Sorted(maps.Keys(sizes)) {
+		p.Left = append(p.Left, contract.Artifact{Name: folder + "/", Path: store.URI(p.Prefix+folder) + "/", SizeBytes: sizes[folder]})
+	}
+	return nil
 }

@@ -59,11 +59,12 @@ func ReportOf(final *contract.Message) *Report {
 	var said struct {
 		Status       contract.Status `json:"status"`
 		ErrorMessage *string         `json:"error_message"`
+		Metrics      map[string]any  `json:"overall_metrics"`
 	}
 	if json.Unmarshal(final.Body, &said) != nil {
 		return nil
 	}
-	r := &Report{Status: said.Status}
+	r := &Report{Status: said.Status, Measured: len(said.Metrics) > 0}
 	if said.ErrorMessage != nil {
 		r.Error = *said.ErrorMessage
 	}

@@ -64,8 +64,10 @@ func TestAScriptThatLeavesBeforeItsEpochsIsTold(t *testing.T) {
 
 func TestTheChildsOwnReportIsRead(t *testing.T) {
 	for body, want := range map[string]*Report{
-		`{"status":"succeeded"}`:                             {Status: contract.StatusSucceeded},
-		`{"status":"failed","error_message":"no such file"}`: {Status: contract.StatusFailed, Error: "no such file"},
+		`{"status":"succeeded"}`:                                  {Status: contract.StatusSucceeded},
+		`{"status":"failed","error_message":"no such file"}`:      {Status: contract.StatusFailed, Error: "no such file"},
+		`{"status":"succeeded","overall_metrics":{"mAP50":null}}`: {Status: contract.StatusSucceeded, Measured: true},
+		`{"status":"succeeded","overall_metrics":{}}`:             {Status: contract.StatusSucceeded},
 		`[`: nil,
 	} {
 		got := ReportOf(&contract.Message{Kind: contract.KindDone, Body: []byte(body)})

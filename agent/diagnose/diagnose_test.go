@@ -77,10 +77,10 @@ func TestDiagnose(t *testing.T) {
 			e: Evidence{Checkpoints: 2, LastEpoch: 2, NaNEpochs: []int{1, 2}}, code: contract.CodeNaNLoss, says: "NaN or infinite in epoch 1"},
 		"exit 0 and NaN late is a warning": {e: Evidence{Checkpoints: 2, LastEpoch: 5, NaNEpochs: []int{5}}},
 		"exit 0 but the trainer reported a failure": {
-			e:    Evidence{Checkpoints: 1, ChildDone: &Report{contract.StatusFailed, "the validation set is empty"}},
+			e:    Evidence{Checkpoints: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "the validation set is empty"}},
 			code: contract.CodeTrainingFailed, says: "the validation set is empty."},
 		"the trainer's own report names a known cause": {
-			e:    Evidence{ExitCode: 1, ChildDone: &Report{contract.StatusFailed, "CUDA out of memory. Tried to allocate 2 GiB"}, Settings: Settings{BatchSize: 64}},
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "CUDA out of memory. Tried to allocate 2 GiB"}, Settings: Settings{BatchSize: 64}},
 			code: contract.CodeCUDAOOM, says: "Out of GPU memory. Try reducing batch_size (now 64)."},
 		"a preparation error keeps its code": {
 			e: Evidence{Err: contract.Failf(contract.CodeDatasetInvalid, "no polygons")}, code: contract.CodeDatasetInvalid, says: "no polygons"},

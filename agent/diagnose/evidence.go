@@ -43,6 +43,7 @@ func (a Again) hint() string {
 // Evidence is everything that is known about a run that ended.
 type Evidence struct {
 	JobType  contract.JobType
+	Measures bool // a test run: its metrics are what it is for
 	Settings Settings
 
 	Err  error // why no child was started, or nil
@@ -73,6 +74,8 @@ type Evidence struct {
 type Report struct {
 	Status contract.Status
 	Error  string // its error_message, "" when it gave none
+
+	Measured bool // a test run's, with metrics
 }
 
 // Settings are the values that a hint may name. Zero is not set.

@@ -18,3 +18,23 @@ func TestAFailureIsOneOfTheJobsKind(t *testing.T) {
 		}
 	}
 }
+
+func TestATestRunWithoutMetricsIsNoSuccess(t *testing.T) {
+	for name, c := range map[string]struct {
+		said *Report
+		code contract.Code // "" is a success
+	}{
+		"with metrics":    {&Report{Status: contract.StatusSucceeded, Measured: true}, ""},
+		"without metrics": {&Report{Status: contract.StatusSucceeded}, contract.CodeInferenceFailed},
+		"without a word":  {nil, contract.CodeInferenceFailed},
+	} {
+		e := Evidence{JobType: contract.JobInference, Measures: true, Checkpoints: 1, ChildDone: c.said, Started: time.Unix(1, 0), Ended: time.Unix(2, 0)}
+		f := Diagnose(e)
+		if (f == nil) != (c.code == "") || f != nil && (f.Code != c.code || !strings.Contains(f.Message, "metrics")) {
+			t.Errorf("%s: %+v", name, f)
+		}
+		if e.Measures = false; Diagnose(e) != nil {
+			t.Errorf("%s: an inference job measures nothing", name)
+		}
+	}
+}

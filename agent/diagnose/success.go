@@ -5,8 +5,8 @@ import (
 )
 
 // exitZero: the child left with 0. It still failed when it said so itself, when a
-// training job left no checkpoint and another one nothing at all, or when every epoch's
-// loss was NaN.
+// training job left no checkpoint, a test run no metrics and another job nothing at all,
+// or when every epoch's loss was NaN.
 func exitZero(c findings) (*contract.Failure, bool) {
 	if c.ExitCode != 0 || c.Signal != 0 {
 		return nil, false
@@ -35,8 +35,14 @@ func exitZero(c findings) (*contract.Failure, bool) {
 	return nil, true
 }
 
-// leftNothing: the results and exported models of a job are files.
+// leftNothing: the results and exported models of a job are files, and a test run's
+// are metrics too.
 func leftNothing(c findings) (*contract.Failure, bool) {
+	if c.Checkpoints != 0 && c.Measures && (c.ChildDone == nil || !c.ChildDone.Measured) {
+		return found(contract.Failf(contract.CodeTrainingFailed, "The training script ended without an error but reported no metrics of the test run.").
+			WithHint("End the script with test_run_done and its overall_metrics, as trainer_vision.inference.predict does.").
+			WithEvidence(c.log.Last(10)...))
+	}
 	if c.Checkpoints != 0 {
 		return nil, true
 	}

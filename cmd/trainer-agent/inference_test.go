@@ -7,7 +7,6 @@ import (
 	"image"
 	"image/png"
 	"io"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -42,11 +41,22 @@ type results struct {
 		ID    int `json:"class_id"`
 		Index int `json:"class_index"`
 	} `json:"classes"`
-	Results []struct {
-		ImagePath string          `json:"image_path"`
-		Truth     json.RawMessage `json:"ground_truth"`
-		Error     *string         `json:"error"`
-	} `json:"results"`
+	Results []result `json:"results"`
+}
+
+// result is one image's record.
+type result struct {
+	ImagePath   string          `json:"image_path"`
+	ImageID     json.RawMessage `json:"image_id"`
+	Predictions json.RawMessage `json:"predictions"`
+	Truth       json.RawMessage `json:"ground_truth"`
+	Error       *string         `json:"error"`
+	XAI         []struct {
+		Method       string         `json:"method"`
+		Heatmap      string         `json:"heatmap_path"`
+		Overlay      string         `json:"overlay_path"`
+		Faithfulness map[string]any `json:"faithfulness"`
+	} `json:"xai"`
 }
 
 func (j *job) results(prefix string) (r results) {
@@ -57,85 +67,59 @@ func (j *job) results(prefix string) (r results) {
 	return r
 }
 
-// outlines is a dataset that a detector learns in twenty epochs, in YOLO's layout.
-func outlines(t *testing.T) (id string) {
+// outlines is a dataset that a model learns in twenty epochs, in YOLO's layout or as
+// folders of classes.
+func outlines(t *testing.T, task contract.TaskType) (id string) {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "outlines")
-	code := "import sys, shutil, fixtures, pathlib; fixtures.write_yolo(pathlib.Path(sys.argv[1]), 'object_detection'); shutil.make_archive(sys.argv[1], 'zip', sys.argv[1])"
-	cmd := exec.Command(need.Python(t), "-c", code, dir)
+	id = "outlines-" + string(task)
+	dir := filepath.Join(t.TempDir(), id)
+	code := "import sys, shutil, fixtures, pathlib; root = pathlib.Path(sys.argv[1]); " +
+		"fixtures.write_imagefolder(root) if 'classification' in sys.argv[2] else fixtures.write_yolo(root, sys.argv[2]); " +
+		"(root / 'classes.json').unlink(); shutil.make_archive(sys.argv[1], 'zip', sys.argv[1])"
+	cmd := exec.Command(need.Python(t), "-c", code, dir, string(task))
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(shared.root, "trainers", "tests"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	body, err := os.ReadFile(dir + ".zip")
 	if err == nil {
-		err = shared.Put(contract.DatasetZipKey("outlines"), body)
+		err = shared.Put(contract.DatasetZipKey(id), body)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return "outlines"
+	return id
 }
 
-// A detector is trained, tested and used through the agent at its defaults: its test
-// run finds what its own validation found.
-func TestAModelIsTestedAndUsedAtTheDefaults(t *testing.T) {
-	dataset := outlines(t)
-	trained := newJob(t, "").ofTrainer("ultralytics").with("DATASET_ID", dataset, "TASK_TYPE", "object_detection", "MODEL_NAME", "yolo11n", "EPOCHS", "20",
-		"IMAGE_SIZE", "96", "BATCH_SIZE", "4", "LEARNING_RATE", "0.004", "NUM_WORKERS", "0", "CONFIG_JSON", `{"mosaic": 0.0, "nbs": 4, "warmup_epochs": 1.0}`).mustExit(0).done()
-	best := float64(trained.FinalMetrics["mAP50-95"])
-
-	t.Run("test run", func(t *testing.T) {
-		j := newJob(t, "").ofTrainer("ultralytics").with("INFERENCE_TYPE", "test_run", "DATASET_ID", dataset, "CHECKPOINT_PATH", *trained.CheckpointPath).mustExit(0)
-		var d contract.TestRunDone
-		j.final(contract.KindTestRunDone, &d)
-		if got := float64(d.OverallMetrics["mAP50-95"]); d.Status != contract.StatusSucceeded || math.Abs(got-best) > 0.05 || best == 0 {
-			t.Errorf("%s with mAP %v, the training's is %v", d.Status, got, best)
-		}
-		if len(d.PerClassMetrics) != 3 || len(d.ConfusionMatrix) != 4 || len(d.PRCurves) == 0 || d.ResultsPath == nil || d.VisualizationsPath == nil || d.XAIResultsPath != nil {
-			t.Errorf("done: %+v", d)
-		}
-		r := j.results("test-runs/")
-		if r.NumImages == 0 || r.NumFailed != 0 || len(r.Results) != r.NumImages || string(r.Results[0].Truth) == "null" {
-			t.Errorf("results: %+v", r)
-		}
-		names := j.objects("test-runs/" + j.id + "/")
-		for _, want := range []string{"results.json", "results.csv", "predictions.json", "predictions.coco.json", "report.html"} {
-			if !slices.Contains(names, want) {
-				t.Errorf("%s is not among %v", want, names)
-			}
-		}
-	})
-	t.Run("inference job", func(t *testing.T) {
-		picture, err := os.ReadFile(filepath.Join(shared.root, "docs", "sandbox.png"))
-		if err != nil {
+// An image that cannot be used is a record with its reason, in the order of IMAGE_PATHS.
+func TestAnInferenceNamesWhatItCouldNotUse(t *testing.T) {
+	picture, err := os.ReadFile(filepath.Join(shared.root, "docs", "sandbox.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, body := range map[string][]byte{"in/good.png": picture, "in/broken.png": []byte("no image")} {
+		if err := shared.Put(key, body); err != nil {
 			t.Fatal(err)
 		}
-		for key, body := range map[string][]byte{"in/good.png": picture, "in/broken.png": []byte("no image")} {
-			if err := shared.Put(key, body); err != nil {
-				t.Fatal(err)
-			}
+	}
+	uris := []string{contract.URI(bucket, "in/good.png"), contract.URI(bucket, "in/broken.png"), contract.URI(bucket, "in/missing.png"), "no-address"}
+	list, _ := json.Marshal(uris)
+	j := newJob(t, "").light(constant).with("INFERENCE_TYPE", "inference_job", "DATASET_ID", "", "IMAGE_PATHS", string(list)).mustExit(0)
+	var d contract.InferenceDone
+	j.final(contract.KindInferenceDone, &d)
+	if d.Status != contract.StatusSucceeded || d.ResultsPath == nil || *d.ResultsPath != contract.URI(bucket, "inference-jobs/"+j.id+"/results.json") {
+		t.Errorf("done: %+v", d)
+	}
+	for i, image := range j.results("inference-jobs/").Results {
+		if image.ImagePath != uris[i] || (image.Error == nil) != (i == 0) {
+			t.Errorf("%d: %+v", i, image)
 		}
-		uris := []string{contract.URI(bucket, "in/good.png"), contract.URI(bucket, "in/broken.png"), contract.URI(bucket, "in/missing.png"), "no-address"}
-		list, _ := json.Marshal(uris)
-		j := newJob(t, "").ofTrainer("ultralytics").with("INFERENCE_TYPE", "inference_job", "DATASET_ID", "", "IMAGE_PATHS", string(list), "CHECKPOINT_PATH", *trained.CheckpointPath).mustExit(0)
-		var d contract.InferenceDone
-		j.final(contract.KindInferenceDone, &d)
-		if d.Status != contract.StatusSucceeded || d.ResultsPath == nil || *d.ResultsPath != contract.URI(bucket, "inference-jobs/"+j.id+"/results.json") {
-			t.Errorf("done: %+v", d)
-		}
-		r := j.results("inference-jobs/")
-		for i, image := range r.Results {
-			if image.ImagePath != uris[i] || (image.Error == nil) != (i == 0) {
-				t.Errorf("%d: %+v", i, image)
-			}
-		}
-		var p contract.InferenceProgress
-		calls := backend.Accepted(j.calls(), contract.KindInferenceProgress)
-		if len(calls) == 0 || calls[len(calls)-1].Decode(&p) != nil || p.ProcessedImages != 4 || p.TotalImages != 4 || p.ProgressPercent != 100 || p.AvgInferenceTimeMs <= 0 {
-			t.Errorf("progress: %+v", p)
-		}
-	})
+	}
+	var p contract.InferenceProgress
+	calls := backend.Accepted(j.calls(), contract.KindInferenceProgress)
+	if len(calls) == 0 || calls[len(calls)-1].Decode(&p) != nil || p.ProcessedImages != 4 || p.TotalImages != 4 || p.ProgressPercent != 100 || p.AvgInferenceTimeMs <= 0 {
+		t.Errorf("progress: %+v", p)
+	}
 }
 
 // What ends a job that trains nothing has its own code, and tells whether another try helps.
@@ -264,5 +248,58 @@ func TestAKilledInferenceGoesOnOnAnotherMachine(t *testing.T) {
 	}
 	if len(r.Results) != len(uris) || len(j.objects("inference-jobs/"+j.id+"/parts/")) > 0 {
 		t.Errorf("%d results, parts %q", len(r.Results), j.objects("inference-jobs/"+j.id+"/parts/"))
+	}
+}
+
+// light is a predictor without a framework: what it is asked for is told by its script.
+func (j *job) light(script string) *job {
+	j.t.Helper()
+	dir := j.t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "predict.py"), []byte(script), 0o600); err != nil {
+		j.t.Fatal(err)
+	}
+	if err := shared.Put("light/best.pt", []byte("weights")); err != nil {
+		j.t.Fatal(err)
+	}
+	j.ofTrainer("timm").flags[1] = dir
+	return j.with("CHECKPOINT_PATH", contract.URI(bucket, "light/best.pt"))
+}
+
+const constant = `
+import numpy as np
+from trainer_vision.inference import Objects, Predictor, predict
+
+one = Objects(np.array([[1.0, 2.0, 30.0, 40.0]]), np.array([0]), np.array([0.5]))
+predict(lambda job, request: Predictor(["cat", "dog"], np.asarray, np.stack, lambda raw, sizes, measured: [one] * len(sizes)))
+`
+
+// An inference job of a dataset is about the images that its snapshot names.
+func TestAnInferenceOfADatasetTakesWhatItsSnapshotNames(t *testing.T) {
+	frozen := `{"images": [{"id": 70, "file_name": "img3.png"}, {"id": "x", "file_name": "img1.png"}, {"id": 72, "file_name": "gone.png"}], "classes": [{"id": 0, "name": "cat"}]}`
+	if err := shared.Put(contract.SnapshotKey("tiny", "frozen"), []byte(frozen)); err != nil {
+		t.Fatal(err)
+	}
+	j := newJob(t, "").light(constant).with("INFERENCE_TYPE", "inference_job", "SNAPSHOT_ID", "frozen").mustExit(0)
+	var seen []string
+	for _, image := range j.results("inference-jobs/").Results {
+		line := image.ImagePath + " " + string(image.ImageID)
+		if image.Error != nil {
+			line += " " + *image.Error
+		}
+		seen = append(seen, line)
+	}
+	if want := []string{"img3.png 70", `img1.png "x"`, "gone.png 72 gone.png is not in the dataset"}; !slices.Equal(seen, want) {
+		t.Errorf("%q, want %q", seen, want)
+	}
+}
+
+// A script that leaves files and says nothing has measured nothing.
+func TestATestRunThatReportsNoMetricsHasFailed(t *testing.T) {
+	j := newJob(t, "").light("import os, pathlib\npathlib.Path(os.environ['OUTPUT_DIR'], 'results.json').write_text('{}')\n").with("INFERENCE_TYPE", "test_run").mustExit(1)
+	var d contract.TestRunDone
+	j.final(contract.KindTestRunDone, &d)
+	if d.Status != contract.StatusFailed || d.Error == nil || d.Error.Code != contract.CodeInferenceFailed || !strings.Contains(d.Error.Message, "no metrics") {
+		body, _ := json.Marshal(d)
+		t.Errorf("%s", body)
 	}
 }

@@ -24,6 +24,7 @@ from trainer_sdk.inference import InferenceRequest
 from trainer_vision.inference import Mask, Objects, Predictor
 from trainer_vision.inference.calibration import best_threshold, calibration
 from trainer_vision.inference.draw import font
+from trainer_vision.inference.explain.explainer import Explainer
 from trainer_vision.inference.explain.heat import deletion, normal, statistics
 from trainer_vision.inference.explain.perturb import perturb
 from trainer_vision.inference.matching import confusion, errors, match, overlaps
@@ -103,6 +104,12 @@ class Measure(unittest.TestCase):
         self.assertEqual([row["support"] for row in result.per_class_metrics], [12, 24])
         self.assertEqual(len(result.confusion_matrix), 3)
 
+
+    def test_nothing_labelled_is_nothing_measured(self) -> None:
+        measure: Any = measure_of("object_detection", NAMES, 0.5)
+        measure.add("0.png", objects((0, 0, 10, 10, 0, 0.9)), objects((0, 0, 10, 10, 0, 0.9)), objects(), (20, 20))
+        with self.assertRaisesRegex(JobError, "none of the 1 images of the split has a labelled object"):
+            measure.result()
 
     def test_a_report_of_many_classes_has_no_matrix(self) -> None:
         names = [str(i) for i in range(1002)]
@@ -236,6 +243,42 @@ class Jobs(TrainerTest):
         with self.assertRaisesRegex(JobError, "none of the 1 images could be used; the first: s3://b/gone.png does not exist"):
             self.run_job(lines[3:])
 
+    def test_an_image_without_a_pixel_at_the_models_size_is_a_record(self) -> None:
+        def prepare(image: Image.Image) -> np.ndarray:
+            if image.height == 30:
+                raise RuntimeError("cv2: inv_scale_x > 0")
+            return np.asarray(image)
+
+        thin = dataclasses.replace(self.predictor(), prepare=prepare)
+        with mock.patch.object(self, "predictor", lambda: thin):
+            found = self.run_job(self.lines(self.images(3)))
+        self.assertEqual([r["error"] for r in found], ["the image s3://b/in/000.png of 40 by 30 pixels cannot be prepared for the model: cv2: inv_scale_x > 0", None, None])
+
+    def test_a_name_of_a_class_may_have_line_breaks(self) -> None:
+        names = ["a\ncat\t", "dog"]
+        with mock.patch(f"{__name__}.NAMES", names):
+            found = self.run_job(self.lines(self.images(2)))
+        self.assertEqual(found[0]["predictions"]["boxes"][0]["class_name"], names[0])
+        self.assertEqual(len(list((self.root / "out/visualizations").iterdir())), 2)
+
+    def test_a_name_on_disk_need_not_be_utf8(self) -> None:
+        odd = os.fsencode(self.root / "in") + b"/caf\xe9.png"
+        (path,) = self.images(1)
+        os.link(path, odd)
+        path.unlink()
+        (found,) = self.run_job([], INPUTS_FILE="", IMAGE_FILES=json.dumps([os.fsdecode(odd)]))
+        self.assertEqual((Path(found["image_path"]).name, found["error"]), ("caf\ufffd.png", None))
+
+    def test_a_checkpoint_of_another_task_is_refused(self) -> None:
+        other = dataclasses.replace(self.predictor(), task="image_classification")
+        with mock.patch.object(self, "predictor", lambda: other), mock.patch.dict(os.environ, {"TASK_TYPE": "object_detection"}), self.assertRaisesRegex(JobError, "best.pt is one for image_classification, the job's TASK_TYPE is object_detection"):
+            self.run_job(self.lines(self.images(1)))
+
+    def test_images_of_a_dataset_keep_the_platforms_ids(self) -> None:
+        paths = self.images(2)
+        found = self.run_job([{"name": "a/0.png", "id": 7, "file": str(paths[0])}, {"name": "gone.png", "id": "x", "file": "", "error": "gone.png is not in the dataset"}])
+        self.assertEqual([(r["image_path"], r["image_id"], r["error"]) for r in found], [("a/0.png", 7, None), ("gone.png", "x", "gone.png is not in the dataset")])
+
     def test_an_answer_that_is_no_number_is_no_class(self) -> None:
         def decode(raw: np.ndarray, sizes: list[tuple[int, int]], measured: bool) -> list[np.ndarray]:
             return [np.array([np.nan, 0.5] if image[0, 0, 0] == 1 else [0.25, 0.75]) for image in raw]
@@ -245,6 +288,11 @@ class Jobs(TrainerTest):
             found = self.run_job(self.lines(self.images(3)))
         self.assertEqual([r["predictions"] and r["predictions"]["class_name"] for r in found], ["dog", None, "dog"])
         self.assertIn("s3://b/in/001.png is NaN", found[1]["error"])
+
+    def test_a_box_that_is_no_number_is_no_box(self) -> None:
+        broken = dataclasses.replace(self.predictor(), decode=lambda raw, _sizes, _measured: [objects((1, 2, np.nan, 4, 0, 0.5)) for _ in raw])
+        with mock.patch.object(self, "predictor", lambda: broken), self.assertRaisesRegex(JobError, "none of the 2 images could be used; .*000.png is NaN"):
+            self.run_job(self.lines(self.images(2)))
 
     def test_a_killed_job_goes_on_behind_its_last_whole_part(self) -> None:
         paths = self.images(130)
@@ -319,6 +367,42 @@ class Jobs(TrainerTest):
         for name in ("heatmap_path", "overlay_path"):
             with Image.open(self.root / "out" / found[name]) as image:
                 self.assertEqual(image.size, (40, 30))
+
+    def test_an_image_that_cannot_be_explained_keeps_its_predictions(self) -> None:
+        lines = self.lines(self.images(3))
+
+        def explain(_explainer: Explainer, item: Any, *_: object) -> list[dict[str, Any]]:
+            if item.sample.name.endswith(("000.png", broken)):
+                raise ValueError("singular")
+            return [{"method": "lime"}]
+
+        with mock.patch.dict(os.environ, {"ENABLE_XAI": "true", "XAI_METHOD": "lime"}), mock.patch.object(Explainer, "explain", explain):
+            broken = "none"
+            found = self.run_job(lines)
+            broken = ".png"
+            with self.assertRaisesRegex(JobError, "nothing could be explained: .*000.png cannot be explained: ValueError: singular"):
+                self.run_job(self.lines(self.images(2)))
+        self.assertEqual([r.get("xai_error") for r in found], ["s3://b/in/000.png cannot be explained: ValueError: singular", None, None])
+        self.assertEqual([len(r["predictions"]["boxes"]) for r in found], [1, 1, 1])
+
+    def test_a_job_that_explains_stops_after_the_image_at_hand(self) -> None:
+        explained = 0
+
+        def explain(*_: object) -> list[dict[str, Any]]:
+            nonlocal explained
+            explained += 1
+            return []
+
+        lines = self.lines(self.images(20))
+        env = {"ENABLE_XAI": "true", "XAI_METHOD": "lime"}
+        asked = property(lambda _: explained == 10, lambda *_: None)
+        with mock.patch.dict(os.environ, env), mock.patch.object(Explainer, "explain", explain), mock.patch.object(Platform, "stop_requested", asked, create=True):
+            with self.assertRaises(FileNotFoundError):  # it has no results yet
+                self.run_job(lines)
+            self.assertEqual((explained, len(list((self.root / "out/parts").iterdir()))), (10, 1))
+            explained += 1  # and is started again
+            self.assertEqual(len(self.run_job(lines)), 20)
+        self.assertEqual(explained, 11 + 20 - 8)  # the first part is not done again
 
     def test_words_never_fail_a_job(self) -> None:
         for answer, status in ((b'{"error": {"message": "the budget is spent"}}', 403), (b"no JSON", 200), (b'{"choices": [{"message": {"content": null, "refusal": "no"}}]}', 200), (b"[" * 100_000, 200)):

@@ -8,6 +8,7 @@ import json
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -24,7 +25,24 @@ from trainer_vision.images import read_image
 from trainer_vision.inference.explain.gradients import Differentiable, cam
 from trainer_vision.inference.explain.target import Target
 from trainer_vision.metrics import ClassifierResults
+from trainer_vision.processes import cpus
 from trainer_vision.weights import report_weights
+
+
+class Processors(unittest.TestCase):
+    def test_a_containers_quota_bounds_them(self) -> None:
+        with tempfile.TemporaryDirectory() as name, mock.patch("os.sched_getaffinity", lambda _: set(range(8)), create=True):
+            root = Path(name)
+            self.assertEqual(cpus(root), 8)
+            for text, want in (("max 100000\n", 8), ("150000 100000\n", 2), ("1000 100000\n", 1), ("9900000 100000\n", 8), ("nonsense", 8)):
+                (root / "cpu.max").write_text(text)
+                self.assertEqual(cpus(root), want, text)
+            (root / "cpu.max").unlink()
+            (root / "cpu").mkdir()
+            (root / "cpu/cpu.cfs_period_us").write_text("100000\n")
+            for text, want in (("-1\n", 8), ("400000\n", 4)):
+                (root / "cpu/cpu.cfs_quota_us").write_text(text)
+                self.assertEqual(cpus(root), want, text)
 
 
 class Reader(unittest.TestCase):

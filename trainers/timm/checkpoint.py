@@ -8,6 +8,7 @@ hold everything a resume needs, best.pt the weights and what describes them.
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ def weights_only(state: dict[str, Any]) -> dict[str, Any]:
 def load(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # torch's advice is to load it without care
+        raise JobError(f"{path} is not a checkpoint of the timm trainer: it is broken, or holds more than tensors and plain values") from error
     except Exception as error:
         raise JobError(f"cannot read the checkpoint {path}: {error}") from error
     if not isinstance(state, dict) or "state_dict" not in state or "class_names" not in state:

@@ -45,7 +45,7 @@ class Letter:
     def __init__(self, letterbox: LetterBox, size: tuple[int, int]) -> None:
         height, width = letterbox.new_shape if isinstance(letterbox.new_shape, tuple | list) else (letterbox.new_shape,) * 2
         self.ratio = min(height / size[1], width / size[0])
-        self.inner = round(size[0] * self.ratio), round(size[1] * self.ratio)
+        self.inner = max(1, round(size[0] * self.ratio)), max(1, round(size[1] * self.ratio))
         spare = (width - self.inner[0]) % letterbox.stride / 2, (height - self.inner[1]) % letterbox.stride / 2
         self.left, self.top = round(spare[0] - 0.1), round(spare[1] - 0.1)
         self.width = self.inner[0] + self.left + round(spare[0] + 0.1)

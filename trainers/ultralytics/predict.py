@@ -5,20 +5,15 @@ From the environment (contract §2), or `predict.py --checkpoint best.pt --image
 
 from __future__ import annotations
 
-import os
-
 import offline  # noqa: F401  before ultralytics
-from trainer_sdk import Job, JobError
+from trainer_sdk import Job
 from trainer_sdk.inference import InferenceRequest
 from trainer_vision.inference import Predictor, predict
-from yolo import TASKS, classifier, detector, device, load_model
+from yolo import classifier, detector, device, load_model
 
 
 def load(job: Job, request: InferenceRequest) -> Predictor:
     model = load_model(request.checkpoint, job.task)
-    task = TASKS.get(model.task, model.task)
-    if "TASK_TYPE" in os.environ and task != job.task:
-        raise JobError(f"the checkpoint {request.checkpoint.name} is one for {task}, the job's TASK_TYPE is {job.task}")
     return (classifier if model.task == "classify" else detector)(model, job, request, device(job))
 
 

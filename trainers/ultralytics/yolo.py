@@ -10,10 +10,12 @@ import cv2
 import explanation
 import numpy as np
 import torch
+import torchvision  # noqa: F401  Ultralytics' suppression is a loop in Python where nobody has imported it
 from PIL import Image
 from trainer_sdk import Job, JobError
 from trainer_sdk.inference import InferenceRequest
 from trainer_vision.inference import Objects, Predictor
+from trainer_vision.processes import use_cpus
 from ultralytics import YOLO
 from ultralytics.data.augment import LetterBox, classify_transforms
 from ultralytics.engine.results import Results
@@ -26,6 +28,7 @@ CONFIDENCE, OVERLAP = 0.25, 0.7  # Ultralytics' own, for what nobody set
 FLOOR = 0.001  # confidence down to which its validation looks
 MOST = 300  # detections an image
 DEFAULT_SIZE = 640
+PATIENCE = 3600.0  # seconds an image: Ultralytics' limit leaves the rest of a batch without detections, and says so only in its log
 
 
 def load_model(checkpoint: Path, task: str | None = None) -> YOLO:
@@ -34,7 +37,12 @@ def load_model(checkpoint: Path, task: str | None = None) -> YOLO:
     try:
         return YOLO(checkpoint, task=None if checkpoint.suffix == ".pt" else known.get(task or "object_detection"))
     except Exception as error:
-        raise JobError(f"cannot read the checkpoint {checkpoint}: {error}") from error
+        raise unreadable(checkpoint, error) from error
+
+
+def unreadable(checkpoint: Path, error: Exception) -> JobError:
+    """Without Ultralytics' advice to take another model."""
+    return JobError(f"cannot read the checkpoint {checkpoint.name}: {(str(error).splitlines() or [type(error).__name__])[0]}")
 
 
 def device(job: Job) -> str:
@@ -74,7 +82,13 @@ class Backend:
         self.trained = isinstance(model.model, torch.nn.Module)  # else an exported file
         overrides = {**model.overrides, "mode": "predict", "save": False, "verbose": False, "imgsz": self.size, "device": device, "conf": FLOOR, "max_det": MOST}
         self.predictor = model._smart_load("predictor")(overrides=overrides, _callbacks=model.callbacks)
-        self.predictor.setup_model(model.model, verbose=False)
+        try:
+            self.predictor.setup_model(model.model, verbose=False)
+        except JobError:
+            raise
+        except Exception as error:  # of an exported file it is read only here
+            raise unreadable(request.checkpoint, error) from error
+        use_cpus()  # after Ultralytics, which leaves one out
         self.network = self.predictor.model
         self.fixed = not self.trained and not self.network.dynamic
         if self.fixed:
@@ -119,6 +133,7 @@ class Detector(Backend):
         kept = nms.non_max_suppression(
             answer, FLOOR if measured else self.confidence, self.overlap, multi_label=measured, max_det=MOST,
             nc=0 if self.boxes_only else len(self.network.names), rotated=self.rotated, end2end=getattr(self.network, "end2end", False),
+            max_time_img=PATIENCE,
         )
         # Only the shapes of the originals matter here, so they take no memory.
         originals = [np.broadcast_to(np.uint8(0), (height, width, 3)) for width, height in sizes]

@@ -30,8 +30,9 @@ func TestThePageInABrowser(t *testing.T) {
 	if shots == "" {
 		shots = t.TempDir()
 	}
+	report := reportOf(t)
 	cmd := exec.CommandContext(t.Context(), node, filepath.Join("testdata", "browser.mjs"))
-	cmd.Env = append(os.Environ(), "PAGE_URL="+s.server.URL, "PAGE_TOKEN="+token, "PAGE_SHOTS="+shots, "CHROMIUM="+chromium, "NODE_FOLDER="+folder)
+	cmd.Env = append(os.Environ(), "PAGE_URL="+s.server.URL, "PAGE_TOKEN="+token, "PAGE_SHOTS="+shots, "CHROMIUM="+chromium, "NODE_FOLDER="+folder, "REPORT="+report)
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
@@ -39,8 +40,21 @@ func TestThePageInABrowser(t *testing.T) {
 	}
 }
 
+// reportOf is a test run's report.html, as the trainers write it.
+func reportOf(t *testing.T) (path string) {
+	t.Helper()
+	dir := t.TempDir()
+	trainers := filepath.Join(need.Repository(), "trainers")
+	cmd := exec.CommandContext(t.Context(), need.Python(t), filepath.Join("testdata", "report.py"), dir)
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(trainers, "sdk")+":"+filepath.Join(trainers, "vision"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return filepath.Join(dir, "report.html")
+}
+
 // browser finds node, Chromium (CHROMIUM, else by name) and the folder whose
-// node_modules holds playwright-core (.tools/node, where .ci/run puts it).
+// node_modules holds playwright-core and axe-core (.tools/node, where .ci/run puts them).
 func browser(t *testing.T) (node, chromium, folder string) {
 	t.Helper()
 	node = need.Program(t, "node", "apt-get install nodejs")
@@ -57,8 +71,10 @@ func browser(t *testing.T) (node, chromium, folder string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(folder, "node_modules", "playwright-core")); err != nil {
-		need.Missing(t, "playwright-core (npm install --prefix .tools/node playwright-core@1.65.1): %v", err)
+	for _, name := range []string{"playwright-core", "axe-core"} {
+		if _, err := os.Stat(filepath.Join(folder, "node_modules", name)); err != nil {
+			need.Missing(t, "%s (npm install --prefix .tools/node playwright-core@1.65.1 axe-core@4.14.1): %v", name, err)
+		}
 	}
 	return node, chromium, folder
 }

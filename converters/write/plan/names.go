@@ -116,31 +116,44 @@ func (p *Plan) Mirror() {
 	used := make(map[string]bool, len(p.Images))
 	for i := range p.Images {
 		im := &p.Images[i]
-		im.Rel = p.unique(used, safePath(im.Rel), im)
+		im.Rel = unique(used, safePath(im.Rel))
+		p.note(im.Rel, im, im.Rel != plainName(p.Catalog.Images[im.Index].File))
 	}
+}
+
+// plainName is a dataset's name of a file as its readers in Python look for it.
+func plainName(file string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(file, "./"), "images/")
 }
 
 // Flatten is Mirror for layouts whose only folder is the class: folder is that
 // of image i.
 func (p *Plan) Flatten(folder func(i int) string) {
 	used := make(map[string]bool, len(p.Images))
+	shared := make(map[string]int, len(p.Images))
+	for i := range p.Images {
+		shared[path.Base(p.Images[i].Rel)]++
+	}
 	for i := range p.Images {
 		im := &p.Images[i]
+		file := path.Base(im.Rel)
 		split := string(im.Split) + "/"
 		dir := split + folder(i) + "/"
-		name := SafePart(path.Base(im.Rel))
+		name := SafePart(file)
 		if used[stemKey(dir+name)] {
 			name = SafePart(strings.ReplaceAll(im.Rel, "/", "__"))
 		}
-		im.Rel = strings.TrimPrefix(p.unique(used, dir+name, im), split)
+		placed := unique(used, dir+name)
+		im.Rel = strings.TrimPrefix(placed, split)
+		// A name that several folders of the dataset have leads to none of them.
+		p.note(placed, im, shared[file] > 1 || path.Base(placed) != path.Base(p.Catalog.Images[im.Index].File))
 	}
 }
 
 func stemKey(rel string) string { return fold(strings.TrimSuffix(rel, path.Ext(rel))) }
 
-// unique returns rel, or a variant whose stem is not used yet, and notes where a
-// name is not the file's own.
-func (p *Plan) unique(used map[string]bool, rel string, im *Image) string {
+// unique returns rel, or a variant whose stem is not used yet.
+func unique(used map[string]bool, rel string) string {
 	ext := path.Ext(rel)
 	stem := strings.TrimSuffix(rel, ext)
 	candidate := rel
@@ -152,11 +165,16 @@ func (p *Plan) unique(used map[string]bool, rel string, im *Image) string {
 		candidate = stem + mark + ext
 	}
 	used[stemKey(candidate)] = true
-	if file := p.Catalog.Images[im.Index].File; path.Base(candidate) != path.Base(file) {
-		if p.Renamed == nil {
-			p.Renamed = make(map[string]string)
-		}
-		p.Renamed[candidate] = file
-	}
 	return candidate
+}
+
+// note keeps the dataset's own name of an image where the prepared one does not tell it.
+func (p *Plan) note(placed string, im *Image, differs bool) {
+	if !differs {
+		return
+	}
+	if p.Renamed == nil {
+		p.Renamed = make(map[string]string)
+	}
+	p.Renamed[placed] = p.Catalog.Images[im.Index].File
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Inference beside its peers: the guide's loop of one image a call, Ultralytics' own batched prediction, and ours.
+"""Inference beside its peers: the guide's loop of one image a call, Ultralytics' own batched prediction and validation, and ours.
 
-    bench.py [--images 200] [--size 320] [--rounds 3]
+    bench.py [--images 200] [--sizes 96 320] [--rounds 3]
 
 The same YOLO11n with random weights predicts the same JPEGs on the CPU; results are compared box by box. Ours runs as predict.py
-does, without drawings: reading, batches, records and files are in its time. Prints a section in Markdown.
+does, without drawings: reading, batches, records and files are in its time. Beside them is the time of the model alone, on images
+that are read and prepared already: no loop around it can be faster. Prints a section in Markdown.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / "trainers" / name) for name in ("sdk", "vision", "ultralytics")]
@@ -107,10 +109,63 @@ def many(count: int, folder: Path) -> str:
     return f"| {count:,} | {time.perf_counter() - started:.0f} s | {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB |"
 
 
+def alone(weights: Path, paths: list[Path], size: int, batch: int) -> float:
+    """Seconds that the model itself takes for images that are ready, and the suppression of its boxes."""
+    job = Job.load((), {"OUTPUT_DIR": str(weights.parent / "alone"), "TASK_TYPE": "object_detection"})
+    request = InferenceRequest.load(job, (), {"CHECKPOINT_FILE": str(weights), "IMAGE_FILES": json.dumps([str(paths[0])]), "IMAGE_SIZE": str(size), "CONFIDENCE_THRESHOLD": str(CONFIDENCE)})
+    predictor = yolo.detector(yolo.load_model(weights), job, request, "cpu")
+    ready: dict[object, list[tuple[object, tuple[int, int]]]] = {}
+    for path in paths:
+        image = predictor.read(path)
+        prepared = predictor.prepare(image)
+        ready.setdefault(predictor.shape(prepared), []).append((prepared, image.shape[1::-1]))
+    batches = [group[i : i + batch] for group in ready.values() for i in range(0, len(group), batch)]
+    predictor.infer([prepared for prepared, _ in batches[0]])
+    started = time.perf_counter()
+    for part in batches:
+        predictor.decode(predictor.infer([prepared for prepared, _ in part]), [shape for _, shape in part], False)
+    return time.perf_counter() - started
+
+
+def write_labels(root: Path, paths: list[Path]) -> None:
+    """The images as the val split of a prepared dataset, one box on each."""
+    for part in ("images/val", "labels/val"):
+        (root / part).mkdir(parents=True)
+    for i, path in enumerate(paths):
+        (root / "images/val" / path.name).symlink_to(path)
+        (root / "labels/val" / f"{path.stem}.txt").write_text(f"{i % 80} 0.5 0.5 0.4 0.4\n")
+    names = YOLO("yolo11n.yaml").names
+    (root / "data.yaml").write_text(f"path: {root}\ntrain: images/val\nval: images/val\nnames: {json.dumps({i: names[i] for i in names})}\n")
+
+
+def validation(model: YOLO, root: Path, size: int) -> float:
+    return float(model.val(data=str(root / "data.yaml"), batch=BATCH, imgsz=size, device="cpu", workers=2, plots=False, verbose=False, project=str(root / "val"), exist_ok=True).box.map)
+
+
+def test_run(weights: Path, root: Path, size: int, out: Path) -> float:
+    job = Job.load((), {"OUTPUT_DIR": str(out), "TASK_TYPE": "object_detection", "NUM_WORKERS": "2", "DATASET_DIR": str(root)})
+    request = InferenceRequest.load(job, (), {"CHECKPOINT_FILE": str(weights), "INFERENCE_TYPE": "test_run", "BATCH_SIZE": str(BATCH), "IMAGE_SIZE": str(size), "SAVE_VISUALIZATIONS": "false"})
+    with contextlib.redirect_stdout(io.StringIO()):
+        Run(job, Platform(job), request, yolo.detector(yolo.load_model(weights), job, request, "cpu")).all()
+    return float(json.loads((out / "results.json").read_text())["overall_metrics"]["mAP50-95"])
+
+
+def timed(rounds: int, runs: dict[str, Any]) -> tuple[dict[str, float], dict[str, Any]]:
+    """The median seconds of each, and its last answer; the rounds take turns, so that a busy minute meets them all."""
+    times: dict[str, list[float]] = {label: [] for label in runs}
+    answers: dict[str, Any] = {}
+    for _ in range(rounds):
+        for label, run in runs.items():
+            started = time.perf_counter()
+            answers[label] = run()
+            times[label].append(time.perf_counter() - started)
+    return {label: statistics.median(taken) for label, taken in times.items()}, answers
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--size", type=int, default=320)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[96, 320])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, help="only the job of so many images around a model that costs nothing")
     args = parser.parse_args()
@@ -120,30 +175,34 @@ def main() -> None:
         return
     os.environ.pop("TASK_TYPE", None)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        paths = write_images(folder / "images", args.images)
-        weights = folder / "yolo11n.pt"
-        model = loud(YOLO("yolo11n.yaml"))
-        model.save(weights)
-        model = YOLO(weights)
-        guide(model, paths[:3], args.size), peer(model, paths[:3], args.size)
-        times: dict[str, list[float]] = {"one image a call (the guide's loop)": [], "yolo predict, batch 16": [], "ours, batch 16": []}
-        answers: dict[str, list[np.ndarray]] = {}
-        for i in range(args.rounds):
-            for label, run in zip(times, (lambda: guide(model, paths, args.size), lambda: peer(model, paths, args.size), lambda i=i: ours(weights, paths, args.size, folder / f"out-{i}")), strict=True):
-                started = time.perf_counter()
-                answers[label] = run()
-                times[label].append(time.perf_counter() - started)
-    first, second, third = answers.values()
-    print(f"## Inference: {args.images} JPEGs of three shapes, YOLO11n at {args.size} px, CPU, median of {args.rounds} rounds\n")
-    print("| | images a second |\n|---|---|")
-    for label, taken in times.items():
-        print(f"| {label} | {args.images / statistics.median(taken):.1f} |")
-    print(f"\nOurs beside one image a call: {differences(first, third)}. `yolo predict` in batches of mixed shapes pads them otherwise: {differences(first, second)}.")
-    print("Ours includes loading the checkpoint, its records and its files; drawings are off.")
+        compare(Path(name), args)
     print("\nA job of small images and five boxes each around a model that costs nothing, with PyTorch loaded:\n\n| images | time | peak memory |\n|---|---|---|", flush=True)
     for count in (1000, 100_000):
         subprocess.run([sys.executable, __file__, "--many", str(count)], check=True)
+
+
+def compare(folder: Path, args: argparse.Namespace) -> None:
+    paths = write_images(folder / "images", args.images)
+    write_labels(folder / "labelled", paths)
+    weights = folder / "yolo11n.pt"
+    loud(YOLO("yolo11n.yaml")).save(weights)
+    model = YOLO(weights)
+    print(f"## Inference: {args.images} JPEGs of three shapes, YOLO11n, {os.cpu_count()} CPUs, images a second, median of {args.rounds} rounds\n")
+    print("| pixels | one image a call (the guide's loop) | yolo predict, batch 16 | ours, batch 16 | the model alone, one by one | in batches | yolo val | our test run |\n|---|---|---|---|---|---|---|---|")
+    notes = []
+    for size in args.sizes:
+        guide(model, paths[:3], size), peer(model, paths[:3], size)
+        times, answers = timed(args.rounds, {
+            "guide": lambda size=size: guide(model, paths, size), "peer": lambda size=size: peer(model, paths, size),
+            "ours": lambda size=size: ours(weights, paths, size, folder / "out"),
+            "val": lambda size=size: validation(YOLO(weights), folder / "labelled", size), "test": lambda size=size: test_run(weights, folder / "labelled", size, folder / "tested"),
+        })
+        single, batched = (statistics.median(alone(weights, paths, size, n) for _ in range(args.rounds)) for n in (1, BATCH))
+        row = [times["guide"], times["peer"], times["ours"], single, batched, times["val"], times["test"]]
+        print(f"| {size} | " + " | ".join(f"{args.images / t:.1f}" for t in row) + " |", flush=True)
+        notes.append(f"At {size} pixels ours beside one image a call: {differences(answers['guide'], answers['ours'])}; mAP50-95 of yolo val {answers['val']:.4f}, of our test run {answers['test']:.4f}.")
+    print("\n" + " ".join(notes))
+    print("`yolo predict` in batches of mixed shapes pads them otherwise. Ours includes loading the checkpoint, its records and its files; drawings are off.")
 
 
 if __name__ == "__main__":

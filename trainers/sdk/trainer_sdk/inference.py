@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class InputImage:
 
     path: Path
     uri: str | None = None  # as IMAGE_PATHS has it
+    name: str | None = None  # as the dataset has it
+    id: Any = None  # the platform's
     error: str | None = None  # why it is not there
 
 
@@ -62,7 +64,7 @@ class InferenceRequest:
         return cls(
             checkpoint=Path(checkpoint), images=() if labelled else tuple(_images(job, flags.image, env)),
             output_dir=Path(flags.output or job.output_dir).absolute(), labelled=labelled, split=env.get("TEST_SPLIT", "val"),
-            batch_size=int(env.get("BATCH_SIZE", 16)), image_size=_number(env, "IMAGE_SIZE", int),
+            batch_size=_number(env, "BATCH_SIZE", int) or 16, image_size=_number(env, "IMAGE_SIZE", int),
             confidence=_number(env, "CONFIDENCE_THRESHOLD", float), iou=_number(env, "IOU_THRESHOLD", float),
             visualize=env.get("SAVE_VISUALIZATIONS", "true").lower() in {"true", "1", "yes"},
         )
@@ -87,16 +89,16 @@ def _flags(argv: Sequence[str]) -> argparse.Namespace:
 def _images(job: Job, image: str | None, env: Mapping[str, str]) -> list[InputImage]:
     if image:
         found = [InputImage(p) for p in (images_below(Path(image)) if Path(image).is_dir() else [Path(image)])]
-    elif "INPUTS_FILE" in env:  # written by the agent: one line an address of IMAGE_PATHS
+    elif "INPUTS_FILE" in env:  # written by the agent: one line an address of IMAGE_PATHS, or an image of the dataset
         lines = Path(env["INPUTS_FILE"]).read_text(encoding="utf-8").splitlines()
-        found = [InputImage(Path(entry["file"]), entry["uri"], entry.get("error")) for entry in map(json.loads, lines)]
+        found = [InputImage(Path(e["file"]), e.get("uri"), e.get("name"), e.get("id"), e.get("error")) for e in map(json.loads, lines)]
     elif listed := long_value(env, "IMAGE_FILES", ""):
         found = [InputImage(Path(p)) for p in json.loads(listed)]
     else:
         found = [InputImage(p) for p in images_below(job.dataset_dir)]
     if not found:
         raise JobError("there is no image: set IMAGE_PATHS or DATASET_ID, or pass --image")
-    return [i if i.error or i.path.is_file() else InputImage(i.path, i.uri, f"{i.uri or i.path} does not exist") for i in found]
+    return [i if i.error or i.path.is_file() else replace(i, error=f"{i.uri or i.name or i.path} does not exist") for i in found]
 
 
 def images_below(folder: Path) -> list[Path]:

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from trainer_sdk import Job
+from trainer_sdk import Job, JobError
 from trainer_sdk.inference import InferenceRequest
 
 from .classifier import Classifier, Load
 from .classifier_explain import differentiable
 from .inference import Predictor
 from .inference import predict as predict_with
-from .processes import torch_device
+from .processes import torch_device, use_cpus
+
+EXPORTED = {".onnx", ".torchscript", ".pt2", ".engine", ".tflite", ".mlpackage", ".xml"}
+ZERO_SHOT = "zero_shot_classification"  # the same to whoever uses it: an image, and the probability of every class
 
 
 def predict(load: Load) -> None:
     def predictor(job: Job, request: InferenceRequest) -> Predictor:
-        return of_classifier(load(job, request.checkpoint, request.image_size), torch_device(job.device))
+        if request.checkpoint.suffix in EXPORTED:
+            raise JobError(f"{request.checkpoint.name} is an exported model, which this trainer's predict.py does not run: set CHECKPOINT_PATH to the checkpoint that it was exported from")
+        found = of_classifier(load(job, request.checkpoint, request.image_size), torch_device(job.device))
+        return replace(found, task=job.task) if job.task == ZERO_SHOT else found
 
     predict_with(predictor)
 
 
 def of_classifier(classifier: Classifier, device: torch.device) -> Predictor:
     model = classifier.model.to(device).eval()
+    use_cpus()
 
     @torch.inference_mode()
     def infer(batch: list[torch.Tensor]) -> torch.Tensor:
@@ -39,6 +47,6 @@ def of_classifier(classifier: Classifier, device: torch.device) -> Predictor:
 
     settings: dict[str, Any] = {"image_size": classifier.size, "architecture": classifier.architecture}
     return Predictor(
-        classifier.names, classifier.transform, infer, decode, settings=settings,
+        classifier.names, classifier.transform, infer, decode, settings=settings, task="image_classification",
         differentiable=lambda: differentiable(model, classifier.transform, classifier.mean, classifier.std, classifier.size, device),
     )

@@ -5,7 +5,9 @@ Every function is right for a single process too, so that a training loop has on
 
 from __future__ import annotations
 
+import math
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +25,26 @@ def torch_device(name: str) -> torch.device:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device(name)
+
+
+def use_cpus() -> None:
+    """A model alone on a machine takes all processors that are its own; OMP_NUM_THREADS wins."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(cpus())
+
+
+def cpus(root: Path = Path("/sys/fs/cgroup")) -> int:
+    """The processors of this process: those that it may run on, and of a container what its quota makes of them."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        if (root / "cpu.max").is_file():
+            quota, period = (root / "cpu.max").read_text().split()
+        else:
+            quota, period = ((root / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        share = int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):  # no cgroup, or "max"
+        return allowed
+    return min(allowed, max(1, math.ceil(share))) if share > 0 else allowed
 
 
 def gpu_count(device: str) -> int:

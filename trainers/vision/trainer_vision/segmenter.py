@@ -22,7 +22,7 @@ from trainer_sdk import Job, JobError
 from .inference import Mask, Predictor, predict
 from .mask_metrics import MaskResults
 from .masks import Joint, SplitMasks, painted
-from .processes import torch_device
+from .processes import torch_device, use_cpus
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def predict_masks(load: Callable[[Job, Path, int | None], Segmenter]) -> None:
 def predictor(segmenter: Segmenter, job: Job) -> Predictor:
     device = torch_device(job.device)
     model = segmenter.model.to(device).eval()
+    use_cpus()
 
     def prepare(image: Image.Image) -> torch.Tensor:
         return segmenter.transform(image, torch.zeros(image.height, image.width, dtype=torch.int64))[0]

@@ -4,9 +4,13 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 
-const { PAGE_URL, PAGE_TOKEN, PAGE_SHOTS, CHROMIUM, NODE_FOLDER } = process.env;
-const { chromium } = createRequire(path.join(NODE_FOLDER, "package.json"))("playwright-core");
+const { PAGE_URL, PAGE_TOKEN, PAGE_SHOTS, CHROMIUM, NODE_FOLDER, REPORT } = process.env;
+const require = createRequire(path.join(NODE_FOLDER, "package.json"));
+const { chromium } = require("playwright-core");
+const axe = require("axe-core");
+const WIDTHS = [320, 390, 768, 1240];
 
 let sequence = 0;
 const began = Date.now() - 60_000;
@@ -53,6 +57,14 @@ tab.on("console", (m) => m.type() === "error" && complaints.push(`${m.text()} ${
 tab.on("pageerror", (e) => complaints.push(String(e)));
 tab.on("request", (r) => !r.url().startsWith(PAGE_URL) && !r.url().startsWith("data:") && complaints.push(`asked another server: ${r.url()}`));
 const shot = (name) => tab.screenshot({ path: path.join(PAGE_SHOTS, `${name}.png`), fullPage: true });
+// serious are the findings of axe-core that keep people out.
+async function serious(page) {
+  await page.evaluate(axe.source);
+  const { violations, passes } = await page.evaluate(() => window.axe.run());
+  assert.ok(passes.length > 10, "axe-core has looked at the page");
+  return violations.filter((v) => ["serious", "critical"].includes(v.impact)).map((v) => `${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 120)).join(" | ")}`);
+}
+
 const text = (selector) => tab.locator(selector).innerText();
 const has = (selector, wanted) => tab.locator(selector, { hasText: wanted }).first().waitFor();
 
@@ -193,6 +205,40 @@ const steps = {
       assert.deepEqual(found, [], place);
     }
     await tab.setViewportSize({ width: 1240, height: 900 });
+  },
+  async "axe-core has nothing serious to say at any width"() {
+    for (const place of ["/?job=tested", "/?job=demo", "/"]) {
+      await tab.goto(PAGE_URL + place);
+      await has(place === "/" ? "tbody th" : "h1", place === "/" ? "demo" : place.split("=")[1]);
+      if (place.endsWith("tested")) await has("#results th", "results.json");
+      if (place.endsWith("demo")) await tab.locator(".samples .frame svg").first().waitFor({ state: "attached" });
+      for (const width of WIDTHS) {
+        await tab.setViewportSize({ width, height: 900 });
+        assert.deepEqual(await serious(tab), [], `${place} at ${width} pixels`);
+      }
+    }
+    for (let theme = 0; theme < 3; theme++) {
+      await tab.locator("#theme").click();
+      assert.deepEqual(await serious(tab), [], `theme ${await text("#theme")}`);
+    }
+  },
+  async "the report of a test run needs no server, and axe-core has nothing serious to say of it"() {
+    const report = await browser.newPage();
+    const asked = [];
+    report.on("request", (r) => !r.url().startsWith("file:") && asked.push(r.url()));
+    report.on("pageerror", (e) => asked.push(String(e)));
+    await report.goto(pathToFileURL(REPORT).href);
+    for (const width of WIDTHS) {
+      await report.setViewportSize({ width, height: 900 });
+      assert.deepEqual(await serious(report), [], `the report at ${width} pixels`);
+      const [wide, window] = await report.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(wide <= window, `the report is ${wide} pixels wide in a window of ${window}`);
+    }
+    const drawn = await report.locator("img").evaluateAll((list) => Promise.all(list.map(async (i) => { i.loading = "eager"; await i.decode(); return i.naturalWidth; })));
+    assert.deepEqual(drawn, Array(11).fill(100), "every drawing is there");
+    await report.screenshot({ path: path.join(PAGE_SHOTS, "report.png"), fullPage: true });
+    await report.close();
+    assert.deepEqual(asked, []);
   },
   async "a failure shows its card"() {
     await start("broken");

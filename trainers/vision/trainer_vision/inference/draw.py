@@ -102,6 +102,7 @@ def ordered(box: list[float]) -> list[float]:
 
 def label(canvas: ImageDraw.ImageDraw, corner: tuple[float, float], text: str, colour: tuple[int, int, int], size: tuple[int, int]) -> None:
     """Text on a ground of the class's colour, inside of the image."""
+    text = one_line(text)
     face = font(max(12, min(size) // 32))
     _, top, _, bottom = canvas.textbbox((0, 0), "Ag" + text, font=face)  # of equal height for all labels
     w, h = canvas.textlength(text, font=face) + 6, bottom - top + 4
@@ -113,6 +114,11 @@ def label(canvas: ImageDraw.ImageDraw, corner: tuple[float, float], text: str, c
     canvas.text((x + 3, y + 2 - top), text, fill=(0, 0, 0) if dark else (255, 255, 255), font=face)
 
 
+def one_line(text: str) -> str:
+    """Names of classes may have line breaks, which Pillow cannot measure."""
+    return " ".join(text.split())
+
+
 def below(picture: Image.Image, lines: Sequence[str]) -> Image.Image:
     """The image, with lines of text under it: nothing of it is covered."""
     face = font(max(14, picture.width // 32))
@@ -120,7 +126,7 @@ def below(picture: Image.Image, lines: Sequence[str]) -> Image.Image:
     canvas = Image.new("RGB", (max(picture.width, 96), picture.height + int(height)), "white")
     canvas.paste(picture, (0, 0))
     pen, y = ImageDraw.Draw(canvas), picture.height + 2
-    for line in lines:
+    for line in map(one_line, lines):
         pen.text((4, y), line, fill="black", font=face)
         y += int(face.getbbox("Ag힣")[3] + 4)
     return canvas

@@ -39,7 +39,7 @@ def load(predictor: Predictor, sample: Sample, draw: bool) -> Loaded:
         started = time.perf_counter()
         image = _read(predictor, sample)
         read = time.perf_counter()
-        prepared = predictor.prepare(image)
+        prepared = _prepared(predictor, image, sample)
         ready = time.perf_counter()
         height, width = image.shape[:2] if hasattr(image, "shape") else image.size[::-1]
         picture = None
@@ -60,6 +60,17 @@ def _read(predictor: Predictor, sample: Sample) -> Any:
         raise
     except Exception as error:
         raise JobError(f"the image {sample.name} cannot be read: {error}") from error
+
+
+def _prepared(predictor: Predictor, image: Any, sample: Sample) -> Any:
+    """One that is a pixel wide has no pixel left at the model's size: cv2.error."""
+    try:
+        return predictor.prepare(image)
+    except (JobError, MemoryError):
+        raise
+    except Exception as error:
+        height, width = image.shape[:2] if hasattr(image, "shape") else image.size[::-1]
+        raise JobError(f"the image {sample.name} of {width} by {height} pixels cannot be prepared for the model: {error}") from error
 
 
 def loaded(pool: ThreadPoolExecutor, predictor: Predictor, samples: Iterable[Sample], ahead: int, draw: bool) -> Iterator[Loaded]:

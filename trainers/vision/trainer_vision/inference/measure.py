@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from trainer_sdk import JobError
 
 from ..metrics import ClassifierResults, bounded
 from .calibration import best_threshold, calibration
@@ -104,6 +105,8 @@ class ObjectMeasure:
         return wrong / max(len(shown) + len(missed), 1), {"errors": kinds, "missed": missed}
 
     def result(self) -> Measured:
+        if not self.labelled:
+            raise JobError(f"none of the {len(self.images)} images of the split has a labelled object: there is nothing to measure against")
         truth = {"info": {}, "images": self.images, "annotations": self.labelled, "categories": [{"id": i + 1, "name": name} for i, name in enumerate(self.names)]}
         boxes = CocoMetrics(truth, self.found, "B")
         head = CocoMetrics(truth, self.found, self.head) if self.head else boxes

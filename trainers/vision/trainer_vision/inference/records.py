@@ -16,6 +16,7 @@ from .predictor import Answer, Mask, Objects
 from .samples import Sample
 
 PART = 128  # images; what a killed job does again at most
+EXPLAINED = 8  # of a job that explains them: seconds each
 
 
 class Classes:
@@ -74,9 +75,9 @@ def _object(objects: Objects, i: int, classes: Classes, scored: bool) -> dict[st
 class Parts:
     """The records, PART images a file, each written at once. A job that is started again goes on behind the last whole part."""
 
-    def __init__(self, folder: Path, samples: Sequence[Sample], settings: Any) -> None:
+    def __init__(self, folder: Path, samples: Sequence[Sample], settings: Any, size: int = PART) -> None:
         self.folder = folder
-        self.chunks = [list(samples[i : i + PART]) for i in range(0, len(samples), PART)]
+        self.chunks = [list(samples[i : i + size]) for i in range(0, len(samples), size)]
         names = "\n".join(f"{s.name}\t{s.error}" for s in samples)
         self.stamp = hashlib.sha256(f"{json.dumps(clean(settings), sort_keys=True)}\n{names}".encode()).hexdigest()[:16]
 

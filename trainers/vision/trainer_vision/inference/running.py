@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 import shutil
 import sys
 import time
@@ -23,8 +24,8 @@ from .explain.explainer import Explainer, Explaining
 from .loading import Loaded, loaded
 from .measure import HEADS, Measure, Measured, measure_of
 from .outputs import write_coco, write_csv, write_results
-from .predictor import Answer, Mask, Predictor
-from .records import Classes, Parts, Truth, describe, describe_truth
+from .predictor import Answer, Mask, Objects, Predictor
+from .records import EXPLAINED, PART, Classes, Parts, Truth, describe, describe_truth
 from .report import write_report
 from .samples import Sample, check_names, given, labelled
 
@@ -68,6 +69,8 @@ class Run:
     def __init__(self, job: Job, platform: Platform, request: InferenceRequest, predictor: Predictor) -> None:
         self.job, self.platform, self.request, self.predictor = job, platform, request, predictor
         self.task = predictor.task or job.task
+        if "TASK_TYPE" in os.environ and self.task != job.task:
+            raise JobError(f"the checkpoint {request.checkpoint.name} is one for {self.task}, the job's TASK_TYPE is {job.task}")
         asked = Explaining.load(platform)
         self.explainer = Explainer(predictor, asked, request.output_dir, request.batch_size, platform) if asked else None
         self.classes = Classes(predictor.names, class_ids(job, predictor.names))
@@ -77,10 +80,11 @@ class Run:
         self.measure: Measure | None = measure_of(self.task, predictor.names, predictor.settings.get("confidence", 0.0), predictor.classes) if request.labelled else None
         self.timing = Timing()
         self.worst: list[tuple[float, int, dict[str, Any]]] = []  # a heap: how bad, place, what the report shows
-        self.failed = 0
+        self.failed = self.explained = 0
+        self.unexplained: list[str] = []  # why
 
     def all(self) -> None:
-        parts = Parts(self.request.output_dir / "parts", self.samples, self._settings())
+        parts = Parts(self.request.output_dir / "parts", self.samples, self._settings(), EXPLAINED if self.explainer else PART)
         todo = parts.open(resume=self.measure is None)  # a test run measures in one pass, from the start
         progress = Progress(self.platform, len(self.samples), len(self.samples) - sum(len(parts.chunks[i]) for i in todo))
         workers = max(1, self.job.workers)
@@ -135,11 +139,13 @@ class Run:
         self.timing.postprocess += 1000 * (decoded - inferred)
         records = {}
         for item, answer, full in zip(batch, answers, every, strict=True):
+            if self.platform.stop_requested:  # an explanation takes seconds
+                break
             at = place[id(item.sample)]
             self.timing.load += item.load_ms
             self.timing.preprocess += item.prepare_ms
-            if isinstance(answer, np.ndarray) and not np.isfinite(answer).all():
-                records[at] = self._broken(replace(item, error=f"the model's answer to {item.sample.name} is NaN or infinite: no class is the likeliest"))
+            if not finite(answer):
+                records[at] = self._broken(replace(item, error=f"the model's answer to {item.sample.name} is NaN or infinite"))
                 continue
             records[at] = self._record(item, at, answer, full, 1000 * (inferred - started) / len(batch))
             if item.picture is not None and self.request.visualize:
@@ -165,11 +171,27 @@ class Run:
         if isinstance(answer, Mask):
             record["predictions"]["mask_path"] = save_mask(answer, self.request.output_dir, Path(drawing_name(at, item.sample)).stem)
         if self.explainer:
-            record["xai"] = self.explainer.explain(item, answer, truth, Path(drawing_name(at, item.sample)).stem)
+            record |= self._explained(item, answer, truth, Path(drawing_name(at, item.sample)).stem)
         if self.measure:
             bad, record["metrics"] = self.measure.add(item.sample.name, answer, every, truth, (item.width, item.height))
             self._rank(bad, at, self._shown(at, _note(record["metrics"])))
         return record
+
+    def _explained(self, item: Loaded, answer: Answer, truth: Truth, stem: str) -> dict[str, Any]:
+        """What a record says of its explanations; one that fails does not take the predictions of a job with it."""
+        assert self.explainer
+        try:
+            found = self.explainer.explain(item, answer, truth, stem)
+        except (JobError, MemoryError):
+            raise
+        except Exception as error:
+            if "OutOfMemory" in type(error).__name__:
+                raise
+            self.unexplained.append(f"{item.sample.name} cannot be explained: {type(error).__name__}: {error}")
+            print(f"[trainer] warning: {self.unexplained[-1]}", file=sys.stderr, flush=True)
+            return {"xai": [], "xai_error": self.unexplained[-1]}
+        self.explained += len(found)
+        return {"xai": found}
 
     def _shown(self, at: int, note: str = "") -> dict[str, Any]:
         """What the report shows of an image."""
@@ -201,6 +223,8 @@ class Run:
         if failed == len(self.samples):
             first = next(iter(parts.records()))["error"]
             raise JobError(f"none of the {failed} images could be used; the first: {first}")
+        if self.unexplained and not self.explained:
+            raise JobError(f"nothing could be explained: {self.unexplained[0]}")
         measured = self.measure.result() if self.measure else None
         self._write(parts, measured, failed)
         drawn = self.request.output_dir / "visualizations"
@@ -227,6 +251,12 @@ class Run:
         write_sheet(out, [entry["drawing"] for entry in shown if entry["drawing"]])
         facts = {"job": self.job.id, "task": self.task, "images": len(self.samples), "images with an error": failed, **self._settings(), **self.timing.means()}
         write_report(out / "report.html", f"{'Test run' if measured else 'Inference job'} {self.job.id}", facts, measured, self.predictor.names, shown)
+
+
+def finite(answer: Answer) -> bool:
+    if isinstance(answer, Objects):
+        return bool(np.isfinite(answer.boxes).all() and np.isfinite(answer.scores).all())
+    return isinstance(answer, Mask) or bool(np.isfinite(answer).all())
 
 
 def write_objects(out: Path, classes: Classes, parts: Parts) -> None:

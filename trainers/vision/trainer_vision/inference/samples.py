@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +34,16 @@ def given(request: InferenceRequest, job: Job) -> list[Sample]:
     base = job.dataset_dir if job.dataset_dir != Path() else None
     samples = []
     for image in request.images:
-        inside = base is not None and image.uri is None and image.path.is_relative_to(base)
-        name = image.uri or (str(image.path.relative_to(base)) if inside and base else str(image.path))
-        samples.append(Sample(image.path, name, ids.get(plain(name)) if inside else None, None, image.error))
+        listed = image.uri or image.name
+        inside = base is not None and listed is None and image.path.is_relative_to(base)
+        name = listed or text(image.path.relative_to(base) if inside and base else image.path)
+        samples.append(Sample(image.path, name, ids.get(plain(name)) if inside else image.id, None, image.error))
     return samples
+
+
+def text(path: Path) -> str:
+    """A path as it can be written into a file: names on disk need not be UTF-8."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def labelled(job: Job, split: str) -> list[Sample]:

@@ -1,0 +1,70 @@
+package converters_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters"
+)
+
+// listed is what a job that only looks at the images of a dataset is given.
+func listed(t *testing.T, r converters.Request) string {
+	t.Helper()
+	found, err := converters.Images(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, image := range found {
+		list = append(list, fmt.Sprintf("%s %s %s", image.Name, image.ID, filepath.Base(image.Path)))
+	}
+	return strings.Join(list, "\n")
+}
+
+func TestTheImagesOfADatasetAreThoseThatItNames(t *testing.T) {
+	images := []any{m{"id": 7, "file_name": "a/0.jpg"}, m{"id": "x", "file_name": "b/0.jpg"}, m{"id": 9, "file_name": "gone.jpg"}}
+	root := folder(t, m{
+		"annotations.json": m{"classes": []any{m{"id": 1, "name": "cat"}}, "images": append(images, m{"id": 8, "file_name": "later.jpg"})},
+		"frozen.json":      m{"classes": []any{m{"id": 1, "name": "cat"}}, "images": images},
+		"images/a/0.jpg":   jpegOf(32, 32), "images/b/0.jpg": other(32, 32), "images/later.jpg": jpegOf(32, 32), "masks/0.png": pngOf(32, 32),
+	})
+	r := request(t, root, contract.TaskObjectDetection, contract.FormatNone)
+	want := "a/0.jpg 7 0.jpg\nb/0.jpg \"x\" 0.jpg\ngone.jpg 9 ."
+	if got := listed(t, r); got != want+"\nlater.jpg 8 later.jpg" {
+		t.Error(got)
+	}
+	r.Annotations = filepath.Join(root, "frozen.json")
+	if got := listed(t, r); got != want {
+		t.Error(got)
+	}
+}
+
+func TestMasksAreNoImagesOfADataset(t *testing.T) {
+	r := request(t, folder(t, join(numberedFiles("images/%d.png", 2, image64), numberedFiles("masks/%d.png", 2, image64))), contract.TaskSemanticSegmentation, contract.FormatNone)
+	if got := listed(t, r); strings.Count(got, "\n") != 1 || strings.Contains(got, "masks") {
+		t.Error(got)
+	}
+}
+
+func TestPicturesWithoutALayoutAreNotGuessedAt(t *testing.T) {
+	_, err := converters.Images(t.Context(), request(t, folder(t, pictures(2, "holiday/%d.jpg")), contract.TaskObjectDetection, contract.FormatNone))
+	if f := contract.AsFailure(err); f == nil || f.Code != contract.CodeDatasetInvalid {
+		t.Error(err)
+	}
+}
+
+func TestTheImagesOfTablesAreUnpacked(t *testing.T) {
+	r := request(t, filepath.Join("unpack", "testdata", "parquet"), contract.TaskImageClassification, contract.FormatNone)
+	found, err := converters.Images(t.Context(), r)
+	if err != nil || len(found) == 0 {
+		t.Fatal(found, err)
+	}
+	for _, image := range found {
+		if !strings.HasPrefix(image.Path, r.Out) || image.ID != nil {
+			t.Errorf("%+v", image)
+		}
+	}
+}
