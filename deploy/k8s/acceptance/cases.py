@@ -58,6 +58,7 @@ class Case:
     drive: Callable[[Case, Backend], None] = lambda case, backend: None  # what is done to it while it runs
     check: Callable[[Case, Backend], None] = lambda case, backend: None
     seconds: float = 300
+    cgroup_v2: bool = False  # whether it needs nodes with cgroup v2, where the kubelet sets memory.oom.group
 
     @property
     def job(self) -> str:
@@ -222,8 +223,8 @@ def own_pods_only(case: Case, backend: Backend) -> None:
 def table() -> list[Case]:
     cases = [
         Case("plain", "the overlay minio trains in a restricted namespace, without a warning of its own variables", check=plain_check),
-        Case("oom", "a container that memory kills is told by the next pod, and ends the job after the second", settings={"CASE_FILL": "8"}, memory="256Mi", check=oom_twice, seconds=600),
-        Case("oom-no-retry", "the termination message says HOST_OOM where no pod follows", settings={"CASE_FILL": "8"}, memory="256Mi", retries=0, check=oom_once),
+        Case("oom", "a container that memory kills is told by the next pod, and ends the job after the second", settings={"CASE_FILL": "8"}, memory="256Mi", check=oom_twice, seconds=600, cgroup_v2=True),
+        Case("oom-no-retry", "the termination message says HOST_OOM where no pod follows", settings={"CASE_FILL": "8"}, memory="256Mi", retries=0, check=oom_once, cgroup_v2=True),
         Case("evicted", "an evicted pod is replaced and resumes", settings={"CASE_SECONDS": "2"}, drive=evict, check=resumed, seconds=400),
         Case("deleted", "a deleted pod is replaced and resumes", settings={"CASE_SECONDS": "2"}, drive=delete, check=resumed, seconds=400),
         Case("suspended", "a suspended job resumes", settings={"CASE_SECONDS": "2"}, drive=suspend, check=resumed, seconds=400),

@@ -74,6 +74,13 @@ def bring_up() -> None:
     kubectl("-n", NAMESPACE, "rollout", "status", "deployment/platform", "--timeout=180s", timeout=200)
 
 
+def cgroup_v1_nodes() -> list[str]:
+    """The nodes whose kubelet says that they have cgroup v1; one that does not say is taken to have v2."""
+    names = kubectl("get", "nodes", "-o", "name", check=False).split()
+    metrics = {n: kubectl("get", "--raw", f"/api/v1/nodes/{n.removeprefix('node/')}/proxy/metrics", check=False) for n in names}
+    return [n.removeprefix("node/") for n, text in metrics.items() if "\nkubelet_cgroup_version 1\n" in text]
+
+
 @contextlib.contextmanager
 def forward(service: str, port: int) -> Iterator[str]:
     """A port of the sandbox's on loopback; gives its URL."""
