@@ -84,16 +84,23 @@ var ValidationSteps = []string{
 
 // PackageValidation is the progress of validating a trainer package.
 type PackageValidation struct {
-	Status         string                `json:"status"` // validating, passed, failed
+	// Status is validating, passed or failed. A desk's own validation may end with
+	// StatusPartly, which a platform's never does.
+	Status         string                `json:"status"`
 	CurrentStep    string                `json:"current_step"`
 	StepsCompleted int                   `json:"steps_completed"`
 	StepsTotal     int                   `json:"steps_total"` // 6
 	Results        map[string]StepResult `json:"results"`
 }
 
+// StatusPartly says of a package that nothing was found, and that not everything could
+// be looked at, because a scanner is not installed.
+const StatusPartly = "partly"
+
 // StepResult is the outcome of one validation step.
 type StepResult struct {
 	Passed   bool     `json:"passed"`
-	Duration float64  `json:"duration"` // seconds
+	Partly   bool     `json:"partly,omitempty"` // nothing was found in what could be looked at
+	Duration float64  `json:"duration"`         // seconds
 	Issues   []string `json:"issues"`
 }

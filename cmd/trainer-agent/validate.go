@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -32,7 +31,8 @@ real epoch through this agent, 5 minutes at most), inference_test, security. Exa
   trainer-agent validate --python .venv/bin/python
   docker run --rm --entrypoint trainer-agent my-trainer validate --strict --json /app
 
-Exits with 0 when every step passed, else with 1. The package's own code runs: validate a stranger's
+Exits with 1 when a step failed. Where a scanner is not installed the security step is "partly", not
+"passed", and the exit code is 0; with --strict it fails. The package's own code runs: validate a stranger's
 package in a container without credentials.`
 }
 
@@ -57,7 +57,7 @@ func (c ValidateCmd) Run() error {
 		Dir: dir, Python: interpreter(c.Python), Agent: self, Scratch: scratch, Dataset: c.Dataset,
 		Environ: os.Environ(), Strict: c.Strict, Progress: c.progress(),
 	}
-	if v.Run(ctx).Status != "passed" {
+	if v.Run(ctx).Status == "failed" {
 		return exitCode(contract.ExitFailed)
 	}
 	return nil
@@ -72,11 +72,6 @@ func interpreter(python string) string {
 		return path
 	}
 	return python
-}
-
-// unscanned is an issue that says that something was not looked at.
-func unscanned(issue string) bool {
-	return strings.HasPrefix(issue, "note: not scanned") || strings.HasPrefix(issue, "note: dependencies not audited") || strings.Contains(issue, "was not audited")
 }
 
 // progress prints every state as JSON, or every step when it is over.
@@ -94,22 +89,22 @@ func (c ValidateCmd) progress() func(contract.PackageValidation) {
 			printed[step] = true
 			verdict := "passed"
 			switch {
-			case !result.Passed:
-				verdict = "FAILED"
-			case slices.ContainsFunc(result.Issues, unscanned):
+			case result.Partly:
 				verdict = "partly"
 				partly = append(partly, step)
+			case !result.Passed:
+				verdict = "FAILED"
 			}
 			fmt.Printf("%s  %-15s %6.1f s\n", verdict, step, result.Duration)
 			for _, issue := range result.Issues {
 				fmt.Println("        " + issue)
 			}
 		}
-		if state.Status != "validating" {
+		switch {
+		case state.Status == contract.StatusPartly:
+			fmt.Printf("Nothing wrong was found, but not everything could be looked at in: %s. With --strict, as a platform runs it, the package fails.\n", strings.Join(partly, ", "))
+		case state.Status != "validating":
 			fmt.Printf("The package %s: %d of %d steps taken.\n", state.Status, state.StepsCompleted, state.StepsTotal)
-			if len(partly) > 0 {
-				fmt.Printf("Not everything could be looked at in: %s. With --strict, as a platform runs it, the package fails.\n", strings.Join(partly, ", "))
-			}
 		}
 	}
 }

@@ -34,18 +34,28 @@ var secretPatterns = sync.OnceValue(func() []secretPattern {
 	}
 })
 
-// security scans for secrets itself, and for malware and vulnerable dependencies
-// with the programs that are made for it.
-func (v *Validator) security(ctx context.Context) []finding {
-	found := v.before.secrets
+// scan looks for secrets itself, and for malware and vulnerable dependencies with the
+// programs that are made for it.
+func (v *Validator) scan(ctx context.Context) {
+	before, err := look(v.Dir, v.Strict)
+	if v.before = before; err != nil {
+		v.scanned = append(v.scanned, fault("the package could not be read: %v", err))
+	}
+	v.scanned = append(v.scanned, before.secrets...)
+	v.scanned = append(v.scanned, v.scanMalware(ctx)...)
+	v.scanned = append(v.scanned, v.auditDependencies(ctx)...)
+}
+
+// security tells what was scanned, and that it is still what was scanned.
+func (v *Validator) security(context.Context) []finding {
+	found := v.scanned
 	switch changed, err := v.before.changed(v.Dir, v.Strict); {
 	case err != nil:
 		found = append(found, fault("the package could not be read: %v", err))
 	case len(changed) > 0:
 		found = append(found, fault("the package's code changed the package while it ran, so what was tried is not what was uploaded: %s", strings.Join(changed[:min(len(changed), 10)], ", ")))
 	}
-	found = append(found, v.scanMalware(ctx)...)
-	return append(found, v.auditDependencies(ctx)...)
+	return found
 }
 
 // scanner prepares a program of the machine, which may need its proxies and

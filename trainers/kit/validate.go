@@ -30,6 +30,7 @@ type Validator struct {
 
 	state      contract.PackageValidation
 	before     pristine
+	scanned    []finding // what the scanners say of it
 	document   contract.Capabilities
 	checkpoint string // of the training test
 	task       contract.TaskType
@@ -61,11 +62,7 @@ func (v *Validator) Run(ctx context.Context) contract.PackageValidation {
 	v.state = contract.PackageValidation{
 		Status: "validating", StepsTotal: len(contract.ValidationSteps), Results: map[string]contract.StepResult{},
 	}
-	before, err := look(v.Dir, v.Strict) // before any of its code runs
-	if v.before = before; err != nil {
-		v.before.secrets = append(v.before.secrets, fault("the package could not be read: %v", err))
-	}
-	passed := true
+	end := "passed"
 	for _, name := range contract.ValidationSteps {
 		v.state.CurrentStep = name
 		v.tell()
@@ -74,16 +71,18 @@ func (v *Validator) Run(ctx context.Context) contract.PackageValidation {
 		result.Duration = time.Since(started).Round(time.Millisecond).Seconds()
 		v.state.Results[name] = result
 		v.state.StepsCompleted++
-		passed = passed && result.Passed
+		if end == "passed" && result.Partly {
+			end = contract.StatusPartly
+		}
+		if !result.Passed && !result.Partly {
+			end = "failed"
+		}
 		if ctx.Err() != nil || (name == "structure" && !result.Passed) {
-			passed = false
+			end = "failed"
 			break
 		}
 	}
-	v.state.Status = "failed"
-	if passed {
-		v.state.Status = "passed"
-	}
+	v.state.Status = end
 	v.tell()
 	return v.state
 }
@@ -96,22 +95,30 @@ func (v *Validator) tell() {
 	}
 }
 
+// result never passes what could not be looked at.
 func (v *Validator) result(found []finding) contract.StepResult {
-	r := contract.StepResult{Passed: true, Issues: []string{}}
+	r := contract.StepResult{Issues: []string{}}
+	faults, gaps := 0, 0
 	for _, f := range found {
 		switch {
-		case f.note, f.gap && !v.Strict:
+		case f.note:
+			r.Issues = append(r.Issues, "note: "+f.text)
+		case f.gap && !v.Strict:
+			gaps++
 			r.Issues = append(r.Issues, "note: "+f.text)
 		default:
-			r.Passed = false
+			faults++
 			r.Issues = append(r.Issues, f.text)
 		}
 	}
+	r.Passed, r.Partly = faults+gaps == 0, faults == 0 && gaps > 0
 	return r
 }
 
-// structure looks for the files of section 9.
-func (v *Validator) structure(context.Context) (found []finding) {
+// structure looks for the files of section 9, and has everything scanned as it was
+// uploaded: the steps that follow run the package's own code.
+func (v *Validator) structure(ctx context.Context) (found []finding) {
+	v.scan(ctx)
 	for _, name := range contract.TrainerFilesRequired {
 		if !regular(filepath.Join(v.Dir, name)) {
 			found = append(found, fault("%s is missing", name))

@@ -203,7 +203,10 @@ func TestWithoutStrictAMissingScannerIsOnlySaid(t *testing.T) {
 	v.change(t, "requirements.txt", "numpy\n# a comment\npillow==1.0\n")
 	got := v.Run(t.Context())
 	issues := strings.Join(got.Results["security"].Issues, "\n")
-	if got.Status != "passed" || !strings.Contains(issues, "note: not scanned for malware") || !strings.Contains(issues, "note: requirements.txt:1: numpy is not pinned") {
+	if step := got.Results["security"]; step.Passed || !step.Partly {
+		t.Errorf("what was not scanned has passed: %+v", step)
+	}
+	if got.Status != contract.StatusPartly || !strings.Contains(issues, "note: not scanned for malware") || !strings.Contains(issues, "note: requirements.txt:1: numpy is not pinned") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -306,6 +309,26 @@ func TestAPackageThatChangesItselfIsRefused(t *testing.T) {
 	got := v.Run(t.Context())
 	if result := got.Results["security"]; result.Passed || !strings.Contains(strings.Join(result.Issues, "\n"), "not what was uploaded: new.json, predict.py, train.py") {
 		t.Errorf("%+v", got.Results)
+	}
+}
+
+// Code that cleans up behind itself would be scanned as what it left.
+func TestThePackageIsScannedBeforeItsCodeRuns(t *testing.T) {
+	v := validator(t)
+	seen := filepath.Join(t.TempDir(), "seen")
+	program(t, filepath.Dir(v.Python), "clamscan", "#!/bin/sh\n[ -e "+seen+" ] || exit 0\necho ran before\nexit 1\n")
+	body, err := os.ReadFile(v.Python)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(v.Python, []byte(strings.Replace(string(body), "\n", "\ntouch "+seen+"\n", 1)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got := v.Run(t.Context()); !got.Results["security"].Passed {
+		t.Errorf("%+v", got.Results)
+	}
+	if _, err := os.Stat(seen); err != nil {
+		t.Error("no code ran, so nothing was tried")
 	}
 }
 
