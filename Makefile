@@ -37,6 +37,9 @@ RACE      := $(if $(shell command -v cc),-race)
 #: PLATFORM        platforms of release, for example linux/amd64 (all)
 #: OUT             folder of release (dist/release)
 #: CHECK           1: release builds twice and compares
+#: UPGRADE         1: lock takes newer versions of what no requirements.txt names
+#: OSV             OSV's all.zip of PyPI, for an audit without a network (https://osv-vulnerabilities.storage.googleapis.com/PyPI/all.zip)
+#: GOVULNDB        govulncheck's database: file:///folder of an unpacked https://vuln.go.dev/vulndb.zip
 #: TORCH_CPU_INDEX index of torch's CPU build (https://download.pytorch.org/whl/cpu)
 IMAGES    ?= agent sandbox base ultralytics timm huggingface
 VARIANT   ?= cuda
@@ -54,7 +57,7 @@ PYLINTERS := ruff==0.17.6 mypy==2.4.1
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
-.PHONY: help build images venv venv-all demo demo-k8s docs check test test-go test-python bench compare release prometheus lint audit fmt clean
+.PHONY: help build images venv venv-all demo demo-k8s docs check test test-go test-python bench compare release prometheus lint lock audit fmt clean
 
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -152,10 +155,14 @@ lint: ## golangci-lint, gofmt, hadolint, ruff and mypy
 	.tools/python/bin/mypy
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build ./...
 
-audit: .tools/govulncheck ## known vulnerabilities of the Go modules (govulncheck) and of the trainers' pinned packages (pip-audit); asks vuln.go.dev and pypi.org
-	.tools/govulncheck ./...
+lock: ## write the locks that the images are installed from, after a change of a requirements.txt (UPGRADE=1 takes newer versions)
+	@test -x .tools/uv/bin/uv || { $(PYTHON) -m venv .tools/uv && .tools/uv/bin/python -m pip install -q --disable-pip-version-check uv==0.13.9; }
+	$(PYTHON) trainers/lock.py --uv .tools/uv/bin/uv $(if $(UPGRADE),--upgrade)
+
+audit: .tools/govulncheck ## known vulnerabilities of the Go modules (govulncheck) and of the trainers' pinned packages (pip-audit); without a network OSV=all.zip GOVULNDB=file:///folder
+	.tools/govulncheck $(if $(GOVULNDB),-db $(GOVULNDB)) ./...
 	@test -x .tools/audit/bin/pip-audit || { $(PYTHON) -m venv .tools/audit && .tools/audit/bin/python -m pip install -q --disable-pip-version-check pip-audit==2.10.1; }
-	set -e; for file in trainers/*/requirements.txt; do echo "== $$file"; .tools/audit/bin/pip-audit --progress-spinner off --no-deps --disable-pip -r $$file; done
+	$(if $(OSV),.tools/audit/bin/python trainers/audit.py $(OSV),set -e; for file in trainers/*/requirements.lock; do echo "== $$file"; .tools/audit/bin/pip-audit --progress-spinner off --no-deps --disable-pip -r $$file; done)
 
 .tools/govulncheck:
 	GOBIN=$(abspath .tools) go install golang.org/x/vuln/cmd/govulncheck@v1.9.0

@@ -26,8 +26,9 @@ HERE = Path(__file__).resolve().parent
 TORCH_CPU_INDEX = os.environ.get("TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")
 NEEDED = (3, 10)
 TICK_SECONDS = 10
+CONSTRAINTS = HERE / "constraints.txt"
 INTEGRATIONS = HERE / "tests" / "integrations.txt"
-TRACKERS = ["mlflow==3.4.0", "sqlalchemy==2.0.58", "tensorboard==2.21.0", "setuptools<81"]
+TRACKERS = ["mlflow==3.4.0", "sqlalchemy==2.0.58", "tensorboard==2.21.0", "wandb==0.31.0", "setuptools<81"]
 PACKAGES = [HERE / "sdk", HERE / "vision"]
 
 
@@ -42,7 +43,7 @@ def requirements(names: list[str]) -> list[Path]:
 def stamp_of(venv: Path, files: list[Path]) -> Path:
     """A file whose name says which requirements are installed, and from which folder the packages."""
     digest = hashlib.sha256(f"{HERE} {TRACKERS}".encode())
-    for file in [*files, INTEGRATIONS, *(package / "pyproject.toml" for package in PACKAGES)]:
+    for file in [*files, CONSTRAINTS, INTEGRATIONS, *(package / "pyproject.toml" for package in PACKAGES)]:
         digest.update(file.read_bytes())
     return venv / f".installed-{digest.hexdigest()[:16]}"
 
@@ -110,12 +111,12 @@ def main() -> None:
             print("   no CPU index is reachable: taking the default build (3 GB to download, 5.4 GB unpacked). TORCH_CPU_INDEX names another index", flush=True)
     names = [argument for file in files for argument in ("-r", str(file))]
     names += [argument for package in PACKAGES for argument in ("-e", str(package))]
-    run(venv, f"installing the requirements of {', '.join(args.trainers)}", [*pip, *names])
+    run(venv, f"installing the requirements of {', '.join(args.trainers)}", [*pip, "-c", str(CONSTRAINTS), *names])
     if "tests" in args.trainers:  # in a folder of their own: what they require must not change the trainers' versions
         beside = ["--upgrade", "--no-deps", "--target", str(venv / "integrations"), "-r", str(INTEGRATIONS)]
         run(venv, "installing Lightning, Keras, fastai and openai beside them", [*pip, *beside])
         run(venv, "making an environment for trackers", [sys.executable, "-m", "venv", str(venv / "trackers")])
-        run(venv, "installing MLflow's server and TensorBoard", [str(venv / "trackers" / "bin" / "python"), *pip[1:], *TRACKERS])
+        run(venv, "installing MLflow's server, TensorBoard and W&B", [str(venv / "trackers" / "bin" / "python"), *pip[1:], *TRACKERS])
     stamp.touch()
     print(f"== {args.venv} is ready: {size_mb(venv)} MB", flush=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import unittest
@@ -24,6 +25,11 @@ def python(package: str, script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, str(TRAINERS / package / script)], capture_output=True, text=True, env=environment(None))
 
 
+def versions_in(text: str) -> dict[str, str]:
+    """Names and versions of a requirements file, a lock or constraints."""
+    return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", text, re.MULTILINE))
+
+
 class Packages(unittest.TestCase):
     def test_every_file_is_there(self) -> None:
         for package in PACKAGES:
@@ -38,6 +44,19 @@ class Packages(unittest.TestCase):
                     self.assertRegex(line, r"^[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.+]*$")
                     name, version = line.split("==")
                     self.assertEqual(versions.setdefault(name, version), version, name)
+
+    def test_locks_hold_what_is_required_with_its_hashes(self) -> None:
+        constraints = versions_in((TRAINERS / "constraints.txt").read_text())
+        for package in PACKAGES:
+            required = versions_in((TRAINERS / package / "requirements.txt").read_text())
+            lock = (TRAINERS / package / "requirements.lock").read_text()
+            locked, cpu = versions_in(lock), versions_in((TRAINERS / package / "requirements.cpu.lock").read_text())
+            with self.subTest(package):
+                self.assertLessEqual(required.items(), locked.items(), "run make lock")
+                self.assertLessEqual(locked.items(), constraints.items(), "run make lock")
+                self.assertLessEqual(cpu.items(), locked.items())
+                self.assertEqual({name for name in locked if name not in cpu and not name.startswith(("cuda-", "nvidia-"))}, {"torch", "torchvision", "triton"})
+                self.assertEqual(lock.count(" \\\n    --hash=sha256:") >= len(locked), True)
 
     def test_readme_is_one_page(self) -> None:
         for package in PACKAGES:

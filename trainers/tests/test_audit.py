@@ -1,0 +1,62 @@
+"""The audit without a network: what OSV's data says of a pinned version, by range and by list."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+import zipfile
+from pathlib import Path
+
+from process import TRAINERS
+
+
+def entry(name: str, **affected: object) -> dict:
+    return {"id": "PYSEC-1", "aliases": ["CVE-1"], "summary": "made up", "affected": [{"package": {"ecosystem": "PyPI", "name": name}, **affected}]}
+
+
+def span(*events: dict[str, str]) -> dict[str, object]:
+    return {"ranges": [{"type": "ECOSYSTEM", "events": list(events)}]}
+
+
+class Audit(unittest.TestCase):
+    def audit(self, *entries: dict) -> tuple[int, str]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "all.zip"
+            with zipfile.ZipFile(path, "w") as archive:
+                for number, one in enumerate(entries):
+                    archive.writestr(f"{number}.json", json.dumps(one))
+            done = subprocess.run([sys.executable, str(TRAINERS / "audit.py"), str(path)], capture_output=True, text=True)
+            return done.returncode, done.stdout + done.stderr
+
+    def test_an_affected_version_is_found_in_every_lock_that_has_it(self) -> None:
+        code, said = self.audit(entry("Pillow", **span({"introduced": "0"}, {"fixed": "99"})), entry("nobody", versions=["1"]))
+        self.assertEqual((code, said.count("pillow")), (1, 3), said)
+        self.assertIn("PYSEC-1 CVE-1: made up", said)
+
+    def test_ranges(self) -> None:
+        spec = importlib.util.spec_from_file_location("audit", TRAINERS / "audit.py")
+        assert spec and spec.loader
+        audit = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(audit)
+        for events, affected in (
+            ([{"introduced": "0"}], True), ([{"introduced": "2.0"}], False), ([{"introduced": "0"}, {"fixed": "1.5"}], False),
+            ([{"introduced": "0"}, {"fixed": "1.6"}], True), ([{"introduced": "0"}, {"last_affected": "1.5"}], True),
+            ([{"introduced": "0"}, {"last_affected": "1.4"}], False), ([{"introduced": "0"}, {"fixed": "1.0"}, {"introduced": "1.5rc1"}], True),
+        ):
+            with self.subTest(events):
+                self.assertEqual(audit.affects(entry("a", **span(*events)), "a", "1.5"), affected)
+        self.assertTrue(audit.affects(entry("a", versions=["1.5"]), "a", "1.5"))
+        self.assertFalse(audit.affects(entry("b", versions=["1.5"]), "a", "1.5"))
+
+    def test_nothing_read_is_not_nothing_found(self) -> None:
+        self.assertEqual(self.audit()[0], 2)
+        self.assertEqual(self.audit(entry("nobody", versions=["1"]))[0], 0)
+        self.assertEqual(subprocess.run([sys.executable, str(TRAINERS / "audit.py"), __file__], capture_output=True).returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
