@@ -128,6 +128,9 @@ func TestMetricsOfAJobAreInTensorBoard(t *testing.T) {
 	if _, err := os.Stat(python); err != nil {
 		need.Missing(t, "TensorBoard (make venv-all): %v", err)
 	}
+	if err := exec.Command(python, "-c", "import wandb").Run(); err != nil {
+		need.Missing(t, "wandb (make venv-all): %v", err)
+	}
 	j := newJob(t, "ok").with("AGENT_TENSORBOARD", "true").mustExit(0)
 	names := shared.Names(t, "logs/job-"+j.id+"/tensorboard/")
 	if len(names) != 1 {
@@ -150,6 +153,14 @@ print(json.dumps([[e.step, e.value] for e in events.Scalars("mAP50-95")]))`, dir
 	var points [][2]float64
 	if err != nil || json.Unmarshal(out, &points) != nil || len(points) != 3 || points[0][0] != 1 || points[2][0] != 3 || points[2][1] <= points[0][1] {
 		t.Errorf("TensorBoard reads %s (%v)", out, err)
+	}
+	// The same file becomes a run of Weights & Biases, by its own package, offline.
+	make := exec.Command(python, "-m", "trainer_sdk.integrations.wandb", dir, "--id", j.id, "--dir", dir)
+	make.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(shared.root, "trainers", "sdk"), "WANDB_MODE=offline", "HOME="+dir, "TERM=dumb")
+	out, err = make.CombinedOutput()
+	runs, _ := filepath.Glob(filepath.Join(dir, "wandb", "offline-run-*-"+j.id, "*.wandb"))
+	if err != nil || len(runs) != 1 || !strings.Contains(string(out), "3 epochs are in") || !strings.Contains(string(out), "mAP50-95 ") {
+		t.Errorf("W&B makes the runs %v of it (%v)\n%s", runs, err, out)
 	}
 }
 
