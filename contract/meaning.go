@@ -27,7 +27,7 @@ var codeMeanings = []Named[Code]{
 	{CodeDiskFull, Meaning{"no room for the dataset or the checkpoints", `the volume at WORKSPACE_DIR`}},
 	{CodeGPULost, Meaning{"a GPU fell off the bus or stopped answering", `drain the node; the job runs again elsewhere`}},
 	{CodeGPUError, Meaning{"a GPU needs a reset or has memory errors", `drain the node; [gpu.md](gpu.md) says what each error is`}},
-	{CodeNCCLTimeout, Meaning{"one process of a distributed job went silent", `the other processes' logs: a timeout marks the victim`}},
+	{CodeNCCLTimeout, Meaning{"one process of a distributed job went silent", `the other processes' logs: the process that reports the timeout is seldom the one that went silent`}},
 	{CodeNodeLost, Meaning{"another machine of a job on several machines is gone, or never came", "that machine; `training-node-{n}.log` beside training.log"}},
 	{CodeHung, Meaning{"nothing happened for AGENT_HANG_TIMEOUT", `the stack dump in training.log`}},
 	{CodeTrainingTimeout, Meaning{"MAX_TRAINING_TIME_SECONDS is over", `the limit, or EPOCHS`}},
@@ -52,11 +52,11 @@ var eventMeanings = []Named[EventType]{
 	{EventCheckpointUploadFailed, Meaning{`a checkpoint is on the pod's disk only; it is tried again until the job ends, and reported once`, "`reason` in its data, then `trainer-agent doctor` in the pod"}},
 	{EventCallbackRejected, Meaning{`the backend answered 4xx, or 5xx to this message while it took others: the message is not sent again, training goes on`, "`outbox/rejected.jsonl` has the message and the answer"}},
 	{EventGPUWarning, Meaning{`a GPU is hot, throttled, nearly full or makes correctable errors`, `[gpu.md](gpu.md)`}},
-	{EventGPUError, Meaning{`a GPU fault that needs somebody`, `drain the node; AGENT_ON_GPU_ERROR=stop ends such jobs with exit 75`}},
+	{EventGPUError, Meaning{`a GPU fault that an operator must look at`, `drain the node; AGENT_ON_GPU_ERROR=stop ends such jobs with exit 75`}},
 	{EventResourceWarning, Meaning{"memory, disk or /dev/shm will run out; `resource` in its data says which", `more of it, or fewer workers and a smaller batch`}},
 	{EventHangSuspected, Meaning{`no output, callback, checkpoint, processor or GPU use for AGENT_HANG_TIMEOUT; the stacks are in training.log`, `AGENT_HANG_STOP=true ends such jobs (HUNG)`}},
 	{EventStopping, Meaning{"the training process is told to stop; `reason` in its data says why", ""}},
-	{EventTrainingFinished, Meaning{`it has ended: exit code, seconds, peak of memory`, ""}},
+	{EventTrainingFinished, Meaning{`the training process has ended: exit code, seconds, peak of memory`, ""}},
 }
 
 var exitMeanings = []Named[int]{
