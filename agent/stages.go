@@ -113,6 +113,8 @@ func newLife(o *Options) *life {
 	answers := b.relay(queue, files, machine)
 	apart := settings.Isolation(cfg, b.ws, o.Environ, o.SecretFiles)
 	apart.Supervisor, apart.Helper, apart.Events, apart.Log = o.Supervisor, o.Reach, b.events, o.Log
+	apart.Job.Used = func() []string { return []string{fetched.Dir(), weights.Got.Path} }
+	fetched.Request.CacheGuard.Open, weights.Request.CacheGuard.Open = apart.SharesFiles, apart.SharesFiles
 	child := b.training(machine, log, apart, func() map[string]string {
 		extra := job.Inputs{
 			Dataset: fetched.Dir(), Annotated: fetched.Annotations(), Converted: converted.Got, Weights: weights.Got.Path,

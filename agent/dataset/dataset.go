@@ -49,6 +49,7 @@ type Request struct {
 	Dir           string // folder of this job for what is fetched, for example $WORKSPACE_DIR/dataset
 	CacheDir      string // shared by the jobs of a node; empty = keep it in Dir
 	CacheMaxBytes int64  // of the shared cache; 0 = no limit
+	CacheGuard    Guard
 
 	Limits        ziptree.Limits
 	AnnotatedOnly bool // of a prefix, fetch only the images that the annotations name
@@ -194,10 +195,10 @@ func (f *fetcher) local(ctx context.Context) (Dataset, error) {
 func (f *fetcher) keeper() *keeper {
 	boot := f.BootID()
 	k := &keeper{own: &cache.Cache{Dir: f.Dir, BootID: boot, Log: f.Log}, meter: f.meter, log: f.Log}
-	if f.CacheDir != "" {
-		k.shared = &cache.Cache{Dir: f.CacheDir, MaxBytes: f.CacheMaxBytes, Sealed: true, BootID: boot, Log: f.Log}
+	if f.CacheDir == "" {
+		return k
 	}
-	return k
+	return f.CacheGuard.keep(k, &cache.Cache{Dir: f.CacheDir, MaxBytes: f.CacheMaxBytes, Sealed: true, BootID: boot, Log: f.Log})
 }
 
 // workers is how many transfers run at once: a few a core while inflating and

@@ -3,9 +3,11 @@ package dataset
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
+	"github.com/vision-platform/trainer-agent/agent/dataset/exchange"
 )
 
 // damagedLooks is how often a damaged entry in use is looked at before this job
@@ -17,8 +19,26 @@ const damagedLooks = 5
 type keeper struct {
 	shared *cache.Cache // nil without one
 	own    *cache.Cache
+	guard  *exchange.Exchange // in place of shared, where training processes could write to that
 	meter  *meter
 	log    *slog.Logger
+}
+
+// Guard is what is known of a cache that training processes may be able to write to.
+type Guard struct {
+	Open   func() bool // they can; nil: they cannot
+	Secret string      // that jobs which may use each other's entries have in common
+}
+
+// keep uses the shared cache, or an exchange in it, which needs a secret.
+func (g Guard) keep(k *keeper, shared *cache.Cache) *keeper {
+	if g.Open == nil || !g.Open() {
+		k.shared = shared
+	} else if k.guard = exchange.New(shared, g.Secret); k.guard == nil {
+		k.log.Warn("the shared cache is not used: the training processes of other jobs could have changed what it holds, and no secret of the bucket says who wrote it. "+
+			"AGENT_RUN_AS or a kernel with Landlock keeps them from it", "folder", shared.Dir)
+	}
+	return k
 }
 
 // filling is a fill that reports its progress to the jobs that wait for it.
@@ -27,6 +47,7 @@ type filling struct {
 	cache *cache.Cache
 	id    string
 	stop  func() // ends the reports
+	give  bool   // to the exchange, once it is here
 }
 
 // begin takes the entry id, or the right to fill it: then the caller fills and
@@ -40,10 +61,42 @@ func (k *keeper) begin(ctx context.Context, id string) (*cache.Entry, *filling, 
 		k.log.Warn("fetching a copy of its own for this job", "reason", err)
 	}
 	entry, fill, err := k.beginIn(ctx, k.own, id)
-	if entry != nil {
+	switch {
+	case entry != nil:
 		err = k.own.Only(id)
+	case fill != nil && k.guard != nil:
+		return k.take(ctx, fill)
 	}
 	return entry, fill, err
+}
+
+// take fills from the exchange, if there is something in it that can be trusted.
+func (k *keeper) take(ctx context.Context, f *filling) (*cache.Entry, *filling, error) {
+	contents, err := k.guard.Take(ctx, f.id, f.Data)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			k.log.Warn("what the cache holds cannot be used and is fetched again", "reason", err)
+		}
+		f.give = true
+		return nil, f, nil
+	}
+	entry, fill, err := k.commit(ctx, f, contents, nil)
+	if entry != nil {
+		entry.Fresh = false
+	}
+	return entry, fill, err
+}
+
+// share lets other jobs have a copy, if that leaves the disk room for a second one.
+func (k *keeper) share(ctx context.Context, f *filling, entry *cache.Entry, contents cache.Contents) {
+	free, err := freeSpace(entry.Dir)
+	if err == nil && free.Bytes < 2*contents.Bytes {
+		k.log.Info("nothing is given to the cache: the disk has little room", "free", human(free.Bytes))
+		return
+	}
+	if err := errors.Join(err, k.guard.Give(ctx, f.id, entry.Dir, contents)); err != nil {
+		k.log.Warn("other jobs do not get what was fetched from the cache", "reason", err)
+	}
 }
 
 // beginIn waits for other processes, and reports what they have done so far.
@@ -85,6 +138,9 @@ func (k *keeper) commit(ctx context.Context, f *filling, contents cache.Contents
 	case errors.Is(err, cache.ErrBusy):
 		return k.begin(ctx, f.id)
 	case err == nil && f.cache == k.own:
+		if f.give {
+			k.share(ctx, f, entry, contents)
+		}
 		err = k.own.Only(f.id)
 	}
 	return entry, nil, err

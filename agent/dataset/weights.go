@@ -20,10 +20,11 @@ import (
 
 // WeightsRequest says which pretrained weights to fetch, and to where.
 type WeightsRequest struct {
-	URL           string       // PRETRAINED_WEIGHT_URL: presigned, so its query is a secret
-	Dir           string       // of this job, for example $WORKSPACE_DIR/weights
-	CacheDir      string       // shared by the jobs of a node; empty = Dir
-	CacheMaxBytes int64        // of the shared cache; 0 = no limit
+	URL           string // PRETRAINED_WEIGHT_URL: presigned, so its query is a secret
+	Dir           string // of this job, for example $WORKSPACE_DIR/weights
+	CacheDir      string // shared by the jobs of a node; empty = Dir
+	CacheMaxBytes int64  // of the shared cache; 0 = no limit
+	CacheGuard    Guard
 	Client        *http.Client // with the store's proxies and CA; nil = http.DefaultClient
 	MaxBytes      int64        // 0 = 64 GiB
 	Attempts      int          // connections tried, default 6
@@ -156,8 +157,8 @@ func (w *weights) fetch(ctx context.Context) (Weights, error) {
 func (w *weights) keeper() *keeper {
 	boot := w.BootID()
 	k := &keeper{own: &cache.Cache{Dir: w.Dir, BootID: boot, Log: w.Log}, meter: w.meter, log: w.Log}
-	if w.CacheDir != "" && w.etag != "" {
-		k.shared = &cache.Cache{Dir: w.CacheDir, MaxBytes: w.CacheMaxBytes, Sealed: true, BootID: boot, Log: w.Log}
+	if w.CacheDir == "" || w.etag == "" {
+		return k
 	}
-	return k
+	return w.CacheGuard.keep(k, &cache.Cache{Dir: w.CacheDir, MaxBytes: w.CacheMaxBytes, Sealed: true, BootID: boot, Log: w.Log})
 }

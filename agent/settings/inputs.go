@@ -15,6 +15,7 @@ func Dataset(cfg *config.Config, ws job.Workspace, log *slog.Logger) dataset.Req
 	return dataset.Request{
 		ID: config.NeededDataset(cfg), SnapshotID: cfg.SnapshotID, LocalPath: cfg.DatasetPath, Dir: ws.Dataset(),
 		CacheDir: cfg.CacheDir, CacheMaxBytes: int64(cfg.CacheMaxBytes), Limits: limits, AnnotatedOnly: cfg.AnnotatedOnly, Log: log,
+		CacheGuard: dataset.Guard{Secret: cfg.SecretAccessKey.Reveal()},
 	}
 }
 
@@ -27,5 +28,6 @@ func Weights(cfg *config.Config, ws job.Workspace, log *slog.Logger) (dataset.Li
 	}
 	return library, dataset.WeightsRequest{
 		URL: cfg.WeightURL.Reveal(), Dir: ws.Weights(), CacheDir: cfg.CacheDir, CacheMaxBytes: int64(cfg.CacheMaxBytes), Log: log,
+		CacheGuard: dataset.Guard{Secret: cfg.SecretAccessKey.Reveal()},
 	}
 }

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vision-platform/trainer-agent/agent/process/confine"
+	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
@@ -38,13 +40,17 @@ type posture struct {
 
 var postures = []posture{
 	{name: "one user", user: 1000},
-	{name: "AGENT_RUN_AS, no Landlock", env: []string{"AGENT_RUN_AS", "2000:2000"}, bare: true},
+	{name: "root", user: 0},
+	{name: "AGENT_RUN_AS, no Landlock", env: []string{"AGENT_RUN_AS", "2000:2000", "AGENT_STATE_DIR", "/mnt/state", "STATE_AS_THE_AGENT_KNOWS_IT", "/mnt/state"}, bare: true, gets: map[string]string{
+		"a14_other_jobs_data": "a cache for each tenant",
+	}},
 	{name: "one user, no Landlock", user: 1000, bare: true, gets: map[string]string{
 		"a01_credential_files": "give secrets as environment variables (`secretKeyRef`)",
 		"a04_agents_state":     "AGENT_RUN_AS; what is in the outbox is authenticated, so it can be lost but not forged",
 		"a05_pipe_for_the_log": "nothing: the job ends as it would",
 		"a06_workspace_root":   "AGENT_RUN_AS",
-		"a07_inputs_and_cache": "AGENT_RUN_AS, or a cache for each tenant",
+		"a07_inputs_and_cache": "nothing to do: each job checks what it takes from the cache, and works on a copy of its own",
+		"a14_other_jobs_data":  "a cache for each tenant",
 		"a08_signals":          "AGENT_RUN_AS; a forged stop ends the job as STOPPED, which is retried",
 	}},
 }
@@ -90,7 +96,7 @@ func (p posture) attack(t *testing.T) map[string]string {
 	j.with("WORKSPACE_DIR", j.workspace, "HOME", dir+"/home", "CALLBACK_TOKEN", "", "CALLBACK_TOKEN_FILE", "/run/secrets/trainer/callback-token",
 		"AGENT_DATASET_CACHE_DIR", dir+"/cache", "CACHE_AS_THE_AGENT_KNOWS_IT", dir+"/cache", "PATH", "/usr/local/bin:/usr/bin:/bin", "TMPDIR", "/tmp",
 		"DATABASE_URL", "postgres://me:word@db/x", "SOME_PASSWORD", "x", "SOME_API_KEY", "x", "HTTPS_PROXY", "", "AGENT_STOP_GRACE", "10s")
-	j.with(p.env...)
+	j.with("STATE_AS_THE_AGENT_KNOWS_IT", j.workspace+"/.agent").with(p.env...)
 	j.prefix = []string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", stageOfAttacks, dir, shared.agent,
 		filepath.Join(shared.root, "testdata", "attacks"), token, fmt.Sprint(p.user)}
 	if p.bare {
@@ -127,7 +133,7 @@ const stageOfAttacks = `
 dir=$0 agent=$1 attacks=$2 token=$3 user=$4; shift 4; shift
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=755 tmpfs "$dir"
-mkdir -p /run/secrets/trainer/..2026 /run/secrets/identity "$dir/workspace" "$dir/home" "$dir/cache" /run/bin
+mkdir -p /run/secrets/trainer/..2026 /run/secrets/identity "$dir/workspace" "$dir/home" "$dir/cache" "$dir/state" /run/bin
 printf %s "$token" > /run/secrets/trainer/..2026/callback-token
 printf key > /run/secrets/trainer/..2026/secret-key
 printf token > /run/secrets/identity/token
@@ -135,6 +141,9 @@ ln -s ..2026 /run/secrets/trainer/..data
 ln -s ..data/callback-token /run/secrets/trainer/callback-token
 chown -R "0:$user" /run/secrets; chmod 440 /run/secrets/*/..2026/* /run/secrets/identity/token
 chown "$user:$user" "$dir/workspace" "$dir/home" "$dir/cache"
+chmod 777 "$dir/workspace" "$dir/state" # as an emptyDir is
+install -D -m 444 -o "$user" /dev/null "$dir/cache/another/data/images/x.png"
+install -m 644 -o "$user" /dev/null "$dir/cache/another.lock"
 cp -r "$attacks" "$dir/attacks"
 install -m 711 "$agent" /run/bin/trainer-agent
 as() { setpriv --reuid "$user" --regid "$user" --clear-groups "$@"; }
@@ -145,6 +154,55 @@ caps="--inh-caps=-all --bounding-set=-all"
 [ "$user" != 0 ] || caps=
 exec setpriv --reuid "$user" --regid "$user" --clear-groups $caps /run/bin/trainer-agent "$@"
 `
+
+// spoiler is a training that prints what it was given, and changes whatever the shared
+// cache holds if it is told to.
+const spoiler = `
+import hashlib, os, pathlib, sys
+cache, output = pathlib.Path(os.environ["CACHE_AS_THE_AGENT_KNOWS_IT"]), pathlib.Path(os.environ["CHECKPOINT_DIR"])
+images = sorted(path for path in pathlib.Path(os.environ["DATASET_DIR"]).rglob("*.png"))
+print("given", len(images), hashlib.sha256(b"".join(path.read_bytes() for path in images)).hexdigest())
+shared = [path for path in cache.rglob("*.png") if path.is_file()]
+print("shared", len(shared) > 0, any(os.path.samefile(a, b) for a in images for b in shared))
+for path in shared if sys.argv[1] == "spoil" else []:
+    path.chmod(0o644)
+    path.write_bytes(b"spoilt")
+(output / "last.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+`
+
+// Where the kernel has no Landlock, one job's training can write to the cache of all.
+func TestWhatATrainingChangedInTheSharedCacheIsNotUsed(t *testing.T) {
+	need.Root(t) // else the launcher may set no filter
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := t.TempDir()
+	var given string
+	for _, run := range []struct {
+		does           string
+		cached, notice bool
+	}{{"spoil", false, false}, {"nothing", false, true}, {"nothing", true, false}} {
+		j := newJob(t, "")
+		j.prefix, j.command = []string{self}, []string{"python3", "-c", spoiler, run.does}
+		j.with(launcherVariable, "yes", "AGENT_DATASET_CACHE_DIR", cache, "CACHE_AS_THE_AGENT_KNOWS_IT", cache).mustExit(0)
+		out := j.stdout.String()
+		at := strings.Index(out, "given 8 ")
+		if at < 0 || !strings.Contains(out, "shared True False") {
+			t.Fatalf("nothing was tried, or the job's files are those of the cache:\n%s\n%s", out, j.stderr.String())
+		}
+		line, _, _ := strings.Cut(out[at:], "\n")
+		if given = cmp.Or(given, line); line != given {
+			t.Errorf("%s, the first job had %s", line, given)
+		}
+		if e := j.events(contract.EventDatasetDownloaded); len(e) != 1 || strings.Contains(string(e[0].Data), `"cached":true`) != run.cached {
+			t.Errorf("cached: %v, want %v", e, run.cached)
+		}
+		if notice := strings.Contains(j.stderr.String(), "what the cache holds cannot be used"); notice != run.notice {
+			t.Errorf("said that the cache was changed: %v, want %v\n%s", notice, run.notice, j.stderr.String())
+		}
+	}
+}
 
 // launcherVariable makes the test binary a launcher on a kernel that has none.
 const launcherVariable = "RUN_WITHOUT_LANDLOCK"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def attack() -> object:
-    state = Path(os.environ["WORKSPACE_DIR"]) / ".agent"
+    state = Path(os.environ["STATE_AS_THE_AGENT_KNOWS_IT"])
     got = []
     for name in ("lock", "life.json", "training.log"):
         for mode in ("rb", "ab"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def attack() -> object:
-    log = Path(os.environ["WORKSPACE_DIR"]) / ".agent" / "training.log"
+    log = Path(os.environ["STATE_AS_THE_AGENT_KNOWS_IT"]) / "training.log"
     log.unlink()
     os.mkfifo(log)
     return "a pipe is there"

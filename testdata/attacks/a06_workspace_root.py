@@ -5,13 +5,14 @@ from pathlib import Path
 
 
 def attack() -> object:
-    root = Path(os.environ["WORKSPACE_DIR"])
-    for name in ("runs", ".agent"):
+    workspace, state = Path(os.environ["WORKSPACE_DIR"]), Path(os.environ["STATE_AS_THE_AGENT_KNOWS_IT"])
+    for path in (workspace / "runs", state, state / "outbox", state / "training.log"):
+        aside = path.with_name("aside")
         try:
-            os.rename(root / name, root / "aside")
+            os.rename(path, aside)
         except OSError as refusal:
             last = refusal
         else:
-            os.rename(root / "aside", root / name)
-            return name
+            os.rename(aside, path)
+            return str(path)
     raise last

@@ -10,7 +10,7 @@ def attack() -> object:
         images = list(Path(folder).rglob("*.png"))
         if not images:
             return f"no images in {folder}, so nothing was tried"
-        for path in images[:2]:
+        for path in images[:2] + images[-1:]:
             try:
                 if not os.access(path, os.W_OK):
                     path.chmod(0o666)

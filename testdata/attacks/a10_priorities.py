@@ -8,7 +8,7 @@ def attack() -> object:
     for name, call in {
         "setpriority": lambda: os.setpriority(os.PRIO_PROCESS, agent, 5),
         "of all processes": lambda: os.setpriority(os.PRIO_USER, 0, 5),
-        "affinity": lambda: os.sched_setaffinity(agent, {0}),
+        **{f"affinity of {thread}": lambda thread=thread: os.sched_setaffinity(int(thread), {0}) for thread in os.listdir(f"/proc/{agent}/task")},
         "scheduler": lambda: os.sched_setscheduler(agent, os.SCHED_IDLE, os.sched_param(0)),
     }.items():
         try:

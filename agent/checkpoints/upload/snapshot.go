@@ -10,6 +10,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/scan"
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
+	"github.com/vision-platform/trainer-agent/agent/internal/reflink"
 )
 
 // ErrChanged says that the file was written to between the look and the end of the upload.
@@ -73,7 +74,7 @@ func (s *snapshot) own(ctx context.Context, scratch string, private bool) (*os.F
 		return nil, err
 	}
 	_ = os.Remove(own.Name())
-	err = reflink(own, s.source)
+	err = reflink.Clone(own, s.source)
 	if err != nil && private {
 		err = s.copyTo(ctx, own, scratch)
 	}

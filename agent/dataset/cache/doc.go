@@ -30,11 +30,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
@@ -95,6 +97,21 @@ type record struct {
 
 const idLen = 32
 
+const maxRecord = 1 << 30 // bytes of entry.json, which names every folder
+
+// openRegular opens a file of the cache. A training process that could write here may
+// have left a pipe in its place, which would hold whoever opens it.
+func openRegular(path string) (*os.File, error) {
+	in, err := os.OpenFile(filepath.Clean(path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%s is no regular file", path), err, in.Close())
+	}
+	return in, nil
+}
+
 // ID makes an entry's name of what identifies its content: address and version.
 func ID(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
@@ -113,8 +130,12 @@ func (c *Cache) ProgressFile(id string) string { return filepath.Join(c.partial(
 
 func readRecord(dir string) (record, error) {
 	var r record
-	b, err := os.ReadFile(filepath.Join(dir, "entry.json"))
+	in, err := openRegular(filepath.Join(dir, "entry.json"))
 	if err != nil {
+		return r, err
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxRecord))
+	if err := errors.Join(err, in.Close()); err != nil {
 		return r, err
 	}
 	if err := json.Unmarshal(b, &r); err != nil {

@@ -77,6 +77,9 @@ func (c *Cache) Only(keep string) error {
 	return c.sweep(keep)
 }
 
+// Discard removes an entry that is not what it should be, unless a job uses it.
+func (c *Cache) Discard(id string) { c.remove(id, false) }
+
 // isID tells entries from whatever else lies in the folder.
 func isID(name string) bool {
 	_, err := hex.DecodeString(name)

@@ -113,6 +113,11 @@ func (c *Cache) explainLock(id string, err error) error {
 // is wrong.
 func (c *Cache) prepare(id string, was state) error {
 	partial := c.partial(id)
+	if info, err := os.Lstat(partial); err == nil && !info.IsDir() { // a link would lead the fill elsewhere
+		if err := os.Remove(partial); err != nil {
+			return tree.Explain(partial, err)
+		}
+	}
 	if was == isDamaged {
 		c.log().Warn("a cached dataset is damaged and is fetched again where it is", "entry", c.path(id))
 		if err := errors.Join(removeAll(partial), os.Rename(c.path(id), partial)); err != nil {

@@ -136,7 +136,7 @@ func writeIndex(path string, each func(func(string, int64, uint32) error) error)
 }
 
 func readIndex(path string, f func(path string, size int64, crc uint32) error) error {
-	in, err := os.Open(path)
+	in, err := openRegular(path)
 	if err != nil {
 		return err
 	}

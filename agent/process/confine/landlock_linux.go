@@ -12,6 +12,9 @@ import (
 // link from one folder into another, which training does all the time.
 const minABI = 2
 
+// WholeABI is the first that keeps a child from emptying a file (Linux 6.2).
+const WholeABI = 3
+
 // signalsABI is the first that keeps signals within a domain (Linux 6.12).
 const signalsABI = 6
 

@@ -13,7 +13,7 @@ import (
 // matter.
 type Policy struct {
 	Private  []string // closed: credentials, the agent's own state
-	ReadOnly []string // may be read: inputs, what other jobs share
+	ReadOnly []string // may be read, also below what is private: inputs, what other jobs share
 	Writable []string // open again, below what is read-only
 	Whole    []string // folders in which the child makes files: never taken apart
 }
@@ -63,6 +63,7 @@ func (p Policy) Plan() (Plan, error) {
 	for _, path := range append(resolve(p.Writable), whole...) {
 		c.plan.rules = append(c.plan.rules, rule{path, true})
 	}
+	c.reopen()
 	return c.plan, nil
 }
 
@@ -118,6 +119,21 @@ func (c *cutter) cut(path string, write bool) error {
 		}
 	}
 	return nil
+}
+
+// reopen lets what is read-only be read in a folder that is private otherwise.
+func (c *cutter) reopen() {
+	for path, private := range c.closed {
+		if private {
+			continue
+		}
+		for dir, closed := range c.closed {
+			if closed && dir != path && within(path, dir) {
+				c.plan.rules = append(c.plan.rules, rule{path, false})
+				break
+			}
+		}
+	}
 }
 
 // holds reports whether something is cut out below path.

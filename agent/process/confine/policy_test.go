@@ -40,14 +40,14 @@ func (p Plan) rights(path string) string {
 }
 
 func TestWhatIsPrivateIsCutOutAndTheRestStays(t *testing.T) {
-	root := tree(t, "ws/.agent/lock", "ws/runs/a.pt", "ws/prepared/images/a.jpg", "ws/prepared/labels/a.txt", "run/secrets/token", "run/other", "cache/x", "home/b")
+	root := tree(t, "ws/.agent/lock", "ws/runs/a.pt", "ws/prepared/images/a.jpg", "ws/prepared/labels/a.txt", "run/secrets/token", "run/other", "cache/mine/x", "cache/theirs/x", "cache/mine.lock", "source/x", "home/b")
 	at := func(name string) string { return filepath.Join(root, name) }
 	if err := os.Symlink("runs", at("ws/link")); err != nil {
 		t.Fatal(err)
 	}
 	plan, err := Policy{
-		Private:  []string{at("ws/.agent"), at("run/secrets"), at("gone"), ""},
-		ReadOnly: []string{at("cache"), at("ws/prepared")},
+		Private:  []string{at("ws/.agent"), at("run/secrets"), at("gone"), "", at("cache")},
+		ReadOnly: []string{at("source"), at("cache/mine"), at("ws/prepared")},
 		Writable: []string{at("ws/prepared/labels")},
 		Whole:    []string{at("home"), "/"},
 	}.Plan()
@@ -56,7 +56,7 @@ func TestWhatIsPrivateIsCutOutAndTheRestStays(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"ws/.agent/lock": "none", "ws/.agent": "none", "ws": "none", "ws/new": "none", "ws/link": "none", "ws/runs/a.pt": "all", "ws/runs/new": "all",
-		"ws/prepared/images/a.jpg": "read", "ws/prepared/labels/new": "all", "run/secrets/token": "none", "run/other": "all", "cache/x": "read", "home/new": "all",
+		"ws/prepared/images/a.jpg": "read", "ws/prepared/labels/new": "all", "run/secrets/token": "none", "run/other": "all", "source/x": "read", "cache/mine/x": "read", "cache/theirs/x": "none", "cache/mine.lock": "none", "home/new": "all",
 		"gone": "none",
 	} {
 		if got := plan.rights(at(name)); got != want {

@@ -2,6 +2,9 @@ package confine
 
 import (
 	"fmt"
+	"os"
+	"slices"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/net/bpf"
@@ -13,6 +16,7 @@ const (
 	atNumber, atArch = 0, 4
 	atFirst          = 16 // args[0], on machines with the low byte first
 	atSecond         = 24
+	atThird          = 32
 )
 
 // The ends of the filter.
@@ -22,46 +26,111 @@ var (
 	absent = bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)}
 )
 
+// target is whom a filter protects.
+type target struct {
+	agent   int
+	threads []int // of the agent, its first among them
+}
+
+// maxThreads bounds the threads in a filter: a jump of the filter spans 255 instructions.
+const maxThreads = 120
+
+// here is this process, with the threads that it has now. One that it makes later runs
+// what the others run, and has no rules of the child's upon it.
+func here() target {
+	t := target{os.Getpid(), []int{os.Getpid(), unix.Gettid()}}
+	entries, _ := os.ReadDir("/proc/self/task")
+	for _, e := range entries {
+		if id, err := strconv.Atoi(e.Name()); err == nil && !slices.Contains(t.threads, id) && len(t.threads) < maxThreads {
+			t.threads = append(t.threads, id)
+		}
+	}
+	return t
+}
+
 // filter refuses what Landlock does not know of and one user may do to its own
-// processes: another's limits, scheduling and priorities. On itself and its own group a
-// process calls them with 0. Another architecture's calls, which would go around it,
-// are not there.
-func filter(arch uint32, agent int) []bpf.Instruction {
-	program := []bpf.Instruction{
+// processes. Another architecture's calls, which would go around it, are not there.
+func (t target) filter(arch uint32) []bpf.Instruction {
+	f := program{
 		bpf.LoadAbsolute{Off: atArch, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arch, SkipTrue: 1}, absent,
 		bpf.LoadAbsolute{Off: atNumber, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: x32, SkipTrue: 1}, absent,
 	}
-	on := func(call uint32, then ...bpf.Instruction) { // then ends in a return on every path
-		program = append(program, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: call, SkipTrue: uint8(len(then))})
-		program = append(program, then...)
-	}
-	first, second := bpf.LoadAbsolute{Off: atFirst, Size: 4}, bpf.LoadAbsolute{Off: atSecond, Size: 4}
+	f.keepLimits()
+	f.keepThreads(t)
+	f.keepSignals()
+	return append(f, allow)
+}
+
+type program []bpf.Instruction
+
+// on says what happens to a call; then ends in a return on every path.
+func (f *program) on(call uint32, then ...bpf.Instruction) {
+	*f = append(*f, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: call, SkipTrue: uint8(len(then))})
+	*f = append(*f, then...)
+}
+
+var first, second, third = bpf.LoadAbsolute{Off: atFirst, Size: 4}, bpf.LoadAbsolute{Off: atSecond, Size: 4}, bpf.LoadAbsolute{Off: atThird, Size: 4}
+
+// keepLimits refuses another's limits, scheduling and priorities. On itself and its own
+// group a process calls them with 0.
+func (f *program) keepLimits() {
 	for _, call := range []uint32{unix.SYS_PRLIMIT64, unix.SYS_SCHED_SETSCHEDULER, unix.SYS_SCHED_SETPARAM, unix.SYS_SCHED_SETATTR} {
-		on(call, first, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipFalse: 1}, allow, refuse)
+		f.on(call, first, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipFalse: 1}, allow, refuse)
 	}
-	// Libraries set the affinity of their own threads by number, so only the agent's is refused.
-	on(unix.SYS_SCHED_SETAFFINITY, first, bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(agent), SkipFalse: 1}, refuse, allow)
 	for call, process := range map[uint32]uint32{unix.SYS_SETPRIORITY: unix.PRIO_PROCESS, unix.SYS_IOPRIO_SET: 1} {
-		on(call, first, // a user's processes are the third kind, after those of a group
+		f.on(call, first, // a user's processes are the third kind, after those of a group
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: process + 2, SkipFalse: 1}, refuse,
 			second, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipFalse: 1}, allow, refuse)
 	}
-	return append(program, allow)
 }
+
+// keepThreads refuses the processors of the agent's threads, and signals to one. The
+// thread that starts the child is under the child's rules, so Landlock takes it for one
+// of the child's own. Libraries name threads of their own in the same calls.
+func (f *program) keepThreads(t target) {
+	for _, call := range []uint32{unix.SYS_SCHED_SETAFFINITY, unix.SYS_TKILL} {
+		f.on(call, oneOf(t.threads)...)
+	}
+	// Of the agent itself one may want to know when it ends.
+	f.on(unix.SYS_PIDFD_OPEN, oneOf(slices.DeleteFunc(slices.Clone(t.threads), func(id int) bool { return id == t.agent }))...)
+	for _, call := range []uint32{unix.SYS_TGKILL, unix.SYS_RT_TGSIGQUEUEINFO} {
+		f.on(call, oneOf([]int{t.agent})...)
+	}
+}
+
+func oneOf(numbers []int) []bpf.Instruction {
+	list := []bpf.Instruction{first}
+	for _, n := range numbers {
+		list = append(list, bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(n), SkipFalse: 1}, refuse)
+	}
+	return append(list, allow)
+}
+
+// keepSignals lets a file that becomes readable be told by SIGIO and real-time signals
+// only: whom it is told to, a thread of the agent perhaps, is not in the call's numbers.
+func (f *program) keepSignals() {
+	f.on(unix.SYS_FCNTL, second, bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.F_SETSIG, SkipTrue: 1}, allow,
+		third, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipFalse: 1}, allow,
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(unix.SIGIO), SkipFalse: 1}, allow,
+		bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: firstRealTime, SkipFalse: 1}, allow, refuse)
+}
+
+// firstRealTime is the kernel's first real-time signal; of those the agent makes nothing.
+const firstRealTime = 32
 
 // x32 is the bit of the calls of amd64's other ABI; no architecture has as many.
 const x32 = 0x40000000
 
-// keepLimits puts the calling thread, and what it starts, under the filter. It needs
+// keepApart puts the calling thread, and what it starts, under the filter. It needs
 // no_new_privs.
-func keepLimits(agent int) error {
+func keepApart(t target) error {
 	arch := auditArch()
 	if arch == 0 {
 		return nil
 	}
-	raw, err := bpf.Assemble(filter(arch, agent))
+	raw, err := bpf.Assemble(t.filter(arch))
 	if err != nil {
 		return fmt.Errorf("assembling the seccomp filter: %w", err)
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 func TestTheFilterRefusesWhatIsDoneToAnotherProcess(t *testing.T) {
-	const agent, arch = 7, unix.AUDIT_ARCH_X86_64
-	vm, err := bpf.NewVM(filter(arch, agent))
+	const agent, thread, arch = 7, 8, unix.AUDIT_ARCH_X86_64
+	vm, err := bpf.NewVM(target{agent, []int{agent, thread}}.filter(arch))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,6 +29,14 @@ func TestTheFilterRefusesWhatIsDoneToAnotherProcess(t *testing.T) {
 		{"another's attributes", arch, unix.SYS_SCHED_SETATTR, minusOne, 0, refuse.Val},
 		{"a thread's processors", arch, unix.SYS_SCHED_SETAFFINITY, 99, 0, unix.SECCOMP_RET_ALLOW},
 		{"the agent's processors", arch, unix.SYS_SCHED_SETAFFINITY, agent, 0, refuse.Val},
+		{"the processors of a thread of the agent's", arch, unix.SYS_SCHED_SETAFFINITY, thread, 0, refuse.Val},
+		{"a signal to a thread of its own", arch, unix.SYS_TGKILL, 99, 99, unix.SECCOMP_RET_ALLOW},
+		{"a signal to the agent's thread", arch, unix.SYS_TGKILL, agent, thread, refuse.Val},
+		{"a signal to the agent's thread alone", arch, unix.SYS_TKILL, thread, 0, refuse.Val},
+		{"a signal with a value to the agent's thread", arch, unix.SYS_RT_TGSIGQUEUEINFO, agent, thread, refuse.Val},
+		{"a handle of the agent", arch, unix.SYS_PIDFD_OPEN, agent, 0, unix.SECCOMP_RET_ALLOW},
+		{"a handle of the agent's thread", arch, unix.SYS_PIDFD_OPEN, thread, unix.PIDFD_THREAD, refuse.Val},
+		{"a flag of a file", arch, unix.SYS_FCNTL, 3, unix.F_SETFL, unix.SECCOMP_RET_ALLOW},
 		{"its own priority", arch, unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, unix.SECCOMP_RET_ALLOW},
 		{"another's priority", arch, unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, agent, refuse.Val},
 		{"its group's priority", arch, unix.SYS_SETPRIORITY, unix.PRIO_PGRP, 0, unix.SECCOMP_RET_ALLOW},
@@ -49,5 +57,33 @@ func TestTheFilterRefusesWhatIsDoneToAnotherProcess(t *testing.T) {
 		if got, err := vm.Run(data); err != nil || uint32(got) != c.want {
 			t.Errorf("%s: %#x %v, want %#x", c.what, got, err, c.want)
 		}
+	}
+}
+
+func TestAFilesSignalIsNoneThatAsksTheAgentToStop(t *testing.T) {
+	const arch = unix.AUDIT_ARCH_X86_64
+	vm, err := bpf.NewVM(target{7, []int{7}}.filter(arch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for signal, want := range map[unix.Signal]uint32{
+		0: unix.SECCOMP_RET_ALLOW, unix.SIGIO: unix.SECCOMP_RET_ALLOW, 34: unix.SECCOMP_RET_ALLOW,
+		unix.SIGTERM: refuse.Val, unix.SIGINT: refuse.Val, unix.SIGKILL: refuse.Val, unix.SIGSYS: refuse.Val,
+	} {
+		data := make([]byte, 64)
+		for at, value := range map[int]uint32{atNumber: unix.SYS_FCNTL, atArch: arch, atSecond: unix.F_SETSIG, atThird: uint32(signal)} {
+			binary.BigEndian.PutUint32(data[at:], value)
+		}
+		if got, err := vm.Run(data); err != nil || uint32(got) != want {
+			t.Errorf("%v: %#x %v, want %#x", signal, got, err, want)
+		}
+	}
+}
+
+// A filter of all the threads that fit is one that the kernel takes.
+func TestTheFilterOfManyThreadsCanBeAssembled(t *testing.T) {
+	threads := make([]int, maxThreads)
+	if _, err := bpf.Assemble(target{1, threads}.filter(unix.AUDIT_ARCH_X86_64)); err != nil {
+		t.Error(err)
 	}
 }

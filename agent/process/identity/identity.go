@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"syscall"
 )
 
@@ -91,6 +93,58 @@ func Enterable(dir string) error {
 		return err
 	}
 	return os.Chmod(dir, info.Mode().Perm()|0o011)
+}
+
+// Keep takes a folder that id could change the entries of: whoever can puts a link in
+// the place of one, and an agent that is root follows.
+func Keep(dir string, id Identity) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if !changeable(info, id) {
+		return nil
+	}
+	if err := os.Lchown(dir, os.Geteuid(), os.Getegid()); err != nil {
+		return err
+	}
+	return os.Chmod(dir, info.Mode().Perm()&^0o022|0o700)
+}
+
+// Close lets nobody but the agent into a folder. One that is made for everybody (/tmp)
+// stays as it is.
+func Close(dir string) error {
+	info, err := os.Lstat(dir)
+	if err != nil || info.Mode()&fs.ModeSticky != 0 || info.Mode().Perm() == 0o700 {
+		return err
+	}
+	return os.Chmod(dir, 0o700)
+}
+
+// Above names a folder above dir in which id could put another one in its place, or "".
+func Above(dir string, id Identity) string {
+	for dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+		if info, err := os.Stat(dir); err == nil && changeable(info, id) {
+			return dir
+		}
+	}
+	return ""
+}
+
+// changeable reports whether id may rename the entries of a folder that are not its own.
+func changeable(info fs.FileInfo, id Identity) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok || id.UID == 0:
+		return false
+	case st.Uid == id.UID:
+		return true
+	case info.Mode()&fs.ModeSticky != 0:
+		return false
+	}
+	mine := st.Gid == id.GID || slices.Contains(id.Groups, st.Gid)
+	return info.Mode().Perm()&0o002 != 0 || mine && info.Mode().Perm()&0o020 != 0
 }
 
 func eachEntry(dir string, f func(root *os.Root, path string, info fs.FileInfo) error) error {

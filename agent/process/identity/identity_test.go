@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -75,5 +76,25 @@ func TestWhatIsGivenCanBeReadButWhatOthersShareKeepsItsMode(t *testing.T) {
 	}
 	if err := Readable(filepath.Join(dir, "none")); err != nil {
 		t.Errorf("a folder that is not there: %v", err)
+	}
+}
+
+func TestAFolderThatTheOtherUserCouldChangeIsTakenBack(t *testing.T) {
+	id := Identity{UID: uint32(os.Getuid()) + 2000, GID: uint32(os.Getgid()) + 2000}
+	for mode, taken := range map[os.FileMode]bool{0o777: true, 0o755: false, 0o775: false, 0o777 | os.ModeSticky: false} {
+		dir := filepath.Join(t.TempDir(), "state")
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, mode)); err != nil {
+			t.Fatal(err)
+		}
+		if above := Above(filepath.Join(dir, "x"), id); (above == dir) != taken {
+			t.Errorf("%v: above %q", mode, above)
+		}
+		if err := Keep(dir, id); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(dir)
+		if err != nil || (info.Mode() != os.ModeDir|mode) != taken || taken && info.Mode().Perm() != 0o755 {
+			t.Errorf("%v became %v, %v", mode, info.Mode(), err)
+		}
 	}
 }

@@ -13,18 +13,20 @@ import (
 // Job is what is known of files before anything was prepared.
 type Job struct {
 	Workspace   job.Workspace
-	Credentials []string // files
-	Secrets     []string // folders in which whatever there is is secret
-	Shared      []string // what other jobs use too, read-only: caches, sources
-	Home, Temp  string   // of the child; may be empty
+	Credentials []string        // files
+	Secrets     []string        // folders in which whatever there is is secret
+	Shared      []string        // what other jobs use too, read-only: sources
+	Cache       string          // of this machine's jobs: closed, but for what this job uses of it
+	Used        func() []string // nil: nothing
+	Home, Temp  string          // of the child; may be empty
 }
 
 // policy of the file system as it is now. The converted labels stay writable: some
 // frameworks keep what they found in them there.
 func (j Job) policy() confine.Policy {
 	p := confine.Policy{
-		Private:  append([]string{j.Workspace.Private()}, j.Secrets...),
-		ReadOnly: append(j.Workspace.Given(), j.Shared...),
+		Private:  append([]string{j.Workspace.Private(), j.Cache}, j.Secrets...),
+		ReadOnly: slices.Concat(j.Workspace.Given(), j.Shared, j.used()),
 		Writable: []string{filepath.Join(j.Workspace.Prepared(), "labels")},
 		Whole:    []string{j.Workspace.Output(), j.Workspace.Home(), "/dev/shm"},
 	}
@@ -40,6 +42,13 @@ func (j Job) policy() confine.Policy {
 		p.Whole = append(p.Whole, here)
 	}
 	return p
+}
+
+func (j Job) used() []string {
+	if j.Used == nil {
+		return nil
+	}
+	return j.Used()
 }
 
 // maxSecretFiles bounds the files of Secrets that are tried.

@@ -80,6 +80,10 @@ func (s *Stage) abi() int {
 	return confine.ABI()
 }
 
+// SharesFiles reports whether the child could change the agent's files: it is the same
+// user, and no Landlock keeps it from that (one before Linux 6.2 lets it empty them).
+func (s *Stage) SharesFiles() bool { return !s.other() && s.abi() < confine.WholeABI }
+
 // other reports whether the child is another user than the agent.
 func (s *Stage) other() bool { return s.RunAs != nil && int(s.RunAs.UID) != os.Geteuid() }
 

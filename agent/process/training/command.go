@@ -1,12 +1,14 @@
 package training
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/command"
+	"github.com/vision-platform/trainer-agent/agent/process/confine"
 	"github.com/vision-platform/trainer-agent/agent/process/identity"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/contract/spelling"
@@ -39,6 +41,9 @@ func (c Command) Spec(env []string) (process.Spec, error) {
 // handOver leaves the workspace's root to the agent: whoever owns a folder may put a
 // link in the place of anything in it, and an agent that is root would follow.
 func (c Command) handOver() error {
+	if err := c.keep(); err != nil {
+		return err
+	}
 	if err := identity.Enterable(c.Workspace.Root); err != nil {
 		return err
 	}
@@ -53,6 +58,20 @@ func (c Command) handOver() error {
 		}
 	}
 	return nil
+}
+
+// keep sees to it that the process cannot put anything in the place of the workspace's
+// folders and of the agent's state. With Landlock it cannot rename the folders above.
+func (c Command) keep() error {
+	for _, dir := range []string{c.Workspace.Root, c.Workspace.Private()} {
+		if err := identity.Keep(dir, *c.RunAs); err != nil {
+			return err
+		}
+		if above := identity.Above(dir, *c.RunAs); above != "" && confine.ABI() == 0 {
+			return fmt.Errorf("%s may be renamed by that user, who can write to %s (chmod go-w it, or use another folder)", dir, above)
+		}
+	}
+	return identity.Close(c.Workspace.Private())
 }
 
 // complete refuses a command that asks for a setting which is not there: the script

@@ -24,8 +24,9 @@ import (
 
 // Token and Bucket are the platform's.
 const (
-	Token  = "callback-token-of-the-tests"
-	Bucket = "vision-platform"
+	Token     = "callback-token-of-the-tests"
+	secretKey = "secret-key-of-the-store-of-the-tests"
+	Bucket    = "vision-platform"
 )
 
 // Platform is a running platform that many tests share; each has jobs of its own.
@@ -36,7 +37,7 @@ type Platform struct {
 
 // Start brings a platform up that keeps its data in a folder; TestMain closes it.
 func Start(dir string) (*Platform, error) {
-	p, err := platform.Start(context.Background(), platform.Config{DataDir: dir, Token: Token, Bucket: Bucket})
+	p, err := platform.Start(context.Background(), platform.Config{DataDir: dir, Token: Token, SecretKey: secretKey, Bucket: Bucket})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,28 @@
+package confine
+
+import "golang.org/x/sys/unix"
+
+// taken are what a child that is root as the agent is could undo everything else with:
+// memory and descriptors of any process, the kernel, disks by their device. Landlock
+// forbids mounts anyway.
+var taken = []uint{
+	unix.CAP_SYS_PTRACE, unix.CAP_SYS_ADMIN, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO, unix.CAP_SYS_BOOT, unix.CAP_MKNOD,
+	unix.CAP_BPF, unix.CAP_PERFMON, unix.CAP_DAC_READ_SEARCH, unix.CAP_CHECKPOINT_RESTORE,
+}
+
+// dropCapabilities takes them from the calling thread and what it starts. no_new_privs
+// keeps a program from getting back what is not in the set of its parent; where even
+// that cannot be asked for, there was nothing to take.
+func dropCapabilities() {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if unix.Capget(&header, &sets[0]) != nil {
+		return
+	}
+	for _, c := range taken {
+		_ = unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0)
+		set, bit := &sets[c/32], uint32(1)<<(c%32)
+		set.Effective, set.Permitted, set.Inheritable = set.Effective&^bit, set.Permitted&^bit, set.Inheritable&^bit
+	}
+	_ = unix.Capset(&header, &sets[0])
+}
