@@ -27,6 +27,8 @@ DESCRIPTION = "PID 1 of a training job on a vision-AI platform\n Brings the data
 def contents(binaries: list[Path], licences: Path, completions: dict[str, str]) -> dict[str, tuple[bytes, int]]:
     """Path below the prefix → bytes and mode. Binaries are named NAME-SYSTEM-ARCH."""
     files = {f"bin/{b.name.rsplit('-', 2)[0]}": (b.read_bytes(), 0o755) for b in binaries}
+    # Who cannot read a program cannot read the environment of one that runs it either, and the agent's has secrets.
+    files["bin/trainer-agent"] = (files["bin/trainer-agent"][0], 0o711)
     files["share/doc/trainer-agent/THIRD_PARTY_LICENSES.txt"] = (licences.read_bytes(), 0o644)
     return files | {COMPLETIONS[shell]: (text.encode(), 0o644) for shell, text in completions.items()}
 

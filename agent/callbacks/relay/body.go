@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -73,11 +74,34 @@ func (d *body) read(s *scanner, kind contract.Kind, name string) error {
 	}
 	// A slice keeps its bytes when out grows into another array.
 	raw := s.out[from:len(s.out):len(s.out)]
-	if name == "metrics" {
+	known := fieldOf(kind, name)
+	switch {
+	case known == nil && strings.EqualFold(name, sourceField), known != nil && known.Agent && !kind.Final():
+		return nil // it is the agent's to say
+	case known != nil && known.Name != name:
+		return nil // a backend that reads names in any case would take it for the one that was checked
+	case name == "metrics":
 		d.broken = s.broken
 	}
 	d.set(name, raw) // as everywhere, the last of two equal names counts
 	return nil
+}
+
+// sourceField marks a message with fields that the contract does not know.
+const sourceField = "source"
+
+// fieldOf is the field of the contract that a name is, or is but for its case.
+func fieldOf(kind contract.Kind, name string) *contract.Field {
+	fields := contract.Fields(kind)
+	if i := slices.IndexFunc(fields, func(f contract.Field) bool { return strings.EqualFold(f.Name, name) }); i >= 0 {
+		return &fields[i]
+	}
+	return nil
+}
+
+// foreign reports whether there are fields that the contract does not know.
+func (d *body) foreign(kind contract.Kind) bool {
+	return slices.ContainsFunc(d.fields, func(f field) bool { return fieldOf(kind, f.name) == nil })
 }
 
 // shapeOf is what a trainer may give for a field: anything where the relay repairs
@@ -176,6 +200,9 @@ func (d *body) finish(kind contract.Kind, now time.Time) (at time.Time) {
 		raw, _ = stamp.MarshalJSON()
 	}
 	d.set("timestamp", raw)
+	if d.foreign(kind) {
+		d.set(sourceField, []byte(`"trainer"`))
+	}
 	return stamp.Time
 }
 

@@ -115,7 +115,7 @@ func TestWholeNumbersWrittenAsFloatsAreWhole(t *testing.T) {
 
 func TestTheLastOfTwoEqualNamesCountsAndUnknownFieldsStay(t *testing.T) {
 	d, err := (checker{"job-1"}).decode(contract.KindHeartbeat, []byte(`{"epoch":1,"Epoch":"mine","ep\u006fch":2,"x":{"y":[1.50,"\u00e9"]}}`))
-	if err != nil || string(d.bytes()) != `{"epoch":2,"Epoch":"mine","x":{"y":[1.50,"\u00e9"]}}` {
+	if err != nil || string(d.bytes()) != `{"epoch":2,"x":{"y":[1.50,"\u00e9"]}}` {
 		t.Errorf("became %s (%v)", d.bytes(), err)
 	}
 }

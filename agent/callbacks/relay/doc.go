@@ -4,7 +4,7 @@
 //
 // It promises that a message answered with 200 is accepted by the outbox (on
 // disk), that what it passes on is valid JSON of the right types, with NaN and
-// ±Inf as null and unknown fields untouched, and that no child, however hostile,
+// ±Inf as null and unknown fields marked (`"source": "trainer"`), and that no child, however hostile,
 // makes it use more than a bounded amount of memory, connections or time. It
 // leaves delivery to the outbox and the end of the job to agent.go.
 //

@@ -159,7 +159,7 @@ func TestAcceptedHeartbeatIsCompletedAndPassedOn(t *testing.T) {
 		t.Fatalf("answered %d %v", a.status, a.body)
 	}
 	want := `{"epoch":5,"metrics":{"loss":null,"mAP":0.50},"extra":{"keep":[1.10]},"timestamp":"2025-01-10T12:34:56.5Z",` +
-		`"progress":10,"system":{"memory":{"used_bytes":7}}}`
+		`"progress":10,"system":{"memory":{"used_bytes":7}},"source":"trainer"}`
 	got := q.messages()
 	if len(got) != 1 || string(got[0].Body) != want {
 		t.Fatalf("passed on %s\nwant %s", got[0].Body, want)
