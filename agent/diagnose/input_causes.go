@@ -27,7 +27,7 @@ var (
 // script and image.
 var inputCauses = []cause{
 	{
-		code: contract.CodeNaNLoss, like: pattern.Of(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|FloatingPointError: invalid value \((?:nan|inf)\) encountered|non-finite loss|loss is not finite|Invalid loss, terminating training|nans? (?:values? )?(?:(?:was|were) )?(?:found |detected |encountered )?in (?:the )?(?:\w+ )?loss\b|loss (?:contains|contained|has) (?:a )?(?:nan|inf)\b|found (?:nan|inf) in (?:the )?(?:\w+ )?loss\b|loss(?:es)? (?:has |have |got )?(?:gone|turned|diverged to|reached) (?:to )?(?:nan|inf)`),
+		code: contract.CodeNaNLoss, like: pattern.Of(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|FloatingPointError: invalid value \((?:nan|inf)\) encountered|non-finite loss|loss is not finite|Invalid loss, terminating training|contain(?:s|ed)? inf/nan|training has diverged|nans? (?:values? )?(?:(?:was|were) )?(?:found |detected |encountered )?in (?:the )?(?:\w+ )?loss\b|loss (?:contains|contained|has) (?:a )?(?:nan|inf)\b|found (?:nan|inf) in (?:the )?(?:\w+ )?loss\b|loss(?:es)? (?:has |have |got )?(?:gone|turned|diverged to|reached) (?:to )?(?:nan|inf)`),
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?:images )?not found.{0,9}missing paths? ([^\n]{0,200})`),
 		message: "The trainer found no images at ${1}.", hint: checkDataset,
