@@ -94,6 +94,9 @@ var goesOnWithout = pattern.Of(`(?i)\b(?:using|on|to) (?:the )?cpu\b|fall(?:s|in
 // partingWords: sys.exit("…") leaves a sentence for its reason, and code 1.
 func partingWords(c findings) *contract.Failure {
 	last := c.log.LastSaid()
+	if c.log.Launch.Exit == 1 {
+		last = c.log.Launch.Before
+	}
 	if len(c.exceptions) > 0 || c.signal != "" || c.ExitCode != 1 || goesOnWithout.Match(last) {
 		return nil
 	}

@@ -180,8 +180,11 @@ var inputCauses = []cause{
 		code: contract.CodeStorageError, like: pattern.Of(`(?i)botocore\.exceptions\.(?:EndpointConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionClosedError)|Could not connect to the endpoint URL`), unless: pattern.Of(`https?://(?:sts|logs|sagemaker|monitoring|secretsmanager|ecr|api)\b`),
 		message: "The training script could not reach its object store.", hint: "Let the agent fetch data and weights, or check the endpoint.",
 	}, {
-		code: contract.CodeConfigInvalid, like: pattern.Of(`'[^'\n]{0,80}' is not a valid (?:YOLO )?(?:argument|task|mode)|is not a valid (?:YOLO )?(?:argument|task|mode)|Unknown model \(([^)]*)\)|Invalid pretrained tag[^\n]{0,120}[^\n.]|'\w+=[^'\n]{0,80}' is (?:of invalid type|an invalid value)\b[^\n]{0,160}`),
+		code: contract.CodeConfigInvalid, like: pattern.Of(`'[^'\n]{0,80}' is not a valid (?:YOLO )?(?:argument|task|mode)|is not a valid (?:YOLO )?(?:argument|task|mode)|Unknown model \(([^)]*)\)|Invalid pretrained tag[^\n]{0,120}[^\n.]|'\w+=[^'\n]{0,80}' is (?:of invalid type|an invalid value|not a valid \w+)\b[^\n]{0,160}`),
 		message: "A setting of the job is not valid: ${0}.", hint: "Check the job's settings.",
+	}, {
+		code: contract.CodeConfigInvalid, like: pattern.Of(`^FileNotFoundError: '([^'\n]{1,200}\.ya?ml)' does not exist`), stack: pattern.Of(`in (?:yaml_model_load|guess_model_task|_new)\b`),
+		message: "The model ${1} is not known.", hint: "Check MODEL_NAME.",
 	}, {
 		code: contract.CodeConfigInvalid, like: pattern.Of(`(?s)^yaml\.\w+\.\w+Error: .{0,300}?in "([^"\n]{1,200})", line (\d+)`), unless: pattern.Of(`check_(?:det_|cls_)?dataset`),
 		message: "${1} is no valid YAML at line ${2}: {short}.", hint: "Correct the file.",
