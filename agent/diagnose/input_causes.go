@@ -32,6 +32,9 @@ var inputCauses = []cause{
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?:images )?not found.{0,9}missing paths? ([^\n]{0,200})`),
 		message: "The trainer found no images at ${1}.", hint: checkDataset,
 	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Dataset '([^'\n]{1,200})' error[^\n]{0,60}Download failure`),
+		message: "The dataset ${1} is not there, and could not be downloaded.", hint: noInternet + "Check the path: the job's own dataset is at DATASET_DIR.",
+	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`Dataset '?[^'\n]{0,200}'? error[^\n]{0,200}(?:\n ?[^\n]{1,200}[^\n.])?|No .\w{1,40}. in the \S+\.ya?ml|Error loading data from[^\n]{0,200}|No (?:valid )?(?:images|labels) found in[^\n]{0,200}|No labels in [^\n]{0,200}|Found 0 (?:files|images) in subfolders of[^\n]{0,200}|Found no images? in sub[^\n]{0,200}|(?i:all labels empty)[^\n]{0,200}`), unless: pattern.Of(`(?i)predict(?:ion|ed)s?\b[^\n]{0,20}(?:folder|dir|path)|No images found in \S*/(?:out|outputs?|pred\w*|results?)/`),
 		message: "The dataset can't be read by the trainer: ${0}.", hint: checkDataset,
 	}, {
@@ -88,7 +91,7 @@ var inputCauses = []cause{
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`image file is truncated[^\n]{0,100}|broken data stream when reading image file|Truncated File Read`),
 		message: "An image of the dataset is damaged: ${0}.", hint: "Replace or remove the file.",
 	}, { // TensorFlow, libjpeg, libpng, torchvision.io, PIL
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`animated gifs can only be decoded[^\n]{0,60}|Unable to decode bytes as [A-Z]|Unknown image file format|(?:Not a|Invalid|Corrupt) (?:JPEG|PNG|GIF|BMP)\b[^\n]{0,80}|jpeg::Uncompress failed|[Ii]nvalid (?:JPEG|PNG) data or crop|Image is corrupted|(?:Unsupported|Cannot handle this) (?:image|color) (?:file|type)|Image decoding failed|Failed to decode (?:WebP|JPEG|PNG|GIF|BMP|AVIF)\b|DecompressionBombError|corrupted record at \d+|DataLossError`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`animated gifs can only be decoded[^\n]{0,60}|Unable to decode bytes as [A-Z]|Unknown image file format|(?:Not a|Invalid|Corrupt) (?:JPEG|PNG|GIF|BMP)\b[^\n]{0,80}|jpeg::Uncompress failed|[Ii]nvalid (?:JPEG|PNG) data or crop|Image is corrupted|(?:Unsupported|Cannot handle this) (?:image|color) (?:file|type)|Image decoding failed|Failed to decode (?:WebP|JPEG|PNG|GIF|BMP|AVIF)\b|DecompressionBombError|corrupted record at \d+|DataLossError|InvalidDicomError|nibabel\.\S*ImageFileError|DECORDError|LibsndfileError`),
 		unless:  pattern.Of(`checkpoint_reader|restore|load_weights|ckpt`),
 		message: "A file of the dataset can't be decoded: {short}.", hint: "Find the file (an image of another kind behind the name's ending, a truncated one) and replace or remove it.",
 	}, {
@@ -129,7 +132,10 @@ var inputCauses = []cause{
 		unless:  pattern.Of(`because column names don't match`), // what it came from says more
 		message: "The dataset can't be loaded: {short}.", hint: "Check the dataset's folders and annotation files.",
 	}, {
-		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)We couldn't connect to 'https://huggingface\.co/?'|LocalEntryNotFoundError|RepositoryNotFoundError|GatedRepoError|access a gated repo|is not a local folder and is not a valid model identifier|Can't load (?:the )?(?:model|tokenizer|configuration|config|image processor|feature extractor|processor)\b[^\n]{0,20} (?:for|of) |OfflineModeIsEnabled|outgoing traffic has been disabled|no file named \S*(?:pytorch_model|model\.safetensors|tf_model|diffusion_)|does not appear to have (?:a file named|files named) \S*(?:pytorch_model|model|config)|cannot find the requested files in the (?:disk|local) cache|couldn't find \S+ in the cached files`),
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`[Nn]o file named [^\n]{1,300} found in directory|Can't load (?:the )?[\w ]{1,30} (?:for|of) '[./]|^\S*: [./][^\s]* does not appear to have (?:a file|files) named`), unless: otherTraffic,
+		message: "The pretrained weights could not be loaded from their folder: {short}.", hint: "Check the path, and that the folder holds the weights, config.json and the files of the tokenizer or image processor. " + bringWeights,
+	}, {
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)We couldn't connect to 'https://huggingface\.co/?'|LocalEntryNotFoundError|RepositoryNotFoundError|GatedRepoError|access a gated repo|is not a local folder and is not a valid model identifier|Can't load (?:the )?(?:model|tokenizer|configuration|config|image processor|feature extractor|processor)\b[^\n]{0,20} (?:for|of) |OfflineModeIsEnabled|outgoing traffic has been disabled|no file named \S*(?:pytorch_model|model\.safetensors|tf_model|diffusion_)|does not appear to have (?:a file named|files named) \S*(?:pytorch_model|model|config)|is not cached locally and an error occurred|cannot find the requested files in the (?:disk|local) cache|couldn't find \S+ in the cached files`),
 		unless:  otherTraffic,
 		message: "The pretrained weights could not be loaded from the Hugging Face Hub: {short}.",
 		hint:    "Put the weights into the job (PRETRAINED_WEIGHT_URL) or check the model's name and its access.",
