@@ -146,3 +146,19 @@ func TestAVolumeOfSecretsIsPrivateAsAWhole(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// Root on a bare machine names the program that the kernel runs for a crash.
+func TestARootThatCanChangeTheKernelsSettingsIsNoIsolation(t *testing.T) {
+	need.Root(t)
+	if !writable(kernelSettings) {
+		need.Missing(t, "a machine whose /proc/sys can be written to")
+	}
+	for required, runAs := range map[bool]*process.Identity{true: nil, false: {UID: 2000, GID: 2000}} {
+		s, _ := stageOf(true)
+		s.RunAs = runAs
+		err := s.judge(s.findings(nil, &confine.Plan{}))
+		if refused := err != nil && strings.Contains(err.Error(), kernelSettings); refused != required {
+			t.Errorf("as %v: %v", runAs, err)
+		}
+	}
+}

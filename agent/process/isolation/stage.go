@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/confine"
@@ -140,8 +142,17 @@ func (s *Stage) findings(open []string, plan *confine.Plan) (list []string) {
 	if s.Required && !s.other() && s.abi() > 0 && !confine.Signals() {
 		list = append(list, "The training process can send signals to the agent: this kernel's Landlock does not keep them apart (Linux 6.12 does). Set AGENT_RUN_AS.")
 	}
+	if s.Required && os.Geteuid() == 0 && !s.other() && writable(kernelSettings) {
+		list = append(list, "The training process is root and can change the kernel's settings ("+kernelSettings+"), by which it gets around everything else. Set AGENT_RUN_AS.")
+	}
 	return list
 }
+
+// kernelSettings names a program that the kernel runs when a process crashes. Containers
+// show it read-only.
+const kernelSettings = "/proc/sys/kernel/core_pattern"
+
+func writable(path string) bool { return unix.Access(path, unix.W_OK) == nil }
 
 // aboutState: what is in the state is authenticated, so it is no reason to warn, but one
 // to refuse a job that must be kept apart.
