@@ -47,7 +47,7 @@ var postures = []posture{
 	{name: "one user, no Landlock", user: 1000, bare: true, gets: map[string]string{
 		"a01_credential_files": "give secrets as environment variables (`secretKeyRef`)",
 		"a04_agents_state":     "AGENT_RUN_AS; what is in the outbox is authenticated, so it can be lost but not forged",
-		"a05_pipe_for_the_log": "nothing: the job ends as it would",
+		"a05_pipe_for_the_log": "nothing to do: the job ends as it would",
 		"a06_workspace_root":   "AGENT_RUN_AS",
 		"a07_inputs_and_cache": "nothing to do: each job checks what it takes from the cache, and works on a copy of its own",
 		"a14_other_jobs_data":  "a cache for each tenant",
