@@ -155,9 +155,9 @@ print(json.dumps([[e.step, e.value] for e in events.Scalars("mAP50-95")]))`, dir
 		t.Errorf("TensorBoard reads %s (%v)", out, err)
 	}
 	// The same file becomes a run of Weights & Biases, by its own package, offline.
-	make := exec.Command(python, "-m", "trainer_sdk.integrations.wandb", dir, "--id", j.id, "--dir", dir)
-	make.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(shared.root, "trainers", "sdk"), "WANDB_MODE=offline", "HOME="+dir, "TERM=dumb")
-	out, err = make.CombinedOutput()
+	convert := exec.Command(python, "-m", "trainer_sdk.integrations.wandb", dir, "--id", j.id, "--dir", dir)
+	convert.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(shared.root, "trainers", "sdk"), "WANDB_MODE=offline", "HOME="+dir, "TERM=dumb")
+	out, err = convert.CombinedOutput()
 	runs, _ := filepath.Glob(filepath.Join(dir, "wandb", "offline-run-*-"+j.id, "*.wandb"))
 	if err != nil || len(runs) != 1 || !strings.Contains(string(out), "3 epochs are in") || !strings.Contains(string(out), "mAP50-95 ") {
 		t.Errorf("W&B makes the runs %v of it (%v)\n%s", runs, err, out)
