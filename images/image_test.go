@@ -107,7 +107,8 @@ func TestTrainersDockerfilesBuild(t *testing.T) {
 	b := images(t)
 	for framework, module := range map[string]string{"ultralytics": "ultralytics", "timm": "timm", "huggingface": "transformers"} {
 		_, err := b.run("buildah", "build", "-f", "trainers/"+framework+"/Dockerfile", "--build-arg", "AGENT_IMAGE=localhost/trainer-agent:latest",
-			"--build-arg", "PYTHON_IMAGE=localhost/bases-python", "-v", b.site+":/opt/site-packages:ro", "-t", "localhost/own-"+framework, "trainers")
+			"--build-arg", "LOCK=requirements.cpu.lock", "--build-arg", "PYTHON_IMAGE=localhost/bases-python",
+			"-v", b.site+":/opt/site-packages:ro", "-t", "localhost/own-"+framework, "trainers")
 		if err != nil {
 			t.Error(err)
 			continue

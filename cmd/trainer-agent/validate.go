@@ -102,7 +102,8 @@ func (c ValidateCmd) progress() func(contract.PackageValidation) {
 		}
 		switch {
 		case state.Status == contract.StatusPartly:
-			fmt.Printf("Nothing wrong was found, but not everything could be looked at in: %s. With --strict, as a platform runs it, the package fails.\n", strings.Join(partly, ", "))
+			fmt.Printf("Nothing wrong was found: %d of %d steps taken. Not everything could be looked at in: %s. With --strict, as a platform runs it, the package fails.\n",
+				state.StepsCompleted, state.StepsTotal, strings.Join(partly, ", "))
 		case state.Status != "validating":
 			fmt.Printf("The package %s: %d of %d steps taken.\n", state.Status, state.StepsCompleted, state.StepsTotal)
 		}
