@@ -162,3 +162,25 @@ func TestARootThatCanChangeTheKernelsSettingsIsNoIsolation(t *testing.T) {
 		}
 	}
 }
+
+func TestAWorkspaceInAFolderOfTheOtherUsersIsRefused(t *testing.T) {
+	need.Root(t)
+	theirs := filepath.Join(t.TempDir(), "theirs")
+	if err := os.Mkdir(theirs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for owner, refused := range map[int]bool{0: false, 2000: true} {
+		if err := os.Chown(theirs, owner, owner); err != nil {
+			t.Fatal(err)
+		}
+		s, _ := stageOf(false)
+		s.off, s.RunAs, s.Job.Workspace.Root = true, &process.Identity{UID: 2000, GID: 2000}, filepath.Join(theirs, "ws")
+		if f := contract.AsFailure(s.placed()); (f != nil) != refused || refused && !strings.Contains(f.Message, "it can write to "+theirs) {
+			t.Errorf("owner %d: %v", owner, f)
+		}
+		s.off = confine.ABI() == 0
+		if err := s.placed(); (err != nil) && !s.off {
+			t.Errorf("with Landlock: %v", err)
+		}
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/confine"
+	"github.com/vision-platform/trainer-agent/agent/process/identity"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -55,8 +56,26 @@ func (s *Stage) Start(ctx context.Context) error {
 	if err != nil {
 		return s.judge([]string{"What the training process can reach could not be found out: " + err.Error() + "."})
 	}
+	if err := s.placed(); err != nil {
+		return err
+	}
 	s.Log.Debug("the training process is kept apart", "landlock", s.abi(), "other_user", s.other(), "reachable", len(open))
 	return s.judge(s.findings(open, plan))
+}
+
+// placed refuses a workspace that another user may put another one in the place of: an
+// agent that is root would follow. With Landlock the child renames no folder above it.
+func (s *Stage) placed() error {
+	if !s.other() || s.abi() > 0 {
+		return nil
+	}
+	for _, dir := range []string{s.Job.Workspace.Root, s.Job.Workspace.Private()} {
+		if above := identity.Above(dir, *s.RunAs); above != "" && above != s.Job.Workspace.Root {
+			return contract.Failf(contract.CodeConfigInvalid, "AGENT_RUN_AS=%s can put another folder in the place of %s, because it can write to %s.", s.RunAs, dir, above).
+				WithHint("Take that right away (chmod go-w %s, or chown it), or set WORKSPACE_DIR or AGENT_STATE_DIR to another folder.", above)
+		}
+	}
+	return nil
 }
 
 // Stop has nothing to end: what is in force ends with the child.

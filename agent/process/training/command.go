@@ -1,14 +1,12 @@
 package training
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/command"
-	"github.com/vision-platform/trainer-agent/agent/process/confine"
 	"github.com/vision-platform/trainer-agent/agent/process/identity"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/contract/spelling"
@@ -61,14 +59,11 @@ func (c Command) handOver() error {
 }
 
 // keep sees to it that the process cannot put anything in the place of the workspace's
-// folders and of the agent's state. With Landlock it cannot rename the folders above.
+// folders and of the agent's state.
 func (c Command) keep() error {
 	for _, dir := range []string{c.Workspace.Root, c.Workspace.Private()} {
 		if err := identity.Keep(dir, *c.RunAs); err != nil {
 			return err
-		}
-		if above := identity.Above(dir, *c.RunAs); above != "" && confine.ABI() == 0 {
-			return fmt.Errorf("%s may be renamed by that user, who can write to %s (chmod go-w it, or use another folder)", dir, above)
 		}
 	}
 	return identity.Close(c.Workspace.Private())
