@@ -57,7 +57,7 @@ PYLINTERS := ruff==0.17.6 mypy==2.4.1
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
-.PHONY: help build images venv venv-all demo demo-k8s docs check test test-go test-python bench compare release prometheus lint lock audit fmt clean
+.PHONY: help build images venv venv-all demo demo-k8s docs check test test-go test-python export-wrappers bench compare release prometheus lint lock audit fmt clean
 
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,9 +109,17 @@ test-go: .tools/gotestsum
 check: lint .tools/gotestsum ## lint and the tests that need no framework, browser or image (minutes)
 	.tools/gotestsum --format pkgname -- -timeout 10m ./agent/... ./contract/... ./converters/... ./deploy/... ./trainers/kit/... ./cmd/trainer-agent/manifest ./cmd/trainer-sandbox/backend
 
-test-python:
+test-python: .tools/wrappers
 	@echo "== Python tests of the trainers"
 	$(TRAINER_VENV)/bin/python -m pytest -q -rs --durations=10 trainers/tests release
+
+# What a stranger's machine has to compile and run the wrappers of exported models; done before: returns at once.
+.PHONY: .tools/wrappers
+.tools/wrappers:
+	@$(PYTHON) trainers/tests/wrapper_tools.py .tools/wrappers
+
+export-wrappers: .tools/wrappers ## every wrapper of exported models, the one that CI leaves out for its weight too (C++ with LibTorch)
+	EXPORT_WRAPPERS=all $(TRAINER_VENV)/bin/python -m pytest -q -rs trainers/tests/test_wrappers.py
 
 bench: build venv-all ## compare with the named peers and write docs/benchmarks.md (an hour; needs apt's tini, dumb-init, catatonit, and root)
 	@mkdir -p .bench; set -o pipefail; { \
