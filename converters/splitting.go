@@ -22,7 +22,7 @@ func (j *conversion) assign(p *plan.Plan) {
 	}
 	d := split.Dataset{
 		Images: make([]split.Image, len(j.catalog.Images)), Config: j.catalog.Split, Fixed: j.catalog.Fixed,
-		Classes:  j.classesOf,
+		Classes:  j.classesOf(),
 		Unusable: func(i int) bool { return !usable[i] },
 	}
 	for i, im := range j.catalog.Images {
@@ -84,9 +84,17 @@ func (j *conversion) reportSplit(a *split.Assignment) {
 	}
 }
 
-// classesOf are the distinct classes in an image, for a stratified split.
-func (j *conversion) classesOf(i int) []int {
+// classesOf says the distinct classes in an image, until it is asked again: a split
+// asks for those of every image.
+func (j *conversion) classesOf() func(i int) []int {
 	var classes []int
+	return func(i int) []int {
+		classes = j.appendClasses(classes[:0], i)
+		return classes
+	}
+}
+
+func (j *conversion) appendClasses(classes []int, i int) []int {
 	if label := j.catalog.Images[i].Label; label >= 0 {
 		classes = append(classes, int(label))
 	}

@@ -51,6 +51,7 @@ func (f *Folder) Find(ctx context.Context, c *dataset.Catalog, problems *problem
 		}
 		return nil
 	})
+	f.looks = nil // they are in the files now
 	return files, err
 }
 

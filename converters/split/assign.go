@@ -20,8 +20,7 @@ type Dataset struct {
 	Images []Image                 // in file order, which decides the outcome
 	Config *contract.SplitStrategy // the dataset's split_config, or nil
 	Fixed  bool                    // the images' own splits are the layout of the dataset
-	// Classes are the distinct class indexes in image i. Only a stratified
-	// split asks.
+	// Classes are the distinct class indexes in image i, until the next call.
 	Classes func(i int) []int
 	// Unusable images take their part in the draw, so that a missing file does
 	// not change an old job's split, but do not fill a split. It may be nil.

@@ -22,7 +22,7 @@ func (a *Assignment) cover(d Dataset, out []bool) {
 	c := newCensus(d, a, out)
 	for _, class := range c.lacking() {
 		for _, to := range []contract.Split{contract.SplitTrain, contract.SplitVal} {
-			if c.counts[class][to] > 0 {
+			if c.counts[class].of(to) > 0 {
 				continue
 			}
 			if i := c.donor(class); i >= 0 {
@@ -33,19 +33,36 @@ func (a *Assignment) cover(d Dataset, out []bool) {
 	}
 }
 
+// tally is numbers of images, in the order of contract.Splits. It is no map: a large
+// dataset asks a million times.
+type tally [3]int
+
+func (t *tally) of(s contract.Split) int {
+	if k := slices.Index(contract.Splits, s); k >= 0 {
+		return t[k]
+	}
+	return 0
+}
+
+func (t *tally) add(s contract.Split, n int) {
+	if k := slices.Index(contract.Splits, s); k >= 0 {
+		t[k] += n
+	}
+}
+
 // census counts the classes of every split.
 type census struct {
 	d      Dataset
 	a      *Assignment
 	usable []bool
-	fixed  []bool                         // may not move; nil when all may
-	counts map[int]map[contract.Split]int // images, by class
-	sizes  map[contract.Split]int
+	fixed  []bool         // may not move; nil when all may
+	counts map[int]*tally // images, by class
+	sizes  tally
 	images map[int][]int // of the classes that a split lacks
 }
 
 func newCensus(d Dataset, a *Assignment, out []bool) *census {
-	c := &census{d: d, a: a, usable: make([]bool, len(a.Splits)), counts: make(map[int]map[contract.Split]int), sizes: make(map[contract.Split]int)}
+	c := &census{d: d, a: a, usable: make([]bool, len(a.Splits)), counts: make(map[int]*tally)}
 	if d.Fixed && a.Source == FromImages {
 		c.fixed = make([]bool, len(a.Splits))
 		for i := range c.fixed {
@@ -64,12 +81,14 @@ func newCensus(d Dataset, a *Assignment, out []bool) *census {
 }
 
 func (c *census) count(image int, s contract.Split, n int) {
-	c.sizes[s] += n
+	c.sizes.add(s, n)
 	for _, class := range c.d.Classes(image) {
-		if c.counts[class] == nil {
-			c.counts[class] = make(map[contract.Split]int)
+		t := c.counts[class]
+		if t == nil {
+			t = new(tally)
+			c.counts[class] = t
 		}
-		c.counts[class][s] += n
+		t.add(s, n)
 	}
 }
 
@@ -78,7 +97,7 @@ func (c *census) count(image int, s contract.Split, n int) {
 func (c *census) lacking() []int {
 	c.images = make(map[int][]int)
 	for class, n := range c.counts {
-		if n[contract.SplitTrain] == 0 || n[contract.SplitVal] == 0 {
+		if n.of(contract.SplitTrain) == 0 || n.of(contract.SplitVal) == 0 {
 			c.images[class] = nil
 		}
 	}
@@ -102,9 +121,9 @@ func (c *census) lacking() []int {
 // two; -1 when there is none that may go.
 func (c *census) donor(class int) int {
 	splits := slices.Clone(contract.Splits)
-	slices.SortStableFunc(splits, func(a, b contract.Split) int { return c.counts[class][b] - c.counts[class][a] })
+	slices.SortStableFunc(splits, func(a, b contract.Split) int { return c.counts[class].of(b) - c.counts[class].of(a) })
 	for _, from := range splits {
-		if c.counts[class][from] < 2 || c.sizes[from] < 2 {
+		if c.counts[class].of(from) < 2 || c.sizes.of(from) < 2 {
 			continue
 		}
 		for _, i := range slices.Backward(c.images[class]) {
@@ -119,7 +138,7 @@ func (c *census) donor(class int) int {
 // spare reports whether a split still has every class of an image without it.
 func (c *census) spare(image int, from contract.Split) bool {
 	for _, class := range c.d.Classes(image) {
-		if c.counts[class][from] < 2 {
+		if c.counts[class].of(from) < 2 {
 			return false
 		}
 	}

@@ -72,7 +72,7 @@ var ErrBroken = errors.New("the image is broken")
 
 const headBytes = 4096
 
-var heads = sync.Pool{New: func() any { b := make([]byte, headBytes); return &b }}
+var windows = sync.Pool{New: func() any { return &window{buffer: make([]byte, headBytes)} }}
 
 // Probe reads the header and the end of a file.
 func Probe(path string) (Info, error) {
@@ -95,15 +95,14 @@ func probe(r io.ReaderAt, size int64) (Info, error) {
 	if size == 0 {
 		return Info{}, fmt.Errorf("%w: 0 bytes", ErrBroken)
 	}
-	buffer := heads.Get().(*[]byte)
-	defer heads.Put(buffer)
-	w := &window{r: r, size: size, head: *buffer}
-	n, err := r.ReadAt(w.head, 0)
+	w := windows.Get().(*window)
+	defer windows.Put(w)
+	n, err := r.ReadAt(w.buffer, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Info{}, err
 	}
 	err = nil // a file shorter than the window
-	w.head = w.head[:n]
+	w.r, w.size, w.head = r, size, w.buffer[:n]
 	info := Info{Format: sniff(w.head), Orientation: 1, Ends: true, Bytes: size}
 	if read := headers[info.Format]; read != nil {
 		err = read(w, &info)
@@ -161,9 +160,10 @@ func sniff(b []byte) string {
 
 // window reads parts of a file, from its head where it can.
 type window struct {
-	r    io.ReaderAt
-	size int64
-	head []byte
+	r      io.ReaderAt
+	size   int64
+	head   []byte
+	buffer []byte // of head
 }
 
 // at returns n bytes at an offset, or nil past the end.

@@ -117,7 +117,7 @@ func (l *labeler) seen(row []byte) bool {
 
 // number writes six decimals, as Python's "%.6f" does.
 func (l *labeler) number(v float64) {
-	l.text = strconv.AppendFloat(append(l.text, ' '), v, 'f', 6, 64)
+	l.text = appendDecimal(append(l.text, ' '), v)
 }
 
 // boxTaken reports whether another polygon of the class has the same bounding
