@@ -66,6 +66,9 @@ func TestListsBesideFoldersOfClassesSayTheSplit(t *testing.T) {
 		{name: "a column of folds", files: with(petFolders("images"), m{"folds.csv": "path,fold\n" + petList("images/{class}/{class}_{i}.jpg,{i}", 0, 6)}), splits: "train 9, val 3", says: "split_list_unread: folds.csv: the column fold"},
 		{name: "a column of splits and more", files: with(petFolders("images"), m{"meta.csv": "path,split\n" + petList("images/{class}/{class}_{i}.jpg,train", 0, 5) + petList("images/{class}/{class}_{i}.jpg,extra", 5, 6)}), splits: "train 9, val 3", says: "split_list_unread: meta.csv: the column split"},
 		{name: "names of classes in JSON", files: with(petFolders("."), m{"cat_to_name.json": m{"cat": "house cat", "dog": "hound"}}), splits: "train 9, val 3", says: "class_names_unread: cat_to_name.json"},
+		{name: "a class of videos", files: with(petFolders("."), m{"bird/0.mp4": "ftyp", "bird/1.mp4": "ftyp", "cat/film.mp4": "ftyp", "notes/a.md": "x"}), splits: "train 9, val 3", says: "folder_without_images: bird/"},
+		{name: "splits of several folds in JSON", files: with(petFolders("."), m{"splits.json": m{"fold0": m{"train": []string{"cat/cat_0.jpg"}, "val": []string{"cat/cat_1.jpg"}}, "fold1": m{"train": []string{"cat/cat_1.jpg"}, "val": []string{"cat/cat_0.jpg"}}}}), splits: "train 9, val 3", says: "split_list_unread: splits.json: it holds several splits: fold0, fold1"},
+		{name: "numbers of images in JSON", files: with(petFolders("."), m{"splits.json": m{"train": []int{0, 1}, "val": []int{2}}}), splits: "train 9, val 3", says: "split_list_unread: splits.json"},
 		{name: "texts that are no lists", files: with(petFolders("."), m{"train_notes.txt": "this was a train of thought\n", "labels.csv": "x,y\n1,2\n"}), splits: "train 9, val 3"},
 		{name: "GTSRB", files: with(with(classFolders(map[string]int{"Train": 6}, "0", "1"), with(numberedFiles("Test/%d.png", 4, image64), numberedFiles("Meta/%d.png", 2, image64))), m{
 			"Train.csv": "Width,ClassId,Path\n" + strings.NewReplacer("cat", "0", "dog", "1").Replace(petList("64,{class},Train/{class}/{class}_{i}.jpg", 0, 6)),
@@ -143,6 +146,7 @@ func TestLabelsOfYOLOInFoldersOfOtherNames(t *testing.T) {
 		{name: "images_train and labels_train", files: set("images_%s", "labels_%s"), splits: both},
 		{name: "labels above", files: with(set("%s", "labels/%s"), m{"data.yaml": "train: train\nval: val\nnames: [helmet]\n"}), splits: both, says: "label_elsewhere"},
 		{name: "dev and eval", files: with(set("%s/images", "%s/labels"), with(numberedFiles("eval/images/e%d.jpg", 2, image64), numberedFiles("eval/labels/e%d.txt", 2, func() any { return goodRow }))), splits: "train 4, val 2, test 2"},
+		{name: "other labels of the same images", files: with(set("images/%s", "labels/%s"), numberedFiles("labels_seg/train/train%d.txt", 2, func() any { return "0 .1 .1 .3 .1 .3 .3\n" })), splits: both, says: "labels_unused: labels_seg/train/"},
 		{name: "one label of two images", files: with(set("images/%s", "labels/%s"), m{"images/train/train0.png": image64()}), splits: "train 5, val 2", says: "label_of_several: labels/train/train0.txt"},
 		{name: "lists of classes that differ", files: m{"train/a.jpg": image64(), "train/a.txt": goodRow, "val/b.jpg": image64(), "val/b.txt": goodRow, "train/classes.txt": "cat\ndog\n", "val/classes.txt": "dog\ncat\n"}, refused: "train/classes.txt and val/classes.txt have different names"},
 	} {
@@ -248,6 +252,36 @@ func TestListsBesideAnnotationsSayTheSplit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			check(t, published{task: detecting, files: join(pictures, files, lists), classes: "cat", splits: "train 4, val 2", says: "image_in_no_list: images/6.jpg"})
+		})
+	}
+}
+
+// TestJSONAndTablesBesideAnnotationsSayTheSplit, also where the annotations are JSON, or
+// the labels texts, which are none of these lists.
+func TestJSONAndTablesBesideAnnotationsSayTheSplit(t *testing.T) {
+	names, rows := []string{}, ""
+	for i := range 6 {
+		names = append(names, fmt.Sprintf("%d.jpg", i))
+		rows += fmt.Sprintf("%d.jpg,%s\n", i, []string{"train", "val"}[i/4])
+	}
+	pictures := numberedFiles("images/%d.jpg", 6, image64)
+	yolo := join(pictures, join(numberedFiles("labels/%d.txt", 6, func() any { return goodRow }), m{"classes.txt": "cat\n"}))
+	splits := m{"splits.json": m{"train": names[:4], "val": names[4:]}}
+	coco, platform := m{"result.json": cocoOf(cats, names...)}, m{"annotations.json": cocoOf(cats, names...)}
+	const followed = "split_of_lists: splits.json"
+	for _, c := range []published{
+		{name: "JSON beside COCO", files: join(join(pictures, coco), splits), splits: "train 4, val 2", says: followed},
+		{name: "JSON beside annotations.json", files: join(join(pictures, platform), splits), splits: "train 4, val 2", says: followed},
+		{name: "JSON beside YOLO", files: join(yolo, splits), splits: "train 4, val 2", says: followed},
+		{name: "a table beside YOLO", files: join(yolo, m{"split.csv": "image,split\n" + rows}), splits: "train 4, val 2", says: "split_of_lists: split.csv"},
+		{name: "folds beside YOLO", files: join(yolo, m{"folds.csv": "image,fold\n0.jpg,0\n1.jpg,1\n2.jpg,2\n"}), splits: "train 4, val 2", says: "split_list_unread: folds.csv: the column fold"},
+		{name: "results of a training beside YOLO", files: join(yolo, m{"results.csv": "epoch,train/box_loss\n1,0.5\n"}), splits: "train 4, val 2"},
+		{name: "annotations that are called as a split", files: join(pictures, m{"train_split.json": cocoOf(cats, names[:4]...), "val_split.json": cocoOf(cats, names[4:]...)}), splits: "train 4, val 2"},
+		{name: "declared splits count before a table", files: join(yoloSet("", goodRow, "train: images/train\nval: images/val\nnames: [cat]\n"), m{"split.csv": "image,split\nval0.jpg,train\n"}), splits: "train 5, val 2", says: "split_list_unused: split.csv: images/val/val0.jpg is in val"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.task, c.classes = detecting, "cat"
+			check(t, c)
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
@@ -87,6 +88,11 @@ func Prepare(ctx context.Context, r Request) (*Prepared, error) {
 		for i, some := range tables.Missing {
 			problems.Add(problem.TablesMissing, i, "%s", some)
 		}
+		for i, column := range tables.Others {
+			problems.Add(problem.ColumnChosen, i, "%s", column)
+		}
+	} else if err := besideAnnotations(r, found, problems); err != nil {
+		return nil, err
 	}
 	c, err := found.Read(problems)
 	if err != nil {
@@ -122,6 +128,9 @@ func unpackTables(ctx context.Context, r *Request) (folder *images.Folder, table
 	if tables == nil || err != nil {
 		return folder, nil, err
 	}
+	if err := read.Alone(tree, r.Task, tables.Name, tables.First()); err != nil {
+		return nil, nil, err
+	}
 	dir := r.Out + ".unpacked"
 	if r.Out == "" || r.DryRun {
 		if dir, err = os.MkdirTemp("", "unpacked-"); err != nil {
@@ -134,6 +143,23 @@ func unpackTables(ctx context.Context, r *Request) (folder *images.Folder, table
 	}
 	r.Root = dir
 	return images.Open(dir), tables, nil
+}
+
+// besideAnnotations names tables with images beside the platform's own annotations,
+// which count.
+func besideAnnotations(r Request, found *recognised, problems *problem.List) error {
+	if found.Name != "platform" || r.Annotations != "" {
+		return nil
+	}
+	tree, err := found.folder.Tree()
+	if err != nil || !tree.Any(unpack.MayHold) {
+		return err
+	}
+	tables, err := unpack.Find(tree)
+	if tables != nil {
+		problems.Add(problem.TablesBeside, 0, "%s", filepath.Base(tables.First()))
+	}
+	return err
 }
 
 // allowed refuses a task in a format that cannot hold it.

@@ -123,6 +123,9 @@ func TestLabelMeThatCannotBeReadIsNamed(t *testing.T) {
 		word  string
 	}{
 		"broken JSON":             {join(good, m{"2.json": `{"imagePath": "2.jpg", "shapes": [{"label": }]}`}), "2.json: reading JSON"},
+		"cut off before shapes":   {join(good, m{"2.json": `{"version": "5.4.1", "flags": {`}), "2.json: unexpected end"},
+		"cut off among shapes":    {join(good, m{"2.json": `{"shapes": [{"label": "dog", "points": [[1, 2`}), "2.json: unexpected end"},
+		"an empty file":           {join(good, m{"2.json": ""}), "2.json: it is empty"},
 		"a polygon of two points": {broken(labelmeShape("dog", "polygon", 1, 2, 3, 4)), "2.json, shape 1 is a polygon of 2 points"},
 		"a rectangle of three":    {broken(labelmeShape("dog", "rectangle", 1, 2, 3, 4, 5, 6)), "2.json, shape 1 is a rectangle of 3 points"},
 		"a circle of three":       {broken(labelmeShape("dog", "circle", 1, 2, 3, 4, 5, 6)), "2.json, shape 1 is a circle of 3 points"},

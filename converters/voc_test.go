@@ -98,6 +98,10 @@ func (w wanted) check(t *testing.T, source string) {
 	}
 }
 
+// cvatTurned is a box as CVAT writes one that is turned by a quarter.
+var cvatTurned = strings.Replace(vocObject("ship", 20, 8, 44, 40), "</object>",
+	"<attributes><attribute><name>occluded</name><value>False</value></attribute><attribute><name>rotation</name><value>90.0</value></attribute></attributes></object>", 1)
+
 func TestPascalVOC(t *testing.T) {
 	devkit := func(top string) m { return vocSet(5, top+"JPEGImages/%d.jpg", top+"Annotations/%d.xml", catAndDog...) }
 	withLists := join(devkit("VOCdevkit/VOC2012/"), m{
@@ -149,14 +153,19 @@ func TestPascalVOC(t *testing.T) {
 			}
 			return files
 		}(), splits: "train 4/8, val 1/2"},
-		"boxes of broken numbers":         {files: vocSet(5, "JPEGImages/%d.jpg", "Annotations/%d.xml", vocObject("cat", 16.4, 12.3, 48.4, 36.3)), splits: "train 4/4, val 1/1", classes: "cat", rows: "0 0.506250 0.506250 0.500000 0.500000\n"},
-		"parts of an object are none":     {files: vocSet(5, "JPEGImages/%d.jpg", "Annotations/%d.xml", strings.Replace(vocObject("person", 16, 12, 48, 36), "</object>", "<part><name>head</name><bndbox><xmin>20</xmin><ymin>13</ymin><xmax>30</xmax><ymax>20</ymax></bndbox></part></object>", 1)), splits: "train 4/4, val 1/1", classes: "person", rows: "0 0.500000 0.500000 0.500000 0.500000\n"},
-		"difficult objects":               {files: vocSet(5, "JPEGImages/%d.jpg", "Annotations/%d.xml", strings.Replace(vocObject("cat", 16, 12, 48, 36), "<difficult>0", "<difficult>1", 1)), splits: "train 4/4, val 1/1", classes: "cat", problem: "difficult_objects"},
-		"an image without objects":        {files: join(devkit(""), vocSet(1, "JPEGImages/empty%d.jpg", "Annotations/empty%d.xml")), splits: "train 4/8, val 2/2"},
-		"an XML without an image":         {files: join(devkit(""), m{"Annotations/gone.xml": vocXML("gone.jpg", catAndDog...)}), splits: "train 4/8, val 1/2", problem: "label_without_image"},
-		"an image without an XML":         {files: join(devkit(""), m{"JPEGImages/new.jpg": jpegOf(64, 48)}), splits: "train 4/8, val 1/2", problem: "unlisted_file"},
-		"other XML beside it":             {files: join(devkit(""), m{"project.xml": "<project><annotation/></project>"}), splits: "train 4/8, val 1/2", rows: catAndDogRows},
-		"roLabelImg's rotated boxes":      {files: vocSet(5, "JPEGImages/%d.jpg", "Annotations/%d.xml", "<object><type>robndbox</type><name>ship</name><robndbox><cx>32</cx><cy>24</cy><w>24</w><h>32</h><angle>1.5707963267948966</angle></robndbox></object>"), splits: "train 4/4, val 1/1", classes: "ship", rows: "0 0.500000 0.500000 0.500000 0.500000\n", problem: "rotated_boxes"},
+		"boxes of broken numbers":     {files: vocSet(5, "JPEGImages/%d.jpg", "Annotations/%d.xml", vocObject("cat", 16.4, 12.3, 48.4, 36.3)), splits: "train 4/4, val 1/1", classes: "cat", rows: "0 0.506250 0.506250 0.500000 0.500000\n"},
+		"parts of an object are none": {files: vocSet(5, "JPEGImages/%d.jpg", "Annotations/%d.xml", strings.Replace(vocObject("person", 16, 12, 48, 36), "</object>", "<part><name>head</name><bndbox><xmin>20</xmin><ymin>13</ymin><xmax>30</xmax><ymax>20</ymax></bndbox></part></object>", 1)), splits: "train 4/4, val 1/1", classes: "person", rows: "0 0.500000 0.500000 0.500000 0.500000\n"},
+		"difficult objects":           {files: vocSet(5, "JPEGImages/%d.jpg", "Annotations/%d.xml", strings.Replace(vocObject("cat", 16, 12, 48, 36), "<difficult>0", "<difficult>1", 1)), splits: "train 4/4, val 1/1", classes: "cat", problem: "difficult_objects"},
+		"an image without objects":    {files: join(devkit(""), vocSet(1, "JPEGImages/empty%d.jpg", "Annotations/empty%d.xml")), splits: "train 4/8, val 2/2"},
+		"an XML without an image":     {files: join(devkit(""), m{"Annotations/gone.xml": vocXML("gone.jpg", catAndDog...)}), splits: "train 4/8, val 1/2", problem: "label_without_image"},
+		"an image without an XML":     {files: join(devkit(""), m{"JPEGImages/new.jpg": jpegOf(64, 48)}), splits: "train 4/8, val 1/2", problem: "unlisted_file"},
+		"other XML beside it":         {files: join(devkit(""), m{"project.xml": "<project><annotation/></project>"}), splits: "train 4/8, val 1/2", rows: catAndDogRows},
+		"roLabelImg's rotated boxes":  {files: vocSet(5, "JPEGImages/%d.jpg", "Annotations/%d.xml", "<object><type>robndbox</type><name>ship</name><robndbox><cx>32</cx><cy>24</cy><w>24</w><h>32</h><angle>1.5707963267948966</angle></robndbox></object>"), splits: "train 4/4, val 1/1", classes: "ship", rows: "0 0.500000 0.500000 0.500000 0.500000\n", problem: "rotated_boxes"},
+		"rotated boxes that stay so": {files: vocSet(5, "JPEGImages/%d.jpg", "Annotations/%d.xml", "<object><name>ship</name><robndbox><cx>32</cx><cy>24</cy><w>24</w><h>32</h><angle>1.5707963267948966</angle></robndbox></object>"),
+			task: contract.TaskInstanceSegmentation, splits: "train 4/4, val 1/1", classes: "ship", rows: "0 0.750000 0.250000 0.750000 0.750000 0.250000 0.750000 0.250000 0.250000\n"},
+		"CVAT's rotation": {files: vocSet(5, "JPEGImages/%d.jpg", "Annotations/%d.xml", cvatTurned), splits: "train 4/4, val 1/1", classes: "ship", rows: "0 0.500000 0.500000 0.500000 0.500000\n", problem: "rotated_boxes"},
+		"CVAT's rotation that stays": {files: vocSet(5, "JPEGImages/%d.jpg", "Annotations/%d.xml", cvatTurned),
+			task: contract.TaskInstanceSegmentation, splits: "train 4/4, val 1/1", classes: "ship", rows: "0 0.750000 0.250000 0.750000 0.750000 0.250000 0.750000 0.250000 0.250000\n"},
 		"Roboflow's polygons":             {files: vocSet(5, "train/%d.jpg", "train/%d.xml", "<object><name>leaf</name><bndbox><xmin>0</xmin><xmax>32</xmax><ymin>0</ymin><ymax>24</ymax></bndbox><polygon><x1>0</x1><y1>0</y1><x2>32</x2><y2>0</y2><x3>32</x3><y3>24</y3></polygon></object>"), task: contract.TaskInstanceSegmentation, splits: "train 4/4, val 1/1", classes: "leaf", rows: "0 0.000000 0.000000 0.500000 0.000000 0.500000 0.500000\n"},
 		"LabelMe's first, on the web":     {files: vocSet(5, "Images/%d.jpg", "Annotations/%d.xml", "<object><name>leaf</name><deleted>0</deleted><polygon><pt><x>0</x><y>0</y></pt><pt><x>32</x><y>0</y></pt><pt><x>32</x><y>24</y></pt></polygon></object><object><name>gone</name><deleted>1</deleted></object>"), task: contract.TaskInstanceSegmentation, splits: "train 4/4, val 1/1", classes: "leaf", rows: "0 0.000000 0.000000 0.500000 0.000000 0.500000 0.500000\n"},
 		"capitals and a size of 0":        {files: vocSet(5, "JPEGImages/%d.JPG", "Annotations/%d.XML", catAndDog...), splits: "train 4/8, val 1/2", rows: catAndDogRows},

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -43,6 +44,15 @@ func TestSnapshotThatIsNotThereOnlyLabelsTheJob(t *testing.T) {
 	d := fetch(t, zipBucket(t, shapes()), Request{SnapshotID: "job-1"})
 	if d.AnnotationsPath != "" || d.MissingCount != 0 {
 		t.Errorf("%+v", d)
+	}
+}
+
+// A desk has no bucket: that the frozen annotations are not used is said.
+func TestASnapshotWithoutABucketIsSaid(t *testing.T) {
+	var log strings.Builder
+	d := fetch(t, nil, Request{LocalPath: t.TempDir(), SnapshotID: "s1", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if d.AnnotationsPath != "" || !strings.Contains(log.String(), "SNAPSHOT_ID is not followed") {
+		t.Errorf("%+v, log %q", d, log.String())
 	}
 }
 

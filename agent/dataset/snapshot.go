@@ -31,7 +31,11 @@ type frozen struct{ *fetcher }
 // finds the images that they name and the dataset lacks. A snapshot without a
 // file in the bucket only labels the job (contract, section 2).
 func (f frozen) snapshot(ctx context.Context, d *Dataset) error {
-	if f.SnapshotID == "" || f.store == nil {
+	if f.SnapshotID == "" {
+		return nil
+	}
+	if f.store == nil {
+		f.Log.Warn("SNAPSHOT_ID is not followed: there is no bucket to fetch the snapshot from; the dataset's own annotations are used", "snapshot", f.SnapshotID)
 		return nil
 	}
 	key := contract.SnapshotKey(f.ID, f.SnapshotID)

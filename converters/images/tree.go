@@ -196,6 +196,9 @@ func (t *Tree) Root() string { return t.root }
 // Has reports whether there is a file of this name, relative to the folder.
 func (t *Tree) Has(name string) bool { _, ok := t.index[name]; return ok }
 
+// Any reports whether a file of the folder is one of these.
+func (t *Tree) Any(is func(name string) bool) bool { return slices.ContainsFunc(t.names, is) }
+
 // Names are all files, sorted.
 func (t *Tree) Names() []string { return slices.Sorted(slices.Values(t.names)) }
 

@@ -27,10 +27,10 @@ func Following(l *layout.Layout, tree func() (*images.Tree, error), task contrac
 		if err != nil {
 			return nil, err
 		}
-		f := layout.Open(t, task)
-		if !lists.Beside(f, false) {
+		if !lists.Beside(t, lists.Own{JSON: true}) {
 			return c, nil
 		}
+		f := layout.Open(t, task)
 		err = followByFile(f, c, problems)
 		f.ReportText(problems)
 		return c, err
@@ -53,7 +53,7 @@ func followByFile(f *layout.Folder, c *dataset.Catalog, problems *problem.List) 
 			spelled[im.ID], im.File = im.File, found
 		}
 	}
-	err := lists.Follow(f, c, false, problems)
+	err := lists.Follow(f, c, lists.Own{JSON: true}, problems)
 	for i := range c.Images {
 		im := &c.Images[i]
 		if name := spelled[im.ID]; name != "" {

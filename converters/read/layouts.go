@@ -80,8 +80,8 @@ func reporting(f *layout.Folder, l *layout.Layout) *layout.Layout {
 	out := *l
 	out.Read = func(problems *problem.List) (*dataset.Catalog, error) {
 		c, err := l.Read(problems)
-		if err == nil && l.Name != "yolo" { // which has lists of its own
-			err = lists.Follow(f, c, l.Name != "coco", problems)
+		if err == nil {
+			err = lists.Follow(f, c, lists.Own{Texts: l.Name == "yolo", JSON: l.Name == "coco"}, problems)
 		}
 		if err == nil && f.Classifies() {
 			unreadNames(f, c, problems)
@@ -90,6 +90,29 @@ func reporting(f *layout.Folder, l *layout.Layout) *layout.Layout {
 		return c, err
 	}
 	return &out
+}
+
+// fewPictures are those that a description of the dataset shows.
+const fewPictures = 20
+
+// Alone refuses a dataset in tables with another one beside it: which one is meant is
+// not known. A few pictures in folders are none.
+func Alone(t *images.Tree, task contract.TaskType, name, file string) error {
+	l, err := Recognise(t, task)
+	if l == nil || err != nil {
+		return nil
+	}
+	pictures := 0
+	t.Any(func(name string) bool {
+		if images.IsImage(name) {
+			pictures++
+		}
+		return pictures > fewPictures
+	})
+	if l.Name == "imagefolder" && pictures <= fewPictures {
+		return nil
+	}
+	return ambiguous(layout.Open(t, task), []*layout.Layout{{Name: name, Annotations: file}, l})
 }
 
 func ambiguous(f *layout.Folder, found []*layout.Layout) error {

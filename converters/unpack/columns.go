@@ -2,6 +2,7 @@ package unpack
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -15,9 +16,10 @@ type columns []column
 type column struct {
 	name  string
 	image bool     // bytes and path of an image
-	names []string // of a ClassLabel, at the column or within it
 	class bool     // a ClassLabel at the column
 	parts []string // of a struct, or of a list of them
+
+	feature any // as the library declares it; nil where it does not
 }
 
 // features reads the JSON that the library keeps in a table's metadata.
@@ -37,10 +39,8 @@ func features(text string) columns {
 		}
 		_ = json.Unmarshal(raw, &kind)
 		c := column{name: name, image: kind.Type == "Image", class: kind.Type == "ClassLabel"}
-		var decoded any
-		if json.Unmarshal(raw, &decoded) == nil {
-			c.names = namesWithin(decoded)
-			c.parts = partsOf(decoded)
+		if json.Unmarshal(raw, &c.feature) == nil {
+			c.parts = sortedKeys(fieldsOf(c.feature))
 		}
 		list = append(list, c)
 	}
@@ -70,19 +70,19 @@ func namesWithin(v any) []string {
 	return nil
 }
 
-// partsOf are the fields of a struct, a list of structs, or an old Sequence of one.
-func partsOf(v any) []string {
+// fieldsOf are those of a struct, a list of structs, or an old Sequence of one.
+func fieldsOf(v any) map[string]any {
 	switch v := v.(type) {
 	case map[string]any:
 		if inner, ok := v["feature"]; ok {
-			return partsOf(inner)
+			return fieldsOf(inner)
 		}
 		if _, leaf := v["_type"]; !leaf {
-			return sortedKeys(v)
+			return v
 		}
 	case []any:
 		if len(v) == 1 {
-			return partsOf(v[0])
+			return fieldsOf(v[0])
 		}
 	}
 	return nil
@@ -98,7 +98,7 @@ func stringsOf(v any) (list []string) {
 }
 
 func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
+	var keys []string
 	for key := range m {
 		keys = append(keys, key)
 	}
@@ -129,6 +129,7 @@ type use struct {
 	objects            string
 	category           string // of objects
 	classes            []string
+	others             []string // columns that would serve as well as one that is taken
 }
 
 // names are the columns that are taken.
@@ -144,43 +145,93 @@ var (
 )
 
 func (c columns) forTask(task contract.TaskType) (use, error) {
-	u := use{image: pick(imageNames, c.images()), classes: []string{}}
-	refuse := func(what string) (use, error) {
-		return u, contract.Failf(contract.CodeDatasetInvalid, "The dataset is one of Hugging Face Datasets and has the columns %s; %s needs %s.", c.names(), task, what).
-			WithHint("Choose a task that the columns serve, or write the dataset with such a column.")
+	u := use{classes: []string{}}
+	pictures := filter(c, func(x column) bool { return x.image && !slices.Contains(maskNames, x.name) })
+	if pictures == nil {
+		pictures = c.images()
+	}
+	if pictures == nil {
+		return u, c.lack(task, "a column of images")
+	}
+	var err error
+	if u.image, err = u.choose("of images", imageNames, pictures); err != nil {
+		return u, err
 	}
 	switch task {
 	case contract.TaskImageClassification, contract.TaskZeroShotClassification:
-		found := filter(c, func(x column) bool { return x.class })
-		if found == nil {
-			found = filter(c, func(x column) bool { return !x.image && slices.Contains(labelNames, x.name) && x.parts == nil })
-		}
-		if found == nil {
-			return refuse("a column of classes (ClassLabel), such as label")
-		}
-		u.label = pick(labelNames, found)
-		u.classes = c.at(u.label).names
+		err = u.ofClasses(c, task)
 	case contract.TaskSemanticSegmentation:
-		others := filter(c, func(x column) bool { return x.image && x.name != u.image })
-		if others == nil {
-			return refuse("a second column of images with the masks, such as annotation")
-		}
-		u.mask = pick(maskNames, others)
+		err = u.ofMasks(c, task)
 	case contract.TaskObjectDetection:
-		found := filter(c, func(x column) bool { return slices.Contains(x.parts, "bbox") })
-		if found == nil {
-			return refuse("a column of objects with bbox and category")
-		}
-		u.objects = pick(objectNames, found)
-		i := slices.IndexFunc(categoryNames, func(name string) bool { return slices.Contains(c.at(u.objects).parts, name) })
-		if i < 0 {
-			return refuse("a category beside bbox in the column " + u.objects)
-		}
-		u.category, u.classes = categoryNames[i], c.at(u.objects).names
+		err = u.ofObjects(c, task)
 	default:
-		return refuse("what these tables do not hold in a form that is read here")
+		err = c.lack(task, "what these tables do not hold in a form that is read here")
 	}
-	return u, nil
+	return u, err
+}
+
+// lack refuses tables for what they do not have.
+func (c columns) lack(task contract.TaskType, what string) error {
+	return contract.Failf(contract.CodeDatasetInvalid, "The dataset is one of Hugging Face Datasets and has the columns %s; %s needs %s.", c.names(), task, what).
+		WithHint("Choose a task that the columns serve, or write the dataset with such a column.")
+}
+
+func (u *use) ofClasses(c columns, task contract.TaskType) (err error) {
+	found := filter(c, func(x column) bool { return x.class })
+	if found == nil {
+		found = filter(c, func(x column) bool { return !x.image && slices.Contains(labelNames, x.name) && x.parts == nil })
+	}
+	if found == nil {
+		return c.lack(task, "a column of classes (ClassLabel), such as label")
+	}
+	if u.label, err = u.choose("of classes", labelNames, found); err == nil {
+		u.classes = append(u.classes, namesWithin(c.at(u.label).feature)...)
+	}
+	return err
+}
+
+func (u *use) ofMasks(c columns, task contract.TaskType) (err error) {
+	others := filter(c, func(x column) bool { return x.image && x.name != u.image })
+	if others == nil {
+		return c.lack(task, "a second column of images with the masks, such as annotation")
+	}
+	u.others = nil // one of them is the mask
+	u.mask, err = u.choose("of masks", maskNames, others)
+	return err
+}
+
+func (u *use) ofObjects(c columns, task contract.TaskType) (err error) {
+	found := filter(c, func(x column) bool { return slices.Contains(x.parts, "bbox") })
+	if found == nil {
+		return c.lack(task, "a column of objects with bbox and category")
+	}
+	if u.objects, err = u.choose("of objects", objectNames, found); err != nil {
+		return err
+	}
+	objects := c.at(u.objects)
+	i := slices.IndexFunc(categoryNames, func(name string) bool { return slices.Contains(objects.parts, name) })
+	if i < 0 {
+		return c.lack(task, "a category beside bbox in the column "+u.objects)
+	}
+	u.category = categoryNames[i]
+	u.classes = append(u.classes, namesWithin(fieldsOf(objects.feature)[u.category])...)
+	return nil
+}
+
+// choose is the one of several columns that has the most usual name; the others are
+// noted. Where none has such a name, which one is meant is not known.
+func (u *use) choose(of string, usual []string, list []column) (string, error) {
+	name := pick(usual, list)
+	if len(list) > 1 && !slices.Contains(usual, name) {
+		return "", contract.Failf(contract.CodeDatasetInvalid, "The tables have several columns %s, and which one is meant is not known: %s.", of, columns(list).names()).
+			WithHint("Call the one to use %s, or leave the others out.", usual[0])
+	}
+	for _, x := range list {
+		if x.name != name {
+			u.others = append(u.others, fmt.Sprintf("%s, beside %s", x.name, name))
+		}
+	}
+	return name, nil
 }
 
 func (c columns) at(name string) column {

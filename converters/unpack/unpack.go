@@ -31,6 +31,7 @@ import (
 type Source struct {
 	Name    string   // as convert says it
 	Missing []string // tables that the names of others count, and that are not here
+	Others  []string // columns that would serve as well as those that were taken; after Into
 	shards  []shard
 }
 
@@ -68,6 +69,15 @@ func Find(tree *images.Tree) (*Source, error) {
 	}
 	return &Source{Name: "huggingface", Missing: missing(shards), shards: shards}, nil
 }
+
+// MayHold reports a name that tables with images have.
+func MayHold(name string) bool {
+	ext := strings.ToLower(filepath.Ext(name))
+	return ext == ".parquet" || ext == ".arrow"
+}
+
+// First is the first table, an absolute path.
+func (s *Source) First() string { return s.shards[0].path }
 
 // numbered is the name of one table of several: train-00000-of-00003.parquet.
 var numbered = regexp.MustCompile(`^(.*)-\d{5}-of-(\d{5})(?:-[0-9a-f]+)?(\.\w+)$`)
@@ -163,6 +173,7 @@ func (s *Source) Into(ctx context.Context, task contract.TaskType, dir string) e
 	if err != nil {
 		return err
 	}
+	s.Others = use.others
 	w := &writer{dir: dir, use: use, validates: s.has(contract.SplitVal)}
 	defer w.close()
 	for _, shard := range s.shards {

@@ -113,6 +113,18 @@ var (
 	TablesMissing = layouts.kind("table_missing", Warning,
 		"series of tables are not here as a whole, by the number in their names",
 		"Upload all of its tables, unless a part of the dataset is meant.")
+	LabelsUnused = layouts.kind("labels_unused", Warning,
+		"folders hold labels of the same images, beside those that are read; they are not used",
+		"Call the folder to use labels/, and remove the other.")
+	FolderWithoutImages = layouts.kind("folder_without_images", Warning,
+		"folders beside those of classes hold videos, archives or the like and no image; they are no classes",
+		"Put images of the class into them, or remove them.")
+	ColumnChosen = layouts.kind("column_chosen", Warning,
+		"columns of the tables would serve the task as well, and are not used",
+		"Leave out the columns that are not meant, or call the one to use label.")
+	TablesBeside = layouts.kind("tables_beside", Warning,
+		"tables hold images too, beside the annotations that are read; they are not used",
+		"Remove them, if they are a copy of the dataset, or upload them by themselves.")
 	ClassNamesUnread = layouts.kind("class_names_unread", Warning,
 		"files say names for the classes and are not read",
 		"Write these names where the classes are said: as the names of the folders, or into the table.")

@@ -11,6 +11,18 @@ import "math"
 // Ring is x1, y1, x2, y2, …; the last point joins the first.
 type Ring = []float64
 
+// Turned are the corners of a box of a center, a width and a height, turned clockwise
+// as the image is seen, by radians.
+func Turned(cx, cy, width, height, angle float64) Ring {
+	sin, cos := math.Sincos(angle)
+	ring := make(Ring, 0, 8)
+	for _, at := range [][2]float64{{-1, -1}, {1, -1}, {1, 1}, {-1, 1}} {
+		x, y := at[0]*width/2, at[1]*height/2
+		ring = append(ring, cx+x*cos-y*sin, cy+x*sin+y*cos)
+	}
+	return ring
+}
+
 // Bounds is the smallest box x1, y1, x2, y2 around the rings.
 func Bounds(rings ...Ring) (box [4]float64) {
 	box = [4]float64{math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)}

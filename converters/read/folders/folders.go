@@ -55,6 +55,9 @@ func Recognise(f *layout.Folder) (*layout.Layout, error) {
 		for i, names := range joined(have.splits) {
 			problems.Add(problem.SplitsJoined, i, "%s", names)
 		}
+		for i, dir := range withoutImages(f, have.parts) {
+			problems.Add(problem.FolderWithoutImages, i, "%s/", dir)
+		}
 		return read(f, have.parts, problems), nil
 	}}, nil
 }

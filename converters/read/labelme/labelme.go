@@ -8,6 +8,7 @@ package labelme
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -32,7 +33,7 @@ const (
 // Recognise takes JSON files with a list of shapes.
 func Recognise(f *layout.Folder) (*layout.Layout, error) {
 	files := f.WithSuffix(".json")
-	at := slices.IndexFunc(files[:min(len(files), maxLooks)], func(name string) bool { return hasShapes(f.Path(name)) })
+	at := slices.IndexFunc(files[:min(len(files), maxLooks)], func(name string) bool { is, _ := hasShapes(f.Path(name)); return is })
 	if at < 0 {
 		return nil, nil
 	}
@@ -46,15 +47,20 @@ func Recognise(f *layout.Folder) (*layout.Layout, error) {
 	}}, nil
 }
 
-// hasShapes tells by the keys that every version has.
-func hasShapes(file string) bool {
-	shapes, image := false, false
-	_ = platform.Keys(file, func(key string, value byte) bool {
+// hasShapes tells by the keys that every version has. The error is for a file that ends
+// before they were seen, or that is no JSON.
+func hasShapes(file string) (bool, error) {
+	shapes, image, keys := false, false, 0
+	err := platform.Keys(file, func(key string, value byte) bool {
+		keys++
 		shapes = shapes || key == "shapes" && value == '['
 		image = image || key == "imagePath" || key == "imageData"
 		return !shapes || !image
 	})
-	return shapes && image
+	if err == nil && keys == 0 {
+		err = errors.New("it is empty")
+	}
+	return shapes && image, err
 }
 
 // file is one JSON file. Its imageData is passed over.
@@ -75,20 +81,26 @@ type reader struct {
 
 func (r *reader) read(files []string) (*dataset.Catalog, error) {
 	for i, name := range files {
-		if !hasShapes(r.f.Path(name)) {
-			continue
-		}
 		one, err := r.open(name)
-		if err != nil {
+		switch {
+		case err != nil:
 			r.problems.Add(problem.AnnotationUnreadable, i, "%s: %v", name, err)
-			continue
+		case one != nil:
+			r.take(i, name, one)
 		}
-		r.take(i, name, one)
 	}
 	return r.out.Catalog(r.f.ClassList("labels.txt", "classes.txt", "class_names.txt"), r.problems), nil
 }
 
+// open is nil for a file that is about something else. One that ends before it says
+// what it is, is of the image that it is called as.
 func (r *reader) open(name string) (*file, error) {
+	if is, err := hasShapes(r.f.Path(name)); !is {
+		if image, _ := r.pairs.Of(name, ""); image == "" {
+			err = nil
+		}
+		return nil, err
+	}
 	f, err := os.Open(r.f.Path(name))
 	if err != nil {
 		return nil, err
@@ -158,6 +170,9 @@ func (r *reader) take(order int, name string, one *file) {
 func (r *reader) note(order int, name string, s *shape) {
 	switch s.kind() {
 	case "rotation":
+		if r.f.Task.NeedsOutlines() {
+			return // they stay as they are
+		}
 		r.problems.Add(problem.RotatedBoxes, order, "%s", name)
 	case "circle":
 		r.problems.Add(problem.CircleRead, order, "%s", name)

@@ -3,6 +3,7 @@ package lists
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/images"
 	"github.com/vision-platform/trainer-agent/converters/read/layout"
+	"github.com/vision-platform/trainer-agent/converters/read/platform"
 	"github.com/vision-platform/trainer-agent/converters/read/tables"
 )
 
@@ -177,7 +179,45 @@ func (l *listFile) json() {
 		l.unread = err.Error()
 		return
 	}
+	if several := folds(content); several != "" {
+		l.unread = "it holds several splits: " + several
+		return
+	}
 	l.walk(content, l.split())
+}
+
+// folds names the keys of a file that have splits of their own, as those of a
+// cross-validation: which of them is meant is not known.
+func folds(content any) string {
+	m, _ := content.(map[string]any)
+	var found []string
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		inner, _ := m[key].(map[string]any)
+		for word := range inner {
+			if s := layout.OnlySplit(word); s == contract.SplitTrain && layout.OnlySplit(key) == "" {
+				found = append(found, key)
+				break
+			}
+		}
+	}
+	if len(found) < 2 {
+		return ""
+	}
+	return strings.Join(found[:2], ", ")
+}
+
+// jsonButAnnotations leaves files of images with annotations to their layout.
+func (l *listFile) jsonButAnnotations() {
+	lists := 0
+	_ = platform.Keys(l.Path(l.name), func(key string, value byte) bool {
+		if value == '[' && (key == "images" || key == "annotations" || key == "categories" || key == "classes") {
+			lists++
+		}
+		return lists < 2
+	})
+	if lists < 2 {
+		l.json()
+	}
 }
 
 func (l *listFile) walk(value any, s contract.Split) {
@@ -187,6 +227,11 @@ func (l *listFile) walk(value any, s contract.Split) {
 			l.walk(v[key], cmp.Or(layout.OnlySplit(key), s))
 		}
 	case []any:
+		if s != "" && len(v) > 0 && !slices.ContainsFunc(v, func(x any) bool { _, is := x.(float64); return !is }) {
+			for _, number := range v {
+				l.lose(fmt.Sprint(number)) // an id, or a place in an order that is not known
+			}
+		}
 		for _, inner := range v {
 			l.walk(inner, s)
 		}

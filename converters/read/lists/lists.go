@@ -26,12 +26,16 @@ type vote struct {
 	list  string // the file
 }
 
+// Own is what a layout reads itself, and is not looked into for lists: YOLO's texts, or
+// JSON, of which files that are called as a split of images still are.
+type Own struct{ Texts, JSON bool }
+
 // Follow gives images the split that lists say, if the layout has given them none.
 // Where it has given some images one, only lists of validation say more: train/ beside
 // test/ leaves that open. Lists that contradict a split of the layout are not followed,
-// and named. JSON is read where the layout has none of its own.
-func Follow(f *layout.Folder, c *dataset.Catalog, json bool, problems *problem.List) error {
-	votes := collect(f, c.Images, json, problems)
+// and named.
+func Follow(f *layout.Folder, c *dataset.Catalog, own Own, problems *problem.List) error {
+	votes := collect(f, c.Images, own, problems)
 	if len(votes) == 0 {
 		return nil
 	}
@@ -57,8 +61,8 @@ func Follow(f *layout.Folder, c *dataset.Catalog, json bool, problems *problem.L
 }
 
 // Beside reports whether a file lies here that Follow would look into.
-func Beside(f *layout.Folder, json bool) bool {
-	return slices.ContainsFunc(f.Names(), func(name string) bool { _, may := kindOf(name, json); return may })
+func Beside(t *images.Tree, own Own) bool {
+	return t.Any(func(name string) bool { _, may := kindOf(name, own); return may })
 }
 
 // apply leaves out what is in no list, of the images that the layout has given no
@@ -171,7 +175,7 @@ const (
 )
 
 // collect reads every file of the dataset that may be a list.
-func collect(f *layout.Folder, list []dataset.Image, json bool, problems *problem.List) []vote {
+func collect(f *layout.Folder, list []dataset.Image, own Own, problems *problem.List) []vote {
 	var votes []vote
 	used := newFinder(func(yield func(string)) {
 		for _, im := range list {
@@ -188,7 +192,7 @@ func collect(f *layout.Folder, list []dataset.Image, json bool, problems *proble
 	told := problems.Count(problem.ListedImageMissing) > 0 // of tables, by their reader
 	looked, tables := 0, 0
 	for _, name := range f.Names() {
-		k, may := kindOf(name, json)
+		k, may := kindOf(name, own)
 		if !may {
 			continue
 		}
@@ -244,7 +248,7 @@ type kind struct {
 }
 
 // kindOf tells by its name whether a file may be a list.
-func kindOf(name string, json bool) (k kind, may bool) {
+func kindOf(name string, own Own) (k kind, may bool) {
 	ext := strings.ToLower(path.Ext(name))
 	if !listSuffixes[ext] && !binaryLists[ext] || strings.Count(name, "/") > maxListLevels {
 		return kind{}, false
@@ -253,13 +257,17 @@ func kindOf(name string, json bool) (k kind, may bool) {
 	split, both := layout.SplitOfList(stem)
 	named := split != "" || both
 	switch {
+	case own.Texts && (ext == ".txt" || ext == ".lst"):
+		return kind{}, false
 	case ext == ".txt" && strings.Contains(stem, "train") && strings.Contains(stem, "test") && strings.Contains(stem, "split"):
 		return kind{read: (*listFile).numbered}, true
 	case (ext == ".txt" || ext == ".lst") && named:
 		return kind{read: (*listFile).lines}, true
 	case ext == ".csv" || ext == ".tsv":
 		return kind{read: (*listFile).table, table: true, bare: !named}, true
-	case ext == ".json" && json && (named || strings.Contains(stem, "split")):
+	case ext == ".json" && own.JSON && strings.Contains(stem, "split"):
+		return kind{read: (*listFile).jsonButAnnotations, json: true}, true
+	case ext == ".json" && !own.JSON && (named || strings.Contains(stem, "split")):
 		return kind{read: (*listFile).json, json: true}, true
 	case binaryLists[ext] && (named || strings.Contains(stem, "split") || strings.Contains(stem, "setid")):
 		return kind{}, true

@@ -43,6 +43,10 @@ func annotationKey(key []byte) uint {
 		return 15
 	case "text", "caption", "question", "text_content":
 		return 16
+	case "rotation", "rotation_angle", "angle":
+		return 17
+	case "attributes":
+		return 18
 	}
 	return 0
 }
@@ -74,8 +78,9 @@ type faults struct {
 type extra struct {
 	kind     string // type
 	geometry *geometry
-	rotated  bool   // the geometry is a rotated box
-	line     string // a polyline or a circle, which is no object
+	degrees  float64 // of a rotation beside the box
+	rotated  bool    // the geometry, or the box, is rotated
+	line     string  // a polyline or a circle, which is no object
 	text     bool
 	maskFile string
 }
@@ -192,6 +197,15 @@ func (d *objects) extraField(a *draft, key uint) (err error) {
 	case 15:
 		a.extra.maskFile, err = d.text()
 		return err
+	case 17:
+		return d.rotation(a)
+	case 18:
+		return d.record(func(key []byte) error {
+			if string(key) == "rotation" {
+				return d.rotation(a)
+			}
+			return d.s.skip()
+		})
 	}
 	c, err := d.s.peek()
 	if err != nil {
@@ -204,6 +218,16 @@ func (d *objects) extraField(a *draft, key uint) (err error) {
 		a.extra.text = true
 	}
 	return d.s.skip()
+}
+
+// rotation reads degrees; values of another kind are read over.
+func (d *objects) rotation(a *draft) error {
+	c, err := d.s.peek()
+	if err != nil || c != '-' && (c < '0' || c > '9') {
+		return orSkip(err, d.s)
+	}
+	a.extra.degrees, _, err = d.s.number()
+	return err
 }
 
 // imageRef reads image_id; inside an image it is redundant.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/converters/dataset"
+	outline "github.com/vision-platform/trainer-agent/converters/labels/geometry"
 )
 
 // geometry is what the platform's labeler writes for a shape that it has no field
@@ -166,6 +167,7 @@ func (d *shapes) point(g *geometry) error {
 func (d *shapes) shape(a *draft) {
 	g := a.extra.geometry
 	if g == nil {
+		a.turn()
 		return
 	}
 	name := g.kind
@@ -187,7 +189,7 @@ func (d *shapes) shape(a *draft) {
 	case asRotated, asPolygon:
 		ring := g.points
 		if box, ok := g.box(); ok && len(ring) == 0 {
-			ring = rotated(box, g.angle())
+			ring = turned(box, g.angle())
 		}
 		if len(ring) < 6 || g.dims == 3 {
 			a.bad.shape = "geometry of type " + name + " has no corners"
@@ -265,14 +267,38 @@ func (g *geometry) angle() float64 {
 	return g.numbers["theta"] * 180 / math.Pi
 }
 
-// rotated are the corners of a box turned around its center.
-func rotated(box [4]float64, degrees float64) []float64 {
-	sin, cos := math.Sincos(degrees * math.Pi / 180)
-	cx, cy := box[0]+box[2]/2, box[1]+box[3]/2
-	ring := make([]float64, 0, 8)
-	for _, at := range [][2]float64{{-1, -1}, {1, -1}, {1, 1}, {-1, 1}} {
-		x, y := at[0]*box[2]/2, at[1]*box[3]/2
-		ring = append(ring, cx+x*cos-y*sin, cy+x*sin+y*cos)
+// turn reads a box with a rotation beside it, as CVAT writes it into COCO: the box is
+// that of before the turn, about its center.
+func (a *draft) turn() {
+	o := &a.object
+	switch {
+	case a.extra.degrees == 0 || !o.HasBox:
+		return
+	case o.Format >= dataset.XYWHNormalized:
+		a.bad.shape = "bbox is in fractions and has a rotation, which are not read together"
+		return
+	case !o.HasShape():
+		o.Polygons = [][]float64{turned(leftTop(o.Box, o.Format), a.extra.degrees)}
 	}
-	return ring
+	a.extra.rotated = true
+	if o.Polygons != nil {
+		b := outline.Bounds(o.Polygons...)
+		o.Box, o.Format = [4]float64{b[0], b[1], b[2] - b[0], b[3] - b[1]}, dataset.XYWH
+	}
+}
+
+// leftTop is a box as left, top, width, height.
+func leftTop(b [4]float64, format dataset.BoxFormat) [4]float64 {
+	switch format {
+	case dataset.XYXY:
+		return [4]float64{b[0], b[1], b[2] - b[0], b[3] - b[1]}
+	case dataset.CXCYWH:
+		return [4]float64{b[0] - b[2]/2, b[1] - b[3]/2, b[2], b[3]}
+	}
+	return b
+}
+
+// turned are the corners of a box (left, top, width, height) turned around its center.
+func turned(b [4]float64, degrees float64) []float64 {
+	return outline.Turned(b[0]+b[2]/2, b[1]+b[3]/2, b[2], b[3], degrees*math.Pi/180)
 }

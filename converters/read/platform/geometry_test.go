@@ -30,6 +30,11 @@ func TestGeometryOfTheLabelerIsReadAsWhatItIs(t *testing.T) {
 		`{"class_id": 0, "geometry": {"type": "rotated_box", "center": [50, 40], "width": 20, "height": 10, "rotation": 0}, "type": "x"}`:        {40, 35, 20, 10},
 		`{"class_id": 0, "type": "obb", "geometry": {"bbox": [40, 35, 20, 10], "angle": 180}}`:                                                   {40, 35, 20, 10},
 		`{"class_id": 0, "type": "oriented-bbox", "geometry": {"points": [[50, 30], [60, 40], [50, 50], [40, 40]]}}`:                             {40, 30, 20, 20},
+		`{"class_id": 0, "bbox": [40, 35, 20, 10], "attributes": {"occluded": false, "note": "rotated", "rotation": 90.0}}`:                      {45, 30, 10, 20},
+		`{"class_id": 0, "note": "rotated", "rotation": -90, "bbox_format": "xyxy", "bbox": [40, 35, 60, 45]}`:                                   {45, 30, 10, 20},
+		`{"class_id": 0, "note": "rotated", "angle": 180, "bbox_format": "cxcywh", "bbox": [50, 40, 20, 10]}`:                                    {40, 35, 20, 10},
+		`{"class_id": 0, "note": "rotated", "bbox": [0, 0, 20, 10], "rotation": 45, "segmentation": [[40, 30, 60, 30, 60, 50]]}`:                 {40, 30, 20, 20},
+		`{"class_id": 0, "bbox": [40, 35, 20, 10], "rotation": 0, "attributes": {"rotation": 0.0}}`:                                              {40, 35, 20, 10},
 		`{"class_id": 0, "type": "bbox", "geometry": {"x": 1, "y": 2, "width": 30, "height": 40}}`:                                               {1, 2, 30, 40},
 		`{"class_id": 0, "geometry": {"type": "bbox", "bbox": [1, 2, 30, 40], "image_width": 100}}`:                                              {1, 2, 30, 40},
 		`{"class_id": 0, "geometry": {"type": "polygon", "points": [{"x": 1, "y": 2}, {"x": 31, "y": 2}, {"x": 31, "y": 42}]}}`:                  {1, 2, 30, 40},
@@ -57,9 +62,14 @@ func TestGeometryOfTheLabelerIsReadAsWhatItIs(t *testing.T) {
 	if o := c.Objects.At(0); o.Dims != 3 || len(o.Keypoints) != 6 {
 		t.Errorf("keypoints: %+v", o)
 	}
-	c, _ = readOne(t, contract.TaskInstanceSegmentation, `{"class_id": 0, "type": "rotated_bbox", "geometry": {"cx": 50, "cy": 40, "width": 20, "height": 10, "angle": 30}}`)
-	if o := c.Objects.At(0); len(o.Polygons) != 1 || len(o.Polygons[0]) != 8 {
-		t.Errorf("a rotated box as a polygon: %+v", o)
+	for _, annotation := range []string{
+		`{"class_id": 0, "type": "rotated_bbox", "geometry": {"cx": 50, "cy": 40, "width": 20, "height": 10, "angle": 30}}`,
+		`{"class_id": 0, "bbox": [40, 35, 20, 10], "attributes": {"rotation": 30}}`,
+	} {
+		c, _ = readOne(t, contract.TaskInstanceSegmentation, annotation)
+		if o := c.Objects.At(0); len(o.Polygons) != 1 || len(o.Polygons[0]) != 8 || math.Abs(o.Polygons[0][0]-43.83975) > 1e-5 {
+			t.Errorf("a rotated box as a polygon: %+v", o)
+		}
 	}
 }
 
@@ -72,6 +82,7 @@ func TestWhatIsNoObjectIsNamed(t *testing.T) {
 		`{"class_id": 0, "type": "3d_cuboid", "geometry": {"points": [[1, 2], [3, 4]]}}`:                        problem.BadShape,
 		`{"class_id": 0, "type": "polygon", "geometry": {"points": [[1, 2], [3, 4]]}}`:                          problem.BadShape,
 		`{"class_id": 0, "type": "bbox", "geometry": {}}`:                                                       problem.BadShape,
+		`{"class_id": 0, "bbox": [0.1, 0.2, 0.3, 0.1], "bbox_format": "xywh_normalized", "rotation": 30}`:       problem.BadShape,
 		`{"caption": "a cat on a mat", "language": "en"}`:                                                       problem.TextAnnotation,
 		`{"type": "region_description", "text": "a mat", "bbox": [1, 2, 29, 38]}`:                               problem.TextAnnotation,
 	} {

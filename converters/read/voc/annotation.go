@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/converters/dataset"
+	"github.com/vision-platform/trainer-agent/converters/labels/geometry"
 )
 
 // annotation is one XML file, as far as it is read.
@@ -50,6 +51,11 @@ type object struct {
 	Box       *box     `xml:"bndbox"`
 	Rotated   *rotated `xml:"robndbox"` // roLabelImg's
 	Polygon   *polygon `xml:"polygon"`  // Roboflow's, and LabelMe's first
+
+	Attributes []struct { // CVAT's, which turn the bndbox by a rotation in degrees
+		Name  string `xml:"name"`
+		Value number `xml:"value"`
+	} `xml:"attributes>attribute"`
 }
 
 type box struct {
@@ -93,19 +99,22 @@ func (o *object) deleted() bool { return o.Deleted.yes() }
 // read makes an object of the catalog, or says what is wrong with it.
 func (o *object) read() (out dataset.Object, wrong string) {
 	out.Format = dataset.XYXY
-	switch {
-	case o.Box != nil:
+	if o.Box != nil {
 		var ok bool
-		if out.Box, ok = values4(o.Box.XMin, o.Box.YMin, o.Box.XMax, o.Box.YMax); !ok {
+		if out.Box, ok = o.Box.values(); !ok {
 			return out, "has a bndbox without four numbers"
 		}
 		out.HasBox = true
-	case o.Rotated != nil:
-		var ok bool
-		if out.Box, ok = o.Rotated.around(); !ok {
-			return out, "has a robndbox without five numbers"
+	}
+	corners, ok := o.corners()
+	if !ok {
+		return out, "has a robndbox without five numbers"
+	}
+	if corners != nil {
+		out.Polygons = [][]float64{corners}
+		if o.Box == nil || o.Rotated == nil { // else both are written
+			out.Box, out.HasBox = geometry.Bounds(corners), true
 		}
-		out.HasBox = true
 	}
 	if o.Polygon != nil {
 		ring, ok := o.Polygon.ring()
@@ -131,16 +140,28 @@ func values4(numbers ...number) (out [4]float64, ok bool) {
 	return out, true
 }
 
-// around is the upright box around a rotated one.
-func (r *rotated) around() (out [4]float64, ok bool) {
-	b, ok := values4(r.X, r.Y, r.W, r.H)
-	angle, known := r.Angle.value()
-	if !ok || !known {
+// corners are those of a rotated box, which a detector of such trains on; nil where it
+// is upright.
+func (o *object) corners() (ring []float64, ok bool) {
+	if r := o.Rotated; r != nil {
+		b, ok := values4(r.X, r.Y, r.W, r.H)
+		angle, known := r.Angle.value()
+		return geometry.Turned(b[0], b[1], b[2], b[3], angle), ok && known
+	}
+	for _, a := range o.Attributes {
+		degrees, is := a.Value.value()
+		if b, ok := o.Box.values(); ok && is && degrees != 0 && strings.EqualFold(a.Name, "rotation") {
+			return geometry.Turned((b[0]+b[2])/2, (b[1]+b[3])/2, b[2]-b[0], b[3]-b[1], degrees*math.Pi/180), true
+		}
+	}
+	return nil, true
+}
+
+func (b *box) values() (out [4]float64, ok bool) {
+	if b == nil {
 		return out, false
 	}
-	sin, cos := math.Abs(math.Sin(angle)), math.Abs(math.Cos(angle))
-	w, h := b[2]*cos+b[3]*sin, b[2]*sin+b[3]*cos
-	return [4]float64{b[0] - w/2, b[1] - h/2, b[0] + w/2, b[1] + h/2}, true
+	return values4(b.XMin, b.YMin, b.XMax, b.YMax)
 }
 
 func (p *polygon) ring() ([]float64, bool) {

@@ -119,7 +119,7 @@ func (r *reader) take(order int, name string, a *annotation) {
 			r.problems.Add(problem.AnnotationUnreadable, order, "%s, object %d has no name", name, k+1)
 			continue
 		}
-		if a.Objects[k].Rotated != nil {
+		if corners, _ := a.Objects[k].corners(); corners != nil && !r.f.Task.NeedsOutlines() {
 			r.problems.Add(problem.RotatedBoxes, order, "%s", name)
 		}
 		if a.Objects[k].Difficult.yes() {

@@ -185,11 +185,12 @@ func (l *labels) file(image int32, name string) error {
 	return nil
 }
 
-// orphans reports label files whose image is not there.
+// orphans reports label files whose image is not there, and folders of other labels of
+// the same images.
 func (l *labels) orphans() {
 	var texts []string
 	for _, name := range l.Names() {
-		if strings.EqualFold(path.Ext(name), ".txt") && l.dirs[path.Dir(name)] && !l.list(name) {
+		if strings.EqualFold(path.Ext(name), ".txt") && !l.list(name) {
 			texts = append(texts, name)
 		}
 	}
@@ -203,11 +204,34 @@ func (l *labels) orphans() {
 			known[name] = true
 		}
 	}
+	texts = slices.DeleteFunc(texts, func(name string) bool { return known[name] })
+	l.unused(texts)
 	n := 0
 	for _, name := range texts {
-		if !known[name] {
+		if l.dirs[path.Dir(name)] {
 			l.problems.Add(problem.LabelWithoutImage, n, "%s", name)
 			n++
+		}
+	}
+}
+
+// maxUnused is how many folders are looked into for other labels.
+const maxUnused = 64
+
+// unused names folders of labels that are read for none of the images that they are
+// called as, such as labels_seg/ beside labels/. It looks at one of each folder.
+func (l *labels) unused(texts []string) {
+	stems := l.ImageStems()
+	looked := make(map[string]bool)
+	for _, name := range texts {
+		dir := path.Dir(name)
+		if l.dirs[dir] || looked[dir] || len(looked) == maxUnused || !stems[stem(name)] {
+			continue
+		}
+		looked[dir] = true
+		text, err := l.ReadText(name, maxLabelBytes)
+		if rows := rowsOf(text); err == nil && len(rows) > 0 && readsAsLabel(rows) {
+			l.problems.Add(problem.LabelsUnused, len(looked), "%s/", dir)
 		}
 	}
 }
