@@ -66,6 +66,7 @@ func TestListsBesideFoldersOfClassesSayTheSplit(t *testing.T) {
 		{name: "a column of folds", files: with(petFolders("images"), m{"folds.csv": "path,fold\n" + petList("images/{class}/{class}_{i}.jpg,{i}", 0, 6)}), splits: "train 9, val 3", says: "split_list_unread: folds.csv: the column fold"},
 		{name: "a column of splits and more", files: with(petFolders("images"), m{"meta.csv": "path,split\n" + petList("images/{class}/{class}_{i}.jpg,train", 0, 5) + petList("images/{class}/{class}_{i}.jpg,extra", 5, 6)}), splits: "train 9, val 3", says: "split_list_unread: meta.csv: the column split"},
 		{name: "names of classes in JSON", files: with(petFolders("."), m{"cat_to_name.json": m{"cat": "house cat", "dog": "hound"}}), splits: "train 9, val 3", says: "class_names_unread: cat_to_name.json"},
+		{name: "folders in folders of classes", files: with(classFolders(map[string]int{"animal": 4}, "cat", "dog"), classFolders(map[string]int{"vehicle": 4}, "bus", "car")), classes: "animal vehicle", splits: "train 12, val 4", says: "folders_in_classes: animal/cat/"},
 		{name: "a class of videos", files: with(petFolders("."), m{"bird/0.mp4": "ftyp", "bird/1.mp4": "ftyp", "cat/film.mp4": "ftyp", "notes/a.md": "x"}), splits: "train 9, val 3", says: "folder_without_images: bird/"},
 		{name: "splits of several folds in JSON", files: with(petFolders("."), m{"splits.json": m{"fold0": m{"train": []string{"cat/cat_0.jpg"}, "val": []string{"cat/cat_1.jpg"}}, "fold1": m{"train": []string{"cat/cat_1.jpg"}, "val": []string{"cat/cat_0.jpg"}}}}), splits: "train 9, val 3", says: "split_list_unread: splits.json: it holds several splits: fold0, fold1"},
 		{name: "numbers of images in JSON", files: with(petFolders("."), m{"splits.json": m{"train": []int{0, 1}, "val": []int{2}}}), splits: "train 9, val 3", says: "split_list_unread: splits.json"},
@@ -94,6 +95,13 @@ func TestAListOfImagesWithoutAnnotationsIsUnderstood(t *testing.T) {
 	if splitSizes(p) != "train 2/2, val 2/2" || find(p, "split_list_unread").Count != 0 {
 		t.Errorf("%s %v", splitSizes(p), p.Problems)
 	}
+}
+
+// TestPicturesThatAreLabelsAreNoDataset: Oxford Pets has its images in one folder, and a
+// folder of trimaps below annotations/.
+func TestPicturesThatAreLabelsAreNoDataset(t *testing.T) {
+	files := join(numberedFiles("images/%d.jpg", 6, image64), numberedFiles("annotations/trimaps/%d.png", 6, image64), m{"annotations/list.txt": "0 1 1 1\n"})
+	refused(t, files, classifying, "images/")
 }
 
 func TestSplitsAndClassesThatContradictAreNamed(t *testing.T) {
@@ -147,6 +155,7 @@ func TestLabelsOfYOLOInFoldersOfOtherNames(t *testing.T) {
 		{name: "labels above", files: with(set("%s", "labels/%s"), m{"data.yaml": "train: train\nval: val\nnames: [helmet]\n"}), splits: both, says: "label_elsewhere"},
 		{name: "dev and eval", files: with(set("%s/images", "%s/labels"), with(numberedFiles("eval/images/e%d.jpg", 2, image64), numberedFiles("eval/labels/e%d.txt", 2, func() any { return goodRow }))), splits: "train 4, val 2, test 2"},
 		{name: "other labels of the same images", files: with(set("images/%s", "labels/%s"), numberedFiles("labels_seg/train/train%d.txt", 2, func() any { return "0 .1 .1 .3 .1 .3 .3\n" })), splits: both, says: "labels_unused: labels_seg/train/"},
+		{name: "images beside the folder of the dataset", files: with(yoloSet("set/", goodRow, "train: images/train\nval: images/val\nnames: [helmet]\n"), numberedFiles("more/%d.jpg", 8, image64)), splits: "train 5, val 2", says: "mostly_unlisted: beside set/, such as more/0.jpg"},
 		{name: "one label of two images", files: with(set("images/%s", "labels/%s"), m{"images/train/train0.png": image64()}), splits: "train 5, val 2", says: "label_of_several: labels/train/train0.txt"},
 		{name: "lists of classes that differ", files: m{"train/a.jpg": image64(), "train/a.txt": goodRow, "val/b.jpg": image64(), "val/b.txt": goodRow, "train/classes.txt": "cat\ndog\n", "val/classes.txt": "dog\ncat\n"}, refused: "train/classes.txt and val/classes.txt have different names"},
 	} {

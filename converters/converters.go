@@ -8,10 +8,12 @@
 package converters
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
@@ -83,6 +85,9 @@ func Prepare(ctx context.Context, r Request) (*Prepared, error) {
 	}
 	if found.dir != "" {
 		problems.Add(problem.OneFolderDown, 0, "%s/", found.dir)
+		if err := besideFolder(folder, found.dir, problems); err != nil {
+			return nil, err
+		}
 	}
 	if tables != nil {
 		for i, some := range tables.Missing {
@@ -143,6 +148,33 @@ func unpackTables(ctx context.Context, r *Request) (folder *images.Folder, table
 	}
 	r.Root = dir
 	return images.Open(dir), tables, nil
+}
+
+// besideFolder counts the images that are not in the folder that the dataset is in.
+func besideFolder(folder *images.Folder, dir string, problems *problem.List) error {
+	tree, err := folder.Tree()
+	if err != nil {
+		return err
+	}
+	inside, outside, first := 0, 0, ""
+	tree.Any(func(name string) bool {
+		switch {
+		case !images.IsImage(name):
+		case strings.HasPrefix(name, dir+"/"):
+			inside++
+		default:
+			outside, first = outside+1, cmp.Or(first, name)
+		}
+		return false
+	})
+	kind := problem.UnlistedFile
+	if outside > inside {
+		kind = problem.MostlyUnlisted
+	}
+	if outside > 0 {
+		problems.AddN(kind, outside, 0, "beside %s/, such as %s", dir, first)
+	}
+	return nil
 }
 
 // besideAnnotations names tables with images beside the platform's own annotations,

@@ -55,7 +55,11 @@ func Below(t *images.Tree, task contract.TaskType) (dir string, l *layout.Layout
 func below(t *images.Tree, task contract.TaskType, level int) (dir string, l *layout.Layout, err error) {
 	var found []string
 	subs := t.Subs()
-	for _, name := range imageFolders(t) {
+	folders := imageFolders(t)
+	for _, name := range folders {
+		if len(folders) > 1 && layout.HoldsLabels(name) {
+			continue // pictures in it are labels of the images beside it
+		}
 		sub := subs[name]
 		in, err := at(sub, task)
 		deeper := ""

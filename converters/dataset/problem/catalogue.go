@@ -116,6 +116,9 @@ var (
 	LabelsUnused = layouts.kind("labels_unused", Warning,
 		"folders hold labels of the same images, beside those that are read; they are not used",
 		"Call the folder to use labels/, and remove the other.")
+	FoldersInClasses = layouts.kind("folders_in_classes", Info,
+		"folders in those of classes are parts of these: the class is the first folder",
+		"")
 	FolderWithoutImages = layouts.kind("folder_without_images", Warning,
 		"folders beside those of classes hold videos, archives or the like and no image; they are no classes",
 		"Put images of the class into them, or remove them.")

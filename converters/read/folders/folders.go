@@ -55,6 +55,13 @@ func Recognise(f *layout.Folder) (*layout.Layout, error) {
 		for i, names := range joined(have.splits) {
 			problems.Add(problem.SplitsJoined, i, "%s", names)
 		}
+		for i, p := range have.parts {
+			p.below(func(n *node) {
+				if n.images > 0 && !layout.HoldsImages(n.name) {
+					problems.Add(problem.FoldersInClasses, i, "%s/", n.path)
+				}
+			})
+		}
 		for i, dir := range withoutImages(f, have.parts) {
 			problems.Add(problem.FolderWithoutImages, i, "%s/", dir)
 		}

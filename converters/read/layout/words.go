@@ -11,7 +11,7 @@ import (
 // splitWords are the words by which people and tools name a split.
 var splitWords = map[string]contract.Split{
 	"train": contract.SplitTrain, "training": contract.SplitTrain, "trn": contract.SplitTrain,
-	"val": contract.SplitVal, "valid": contract.SplitVal, "validation": contract.SplitVal,
+	"val": contract.SplitVal, "valid": contract.SplitVal, "validation": contract.SplitVal, "minival": contract.SplitVal,
 	"dev": contract.SplitVal, "eval": contract.SplitVal, "evaluation": contract.SplitVal,
 	"test": contract.SplitTest, "testing": contract.SplitTest, "tst": contract.SplitTest,
 }
@@ -114,6 +114,9 @@ func Beside(name string) string {
 func IsNoClass(name string) bool {
 	return notClasses[strings.ToLower(name)] || HoldsImages(name) || OnlySplit(name) != ""
 }
+
+// HoldsLabels reports a folder of what is said of images: masks, annotations.
+func HoldsLabels(name string) bool { return notClasses[strings.ToLower(name)] }
 
 // HoldsImages reports whether a folder of this name says that images are in it.
 func HoldsImages(name string) bool { return imageWords[strings.ToLower(name)] }
