@@ -43,10 +43,12 @@ func annotationKey(key []byte) uint {
 		return 15
 	case "text", "caption", "question", "text_content":
 		return 16
-	case "rotation", "rotation_angle", "angle":
+	case "rotation", "rotation_angle":
 		return 17
 	case "attributes":
 		return 18
+	case "angle":
+		return 19
 	}
 	return 0
 }
@@ -79,6 +81,7 @@ type extra struct {
 	kind     string // type
 	geometry *geometry
 	degrees  float64 // of a rotation beside the box
+	angle    float64 // may be one, where the type says that the box is rotated
 	rotated  bool    // the geometry, or the box, is rotated
 	line     string  // a polyline or a circle, which is no object
 	text     bool
@@ -198,14 +201,16 @@ func (d *objects) extraField(a *draft, key uint) (err error) {
 		a.extra.maskFile, err = d.text()
 		return err
 	case 17:
-		return d.rotation(a)
+		return d.degrees(&a.extra.degrees)
 	case 18:
 		return d.record(func(key []byte) error {
 			if string(key) == "rotation" {
-				return d.rotation(a)
+				return d.degrees(&a.extra.degrees)
 			}
 			return d.s.skip()
 		})
+	case 19:
+		return d.degrees(&a.extra.angle)
 	}
 	c, err := d.s.peek()
 	if err != nil {
@@ -220,13 +225,13 @@ func (d *objects) extraField(a *draft, key uint) (err error) {
 	return d.s.skip()
 }
 
-// rotation reads degrees; values of another kind are read over.
-func (d *objects) rotation(a *draft) error {
+// degrees reads a number; values of another kind are read over.
+func (d *values) degrees(out *float64) error {
 	c, err := d.s.peek()
 	if err != nil || c != '-' && (c < '0' || c > '9') {
 		return orSkip(err, d.s)
 	}
-	a.extra.degrees, _, err = d.s.number()
+	*out, _, err = d.s.number()
 	return err
 }
 

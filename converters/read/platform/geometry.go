@@ -271,6 +271,9 @@ func (g *geometry) angle() float64 {
 // that of before the turn, about its center.
 func (a *draft) turn() {
 	o := &a.object
+	if a.extra.degrees == 0 && geometryKind(a.extra.kind) == asRotated {
+		a.extra.degrees = a.extra.angle
+	}
 	switch {
 	case a.extra.degrees == 0 || !o.HasBox:
 		return

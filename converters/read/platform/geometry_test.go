@@ -32,8 +32,9 @@ func TestGeometryOfTheLabelerIsReadAsWhatItIs(t *testing.T) {
 		`{"class_id": 0, "type": "oriented-bbox", "geometry": {"points": [[50, 30], [60, 40], [50, 50], [40, 40]]}}`:                             {40, 30, 20, 20},
 		`{"class_id": 0, "bbox": [40, 35, 20, 10], "attributes": {"occluded": false, "note": "rotated", "rotation": 90.0}}`:                      {45, 30, 10, 20},
 		`{"class_id": 0, "note": "rotated", "rotation": -90, "bbox_format": "xyxy", "bbox": [40, 35, 60, 45]}`:                                   {45, 30, 10, 20},
-		`{"class_id": 0, "note": "rotated", "angle": 180, "bbox_format": "cxcywh", "bbox": [50, 40, 20, 10]}`:                                    {40, 35, 20, 10},
+		`{"class_id": 0, "type": "obb", "angle": 90, "bbox_format": "cxcywh", "bbox": [50, 40, 20, 10]}`:                                         {45, 30, 10, 20},
 		`{"class_id": 0, "note": "rotated", "bbox": [0, 0, 20, 10], "rotation": 45, "segmentation": [[40, 30, 60, 30, 60, 50]]}`:                 {40, 30, 20, 20},
+		`{"class_id": 0, "bbox": [40, 35, 20, 10], "angle": 30}`:                                                                                 {40, 35, 20, 10}, // of the view, it may be
 		`{"class_id": 0, "bbox": [40, 35, 20, 10], "rotation": 0, "attributes": {"rotation": 0.0}}`:                                              {40, 35, 20, 10},
 		`{"class_id": 0, "type": "bbox", "geometry": {"x": 1, "y": 2, "width": 30, "height": 40}}`:                                               {1, 2, 30, 40},
 		`{"class_id": 0, "geometry": {"type": "bbox", "bbox": [1, 2, 30, 40], "image_width": 100}}`:                                              {1, 2, 30, 40},
