@@ -98,8 +98,8 @@ const fewPictures = 20
 // Alone refuses a dataset in tables with another one beside it: which one is meant is
 // not known. A few pictures in folders are none.
 func Alone(t *images.Tree, task contract.TaskType, name, file string) error {
-	l, err := Recognise(t, task)
-	if l == nil || err != nil {
+	l, _ := Recognise(t, task) // what cannot be read is no other dataset
+	if l == nil {
 		return nil
 	}
 	pictures := 0
