@@ -32,6 +32,10 @@ var kinds = []kind{
 // quickly has as many steps as a small dataset can have.
 const quickly = `{"mosaic": 0.0, "nbs": 4, "warmup_epochs": 1.0}`
 
+// apart is how far two measures of eight images may be: Ultralytics' validation puts
+// margins around them that its prediction does not, and its masks are coarser.
+const apart = 0.1
+
 // Every kind of model is trained, tested, used and explained through the agent at its
 // defaults: its test run finds what its own validation found, with the framework's own
 // metrics, and its inference job finds what the test run found.
@@ -50,7 +54,7 @@ func (k kind) run(t *testing.T, dataset string) {
 		"CHECKPOINT_PATH", *trained.CheckpointPath, "CONFIDENCE_THRESHOLD", k.threshold).mustExit(0)
 	var d contract.TestRunDone
 	tested.final(contract.KindTestRunDone, &d)
-	if got := float64(d.OverallMetrics[k.metric]); math.Abs(got-best) > 0.05 || best < 0.2 {
+	if got := float64(d.OverallMetrics[k.metric]); math.Abs(got-best) > apart || best < 0.2 {
 		t.Errorf("%s is %v, the training's own %v: %v", k.metric, got, best, d.OverallMetrics)
 	}
 	background := 1

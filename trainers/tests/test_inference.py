@@ -23,6 +23,7 @@ from trainer_sdk import Job, JobError, Platform
 from trainer_sdk.inference import InferenceRequest
 from trainer_vision.inference import Mask, Objects, Predictor
 from trainer_vision.inference.calibration import best_threshold, calibration
+from trainer_vision.inference.coco import runs
 from trainer_vision.inference.draw import font
 from trainer_vision.inference.explain.explainer import Explainer
 from trainer_vision.inference.explain.heat import deletion, normal, statistics
@@ -104,6 +105,22 @@ class Measure(unittest.TestCase):
         self.assertEqual([row["support"] for row in result.per_class_metrics], [12, 24])
         self.assertEqual(len(result.confusion_matrix), 3)
 
+
+    def test_masks_are_measured_by_their_pixels_at_the_models_size(self) -> None:
+        from pycocotools import mask as judge
+
+        ring = np.array([[10.0, 8], [60, 8], [60, 40], [30, 56], [10, 40]])
+        truth = Objects(np.array([[10.0, 8, 60, 56]]), np.array([0]), np.ones(1), [ring])
+        for scale in (1, 0.5):
+            pixels = judge.decode(judge.merge(judge.frPyObjects([(ring * scale).ravel().tolist()], int(64 * scale), int(80 * scale))))
+            measure: Any = measure_of("instance_segmentation", NAMES, 0.5)
+            found = Objects(truth.boxes, truth.classes, np.array([0.9]), [ring], pixels=runs(pixels[None]))
+            measure.add("0.png", found, found, truth, (80, 64))
+            self.assertAlmostEqual(measure.result().overall_metrics["mAP50-95(M)"], 1)
+            wrong = dataclasses.replace(found, pixels=runs(np.roll(pixels, int(20 * scale), 1)[None]))
+            measure = measure_of("instance_segmentation", NAMES, 0.5)
+            measure.add("0.png", wrong, wrong, truth, (80, 64))
+            self.assertEqual(measure.result().overall_metrics["mAP50-95(M)"], 0)
 
     def test_nothing_labelled_is_nothing_measured(self) -> None:
         measure: Any = measure_of("object_detection", NAMES, 0.5)

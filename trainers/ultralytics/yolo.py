@@ -15,6 +15,7 @@ from PIL import Image
 from trainer_sdk import Job, JobError
 from trainer_sdk.inference import InferenceRequest
 from trainer_vision.inference import Objects, Predictor
+from trainer_vision.inference.coco import runs
 from trainer_vision.processes import use_cpus
 from ultralytics import YOLO
 from ultralytics.data.augment import LetterBox, classify_transforms
@@ -138,21 +139,32 @@ class Detector(Backend):
         # Only the shapes of the originals matter here, so they take no memory.
         originals = [np.broadcast_to(np.uint8(0), (height, width, 3)) for width, height in sizes]
         self.predictor.batch = ([""] * len(sizes),)
-        return [objects(result) for result in self.predictor.construct_results([k.clone() for k in kept], images, originals, **more)]
+        results = self.predictor.construct_results([k.clone() for k in kept], images, originals, **more)
+        return [objects(result, measured) for result in results]
 
 
-def objects(result: Results) -> Objects:
+def objects(result: Results, measured: bool = False) -> Objects:
     if result.obb is not None:  # rotated: the outline, and the upright box around it
         rotated = result.obb.cpu().numpy()
         return Objects(rotated.xyxy.astype(float), rotated.cls.astype(int), rotated.conf.astype(float), list(rotated.xyxyxyxy))
     found = result.boxes.cpu().numpy()
-    polygons = None
+    polygons = pixels = None
     if result.masks is not None:
         polygons = list(result.masks.xy)
+        pixels = runs(within(result.masks.data, result.orig_shape)) if measured else None
     points = result.keypoints.data.float().cpu().numpy() if result.keypoints is not None else None
     if points is not None and points.shape[-1] == 2:
         points = np.concatenate([points, np.ones((*points.shape[:2], 1), points.dtype)], 2)
-    return Objects(found.xyxy.astype(float), found.cls.astype(int), found.conf.astype(float), polygons, points)
+    return Objects(found.xyxy.astype(float), found.cls.astype(int), found.conf.astype(float), polygons, points, pixels)
+
+
+def within(masks: torch.Tensor, shape: tuple[int, int]) -> np.ndarray:
+    """Masks (n, h, w) without the margins that LetterBox has put around the picture."""
+    height, width = masks.shape[1:]
+    ratio = min(height / shape[0], width / shape[1])
+    inner = max(1, round(shape[0] * ratio)), max(1, round(shape[1] * ratio))
+    top, left = round((height - inner[0]) / 2 - 0.1), round((width - inner[1]) / 2 - 0.1)
+    return masks[:, top : top + inner[0], left : left + inner[1]].cpu().numpy()
 
 
 class Labels:

@@ -15,6 +15,7 @@ MOST = 100  # detections an image that COCO measures
 # The spread of COCO's 17 points of a person; other skeletons get one spread for every point, as Ultralytics does.
 PERSON = np.array([0.26, 0.25, 0.25, 0.35, 0.35, 0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89]) / 10
 BODY = 0.53  # of a box is what stands in it: the scale of keypoints where no outline tells, as in Ultralytics
+MISSING = "test runs of this task need faster-coco-eval: add faster-coco-eval==1.8.0 to the trainer's requirements.txt"
 KIND = {"B": "bbox", "M": "segm", "P": "keypoints"}
 
 
@@ -29,6 +30,8 @@ def annotations(objects: Objects, image: int, scored: bool, first: int = 1) -> l
             row["segmentation"] = [np.ravel(ring).tolist()] if len(ring) >= 3 else [[x, y, x + w, y, x + w, y + h, x, y + h]]
             if len(ring) >= 3:
                 row["area"] = area(ring)
+        if objects.pixels is not None:
+            row["segmentation"] = objects.pixels[i]
         if objects.keypoints is not None:
             points = objects.keypoints[i]
             row["keypoints"] = np.ravel(points).tolist()
@@ -38,6 +41,15 @@ def annotations(objects: Objects, image: int, scored: bool, first: int = 1) -> l
             row["score"] = float(objects.scores[i])
         rows.append(row)
     return rows
+
+
+def runs(masks: np.ndarray) -> list[dict[str, Any]]:
+    """Masks (n, h, w) in COCO's compressed form."""
+    try:
+        from faster_coco_eval.core import mask
+    except ImportError:
+        raise JobError(MISSING) from None
+    return mask.encode(np.asfortranarray(masks.transpose(1, 2, 0).astype(np.uint8)))
 
 
 def area(ring: np.ndarray) -> float:
@@ -53,7 +65,7 @@ class CocoMetrics:
         try:
             from faster_coco_eval import COCO, COCOeval_faster
         except ImportError:
-            raise JobError("test runs of this task need faster-coco-eval: add faster-coco-eval==1.8.0 to the trainer's requirements.txt") from None
+            raise JobError(MISSING) from None
         with contextlib.redirect_stdout(io.StringIO()):
             labelled = COCO(truth)
             detected = labelled.loadRes(found) if found else COCO({**truth, "annotations": []})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -82,8 +82,11 @@ class ObjectMeasure:
 
     def add(self, name: str, shown: Objects, every: Objects, truth: Objects, size: tuple[int, int]) -> tuple[float, dict[str, Any]]:
         number = len(self.images) + 1
-        self.images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
-        self.labelled += annotations(truth, number, False, len(self.labelled) + 1)
+        width, height = size
+        if every.pixels:
+            height, width = every.pixels[0]["size"]
+        self.images.append({"id": number, "file_name": name, "width": width, "height": height})
+        self.labelled += annotations(outlined(truth, width / size[0], height / size[1]), number, False, len(self.labelled) + 1)
         every = every.take(np.argsort(-every.scores, kind="stable")[:MOST])
         self.found += annotations(every, number, True)
         pairs = match(every, truth, overlaps(every.boxes, truth.boxes))
@@ -139,6 +142,13 @@ class ObjectMeasure:
         p, r = mean(precision), mean(recall)
         metrics |= {"precision": p, "recall": r, "f1": 2 * p * r / (p + r) if p + r else 0.0}
         return metrics | ({"ece": reliable["ece"]} if reliable["ece"] is not None else {})
+
+
+def outlined(truth: Objects, across: float, down: float) -> Objects:
+    """With the outlines at another size, the one at which pixels are compared."""
+    if truth.polygons is None or across == down == 1:
+        return truth
+    return replace(truth, polygons=[ring * np.array([across, down]) for ring in truth.polygons])
 
 
 class MaskMeasure:

@@ -22,6 +22,9 @@ class Objects:
     scores: np.ndarray  # (n)
     polygons: Sequence[np.ndarray] | None = None  # of each object its outline (k, 2) in pixels
     keypoints: np.ndarray | None = None  # (n, k, 3) x, y in pixels, and a confidence or visibility
+    # Of each object its pixels (coco.runs), at the model's size: a test run measures them in place of outlines, which run through the
+    # middle of a mask's outermost pixels and lose half of each.
+    pixels: Sequence[dict[str, Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -32,6 +35,7 @@ class Objects:
             self, boxes=self.boxes[kept], classes=self.classes[kept], scores=self.scores[kept],
             polygons=None if self.polygons is None else [self.polygons[i] for i in kept],
             keypoints=None if self.keypoints is None else self.keypoints[kept],
+            pixels=None if self.pixels is None else [self.pixels[i] for i in kept],
         )
 
 
