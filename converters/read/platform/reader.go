@@ -88,6 +88,8 @@ type reader struct {
 	mask    string // mask_file of the image being read
 	url     string // coco_url of the image being read
 	wrapped bool   // inside the "annotations" of a snapshot
+	inside  bool   // and a key of the format was there
+	strange bool   // and there were others only
 }
 
 // objects reads annotations, wherever in the file they stand.
@@ -179,6 +181,10 @@ func (d *reader) top() error {
 	var seen seenKeys
 	return d.s.object(func(key []byte) error {
 		name := string(key)
+		if d.wrapped {
+			known := topKeys[name] > 0
+			d.strange, d.inside = !d.inside && !known, d.inside || known
+		}
 		if seen.again(topKeys[name]) {
 			d.problems.Add(problem.DuplicateKey, 0, "top level: %q", name)
 		}
@@ -193,8 +199,7 @@ func (d *reader) top() error {
 			return d.list(name, d.image)
 		case "annotations":
 			if c, err := d.s.peek(); err == nil && c == '{' && !d.wrapped {
-				d.wrapped = true
-				return d.top()
+				return d.snapshot()
 			}
 			return d.list(name, func() error { return d.annotation(-1) })
 		case "split_config":
@@ -213,6 +218,19 @@ func (d *reader) top() error {
 		}
 		return d.s.skip()
 	})
+}
+
+// snapshot reads the object that one wraps. Annotations by the id of their image, which
+// are an object too, would come out as none at all.
+func (d *reader) snapshot() error {
+	d.wrapped = true
+	if err := d.top(); err != nil {
+		return err
+	}
+	if d.strange {
+		return d.s.misshapen("%q is no list, and no dataset of its own", "annotations")
+	}
+	return nil
 }
 
 var topKeys = map[string]uint{"images": 1, "annotations": 2, "classes": 3, "categories": 3, "split_config": 4}

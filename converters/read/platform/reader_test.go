@@ -244,6 +244,22 @@ func TestOnlyWhatTheTaskUsesIsKept(t *testing.T) {
 	}
 }
 
+// TestAnnotationsByImageAreNoSnapshot: they are an object too, and came out as none.
+func TestAnnotationsByImageAreNoSnapshot(t *testing.T) {
+	const images = `"classes": [{"id": 1, "name": "cat"}], "images": [{"id": 7, "file_name": "a.jpg"}]`
+	for text, says := range map[string]string{
+		`{` + images + `, "annotations": {"7": [{"class_id": 1, "bbox": [1, 2, 3, 4]}]}}`: `"annotations" is no list`,
+		`{` + images + `, "annotations": {}}`:                                             "",
+		`{"annotations": {"snapshot_id": "s1", ` + images + `}}`:                          "",
+		`{"snapshot_id": "s1", "annotations": {` + images + `, "7": []}}`:                 "",
+	} {
+		_, err := Read(strings.NewReader(text), "annotations.json", contract.TaskObjectDetection, new(problem.List), DefaultLimits)
+		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", text, err, says)
+		}
+	}
+}
+
 func TestAReadErrorIsPassedOn(t *testing.T) {
 	_, err := Read(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(`{"images": []}`))), "annotations.json", contract.TaskInstanceSegmentation, new(problem.List), DefaultLimits)
 	if err == nil || !strings.Contains(err.Error(), "timeout") {
