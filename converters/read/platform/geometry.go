@@ -29,9 +29,12 @@ const (
 	asNothing   = "nothing"
 )
 
+// separators are those between the words of a type.
+var separators = strings.NewReplacer("_", "", "-", "", " ", "")
+
 // geometryKind is what a type means, in whatever of its spellings.
 func geometryKind(name string) string {
-	word := strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(name))
+	word := separators.Replace(strings.ToLower(name))
 	switch {
 	case strings.Contains(word, "rotat"), strings.Contains(word, "orient"), word == "obb":
 		return asRotated
@@ -271,7 +274,7 @@ func (g *geometry) angle() float64 {
 // that of before the turn, about its center.
 func (a *draft) turn() {
 	o := &a.object
-	if a.extra.degrees == 0 && geometryKind(a.extra.kind) == asRotated {
+	if a.extra.angle != 0 && a.extra.degrees == 0 && geometryKind(a.extra.kind) == asRotated {
 		a.extra.degrees = a.extra.angle
 	}
 	switch {
