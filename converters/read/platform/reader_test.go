@@ -260,6 +260,23 @@ func TestAnnotationsByImageAreNoSnapshot(t *testing.T) {
 	}
 }
 
+// TestABoxIsReadWithoutAllocations of its own: a dataset has a million, and one
+// allocation each was half of the time of a conversion.
+func TestABoxIsReadWithoutAllocations(t *testing.T) {
+	allocations := func(boxes int) float64 {
+		one := `{"id": 1, "class_id": 1, "iscrowd": 0, "bbox": [1.5, 2.5, 30, 40], "attributes": {"occluded": false, "rotation": 0.0}}`
+		text := `{"classes": [{"id": 1, "name": "cat"}], "images": [{"id": 7, "file_name": "a.jpg", "annotations": [` + strings.Repeat(one+", ", boxes) + one + `]}]}`
+		return testing.AllocsPerRun(5, func() {
+			if _, err := Read(strings.NewReader(text), "annotations.json", contract.TaskObjectDetection, new(problem.List), DefaultLimits); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if each := (allocations(3000) - allocations(1000)) / 2000; each > 0.1 {
+		t.Errorf("%v allocations a box", each)
+	}
+}
+
 func TestAReadErrorIsPassedOn(t *testing.T) {
 	_, err := Read(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(`{"images": []}`))), "annotations.json", contract.TaskInstanceSegmentation, new(problem.List), DefaultLimits)
 	if err == nil || !strings.Contains(err.Error(), "timeout") {
