@@ -97,10 +97,19 @@ type PackageValidation struct {
 // be looked at, because a scanner is not installed.
 const StatusPartly = "partly"
 
-// StepResult is the outcome of one validation step.
+// StepResult is the outcome of one validation step. Issues say in one line each
+// what Findings say in parts.
 type StepResult struct {
-	Passed   bool     `json:"passed"`
-	Partly   bool     `json:"partly,omitempty"` // nothing was found in what could be looked at
-	Duration float64  `json:"duration"`         // seconds
-	Issues   []string `json:"issues"`
+	Passed   bool      `json:"passed"`
+	Partly   bool      `json:"partly,omitempty"` // nothing was found in what could be looked at
+	Duration float64   `json:"duration"`         // seconds
+	Issues   []string  `json:"issues"`
+	Findings []Finding `json:"findings"`
+
+	Schema          *ConfigSchema `json:"schema,omitempty"`           // config_schema: what the package printed
+	ModelsValidated *int          `json:"models_validated,omitempty"` // capabilities: models that were really built
+	Checkpoint      *bool         `json:"checkpoint_created,omitempty"`
+	OutputValid     *bool         `json:"output_valid,omitempty"` // inference_test: predictions of the task
+	Threats         []string      `json:"threats,omitempty"`      // security: the findings that refuse the package
+	Log             string        `json:"log,omitempty"`          // the end of what the step's processes wrote
 }

@@ -9,18 +9,22 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
+	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
 )
 
 // ValidateCmd checks a trainer package as the platform checks an upload.
 type ValidateCmd struct {
-	Package string `arg:"" type:"existingdir" default:"." help:"Folder of the package."`
-	Python  string `default:"python3" help:"Interpreter that has the package's requirements."`
-	Dataset string `placeholder:"DIR|ZIP" type:"path" help:"Dataset of the training test, in Platform Format; by default a small one made for the task."`
-	Strict  bool   `help:"Fail where a scanner (clamscan, pip-audit) is not installed."`
-	JSON    bool   `name:"json" help:"Print the state after every change, one JSON object a line."`
+	Package   string        `arg:"" type:"path" default:"." help:"Folder of the package, or the zip that is uploaded."`
+	Python    string        `default:"python3" help:"Interpreter that has the package's requirements."`
+	Isolation string        `enum:"process,namespaces" default:"process" help:"Where the package's code runs: process (as you, not isolated) or namespaces (by bubblewrap: without network, credentials and other files)."`
+	Dataset   string        `placeholder:"DIR|ZIP" type:"path" help:"Dataset of the training test, in Platform Format; by default a small one made for the task."`
+	Limit     time.Duration `default:"5m" help:"Longest time of one run of the package's code."`
+	Strict    bool          `help:"Fail where a scanner (clamscan, pip-audit) is not installed."`
+	JSON      bool          `name:"json" help:"Print the state after every change, one JSON object a line."`
 }
 
 // Help is shown below the flags.
@@ -29,11 +33,12 @@ func (ValidateCmd) Help() string {
 real epoch through this agent, 5 minutes at most), inference_test, security. Examples:
 
   trainer-agent validate --python .venv/bin/python
+  trainer-agent validate --isolation namespaces --python .venv/bin/python stranger.zip
   docker run --rm --entrypoint trainer-agent my-trainer validate --strict --json /app
 
 Exits with 1 when a step failed. Where a scanner is not installed the security step is "partly", not
-"passed", and the exit code is 0; with --strict it fails. The package's own code runs: validate a stranger's
-package in a container without credentials.`
+"passed", and the exit code is 0; with --strict it fails. The package's own code runs: take
+--isolation namespaces for a stranger's package, or a container without credentials.`
 }
 
 // Run validates.
@@ -44,9 +49,13 @@ func (c ValidateCmd) Run() error {
 	if err != nil {
 		return fmt.Errorf("finding the agent's own program: %w", err)
 	}
-	dir, err := filepath.Abs(c.Package)
+	pack, err := filepath.Abs(c.Package)
 	if err != nil {
 		return err
+	}
+	info, err := os.Stat(pack)
+	if err != nil {
+		return fmt.Errorf("opening the package: %w", err)
 	}
 	scratch, err := os.MkdirTemp("", "trainer-validation-*")
 	if err != nil {
@@ -54,8 +63,19 @@ func (c ValidateCmd) Run() error {
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
 	v := kit.Validator{
-		Dir: dir, Python: interpreter(c.Python), Agent: self, Scratch: scratch, Dataset: c.Dataset,
-		Environ: os.Environ(), Strict: c.Strict, Progress: c.progress(),
+		Dir: pack, Scratch: scratch, Dataset: c.Dataset, Strict: c.Strict, Limit: c.Limit, Progress: c.progress(),
+		Tools: kit.Tools{Python: interpreter(c.Python), Agent: self, Environ: os.Environ()},
+	}
+	if !info.IsDir() {
+		v.Zip = pack
+	}
+	if c.Isolation == runner.LevelNamespaces {
+		n, err := runner.NewNamespaces(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = n.Close() }()
+		v.Tools.Runner = n
 	}
 	if v.Run(ctx).Status == "failed" {
 		return exitCode(contract.ExitFailed)

@@ -131,13 +131,17 @@ func ReadCallbacks(record string) ([]Callback, error) {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
+	return decodeCallbacks(file)
+}
+
+func decodeCallbacks(record io.Reader) ([]Callback, error) {
 	var calls []Callback
-	for in := json.NewDecoder(file); ; {
+	for in := json.NewDecoder(record); ; {
 		var c Callback
 		if err := in.Decode(&c); errors.Is(err, io.EOF) {
 			return calls, nil
 		} else if err != nil {
-			return calls, fmt.Errorf("reading %s: %w", record, err)
+			return calls, fmt.Errorf("reading the record of the callbacks: %w", err)
 		}
 		calls = append(calls, c)
 	}

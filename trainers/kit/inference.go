@@ -1,60 +1,96 @@
 package kit
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
 )
 
-// maxFiles bounds how many files of a prediction are looked at.
-const maxFiles = 1000
+const predictScript = "predict.py"
 
-// inferenceTest predicts one image with the checkpoint of the training test.
-func (v *Validator) inferenceTest(ctx context.Context) []finding {
-	if !regular(filepath.Join(v.Dir, "predict.py")) {
-		return []finding{note("there is no predict.py: the platform offers no inference with this trainer")}
+// inferenceTest predicts one image with the checkpoint of every training.
+func (v *Validator) inferenceTest(ctx context.Context, result *contract.StepResult) (found []finding) {
+	if !regular(filepath.Join(v.Dir, predictScript)) {
+		return []finding{note("inference.missing", predictScript, "the file is missing: the platform offers no inference with this trainer")}
 	}
-	if v.checkpoint == "" {
-		return []finding{fault("the training test left no checkpoint to predict with")}
+	valid := true
+	for _, t := range v.proof.trainings {
+		more := v.predict(ctx, result, t)
+		for i := range more {
+			more[i].Text = textf("%s (%s): %s", t.model, t.task, more[i].Text)
+			valid = valid && more[i].Severity != contract.SeverityError
+		}
+		found = append(found, more...)
 	}
-	image := firstImage(filepath.Join(v.Scratch, "workspace", "prepared"))
-	if image == "" {
-		return []finding{fault("the prepared dataset has no image to predict")}
+	if len(v.proof.trainings) == 0 {
+		valid, found = false, []finding{fault("inference.no-checkpoint", predictScript, "the training test left no checkpoint to predict with")}
 	}
-	out := filepath.Join(v.Scratch, "predictions")
-	env := map[string]string{"JOB_ID": "validation-test", "TASK_TYPE": string(v.task), "MODEL_NAME": v.model, "DEVICE": "cpu", "IMAGE_SIZE": "64", "OUTPUT_DIR": out}
-	cmd, stderr, cancel := v.command(ctx, env, v.Python, "predict.py", "--checkpoint", v.checkpoint, "--image", image, "--output", out)
-	defer cancel()
-	cmd.Stdout = stderr
-	if err := cmd.Run(); err != nil {
-		return []finding{fault("predict.py: %v. %s", err, lastLines(stderr.String(), 5))}
-	}
-	return judgePrediction(out)
+	result.OutputValid = &valid
+	return found
 }
 
-// judgePrediction asks for one JSON file that holds something.
-func judgePrediction(out string) []finding {
-	var files int
-	var valid bool
-	err := filepath.WalkDir(out, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		if files++; files > maxFiles {
-			return filepath.SkipAll
-		}
-		if filepath.Ext(path) == ".json" {
-			body, err := readDocument(path)
-			valid = valid || err == nil && json.Valid(body) && len(bytes.Trim(body, "{}[] \n")) > 0
-		}
-		return nil
+func (v *Validator) predict(ctx context.Context, result *contract.StepResult, t training) []finding {
+	if t.checkpoint == "" {
+		return []finding{fault("inference.no-checkpoint", predictScript, "the training test left no checkpoint to predict with")}
+	}
+	image := firstImage(filepath.Join(t.dir, "workspace", "prepared"))
+	if image == "" {
+		return []finding{fault("inference.no-image", predictScript, "the prepared dataset has no image to predict")}
+	}
+	out := filepath.Join(t.dir, "predictions")
+	said, err := v.run(ctx, result, runner.Command{
+		Program: v.Tools.Python, Args: []string{predictScript, "--checkpoint", t.checkpoint, "--image", image, "--output", out},
+		Env: v.environment(map[string]string{
+			"JOB_ID": proofJob, "TASK_TYPE": string(t.task), "MODEL_NAME": t.model, "DEVICE": "cpu", "IMAGE_SIZE": "64", "OUTPUT_DIR": out,
+		}),
+		Read:  []string{t.dataset}, // the prepared one links to it
+		Write: []string{t.dir},
 	})
-	if err != nil || !valid {
-		return []finding{fault("predict.py wrote no JSON file with predictions to --output")}
+	if f := overLimit(err, predictScript); f != nil {
+		return []finding{*f}
+	}
+	if err != nil {
+		return []finding{v.at(fault("inference.failed", predictScript, textf("%s: %v. %s", predictScript, err, lastLines(said, 5))), said)}
+	}
+	var classes []string
+	if t.sample {
+		classes = sampleNames()
+	}
+	return judgePrediction(t.dir, t.task, classes)
+}
+
+func sampleNames() (names []string) {
+	for _, c := range sampleClasses {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// judgePrediction reads the predictions below a training's folder; nothing outside of it
+// is followed.
+func judgePrediction(dir string, task contract.TaskType, classes []string) []finding {
+	const name = "predictions/results.json"
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return []finding{fault("inference.no-results", predictScript, err.Error())}
+	}
+	defer func() { _ = root.Close() }()
+	file, err := openWithin(root, name)
+	if err != nil {
+		return []finding{with(fault("inference.no-results", predictScript, "it wrote no results.json to the folder of --output"), "docs/inference.md describes the file")}
+	}
+	body, err := readSmall(file)
+	if err != nil {
+		return []finding{fault("inference.no-results", predictScript, "results.json: "+err.Error())}
+	}
+	if wrong := predictionProblem(body, task, classes); wrong != "" {
+		return []finding{with(fault("inference.wrong-output", predictScript, "results.json holds no predictions of "+string(task)+": "+wrong), "docs/inference.md describes the file")}
 	}
 	return nil
 }

@@ -4,60 +4,106 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
 )
 
 const (
-	stopDelay = 30 * time.Second // from SIGTERM to SIGKILL
+	stopDelay = 30 * time.Second // what an agent has to end a training whose time is over, and to start one
 	maxOutput = 1 << 20          // bytes that are kept of a process's output
+	maxLog    = 16 << 10         // bytes of it that a result tells
 )
+
+// limits are those of one run of the package's code beside its time: the platform's sizes,
+// and room for a framework's threads, which has some pools of one for each core. Not more:
+// as many processes that want to run are what a machine has to bear until they are ended.
+var limits = runner.Limits{Memory: 4 << 30, Disk: 4 << 30, Files: 50_000, Processes: 128 + 16*runtime.NumCPU()}
 
 // inherited are the variables that the package's processes get from this one:
 // no setting of a job, no credential.
 var inherited = []string{"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"}
 
-// command prepares a process with the limit of a step. It is asked to stop with
-// SIGTERM, so that the agent can end its own child.
-func (v *Validator) command(ctx context.Context, env map[string]string, program string, args ...string) (*exec.Cmd, *tail, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, StepLimit+stopDelay)
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir = v.Dir
-	cmd.Env = []string{"PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"}
-	for _, pair := range v.Environ {
-		if name, _, _ := strings.Cut(pair, "="); slices.Contains(inherited, name) {
-			cmd.Env = append(cmd.Env, pair)
+// environment is what a process of the package gets.
+func (v *Validator) environment(more map[string]string) []string {
+	env := []string{"PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"}
+	isolated := v.Tools.Runner.Level() != runner.LevelProcess
+	own := []string{"HOME", "TMPDIR"} // of the isolation
+	for _, pair := range v.Tools.Environ {
+		name, _, _ := strings.Cut(pair, "=")
+		if slices.Contains(inherited, name) && (!isolated || !slices.Contains(own, name)) {
+			env = append(env, pair)
 		}
 	}
-	for name, value := range env {
-		cmd.Env = append(cmd.Env, name+"="+value)
+	if isolated {
+		env = append(env, "HOME=/tmp", "TMPDIR=/tmp", "USER=trainer")
 	}
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = stopDelay
+	for name, value := range more {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// run runs a command of the package's folder and returns the end of its output. The
+// folders in write are made.
+func (v *Validator) run(ctx context.Context, result *contract.StepResult, c runner.Command) (string, error) {
+	for _, dir := range c.Write {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", fmt.Errorf("making a folder for the test: %w", err)
+		}
+	}
 	stderr := &tail{}
-	cmd.Stderr = stderr
-	return cmd, stderr, cancel
+	if c.Stderr = stderr; c.Stdout == nil {
+		c.Stdout = stderr // in order, for the author
+	}
+	c.Dir, c.Read = v.Dir, append(slices.Concat(c.Read, v.proof.python), v.Dir)
+	program, err := exec.LookPath(c.Program)
+	if err != nil {
+		return "", err
+	}
+	bounded := limits
+	if bounded.Time = v.Limit; c.Program == v.Tools.Agent {
+		bounded.Time += stopDelay
+	}
+	c.Program = program
+	err = v.Tools.Runner.Run(ctx, c, bounded)
+	text := stderr.String()
+	result.Log = strings.ToValidUTF8((result.Log + text)[max(0, len(result.Log)+len(text)-maxLog):], "")
+	return text, err
+}
+
+// overLimit is the finding for a command that was ended at a limit.
+func overLimit(err error, file string) *finding {
+	over, is := errors.AsType[*runner.Exceeded](err)
+	if !is {
+		return nil
+	}
+	f := with(fault("limit."+over.What, file, over.Error()), "docs/trainers.md names the limits of a validation")
+	return &f
 }
 
 // script runs a script of the package that prints JSON and reads it into answer.
-func (v *Validator) script(ctx context.Context, answer any, name string) *finding {
-	cmd, stderr, cancel := v.command(ctx, nil, v.Python, name)
-	defer cancel()
+func (v *Validator) script(ctx context.Context, result *contract.StepResult, answer any, name string) *finding {
 	var stdout tail
-	cmd.Stdout = &stdout
-	err := cmd.Run()
+	said, err := v.run(ctx, result, runner.Command{Program: v.Tools.Python, Args: []string{name}, Env: v.environment(nil), Stdout: &stdout})
+	if f := overLimit(err, name); f != nil {
+		return f
+	}
 	if wrong := json.Unmarshal(stdout.Bytes(), answer); err == nil && wrong != nil {
 		err = fmt.Errorf("its output is not the JSON that docs/trainers.md describes: %w", wrong)
 	}
 	if err == nil {
 		return nil
 	}
-	f := fault("%s: %v. %s", name, err, lastLines(stderr.String(), 3))
+	f := v.at(fault("script.failed", name, textf("%s: %v. %s", name, err, lastLines(said, 3))), said)
 	return &f
 }
 

@@ -16,8 +16,9 @@ import (
 // The sample dataset: enough for every class in both splits, small enough for a
 // network over a modem.
 const (
-	sampleImages = 48
-	sampleSide   = 64 // pixels
+	sampleImages = 48  // of a new package
+	proofImages  = 100 // of a validation
+	sampleSide   = 64  // pixels
 )
 
 // sampleClasses have a colour of their own, so that the smallest model learns them.
@@ -34,12 +35,16 @@ var sampleClasses = []struct {
 // shape an image on grey noise, with a third of the images each class. The same
 // call writes the same bytes.
 func WriteSample(dir string, task contract.TaskType) error {
+	return writeSample(dir, task, sampleImages)
+}
+
+func writeSample(dir string, task contract.TaskType, count int) error {
 	if err := os.MkdirAll(filepath.Join(dir, "images"), 0o755); err != nil {
 		return fmt.Errorf("making the sample dataset: %w", err)
 	}
 	random := rand.New(rand.NewPCG(7, 42))
-	images := make([]map[string]any, 0, sampleImages)
-	for i := range sampleImages {
+	images := make([]map[string]any, 0, count)
+	for i := range count {
 		class := i % len(sampleClasses)
 		s := shape{class: class, radius: 11 + random.IntN(12)}
 		s.x, s.y = s.radius+random.IntN(sampleSide-2*s.radius), s.radius+random.IntN(sampleSide-2*s.radius)

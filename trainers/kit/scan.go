@@ -11,7 +11,10 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strings"
 	"syscall"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 const (
@@ -71,12 +74,15 @@ func (p pristine) changed(dir string, strict bool) (names []string, err error) {
 	return names, err
 }
 
+// ownFolders of a desk are no part of an upload.
+var ownFolders = []string{".venv", ".git", "workspace"}
+
 func eachFile(dir string, strict bool, f func(path, rel string) error) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && !strict && slices.Contains([]string{".venv", ".git", "workspace"}, d.Name()) {
+		if d.IsDir() && !strict && slices.Contains(ownFolders, d.Name()) {
 			return filepath.SkipDir
 		}
 		if !d.Type().IsRegular() {
@@ -86,20 +92,31 @@ func eachFile(dir string, strict bool, f func(path, rel string) error) error {
 		if err != nil {
 			return err
 		}
-		return f(path, rel)
+		return f(path, filepath.ToSlash(rel))
 	})
 }
 
-// openRegular opens a file of the package; a pipe in its place does not hold whoever
-// opens it.
+// openRegular opens a file of the package.
 func openRegular(path string) (*os.File, error) {
 	file, err := os.OpenFile(filepath.Clean(path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	return onlyRegular(file, err)
+}
+
+// openWithin opens a file that lies below a folder, also when links are followed.
+func openWithin(root *os.Root, name string) (*os.File, error) {
+	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	return onlyRegular(file, err)
+}
+
+// onlyRegular refuses a pipe or a device, which would hold whoever reads it: that is why
+// both open without waiting.
+func onlyRegular(file *os.File, err error) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file", path)
+		err = fmt.Errorf("%s is no regular file", file.Name())
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -113,10 +130,15 @@ func readDocument(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readSmall(file)
+}
+
+// readSmall reads a whole file and closes it.
+func readSmall(file *os.File) ([]byte, error) {
 	defer func() { _ = file.Close() }()
 	body, err := io.ReadAll(io.LimitReader(file, maxRead+1))
 	if err == nil && len(body) > maxRead {
-		err = fmt.Errorf("%s has more than %d bytes", path, maxRead)
+		err = fmt.Errorf("%s has more than %d bytes", file.Name(), maxRead)
 	}
 	return body, err
 }
@@ -134,7 +156,10 @@ func scanSecrets(in io.Reader, rel string) (found []finding, err error) {
 			if at := p.form.FindIndex(plain); at != nil && !seen[p.kind] {
 				seen[p.kind] = true
 				line := 1 + lines + bytes.Count(plain[:at[0]], []byte{'\n'})
-				found = append(found, fault("%s:%d looks like a secret (%s): take it out and revoke it", rel, line, p.kind))
+				found = append(found, finding{
+					Rule: "secret." + strings.ReplaceAll(strings.ToLower(p.kind), " ", "-"), Severity: contract.SeverityError, File: rel, Line: line,
+					Text: "it looks like a secret (" + p.kind + ")", Fix: "take it out and revoke it",
+				})
 			}
 		}
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -145,7 +170,7 @@ func scanSecrets(in io.Reader, rel string) (found []finding, err error) {
 		}
 		if read += n; read > maxScanned {
 			_, err := io.Copy(io.Discard, in)
-			return append(found, gap("%s: only its first %d MiB were scanned for secrets", rel, maxScanned>>20)), err
+			return append(found, warning(unscanned+"secrets", rel, textf("only its first %d MiB were scanned for secrets", maxScanned>>20))), err
 		}
 		lines += bytes.Count(text[:len(text)-overlap], []byte{'\n'})
 		kept = copy(buffer, text[len(text)-overlap:])

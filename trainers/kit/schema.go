@@ -10,30 +10,32 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
+const schemaScript = "config_schema.py"
+
 // checkSchema says what is wrong with an answer of config_schema.py.
 func checkSchema(s contract.ConfigSchema) (found []finding) {
-	found = emptyOnes("config_schema.py", "framework", s.Framework, "description", s.Description, "version", s.Version)
+	found = emptyOnes("schema.empty", schemaScript, "framework", s.Framework, "description", s.Description, "version", s.Version)
 	fields := map[string]contract.ConfigField{}
 	for _, f := range s.Fields {
 		if _, twice := fields[f.Name]; twice || f.Name == "" {
-			found = append(found, fault("config_schema.py: a field's name %q is empty or there twice", f.Name))
+			found = append(found, fault("schema.field", schemaScript, textf("a field's name %q is empty or there twice", f.Name)))
 		}
 		fields[f.Name] = f
 		if wrong := fieldProblem(f); wrong != "" {
-			found = append(found, fault("config_schema.py: field %s: %s", f.Name, wrong))
+			found = append(found, fault("schema.field", schemaScript, textf("field %s: %s", f.Name, wrong)))
 		}
 	}
 	for _, preset := range []string{"easy", "medium", "advanced"} {
 		values, ok := s.Presets[preset]
 		if !ok {
-			found = append(found, fault("config_schema.py: the preset %s is missing", preset))
+			found = append(found, fault("schema.preset", schemaScript, textf("the preset %s is missing", preset)))
 		}
 		for _, name := range slices.Sorted(maps.Keys(values)) {
 			field, known := fields[name]
 			if wrong := valueProblem(field, values[name]); !known {
-				found = append(found, fault("config_schema.py: the preset %s sets %s, which is no field", preset, name))
+				found = append(found, fault("schema.preset", schemaScript, textf("the preset %s sets %s, which is no field", preset, name)))
 			} else if wrong != "" {
-				found = append(found, fault("config_schema.py: the preset %s: %s %s", preset, name, wrong))
+				found = append(found, fault("schema.preset", schemaScript, textf("the preset %s: %s %s", preset, name, wrong)))
 			}
 		}
 	}
@@ -80,41 +82,42 @@ func valueProblem(f contract.ConfigField, value any) string {
 }
 
 // checkCapabilities says what is wrong with capabilities.json.
-func checkCapabilities(d contract.Capabilities) (found []finding) {
-	found = emptyOnes("capabilities.json", "framework", d.Framework, "display_name", d.DisplayName, "description", d.Description, "version", d.Version)
+func (v *Validator) checkCapabilities(d contract.Capabilities) (found []finding) {
+	const file = "capabilities.json"
+	found = emptyOnes("capabilities.empty", file, "framework", d.Framework, "display_name", d.DisplayName, "description", d.Description, "version", d.Version)
 	tasks := map[string]bool{}
 	for _, t := range d.TaskTypes {
 		tasks[t.Name] = t.Supported
 		if t.Supported && !slices.Contains(contract.TaskTypes, contract.TaskType(t.Name)) {
-			found = append(found, fault("capabilities.json: task type %q is none of the platform's: %s", t.Name, taskNames()))
+			found = append(found, v.naming(fault("capabilities.task", file, textf("task type %q is none of the platform's: %s", t.Name, taskNames())), t.Name))
 		}
 	}
 	seen := map[string]bool{}
 	for _, m := range d.Models {
 		if m.ModelName == "" || m.DisplayName == "" || seen[m.ModelName] {
-			found = append(found, fault("capabilities.json: the model %q has no name, no display_name or is there twice", m.ModelName))
+			found = append(found, v.naming(fault("capabilities.model", file, textf("the model %q has no name, no display_name or is there twice", m.ModelName)), m.ModelName))
 		}
 		seen[m.ModelName] = true
 		for _, t := range m.TaskTypes {
 			if m.Supported && !tasks[t] {
-				found = append(found, fault("capabilities.json: the model %s names the task %q, which is not a supported task type of the document", m.ModelName, t))
+				found = append(found, v.naming(fault("capabilities.model", file, textf("the model %s names the task %q, which is not a supported task type of the document", m.ModelName, t)), m.ModelName))
 			}
 		}
 	}
 	if _, _, ok := firstModel(d); !ok {
-		found = append(found, fault("capabilities.json: there is no supported model with a task type"))
+		found = append(found, fault("capabilities.model", file, "there is no supported model with a task type"))
 	}
 	if !slices.ContainsFunc(d.DatasetFormats, func(f contract.CapabilityFormat) bool { return f.Supported }) {
-		found = append(found, fault("capabilities.json: there is no supported dataset format"))
+		found = append(found, fault("capabilities.format", file, "there is no supported dataset format"))
 	}
 	return found
 }
 
 // emptyOnes takes names and values in turn.
-func emptyOnes(file string, pairs ...string) (found []finding) {
+func emptyOnes(rule, file string, pairs ...string) (found []finding) {
 	for i := 0; i < len(pairs); i += 2 {
 		if pairs[i+1] == "" {
-			found = append(found, fault("%s: %s is empty", file, pairs[i]))
+			found = append(found, fault(rule, file, pairs[i]+" is empty"))
 		}
 	}
 	return found

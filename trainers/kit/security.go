@@ -9,6 +9,10 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/trainers/kit/static"
 )
 
 // secretPattern is a key that is recognised by its form alone, so that a finding
@@ -34,36 +38,47 @@ var secretPatterns = sync.OnceValue(func() []secretPattern {
 	}
 })
 
-// scan looks for secrets itself, and for malware and vulnerable dependencies with the
-// programs that are made for it.
-func (v *Validator) scan(ctx context.Context) {
-	before, err := look(v.Dir, v.Strict)
-	if v.before = before; err != nil {
-		v.scanned = append(v.scanned, fault("the package could not be read: %v", err))
+// scan looks at the package with what is here: own rules for files that are more than
+// they seem and for secrets, and for malware and vulnerable dependencies the programs that
+// are made for it.
+func (v *Validator) scan(ctx context.Context) []finding {
+	skip := ownFolders
+	if v.Strict {
+		skip = nil
 	}
-	v.scanned = append(v.scanned, before.secrets...)
-	v.scanned = append(v.scanned, v.scanMalware(ctx)...)
-	v.scanned = append(v.scanned, v.auditDependencies(ctx)...)
+	found, err := static.Check(v.Dir, skip...)
+	if err != nil {
+		found = append(found, fault("package.unreadable", "", err.Error()))
+	}
+	found = append(found, v.proof.before.secrets...)
+	found = append(found, v.scanMalware(ctx)...)
+	return append(found, v.auditDependencies(ctx)...)
 }
 
-// security tells what was scanned, and that it is still what was scanned.
-func (v *Validator) security(context.Context) []finding {
-	found := v.scanned
-	switch changed, err := v.before.changed(v.Dir, v.Strict); {
+// security tells what was found before the package's code ran, and what that code did to
+// the package.
+func (v *Validator) security(context.Context, *contract.StepResult) []finding {
+	found := v.proof.threats
+	switch changed, err := v.proof.before.changed(v.Dir, v.Strict); {
 	case err != nil:
-		found = append(found, fault("the package could not be read: %v", err))
+		found = append(found, fault("package.unreadable", "", textf("the package could not be read: %v", err)))
 	case len(changed) > 0:
-		found = append(found, fault("the package's code changed the package while it ran, so what was tried is not what was uploaded: %s", strings.Join(changed[:min(len(changed), 10)], ", ")))
+		found = append(found, with(fault("package.changed", changed[0], "the package's code changed the package while it ran, so what was tried is not what was uploaded: "+
+			strings.Join(changed[:min(len(changed), 10)], ", ")), "write below OUTPUT_DIR"))
 	}
 	return found
 }
 
-// scanner prepares a program of the machine, which may need its proxies and
-// certificates, unlike the package's own code.
-func (v *Validator) scanner(ctx context.Context, program string, args ...string) (*exec.Cmd, *tail, context.CancelFunc) {
-	cmd, stderr, cancel := v.command(ctx, nil, program, args...)
-	cmd.Env = v.Environ
-	return cmd, stderr, cancel
+// scanner runs a program of the machine, which may need its proxies and certificates,
+// unlike the package's own code.
+func (v *Validator) scanner(ctx context.Context, program string, args ...string) (out, said string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, v.Limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	stdout, stderr := &tail{}, &tail{}
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = v.Dir, v.Tools.Environ, stdout, stderr, time.Second
+	err = cmd.Run()
+	return stdout.String(), stderr.String(), err
 }
 
 // excluded is no part of an upload; a platform has every folder scanned.
@@ -78,18 +93,14 @@ func (v *Validator) excluded() string {
 func (v *Validator) scanMalware(ctx context.Context) []finding {
 	program, err := exec.LookPath("clamscan")
 	if err != nil {
-		return []finding{gap("not scanned for malware: clamscan (ClamAV) is not installed")}
+		return []finding{warning(unscanned+"malware", "", "not scanned for malware: clamscan (ClamAV) is not installed")}
 	}
-	cmd, stderr, cancel := v.scanner(ctx, program, "--recursive", "--infected", "--no-summary", v.excluded(), v.Dir)
-	defer cancel()
-	out := &tail{}
-	cmd.Stdout = out
-	err = cmd.Run()
+	out, said, err := v.scanner(ctx, program, "--recursive", "--infected", "--no-summary", v.excluded(), v.Dir)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
-		return []finding{fault("malware: %s", lastLines(out.String(), 5))}
+		return []finding{fault("malware.found", "", "malware: "+lastLines(out, 5))}
 	}
 	if err != nil {
-		return []finding{gap("not scanned for malware: clamscan: %v. %s", err, lastLines(stderr.String(), 3))}
+		return []finding{warning(unscanned+"malware", "", textf("not scanned for malware: clamscan: %v. %s", err, lastLines(said, 3)))}
 	}
 	return nil
 }
@@ -97,16 +108,12 @@ func (v *Validator) scanMalware(ctx context.Context) []finding {
 // auditDependencies runs pip-audit, whose answer is a list of packages with the
 // vulnerabilities of each.
 func (v *Validator) auditDependencies(ctx context.Context) []finding {
-	found := unpinned(filepath.Join(v.Dir, "requirements.txt"))
+	found := unpinned(filepath.Join(v.Dir, requirements))
 	program, err := exec.LookPath("pip-audit")
 	if err != nil {
-		return append(found, gap("dependencies not audited: pip-audit is not installed"))
+		return append(found, warning(unscanned+"dependencies", "", "dependencies not audited: pip-audit is not installed"))
 	}
-	cmd, stderr, cancel := v.scanner(ctx, program, "--requirement", "requirements.txt", "--format", "json", "--progress-spinner", "off", "--no-deps", "--disable-pip")
-	defer cancel()
-	out := &tail{}
-	cmd.Stdout = out
-	err = cmd.Run()
+	out, said, err := v.scanner(ctx, program, "--requirement", requirements, "--format", "json", "--progress-spinner", "off", "--no-deps", "--disable-pip")
 	var answer struct {
 		Dependencies []struct {
 			Name, Version string
@@ -117,34 +124,39 @@ func (v *Validator) auditDependencies(ctx context.Context) []finding {
 			}
 		}
 	}
-	if wrong := json.Unmarshal(out.Bytes(), &answer); wrong != nil {
-		return append(found, gap("dependencies not audited: pip-audit: %v. %s", errors.Join(err, wrong), lastLines(stderr.String(), 3)))
+	if wrong := json.Unmarshal([]byte(out), &answer); wrong != nil {
+		return append(found, warning(unscanned+"dependencies", "", textf("dependencies not audited: pip-audit: %v. %s", errors.Join(err, wrong), lastLines(said, 3))))
 	}
 	for _, d := range answer.Dependencies {
 		if d.SkipReason != "" {
-			found = append(found, gap("requirements.txt: %s was not audited: %s", d.Name, d.SkipReason))
+			found = append(found, warning(unscanned+"dependencies", requirements, textf("%s was not audited: %s", d.Name, d.SkipReason)))
 		}
 		for _, vulnerability := range d.Vulns {
-			fix := "no version has it fixed"
+			fix := "no version has it fixed: leave it out"
 			if len(vulnerability.FixVersions) > 0 {
-				fix = "fixed in " + strings.Join(vulnerability.FixVersions, ", ")
+				fix = "it is fixed in " + strings.Join(vulnerability.FixVersions, ", ")
 			}
-			found = append(found, fault("requirements.txt: %s %s has %s (%s)", d.Name, d.Version, vulnerability.ID, fix))
+			found = append(found, with(fault("vulnerability."+vulnerability.ID, requirements, textf("%s %s has the known vulnerability %s", d.Name, d.Version, vulnerability.ID)), fix))
 		}
 	}
 	return found
 }
 
+const requirements = "requirements.txt"
+
 // unpinned names the requirements whose version is left open.
 func unpinned(path string) (found []finding) {
 	body, err := readDocument(path)
 	if err != nil {
-		return []finding{fault("%v", err)}
+		return []finding{fault("package.unreadable", requirements, err.Error())}
 	}
 	for i, line := range strings.Split(string(body), "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "-") && !strings.Contains(line, "==") {
-			found = append(found, note("requirements.txt:%d: %s is not pinned with ==, so the same image cannot be built twice", i+1, line))
+			found = append(found, finding{
+				Rule: "dependency.unpinned", Severity: contract.SeverityNote, File: requirements, Line: i + 1,
+				Text: line + " is not pinned with ==, so the same image cannot be built twice", Fix: "pin it",
+			})
 		}
 	}
 	return found

@@ -33,8 +33,9 @@ func TestNewPackageHasEveryFileOfTheConvention(t *testing.T) {
 				t.Errorf("%s: %s is missing", template, name)
 			}
 		}
-		if document, err := readCapabilities(dir); err != nil || len(checkCapabilities(document)) > 0 || document.Framework != "cell-counter" {
-			t.Errorf("%s: %v %v", template, err, checkCapabilities(document))
+		v := Validator{Dir: dir}
+		if document, err := readCapabilities(dir); err != nil || len(v.checkCapabilities(document)) > 0 || document.Framework != "cell-counter" {
+			t.Errorf("%s: %v %v", template, err, v.checkCapabilities(document))
 		}
 		_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, _ error) error {
 			if body, _ := os.ReadFile(path); !d.IsDir() && bytes.Contains(body, []byte(placeholder)) {

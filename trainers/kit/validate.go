@@ -2,73 +2,93 @@ package kit
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/trainers/kit/archive"
+	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
 )
 
-// StepLimit bounds each step that runs the package's code.
+// StepLimit bounds each run of the package's code where Validator.Limit is 0.
 const StepLimit = 5 * time.Minute
 
-// Validator checks a package as the platform checks an upload. Every field but
-// Dataset and Progress is required.
+// Validator checks a package as the platform checks an upload.
 type Validator struct {
-	Dir     string // the package
-	Python  string // interpreter with the package's requirements
-	Agent   string // path of trainer-agent itself
-	Scratch string // empty folder for what the steps write
-	Dataset string // Platform Format; empty means a small one made for the task
-	Environ []string
-	// Strict fails the security step where a scanner is missing.
+	Dir     string        // the package; made from Zip where that is set
+	Zip     string        // the package as it was uploaded
+	Scratch string        // empty folder for what the steps write
+	Dataset string        // Platform Format; empty means a small one made for each task
+	Limit   time.Duration // of each run of the package's code
+	Tools   Tools
+	// Strict fails the security step where a scanner is missing, and looks at every folder.
 	Strict bool
+	// Security is what is known of the package before its code runs; nil means the scanners
+	// that are found here.
+	Security func(context.Context) []contract.Finding
 	// Progress is told after every change; it must not keep the map.
 	Progress func(contract.PackageValidation)
 
-	state      contract.PackageValidation
-	before     pristine
-	scanned    []finding // what the scanners say of it
-	document   contract.Capabilities
-	checkpoint string // of the training test
-	task       contract.TaskType
-	model      string
+	state contract.PackageValidation
+	proof proof
 }
 
-// finding is something to say of a package.
-type finding struct {
-	text string
-	gap  bool // something that could not be looked at
-	note bool // good to know, never a reason to refuse
+// Tools are what the steps use. Every field but Runner is required.
+type Tools struct {
+	Python  string // interpreter with the package's requirements
+	Agent   string // path of trainer-agent itself
+	Environ []string
+	Runner  runner.Runner // nil means processes, without isolation
 }
 
-func fault(format string, args ...any) finding { return finding{text: fmt.Sprintf(format, args...)} }
-func note(format string, args ...any) finding {
-	return finding{text: fmt.Sprintf(format, args...), note: true}
+// proof is what the steps hand on.
+type proof struct {
+	before    pristine
+	threats   []finding
+	scanned   time.Duration
+	python    []string // folders of the interpreter
+	document  contract.Capabilities
+	trainings []training
 }
-func gap(format string, args ...any) finding {
-	return finding{text: fmt.Sprintf(format, args...), gap: true}
-}
+
+// step takes one step; beside findings it fills in what its result tells.
+type step func(context.Context, *contract.StepResult) []finding
 
 // Run takes the six steps in order. After a wrong structure there is nothing to
 // run; otherwise every step is taken, so that an author hears everything at once.
+// The package is looked at before any of its code runs, and told of last.
 func (v *Validator) Run(ctx context.Context) contract.PackageValidation {
-	steps := map[string]func(context.Context) []finding{
+	steps := map[string]step{
 		"structure": v.structure, "config_schema": v.configSchema, "capabilities": v.capabilities,
 		"training_test": v.trainingTest, "inference_test": v.inferenceTest, "security": v.security,
 	}
 	v.state = contract.PackageValidation{
 		Status: "validating", StepsTotal: len(contract.ValidationSteps), Results: map[string]contract.StepResult{},
 	}
+	v.tell()
+	broken := v.unpack()
+	if len(broken) == 0 {
+		broken = v.prepare(ctx)
+	}
 	end := "passed"
 	for _, name := range contract.ValidationSteps {
 		v.state.CurrentStep = name
 		v.tell()
-		started := time.Now()
-		result := v.result(steps[name](ctx))
-		result.Duration = time.Since(started).Round(time.Millisecond).Seconds()
+		started, result := time.Now(), contract.StepResult{}
+		found := broken
+		if len(broken) == 0 {
+			found = steps[name](ctx, &result)
+		}
+		v.judge(&result, found)
+		took := time.Since(started)
+		if name == "security" {
+			took += v.proof.scanned
+			result.Threats = threats(result.Findings)
+		}
+		result.Duration = took.Round(time.Millisecond).Seconds()
 		v.state.Results[name] = result
 		v.state.StepsCompleted++
 		if end == "passed" && result.Partly {
@@ -87,6 +107,44 @@ func (v *Validator) Run(ctx context.Context) contract.PackageValidation {
 	return v.state
 }
 
+// unpack makes the package's folder from what was uploaded.
+func (v *Validator) unpack() []finding {
+	if v.Zip == "" {
+		return nil
+	}
+	root, found, err := archive.Unpack(v.Zip, filepath.Join(v.Scratch, "package"), archive.Default)
+	if v.Dir = root; err != nil {
+		return []finding{fault("archive.unreadable", "", err.Error())}
+	}
+	return found
+}
+
+// prepare looks at the package while none of its code has run.
+func (v *Validator) prepare(ctx context.Context) []finding {
+	if v.Tools.Runner == nil {
+		v.Tools.Runner = runner.Process{}
+	}
+	if v.Limit <= 0 {
+		v.Limit = StepLimit
+	}
+	started := time.Now()
+	before, err := look(v.Dir, v.Strict)
+	if v.proof.before = before; err != nil {
+		return []finding{fault("package.unreadable", "", textf("the package could not be read: %v", err))}
+	}
+	if v.Security == nil {
+		v.Security = v.scan
+	}
+	v.proof.threats = v.Security(ctx)
+	v.proof.scanned = time.Since(started)
+	if v.Tools.Runner.Level() != runner.LevelProcess {
+		if v.proof.python, err = runner.PythonPaths(ctx, v.Tools.Python, v.environment(nil)); err != nil {
+			return []finding{fault("isolation.python", "", err.Error())}
+		}
+	}
+	return nil
+}
+
 func (v *Validator) tell() {
 	if v.Progress != nil {
 		state := v.state
@@ -95,74 +153,114 @@ func (v *Validator) tell() {
 	}
 }
 
-// result never passes what could not be looked at.
-func (v *Validator) result(found []finding) contract.StepResult {
-	r := contract.StepResult{Issues: []string{}}
+// judge fills a result in: an error refuses the package, and what could not be looked at
+// is never called passed.
+func (v *Validator) judge(r *contract.StepResult, found []finding) {
 	faults, gaps := 0, 0
+	r.Issues, r.Findings = []string{}, []finding{}
 	for _, f := range found {
-		switch {
-		case f.note:
-			r.Issues = append(r.Issues, "note: "+f.text)
-		case f.gap && !v.Strict:
-			gaps++
-			r.Issues = append(r.Issues, "note: "+f.text)
-		default:
-			faults++
-			r.Issues = append(r.Issues, f.text)
+		if v.Strict && Unscanned(f) {
+			f.Severity = contract.SeverityError
 		}
+		switch {
+		case f.Severity == contract.SeverityError:
+			faults++
+		case Unscanned(f):
+			gaps++
+		}
+		r.Issues = append(r.Issues, Issue(f))
+		r.Findings = append(r.Findings, f)
 	}
 	r.Passed, r.Partly = faults+gaps == 0, faults == 0 && gaps > 0
-	return r
 }
 
-// structure looks for the files of section 9, and has everything scanned as it was
-// uploaded: the steps that follow run the package's own code.
-func (v *Validator) structure(ctx context.Context) (found []finding) {
-	v.scan(ctx)
+func threats(found []finding) []string {
+	all := []string{}
+	for _, f := range found {
+		if f.Severity == contract.SeverityError {
+			all = append(all, Issue(f))
+		}
+	}
+	return all
+}
+
+// structure looks for the files of section 9.
+func (v *Validator) structure(context.Context, *contract.StepResult) (found []finding) {
 	for _, name := range contract.TrainerFilesRequired {
 		if !regular(filepath.Join(v.Dir, name)) {
-			found = append(found, fault("%s is missing", name))
+			found = append(found, with(fault("structure.missing", name, "the file is missing"), "docs/trainers.md says what it holds"))
 		}
 	}
 	for _, name := range contract.TrainerFilesOptional {
 		if !regular(filepath.Join(v.Dir, name)) {
-			found = append(found, note("%s is missing; it is optional", name))
+			found = append(found, note("structure.optional", name, "the file is missing; it is optional"))
 		}
 	}
 	return found
 }
 
+// answer is what validate_capabilities.py prints.
+type answer struct {
+	Passed *bool     `json:"passed"`
+	Issues []string  `json:"issues"`
+	Models *[]string `json:"models"` // the names of those that were built
+}
+
+const capabilitiesScript = "validate_capabilities.py"
+
 // capabilities checks the document, then lets the package prove it.
-func (v *Validator) capabilities(ctx context.Context) []finding {
+func (v *Validator) capabilities(ctx context.Context, result *contract.StepResult) []finding {
 	document, err := readCapabilities(v.Dir)
 	if err != nil {
-		return []finding{fault("%v", err)}
+		return []finding{fault("capabilities.form", "capabilities.json", err.Error())}
 	}
-	v.document = document
-	found := checkCapabilities(document)
-	var answer struct {
-		Passed *bool    `json:"passed"`
-		Issues []string `json:"issues"`
-	}
-	f := v.script(ctx, &answer, "validate_capabilities.py")
+	v.proof.document = document
+	found := v.checkCapabilities(document)
+	var said answer
+	f := v.script(ctx, result, &said, capabilitiesScript)
+	built := 0
 	switch {
-	case len(answer.Issues) > 0:
-		for _, issue := range answer.Issues {
-			found = append(found, fault("validate_capabilities.py: %s", issue))
+	case len(said.Issues) > 0:
+		for _, issue := range said.Issues[:min(len(said.Issues), maxFindings)] {
+			found = append(found, fault("capabilities.claim", capabilitiesScript, issue))
 		}
 	case f != nil:
 		found = append(found, *f)
-	case answer.Passed == nil || !*answer.Passed:
-		found = append(found, fault(`validate_capabilities.py printed no {"passed": true, "issues": []}`))
+	case said.Passed == nil || !*said.Passed:
+		found = append(found, fault("capabilities.answer", capabilitiesScript, `it printed no {"passed": true, "issues": [], "models": [names]}`))
+	case said.Models == nil:
+		found = append(found, with(warning("capabilities.unproven", capabilitiesScript, "it does not say which models it built, so none counts as validated"), `print their names as "models"`))
+	default:
+		missing, count := unproven(document, *said.Models)
+		built = count
+		for _, name := range missing {
+			found = append(found, with(v.naming(fault("capabilities.unproven", "capabilities.json", textf("the model %s was not built by %s", name, capabilitiesScript)), name), `build it there, or set "supported": false`))
+		}
 	}
+	result.ModelsValidated = &built
 	return found
 }
 
-func (v *Validator) configSchema(ctx context.Context) []finding {
+// unproven are the supported models that are not among those that were built.
+func unproven(document contract.Capabilities, built []string) (missing []string, count int) {
+	for _, m := range document.Models {
+		switch {
+		case !m.Supported:
+		case slices.Contains(built, m.ModelName):
+			count++
+		default:
+			missing = append(missing, m.ModelName)
+		}
+	}
+	return missing, count
+}
+
+func (v *Validator) configSchema(ctx context.Context, result *contract.StepResult) []finding {
 	var schema contract.ConfigSchema
-	if f := v.script(ctx, &schema, "config_schema.py"); f != nil {
+	if f := v.script(ctx, result, &schema, schemaScript); f != nil {
 		return []finding{*f}
 	}
+	result.Schema = &schema
 	return checkSchema(schema)
 }
 

@@ -1,9 +1,11 @@
 package kit
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/trainers"
+	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
 )
 
 // program writes a shell script that stands in for a program.
@@ -35,8 +38,8 @@ func validator(t *testing.T) *Validator {
 	t.Setenv("PATH", bin+":/usr/bin:/bin")
 	python := program(t, bin, "python", `case "$1" in
 config_schema.py) echo '{"framework":"f","description":"d","version":"1","fields":[],"presets":{"easy":{},"medium":{},"advanced":{}}}' ;;
-validate_capabilities.py) echo '{"passed": true, "issues": []}' ;;
-predict.py) mkdir -p "$7" && echo '{"results": [1]}' > "$7/results.json" ;;
+validate_capabilities.py) echo '{"passed": true, "issues": [], "models": ["cell-counter-s", "cell-counter-m"]}' ;;
+predict.py) mkdir -p "$7" && echo '{"results": [{"width": 64, "height": 64, "predictions": {"class_name": "disc", "confidence": 0.5}}]}' > "$7/results.json" ;;
 esac`)
 	agent := program(t, bin, "agent", `mkdir -p "$WORKSPACE_DIR/bucket/checkpoints/job-validation-test" "$WORKSPACE_DIR/prepared"
 touch "$WORKSPACE_DIR/bucket/checkpoints/job-validation-test/manifest.json" "$WORKSPACE_DIR/bucket/checkpoints/job-validation-test/best.pt" "$WORKSPACE_DIR/prepared/a.png"
@@ -48,7 +51,7 @@ cat "$0.calls" > "$WORKSPACE_DIR/callbacks.jsonl"`)
 	program(t, bin, "clamscan", "exit 0")
 	program(t, bin, "pip-audit", `echo '{"dependencies": [{"name": "numpy", "version": "2.4.6", "vulns": []}], "fixes": []}'`)
 	return &Validator{
-		Dir: copied(t), Python: python, Agent: agent, Scratch: t.TempDir(), Dataset: "sample.zip", Environ: os.Environ(), Strict: true,
+		Dir: copied(t), Scratch: t.TempDir(), Dataset: "sample.zip", Strict: true, Tools: Tools{Python: python, Agent: agent, Environ: os.Environ()},
 	}
 }
 
@@ -116,10 +119,14 @@ func TestAGoodPackagePassesStepByStep(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	}
-	if got := v.Run(t.Context()); got.Status != "passed" || got.StepsCompleted != 6 {
+	got := v.Run(t.Context())
+	if got.Status != "passed" || got.StepsCompleted != 6 {
 		t.Errorf("%+v", got)
 	}
-	if want := append(slices.Clone(contract.ValidationSteps), "security"); !slices.Equal(steps, want) {
+	if r := got.Results; *r["capabilities"].ModelsValidated != 2 || !*r["training_test"].Checkpoint || !*r["inference_test"].OutputValid || r["config_schema"].Schema.Framework != "f" || len(r["security"].Threats) > 0 {
+		t.Errorf("%+v", r)
+	}
+	if want := slices.Concat([]string{""}, contract.ValidationSteps, []string{"security"}); !slices.Equal(steps, want) {
 		t.Errorf("steps %v, want %v", steps, want)
 	}
 }
@@ -133,12 +140,12 @@ func TestEveryStepCanFail(t *testing.T) {
 		v.change(t, name, strings.Replace(string(body), old, new, 1))
 	}
 	answer := func(v *Validator, t *testing.T, program, body string) {
-		if err := os.WriteFile(filepath.Join(filepath.Dir(v.Python), program), []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(v.Tools.Python), program), []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	calls := func(v *Validator, t *testing.T, text string) {
-		if err := os.WriteFile(v.Agent+".calls", []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(v.Tools.Agent+".calls", []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -146,7 +153,7 @@ func TestEveryStepCanFail(t *testing.T) {
 		step, says string
 		spoil      func(v *Validator, t *testing.T)
 	}{
-		"no Dockerfile":  {"structure", "Dockerfile is missing", func(v *Validator, t *testing.T) { v.change(t, "Dockerfile", "") }},
+		"no Dockerfile":  {"structure", "Dockerfile: the file is missing", func(v *Validator, t *testing.T) { v.change(t, "Dockerfile", "") }},
 		"schema no JSON": {"config_schema", "not the JSON", func(v *Validator, t *testing.T) { answer(v, t, "python", "echo hello") }},
 		"schema crashes": {"config_schema", "ModuleNotFoundError", func(v *Validator, t *testing.T) {
 			answer(v, t, "python", "echo ModuleNotFoundError: numpy >&2; exit 1")
@@ -154,6 +161,20 @@ func TestEveryStepCanFail(t *testing.T) {
 		"wrong document": {"capabilities", "has not the form that docs/trainers.md describes", func(v *Validator, t *testing.T) { v.change(t, "capabilities.json", "[]") }},
 		"unknown task": {"capabilities", "none of the platform's", func(v *Validator, t *testing.T) {
 			replace(v, t, "capabilities.json", `{"name": "image_classification"`, `{"name": "detection"`)
+		}},
+		"model left out": {"capabilities", "capabilities.json:16: the model cell-counter-m was not built", func(v *Validator, t *testing.T) {
+			answer(v, t, "python", `echo '{"passed": true, "issues": [], "models": ["cell-counter-s"]}'`)
+		}},
+		"broken line": {"config_schema", "config_schema.py:7: config_schema.py: exit status 1", func(v *Validator, t *testing.T) {
+			answer(v, t, "python", `echo "  File \"$PWD/config_schema.py\", line 7, in schema" >&2; exit 1`)
+		}},
+		"code in weights": {"security", "weights.pkl: loading it calls or loads os.system", func(v *Validator, t *testing.T) { v.change(t, "weights.pkl", "cos\nsystem\n(S'id'\ntR.") }},
+		"startup":         {"security", "sitecustomize.py: Python runs it at every start", func(v *Validator, t *testing.T) { v.change(t, "sitecustomize.py", "pass") }},
+		"link out of the outputs": {"inference_test", "wrote no results.json", func(v *Validator, t *testing.T) {
+			answer(v, t, "python", `case "$1" in predict.py) mkdir -p "$7"; ln -s "`+v.Tools.Agent+`.calls" "$7/results.json";; esac`)
+		}},
+		"of another task": {"inference_test", "holds no predictions of image_classification: class_name is missing", func(v *Validator, t *testing.T) {
+			answer(v, t, "python", `case "$1" in predict.py) mkdir -p "$7"; echo '{"results": [{"predictions": {"boxes": []}}]}' > "$7/results.json";; esac`)
 		}},
 		"model cannot be": {"capabilities", "no such layer", func(v *Validator, t *testing.T) {
 			answer(v, t, "python", `echo '{"passed": false, "issues": ["no such layer"]}'; exit 1`)
@@ -167,19 +188,21 @@ func TestEveryStepCanFail(t *testing.T) {
 			answer(v, t, "agent", `cat "$0.calls" > "$WORKSPACE_DIR/callbacks.jsonl" || { mkdir -p "$WORKSPACE_DIR"; cat "$0.calls" > "$WORKSPACE_DIR/callbacks.jsonl"; }`)
 		}},
 		"agent cannot": {"training_test", "the training did not start", func(v *Validator, t *testing.T) { answer(v, t, "agent", "echo disk full >&2; exit 75") }},
-		"predicts nothing": {"inference_test", "wrote no JSON file", func(v *Validator, t *testing.T) {
+		"predicts nothing": {"inference_test", "wrote no results.json", func(v *Validator, t *testing.T) {
 			answer(v, t, "python", `case "$1" in predict.py) mkdir -p "$7"; echo '{}' > "$7/r.json";; esac`)
 		}},
-		"a key":   {"security", "train.py:1 looks like a secret (AWS access key)", func(v *Validator, t *testing.T) { v.change(t, "train.py", "KEY = 'AKIA"+"ABCDEFGHIJKLMNOP'") }},
+		"a key":   {"security", "train.py:1: it looks like a secret (AWS access key)", func(v *Validator, t *testing.T) { v.change(t, "train.py", "KEY = 'AKIA"+"ABCDEFGHIJKLMNOP'") }},
 		"malware": {"security", "malware: eicar.com: Eicar-Test FOUND", func(v *Validator, t *testing.T) { answer(v, t, "clamscan", "echo eicar.com: Eicar-Test FOUND; exit 1") }},
-		"vulnerable": {"security", "pillow 1.0 has PYSEC-1 (fixed in 2.0)", func(v *Validator, t *testing.T) {
+		"vulnerable": {"security", "pillow 1.0 has the known vulnerability PYSEC-1 (it is fixed in 2.0)", func(v *Validator, t *testing.T) {
 			answer(v, t, "pip-audit", `echo '{"dependencies":[{"name":"pillow","version":"1.0","vulns":[{"id":"PYSEC-1","fix_versions":["2.0"]}]}]}'; exit 1`)
 		}},
 		"not in the database": {"security", "numpy was not audited: not found", func(v *Validator, t *testing.T) {
 			answer(v, t, "pip-audit", `echo '{"dependencies":[{"name":"numpy","skip_reason":"not found"}]}'`)
 		}},
-		"audit breaks":    {"security", "not audited", func(v *Validator, t *testing.T) { answer(v, t, "pip-audit", "echo no network >&2; exit 1") }},
-		"strict, no scan": {"security", "clamscan (ClamAV) is not installed", func(v *Validator, t *testing.T) { _ = os.Remove(filepath.Join(filepath.Dir(v.Python), "clamscan")) }},
+		"audit breaks": {"security", "not audited", func(v *Validator, t *testing.T) { answer(v, t, "pip-audit", "echo no network >&2; exit 1") }},
+		"strict, no scan": {"security", "clamscan (ClamAV) is not installed", func(v *Validator, t *testing.T) {
+			_ = os.Remove(filepath.Join(filepath.Dir(v.Tools.Python), "clamscan"))
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := validator(t)
@@ -199,30 +222,30 @@ func TestEveryStepCanFail(t *testing.T) {
 func TestWithoutStrictAMissingScannerIsOnlySaid(t *testing.T) {
 	v := validator(t)
 	v.Strict = false
-	_ = os.Remove(filepath.Join(filepath.Dir(v.Python), "clamscan"))
+	_ = os.Remove(filepath.Join(filepath.Dir(v.Tools.Python), "clamscan"))
 	v.change(t, "requirements.txt", "numpy\n# a comment\npillow==1.0\n")
 	got := v.Run(t.Context())
 	issues := strings.Join(got.Results["security"].Issues, "\n")
 	if step := got.Results["security"]; step.Passed || !step.Partly {
 		t.Errorf("what was not scanned has passed: %+v", step)
 	}
-	if got.Status != contract.StatusPartly || !strings.Contains(issues, "note: not scanned for malware") || !strings.Contains(issues, "note: requirements.txt:1: numpy is not pinned") {
+	if got.Status != contract.StatusPartly || !strings.Contains(issues, "warning: not scanned for malware") || !strings.Contains(issues, "note: requirements.txt:1: numpy is not pinned") {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestThePackagesProcessesGetNoCredential(t *testing.T) {
 	v := validator(t)
-	v.Environ = append(v.Environ, "CALLBACK_TOKEN=x", "AWS_SECRET_ACCESS_KEY=y", "EPOCHS=7", "LANG=C.UTF-8")
-	cmd, _, cancel := v.command(t.Context(), map[string]string{"JOB_ID": "j"}, "true")
-	defer cancel()
-	for _, pair := range cmd.Env {
+	v.Tools.Environ = append(v.Tools.Environ, "CALLBACK_TOKEN=x", "AWS_SECRET_ACCESS_KEY=y", "EPOCHS=7", "LANG=C.UTF-8")
+	v.Tools.Runner = runner.Process{}
+	env := v.environment(map[string]string{"JOB_ID": "j"})
+	for _, pair := range env {
 		if name, _, _ := strings.Cut(pair, "="); slices.Contains([]string{"CALLBACK_TOKEN", "AWS_SECRET_ACCESS_KEY", "EPOCHS"}, name) {
 			t.Errorf("%s is passed on", name)
 		}
 	}
-	if !slices.Contains(cmd.Env, "JOB_ID=j") || !slices.Contains(cmd.Env, "LANG=C.UTF-8") {
-		t.Errorf("%v", cmd.Env)
+	if !slices.Contains(env, "JOB_ID=j") || !slices.Contains(env, "LANG=C.UTF-8") {
+		t.Errorf("%v", env)
 	}
 }
 
@@ -245,7 +268,7 @@ func TestSchemas(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := checkSchema(schema)
-		if (says == "") != (len(found) == 0) || len(found) > 0 && !strings.Contains(found[0].text, says) {
+		if (says == "") != (len(found) == 0) || len(found) > 0 && !strings.Contains(found[0].Text, says) {
 			t.Errorf("%s: %v, want %q", text, found, says)
 		}
 	}
@@ -290,8 +313,7 @@ func TestSecretsAreFoundByTheirForm(t *testing.T) {
 		p, err := look(dir, strict)
 		var files []string
 		for _, f := range p.secrets {
-			file, _, _ := strings.Cut(f.text, " ")
-			files = append(files, file)
+			files = append(files, fmt.Sprintf("%s:%d", f.File, f.Line))
 		}
 		if want := slices.Concat(more, []string{"cfg.py:1", "gh.txt:2", "hf.py:1", "key.pem:1", "late.bin:600001", "url.cfg:1", "wide.txt:2"}); err != nil || !slices.Equal(files, want) {
 			t.Errorf("strict %v: found %v (%v), want %v", strict, files, err, want)
@@ -303,7 +325,7 @@ func TestSecretsAreFoundByTheirForm(t *testing.T) {
 func TestAPackageThatChangesItselfIsRefused(t *testing.T) {
 	v := validator(t)
 	body := "#!/bin/sh\ncase \"$1\" in config_schema.py) rm train.py; echo 'print()' > predict.py; echo '{}' > new.json;; esac\n"
-	if err := os.WriteFile(v.Python, []byte(body), 0o755); err != nil {
+	if err := os.WriteFile(v.Tools.Python, []byte(body), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	got := v.Run(t.Context())
@@ -316,12 +338,12 @@ func TestAPackageThatChangesItselfIsRefused(t *testing.T) {
 func TestThePackageIsScannedBeforeItsCodeRuns(t *testing.T) {
 	v := validator(t)
 	seen := filepath.Join(t.TempDir(), "seen")
-	program(t, filepath.Dir(v.Python), "clamscan", "#!/bin/sh\n[ -e "+seen+" ] || exit 0\necho ran before\nexit 1\n")
-	body, err := os.ReadFile(v.Python)
+	program(t, filepath.Dir(v.Tools.Python), "clamscan", "#!/bin/sh\n[ -e "+seen+" ] || exit 0\necho ran before\nexit 1\n")
+	body, err := os.ReadFile(v.Tools.Python)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(v.Python, []byte(strings.Replace(string(body), "\n", "\ntouch "+seen+"\n", 1)), 0o755); err != nil {
+	if err := os.WriteFile(v.Tools.Python, []byte(strings.Replace(string(body), "\n", "\ntouch "+seen+"\n", 1)), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if got := v.Run(t.Context()); !got.Results["security"].Passed {
@@ -338,12 +360,73 @@ func TestAPipeOrAnEndlessFileDoesNotHoldTheValidation(t *testing.T) {
 	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Symlink("/dev/zero", endless)); err != nil {
 		t.Fatal(err)
 	}
-	if found := judgePrediction(dir); len(found) != 1 {
-		t.Errorf("%v", found)
-	}
 	for _, path := range []string{pipe, endless} {
+		work := t.TempDir()
+		if err := errors.Join(os.MkdirAll(filepath.Join(work, "predictions"), 0o700), os.Rename(path, filepath.Join(work, "predictions", "results.json"))); err != nil {
+			t.Fatal(err)
+		}
+		if found := judgePrediction(work, contract.TaskImageClassification, nil); len(found) != 1 || found[0].Rule != "inference.no-results" {
+			t.Errorf("%v", found)
+		}
+		path := filepath.Join(work, "predictions", "results.json")
 		if _, err := readDocument(path); err == nil {
 			t.Errorf("%s was read", path)
+		}
+	}
+}
+
+func TestAPackageIsValidatedAsTheZipThatWasUploaded(t *testing.T) {
+	v := validator(t)
+	zipped := filepath.Join(t.TempDir(), "p.zip")
+	out, err := os.Create(zipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := zip.NewWriter(out)
+	if err := errors.Join(w.AddFS(os.DirFS(filepath.Dir(v.Dir))), w.Close(), out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	v.Dir, v.Zip = "", zipped
+	if got := v.Run(t.Context()); got.Status != "passed" {
+		t.Errorf("%+v", got)
+	}
+	v.Zip = v.Tools.Python
+	if got := v.Run(t.Context()); got.Status != "failed" || got.Results["structure"].Findings[0].Rule != "archive.not-a-zip" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestPredictionsOfEveryTask(t *testing.T) {
+	one := func(answer string) string {
+		return `{"results": [{"width": 64, "height": 48, "predictions": ` + answer + `}]}`
+	}
+	classes := sampleNames()
+	for _, c := range []struct {
+		task       contract.TaskType
+		body, says string
+	}{
+		{contract.TaskImageClassification, one(`{"class_name": "disc", "confidence": 1}`), ""},
+		{contract.TaskImageClassification, one(`{"class_name": "cat", "confidence": 1}`), "no class of the dataset"},
+		{contract.TaskImageClassification, one(`{"class_name": "disc", "confidence": 1.5}`), "outside 0 and 1"},
+		{contract.TaskImageClassification, one(`{"class_name": "disc"}`), "confidence is missing"},
+		{contract.TaskImageClassification, one(`7`), "not of the described form"},
+		{contract.TaskImageClassification, `{"results": []}`, "0 records"},
+		{contract.TaskImageClassification, `Traceback`, "not of the described form"},
+		{contract.TaskImageClassification, `{"results": [{"predictions": null, "error": "broken"}]}`, "the image has an error: broken"},
+		{contract.TaskObjectDetection, one(`{"boxes": []}`), ""},
+		{contract.TaskObjectDetection, one(`{"boxes": [{"class_name": "disc", "confidence": 0.5, "bbox": [1, 2, 64.5, 48]}]}`), ""},
+		{contract.TaskObjectDetection, one(`{"class_name": "disc", "confidence": 1}`), "boxes is missing"},
+		{contract.TaskObjectDetection, one(`{"boxes": [{"class_name": "disc", "confidence": 0.5, "bbox": [9, 2, 3, 4]}]}`), "corners exchanged"},
+		{contract.TaskObjectDetection, one(`{"boxes": [{"class_name": "disc", "confidence": 0.5, "bbox": [1, 2, 3, 400]}]}`), "outside the image"},
+		{contract.TaskObjectDetection, one(`{"boxes": [{"class_name": "disc", "confidence": 0.5, "bbox": [1]}]}`), "bbox has 1 numbers"},
+		{contract.TaskInstanceSegmentation, one(`{"boxes": [{"class_name": "disc", "confidence": 0.5, "bbox": [1, 2, 3, 4]}]}`), "no segmentation"},
+		{contract.TaskPoseEstimation, one(`{"boxes": [{"class_name": "disc", "confidence": 0.5, "bbox": [1, 2, 3, 4]}]}`), "no keypoints"},
+		{contract.TaskSemanticSegmentation, one(`{"classes": [{"class_name": "background", "share": 1}]}`), ""},
+		{contract.TaskSemanticSegmentation, one(`{"classes": []}`), "names no class"},
+	} {
+		got := predictionProblem([]byte(c.body), c.task, classes)
+		if (got == "") != (c.says == "") || !strings.Contains(got, c.says) {
+			t.Errorf("%s %s: %q, want %q", c.task, c.body, got, c.says)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-"""Builds every model of capabilities.json and prints {passed, duration, issues}; exit code 1 when one fails."""
+"""Builds every model of capabilities.json and prints {passed, duration, issues, models}; exit code 1 when one fails."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ def main() -> None:
     started = time.monotonic()
     document = json.loads(Path(__file__).with_name("capabilities.json").read_text(encoding="utf-8"))
     supported = [entry for entry in document["models"] if entry["supported"]]
-    issues = [issue for entry in supported for issue in check(entry)]
-    print(json.dumps({"passed": not issues, "duration": round(time.monotonic() - started, 3), "issues": issues, "models_validated": len(supported)}, indent=2))
+    found = {entry["model_name"]: check(entry) for entry in supported}
+    issues = [issue for of_one in found.values() for issue in of_one]
+    built = [name for name, of_one in found.items() if not of_one]
+    print(json.dumps({"passed": not issues, "duration": round(time.monotonic() - started, 3), "issues": issues, "models": built, "models_validated": len(built)}, indent=2))
     sys.exit(1 if issues else 0)
 
 

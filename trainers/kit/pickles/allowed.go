@@ -1,0 +1,47 @@
+package pickles
+
+import "strings"
+
+// allowed are the names that weights, arrays and plain containers are made of. None of
+// them runs what it is given. torch.load(weights_only=True) has a list of the same kind.
+var allowed = func() map[Global]bool {
+	names := map[Global]bool{}
+	for module, of := range map[string]string{
+		"collections":            "OrderedDict defaultdict Counter deque",
+		"builtins":               "set frozenset bytearray complex int float bool str bytes list dict tuple slice range object",
+		"__builtin__":            "set frozenset bytearray complex int float bool str bytes list dict tuple slice xrange object unicode long",
+		"_codecs":                "encode",
+		"copyreg":                "_reconstructor",
+		"copy_reg":               "_reconstructor",
+		"datetime":               "datetime date time timedelta timezone",
+		"pathlib":                "Path PosixPath WindowsPath PurePosixPath PureWindowsPath PurePath",
+		"numpy":                  "ndarray dtype bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 str_",
+		"numpy.core.multiarray":  "_reconstruct scalar",
+		"numpy._core.multiarray": "_reconstruct scalar",
+		"numpy.core.numeric":     "_frombuffer",
+		"numpy._core.numeric":    "_frombuffer",
+		"torch": "Size Tensor device dtype FloatStorage HalfStorage DoubleStorage LongStorage IntStorage ShortStorage CharStorage ByteStorage BoolStorage BFloat16Storage " +
+			"ComplexFloatStorage ComplexDoubleStorage float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 bool",
+		"torch._utils":        "_rebuild_tensor _rebuild_tensor_v2 _rebuild_parameter _rebuild_parameter_with_state _rebuild_qtensor _rebuild_meta_tensor_no_storage",
+		"torch.storage":       "UntypedStorage TypedStorage",
+		"torch.nn.parameter":  "Parameter Buffer",
+		"torch._tensor":       "_rebuild_from_type_v2",
+		"torch.serialization": "_get_layout",
+		"torch.torch_version": "TorchVersion",
+		"torch.jit._pickle":   "build_intlist build_doublelist build_boollist build_tensorlist",
+	} {
+		for name := range strings.FieldsSeq(of) {
+			names[Global{module, name}] = true
+		}
+	}
+	return names
+}()
+
+// Global is a name that a pickle has loaded.
+type Global struct{ Module, Name string }
+
+// String is the name as Python writes it.
+func (g Global) String() string { return g.Module + "." + g.Name }
+
+// Allowed says whether weights may load it.
+func (g Global) Allowed() bool { return allowed[g] }

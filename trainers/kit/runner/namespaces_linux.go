@@ -1,0 +1,172 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+const (
+	inside    = "1000"     // user and group in the namespaces
+	tmpSize   = 512 << 20  // bytes of /tmp, in memory
+	shmSize   = 1024 << 20 // bytes of /dev/shm
+	accounts  = "trainer:x:" + inside + ":" + inside + "::/tmp:/bin/sh\n"
+	firstUser = 50_000 // of those that root's commands run as; no system gives them to people
+	users     = 9_000
+)
+
+// systemFolders are what programs need of a machine: no settings, no homes, no data.
+var systemFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", "/etc/ssl/certs"}
+
+// Namespaces runs commands by bubblewrap: own users, processes, mounts, host name and an
+// empty network, no capability, everything read-only but Write, /tmp and /dev/shm.
+type Namespaces struct {
+	user int    // outside, for root's commands; 0 means this process's own
+	dir  string // what the level needs: a file of accounts, and a place to mount at
+}
+
+// programs that make the isolation; the last ones set limits inside.
+var programs = []string{"bwrap", "unshare", "setpriv", "mount", "prlimit", "nice"}
+
+// NewNamespaces tries the level; the error says what this machine lacks. Close it.
+func NewNamespaces(ctx context.Context) (*Namespaces, error) {
+	for _, name := range programs {
+		if _, err := exec.LookPath(name); err != nil {
+			return nil, fmt.Errorf("isolation by namespaces needs the program %s (Debian: apt install bubblewrap util-linux mount): %w", name, err)
+		}
+	}
+	n := &Namespaces{}
+	if os.Geteuid() == 0 {
+		n.user = firstUser + rand.IntN(users)
+	}
+	var err error
+	if n.dir, err = os.MkdirTemp("", "trainer-isolation-*"); err != nil {
+		return nil, fmt.Errorf("preparing the isolation: %w", err)
+	}
+	if err := errors.Join(os.WriteFile(n.passwd(), []byte(accounts), 0o644), os.Mkdir(n.stage(), 0o755)); err != nil {
+		return nil, errors.Join(fmt.Errorf("preparing the isolation: %w", err), n.Close())
+	}
+	var said strings.Builder
+	if err := n.Run(ctx, Command{Program: "/bin/true", Dir: "/", Env: []string{"PATH=/usr/bin:/bin"}, Stderr: &said}, Limits{}); err != nil {
+		return nil, errors.Join(fmt.Errorf("this machine refuses isolation by namespaces: %s (%w); the kernel's settings are kernel.unprivileged_userns_clone, user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns", strings.TrimSpace(said.String()), err), n.Close())
+	}
+	return n, nil
+}
+
+// Close forgets what the level needed.
+func (n *Namespaces) Close() error { return os.RemoveAll(n.dir) }
+
+func (n *Namespaces) passwd() string { return filepath.Join(n.dir, "passwd") }
+func (n *Namespaces) stage() string  { return filepath.Join(n.dir, "stage") }
+
+// Level implements Runner.
+func (n *Namespaces) Level() string { return LevelNamespaces }
+
+// Run implements Runner.
+func (n *Namespaces) Run(ctx context.Context, c Command, limits Limits) error {
+	if n.user != 0 {
+		for _, dir := range c.Write {
+			if err := give(dir, n.user); err != nil {
+				return err
+			}
+		}
+	}
+	return watched(ctx, limits, c.Write, func(ctx context.Context) *exec.Cmd {
+		args := n.arguments(c, limits)
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", c.Env, c.Stdout, c.Stderr
+		// Everything inside dies with the program that is started here, and it with this
+		// process (--die-with-parent).
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+		return cmd
+	})
+}
+
+// mount is one path of the outside.
+type mount struct{ flag, source, target string }
+
+func (n *Namespaces) mounts(c Command) []mount {
+	all := []mount{{"--ro-bind", n.passwd(), "/etc/passwd"}}
+	for _, path := range c.Read {
+		all = append(all, mount{"--ro-bind", path, path})
+	}
+	for _, path := range c.Write {
+		all = append(all, mount{"--bind", path, path})
+	}
+	// A folder comes before what lies in it.
+	slices.SortStableFunc(all, func(a, b mount) int { return strings.Compare(a.target, b.target) })
+	return all
+}
+
+// staging mounts folders where another user reaches them: below /tmp, by number. It
+// becomes the program that follows, so there is no process between it and its parent.
+const staging = `set -e; stage=$1; shift; i=0; mount -t tmpfs -o mode=755,size=1m tmpfs "$stage"
+while [ "$1" != -- ]; do
+  if [ -d "$1" ]; then mkdir "$stage/$i"; else : > "$stage/$i"; fi
+  mount --rbind "$1" "$stage/$i"; i=$((i+1)); shift
+done
+shift; mount --move "$stage" /tmp; exec "$@"`
+
+// arguments are the whole command line. Root has another user run bubblewrap, so that
+// limits bind and none of root's files is its own; that user may not reach the folders at
+// their own paths, so they are mounted for it first, in a namespace of its own.
+func (n *Namespaces) arguments(c Command, limits Limits) (args []string) {
+	mounts := n.mounts(c)
+	if n.user != 0 {
+		args = []string{"unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-c", staging, "sh", n.stage()}
+		for i := range mounts {
+			args = append(args, mounts[i].source)
+			mounts[i].source = "/tmp/" + strconv.Itoa(i)
+		}
+		user := strconv.Itoa(n.user)
+		args = append(args, "--", "setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--pdeathsig", "KILL", "--")
+	}
+	args = append(args, "bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL", "--die-with-parent", "--new-session",
+		"--uid", inside, "--gid", inside, "--hostname", "trainer", "--proc", "/proc", "--dev", "/dev",
+		"--size", strconv.Itoa(shmSize), "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--size", strconv.Itoa(tmpSize), "--tmpfs", "/tmp")
+	for _, folder := range systemFolders {
+		if target, err := os.Readlink(folder); err == nil {
+			args = append(args, "--symlink", target, folder)
+		} else {
+			args = append(args, "--ro-bind-try", folder, folder)
+		}
+	}
+	for _, m := range mounts {
+		args = append(args, m.flag, m.source, m.target)
+	}
+	// Whoever watches must come to his turn beside a thousand processes that want to run.
+	args = append(args, "--remount-ro", "/", "--chdir", c.Dir, "--", "nice", "-n", "15", "prlimit", "--core=0")
+	// The kernel's limit of processes holds a burst until the watch sees it and ends it. It is
+	// higher than the watch's: an agent keeps its child some way below it, so a bomb that
+	// stays at it would never be more than it.
+	for name, limit := range map[string]int64{"nproc": 2 * int64(limits.Processes), "fsize": limits.Disk, "data": limits.Memory} {
+		if limit > 0 {
+			args = append(args, "--"+name+"="+strconv.FormatInt(limit, 10))
+		}
+	}
+	return append(append(args, "--", c.Program), c.Args...)
+}
+
+// give makes a folder the user's own, with what is in it.
+func give(dir string, user int) error {
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, user, user)
+	})
+	if err != nil {
+		return fmt.Errorf("preparing the isolation: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+package runner
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/testdata/need"
+)
+
+func namespaces(t *testing.T) *Namespaces {
+	t.Helper()
+	need.Program(t, "bwrap", "apt install bubblewrap")
+	n, err := NewNamespaces(t.Context())
+	if err != nil {
+		need.Missing(t, "user namespaces: %v", err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	return n
+}
+
+// attack runs one of the attacks; its output says why it failed.
+func attack(t *testing.T, r Runner, name, aim, writable string, limits Limits) (said string, err error) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	c := Command{Program: self, Dir: "/", Env: []string{"ATTACK=" + name, "AIM=" + aim, "PATH=/usr/bin:/bin", "GOTRACEBACK=none"}, Read: []string{self}, Stdout: &out, Stderr: &out}
+	if writable != "" {
+		c.Write = []string{writable}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err = r.Run(ctx, c, limits)
+	if ctx.Err() != nil {
+		t.Errorf("%s was not bounded", name)
+	}
+	return out.String(), err
+}
+
+// What a package may try from inside: none of it works, and all of it would without
+// the isolation.
+func TestNothingOfTheMachineCanBeReached(t *testing.T) {
+	n, dir := namespaces(t), t.TempDir()
+	database := filepath.Join(dir, "hub.db")
+	if err := os.WriteFile(database, []byte("tokens"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	loopback, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = loopback.Close() }()
+	abstract := "@" + rand.Text()
+	socket, err := net.Listen("unix", abstract)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = socket.Close() }()
+	for name, aim := range map[string]string{"read": database, "write": filepath.Join(dir, "new"), "connect": loopback.Addr().String(), "socket": abstract, "see processes": ""} {
+		if said, err := attack(t, Process{}, name, aim, "", Limits{}); err != nil {
+			t.Errorf("%s proves nothing: without isolation it ends with %v %s", name, err, said)
+		}
+		if said, err := attack(t, n, name, aim, "", Limits{}); exitOf(err) != 1 {
+			t.Errorf("%s %s: %v %s", name, aim, err, said)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range [][2]string{
+		{"connect", "169.254.169.254:80"}, {"connect", "[fd00:ec2::254]:80"}, {"read", "/etc/shadow"}, {"read", "/proc/1/root/etc/shadow"}, {"read", "/dev/sda"}, {"read", "/sys/kernel/notes"},
+		{"write", "/usr/x"}, {"write", "/x"}, {"write", "/etc/passwd"}, {"write", "/dev/x"}, {"write", self}, {"write", "/proc/sys/kernel/hostname"}, {"become root", ""}, {"namespace", ""}, {"mount", ""},
+	} {
+		if said, err := attack(t, n, c[0], c[1], "", Limits{}); exitOf(err) != 1 {
+			t.Errorf("%s %s: %v %s", c[0], c[1], err, said)
+		}
+	}
+	writable := t.TempDir()
+	if said, err := attack(t, n, "write", filepath.Join(writable, "new"), writable, Limits{}); err != nil {
+		t.Errorf("its own folder: %v %s", err, said)
+	}
+}
+
+func exitOf(err error) int {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	return -1
+}
+
+func TestWhatGrowsIsEnded(t *testing.T) {
+	n := namespaces(t)
+	for name, limits := range map[string]Limits{
+		"huge file": {Disk: 64 << 20}, "many large files": {Disk: 64 << 20}, "many files": {Files: 500}, "memory": {Memory: 256 << 20},
+		"fork bomb": {Processes: 100, Time: 3 * time.Second}, "loop": {Time: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, started := t.TempDir(), time.Now()
+			said, err := attack(t, n, name, dir, dir, limits)
+			if err == nil {
+				t.Errorf("it was allowed: %s", said)
+			}
+			over, _ := errors.AsType[*Exceeded](err)
+			wants := map[string]string{"many large files": "disk", "many files": "files", "loop": "time"}[name]
+			if wants != "" && (over == nil || over.What != wants) {
+				t.Errorf("%v %s, want the limit of %s", err, said, wants)
+			}
+			if took := time.Since(started); took > 30*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+func TestADaemonThatACommandLeavesIsEnded(t *testing.T) {
+	mark := rand.Text()
+	if said, err := attack(t, namespaces(t), "leave a daemon", mark, "", Limits{}); err != nil {
+		t.Fatalf("%v %s", err, said)
+	}
+	ends(t, mark)
+}
+
+func TestNothingOutlivesAHubThatIsKilled(t *testing.T) {
+	_ = namespaces(t)
+	mark := rand.Text()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := exec.Command(self)
+	hub.Env = append(os.Environ(), "HUB="+mark, "TMPDIR="+t.TempDir())
+	out, err := hub.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := hub.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" || !running(t, mark) {
+		t.Fatalf("%q %v", line, err)
+	}
+	if err := hub.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = hub.Wait()
+	ends(t, mark)
+}
+
+// ends waits for the kernel, which ends a namespace's processes soon after its first one.
+func ends(t *testing.T, mark string) {
+	t.Helper()
+	for range 200 {
+		if !running(t, mark) {
+			return
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	t.Error("it is still running")
+}
+
+func running(t *testing.T, mark string) bool {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if line, err := os.ReadFile(file); err == nil && bytes.Contains(line, []byte(mark)) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestProcessesAreBoundedToo(t *testing.T) {
+	dir := t.TempDir()
+	for name, limits := range map[string]Limits{"many large files": {Disk: 64 << 20}, "memory": {Memory: 256 << 20}, "loop": {Time: time.Second}} {
+		said, err := attack(t, Process{}, name, dir, dir, limits)
+		if _, ok := errors.AsType[*Exceeded](err); !ok {
+			t.Errorf("%s: %v %s", name, err, said)
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// stopDelay is how long a command has from SIGTERM to SIGKILL.
+const stopDelay = 10 * time.Second
+
+// Process runs a command as a process of this user: not isolated.
+type Process struct{}
+
+// Level implements Runner.
+func (Process) Level() string { return LevelProcess }
+
+// Run implements Runner. The command is asked to stop with SIGTERM, so that an agent can
+// end its own child.
+func (Process) Run(ctx context.Context, c Command, limits Limits) error {
+	return watched(ctx, limits, c.Write, func(ctx context.Context) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, c.Program, c.Args...)
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.Dir, c.Env, c.Stdout, c.Stderr
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+		return cmd
+	})
+}
+
+// watched starts a command and ends it at its limits, with its process group.
+func watched(ctx context.Context, limits Limits, writes []string, command func(context.Context) *exec.Cmd) error {
+	if limits.Time > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limits.Time, exceeded("time", "more than %s", limits.Time))
+		defer cancel()
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	cmd := command(ctx)
+	cmd.WaitDelay = stopDelay
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		if over := watch(ctx, cmd.Process.Pid, limits, writes); over != nil {
+			end(over)
+			killTree(cmd.Process.Pid) // it is still growing: no time to tidy up
+		}
+	}()
+	err := cmd.Wait()
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left running
+	over, isOver := errors.AsType[*Exceeded](context.Cause(ctx))
+	end(nil)
+	<-watching
+	if isOver {
+		return over
+	}
+	return err
+}

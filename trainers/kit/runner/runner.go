@@ -1,0 +1,64 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// The levels, as they are stored and shown.
+const (
+	LevelProcess    = "process"
+	LevelNamespaces = "namespaces"
+)
+
+// Command is one program of a step. It finds Read and Write at their own paths; at a
+// level above LevelProcess it finds nothing else of this machine but its system folders.
+type Command struct {
+	Program string // absolute, or found in the PATH of Env
+	Args    []string
+	Dir     string
+	Env     []string
+	Read    []string // files and folders
+	Write   []string // folders, which are there
+	Stdout  io.Writer
+	Stderr  io.Writer
+}
+
+// Limits bound one command with everything that it starts. 0 means no limit.
+type Limits struct {
+	Time      time.Duration
+	Memory    int64 // bytes in use, all processes together
+	Disk      int64 // bytes on the disk below Write
+	Files     int   // files and folders below Write
+	Processes int   // processes and threads
+}
+
+// Runner runs commands at one level.
+type Runner interface {
+	Level() string
+	// Run returns when the command and everything that it started has ended: nil, an
+	// *exec.ExitError, an *Exceeded, or an error of this machine.
+	Run(context.Context, Command, Limits) error
+}
+
+// Exceeded says which limit ended a command.
+type Exceeded struct {
+	What string // "memory", "disk", "files", "processes", "time"
+	Text string // "more than 4.0 GiB of memory"
+}
+
+func (e *Exceeded) Error() string { return "it was ended because it used " + e.Text }
+
+func exceeded(what, format string, args ...any) *Exceeded {
+	return &Exceeded{what, fmt.Sprintf(format, args...)}
+}
+
+// size writes bytes for people.
+func size(bytes int64) string {
+	if bytes >= 1<<30 {
+		return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
+	}
+	return fmt.Sprintf("%.0f MiB", float64(bytes)/(1<<20))
+}

@@ -1,0 +1,76 @@
+package runner
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+const (
+	usageEvery = 200 * time.Millisecond // memory and processes
+	diskEvery  = 5                      // every fifth look is at the disk too
+)
+
+// watch returns what was exceeded, or nil when ctx ended. Between two looks the kernel's
+// own limits hold, where a level sets them.
+func watch(ctx context.Context, pid int, limits Limits, writes []string) *Exceeded {
+	ticker := time.NewTicker(usageEvery)
+	defer ticker.Stop()
+	for i := 1; ; i++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if over := overUsage(pid, limits); over != nil {
+			return over
+		}
+		if i%diskEvery == 0 {
+			if over := overDisk(writes, limits); over != nil {
+				return over
+			}
+		}
+	}
+}
+
+func overUsage(pid int, limits Limits) *Exceeded {
+	now, known := usage(pid, limits)
+	switch {
+	case !known:
+		return nil
+	case limits.Processes > 0 && now.tasks > limits.Processes:
+		return exceeded("processes", "more than %d processes and threads", limits.Processes)
+	case limits.Memory > 0 && now.memory > limits.Memory:
+		return exceeded("memory", "more than %s of memory", size(limits.Memory))
+	}
+	return nil
+}
+
+// overDisk adds up what really lies on the disk: a file with holes counts as what it holds.
+func overDisk(folders []string, limits Limits) (over *Exceeded) {
+	var bytes int64
+	var files int
+	for _, folder := range folders {
+		_ = filepath.WalkDir(folder, func(path string, _ fs.DirEntry, _ error) error {
+			files++
+			if info, err := os.Lstat(path); err == nil { // else it went away meanwhile
+				if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+					bytes += stat.Blocks * 512
+				}
+			}
+			switch {
+			case limits.Disk > 0 && bytes > limits.Disk:
+				over = exceeded("disk", "more than %s of disk", size(limits.Disk))
+			case limits.Files > 0 && files > limits.Files:
+				over = exceeded("files", "more than %d files", limits.Files)
+			default:
+				return nil
+			}
+			return fs.SkipAll
+		})
+	}
+	return over
+}
