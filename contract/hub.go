@@ -33,6 +33,8 @@ type StepReport struct {
 	Seconds  float64   `json:"seconds"`
 	Findings []Finding `json:"findings"`
 	Log      string    `json:"log,omitempty"` // the end of what the step's processes wrote
+	// Facts are what was measured: models_validated, output_valid, metrics, …
+	Facts map[string]any `json:"facts,omitempty"`
 }
 
 // Package is an uploaded trainer package, unpacked.
