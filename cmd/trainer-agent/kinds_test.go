@@ -25,8 +25,11 @@ type kind struct {
 
 var kinds = []kind{
 	{"ultralytics", "yolo11n", contract.TaskObjectDetection, "mAP50-95", "20", "96", "0.004", quickly, "gradcam", `"bbox"`, ""},
+	{"ultralytics", "yolo11n-seg", contract.TaskInstanceSegmentation, "mAP50-95(M)", "20", "96", "0.004", quickly, "gradcam", `"segmentation"`, ""},
+	{"ultralytics", "yolo11n-pose", contract.TaskPoseEstimation, "mAP50-95(P)", "20", "96", "0.004", quickly, "gradcam", `"keypoints"`, "0.02"},
 	{"ultralytics", "yolo11n-cls", contract.TaskImageClassification, "accuracy", "6", "64", "0.002", "", "gradcam", `"top5"`, ""},
 	{"timm", "test_vit", contract.TaskImageClassification, "accuracy", "8", "32", "0.002", "", "attention", `"top5"`, ""},
+	{"huggingface", "vit-tiny-patch16-224", contract.TaskImageClassification, "accuracy", "6", "32", "0.001", "", "attention", `"top5"`, ""},
 }
 
 // quickly has as many steps as a small dataset can have.
