@@ -38,10 +38,13 @@ class Ultralytics(TrainerTest):
         small = {"EPOCHS": 2, "BATCH_SIZE": 8, "IMAGE_SIZE": 96, "CHECKPOINT_FREQUENCY": 0, "LEARNING_RATE": 0.002, "PRETRAINED": "false"}
         return {"TASK_TYPE": task, "MODEL_NAME": MODELS[task], "DATASET_DIR": self.root / task, "OUTPUT_DIR": self.root / out, **small, **more}
 
-    def test_a_slow_machine_loses_no_detection(self) -> None:
-        found = subprocess.run([sys.executable, str(PROBE.with_name("probe_suppression.py"))], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
+    def test_a_slow_machine_loses_no_detection_and_odd_inputs_are_told(self) -> None:
+        probe = [sys.executable, str(PROBE.with_name("probe_inference.py"))]
+        found = subprocess.run(probe, capture_output=True, text=True, cwd=self.root, env=environment(None, package=TRAINERS / "ultralytics"))
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
-        self.assertEqual(json.loads(found.stdout.splitlines()[-1]), {"boxes": [1, 1, 1], "operator": True})
+        told = json.loads(found.stdout.splitlines()[-1])
+        self.assertRegex(told.pop("refused"), "cannot read the checkpoint none.onnx: ")
+        self.assertEqual(told, {"boxes": [1, 1, 1], "operator": True, "thin": [64, 1]})
 
     def checkpoints(self, out: str) -> list[str]:
         return sorted(p.name for p in (self.root / out / "checkpoints").iterdir())

@@ -1,9 +1,12 @@
-"""Suppresses boxes of a batch while the clock runs away, as on a machine that is busy; prints how many are left of each image."""
+"""What can go wrong around a YOLO model: prints what becomes of a batch while the clock runs away, as on a machine that is busy, of a picture that
+is a pixel high, and of a checkpoint that is none."""
 
 import itertools
 import json
 import os
 import sys
+from dataclasses import replace
+from pathlib import Path
 from unittest import mock
 
 os.environ["YOLO_VERBOSE"] = "false"
@@ -11,7 +14,7 @@ os.environ["YOLO_VERBOSE"] = "false"
 import offline  # noqa: F401  before ultralytics
 import torch
 import yolo
-from trainer_sdk import Job
+from trainer_sdk import Job, JobError
 from trainer_sdk.inference import InferenceRequest
 from ultralytics import YOLO
 
@@ -22,4 +25,10 @@ answer[:, :4] = torch.tensor([20.0, 20.0, 10.0, 10.0])[:, None]
 answer[:, 4] = 0.9
 with mock.patch("time.time", itertools.count(0, 1000).__next__):
     found = detector.decode((answer, torch.zeros(3, 3, 64, 64)), [(64, 64)] * 3, False)
-print(json.dumps({"boxes": [len(objects) for objects in found], "operator": "torchvision" in sys.modules}))
+thin = yolo.explanation.Letter(detector.letterbox, (1000, 1))
+Path("none.onnx").write_text("no model")
+try:
+    yolo.Detector(yolo.load_model(Path("none.onnx")), replace(request, checkpoint=Path("none.onnx")), "cpu")
+except JobError as error:
+    refused = str(error)
+print(json.dumps({"boxes": [len(objects) for objects in found], "operator": "torchvision" in sys.modules, "thin": thin.inner, "refused": refused}))
