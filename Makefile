@@ -130,6 +130,7 @@ bench: build venv-all ## compare with the named peers and write docs/benchmarks.
 	  $(TRAINER_VENV)/bin/python testdata/bench/convert/run.py --agent bin/trainer-agent --python $(TRAINER_VENV)/bin/python --dir .bench/convert --memory /dev/shm; echo; \
 	  go run ./testdata/bench/relay; echo; \
 	  $(TRAINER_VENV)/bin/python testdata/bench/inference/bench.py; echo; \
+	  $(TRAINER_VENV)/bin/python testdata/bench/export/bench.py; echo; \
 	  $(PYTHON) testdata/bench/init/bench.py --agent bin/trainer-agent --sandbox bin/trainer-sandbox; \
 	} | tee .bench/benchmarks.md
 	@cp .bench/benchmarks.md docs/benchmarks.md

@@ -68,11 +68,15 @@ def test_an_extra_brings_all_that_trainer_vision_imports(wheel: Path) -> None:
         lines = archive.read(metadata).decode().splitlines()
         imported = {name.split(".")[0] for file in archive.namelist() if file.startswith("trainer_vision/") and file.endswith(".py") and "/runtimes/" not in file  # wrappers are not imported: they travel with a model
                     for name in imports(archive.read(file).decode())}
+        boxes = "".join(archive.read(file).decode() for file in archive.namelist() if "/deploy/toolboxes/" in file)
     assert {line for line in lines if line.startswith("Provides-Extra")} == {f"Provides-Extra: {extra}" for extra in ("inference", "explain", "export")}
     assert not [line for line in lines if line.startswith("Requires-Dist") and "extra ==" not in line]
     brought = {re.split(r"[><= ]", line.removeprefix("Requires-Dist: "))[0] for line in lines if line.startswith("Requires-Dist")}
+    brought |= {line.partition("==")[0] for line in boxes.splitlines()}  # converters, installed at first use in environments of their own
+    brought |= {"tensorrt"}  # NVIDIA's, for an image with a GPU
     third = imported - set(sys.stdlib_module_names) - {"trainer_sdk", "trainer_vision"}
-    assert third and {"pillow" if name == "PIL" else name.replace("_", "-") for name in third} <= brought
+    called = {"PIL": "pillow", "cv2": "opencv-python"}
+    assert third and {called.get(name, name.replace("_", "-")) for name in third} <= brought
 
 
 def imports(source: str) -> set[str]:

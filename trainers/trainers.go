@@ -14,6 +14,13 @@ import (
 //go:embed vision/trainer_vision/inference/*.py vision/trainer_vision/inference/explain/*.py
 var files embed.FS
 
+//go:embed vision/trainer_vision/deploy/matrix.json
+var exportMatrix []byte
+
+// ExportMatrix is what each format of an export can carry, as JSON: export.py of the
+// trainers reads the same file.
+func ExportMatrix() []byte { return exportMatrix }
+
 // Starter holds the folder "common" and one folder for each template.
 func Starter() fs.FS { return sub("starter") }
 

@@ -35,8 +35,10 @@ func (c *Config) contradictions() (problems []Problem) {
 	if c.InferenceType == string(contract.InferenceJob) && len(c.ImagePaths) == 0 && c.DatasetID == "" && c.DatasetPath == "" {
 		say("IMAGE_PATHS", "", "the images of the inference job, or DATASET_ID in its place")
 	}
-	if c.EnableValidation && c.JobType == string(contract.JobExport) && c.ValidationDatasetID == "" {
-		say("VALIDATION_DATASET_ID", "", "a dataset, because ENABLE_VALIDATION is true")
+	if c.JobType == string(contract.JobExport) {
+		c.checkExport(say, func(name, value, text string) {
+			problems = append(problems, Problem{Variable: name, Value: value, Expected: text, Warning: true})
+		})
 	}
 	if c.EnableLLMExplanation && !c.OpenAIKey.Set() && !c.set["OPENAI_BASE_URL"] {
 		say("OPENAI_API_KEY", "", "a key, because ENABLE_LLM_EXPLANATION is true (a server of one's own, OPENAI_BASE_URL, may want none)")

@@ -58,8 +58,8 @@ type Environment struct {
 	CheckpointPath       string  `envconfig:"CHECKPOINT_PATH" group:"inference" also:"export" need:"inference,export" pattern:"^s3://[^/]+/.+$" expect:"an object's address, s3://bucket/key" example:"s3://vision-platform/checkpoints/job-1/best.pt" desc:"Checkpoint to use. Also for export jobs."`
 	TestSplit            string  `envconfig:"TEST_SPLIT" group:"inference" default:"val" options:"train,val,test,all" example:"val" desc:"Split that a test run uses; all takes the three together."`
 	ImagePaths           List    `envconfig:"IMAGE_PATHS" group:"inference" expect:"a JSON list of s3:// addresses" example:"[\"s3://vision-platform/inference-jobs/1/input/a.jpg\"]" desc:"Images of an inference job. DATASET_ID may stand in its place."`
-	ConfidenceThreshold  float64 `envconfig:"CONFIDENCE_THRESHOLD" group:"inference" default:"0.25" min:"0" max:"1" example:"0.25" desc:"Least confidence of a prediction. One that nobody set is not passed on: the trainer's own holds."`
-	IoUThreshold         float64 `envconfig:"IOU_THRESHOLD" group:"inference" default:"0.45" min:"0" max:"1" example:"0.45" desc:"Overlap above which non-maximum suppression drops the weaker box. One that nobody set is not passed on: the trainer's own holds (0.7 of Ultralytics)."`
+	ConfidenceThreshold  float64 `envconfig:"CONFIDENCE_THRESHOLD" group:"inference" also:"export" default:"0.25" min:"0" max:"1" example:"0.25" desc:"Least confidence of a prediction. One that nobody set is not passed on: the trainer's own holds."`
+	IoUThreshold         float64 `envconfig:"IOU_THRESHOLD" group:"inference" also:"export" default:"0.45" min:"0" max:"1" example:"0.45" desc:"Overlap above which non-maximum suppression drops the weaker box. One that nobody set is not passed on: the trainer's own holds (0.7 of Ultralytics)."`
 	EnableXAI            bool    `envconfig:"ENABLE_XAI" group:"inference" default:"false" example:"true" desc:"Make explanations."`
 	XAIMethod            string  `envconfig:"XAI_METHOD" group:"inference" default:"gradcam" options:"gradcam,lime,shap,attention" example:"gradcam" desc:"Method of explanation."`
 	XAITargetLayers      List    `envconfig:"XAI_TARGET_LAYERS" group:"inference" expect:"a JSON list of layer names" example:"[\"model.22\"]" desc:"Layers to explain."`
@@ -72,13 +72,13 @@ type Environment struct {
 	// Export
 	ExportFormat          string  `envconfig:"EXPORT_FORMAT" group:"export" need:"export" options:"onnx,tensorrt,coreml,tflite,openvino,torchscript" example:"onnx" desc:"Format of the exported model."`
 	InputSize             Size    `envconfig:"INPUT_SIZE" group:"export" default:"[640, 640]" expect:"a JSON list of height and width" example:"[640, 640]" desc:"Input size of the exported model, pixels."`
-	OptimizationLevel     int     `envconfig:"OPTIMIZATION_LEVEL" group:"export" default:"0" min:"0" max:"3" example:"3" desc:"Optimization, as the framework understands it."`
-	IncludePreprocessing  bool    `envconfig:"INCLUDE_PREPROCESSING" group:"export" default:"true" example:"true" desc:"Put preprocessing into the model."`
-	IncludePostprocessing bool    `envconfig:"INCLUDE_POSTPROCESSING" group:"export" default:"true" example:"true" desc:"Put postprocessing into the model."`
-	QuantizationType      string  `envconfig:"QUANTIZATION_TYPE" group:"export" default:"none" options:"none,dynamic,static" example:"dynamic" desc:"Quantization."`
+	OptimizationLevel     int     `envconfig:"OPTIMIZATION_LEVEL" group:"export" default:"0" min:"0" max:"3" example:"3" desc:"How long TensorRT looks for fast kernels. The other formats are always optimized."`
+	IncludePreprocessing  bool    `envconfig:"INCLUDE_PREPROCESSING" group:"export" default:"true" example:"true" desc:"Put preprocessing into the model: an image of any size goes in. What a format cannot carry is in [export.md](export.md)."`
+	IncludePostprocessing bool    `envconfig:"INCLUDE_POSTPROCESSING" group:"export" default:"true" example:"true" desc:"Put postprocessing into the model: boxes, masks, keypoints or probabilities come out."`
+	QuantizationType      string  `envconfig:"QUANTIZATION_TYPE" group:"export" default:"none" options:"none,dynamic,static" example:"dynamic" desc:"Quantization: see the table in [export.md](export.md)."`
 	QuantizationDtype     string  `envconfig:"QUANTIZATION_DTYPE" group:"export" default:"int8" options:"int8,int16,float16" example:"int8" desc:"Data type of the quantized weights."`
 	EnableValidation      bool    `envconfig:"ENABLE_VALIDATION" group:"export" default:"false" example:"true" desc:"Compare the exported model with the original."`
-	ValidationDatasetID   string  `envconfig:"VALIDATION_DATASET_ID" group:"export" pattern:"^[A-Za-z0-9._-]{1,256}$" expect:"1 to 256 letters, digits, dots, underscores or hyphens" example:"dataset-7f3a" desc:"Dataset of that comparison. Required with ENABLE_VALIDATION."`
+	ValidationDatasetID   string  `envconfig:"VALIDATION_DATASET_ID" group:"export" pattern:"^[A-Za-z0-9._-]{1,256}$" expect:"1 to 256 letters, digits, dots, underscores or hyphens" example:"dataset-7f3a" desc:"Dataset of that comparison, of the calibration of QUANTIZATION_TYPE=static, and of the images on which the export is compared with the original. Required with the first two."`
 	AccuracyDropMax       float64 `envconfig:"ACCURACY_DROP_MAX" group:"export" default:"0.02" min:"0" max:"1" example:"0.02" desc:"Largest loss of accuracy that passes."`
 
 	// Several machines

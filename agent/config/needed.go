@@ -10,16 +10,13 @@ import (
 // orientedSuffix ends the names of Ultralytics' detectors of rotated boxes.
 const orientedSuffix = "-obb"
 
-// NeededDataset is the dataset that the job reads: an export that is validated has one
-// of its own name.
+// NeededDataset is the dataset that the job reads: that of an export has a name of its
+// own. It is validated and calibrated on it, and compared with the original.
 func NeededDataset(cfg *Config) string {
-	if cfg.Job.Type != contract.JobExport {
-		return cfg.DatasetID
-	}
-	if cfg.EnableValidation {
+	if cfg.Job.Type == contract.JobExport {
 		return cfg.ValidationDatasetID
 	}
-	return ""
+	return cfg.DatasetID
 }
 
 // NeededFormat says what the framework reads, below the folder out.

@@ -12,15 +12,15 @@ import (
 func TestTheDatasetThatAJobReads(t *testing.T) {
 	for name, c := range map[string]struct {
 		job       contract.JobType
-		validated bool
+		validated string
 		want      string
 	}{
-		"a training":                  {contract.JobTraining, false, "d"},
-		"an inference":                {contract.JobInference, false, "d"},
-		"an export":                   {contract.JobExport, false, ""},
-		"an export that is validated": {contract.JobExport, true, "v"},
+		"a training":               {contract.JobTraining, "v", "d"},
+		"an inference":             {contract.JobInference, "v", "d"},
+		"an export without images": {contract.JobExport, "", ""},
+		"an export with images":    {contract.JobExport, "v", "v"},
 	} {
-		cfg := &Config{Environment: Environment{DatasetID: "d", ValidationDatasetID: "v", EnableValidation: c.validated}}
+		cfg := &Config{Environment: Environment{DatasetID: "d", ValidationDatasetID: c.validated}}
 		cfg.Job.Type = c.job
 		if got := NeededDataset(cfg); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

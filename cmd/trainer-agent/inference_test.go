@@ -175,6 +175,10 @@ func TestATryIsTestedUsedAndExplained(t *testing.T) {
 	if got := <-keys; got != "/v1/chat/completions Bearer sk-real" {
 		t.Errorf("asked with %q", got)
 	}
+	out = agentAt(t, dir, nil, 0, "try", "--python", py, "--export", "onnx")
+	if !strings.Contains(out, "results: workspace/run-1/bucket/export-jobs/try-run-5, begin with metadata.json or package.zip") {
+		t.Errorf("%s", out)
+	}
 	other := newPackage(t, "plain")
 	if out := agentAt(t, other, nil, 1, "try", "--python", py, "--test-run"); !strings.Contains(out, "has left a checkpoint: train first") {
 		t.Errorf("%s", out)

@@ -21,15 +21,16 @@ type kind struct {
 	method         string // of explanation
 	geometry       string // what a prediction has beside its class
 	threshold      string // of confidence, where a model that has hardly trained is not sure of anything
+	formats        []string
 }
 
 var kinds = []kind{
-	{"ultralytics", "yolo11n", contract.TaskObjectDetection, "mAP50-95", "20", "96", "0.004", quickly, "gradcam", `"bbox"`, ""},
-	{"ultralytics", "yolo11n-seg", contract.TaskInstanceSegmentation, "mAP50-95(M)", "20", "96", "0.004", quickly, "gradcam", `"segmentation"`, ""},
-	{"ultralytics", "yolo11n-pose", contract.TaskPoseEstimation, "mAP50-95(P)", "20", "96", "0.004", quickly, "gradcam", `"keypoints"`, "0.02"},
-	{"ultralytics", "yolo11n-cls", contract.TaskImageClassification, "accuracy", "6", "64", "0.002", "", "gradcam", `"top5"`, ""},
-	{"timm", "test_vit", contract.TaskImageClassification, "accuracy", "8", "32", "0.002", "", "attention", `"top5"`, ""},
-	{"huggingface", "vit-tiny-patch16-224", contract.TaskImageClassification, "accuracy", "6", "32", "0.001", "", "attention", `"top5"`, ""},
+	{"ultralytics", "yolo11n", contract.TaskObjectDetection, "mAP50-95", "20", "96", "0.004", quickly, "gradcam", `"bbox"`, "", []string{"onnx", "openvino", "coreml", "tflite"}},
+	{"ultralytics", "yolo11n-seg", contract.TaskInstanceSegmentation, "mAP50-95(M)", "20", "96", "0.004", quickly, "gradcam", `"segmentation"`, "", nil},
+	{"ultralytics", "yolo11n-pose", contract.TaskPoseEstimation, "mAP50-95(P)", "20", "96", "0.004", quickly, "gradcam", `"keypoints"`, "0.02", nil},
+	{"ultralytics", "yolo11n-cls", contract.TaskImageClassification, "accuracy", "6", "64", "0.002", "", "gradcam", `"top5"`, "", []string{"torchscript"}},
+	{"timm", "test_vit", contract.TaskImageClassification, "accuracy", "8", "32", "0.002", "", "attention", `"top5"`, "", []string{"onnx", "openvino", "coreml"}},
+	{"huggingface", "vit-tiny-patch16-224", contract.TaskImageClassification, "accuracy", "6", "32", "0.001", "", "attention", `"top5"`, "", nil},
 }
 
 // quickly has as many steps as a small dataset can have.
@@ -41,7 +42,7 @@ const apart = 0.1
 
 // Every kind of model is trained, tested, used and explained through the agent at its
 // defaults: its test run finds what its own validation found, with the framework's own
-// metrics, and its inference job finds what the test run found.
+// metrics, its inference job finds what the test run found, and its exports say the same.
 func TestEveryKindOfModelIsTestedUsedAndExplained(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.trainer+" "+string(k.task), func(t *testing.T) { k.run(t, outlines(t, k.task)) })
@@ -85,6 +86,10 @@ func (k kind) run(t *testing.T, dataset string) {
 	k.wholeResults(t, used, "inference-jobs/"+used.id+"/", found)
 	k.explained(t, used, found)
 	k.sameAnswers(t, measured, found)
+
+	for _, format := range k.formats {
+		t.Run("export to "+format, func(t *testing.T) { k.exported(t, dataset, *trained.CheckpointPath, format) })
+	}
 }
 
 // wholeResults: every image has a record with predictions of the kind, a drawing, and

@@ -22,8 +22,9 @@ type TryCmd struct {
 	Resume    bool     `help:"Go on with the newest run from its last checkpoint, in its folder."`
 	Predict   string   `placeholder:"IMAGES" type:"existingpath" xor:"use" help:"Predict an image or a folder of them with what the newest try has trained."`
 	TestRun   bool     `xor:"use" help:"Measure what the newest try has trained, on the dataset's val split or TEST_SPLIT."`
+	Export    string   `placeholder:"FORMAT" enum:",onnx,torchscript,openvino,tflite,coreml,tensorrt" default:"" xor:"use" help:"Export what the newest try has trained: onnx, torchscript, openvino, tflite, coreml or tensorrt."`
 	Python    string   `default:"python3" placeholder:"PROGRAM" help:"What runs the package's script where no command is given."`
-	Command   []string `arg:"" optional:"" passthrough:"" name:"command" help:"The process, after --; by default this folder's train.py or predict.py. $(NAME) is replaced from its environment."`
+	Command   []string `arg:"" optional:"" passthrough:"" name:"command" help:"The process, after --; by default this folder's train.py, predict.py or export.py. $(NAME) is replaced from its environment."`
 }
 
 // Help is shown below the flags.
@@ -37,6 +38,7 @@ to a file. Examples:
   trainer-agent try --resume -- python train.py
   trainer-agent try --predict ~/photos
   trainer-agent try --test-run
+  trainer-agent try --export onnx
 
 Variables that are set win, then those of --env-file, then those of job.env in this folder; FRAMEWORK,
 MODEL_NAME and TASK_TYPE come from its capabilities.json, EPOCHS is 3. With WORKSPACE_DIR the job writes
@@ -55,7 +57,7 @@ func (c TryCmd) Run() error {
 		return err
 	}
 	local := kit.Local{Package: ".", Dataset: c.Dataset, Workspace: dir}
-	using := kit.Using{Local: local, Images: c.Predict, Runs: c.Workspace}
+	using := kit.Using{Local: local, Images: c.Predict, Export: c.Export, Runs: c.Workspace}
 	desk, err := kit.OpenDesk(context.Background(), local.Record())
 	if err != nil {
 		return err
@@ -78,7 +80,7 @@ func (c TryCmd) Run() error {
 	fmt.Fprintf(os.Stderr, "callbacks: %s, in %s\n", desk.Summary(), relative(local.Record()))
 	if c.uses() {
 		if kept := using.Results(os.Getenv("AGENT_LOCAL_BUCKET_DIR")); filled(kept) {
-			fmt.Fprintf(os.Stderr, "results: %s, begin with report.html or contact-sheet.jpg\n", relative(kept))
+			fmt.Fprintf(os.Stderr, "results: %s, begin with %s\n", relative(kept), c.first())
 		}
 		return status
 	}
@@ -99,7 +101,15 @@ func (c TryCmd) process() RunCmd {
 }
 
 // uses reports whether the try is of a model that is trained already.
-func (c TryCmd) uses() bool { return c.Predict != "" || c.TestRun }
+func (c TryCmd) uses() bool { return c.Predict != "" || c.TestRun || c.Export != "" }
+
+// first is the file of the results to look at.
+func (c TryCmd) first() string {
+	if c.Export != "" {
+		return "metadata.json or package.zip"
+	}
+	return "report.html or contact-sheet.jpg"
+}
 
 // settingsFile has a package's own settings for tries.
 const settingsFile = "job.env"

@@ -1,4 +1,4 @@
-"""Converts a Hugging Face checkpoint to onnx or torchscript.
+"""Exports a Hugging Face checkpoint for deployment.
 
 From the environment (contract §2), or `export.py --checkpoint checkpoint-100 --format onnx --output out`.
 """
@@ -6,7 +6,8 @@ From the environment (contract §2), or `export.py --checkpoint checkpoint-100 -
 
 import offline  # noqa: F401  before transformers
 from load import load
-from trainer_vision.classifier_export import export
+from trainer_vision.deploy.classifiers import subjects
+from trainer_vision.deploy.job import export
 
 if __name__ == "__main__":
-    export(load, "huggingface")
+    export(subjects(load, "huggingface"))

@@ -18,6 +18,7 @@ from torch import nn
 from trainer_sdk import Job, JobError
 from trainer_sdk.inference import InferenceRequest
 from trainer_vision.classifier import Classifier
+from trainer_vision.deploy.subject import SHORTEST_CROP, STRETCH, Preprocess
 from trainer_vision.inference import Objects, Predictor
 from trainer_vision.masks import eval_transform
 from trainer_vision.processes import torch_device, use_cpus
@@ -71,8 +72,13 @@ def load(_job: Job, path: Path, image_size: int | None) -> Classifier | Segmente
         raise JobError(f"{path} is a detector ({name}), which this trainer does not export; use it with predict.py")
     if saved["task"] == "semantic_segmentation":
         transform = eval_transform(how.size, how.mean, how.std, preprocessing.RESAMPLE[how.resample])
-        return Segmenter(Masks(model, how.size).eval(), names, transform, how.size, how.mean, how.std, name, saved["ignore_background"])
-    return Classifier(Logits(model, how.size).eval(), names, preprocessing.eval_transform(how), how.size, how.mean, how.std, name)
+        return Segmenter(Masks(model, how.size).eval(), names, transform, described(how), name, saved["ignore_background"])
+    return Classifier(Logits(model, how.size).eval(), names, preprocessing.eval_transform(how), described(how), name)
+
+
+def described(how: preprocessing.Preprocessing) -> Preprocess:
+    mode = STRETCH if how.resize is None else SHORTEST_CROP
+    return Preprocess(mode, how.size, how.size, how.resize, preprocessing.RESAMPLE[how.resample].value, True, how.mean, how.std)
 
 
 def detector(job: Job, request: InferenceRequest) -> Predictor:

@@ -11,10 +11,11 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// Using is a test run or an inference job at a desk, with what an earlier try has trained.
+// Using is a test run, an inference job or an export at a desk, of what an earlier try has trained.
 type Using struct {
 	Local
 	Images string // a file or a folder; empty for a test run on the dataset
+	Export string // the format; empty for the other two
 	Runs   string // folder of the tries
 }
 
@@ -35,26 +36,32 @@ func (u Using) Environment(desk *Desk) (map[string]string, error) {
 		return nil, err
 	}
 	delete(env, "EPOCHS")
-	env["JOB_ID"], env["JOB_TYPE"] = u.Job(), string(contract.JobInference)
+	job := u.job()
+	env["JOB_ID"], env["JOB_TYPE"] = job.ID, string(job.Type)
 	env["CHECKPOINT_PATH"], env["AGENT_LOCAL_BUCKET_DIR"] = checkpoint, bucket
-	env["INFERENCE_TYPE"] = string(contract.InferenceTestRun)
-	if u.Images != "" {
-		env["INFERENCE_TYPE"] = string(contract.InferenceJob)
+	if job.Export != nil {
+		env["EXPORT_FORMAT"] = job.Export.Format
+	} else {
+		env["INFERENCE_TYPE"] = string(job.Inference.Type)
 	}
 	return env, nil
 }
 
-// Job is the job's id, one for each try.
-func (u Using) Job() string { return "try-" + filepath.Base(u.Workspace) }
+// job is what the kind and the names of the results follow from.
+func (u Using) job() contract.Job {
+	id := "try-" + filepath.Base(u.Workspace)
+	switch {
+	case u.Export != "":
+		return contract.Job{ID: id, Type: contract.JobExport, Export: &contract.ExportJob{Format: u.Export}}
+	case u.Images != "":
+		return contract.Job{ID: id, Type: contract.JobInference, Inference: &contract.InferenceRun{Type: contract.InferenceJob}}
+	}
+	return contract.Job{ID: id, Type: contract.JobInference, Inference: &contract.InferenceRun{Type: contract.InferenceTestRun}}
+}
 
 // Results is where the results are.
 func (u Using) Results(bucket string) string {
-	kind := contract.InferenceTestRun
-	if u.Images != "" {
-		kind = contract.InferenceJob
-	}
-	job := contract.Job{ID: u.Job(), Type: contract.JobInference, Inference: &contract.InferenceRun{Type: kind}}
-	return filepath.Join(bucket, filepath.FromSlash(contract.OutputPrefix(job)))
+	return filepath.Join(bucket, filepath.FromSlash(contract.OutputPrefix(u.job())))
 }
 
 // folder is the folder of the images; of a single one it is made.

@@ -130,10 +130,16 @@ class ClassifierTest(TrainerTest):
                 run = self.succeed(self.script("export"), "--checkpoint", str(checkpoint), "--format", name, "--output", str(self.root / name), TASK_TYPE=self.task, DATASET_DIR=self.data, **asked)
                 done = run.relay.calls[-1].body
                 self.assertAlmostEqual(done["validation_metrics"]["accuracy"], accuracy)
-                self.assertEqual(done["model_info"]["output_shape"], [1, 3])
+                self.assertEqual((done["model_info"]["input_shape"], done["model_info"]["output_shape"]), ([-1, -1, 3], [3]))
                 metadata = json.loads((self.root / name / "metadata.json").read_text())
-                self.assertEqual(metadata["model"]["class_names"], ["a circle", "a square", "a triangle"])
-                self.assertEqual([p["kind"] if "kind" in p else p["stage"] for p in run.relay.of("progress")], ["converting", "validating", "packaging", "uploading"])
+                self.assertEqual(metadata["classes"], [{"index": i, "id": i + 10, "name": n} for i, n in enumerate(["a circle", "a square", "a triangle"])])
+                self.assertLess(metadata["parity"]["probability"], 1e-3)
+                told = [(p["stage"], p["progress_percent"]) for p in run.relay.of("progress")]
+                self.assertEqual(list(dict.fromkeys(stage for stage, _ in told)), ["downloading", "converting", "validating", "packaging", "uploading"])
+                self.assertEqual([percent for _, percent in told], sorted(percent for _, percent in told))
+        asked = {"INFERENCE_TYPE": "test_run", "CHECKPOINT_FILE": self.root / "onnx/model.onnx", "TASK_TYPE": self.task, "DATASET_DIR": self.data}
+        run = self.succeed(self.script("predict"), **asked, OUTPUT_DIR=self.root / "exported", SAVE_VISUALIZATIONS="false")
+        self.assertAlmostEqual(run.relay.calls[-1].body["overall_metrics"]["accuracy"], accuracy)
 
     def assert_explains(self, checkpoint: Path, *methods: str) -> None:
         """Every method gives every picture of a test run its heat, and its numbers."""

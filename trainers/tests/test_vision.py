@@ -15,11 +15,8 @@ import torch
 from PIL import Image
 from torch import nn
 from trainer_sdk import Job, JobError, Platform, clean
-from trainer_sdk.export import Exported, ExportRequest, check_accuracy
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
-from trainer_vision.classifier import Classifier
 from trainer_vision.classifier_explain import telling_layers
-from trainer_vision.classifier_export import convert
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.images import read_image
 from trainer_vision.inference.explain.gradients import Differentiable, cam
@@ -121,23 +118,6 @@ class Gradients(unittest.TestCase):
         first, last = (cam(model, image, target, (8, 8), [name]) for name in ("0", "1"))
         self.assertEqual(last.shape, (4, 4))
         np.testing.assert_allclose(first, last, rtol=1e-5)
-
-
-class Export(unittest.TestCase):
-    def test_what_is_no_number_is_no_success(self) -> None:
-        class Broken(nn.Module):
-            def forward(self, images: torch.Tensor) -> torch.Tensor:
-                return images.mean((2, 3)) * float("nan")
-
-        with tempfile.TemporaryDirectory() as folder:
-            request = ExportRequest(Path("best.pt"), "torchscript", Path(folder), None, 1, False, False, "none", "int8", False, 0.02)
-            job = Job.load((), {})
-            classifier = Classifier(Broken(), ["a", "b", "c"], torch.as_tensor, 8, [0.5] * 3, [0.5] * 3, "broken")
-            with self.assertRaisesRegex(JobError, "answers with NaN"), contextlib.redirect_stdout(io.StringIO()):
-                convert(job, Platform(job), request, classifier)
-            exported = Exported(request.target, (1,), (1,), 1.0, {}, {}, {}, accuracy=(float("nan"), 0.5))
-            with self.assertRaisesRegex(JobError, "the exported model's accuracy is nan"):
-                check_accuracy(request, exported)
 
 
 class Metrics(unittest.TestCase):

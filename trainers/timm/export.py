@@ -1,11 +1,12 @@
-"""Converts a timm checkpoint to onnx or torchscript.
+"""Exports a timm checkpoint for deployment.
 
 From the environment (contract §2), or `export.py --checkpoint best.pt --format onnx --output out`.
 """
 
 
 from load import load
-from trainer_vision.classifier_export import export
+from trainer_vision.deploy.classifiers import subjects
+from trainer_vision.deploy.job import export
 
 if __name__ == "__main__":
-    export(load, "timm")
+    export(subjects(load, "timm"))

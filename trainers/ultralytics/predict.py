@@ -8,11 +8,14 @@ from __future__ import annotations
 import offline  # noqa: F401  before ultralytics
 from trainer_sdk import Job
 from trainer_sdk.inference import InferenceRequest
+from trainer_vision.deploy.exported import is_exported, read
 from trainer_vision.inference import Predictor, predict
-from yolo import classifier, detector, device, load_model
+from yolo import Labels, classifier, detector, device, load_model
 
 
 def load(job: Job, request: InferenceRequest) -> Predictor:
+    if is_exported(request.checkpoint):
+        return read(request.checkpoint, lambda task: None if task == "classify" else Labels(job, task).read)
     model = load_model(request.checkpoint, job.task)
     return (classifier if model.task == "classify" else detector)(model, job, request, device(job))
 

@@ -106,12 +106,12 @@ class Backend:
 class Detector(Backend):
     """Boxes, with outlines or keypoints."""
 
-    def __init__(self, model: YOLO, request: InferenceRequest, device: str) -> None:
+    def __init__(self, model: YOLO, request: InferenceRequest, device: str, letterbox: LetterBox | None = None) -> None:
         super().__init__(model, request, device)
         self.confidence = CONFIDENCE if request.confidence is None else request.confidence
         self.overlap = OVERLAP if request.iou is None else request.iou
         self.stride = max(int(self.network.stride), 32)
-        self.letterbox = LetterBox(check_imgsz(self.size, stride=self.stride, min_dim=2), auto=not self.fixed, stride=self.stride)
+        self.letterbox = letterbox or LetterBox(check_imgsz(self.size, stride=self.stride, min_dim=2), auto=not self.fixed, stride=self.stride)
         self.segments, self.rotated, self.boxes_only = model.task == "segment", model.task == "obb", model.task == "detect"
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
@@ -202,8 +202,9 @@ def outline(values: Sequence[float]) -> np.ndarray:
     return np.array([[x - w / 2, y - h / 2], [x + w / 2, y - h / 2], [x + w / 2, y + h / 2], [x - w / 2, y + h / 2]])
 
 
-def detector(model: YOLO, job: Job, request: InferenceRequest, device: str) -> Predictor:
-    network = Detector(model, request, device)
+def detector(model: YOLO, job: Job, request: InferenceRequest, device: str, letterbox: LetterBox | None = None) -> Predictor:
+    """With a letterbox of one's own every image has its shape; else as little is padded as the stride allows."""
+    network = Detector(model, request, device, letterbox)
     return Predictor(
         names_of(network.network.names, job), network.prepare, network.infer, network.decode, read, picture, truth=Labels(job, model.task).read, task=TASKS[model.task],
         from_picture=from_picture,

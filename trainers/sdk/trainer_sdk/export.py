@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +34,8 @@ class ExportRequest:
     dtype: str
     validate: bool
     accuracy_drop_max: float
+    confidence: float | None = None  # of detections; None = the framework's own
+    iou: float | None = None  # of suppression
 
     @classmethod
     def load(cls, job: Job, argv: Sequence[str], supported: Sequence[str], env: Mapping[str, str] | None = None) -> ExportRequest:
@@ -48,13 +49,12 @@ class ExportRequest:
             raise JobError(f"CHECKPOINT_FILE {checkpoint or '(unset)'} does not exist; the agent sets it, or pass --checkpoint")
         quantization = env.get("QUANTIZATION_TYPE", "none")
         dtype = env.get("QUANTIZATION_DTYPE", "int8")
-        if quantization != "none" and (quantization, dtype, name) != ("dynamic", "int8", "onnx"):
-            raise JobError(f"QUANTIZATION_TYPE {quantization} to {dtype} for {name} is not supported: use dynamic with int8 for onnx, or none")
         return cls(
             checkpoint=Path(checkpoint), format=name, output_dir=Path(flags.output or job.output_dir).absolute(),
             input_size=_size(env["INPUT_SIZE"]) if "INPUT_SIZE" in env else None, optimization_level=int(env.get("OPTIMIZATION_LEVEL", 1)),
             preprocessing=_flag(env, "INCLUDE_PREPROCESSING"), postprocessing=_flag(env, "INCLUDE_POSTPROCESSING"),
             quantization=quantization, dtype=dtype, validate=_flag(env, "ENABLE_VALIDATION"), accuracy_drop_max=float(env.get("ACCURACY_DROP_MAX", 0.02)),
+            confidence=_fraction(env, "CONFIDENCE_THRESHOLD"), iou=_fraction(env, "IOU_THRESHOLD"),
         )
 
     @property
@@ -87,6 +87,16 @@ def _flags(argv: Sequence[str]) -> argparse.Namespace:
 
 def _flag(env: Mapping[str, str], name: str) -> bool:
     return env.get(name, "").lower() in {"true", "1", "yes"}
+
+
+def _fraction(env: Mapping[str, str], name: str) -> float | None:
+    try:
+        value = float(env[name]) if name in env else None
+    except ValueError:
+        value = -1.0
+    if value is not None and not 0 <= value <= 1:
+        raise JobError(f"{name} is {env[name]}, expected a number from 0 to 1")
+    return value
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -153,14 +163,6 @@ def readme(metadata: Mapping[str, Any]) -> str:
         f"Task {metadata['task_type']}, {len(model['class_names'])} classes. Load `{runtime['file']}` with {runtime['engine']}.",
         f"Input {model['input_shape']}, output {model['output_shape']}. metadata.json says how to prepare an image and how to read the output.", "",
     ])
-
-
-def move(source: Path, target: Path) -> Path:
-    """Put what a framework wrote under its own name where the contract wants it."""
-    if target.is_dir():
-        shutil.rmtree(target)
-    shutil.move(source, target)
-    return target
 
 
 def _bytes(path: Path) -> int:

@@ -110,6 +110,7 @@ def run(train: Callable[[Job, Platform], None], argv: Sequence[str] | None = Non
         if not isinstance(error, JobError):
             traceback.print_exc()
         print(f"[trainer] error: {message}", file=sys.stderr, flush=True)
-        getattr(platform, fail)(error=message)
+        if not platform.finished:  # a failure that has told more than its message
+            getattr(platform, fail)(error=message)
         sys.exit(EXIT_FAILED)
     sys.exit(EXIT_STOPPED if platform.stop_requested and not platform.finished else 0)

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch import nn
-from trainer_sdk import Job, JobError
+from trainer_sdk import Job
 
-from .folders import SplitImages
+from .deploy.subject import Preprocess
 from .segmenter import Segmenter
 
 
@@ -22,19 +22,22 @@ class Classifier:
     model: nn.Module  # images (n, 3, h, w) → logits (n, classes)
     names: Sequence[str]
     transform: Callable[[Image.Image], torch.Tensor]
-    size: int  # pixels, both sides
-    mean: Sequence[float]
-    std: Sequence[float]
+    preprocess: Preprocess  # what `transform` does, in words of metadata.json
     architecture: str
+
+    @property
+    def size(self) -> int:
+        """Pixels, both sides."""
+        return self.preprocess.height
+
+    @property
+    def mean(self) -> Sequence[float]:
+        return self.preprocess.mean
+
+    @property
+    def std(self) -> Sequence[float]:
+        return self.preprocess.std
 
 
 Load = Callable[[Job, Path, int | None], Classifier | Segmenter]
 """(job, checkpoint, image size or None for the one of the training) → what was trained, on the CPU."""
-
-
-def labelled_samples(job: Job, classifier: Classifier, split: str) -> list[tuple[Path, int | None]]:
-    images = SplitImages(job, split)
-    names = [c.name for c in images.classes]
-    if names != list(classifier.names):
-        raise JobError(f"the checkpoint knows the classes {list(classifier.names)}, the dataset has {names}")
-    return [(Path(path), label) for path, label in images.samples]

@@ -13,6 +13,7 @@ from trainer_sdk.inference import InferenceRequest
 
 from .classifier import Classifier, Load
 from .classifier_explain import differentiable
+from .deploy.exported import is_exported, read
 from .inference import Predictor
 from .inference import predict as predict_with
 from .processes import torch_device, use_cpus
@@ -23,8 +24,10 @@ ZERO_SHOT = "zero_shot_classification"  # the same to whoever uses it: an image,
 
 def predict(load: Load) -> None:
     def predictor(job: Job, request: InferenceRequest) -> Predictor:
+        if is_exported(request.checkpoint):
+            return read(request.checkpoint)
         if request.checkpoint.suffix in EXPORTED:
-            raise JobError(f"{request.checkpoint.name} is an exported model, which this trainer's predict.py does not run: set CHECKPOINT_PATH to the checkpoint that it was exported from")
+            raise JobError(f"{request.checkpoint.name} is an exported model, which this trainer's predict.py does not run: set CHECKPOINT_PATH to the checkpoint that it was exported from, or to the model.onnx of its package")
         found = of_classifier(load(job, request.checkpoint, request.image_size), torch_device(job.device))
         return replace(found, task=job.task) if job.task == ZERO_SHOT else found
 

@@ -19,8 +19,8 @@ from torch import nn
 from torch.nn import functional
 from trainer_sdk import Job, JobError
 
+from .deploy.subject import Preprocess
 from .inference import Mask, Predictor, predict
-from .mask_metrics import MaskResults
 from .masks import Joint, SplitMasks, painted
 from .processes import torch_device, use_cpus
 
@@ -32,9 +32,7 @@ class Segmenter:
     model: nn.Module  # images (n, 3, h, w) → scores (n, outputs, h, w)
     names: Sequence[str]  # what it tells apart; the background, where it is one of them, comes last
     transform: Joint
-    size: int  # pixels, both sides
-    mean: Sequence[float]
-    std: Sequence[float]
+    preprocess: Preprocess  # what `transform` does, in words of metadata.json
     architecture: str
     ignore_background: bool
 
@@ -78,7 +76,7 @@ def predictor(segmenter: Segmenter, job: Job) -> Predictor:
 
     return Predictor(
         segmenter.names, prepare, infer, decode, truth=Labels(segmenter, job).read, task="semantic_segmentation", classes=len(segmenter.classes),
-        settings={"image_size": segmenter.size, "architecture": segmenter.architecture},
+        settings={"image_size": segmenter.preprocess.height, "architecture": segmenter.architecture},
     )
 
 
@@ -103,18 +101,3 @@ def labelled_split(segmenter: Segmenter, job: Job, split: str) -> SplitMasks:
     if [c.name for c in masks.classes] != segmenter.classes:
         raise JobError(f"the checkpoint knows the classes {segmenter.classes}, the dataset has {[c.name for c in masks.classes]}")
     return masks
-
-
-def exported_metrics(segmenter: Segmenter, job: Job, call: Callable[[torch.Tensor], torch.Tensor], raw: bool) -> tuple[float, float]:
-    """mIoU of the exported and of the original model on the val split; raw: the exported one takes RGB from 0 to 255."""
-    split = labelled_split(segmenter, job, "val")
-    split.transform = segmenter.transform
-    low, high = torch.tensor(segmenter.mean).view(3, 1, 1), torch.tensor(segmenter.std).view(3, 1, 1)
-    results = [MaskResults(segmenter.names, len(segmenter.classes)) for _ in range(2)]
-    for image, truth, name in (split[i] for i in range(len(split))):
-        with torch.inference_mode():
-            answers = (call(((image * high + low) * 255 if raw else image)[None]), segmenter.model.eval()(image[None]))
-        for found, answer in zip(results, answers, strict=True):
-            found.add(name, truth.numpy(), answer[0].argmax(0).cpu().numpy())
-    exported, original = (found.metrics()["mIoU"] for found in results)
-    return exported, original

@@ -1,0 +1,78 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/vision-platform/trainer-agent/trainers"
+)
+
+// exportMatrix says what each format can carry and in which numbers it can compute. The
+// trainers read the same file, so what is refused here is what a job would end with.
+type exportMatrix struct {
+	Frameworks []string                `json:"frameworks"` // whose export.py goes by it
+	Formats    map[string]exportFormat `json:"formats"`
+}
+
+type exportFormat struct {
+	Needs        string                `json:"needs"`   // cuda, or nothing
+	Resizes      bool                  `json:"resizes"` // images of any size may go in
+	Quantization map[string]exportCell `json:"quantization"`
+}
+
+type exportCell struct {
+	Refused string   `json:"refused"`
+	Instead string   `json:"instead"`
+	Tasks   []string `json:"tasks"` // empty for all
+	Why     string   `json:"why"`
+	Needs   string   `json:"needs"`
+}
+
+var exports = sync.OnceValue(func() (m exportMatrix) {
+	if err := json.Unmarshal(trainers.ExportMatrix(), &m); err != nil {
+		panic(err) // a file of this program, which its tests have read
+	}
+	return m
+})
+
+// checkExport refuses what no export of the job's format can do, before a machine is started for it.
+func (c *Config) checkExport(say, doubt func(name, value, text string)) {
+	images := c.ValidationDatasetID != "" || c.DatasetPath != ""
+	if c.EnableValidation && !images {
+		say("VALIDATION_DATASET_ID", "", "a dataset, because ENABLE_VALIDATION is true")
+	}
+	matrix := exports()
+	format, known := matrix.Formats[c.ExportFormat]
+	if !known || !slices.Contains(matrix.Frameworks, c.Framework) {
+		return
+	}
+	cuda := strings.HasPrefix(c.Device, "cuda")
+	if format.Needs == "cuda" && !cuda {
+		say("DEVICE", c.Device, "cuda on a machine that has a GPU, because "+c.ExportFormat+" is built on the GPU that will run it; or EXPORT_FORMAT=onnx")
+	}
+	if c.IncludePostprocessing && strings.HasSuffix(c.ModelName, orientedSuffix) {
+		say("INCLUDE_POSTPROCESSING", "true", "false, because rotated boxes are exported as the model answers them")
+	}
+	if c.IncludePreprocessing && !format.Resizes {
+		doubt("INCLUDE_PREPROCESSING", "true", "holds for the scaling of pixels only: "+c.ExportFormat+" takes images of INPUT_SIZE, and who runs the model resizes them as metadata.json says (the package's wrappers do)")
+	}
+	if c.QuantizationType == "none" {
+		return
+	}
+	if c.QuantizationType == "static" && !images {
+		say("VALIDATION_DATASET_ID", "", "a dataset, because QUANTIZATION_TYPE=static is calibrated on its training images")
+	}
+	cell := format.Quantization[c.QuantizationType+" "+c.QuantizationDtype]
+	asked := fmt.Sprintf("%s for %s", c.QuantizationDtype, c.ExportFormat)
+	switch {
+	case cell.Refused != "":
+		say("QUANTIZATION_TYPE", c.QuantizationType, fmt.Sprintf("another than this with %s: %s; set %s", asked, cell.Refused, cell.Instead))
+	case len(cell.Tasks) > 0 && !slices.Contains(cell.Tasks, c.TaskType):
+		say("QUANTIZATION_TYPE", c.QuantizationType, fmt.Sprintf("another than this with %s: it serves %s only, because %s; set %s", asked, strings.Join(cell.Tasks, ", "), cell.Why, cell.Instead))
+	case cell.Needs == "cuda" && !cuda:
+		say("DEVICE", c.Device, "cuda, because "+asked+" needs a GPU; or QUANTIZATION_TYPE=none")
+	}
+}

@@ -1,0 +1,294 @@
+"""The graph of exports, and what is read of its metadata: each part against the library that it replaces."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+import fixtures
+import numpy as np
+import torch
+import torchvision
+from PIL import Image
+from torch import nn
+from trainer_sdk import Job, JobError, Platform
+from trainer_sdk.export import ExportRequest
+from trainer_vision.deploy import graph, matrix, metadata, parity, worker
+from trainer_vision.deploy.calibrate import raised
+from trainer_vision.deploy.evaluate import Validation, compare
+from trainer_vision.deploy.golden import runs
+from trainer_vision.deploy.job import Export
+from trainer_vision.deploy.program import program
+from trainer_vision.deploy.reader import Reader
+from trainer_vision.deploy.subject import CLASSIFY, DETECT, LETTERBOX, POSE, SEGMENT, SHORTEST_CROP, STRETCH, Objects, Preprocess, Subject
+from trainer_vision.inference import Objects as Found
+from trainer_vision.inference import Predictor
+
+DEPLOY = Path(graph.__file__).parent
+SIZES = ((96, 96), (97, 33), (640, 480), (31, 200), (1, 1000), (1000, 1))
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    rng = np.random.default_rng(height * 10007 + width)
+    small = Image.fromarray(rng.integers(0, 256, (max(1, height // 9), max(1, width // 9), 3), dtype=np.uint8))
+    return np.array(small.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def nothing(*_: Any) -> Any:
+    raise AssertionError("not asked")
+
+
+def subject(head: str, how: Preprocess, objects: Objects | None = None, model: nn.Module | None = None) -> Subject:
+    return Subject(model or nn.Identity(), head, "test", "none", ["a", "b"], how, Predictor(["a", "b"], nothing, nothing, nothing), objects)
+
+
+class Suppression(unittest.TestCase):
+    def test_it_is_greedy_suppression_of_every_class(self) -> None:
+        rng = np.random.default_rng(1)
+        for case in range(40):
+            count = int(rng.integers(1, 400))
+            centres = rng.uniform(20, 300, (max(1, count // 12), 2))[rng.integers(0, max(1, count // 12), count)] + rng.normal(0, 4, (count, 2))
+            raw = np.concatenate([centres, rng.uniform(20, 60, (count, 2)), rng.uniform(0, 1, (count, 2))], 1).T.astype(np.float32)
+            _boxes, scores, classes, _ = graph.Suppress(2, Objects(0.25, 0.5))(torch.from_numpy(raw)[None])
+            ours = {(round(float(s), 6), int(c)) for s, c in zip(scores[0], classes[0], strict=True) if s > 0}
+            best, index = torch.from_numpy(raw[4:]).max(0)
+            sure = best > 0.25
+            corners = torchvision.ops.box_convert(torch.from_numpy(raw[:4].T), "cxcywh", "xyxy")[sure]
+            kept = torchvision.ops.batched_nms(corners, best[sure], index[sure], 0.5)
+            self.assertEqual(ours, {(round(float(best[sure][i]), 6), int(index[sure][i])) for i in kept}, case)
+            self.assertTrue(bool((scores[0][:-1] >= scores[0][1:]).all()))
+
+    def test_an_end_to_end_head_is_only_cut(self) -> None:
+        raw = torch.tensor([[[1.0, 2, 3, 4, 0.9, 1], [1, 2, 3, 4, 0.2, 0]]])
+        _, scores, classes, _ = graph.Suppress(2, Objects(0.25, 0.5, end_to_end=True))(raw)
+        np.testing.assert_allclose(scores.numpy(), [[0.9, 0]], atol=1e-6)
+        self.assertEqual(classes.tolist(), [[1, 0]])
+
+
+class Resizing(unittest.TestCase):
+    def test_what_is_cropped_or_squeezed_is_as_pillow_has_it(self) -> None:
+        for mode, kernel, short in ((STRETCH, "bilinear", None), (SHORTEST_CROP, "bicubic", 80), (SHORTEST_CROP, "bilinear", 64)):
+            how = Preprocess(mode, 64, 64, short, kernel, True)
+            reader = Reader(described(how, False))
+            for height, width in SIZES:
+                pixels = picture(height, width)
+                ours = graph.Resample(how)(torch.from_numpy(pixels))[0].numpy()
+                theirs = reader.prepare(Image.fromarray(pixels))[0] * 255
+                self.assertLessEqual(float(np.abs(ours - theirs).max()), 1.01, (mode, kernel, height, width))
+                self.assertLess(float(np.abs(ours - theirs).mean()), 0.1, (mode, kernel, height, width))  # Pillow goes down first where that is less work
+
+    def test_a_letterbox_in_the_graph_is_the_one_of_the_metadata(self) -> None:
+        how = Preprocess(LETTERBOX, 96, 128)
+        for height, width in SIZES:
+            pixels = picture(height, width)
+            ours, scale, offset, size = graph.Letterbox(how)(torch.from_numpy(pixels))
+            theirs = Reader(described(how, False)).prepare(Image.fromarray(pixels))[0] * 255
+            self.assertLessEqual(float(np.abs(ours[0].numpy() - theirs).max()), 1.01, (height, width))
+            self.assertEqual(size.tolist(), [width, height])
+            self.assertTrue(bool((offset + size * scale <= torch.tensor([128.0, 96.0]) + 1e-3).all()))
+
+
+def described(how: Preprocess, whole: bool) -> dict[str, Any]:
+    """As much of metadata.json as a reader needs of a classifier."""
+    return {
+        "model": {"task": "classify"}, "classes": [], "outputs": [], "input": {"layout": "HWC" if whole else "NCHW", "dtype": "float32", "shape": [-1, -1, 3] if whole else [1, 3, how.height, how.width]},
+        "preprocess": {"included": whole, "resize": how.describe(), "scale": [1 / 255] * 3, "mean": [0.0] * 3, "std": [1.0] * 3}, "postprocess": {},
+    }
+
+
+class Corners(nn.Module):
+    """A detector of what is not grey: of a white image it finds the image itself, whatever its size; with its corners as keypoints, or all of it as a mask."""
+
+    def __init__(self, extra: str = "") -> None:
+        super().__init__()
+        self.extra = extra
+
+    def forward(self, images: torch.Tensor) -> Any:
+        inside = (images[:, 0] > 0.5).float()
+        rows, columns = inside.amax(2), inside.amax(1)
+        top, left = rows.argmax(1).float(), columns.argmax(1).float()
+        high, wide, sure = rows.sum(1), columns.sum(1), torch.ones_like(top)
+        box = [left + wide / 2, top + high / 2, wide, high, sure, 0 * sure]
+        points = [left, top, 0.9 * sure, left + wide, top + high, 0.8 * sure] if self.extra == "points" else [sure] if self.extra == "mask" else []
+        raw = torch.stack([*box, *points], 1).unsqueeze(2)
+        return (raw, 10 * nn.functional.avg_pool2d(inside.unsqueeze(1), 4) - 5) if self.extra == "mask" else raw
+
+
+class Places(unittest.TestCase):
+    def test_what_is_found_comes_back_in_pixels_of_the_image(self) -> None:
+        """By the graph, and by who reads the metadata of one that leaves it to him."""
+        kinds = {DETECT: ("", Objects(0.25, 0.5)), POSE: ("points", Objects(0.25, 0.5, keypoints=(2, 3))), SEGMENT: ("mask", Objects(0.25, 0.5, coefficients=1))}
+        request = ExportRequest(Path(__file__), "onnx", Path("/nowhere"), None, 0, True, True, "none", "int8", False, 0.02)
+        for head, (extra, how) in kinds.items():
+            one = subject(head, Preprocess(LETTERBOX, 96, 96), how, Corners(extra))
+            for whole, post in ((True, True), (False, True), (False, False), (True, False)):
+                made = program(one, whole=whole, pixels=False, post=post, batch=False)
+                reader = Reader(metadata.describe(Job.load((), {}), request, one, made, metadata.outputs(made, made.answer()), {}, "float32"))
+                for height, width in ((96, 96), (97, 33), (31, 200), (480, 640)):
+                    with self.subTest(head, whole=whole, post=post, size=(height, width)):
+                        image = Image.new("RGB", (width, height), "white")
+                        found = reader.decode([out.numpy() for out in made.graph(torch.from_numpy(reader.prepare(image)))], image.size)
+                        np.testing.assert_allclose(found.boxes, [[0, 0, width, height]], atol=1e-3)
+                        self.assertEqual((found.scores.tolist(), found.classes.tolist()), ([1.0], [0]))
+                        if head == POSE:
+                            np.testing.assert_allclose(found.keypoints, [[[0, 0, 0.9], [width, height, 0.8]]], atol=1e-3)
+                        if head == SEGMENT:
+                            low, high = found.polygons[0].min(0), found.polygons[0].max(0)
+                            np.testing.assert_allclose([*low, *high], [0, 0, width, height], atol=3 * max(width, height) / 96)
+
+
+class Comparing(unittest.TestCase):
+    def test_an_object_that_is_gone_is_a_fault_but_at_the_edge(self) -> None:
+        found = Found(np.array([[0.0, 0, 10, 10], [20, 20, 40, 40]]), np.array([0, 1]), np.array([0.9, 0.2505]))
+        image = [Image.new("RGB", (100, 100))]
+        self.assertIsNone(parity.compare([found], [found.take(np.array([0]))], image, 100, 0.25, 0.005).fault(parity.EXACT))
+        self.assertIn("1 objects were found by one", str(parity.compare([found], [found.take(np.array([1]))], image, 100, 0.25, 0.005).fault(parity.EXACT)))
+
+    def test_what_is_no_number_is_no_parity_and_no_success(self) -> None:
+        broken = parity.compare([np.array([0.5, 0.5])], [np.array([0.5, math.nan])], [Image.new("RGB", (9, 9))], 9, 0, 0)
+        self.assertIn("of a probability", str(broken.fault(parity.EXACT)))
+        self.assertFalse(Validation("accuracy", 9, 0.5, math.nan).passes(0.02))
+        with self.assertRaisesRegex(JobError, "exported model's accuracy"):
+            compare("accuracy", (0.5, 9), (math.nan, 9))
+
+    def test_a_better_export_passes(self) -> None:
+        self.assertEqual(Validation("accuracy", 9, 0.5, 0.75).describe(0.02), {"accuracy": 0.75, "original_accuracy": 0.5, "accuracy_drop": -0.25, "passed": True})
+
+
+class Precision(unittest.TestCase):
+    def test_more_and_more_stays_float_and_never_everything(self) -> None:
+        layers = [f"model.{i}" for i in range(16)]
+        kept = list(raised(layers, ["model.head"]))
+        self.assertEqual(kept[:2], [["model.head"], ["model.head", "model.0", "model.14", "model.15"]])
+        self.assertEqual([len(parts) for parts in kept], [1, 4, 6, 10])
+        self.assertEqual(list(raised([], ["model.head"])), [])
+
+
+class Calls(unittest.TestCase):
+    def test_arrays_go_through_a_pipe_as_they_are(self) -> None:
+        read, write = os.pipe()
+        arrays = [np.arange(6, dtype=np.uint8).reshape(2, 3), np.float32(0.5) * np.ones((1, 0, 4), np.float32)]
+        with os.fdopen(read, "rb") as source, os.fdopen(write, "wb") as out:
+            worker.send(out, {"call": "run"}, arrays)
+            out.close()
+            message, found = worker.receive(source) or ({}, [])
+            self.assertEqual(message["call"], "run")
+            for array, same in zip(arrays, found, strict=True):
+                self.assertEqual((array.dtype, array.shape, array.tolist()), (same.dtype, same.shape, same.tolist()))
+            self.assertIsNone(worker.receive(source))
+
+
+class Files(unittest.TestCase):
+    def test_the_matrix_refuses_with_what_can_be_done(self) -> None:
+        self.assertEqual(matrix.refusal("onnx", "static", "int8", "object_detection", "cpu"), None)
+        self.assertIn("Set QUANTIZATION_TYPE=static", str(matrix.refusal("openvino", "dynamic", "int8", "object_detection", "cpu")))
+        self.assertEqual(matrix.refusal("openvino", "dynamic", "int8", "image_classification", "cpu"), None)
+        with self.assertRaisesRegex(JobError, "knows eight bits only"):
+            matrix.check("onnx", "dynamic", "int16", "object_detection", "cpu")
+
+    def test_a_node_is_called_after_its_module(self) -> None:
+        from trainer_vision.deploy.formats.onnx import path_of
+
+        self.assertEqual(path_of(["", "model", "model.net", "model.net.2", "m.0", "m.0.cv1", "conv"]), "model.net.2.m.0.cv1.conv")
+        self.assertEqual(path_of(["", "post"]), "post")
+        self.assertEqual(path_of([]), "graph")
+
+    def test_the_page_has_the_matrix(self) -> None:
+        page = Path(__file__).resolve().parent.parent.parent / "docs" / "export.md"
+        self.assertIn(f"<!-- python -m trainer_vision.deploy.matrix -->\n\n{matrix.tables()}", page.read_text(encoding="utf-8"))
+
+    def test_runs_are_those_of_coco(self) -> None:
+        self.assertEqual(runs(np.array([[1, 0], [1, 1]])), {"size": [2, 2], "counts": [0, 2, 1, 1]})
+        self.assertEqual(runs(np.array([[0, 2], [0, 2]])), {"size": [2, 2], "counts": [2, 2], "values": [0, 2]})
+
+
+class Jobs(unittest.TestCase):
+    """A whole job with a model that is made up."""
+
+    def job(self, root: Path, model: nn.Module, **more: str) -> tuple[Platform, list[Any], Path]:
+        data = fixtures.write_imagefolder(root / "data", classes=2)
+        knows = Predictor(["a circle", "a square"], np.asarray, lambda batch: batch, lambda raw, *_: [np.array([0.9, 0.1] if one[..., 0].max() > 200 else [0.1, 0.9]) for one in raw], task="image_classification")
+        one = Subject(model, CLASSIFY, "test", "none", knows.names, Preprocess(STRETCH, 32, 32, antialias=True), knows)
+        env = {"TASK_TYPE": "image_classification", "DATASET_DIR": str(data), "OUTPUT_DIR": str(root / "out"), "EXPORT_FORMAT": "torchscript", "CHECKPOINT_FILE": __file__, "INCLUDE_PREPROCESSING": "true", "INCLUDE_POSTPROCESSING": "true", **more}
+        job = Job.load((), env)
+        request = ExportRequest.load(job, [], ["torchscript"], env)
+        request.output_dir.mkdir()
+        platform, told = Platform(job, rank=1), []
+        platform.export_done = lambda results=None, error=None: told.append((results, error))  # type: ignore[method-assign]
+        with tempfile.TemporaryDirectory() as work:
+            Export(job, platform, request, one, Path(work)).all()
+        return platform, told, request.output_dir
+
+    def test_a_validation_that_fails_leaves_its_report_and_no_model(self) -> None:
+        class Wrong(nn.Module):
+            def forward(self, images: torch.Tensor) -> torch.Tensor:
+                return images.mean((2, 3))[:, :2] * 0 + torch.tensor([1.0, 0.0])
+
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaisesRegex(JobError, r"accuracy is 0\.\d+, the original's .* more than ACCURACY_DROP_MAX 0.02. Set a larger one"):
+                self.job(Path(folder), Wrong(), ENABLE_VALIDATION="true")
+            self.assertEqual([p.name for p in (Path(folder) / "out").iterdir()], ["validation.json"])
+            report = json.loads((Path(folder) / "out/validation.json").read_text())
+            self.assertEqual((report["passed"], report["images"]), (False, 9))
+            self.assertAlmostEqual(report["accuracy_drop"], report["original_accuracy"] - report["accuracy"])
+
+    def test_a_file_that_says_something_else_is_not_handed_over(self) -> None:
+        class Broken(nn.Module):
+            def forward(self, images: torch.Tensor) -> torch.Tensor:
+                return images.mean((2, 3))[:, :2] * float("nan")
+
+        with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(JobError, "does not say what the original says on 8 images: they differ by"):
+            self.job(Path(folder), Broken())
+
+
+def faults(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str = "") -> list[str]:
+    """What a JSON schema says against a value; as much of the language as metadata.schema.json uses."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
+    allowed = schema.get("type", [])
+    allowed = [allowed] if isinstance(allowed, str) else allowed
+    if allowed and not any(isinstance(value, kinds[kind]) and (kind in ("boolean",) or not isinstance(value, bool)) for kind in allowed):
+        return [f"{at}: {value!r} is no {allowed}"]
+    found = [f"{at}: {value!r} is not {schema['const']!r}"] if "const" in schema and value != schema["const"] else []
+    if "enum" in schema and value not in schema["enum"]:
+        found.append(f"{at}: {value!r} is not among {schema['enum']}")
+    if isinstance(value, dict):
+        known = schema.get("properties", {})
+        found += [f"{at}.{name} is missing" for name in schema.get("required", []) if name not in value]
+        for name, one in value.items():
+            more = known.get(name, schema.get("additionalProperties", {}))
+            found += [f"{at}.{name} is unknown"] if more is False else faults(one, more if isinstance(more, dict) else {}, root, f"{at}.{name}")
+    if isinstance(value, list):
+        found += [fault for i, one in enumerate(value) for fault in faults(one, schema.get("items", {}), root, f"{at}[{i}]")]
+        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+            found.append(f"{at} has {len(value)} entries")
+    return found
+
+
+def schema_faults(metadata: dict[str, Any]) -> list[str]:
+    schema = json.loads((DEPLOY / "metadata.schema.json").read_text(encoding="utf-8"))
+    return faults(metadata, schema, schema)
+
+
+class Metadata(unittest.TestCase):
+    def test_a_description_is_what_the_schema_says(self) -> None:
+        model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)).eval()
+        one = subject(CLASSIFY, Preprocess(STRETCH, 32, 32, antialias=True), model=model)
+        request = ExportRequest(Path(__file__), "onnx", Path("/nowhere"), None, 0, True, True, "none", "int8", False, 0.02)
+        for whole in (True, False):
+            made = program(one, whole=whole, pixels=False, post=True, batch=not whole)
+            said = metadata.describe(Job.load((), {}), request, one, made, metadata.outputs(made, made.answer()), {}, "float32")
+            self.assertEqual(schema_faults(said), [])
+            self.assertEqual(said["outputs"][0]["shape"], [2] if whole else [-1, 2])
+            self.assertNotIn("/nowhere", json.dumps(said))
+        self.assertEqual(schema_faults({**said, "input": {**said["input"], "dtype": "float64"}}), [".input.dtype: 'float64' is not among ['uint8', 'float32']"])
+
+
+if __name__ == "__main__":
+    unittest.main()

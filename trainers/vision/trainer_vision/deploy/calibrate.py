@@ -1,0 +1,34 @@
+"""What a quantisation is calibrated on, and what stays float where it costs too much. Needs numpy and Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from trainer_sdk import Job, JobError
+
+from ..images import read_image
+from ..inference.samples import labelled
+from .reader import Reader
+
+IMAGES = 64  # of the training split
+STEPS = (0.125, 0.25, 0.5)  # shares of the layers that stay float
+
+
+def inputs(job: Job, reader: Reader) -> list[np.ndarray]:
+    """Training images spread over the split, prepared as metadata.json says."""
+    if job.dataset_dir == Path() or not job.dataset_dir.is_dir():
+        raise JobError("QUANTIZATION_TYPE=static is calibrated on training images: set VALIDATION_DATASET_ID, or QUANTIZATION_TYPE=dynamic")
+    samples = labelled(job, "train")
+    return [reader.prepare(read_image(sample.path)) for sample in samples[:: max(1, len(samples) // IMAGES)][:IMAGES]]
+
+
+def raised(layers: Sequence[str], head: Sequence[str]) -> Iterator[list[str]]:
+    """The parts that stay float, more each time: the head, then the first layer and a growing share of the last ones."""
+    if not layers:
+        return
+    first = list(head) or [layers[-1]]
+    yield first
+    for share in STEPS:
+        yield [*first, layers[0], *layers[-max(1, round(share * len(layers))) :]]

@@ -1,0 +1,76 @@
+"""The original and the exported model through the one evaluator of test runs: the same images, the same thresholds, each with its own preprocessing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from trainer_sdk import PRIMARY_METRICS, Job, JobError
+
+from ..images import read_image
+from ..inference import Predictor
+from ..inference.measure import measure_of
+from ..inference.samples import check_names, labelled
+
+SPLIT = "val"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The primary metric of both models on the validation split."""
+
+    metric: str
+    images: int
+    original: float
+    exported: float
+
+    @property
+    def drop(self) -> float:
+        """Negative where the exported model is better."""
+        return self.original - self.exported
+
+    def passes(self, most: float) -> bool:
+        return self.drop <= most  # a drop that is no number is none to accept
+
+    def describe(self, most: float) -> dict[str, Any]:
+        """`validation_metrics` of the callback."""
+        return {"accuracy": self.exported, "original_accuracy": self.original, "accuracy_drop": self.drop, "passed": self.passes(most)}
+
+
+def measured(job: Job, model: Predictor, original: Predictor, advance: Callable[[int, int], None]) -> tuple[float, int]:
+    """The primary metric of a model on the split, with the labels as the trainer reads them, and how many images it holds."""
+    task = original.task or job.task
+    check_names(job, original.names[: original.classes])
+    threshold = original.settings.get("confidence", 0.0)
+    samples = labelled(job, SPLIT)
+    found = measure_of(task, original.names, threshold, original.classes)
+    for number, sample in enumerate(samples, 1):
+        image = read_image(sample.path)
+        answer = answered(model, image)
+        found.add(sample.name, answer, answer, truth(original, sample.path, sample.label, image), image.size)
+        advance(number, len(samples))
+    value = found.result().overall_metrics[PRIMARY_METRICS.get(task, "accuracy")]
+    return float(value), len(samples)
+
+
+def answered(model: Predictor, image: Image.Image) -> Any:
+    return model.decode(model.infer([model.prepare(model.from_picture(image))]), [image.size], False)[0]
+
+
+def truth(original: Predictor, path: Path, label: int | None, image: Image.Image) -> Any:
+    if label is not None:
+        return label
+    if original.truth is None:
+        raise JobError("this trainer's predictor reads no labels (Predictor.truth), so its exports cannot be validated")
+    return original.truth(path, *image.size)
+
+
+def compare(metric: str, original: tuple[float, int], exported: tuple[float, int]) -> Validation:
+    for whose, value in (("original", original[0]), ("exported", exported[0])):
+        if not math.isfinite(value):
+            raise JobError(f"the {whose} model's {metric} on the {SPLIT} split is {value}: it holds no label, or the model answers with NaN")
+    return Validation(metric, original[1], original[0], exported[0])

@@ -1,0 +1,54 @@
+"""Core ML's .mlpackage, from the traced graph. Runs in its toolbox: coremltools.
+
+Its outputs are checked by an interpreter of the written program (`mil`): that proves the graph and its weights, not Apple's hardware.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import coremltools as ct
+import coremltools.optimize.coreml as smaller
+import numpy as np
+import torch
+
+from . import Precision, Run, Signature, mil
+
+PACKAGES = ("coremltools",)
+LARGEST_SIDE = 4096  # pixels of a free side
+USUAL_SIDE = 640
+
+
+def write(source: Path, target: Path, metadata: str, precision: Precision, signature: Signature) -> None:
+    shape = [ct.RangeDim(1, LARGEST_SIDE, USUAL_SIDE) if side == -1 else side for side in signature.shape]
+    model = ct.convert(
+        torch.jit.load(source, map_location="cpu"), convert_to="mlprogram", inputs=[ct.TensorType(name="image", shape=shape, dtype=np.float32)],
+        outputs=[ct.TensorType(name=name) for name in signature.outputs], minimum_deployment_target=ct.target.iOS16, skip_model_load=True,
+        compute_precision=halves() if precision.dtype == "float16" else ct.precision.FLOAT32,
+    )
+    if precision.dtype == "int8":
+        model = smaller.linear_quantize_weights(model, smaller.OptimizationConfig(smaller.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=512)))
+    model.user_defined_metadata["metadata"] = metadata
+    shutil.rmtree(target, ignore_errors=True)
+    model.save(str(target))
+
+
+def halves() -> Any:
+    """Convolutions and matrix products with weights in half precision; places of pixels and boxes need more."""
+    return ct.transform.FP16ComputePrecision(op_selector=lambda op: op.op_type in ("conv", "linear", "matmul") and any(getattr(op, name, None) is not None and op.inputs[name].val is not None for name in ("weight", "y") if name in op.inputs))
+
+
+def layers(source: Path) -> list[str]:
+    return []
+
+
+def load(path: Path, signature: Signature) -> Run:
+    program = mil.read(path)
+
+    def run(image: np.ndarray) -> Sequence[np.ndarray]:
+        return mil.run(program, {"image": image}, signature.outputs)
+
+    return run

@@ -1,0 +1,64 @@
+"""ONNX files in smaller numbers, by onnxruntime. Needs onnx and onnxruntime.
+
+Only what holds weights is quantised (convolutions and matrix products of the model): preprocessing and suppression in
+eight bits find nothing any more.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import ModelProto, version_converter
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+
+from . import Precision
+
+OPSET_16_BITS = 21  # the first whose QuantizeLinear knows 16 bits
+WEIGHTED = ("Conv", "Gemm", "MatMul")
+
+
+class Inputs(CalibrationDataReader):
+    def __init__(self, name: str, inputs: Any) -> None:
+        self.left = iter([{name: one} for one in inputs])
+
+    def get_next(self) -> Any:
+        return next(self.left, None)
+
+
+def quantized(source: Path, target: Path, precision: Precision) -> ModelProto:
+    """`target` is overwritten."""
+    model = prepared(source, precision)
+    nodes = [node.name for node in model.graph.node if node.op_type in WEIGHTED and weighs(node.name, precision)]
+    onnx.save(model, target)
+    logging.getLogger().setLevel(logging.ERROR)  # its advice to preprocess first is not for a graph that is optimised
+    if precision.kind == "dynamic":
+        quantize_dynamic(target, target, weight_type=QuantType.QUInt8, nodes_to_quantize=nodes)
+    else:
+        wide = precision.dtype == "int16"
+        quantize_static(
+            target, target, Inputs(model.graph.input[0].name, precision.calibration), quant_format=QuantFormat.QDQ, nodes_to_quantize=nodes, per_channel=True,
+            activation_type=QuantType.QUInt16 if wide else QuantType.QUInt8, weight_type=QuantType.QInt8,
+        )
+    return onnx.load(target)
+
+
+def weighs(name: str, precision: Precision) -> bool:
+    """Whether a node is one of the model's, and not of a part that stays float."""
+    part = name.rpartition("/")[0]
+    return part.startswith("model") and ".dfl" not in part and not any(part == kept or part.startswith(f"{kept}.") for kept in precision.keep)
+
+
+def prepared(source: Path, precision: Precision) -> ModelProto:
+    model = onnx.load(source)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    shapes = [value for value in model.graph.value_info if value.name not in constants]  # onnxruntime takes those for the shapes of its own tensors
+    del model.graph.value_info[:]
+    model.graph.value_info.extend(shapes)
+    if precision.dtype == "int16" and model.opset_import[0].version < OPSET_16_BITS:
+        model = version_converter.convert_version(model, OPSET_16_BITS)
+    return model
+
+

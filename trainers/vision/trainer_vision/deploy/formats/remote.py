@@ -1,0 +1,80 @@
+"""A converter in a toolbox, used like one beside the trainer. Needs numpy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from trainer_sdk import JobError
+
+from .. import toolbox, worker
+from ..program import Program
+from . import Precision, Run
+
+START = "import sys; sys.path.extend(sys.argv[3:]); from trainer_vision.deploy.worker import main; main(*sys.argv[1:3])"
+LAST_LINES = 5  # of what the converter wrote before it died
+
+
+class Remote:
+    """`source` gives the file that the converter starts from: what it reads best."""
+
+    def __init__(self, name: str, program: Program, work: Path, source: Callable[[], Path], say: Callable[[str], None]) -> None:
+        self.name, self.source, self.log = name, source, work / f"{name}.log"
+        self.start: Path | None = None
+        signature = json.dumps({"shape": program.input_shape, "outputs": program.graph.outputs})
+        python = toolbox.python(name, say)
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen([str(python), "-I", "-c", START, name, signature, *toolbox.imports()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        weakref.finalize(self, end, self.process)
+
+    def call(self, what: str, arrays: Sequence[np.ndarray] = (), **more: Any) -> tuple[dict[str, Any], list[np.ndarray]]:
+        assert self.process.stdin and self.process.stdout
+        try:
+            worker.send(self.process.stdin, {"call": what, **more}, arrays)
+            received = worker.receive(self.process.stdout)
+        except (BrokenPipeError, EOFError, ValueError) as error:
+            raise self.died() from error
+        if received is None:
+            raise self.died()
+        if "error" in received[0]:
+            raise JobError(f"the export to {self.name} failed: {received[0]['error'][:600]}")
+        return received
+
+    def read(self) -> Path:
+        """The file that is converted, made once."""
+        if self.start is None:
+            self.start = self.source()
+        return self.start
+
+    def died(self) -> JobError:
+        code = self.process.wait()
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
+        return JobError(f"the converter to {self.name} ended with {code}: {' '.join(lines)[:600]}")
+
+    def write(self, target: Path, metadata: str, precision: Precision) -> None:
+        more = {"kind": precision.kind, "dtype": precision.dtype, "keep": list(precision.keep)}
+        self.call("write", precision.calibration, source=str(self.read()), target=str(target), metadata=metadata, **more)
+
+    def load(self, target: Path) -> Run:
+        self.call("load", target=str(target))
+        return lambda image: self.call("run", [np.ascontiguousarray(image)])[1]
+
+    def layers(self) -> list[str]:
+        return self.call("layers", source=str(self.read()))[0]["layers"]
+
+    def versions(self) -> dict[str, str]:
+        return self.call("versions")[0]["versions"]
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin:
+        process.stdin.close()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()

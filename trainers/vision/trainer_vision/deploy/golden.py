@@ -1,0 +1,95 @@
+"""The images on which an export is compared with the trainer's own predictions, and the one with its answer for the package. Needs numpy and Pillow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+from trainer_sdk import Job, clean
+
+from ..images import read_image
+from ..inference import Objects
+from ..inference.samples import labelled
+
+MOST = 8
+LARGEST = 1280  # pixels of the longer side of the package's image
+TOLERANCE = {"pixels": 0.5, "score": 0.01, "probability": 0.01, "mask_iou": 0.9}
+NARROW = (1, 1000), (333, 17)
+
+
+def images(job: Job, side: int) -> list[Image.Image]:
+    """Some of the validation split, spread over it, else drawn ones; and always two that no camera makes."""
+    found = [read_image(path) for path in given(job)] or [card(side, seed) for seed in range(MOST - len(NARROW))]
+    return [*found, *(noise(width, height) for height, width in NARROW)]
+
+
+def given(job: Job) -> list[Path]:
+    if job.dataset_dir == Path() or not job.dataset_dir.is_dir():
+        return []
+    samples = labelled(job, "val")
+    step = max(1, len(samples) // (MOST - len(NARROW)))
+    return [sample.path for sample in samples[::step][: MOST - len(NARROW)]]
+
+
+def card(side: int, seed: int) -> Image.Image:
+    """A picture of coloured shapes on a slope of grey, of no round size."""
+    rng = np.random.default_rng(seed)
+    width, height = int(side * rng.uniform(0.6, 1.7)) + 1, int(side * rng.uniform(0.6, 1.7)) + 1
+    slope = np.linspace(40, 210, width)[None, :, None] * np.linspace(0.6, 1.0, height)[:, None, None]
+    image = Image.fromarray((slope + rng.normal(0, 6, (height, width, 3))).clip(0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
+    for _ in range(6):
+        x, y, r = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(0.08, 0.25) * min(width, height)
+        draw.regular_polygon((x, y, r), int(rng.integers(3, 9)), rotation=int(rng.integers(360)), fill=tuple(int(v) for v in rng.integers(0, 256, 3)))
+    return image
+
+
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def shown(pictures: Sequence[Image.Image], answers: Sequence[Any]) -> int:
+    """The image for the package: the first small one on which something is found."""
+    small = [i for i, picture in enumerate(pictures) if max(picture.size) <= LARGEST] or [0]
+    return next((i for i in small if isinstance(answers[i], Objects) and len(answers[i])), small[0])
+
+
+def write(folder: Path, picture: Image.Image, answer: Any) -> None:
+    """golden/image.png and answer.json: what the trainer's own predictor says of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    picture.save(folder / "image.png")
+    said: dict[str, Any] = {"image": "image.png", "width": picture.width, "height": picture.height, "tolerance": TOLERANCE}
+    if isinstance(answer, Objects):
+        said["objects"] = [described(answer, i, picture.size) for i in range(len(answer))]
+    elif isinstance(answer, np.ndarray):
+        said["probabilities"] = answer.tolist()
+    else:
+        said["class_map"] = runs(answer.classes)
+    (folder / "answer.json").write_text(json.dumps(clean(said), allow_nan=False) + "\n", encoding="utf-8")
+
+
+def described(answer: Objects, i: int, size: tuple[int, int]) -> dict[str, Any]:
+    mask = None
+    if answer.polygons is not None and len(answer.polygons[i]) > 2:
+        canvas = Image.new("1", size)
+        ImageDraw.Draw(canvas).polygon([tuple(point) for point in answer.polygons[i].tolist()], fill=1)
+        mask = runs(np.asarray(canvas).astype(np.int32))
+    return {
+        "class_index": int(answer.classes[i]), "score": float(answer.scores[i]), "box": answer.boxes[i].tolist(),
+        "keypoints": None if answer.keypoints is None else answer.keypoints[i].tolist(), "mask": mask,
+    }
+
+
+def runs(values: np.ndarray) -> dict[str, Any]:
+    """Runs, column by column: of a mask their lengths beginning with zeros, as COCO has them; of more classes also each run's value."""
+    flat = values.T.flatten()
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *edges, flat.size]).tolist()
+    first = [int(flat[i]) for i in [0, *edges]]
+    if values.max(initial=0) > 1:
+        return {"size": list(values.shape), "counts": counts, "values": first}
+    return {"size": list(values.shape), "counts": [0, *counts] if first[0] else counts}

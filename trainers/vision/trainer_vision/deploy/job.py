@@ -1,0 +1,255 @@
+"""An export job from its request to its package: what export.py of the trainers runs. Needs torch."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from trainer_sdk import PRIMARY_METRICS, Job, JobError, Platform, run, write_json
+from trainer_sdk.export import ExportRequest
+
+from ..inference import Predictor
+from . import calibrate, evaluate, exported, golden, matrix, metadata, package, parity, timing
+from .formats import Converter, Precision, Run
+from .formats.choice import converter
+from .graph import refusal
+from .program import Program, program
+from .reader import Reader
+from .subject import OBB, Subject
+
+REPORT = "validation.json"  # of an export that failed it
+PARTS = 5  # of a validation, of each of which is told
+
+
+def export(subject_of: Callable[[Job, ExportRequest], Subject]) -> None:
+    """The main program of a trainer's export.py."""
+
+    def main(job: Job, platform: Platform) -> None:
+        request = ExportRequest.load(job, sys.argv[1:], list(matrix.formats()))
+        matrix.check(request.format, request.quantization, request.dtype, job.task, job.device)
+        platform.export_progress(5, "downloading", f"The checkpoint is here: {request.checkpoint.name}")
+        subject = subject_of(job, request)
+        if reason := refusal(subject.head, request.postprocessing):
+            raise JobError(reason)
+        if subject.head == OBB and request.validate:
+            raise JobError("ENABLE_VALIDATION: rotated boxes are exported as the model answers them, which the evaluator does not read: set it to false")
+        request.output_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="export-") as work:
+            Export(job, platform, request, subject, Path(work)).all()
+
+    run(main, argv=[], fail="export_done")
+
+
+@dataclass(frozen=True)
+class Made:
+    """One file that was written, opened again and compared."""
+
+    precision: Precision
+    metadata: dict[str, Any]
+    run: Run
+    parity: parity.Parity
+    validation: evaluate.Validation | None = None
+
+
+class Export:
+    """A job under way."""
+
+    def __init__(self, job: Job, platform: Platform, request: ExportRequest, subject: Subject, work: Path) -> None:
+        self.job, self.platform, self.request, self.subject, self.work = job, platform, request, subject, work
+        self.pictures = golden.images(job, max(subject.preprocess.height, subject.preprocess.width))
+        self.original: tuple[float, int] | None = None
+        self.percent = 0.0
+
+    def all(self) -> None:
+        self.tell(10, "converting", f"Converting to {self.request.format}")
+        self.answers = parity.answers(self.subject.predictor, self.pictures)
+        shown = golden.shown(self.pictures, self.answers)
+        folder = self.work / "package"
+        folder.mkdir()
+        try:
+            made = self.best(folder)
+        except JobError:
+            if self.request.format == "tensorrt":  # what can be built elsewhere is left all the same
+                self.beside(self.request.output_dir)
+            raise
+        self.tell(80, "packaging", "Writing metadata, wrappers and the package")
+        golden.write(folder / "golden", self.pictures[shown], self.answers[shown])
+        described = self.finished(made, folder, shown)
+        write_json(folder / "metadata.json", described)
+        if self.request.format != "onnx":
+            self.beside(folder)
+        package.complete(folder)
+        self.hand_over(folder, described, made)
+
+    def best(self, folder: Path) -> Made:
+        """The file in the precision that was asked for; of a quantised one that loses too much, more and more stays float."""
+        target = folder / self.request.target.name
+        worker = self.converter(self.request.format)
+        asked = Precision(self.request.quantization, self.request.dtype if self.request.quantization != "none" else "float32")
+        if asked.kind == "static":
+            self.tell(30, "optimizing", f"Calibrating on at most {calibrate.IMAGES} images of the training split")
+            asked = replace(asked, calibration=calibrate.inputs(self.job, Reader(self.described(worker, [], Precision()))))
+        made = self.made(worker, target, asked)
+        layers = worker[0].layers() if asked.dtype in ("int8", "int16") else []
+        for kept in calibrate.raised(layers, [f"model.{name}" for name in self.subject.sensitive]):
+            if made.validation is None or made.validation.passes(self.request.accuracy_drop_max):
+                break
+            self.tell(40, "optimizing", f"The accuracy drops by {made.validation.drop:.4f}: {len(kept)} layers stay float")
+            made = self.made(worker, target, asked.keeping(kept))
+        self.judge(made)
+        return made
+
+    def converter(self, name: str) -> tuple[Converter, Program]:
+        able = matrix.formats()[name]
+        how = {"whole": self.request.preprocessing and able["resizes"], "pixels": self.request.preprocessing and not able["resizes"], "post": self.request.postprocessing}
+        made = program(self.subject, **how, batch=not self.request.preprocessing and able["free_batch"], dtype=able["image"])
+        return converter(name, made, self.work, self.request.optimization_level, self.installing), made
+
+    def tell(self, percent: float, stage: str, message: str) -> None:
+        """Never less than before: a quantised file may be made several times."""
+        self.percent = max(self.percent, percent)
+        self.platform.export_progress(self.percent, stage, message)
+
+    def installing(self, text: str) -> None:
+        print(f"[trainer] {text}", file=sys.stderr, flush=True)
+        self.platform.event("export_toolbox", text)
+
+    def made(self, worker: tuple[Converter, Program], target: Path, precision: Precision) -> Made:
+        """Write, open, compare, and measure where it was asked for."""
+        head, call = self.written(worker, target, precision)
+        self.tell(45, "validating", "Comparing with the original")
+        if self.subject.head == OBB:
+            return Made(precision, head, call, self.rotated(worker[1], Reader(head), call))
+        model = exported.predictor(head, call, self.subject.predictor.truth)
+        side = max(self.subject.preprocess.height, self.subject.preprocess.width)
+        threshold = self.subject.objects.confidence if self.subject.objects else 0.0
+        found = parity.compare(self.answers, parity.answers(model, self.pictures), self.pictures, side, threshold, self.tolerance(precision).score)
+        return Made(precision, head, call, found, self.validated(model) if self.request.validate else None)
+
+    def rotated(self, graph: Program, reader: Reader, call: Run) -> parity.Parity:
+        """Rotated boxes leave the file as the model answers them: they are compared with the model's answer, not with the predictor's."""
+        found = parity.Parity()
+        for picture in self.pictures:
+            given = reader.prepare(picture)
+            with torch.inference_mode():
+                truth = graph.graph(torch.from_numpy(given))[0].numpy()
+            threshold = self.subject.objects.confidence if self.subject.objects else 0.0
+            parity.raw(found, *(one.reshape(1, *one.shape[-2:]) for one in (truth, np.asarray(call(given)[0]))), len(self.subject.names), threshold)
+        return found
+
+    def written(self, worker: tuple[Converter, Program], target: Path, precision: Precision) -> tuple[dict[str, Any], Run]:
+        """The file with its metadata in it. What its outputs are is asked of the file itself; a format may have other numbers than the graph."""
+        convert, graph = worker
+        try:
+            said = metadata.outputs(graph, graph.answer())
+            for _ in range(2):
+                head = self.described(worker, said, precision)
+                convert.write(target, metadata.text(head), precision)
+                call = convert.load(target)
+                found = metadata.outputs(graph, call(Reader(head).prepare(self.pictures[0])))
+                if found == said:
+                    return head, call
+                said = found
+        except JobError:
+            raise
+        except Exception as error:
+            raise JobError(f"the export to {self.request.format} failed: {type(error).__name__}: {first_lines(str(error))}") from error
+        raise JobError(f"the export to {self.request.format} failed: the file answers another shape each time")
+
+    def described(self, worker: tuple[Converter, Program], outputs: Sequence[Any], precision: Precision) -> dict[str, Any]:
+        return metadata.describe(self.job, self.request, self.subject, worker[1], outputs, worker[0].versions(), precision.word)
+
+    def tolerance(self, precision: Precision) -> parity.Tolerance:
+        return parity.EXACT if precision.kind == "none" else parity.HALF
+
+    def judge(self, made: Made) -> None:
+        """A float file says what the trainer says; a quantised one is judged by its metric, and must still find what there is."""
+        if made.validation and not made.validation.passes(self.request.accuracy_drop_max):
+            self.fail(made.validation)
+        found = made.parity
+        if made.precision.kind == "none" or made.precision.dtype == "float16":
+            fault = found.fault(self.tolerance(made.precision))
+        else:
+            fault = f"{found.unmatched} objects are found by one of the two only, {found.objects} by both" if found.unmatched > found.objects and not made.validation else None
+        if fault:
+            raise JobError(f"the exported model does not say what the original says on {found.images} images: {fault}" + ("" if made.precision.kind == "none" else "; set another QUANTIZATION_TYPE or QUANTIZATION_DTYPE"))
+
+    def fail(self, validation: evaluate.Validation) -> None:
+        """The report goes up, the model does not."""
+        numbers = validation.describe(self.request.accuracy_drop_max)
+        write_json(self.request.output_dir / REPORT, {**numbers, "metric": validation.metric, "images": validation.images, "accuracy_drop_max": self.request.accuracy_drop_max})
+        message = (
+            f"the exported model's {validation.metric} is {validation.exported:.4f}, the original's {validation.original:.4f}: it drops by {validation.drop:.4f}, "
+            f"more than ACCURACY_DROP_MAX {self.request.accuracy_drop_max}. Set a larger one, or QUANTIZATION_TYPE=none"
+        )
+        self.platform.export_done({"validation_metrics": numbers}, error=message)
+        raise JobError(message)
+
+    def validated(self, model: Predictor) -> evaluate.Validation:
+        if self.job.dataset_dir == Path() or not self.job.dataset_dir.is_dir():
+            raise JobError("ENABLE_VALIDATION needs a dataset: set VALIDATION_DATASET_ID")
+        if self.original is None:
+            self.original = self.measured(self.subject.predictor, 50, "Measuring the original")
+        metric = PRIMARY_METRICS.get(self.subject.predictor.task or self.job.task, "accuracy")
+        return evaluate.compare(metric, self.original, self.measured(model, 65, "Measuring the exported model"))
+
+    def measured(self, model: Predictor, percent: float, what: str) -> tuple[float, int]:
+        def advance(done: int, images: int) -> None:
+            if done % max(1, images // PARTS) == 0:
+                self.tell(percent + 15 * done / images, "validating", f"{what}: {done} of {images} images")
+
+        return evaluate.measured(self.job, model, self.subject.predictor, advance)
+
+    def finished(self, made: Made, folder: Path, shown: int) -> dict[str, Any]:
+        """metadata.json: what the file says of itself, and what is known now."""
+        file = folder / self.request.target.name
+        call = made.run
+        took = timing.times(call, Reader(made.metadata).prepare(self.pictures[shown]))
+        head = made.metadata
+        return {
+            **head, "model": {**head["model"], "sha256": metadata.digest(file), "size_bytes": size_of(file), "float_parts": list(made.precision.keep)},
+            "thresholds": {"confidence": head["postprocess"]["conf_threshold"], "iou": head["postprocess"]["iou_threshold"], "accuracy_drop_max": self.request.accuracy_drop_max},
+            "parity": made.parity.describe(), "timing": took,
+            "validation": made.validation and {**made.validation.describe(self.request.accuracy_drop_max), "metric": made.validation.metric, "images": made.validation.images},
+            "provenance": {**head["provenance"], "verified_by": [f"{head['runtime']['engine']} on {made.parity.images} images"]},
+        }
+
+    def beside(self, folder: Path) -> None:
+        """model.onnx, which other runtimes and other machines can read."""
+        request = replace(self.request, format="onnx", quantization="none", validate=False)
+        again = Export(self.job, self.platform, request, self.subject, self.work)
+        again.answers, again.percent = self.answers, self.percent
+        again.judge(again.made(again.converter("onnx"), folder / "model.onnx", Precision()))
+
+    def hand_over(self, folder: Path, described: dict[str, Any], made: Made) -> None:
+        out, file = self.request.output_dir, self.request.target
+        self.tell(95, "uploading", "Handing over to the agent")
+        package.pack(folder, out / "package.zip")
+        if file.is_dir():
+            shutil.rmtree(file)
+        shutil.move(folder / file.name, file)
+        shutil.copyfile(folder / "metadata.json", out / "metadata.json")
+        info = {
+            "model_size_mb": round(described["model"]["size_bytes"] / 2**20, 3), "inference_speed_ms": described["timing"]["median_ms"],
+            "input_shape": described["input"]["shape"], "output_shape": described["outputs"][0]["shape"],
+        }
+        numbers = made.validation and made.validation.describe(self.request.accuracy_drop_max)
+        self.platform.export_done({"export_path": file.name, "metadata_path": "metadata.json", "package_path": "package.zip", "model_info": info, "validation_metrics": numbers})
+
+
+def size_of(path: Path) -> int:
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
+
+
+def first_lines(text: str, most: int = 600) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines)[:most]
+
+
