@@ -26,7 +26,7 @@ def write(source: Path, target: Path, metadata: str, precision: Precision, signa
     shape = [ct.RangeDim(1, LARGEST_SIDE, USUAL_SIDE) if side == -1 else side for side in signature.shape]
     model = ct.convert(
         torch.jit.load(source, map_location="cpu"), convert_to="mlprogram", inputs=[ct.TensorType(name="image", shape=shape, dtype=np.float32)],
-        outputs=[ct.TensorType(name=name) for name in signature.outputs], minimum_deployment_target=ct.target.iOS16, skip_model_load=True,
+        outputs=[ct.TensorType(name=name, dtype=np.int32 if name == "classes" else np.float32) for name in signature.outputs], minimum_deployment_target=ct.target.iOS16, skip_model_load=True,
         compute_precision=halves() if precision.dtype == "float16" else ct.precision.FLOAT32,
     )
     if precision.dtype == "int8":
