@@ -56,11 +56,10 @@ def read(path: Path, truth_of: Callable[[str], Any] = lambda _task: None) -> Pre
 
 def _of_onnx(path: Path) -> str | None:
     import onnx
-    from google.protobuf.message import DecodeError
 
     try:
         model = onnx.load(path, load_external_data=False)
-    except DecodeError:
+    except Exception:  # decoders raise whatever they like of broken bytes
         return None  # the trainer's own reader says what is wrong with it
     return next((entry.value for entry in model.metadata_props if entry.key == "metadata"), None)
 
