@@ -22,7 +22,7 @@ type TryCmd struct {
 	Resume    bool     `help:"Go on with the newest run from its last checkpoint, in its folder."`
 	Predict   string   `placeholder:"IMAGES" type:"existingpath" xor:"use" help:"Predict an image or a folder of them with what the newest try has trained."`
 	TestRun   bool     `xor:"use" help:"Measure what the newest try has trained, on the dataset's val split or TEST_SPLIT."`
-	Export    string   `placeholder:"FORMAT" enum:",onnx,torchscript,openvino,tflite,coreml,tensorrt" default:"" xor:"use" help:"Export what the newest try has trained: onnx, torchscript, openvino, tflite, coreml or tensorrt."`
+	Export    string   `placeholder:"FORMAT" xor:"use" help:"Export what the newest try has trained: onnx, torchscript, openvino, tflite, coreml or tensorrt."`
 	Python    string   `default:"python3" placeholder:"PROGRAM" help:"What runs the package's script where no command is given."`
 	Command   []string `arg:"" optional:"" passthrough:"" name:"command" help:"The process, after --; by default this folder's train.py, predict.py or export.py. $(NAME) is replaced from its environment."`
 }
