@@ -44,7 +44,8 @@ func (f *Folder) Below(dir string) *Folder {
 // Tree is every file below the folder.
 func (f *Folder) Tree() (*Tree, error) { return f.tree() }
 
-// LookAhead starts to look at images, until Find or Close is called.
+// LookAhead starts to look at images, until Find or Close is called. It is one goroutine:
+// the reader of the annotations, which is one too, would wait for its turn among more.
 func (f *Folder) LookAhead(ctx context.Context) {
 	ctx, f.stop = context.WithCancel(ctx)
 	f.ahead.Go(func() {
@@ -53,13 +54,15 @@ func (f *Folder) LookAhead(ctx context.Context) {
 			return // Find returns it
 		}
 		f.looks = make([]look, len(t.names))
-		_ = Each(ctx, len(t.names), nil, func(i int) error {
-			if name := t.names[i]; IsImage(name) {
+		for i, name := range t.names {
+			if ctx.Err() != nil {
+				return
+			}
+			if IsImage(name) {
 				info, err := imagefile.Probe(t.Path(name))
 				f.looks[i] = look{info, err, true}
 			}
-			return nil
-		})
+		}
 	})
 }
 

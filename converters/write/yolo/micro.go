@@ -23,8 +23,7 @@ func micros(v float64) int64 {
 }
 
 // appendDecimal writes a number with six decimals, never with an exponent. The rows
-// of a large dataset are ten million fractions, of which strconv alone takes a
-// quarter of a conversion's time (docs/decisions/0098).
+// of a large dataset are ten million fractions (docs/decisions/0098).
 func appendDecimal(text []byte, v float64) []byte {
 	if !(v >= 0 && v < maxMicros) {
 		return strconv.AppendFloat(text, v, 'f', 6, 64)
