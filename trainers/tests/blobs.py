@@ -44,8 +44,10 @@ class Moments(nn.Module):
         super().__init__()
         self.extra = extra
         at = torch.arange(SIZE) + 0.5
-        self.register_buffer("x", at.view(1, 1, 1, SIZE).expand(1, 1, SIZE, SIZE).clone())
-        self.register_buffer("y", at.view(1, 1, SIZE, 1).expand(1, 1, SIZE, SIZE).clone())
+        self.register_buffer("x", at.view(1, 1, 1, SIZE))
+        self.register_buffer("y", at.view(1, 1, SIZE, 1))
+        whole = self.pool(torch.ones(1, 1, SIZE, SIZE))  # less at the edges
+        self.register_buffer("here", torch.cat([self.pool(a.expand(1, 1, SIZE, SIZE)) / whole for a in (self.x, self.y)], 1))
 
     def pool(self, values: torch.Tensor) -> torch.Tensor:
         return functional.avg_pool2d(values, 41, 8, 20)
@@ -56,7 +58,7 @@ class Moments(nn.Module):
         m0, m1 = self.pool(mass) + 1e-4, self.pool(each)
         cx, cy = self.pool(mass * self.x) / m0, self.pool(mass * self.y) / m0
         w, h = ((12 * (self.pool(mass * a * a) / m0 - c * c)).clamp(min=1).sqrt() for a, c in ((self.x, cx), (self.y, cy)))
-        distance = (cx - self.pool(torch.ones_like(mass) * self.x) / self.pool(torch.ones_like(mass))) ** 2 + (cy - self.pool(torch.ones_like(mass) * self.y) / self.pool(torch.ones_like(mass))) ** 2
+        distance = (cx - self.here[:, :1]) ** 2 + (cy - self.here[:, 1:]) ** 2
         scores = (m1 / m0) * (m0 * 25).clamp(max=0.97) * torch.exp(-distance / 288)
         rows = [cx, cy, w, h, scores]
         if self.extra == "masks":

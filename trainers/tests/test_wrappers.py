@@ -24,7 +24,7 @@ RUNTIMES = TOOLS / "venv" / "bin" / "python"  # with onnxruntime, openvino and l
 EXAMPLE = SOURCES / "python" / "example.py"
 
 sys.path.insert(0, str(SOURCES / "python"))
-from model_wrapper import WrapperError, compare, from_runs, runs
+from model_wrapper import WrapperError, checksum, compare, from_runs, runs
 
 
 def run(*command: object, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
@@ -60,6 +60,18 @@ class WrapperTest(unittest.TestCase):
     def openvino_models(self) -> None:
         made = run(RUNTIMES, TESTS / "to_openvino.py", self.root)
         self.assertEqual(made.returncode, 0, made.stderr[-2000:])
+
+    def tflite_models(self) -> None:
+        """Packages of the models that litert-torch wrote once from blobs.py (segment, pose, cropped); its converter is a gigabyte."""
+        for model in sorted((TESTS / "wrappers").glob("*.tflite")):
+            source, target = self.root / "onnx" / model.stem, self.root / "tflite" / model.stem
+            if target.exists():
+                continue
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("model.onnx"))
+            shutil.copyfile(model, target / "model.tflite")
+            metadata = json.loads((target / "metadata.json").read_text())
+            metadata["model"] |= {"file": "model.tflite", "format": "tflite", "sha256": checksum(model)}
+            (target / "metadata.json").write_text(json.dumps(metadata))
 
     def assert_answers(self, kind: str, command: Sequence[object], **more: str) -> None:
         """Every package of a format answers every image as expected, and passes its own selftest."""
@@ -102,6 +114,11 @@ class Python(WrapperTest):
         self.tools()
         self.openvino_models()
         self.assert_answers("openvino", [RUNTIMES, EXAMPLE])
+
+    def test_litert(self) -> None:
+        self.tools()
+        self.tflite_models()
+        self.assert_answers("tflite", [RUNTIMES, EXAMPLE])
 
     def test_drawing(self) -> None:
         self.tools()
@@ -184,6 +201,11 @@ class Cpp(WrapperTest):
         self.openvino_models()
         self.assert_answers("openvino", [example])
 
+    def test_tflite(self) -> None:
+        self.tools("cmake", "g++")
+        self.tflite_models()
+        self.assert_answers("tflite", [self.build("tflite", f"-DTFLITE_INCLUDE={TOOLS}/include", f"-DTFLITE_LIBRARY={TOOLS}/lib/libjnitensorflowlite.so")])
+
     def test_libtorch(self) -> None:
         """Left to make export-wrappers: the headers of LibTorch take a compiler longer than all the rest."""
         if os.environ.get("EXPORT_WRAPPERS") != "all":
@@ -209,6 +231,13 @@ class Kotlin(WrapperTest):
 
     def test_onnxruntime(self) -> None:
         self.assert_answers("onnx", self.command())
+
+    def test_androids_interpreter(self) -> None:
+        """The one for this JVM is of 2021: what newer operators need is left out."""
+        command = self.command()
+        self.tflite_models()
+        shutil.rmtree(self.root / "tflite/cropped")
+        self.assert_answers("tflite", command)
 
 
 class Packages(WrapperTest):
