@@ -124,6 +124,11 @@ class Ultralytics(TrainerTest):
         self.assertTrue(any(r["xai"] for r in json.loads((self.root / "onnx-test/results.json").read_text())["results"]))
         with zipfile.ZipFile(self.root / "torchscript/package.zip") as package:
             self.assertLessEqual({"README.md", "metadata.json", "model.onnx", "model.torchscript", "golden/image.png", "golden/answer.json"}, set(package.namelist()))
+        for name in ("torchscript", "onnx"):  # what a stranger does first
+            with zipfile.ZipFile(self.root / name / "package.zip") as package:
+                package.extractall(self.root / f"{name}-package")
+            tested = subprocess.run([sys.executable, "runtimes/python/example.py", "--selftest"], cwd=self.root / f"{name}-package", capture_output=True, text=True)
+            self.assertEqual((tested.returncode, tested.stdout[:15]), (0, "selftest passed"), tested.stdout + tested.stderr)
         here = [str(self.root).encode(), str(TRAINERS).encode(), b"site-packages"]
         for file in (self.root / "onnx/model.onnx", self.root / "torchscript/model.torchscript"):
             self.assertEqual([path for path in here if path in file.read_bytes()], [])

@@ -79,7 +79,7 @@ def described(answer: Objects, i: int, size: tuple[int, int]) -> dict[str, Any]:
         ImageDraw.Draw(canvas).polygon([tuple(point) for point in answer.polygons[i].tolist()], fill=1)
         mask = runs(np.asarray(canvas).astype(np.int32))
     return {
-        "class_index": int(answer.classes[i]), "score": float(answer.scores[i]), "box": answer.boxes[i].tolist(),
+        "class_index": int(answer.classes[i]), "confidence": float(answer.scores[i]), "bbox": answer.boxes[i].tolist(),
         "keypoints": None if answer.keypoints is None else answer.keypoints[i].tolist(), "mask": mask,
     }
 
