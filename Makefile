@@ -118,7 +118,7 @@ test-python: .tools/wrappers
 .tools/wrappers:
 	@$(PYTHON) trainers/tests/wrapper_tools.py .tools/wrappers
 
-export-wrappers: .tools/wrappers ## every wrapper of exported models, the one that CI leaves out for its weight too (C++ with LibTorch)
+export-wrappers: .tools/wrappers ## every wrapper of exported models, those that CI leaves out for their weight too (C++ with LibTorch; Swift where a toolchain is)
 	EXPORT_WRAPPERS=all $(TRAINER_VENV)/bin/python -m pytest -q -rs trainers/tests/test_wrappers.py
 
 bench: build venv-all ## compare with the named peers and write docs/benchmarks.md (an hour; needs apt's tini, dumb-init, catatonit, and root)

@@ -240,6 +240,27 @@ class Kotlin(WrapperTest):
         self.assert_answers("tflite", command)
 
 
+class Swift(WrapperTest):
+    def test_recorded_answers(self) -> None:
+        """What needs no Apple framework: resizing must give the recorded input, decoding the expected answer."""
+        if os.environ.get("EXPORT_WRAPPERS") != "all" or not shutil.which("swift"):
+            self.skipTest("make export-wrappers compiles the Swift wrapper where a swift toolchain is")
+        self.tools()
+        made = run(RUNTIMES, TESTS / "to_recorded.py", self.root)
+        self.assertEqual(made.returncode, 0, made.stderr[-2000:])
+        built = run("swift", "build", "--package-path", SOURCES / "swift", "--scratch-path", self.root / "swift")
+        self.assertEqual(built.returncode, 0, built.stdout[-3000:])
+        for folder in sorted((self.root / "recorded").iterdir()):
+            expected = json.loads((self.root / "onnx" / folder.name / "expected.json").read_text())
+            images = sorted(folder.glob("*.ppm"))
+            found = run(self.root / "swift/debug/Example", *images, "--model", folder)
+            self.assertEqual(found.returncode, 0, f"{folder.name}: {found.stderr}")
+            for image, line in zip(images, found.stdout.splitlines(), strict=True):
+                (want,) = (v for k, v in expected.items() if Path(k).stem == image.stem)
+                with self.subTest(package=folder.name, image=image.name):
+                    self.assertEqual(compare(want, json.loads(line)), [])
+
+
 class Packages(WrapperTest):
     def test_a_package_has_the_same_bytes_and_proves_itself(self) -> None:
         self.tools()

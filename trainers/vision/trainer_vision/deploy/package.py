@@ -20,7 +20,7 @@ TIME = (2020, 1, 1, 0, 0, 0)
 TASKS = ("detect", "segment", "pose", "classify")  # that the wrappers answer
 LANGUAGES = {
     "onnx": ("python", "cpp", "kotlin"), "torchscript": ("python", "cpp"), "openvino": ("python", "cpp"), "tflite": ("python", "cpp", "kotlin"),
-    "coreml": ("python", "cpp"), "tensorrt": ("python", "cpp"),
+    "coreml": ("python", "cpp", "swift"), "tensorrt": ("python", "cpp"),
 }
 ENGINES = {"onnx": "onnxruntime>=1.20", "torchscript": "torch>=2.4", "openvino": "openvino>=2025.0", "tflite": "ai-edge-litert>=2.0"}
 CMAKE_ENGINES = {"torchscript": "libtorch", "openvino": "openvino", "tflite": "tflite"}
@@ -88,6 +88,7 @@ START = {
     "python": "    cd runtimes/python && pip install -r requirements.txt && python example.py --selftest",
     "cpp": "    cd runtimes/cpp && cmake -B build -DENGINE={engine} && cmake --build build && build/example --selftest --model ../..",
     "kotlin": "    see runtimes/kotlin/README.md: Android, and any JVM",
+    "swift": "    see runtimes/swift/README.md: iOS and macOS",
 }
 
 
