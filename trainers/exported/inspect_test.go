@@ -83,6 +83,21 @@ func TestAPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
+func TestWhoPreparesAnImage(t *testing.T) {
+	for want, input := range map[string]Input{
+		"done by the model":                          {Layout: "HWC", Shape: []int64{-1, -1, 3}},
+		"resized by the caller, scaled by the model": {Layout: "NHWC", Shape: []int64{1, 96, 96, 3}},
+	} {
+		m := Metadata{Input: input, Preprocess: Preprocess{Included: true}}
+		if got := m.prepared(); got != want {
+			t.Errorf("%+v: %s, want %s", input, got, want)
+		}
+	}
+	if got := new(Metadata).prepared(); got != "done by the caller" {
+		t.Error(got)
+	}
+}
+
 func TestAModelOfAnotherExportIsNamed(t *testing.T) {
 	changed := files()
 	changed["model.onnx"] = model(11)

@@ -50,7 +50,7 @@ func (m *Metadata) rows(row func(string, string, ...any), checksum string) {
 	}
 	row("file", "%s, %s%s, sha256 %s", m.Model.File, size, orUnknown(m.Model.Precision), checksum)
 	how := fmt.Sprintf("%s to %d x %d, %s", m.Preprocess.Resize.Mode, m.Preprocess.Resize.Width, m.Preprocess.Resize.Height, m.Preprocess.Resize.Kernel)
-	row("input", "%s %s %s %v %s; %s: %s", m.Input.Name, m.Input.Layout, m.Input.DType, m.Input.Shape, m.Input.Color, how, done(m.Preprocess.Included))
+	row("input", "%s %s %s %v %s; %s: %s", m.Input.Name, m.Input.Layout, m.Input.DType, m.Input.Shape, m.Input.Color, how, m.prepared())
 	for _, output := range m.Outputs {
 		row("output", "%s (%s) %s %v", output.Name, output.Kind, output.DType, output.Shape)
 	}
@@ -68,6 +68,21 @@ func (m *Metadata) rows(row func(string, string, ...any), checksum string) {
 	}
 	p := m.Provenance
 	row("provenance", "job %s, checkpoint %s, made %s, checked by %s", orUnknown(p.JobID), orUnknown(p.CheckpointSHA256), orUnknown(p.CreatedAt), orUnknown(strings.Join(p.VerifiedBy, ", ")))
+}
+
+// prepared says who resizes and who scales: a model may do the second alone.
+func (m *Metadata) prepared() string {
+	sides := m.Input.Shape[:min(2, len(m.Input.Shape))]
+	if m.Input.Layout == "NHWC" && len(m.Input.Shape) > 3 {
+		sides = m.Input.Shape[1:3]
+	}
+	switch {
+	case !m.Preprocess.Included:
+		return "done by the caller"
+	case slices.Contains(sides, -1):
+		return "done by the model"
+	}
+	return "resized by the caller, scaled by the model"
 }
 
 func done(included bool) string {

@@ -92,14 +92,25 @@ START = {
 }
 
 
+def prepared(metadata: Mapping[str, Any]) -> str:
+    """Who resizes and who scales: a model may do the second alone."""
+    spec = metadata["input"]
+    sides = spec["shape"][:2] if spec["layout"] == "HWC" else spec["shape"][1:3] if spec["layout"] == "NHWC" else spec["shape"][2:]
+    if not metadata["preprocess"]["included"]:
+        return "Whoever calls the model resizes and scales the image (the wrappers do)."
+    if -1 in sides:
+        return "The model resizes and scales the image: any size goes in."
+    return "Whoever calls the model resizes the image (the wrappers do); the model scales it."
+
+
 def readme(metadata: Mapping[str, Any], wrapped: bool, triton_there: bool) -> str:
     model, after = metadata["model"], metadata["postprocess"]
     lines = [
         f"# {model['name']} ({model['format']})", "",
         f"Task {model['task']}, {len(metadata['classes'])} classes, {model['precision']}. `{model['file']}` is the model; metadata.json says all about it: input, resizing,",
         "outputs, classes, how far it differs from the trained model, and where it is from.", "",
-        f"- Resizing and scaling are done by {'the model' if metadata['preprocess']['included'] else 'whoever calls it (the wrappers do)'}.",
-        f"- {'Boxes are suppressed and sorted out' if after.get('box_format') else 'Probabilities are made'} by {'the model' if after['included'] else 'whoever calls it (the wrappers do)'}.",
+        f"- {prepared(metadata)}",
+        f"- {'Boxes are chosen and suppressed' if after.get('box_format') else 'Probabilities are made'} by {'the model' if after['included'] else 'whoever calls it (the wrappers do)'}.",
         "- `golden/` has an image and the trainer's own answer to it: `--selftest` of every wrapper compares with it.", "",
     ]
     if not wrapped:
