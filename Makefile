@@ -6,6 +6,7 @@ SHELL := /bin/bash
 #: PYTHON          Python that makes virtual environments and runs scripts (python3)
 #: VENV            virtual environment of trainers and tests (.venv)
 #: FRAMEWORK       trainer of venv and demo: plain, ultralytics, timm, huggingface (ultralytics)
+#: HUB_FLAGS       flags of the hub (--allow-unscanned malware,dependencies)
 #: KEEP            1: demo leaves its page open
 #: VERSION         version of binaries and images (git describe)
 #: COMMIT          commit of binaries and images (git rev-parse)
@@ -57,18 +58,19 @@ PYLINTERS := ruff==0.17.6 mypy==2.4.1
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
-.PHONY: help build images venv venv-all demo demo-k8s docs check test test-go test-python export-wrappers bench compare release prometheus lint lock audit fmt clean
+.PHONY: help build hub images venv venv-all demo demo-k8s docs check test test-go test-python export-wrappers bench compare release prometheus lint lock audit fmt clean
 
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo; echo "  Variables, as in make demo FRAMEWORK=plain (without them):"; sed -n 's/^#: /  /p' $(MAKEFILE_LIST)
 
-build: ## build bin/trainer-agent (static), bin/trainer-gpu, bin/trainer-sandbox
+build: ## build bin/trainer-agent (static), bin/trainer-gpu, bin/trainer-sandbox, bin/trainer-hub
 	@echo "== building $(VERSION)"
 	CGO_ENABLED=0 $(GOBUILD) -o bin/trainer-agent ./cmd/trainer-agent
 	$(call assert_static,bin/trainer-agent)
 	$(PROBE)
 	CGO_ENABLED=0 $(GOBUILD) -o bin/trainer-sandbox ./cmd/trainer-sandbox
+	CGO_ENABLED=0 $(GOBUILD) -o bin/trainer-hub ./cmd/trainer-hub
 
 images: ## build the images (IMAGES="agent timm", VARIANT=cuda|cpu)
 	@test -n "$(ENGINE)" || { echo "docker, podman or buildah is needed"; exit 1; }
@@ -84,6 +86,12 @@ venv-all: ## make .venv with the requirements of every trainer and of the tests
 
 demo: build venv ## run a real training job end to end (FRAMEWORK=plain|ultralytics|timm|huggingface, KEEP=1 leaves the page open)
 	bin/trainer-sandbox demo --agent bin/trainer-agent --python $(VENV)/bin/python --framework $(FRAMEWORK) $(if $(KEEP),--keep)
+
+# At a desk packages may pass without the scanners that must be set up; a hub for others has them.
+HUB_FLAGS ?= --allow-unscanned malware,dependencies
+hub: build ## run the hub on embedded defaults with the requirements of one trainer (FRAMEWORK=plain|ultralytics|timm|huggingface); prints its address and a login link
+	$(PYTHON) trainers/venv.py --venv $(VENV) $(FRAMEWORK)
+	bin/trainer-hub serve --python $(VENV)/bin/python $(HUB_FLAGS)
 
 # The images go into the cluster of kubectl's current context: nothing is built before it is known that there is one.
 demo-k8s: ## run the demo as a Job on kubectl's current context (Kind, k3d, minikube); says what it did
@@ -107,7 +115,7 @@ test-go: .tools/gotestsum
 
 # Without frameworks, browser and images: the packages whose tests need none of them.
 check: lint .tools/gotestsum ## lint and the tests that need no framework, browser or image (minutes)
-	.tools/gotestsum --format pkgname -- -timeout 10m ./agent/... ./contract/... ./converters/... ./deploy/... ./trainers/kit/... ./cmd/trainer-agent/manifest ./cmd/trainer-sandbox/backend
+	.tools/gotestsum --format pkgname -- -timeout 10m ./agent/... ./contract/... ./converters/... ./deploy/... ./hub/... ./trainers/kit/... ./cmd/trainer-agent/manifest ./cmd/trainer-sandbox/backend
 
 test-python: .tools/wrappers
 	@echo "== Python tests of the trainers"

@@ -1,0 +1,155 @@
+package main_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/testdata/need"
+)
+
+// programs is the folder of the built programs.
+var programs string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "trainer-hub-*")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/trainer-agent", "./cmd/trainer-hub")
+	build.Dir, build.Env = need.Repository(), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("building the programs: %v\n%s", err, out))
+	}
+	programs = dir
+	return m.Run()
+}
+
+// author is somebody with a hub on this machine, in a folder of their own.
+type author struct {
+	dir string
+	env []string
+}
+
+func (a author) command(t *testing.T, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), filepath.Join(programs, program), args...)
+	cmd.Dir, cmd.Env = a.dir, a.env
+	return cmd
+}
+
+// run runs a program to its end and returns what it printed and its exit code.
+func (a author) run(t *testing.T, program string, args ...string) (string, int) {
+	t.Helper()
+	cmd := a.command(t, program, args...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// serve starts the hub at its defaults but for the address and the scanners that
+// this machine may lack.
+func serve(t *testing.T) author {
+	t.Helper()
+	a := author{dir: t.TempDir(), env: append(os.Environ(), "TRAINER_HUB_PYTHON="+need.Python(t))}
+	hub := exec.Command(filepath.Join(programs, "trainer-hub"), "serve", "--addr", "127.0.0.1:0", "--allow-unscanned", "malware,dependencies")
+	hub.Dir, hub.Env, hub.Stderr = a.dir, a.env, t.Output()
+	stdout, err := hub.StdoutPipe()
+	if err == nil {
+		err = hub.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = hub.Process.Signal(syscall.SIGTERM)
+		if err := hub.Wait(); err != nil {
+			t.Errorf("the hub ended with %v", err)
+		}
+	})
+	lines := bufio.NewScanner(stdout)
+	url := ""
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "Isolation:") {
+		if after, ok := strings.CutPrefix(lines.Text(), "Hub:"); ok {
+			url = strings.TrimSpace(after)
+		}
+	}
+	if url == "" {
+		t.Fatal("the hub printed no address")
+	}
+	token, code := a.run(t, "trainer-hub", "token", "ann")
+	if code != 0 {
+		t.Fatal(token)
+	}
+	a.env = append(a.env, "TRAINER_HUB_URL="+url, "TRAINER_HUB_TOKEN="+strings.TrimSpace(token))
+	return a
+}
+
+// A new package passes; the same with code that hides something, or with a
+// training that never was, does not, and its author reads why.
+func TestPackageIsProven(t *testing.T) {
+	a := serve(t)
+	if out, code := a.run(t, "trainer-agent", "init", "cell-counter"); code != 0 {
+		t.Fatal(out)
+	}
+	publish := func() (string, int) {
+		return a.run(t, "trainer-agent", "publish", "cell-counter", "--dry-run", "--wait")
+	}
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(a.dir, "cell-counter", name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, code := publish()
+	if code != 0 || !strings.Contains(out, "The package passed.") {
+		t.Fatalf("exit code %d: %s", code, out)
+	}
+	for _, step := range []string{"structure", "config_schema", "capabilities", "training_test", "inference_test"} {
+		if !strings.Contains(out, "passed  "+step) {
+			t.Errorf("%s is not among the steps:\n%s", step, out)
+		}
+	}
+	if out, code := a.run(t, "trainer-agent", "publish", "cell-counter"); code != 1 || !strings.Contains(out, "query.dry_run") {
+		t.Errorf("without a dry run: exit code %d: %s", code, out)
+	}
+	write("train.py", "print('done')\n")
+	if out, code := publish(); code != 1 || !strings.Contains(out, "FAILED  training_test") || !strings.Contains(out, "The package did not pass (rejected): not passed: training_test") {
+		t.Errorf("a training that never was: exit code %d: %s", code, out)
+	}
+	write("weights.pkl", "cos\nsystem\n(S'id'\ntR.") // a pickle that calls os.system
+	if out, code := publish(); code != 1 || !strings.Contains(out, "weights.pkl") || strings.Contains(out, "training_test") {
+		t.Errorf("code in a pickle: exit code %d: %s", code, out)
+	}
+	if out, code := a.run(t, "trainer-hub", "audit"); code != 0 || !strings.Contains(out, "acts, unchanged") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if left, err := os.ReadDir(filepath.Join(a.dir, "trainer-hub-data", "work")); len(left) != 0 || err != nil {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestWhatIsMissingIsNamed(t *testing.T) {
+	a := author{dir: t.TempDir(), env: os.Environ()}
+	for want, args := range map[string][]string{
+		"set --python":           {"serve", "--python", "no-such-python"},
+		"without a path":         {"serve", "--url", "https://hub.example.com/hub"},
+		"no user name":           {"token", "Ann Smith"},
+		`"all" is no scope`:      {"token", "ann", "--scope", "all"},
+		"must be one of":         {"serve", "--isolation", "chroot"},
+		"Run the hub until":      {},
+		"making the data folder": {"audit", "--data-dir", "/proc/nowhere"},
+	} {
+		if out, code := a.run(t, "trainer-hub", args...); !strings.Contains(out, want) || (code == 0) != (len(args) == 0) {
+			t.Errorf("%v: exit code %d: %s", args, code, out)
+		}
+	}
+}

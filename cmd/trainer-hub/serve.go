@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/vision-platform/trainer-agent/hub"
+	"github.com/vision-platform/trainer-agent/hub/store"
+	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
+)
+
+type serveCmd struct {
+	place
+	Addr       string   `env:"TRAINER_HUB_ADDR" default:"127.0.0.1:7070" help:"Address to listen on; port 0 picks a free one."`
+	URL        string   `env:"TRAINER_HUB_URL" placeholder:"URL" help:"Where people reach the hub, behind a proxy (default: the address)."`
+	Python     string   `env:"TRAINER_HUB_PYTHON" default:"python3" help:"Interpreter that has what packages require."`
+	Agent      string   `env:"TRAINER_HUB_AGENT" placeholder:"PATH" help:"The trainer-agent that trains (default: beside trainer-hub, else in PATH)."`
+	Isolation  string   `enum:"namespaces,process" default:"namespaces" help:"How a package's code is kept from this machine: namespaces, or process for not at all."`
+	Unscanned  []string `name:"allow-unscanned" enum:"malware,dependencies" placeholder:"SCAN" help:"Let packages pass without this scan where its scanner is missing: malware, dependencies."`
+	MaxPackage int64    `default:"512" placeholder:"MIB" help:"Largest package, in MiB."`
+}
+
+// Help has the examples.
+func (serveCmd) Help() string {
+	return `Prints a one-time link that logs in, on loopback only. Examples:
+
+  trainer-hub serve --python .venv/bin/python
+  trainer-hub serve --addr 0.0.0.0:7070 --url https://hub.example.com --database postgres://hub@db/hub
+
+Users of a hub that is reached by a network get a link or a token from its operator: "trainer-hub link
+NAME", "trainer-hub token NAME". Put TLS in front of it.`
+}
+
+// Run serves until ctx ends.
+func (c *serveCmd) Run(ctx context.Context) error {
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if c.URL != "" {
+		if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Path != "" {
+			return fmt.Errorf("--url %q is not http(s)://host without a path", c.URL)
+		}
+	}
+	proof, release, err := c.proof(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = release() }()
+	h, err := hub.Open(ctx, hub.Config{
+		Addr: c.Addr, URL: c.URL, DataDir: c.DataDir, Database: c.Database, MaxPackage: c.MaxPackage << 20,
+		Isolation: proof.Runner.Level(), Stages: proof.Stages(), Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = h.Close() }()
+	if err := c.greet(ctx, h); err != nil {
+		return err
+	}
+	return h.Serve(ctx)
+}
+
+// proof is what packages are proven with.
+func (c *serveCmd) proof(ctx context.Context) (p hub.Proof, release func() error, err error) {
+	p = hub.Proof{Environ: os.Environ(), AllowUnscanned: c.Unscanned, Runner: runner.Process{}}
+	if p.Agent, err = c.agent(); err != nil {
+		return p, nil, err
+	}
+	if p.Python, err = exec.LookPath(c.Python); err == nil {
+		p.Python, err = filepath.Abs(p.Python)
+	}
+	if err != nil {
+		return p, nil, fmt.Errorf("finding Python: %w: set --python", err)
+	}
+	if c.Isolation == runner.LevelProcess {
+		return p, func() error { return nil }, nil
+	}
+	namespaces, err := runner.NewNamespaces(ctx)
+	if err != nil {
+		return p, nil, fmt.Errorf("isolating packages: %w. --isolation process runs their code like any program of yours: only for packages that you trust", err)
+	}
+	p.Runner = namespaces
+	return p, namespaces.Close, nil
+}
+
+func (c *serveCmd) agent() (string, error) {
+	if c.Agent != "" {
+		return filepath.Abs(c.Agent)
+	}
+	if self, err := os.Executable(); err == nil {
+		if beside := filepath.Join(filepath.Dir(self), "trainer-agent"); executable(beside) {
+			return beside, nil
+		}
+	}
+	path, err := exec.LookPath("trainer-agent")
+	if err != nil {
+		return "", errors.New("trainer-agent is neither beside trainer-hub nor in PATH: set --agent")
+	}
+	return filepath.Abs(path)
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// greet prints what a person needs to know at the start.
+func (c *serveCmd) greet(ctx context.Context, h *hub.Hub) error {
+	link, err := h.Link(ctx)
+	if err != nil {
+		return err
+	}
+	database := "SQLite"
+	if store.Postgres(c.Database) {
+		database = "PostgreSQL"
+	}
+	fmt.Printf("Hub:       %s\n", h.URL())
+	if link != "" {
+		fmt.Printf("Log in:    %s\n", link)
+	}
+	fmt.Printf("Data:      %s (%s)\nIsolation: %s\n", c.DataDir, database, c.Isolation)
+	for _, scan := range c.Unscanned {
+		fmt.Printf("Allowed without a scan: %s\n", scan)
+	}
+	if host, _, err := net.SplitHostPort(c.Addr); err == nil && c.Isolation == runner.LevelProcess && !net.ParseIP(host).IsLoopback() {
+		fmt.Println("Warning: whoever may upload runs programs on this machine, for packages are not isolated.")
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/hub"
+	"github.com/vision-platform/trainer-agent/hub/login"
+)
+
+// who is the user that a command is about.
+type who struct {
+	User     string `arg:"" help:"Name of the user."`
+	Operator bool   `help:"Make a new user an operator, who sees every submission and may use the platform's names."`
+}
+
+// ensure opens the database and returns its users and the user's id.
+func (w who) ensure(ctx context.Context, at place, do func(users *login.Users, id string) error) error {
+	db, err := hub.OpenDatabase(ctx, at.DataDir, at.Database)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	role := login.Author
+	if w.Operator {
+		role = login.Operator
+	}
+	users := login.New(db, time.Now)
+	id, err := users.Ensure(ctx, w.User, role)
+	if err != nil {
+		return err
+	}
+	return do(users, id)
+}
+
+type tokenCmd struct {
+	place
+	who
+	Scope []string `default:"read,publish" help:"What the token may do: read, publish."`
+	Days  int      `default:"90" help:"How long it works."`
+}
+
+// Help has the examples.
+func (tokenCmd) Help() string {
+	return `The token is printed once; the database keeps its SHA-256. Example:
+
+  export TRAINER_HUB_TOKEN=$(trainer-hub token ann --days 30)`
+}
+
+// Run makes a token, beside a hub that runs or without one.
+func (c *tokenCmd) Run(ctx context.Context) error {
+	return c.ensure(ctx, c.place, func(users *login.Users, id string) error {
+		_, secret, err := users.MakeToken(ctx, id, "made by trainer-hub token", c.Scope, time.Duration(c.Days)*24*time.Hour)
+		if err == nil {
+			fmt.Println(secret)
+		}
+		return err
+	})
+}
+
+type linkCmd struct {
+	place
+	who
+	URL string `env:"TRAINER_HUB_URL" default:"http://127.0.0.1:7070" help:"Where people reach the hub."`
+}
+
+// Run makes a link.
+func (c *linkCmd) Run(ctx context.Context) error {
+	return c.ensure(ctx, c.place, func(users *login.Users, id string) error {
+		code, err := users.Link(ctx, id)
+		if err == nil {
+			fmt.Println(c.URL + "/login?code=" + code)
+		}
+		return err
+	})
+}
+
+type auditCmd struct{ place }
+
+// Run checks the chain of the audit log.
+func (c *auditCmd) Run(ctx context.Context) error {
+	db, err := hub.OpenDatabase(ctx, c.DataDir, c.Database)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	acts, err := db.VerifyAudit(ctx)
+	if err == nil {
+		fmt.Printf("%d acts, unchanged\n", acts)
+	}
+	return err
+}

@@ -1,0 +1,70 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/vision-platform/trainer-agent/hub/blob"
+	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/submission"
+)
+
+// problem answers with an RFC 9457 problem.
+func problem(w http.ResponseWriter, status int, detail string, errs ...error) {
+	answer(w, huma.NewError(status, detail, errs...))
+}
+
+// answer writes an error of this package as huma writes it.
+func answer(w http.ResponseWriter, err error) {
+	var status huma.StatusError
+	if !errors.As(err, &status) {
+		status = huma.Error500InternalServerError("the hub met a bug of its own")
+	}
+	body, _ := json.Marshal(status) // of strings and numbers
+	w.Header().Set("Content-Type", "application/problem+json")
+	if code := status.GetStatus(); code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	w.WriteHeader(status.GetStatus())
+	_, _ = w.Write(body)
+}
+
+// retryAfter is how many seconds a client waits before it asks again.
+const retryAfter = "5"
+
+// field names what an error is about, such as body.metadata.version.
+func field(location, message string) error {
+	return &huma.ErrorDetail{Location: location, Message: message}
+}
+
+// known is what the rooms say, as the status that a client understands. What is
+// not known is the hub's own trouble: the log has it, the client hears that it
+// may ask again.
+func known(log *slog.Logger, err error) error {
+	var refusal *submission.Refusal
+	switch {
+	case errors.As(err, &refusal) && refusal.Quota:
+		return huma.Error403Forbidden(refusal.Text)
+	case errors.As(err, &refusal) && refusal.Field == "":
+		return huma.Error409Conflict(refusal.Text)
+	case errors.As(err, &refusal):
+		status := http.StatusUnprocessableEntity
+		return huma.NewError(status, refusal.Text, field("body.metadata."+refusal.Field, refusal.Text))
+	case errors.Is(err, submission.ErrNotFound):
+		return huma.Error404NotFound(err.Error())
+	case errors.Is(err, submission.ErrEnded), errors.Is(err, submission.ErrOpen), errors.Is(err, submission.ErrSucceeded), errors.Is(err, submission.ErrPublishing):
+		return huma.Error409Conflict(err.Error())
+	case errors.Is(err, login.ErrUnknown):
+		return huma.Error401Unauthorized(err.Error())
+	case errors.Is(err, blob.ErrFull):
+		return huma.NewError(http.StatusInsufficientStorage, "the hub's disk is full: its operator has to make room below its data folder; nothing of the upload was kept")
+	default:
+		log.Error("a request could not be answered", "error", err)
+		away := huma.Error503ServiceUnavailable("the hub's database or store cannot be reached: nothing was changed, try again in a moment")
+		return huma.ErrorWithHeaders(away, http.Header{"Retry-After": {retryAfter}})
+	}
+}

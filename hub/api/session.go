@@ -1,0 +1,57 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/vision-platform/trainer-agent/hub/login"
+)
+
+type me struct {
+	Name     string `json:"name"`
+	Role     string `json:"role"`
+	Operator bool   `json:"operator"`
+}
+
+// sessions are login by a one-time link, and logout.
+func (d door) sessions() {
+	d.raw(huma.Operation{
+		OperationID: "login", Method: http.MethodGet, Path: "/login", Summary: "Begin a session with a one-time link",
+		Parameters: []*huma.Param{{Name: "code", In: "query", Required: true, Schema: &huma.Schema{Type: "string"}}},
+	}, func(w http.ResponseWriter, r *http.Request) {
+		cookie, err := d.Users.Enter(r.Context(), r.URL.Query().Get("code"))
+		if err != nil {
+			answer(w, known(d.Log, err))
+			return
+		}
+		http.SetCookie(w, d.cookie(cookie, int(login.SessionLife/time.Second)))
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	})
+	d.raw(huma.Operation{OperationID: "logout", Method: http.MethodPost, Path: "/logout", Summary: "End the session"}, func(w http.ResponseWriter, r *http.Request) {
+		if err := d.Users.Leave(r.Context(), credentialsOf(r).Session); err != nil {
+			answer(w, known(d.Log, err))
+			return
+		}
+		http.SetCookie(w, d.cookie("", -1))
+		w.WriteHeader(http.StatusNoContent)
+	})
+	huma.Register(d.doc, huma.Operation{OperationID: "me", Method: http.MethodGet, Path: "/api/v1/me", Summary: "Who asks", Security: security},
+		func(ctx context.Context, in *struct{ Credentials }) (*struct{ Body me }, error) {
+			p, err := d.who(ctx, in.Credentials, login.ScopeRead)
+			if err != nil {
+				return nil, err
+			}
+			return &struct{ Body me }{me{p.Name, p.Role, p.Operator()}}, nil
+		})
+}
+
+func (d door) cookie(value string, age int) *http.Cookie {
+	return &http.Cookie{
+		Name: sessionCookie, Value: value, Path: "/", MaxAge: age, HttpOnly: true,
+		Secure: strings.HasPrefix(d.URL, "https:"), SameSite: http.SameSiteLaxMode,
+	}
+}

@@ -1,0 +1,139 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/vision-platform/trainer-agent/hub/login"
+)
+
+const (
+	// otherHubs is how often a change of another hub on the same database is looked for.
+	otherHubs = time.Second
+	// keepAlive is how often a quiet stream says that it lives: proxies close those that don't.
+	keepAlive = 15 * time.Second
+	maxStream = time.Hour // a client comes back with Last-Event-ID
+	// slowest is how long a client may take to read what was sent.
+	slowest = 30 * time.Second
+)
+
+// streams are the answers that are longer than one JSON object.
+func (d door) streams() {
+	id := &huma.Param{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}}
+	d.raw(huma.Operation{
+		OperationID: "validation-events", Method: http.MethodGet, Path: validationPath + "{id}/events", Security: security,
+		Summary:    "What happens to a submission, as server-sent events; the stream ends with the submission",
+		Parameters: []*huma.Param{id, {Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: "integer"}}},
+	}, d.events)
+	d.raw(huma.Operation{
+		OperationID: "validation-log", Method: http.MethodGet, Path: validationPath + "{id}/log", Security: security,
+		Summary: "What the steps' processes wrote", Parameters: []*huma.Param{id},
+	}, d.log)
+}
+
+func (d door) events(w http.ResponseWriter, r *http.Request) {
+	at, _, err := d.own(r.Context(), credentialsOf(r), login.ScopeRead, r.PathValue("id"))
+	if err != nil {
+		answer(w, err)
+		return
+	}
+	after := int64(0)
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		if after, err = strconv.ParseInt(last, 10, 64); err != nil || after < 0 {
+			problem(w, http.StatusBadRequest, "the Last-Event-ID is no event's number", field("header.Last-Event-ID", "the id of the last event that came"))
+			return
+		}
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events back
+	s := stream{door: d, w: w, control: http.NewResponseController(w), id: at.ID, after: after}
+	s.follow(r)
+}
+
+// stream is one client that follows a submission.
+type stream struct {
+	door
+	w       http.ResponseWriter
+	control *http.ResponseController
+	id      string
+	after   int64 // the last event that was sent
+}
+
+// write sends text; a client that does not read it is left.
+func (s *stream) write(format string, args ...any) error {
+	if err := s.control.SetWriteDeadline(time.Now().Add(slowest)); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(s.w, format, args...)
+	return err
+}
+
+func (s *stream) follow(r *http.Request) {
+	look, alive, end := time.NewTicker(otherHubs), time.NewTicker(keepAlive), time.NewTimer(maxStream)
+	defer func() { look.Stop(); alive.Stop(); end.Stop() }()
+	for {
+		changed := s.Submissions.Changed()
+		if more, err := s.send(r); !more || err != nil {
+			return
+		}
+		select {
+		case <-changed:
+		case <-look.C:
+		case <-alive.C:
+			if s.write(": alive\n\n") != nil || s.control.Flush() != nil {
+				return
+			}
+		case <-end.C:
+			return
+		case <-r.Context().Done():
+			return
+		case <-s.closing.Done():
+			return
+		}
+	}
+}
+
+// send writes what happened since; more is false once the submission has ended
+// and all was said.
+func (s *stream) send(r *http.Request) (more bool, err error) {
+	at, err := s.Submissions.Get(r.Context(), s.id) // before its events: none is missed
+	if err != nil {
+		return false, err
+	}
+	for {
+		events, err := s.Submissions.Events(r.Context(), s.id, s.after)
+		if err != nil {
+			return false, err
+		}
+		if len(events) == 0 {
+			return at.State.Open(), s.control.Flush()
+		}
+		for _, e := range events {
+			if err := s.write("id: %d\nevent: %s\ndata: {\"at\":%d,\"data\":%s}\n\n", e.Seq, e.Kind, e.At, e.Data); err != nil {
+				return false, err
+			}
+			s.after = e.Seq
+		}
+	}
+}
+
+func (d door) log(w http.ResponseWriter, r *http.Request) {
+	at, _, err := d.own(r.Context(), credentialsOf(r), login.ScopeRead, r.PathValue("id"))
+	if err != nil {
+		answer(w, err)
+		return
+	}
+	steps, err := d.Submissions.Steps(r.Context(), at)
+	if err != nil {
+		answer(w, known(d.Log, err))
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	for _, step := range steps {
+		_, _ = fmt.Fprintf(w, "== %s: %s in %.1f s\n%s\n", step.Name, step.Status, step.Seconds, step.Log)
+	}
+}

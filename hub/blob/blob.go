@@ -1,0 +1,148 @@
+// Package blob keeps uploaded packages by the SHA-256 of their bytes, in a folder.
+//
+// It promises that a package is there whole or not at all, that its bytes are what
+// its name says, and that an upload that was broken off leaves nothing behind. It
+// leaves what a package means, and when it may go, to the hub.
+package blob
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"syscall"
+)
+
+// Folder keeps packages below a folder.
+type Folder struct{ dir string }
+
+var (
+	// ErrTooLarge is a package of more bytes than the limit.
+	ErrTooLarge = errors.New("the package is too large")
+	// ErrFull is a disk without room.
+	ErrFull = errors.New("the hub's disk is full")
+)
+
+const incoming = "incoming"
+
+// Open opens the folder and removes what uploads left that a kill broke off.
+func Open(dir string) (*Folder, error) {
+	f := &Folder{dir: dir}
+	if err := os.RemoveAll(filepath.Join(dir, incoming)); err != nil {
+		return nil, fmt.Errorf("clearing broken uploads: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, incoming), 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of packages: %w", err)
+	}
+	return f, nil
+}
+
+// Incoming is a package that was read whole and is not kept yet.
+type Incoming struct {
+	SHA256 string
+	Size   int64
+	path   string
+	to     string
+}
+
+// Receive reads a package of at most limit bytes. The caller keeps or discards it.
+func (f *Folder) Receive(ctx context.Context, from io.Reader, limit int64) (_ *Incoming, err error) {
+	file, err := os.CreateTemp(filepath.Join(f.dir, incoming), "*.zip")
+	if err != nil {
+		return nil, full(fmt.Errorf("receiving a package: %w", err))
+	}
+	defer func() {
+		if err = errors.Join(err, file.Close()); err != nil {
+			_ = os.Remove(file.Name())
+		}
+	}()
+	sum := sha256.New()
+	size, err := io.Copy(io.MultiWriter(file, sum), io.LimitReader(reader{ctx, from}, limit+1))
+	if err == nil && size > limit {
+		err = ErrTooLarge
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err != nil {
+		return nil, full(err)
+	}
+	digest := hex.EncodeToString(sum.Sum(nil))
+	return &Incoming{SHA256: digest, Size: size, path: file.Name(), to: f.path(digest)}, nil
+}
+
+// Path is where the bytes are now.
+func (in *Incoming) Path() string { return in.path }
+
+// Keep puts the package under its name; one that is there already stays.
+func (in *Incoming) Keep() error {
+	dir := filepath.Dir(in.to)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return full(fmt.Errorf("keeping a package: %w", err))
+	}
+	if err := os.Rename(in.path, in.to); err != nil {
+		return full(fmt.Errorf("keeping a package: %w", err))
+	}
+	in.path = in.to
+	return syncDir(dir)
+}
+
+// Discard removes what was received, unless it was kept.
+func (in *Incoming) Discard() {
+	if in.path != in.to {
+		_ = os.Remove(in.path)
+	}
+}
+
+var digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// File is the path of a kept package. It is for reading only.
+func (f *Folder) File(digest string) (string, error) {
+	if !digestForm.MatchString(digest) {
+		return "", fmt.Errorf("%q is no SHA-256", digest)
+	}
+	path := f.path(digest)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("finding package %s: %w", digest, err)
+	}
+	return path, nil
+}
+
+// path has a folder for the first two digits: no folder gets crowded.
+func (f *Folder) path(digest string) string {
+	return filepath.Join(f.dir, digest[:2], digest+".zip")
+}
+
+func full(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}
+
+// syncDir makes a rename outlive a power loss.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// reader stops reading when ctx ends.
+type reader struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.from.Read(p)
+}

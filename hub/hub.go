@@ -1,0 +1,195 @@
+// Package hub makes trainers into packages that strangers can trust: it takes an
+// uploaded package, proves it, and says what it found. It wires its rooms, which
+// do not know each other: store (the database), blob (the bytes), submission (the
+// way and the queue), login (who asks) and api (the door).
+//
+// It promises that no submission is lost or done twice by a kill, a power loss or
+// a second hub on the same database, and that a package's code never meets the
+// hub's secrets in its environment. It leaves how a package is proven to
+// trainers/kit, which `trainer-agent validate` uses as well.
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vision-platform/trainer-agent/hub/api"
+	"github.com/vision-platform/trainer-agent/hub/blob"
+	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/store"
+	"github.com/vision-platform/trainer-agent/hub/submission"
+)
+
+// Config is how a hub runs.
+type Config struct {
+	Addr       string // host:port; port 0 picks a free one
+	URL        string // where people reach it; by default the address
+	DataDir    string // packages, work, and the database unless Database says otherwise
+	Database   string // postgres://…; empty means SQLite in DataDir
+	MaxPackage int64  // bytes
+	Isolation  string // for people to read
+	Stages     Stages // the work of each state
+	Log        *slog.Logger
+}
+
+// operator is the user that the printed link is for.
+const operator = "operator"
+
+// Hub is a hub that was opened.
+type Hub struct {
+	config      Config
+	lock        *flock.Flock
+	listener    net.Listener
+	db          *store.DB
+	packages    *blob.Folder
+	submissions *submission.Submissions
+	users       *login.Users
+}
+
+// Open takes the data folder and the address, and opens the database.
+func Open(ctx context.Context, config Config) (h *Hub, err error) {
+	h = &Hub{config: config}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	if err := h.takeFolder(); err != nil {
+		return h, err
+	}
+	if h.db, err = OpenDatabase(ctx, config.DataDir, config.Database); err != nil {
+		return h, err
+	}
+	if h.packages, err = blob.Open(filepath.Join(config.DataDir, "packages")); err != nil {
+		return h, err
+	}
+	h.submissions, h.users = submission.New(h.db, time.Now), login.New(h.db, time.Now)
+	if config.Database == "" { // whoever had a lease of this folder's database is gone
+		if err := h.submissions.Forget(ctx); err != nil {
+			return h, err
+		}
+	}
+	if h.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", config.Addr); err != nil {
+		return h, fmt.Errorf("listening on %s: %w", config.Addr, err)
+	}
+	if h.config.URL == "" {
+		h.config.URL = "http://" + h.listener.Addr().String()
+	}
+	return h, nil
+}
+
+// OpenDatabase opens the database of an address, or that of a data folder, which
+// is made when it is not there.
+func OpenDatabase(ctx context.Context, dir, address string) (*store.DB, error) {
+	if address != "" {
+		return store.Open(ctx, address)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	return store.Open(ctx, filepath.Join(dir, "hub.db"))
+}
+
+// takeFolder makes the data folder, locks it against a second hub, and removes
+// what a killed one was working on.
+func (h *Hub) takeFolder() error {
+	if err := os.MkdirAll(h.config.DataDir, 0o700); err != nil {
+		return fmt.Errorf("making the data folder: %w", err)
+	}
+	h.lock = flock.New(filepath.Join(h.config.DataDir, "lock"))
+	switch held, err := h.lock.TryLock(); {
+	case err != nil:
+		return fmt.Errorf("locking the data folder: %w", err)
+	case !held:
+		return fmt.Errorf("another hub runs on %s: stop it, or give this one a --data-dir of its own", h.config.DataDir)
+	}
+	if err := remove(h.workDir()); err != nil {
+		return fmt.Errorf("clearing what a killed hub left: %w", err)
+	}
+	return os.MkdirAll(h.workDir(), 0o700)
+}
+
+func (h *Hub) workDir() string { return filepath.Join(h.config.DataDir, "work") }
+
+// URL is where people reach the hub.
+func (h *Hub) URL() string { return h.config.URL }
+
+// Link is a one-time address that logs the operator in. It exists on loopback
+// only: what is printed on a server is kept in logs.
+func (h *Hub) Link(ctx context.Context) (string, error) {
+	if address, ok := h.listener.Addr().(*net.TCPAddr); !ok || !address.IP.IsLoopback() {
+		return "", nil
+	}
+	id, err := h.users.Ensure(ctx, operator, login.Operator)
+	if err != nil {
+		return "", err
+	}
+	code, err := h.users.Link(ctx, id)
+	return h.config.URL + "/login?code=" + code, err
+}
+
+// Serve works and answers until ctx ends. What is being proven then is begun
+// again by the next hub.
+func (h *Hub) Serve(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	server := &http.Server{
+		Handler: (&api.API{
+			Submissions: h.submissions, Packages: h.packages, Users: h.users, MaxPackage: h.config.MaxPackage, URL: h.config.URL,
+			Ready: h.ready, Publishes: h.config.Stages.publish(), Isolation: h.config.Isolation, Log: h.config.Log,
+		}).Handler(ctx),
+		// Uploads and streams set deadlines of their own.
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(h.config.Log.Handler(), slog.LevelDebug),
+	}
+	group.Go(func() error {
+		if err := server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := server.Shutdown(stop); err != nil {
+			return server.Close() // an upload that does not end is broken off
+		}
+		return nil
+	})
+	group.Go(func() error { h.worker().run(ctx); return nil })
+	return group.Wait()
+}
+
+// ready says why an upload could not be taken now.
+func (h *Hub) ready(ctx context.Context) error {
+	if err := h.db.PingContext(ctx); err != nil {
+		return errors.New("the database cannot be reached")
+	}
+	return nil
+}
+
+// Close gives everything back.
+func (h *Hub) Close() (err error) {
+	if h.listener != nil {
+		if closed := h.listener.Close(); !errors.Is(closed, net.ErrClosed) {
+			err = closed
+		}
+	}
+	if h.db != nil {
+		err = errors.Join(err, h.db.Close())
+	}
+	if h.lock != nil {
+		err = errors.Join(err, h.lock.Close())
+	}
+	return err
+}

@@ -1,0 +1,103 @@
+package login
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/hub/store"
+)
+
+// maxTokens bounds the tokens of a user.
+const maxTokens = 50
+
+// Token is a token as its owner sees it later: without its secret.
+type Token struct {
+	ID      string   `json:"id"`
+	Name    string   `json:"name"`
+	Scopes  []string `json:"scopes"`
+	Created int64    `json:"created" doc:"Milliseconds since 1970."`
+	Expires int64    `json:"expires" doc:"Milliseconds since 1970."`
+}
+
+// MakeToken makes a token; secret is shown once and never again.
+func (u *Users) MakeToken(ctx context.Context, userID, name string, scopes []string, life time.Duration) (token Token, secret string, err error) {
+	for _, scope := range scopes {
+		if !slices.Contains(Scopes, scope) {
+			return token, "", fmt.Errorf("%q is no scope: there are %s", scope, strings.Join(Scopes, " and "))
+		}
+	}
+	if len(scopes) == 0 || name == "" || len(name) > 100 || life <= 0 || life > MaxTokenLife {
+		return token, "", fmt.Errorf("a token needs a name of 1 to 100 characters, a scope, and a life of at most %d days", MaxTokenLife/(24*time.Hour))
+	}
+	secret = TokenPrefix + rand.Text()
+	token = Token{ID: store.ID(), Name: name, Scopes: scopes, Created: store.Millis(u.now()), Expires: store.Millis(u.now().Add(life))}
+	err = u.db.Tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM tokens WHERE expires <= $1`, store.Millis(u.now())); err != nil {
+			return err
+		}
+		var count int
+		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM tokens WHERE user_id = $1`, userID).Scan(&count); err != nil {
+			return err
+		}
+		if count >= maxTokens {
+			return fmt.Errorf("there are %d tokens, which is the limit: delete one", count)
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO tokens (id, hash, user_id, name, scopes, created, expires) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			token.ID, hash(secret), userID, name, strings.Join(scopes, " "), token.Created, token.Expires); err != nil {
+			return err
+		}
+		return store.Audit(ctx, tx, u.now(), store.Act{Actor: userID, Action: "token.made", Subject: token.ID, Detail: token})
+	})
+	if err != nil {
+		return Token{}, "", fmt.Errorf("making a token: %w", err)
+	}
+	return token, secret, nil
+}
+
+// Token returns whose token it is, or ErrUnknown.
+func (u *Users) Token(ctx context.Context, secret string) (p Principal, err error) {
+	var scopes string
+	row := u.db.QueryRowContext(ctx, `SELECT users.id, users.name, users.role, scopes FROM tokens JOIN users ON users.id = user_id
+		WHERE hash = $1 AND expires > $2`, hash(secret), store.Millis(u.now()))
+	err = unknown(row.Scan(&p.ID, &p.Name, &p.Role, &scopes))
+	p.scopes = strings.Fields(scopes)
+	return p, err
+}
+
+// Tokens lists a user's tokens that still work, newest first.
+func (u *Users) Tokens(ctx context.Context, userID string) (list []Token, err error) {
+	rows, err := u.db.QueryContext(ctx, `SELECT id, name, scopes, created, expires FROM tokens WHERE user_id = $1 AND expires > $2 ORDER BY id DESC`, userID, store.Millis(u.now()))
+	if err != nil {
+		return nil, fmt.Errorf("listing tokens: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var t Token
+		var scopes string
+		if err := rows.Scan(&t.ID, &t.Name, &scopes, &t.Created, &t.Expires); err != nil {
+			return nil, err
+		}
+		t.Scopes = strings.Fields(scopes)
+		list = append(list, t)
+	}
+	return list, rows.Err()
+}
+
+// DropToken ends a user's token, or returns ErrUnknown.
+func (u *Users) DropToken(ctx context.Context, userID, id string) error {
+	return u.db.Tx(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, `DELETE FROM tokens WHERE id = $1 AND user_id = $2`, id, userID)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return ErrUnknown
+		}
+		return store.Audit(ctx, tx, u.now(), store.Act{Actor: userID, Action: "token.dropped", Subject: id})
+	})
+}

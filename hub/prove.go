@@ -1,0 +1,171 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/hub/submission"
+	"github.com/vision-platform/trainer-agent/trainers/kit"
+	"github.com/vision-platform/trainer-agent/trainers/kit/archive"
+	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
+	"github.com/vision-platform/trainer-agent/trainers/kit/static"
+)
+
+// Proof is how packages are proven: with the code of `trainer-agent validate
+// --strict`, so that both say the same of the same bytes.
+type Proof struct {
+	Python  string // interpreter that has what packages require
+	Agent   string // path of trainer-agent
+	Environ []string
+	Runner  runner.Runner // where a package's code runs
+	// AllowUnscanned are scans that may be missing: malware, dependencies.
+	AllowUnscanned []string
+}
+
+// Stages are the work of each state. Nothing is published.
+func (p Proof) Stages() Stages {
+	return Stages{submission.Scanning: p.scan, submission.Testing: p.test}
+}
+
+// scan looks at the bytes before any of their code runs: what hides in the archive
+// or in its files ends the way here.
+func (p Proof) scan(ctx context.Context, w *Work) error {
+	const step = "security"
+	if err := w.Begin(ctx, step); err != nil {
+		return err
+	}
+	started := time.Now()
+	root, found, err := archive.Unpack(w.File, filepath.Join(w.Dir, "scanned"), archive.Default)
+	if err == nil && len(found) == 0 {
+		found, err = static.Check(root)
+	}
+	if err != nil {
+		return err
+	}
+	report := contract.StepReport{Name: step, Status: status(found), Seconds: time.Since(started).Seconds(), Findings: found}
+	if err := w.Report(ctx, report); err != nil {
+		return err
+	}
+	return errors.Join(refused([]contract.StepReport{report}), os.RemoveAll(filepath.Join(w.Dir, "scanned")))
+}
+
+func status(found []contract.Finding) string {
+	if slices.ContainsFunc(found, func(f contract.Finding) bool { return f.Severity == contract.SeverityError }) {
+		return contract.StepFailed
+	}
+	return contract.StepPassed
+}
+
+// test takes the six steps.
+func (p Proof) test(ctx context.Context, w *Work) error {
+	scratch := filepath.Join(w.Dir, "tested")
+	if err := os.Mkdir(scratch, 0o700); err != nil {
+		return err
+	}
+	telling, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	told := teller{work: w, allowed: p.AllowUnscanned}
+	v := kit.Validator{
+		Zip: w.File, Scratch: scratch, Strict: true, Tools: kit.Tools{Python: p.Python, Agent: p.Agent, Environ: p.Environ, Runner: p.Runner},
+		Progress: func(state contract.PackageValidation) {
+			if err := told.tell(telling, state); err != nil {
+				stop(err)
+			}
+		},
+	}
+	v.Run(telling)
+	if err := context.Cause(telling); err != nil {
+		return err
+	}
+	if err := ours(told.reports); err != nil {
+		return err
+	}
+	return refused(told.reports)
+}
+
+// teller tells the submission's events what the validator tells it.
+type teller struct {
+	work    *Work
+	allowed []string
+	reports []contract.StepReport
+	step    string
+}
+
+func (t *teller) tell(ctx context.Context, state contract.PackageValidation) error {
+	for _, name := range contract.ValidationSteps {
+		result, over := state.Results[name]
+		if !over || slices.ContainsFunc(t.reports, func(r contract.StepReport) bool { return r.Name == name }) {
+			continue
+		}
+		report, err := t.report(name, result)
+		if err == nil {
+			t.reports = append(t.reports, report)
+			err = t.work.Report(ctx, report)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if state.CurrentStep == t.step || state.Status != "validating" {
+		return nil
+	}
+	t.step = state.CurrentStep
+	return t.work.Begin(ctx, t.step)
+}
+
+// report is a result of the validator in the hub's words. What the operator lets
+// pass unscanned is a warning.
+func (t *teller) report(name string, result contract.StepResult) (contract.StepReport, error) {
+	for i, f := range result.Findings {
+		if kit.Unscanned(f) && slices.ContainsFunc(t.allowed, func(scan string) bool { return strings.HasSuffix(f.Rule, "."+scan) }) {
+			result.Findings[i].Severity = contract.SeverityWarning
+		}
+	}
+	report := contract.StepReport{Name: name, Status: status(result.Findings), Seconds: result.Duration, Findings: result.Findings, Log: result.Log}
+	result.Log, result.Findings = "", nil
+	text, err := json.Marshal(result)
+	if err == nil {
+		err = json.Unmarshal(text, &report.Facts)
+	}
+	for _, told := range []string{"passed", "partly", "duration", "issues", "findings", "threats"} {
+		delete(report.Facts, told)
+	}
+	return report, err
+}
+
+// oursRules begin the findings that are no fault of the package.
+var oursRules = []string{"unscanned.malware", "unscanned.dependencies", "isolation.", "archive.unreadable", "package.unreadable"}
+
+// ours is what kept the hub from proving a package, when something did.
+func ours(reports []contract.StepReport) error {
+	for _, report := range reports {
+		for _, f := range report.Findings {
+			if f.Severity == contract.SeverityError && slices.ContainsFunc(oursRules, func(rule string) bool { return strings.HasPrefix(f.Rule, rule) }) {
+				return fmt.Errorf("%s: %s", report.Name, f.Text)
+			}
+		}
+	}
+	return nil
+}
+
+// refused is why a package does not pass, nil when it does.
+func refused(reports []contract.StepReport) error {
+	var failed []string
+	for _, report := range reports {
+		if report.Status == contract.StepFailed {
+			failed = append(failed, report.Name)
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return &Rejection{Reason: "not passed: " + strings.Join(failed, ", ") + "; the findings say why"}
+}

@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Act is one line of the audit log: who did what to what.
+type Act struct {
+	Actor   string // a user's id, or "hub"
+	Action  string
+	Subject string
+	Detail  any
+}
+
+// Audit writes an act in the transaction of what was done, chained to the act
+// before it.
+func Audit(ctx context.Context, tx *sql.Tx, at time.Time, act Act) error {
+	detail, err := json.Marshal(act.Detail)
+	if err != nil {
+		return err
+	}
+	var seq int64
+	var before string
+	// The update locks the one row: acts are written one after the other.
+	row := tx.QueryRowContext(ctx, `UPDATE audit_head SET seq = seq + 1 WHERE one = 1 RETURNING seq, hash`)
+	if err := row.Scan(&seq, &before); err != nil {
+		return fmt.Errorf("reading the head of the audit log: %w", err)
+	}
+	hash := chain(before, seq, Millis(at), act.Actor, act.Action, act.Subject, string(detail))
+	_, err = tx.ExecContext(ctx, `INSERT INTO audit (seq, at, actor, action, subject, detail, hash) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		seq, Millis(at), act.Actor, act.Action, act.Subject, string(detail), hash)
+	if err != nil {
+		return fmt.Errorf("writing the audit log: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE audit_head SET hash = $1 WHERE one = 1`, hash)
+	return err
+}
+
+// chain is the hash of a row and of the hash before it. JSON keeps the fields apart.
+func chain(before string, fields ...any) string {
+	line, _ := json.Marshal(append([]any{before}, fields...)) // strings and numbers cannot fail
+	sum := sha256.Sum256(line)
+	return hex.EncodeToString(sum[:])
+}
+
+// VerifyAudit reads the whole audit log and returns how many acts it has, or an
+// error that names the first that was changed, added or removed.
+func (db *DB) VerifyAudit(ctx context.Context) (acts int64, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT seq, at, actor, action, subject, detail, hash FROM audit ORDER BY seq`)
+	if err != nil {
+		return 0, fmt.Errorf("reading the audit log: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	before := ""
+	for rows.Next() {
+		var seq, at int64
+		var actor, action, subject, detail, hash string
+		if err := rows.Scan(&seq, &at, &actor, &action, &subject, &detail, &hash); err != nil {
+			return acts, err
+		}
+		acts++
+		if seq != acts || hash != chain(before, seq, at, actor, action, subject, detail) {
+			return acts, fmt.Errorf("the audit log was changed at act %d", acts)
+		}
+		before = hash
+	}
+	if err := rows.Err(); err != nil {
+		return acts, err
+	}
+	var seq int64
+	var head string
+	if err := db.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE one = 1`).Scan(&seq, &head); err != nil {
+		return acts, err
+	}
+	if seq != acts || head != before {
+		return acts, fmt.Errorf("the audit log ends at act %d, not at %d", acts, seq)
+	}
+	return acts, nil
+}

@@ -1,0 +1,226 @@
+package submission
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/vision-platform/trainer-agent/hub/store"
+)
+
+// Upload is a package whose bytes are stored, before it is a submission.
+type Upload struct {
+	Name, Version string
+	SHA256        string
+	Size          int64
+	Owner         string // a user's id
+	Operator      bool   // whether the owner may use reserved names
+	Metadata      string // JSON, as it came
+	DryRun        bool
+	Key           string // Idempotency-Key; may be empty
+}
+
+// Limits of one owner.
+const (
+	MaxOpen  = 10       // submissions on their way
+	MaxBytes = 20 << 30 // of packages, all submissions together
+)
+
+// Refusal is why an upload cannot be a submission: Field of the metadata that is
+// to blame ("" for none), and what to do.
+type Refusal struct {
+	Field string
+	Text  string
+	Quota bool // there is too much of it, not something wrong with it
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+func refuse(field, format string, args ...any) error {
+	return &Refusal{Field: field, Text: fmt.Sprintf(format, args...)}
+}
+
+// Create makes an upload a submission that waits to be scanned. The same
+// Idempotency-Key with the same upload returns the submission that it made before.
+func (s *Submissions) Create(ctx context.Context, up Upload) (made Submission, err error) {
+	if err := check(up); err != nil {
+		return made, err
+	}
+	id := store.ID()
+	err = s.tx(ctx, func(tx *sql.Tx) error {
+		if made, err = before(ctx, tx, up); err == nil || !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if err := s.claimName(ctx, tx, up); err != nil {
+			return err
+		}
+		if err := quota(ctx, tx, up); err != nil {
+			return err
+		}
+		if err := s.insert(ctx, tx, id, up); err != nil {
+			return err
+		}
+		made, err = get(ctx, tx, id)
+		return err
+	})
+	if store.Duplicate(err) { // somebody else was faster: say what it was
+		return made, s.taken(ctx, up)
+	}
+	return made, err
+}
+
+func check(up Upload) error {
+	if err := CheckName(up.Name); err != nil {
+		return refuse("framework_name", "%v", err)
+	}
+	if err := CheckVersion(up.Version); err != nil {
+		return refuse("version", "%v", err)
+	}
+	return nil
+}
+
+// fingerprint tells two uploads under one Idempotency-Key apart.
+func fingerprint(up Upload) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%v\n%s", up.Name, up.Version, up.SHA256, up.DryRun, up.Metadata))
+	return hex.EncodeToString(sum[:])
+}
+
+// before finds the submission that an Idempotency-Key made.
+func before(ctx context.Context, q queryer, up Upload) (found Submission, err error) {
+	if up.Key == "" {
+		return found, ErrNotFound
+	}
+	found, err = scan(q.QueryRowContext(ctx, `SELECT `+columns+` FROM submissions WHERE owner = $1 AND idempotency_key = $2`, up.Owner, up.Key))
+	if err != nil {
+		return found, err
+	}
+	var metadata string
+	if err := q.QueryRowContext(ctx, `SELECT metadata FROM submissions WHERE id = $1`, found.ID).Scan(&metadata); err != nil {
+		return found, err
+	}
+	earlier := Upload{Name: found.Name, Version: found.Version, SHA256: found.SHA256, DryRun: found.DryRun, Metadata: metadata}
+	if fingerprint(earlier) != fingerprint(up) {
+		return found, refuse("", "this Idempotency-Key was used for another upload, submission %s: use a new key for each upload", found.ID)
+	}
+	return found, nil
+}
+
+// claimName holds the name for the owner; a name that is the owner's stays so. A
+// dry run only asks.
+func (s *Submissions) claimName(ctx context.Context, tx *sql.Tx, up Upload) error {
+	var owner string
+	err := tx.QueryRowContext(ctx, `SELECT owner FROM trainers WHERE name = $1`, up.Name).Scan(&owner)
+	switch {
+	case err == nil && owner == up.Owner:
+		return nil
+	case err == nil:
+		return refuse("framework_name", "the name %q belongs to somebody else: choose another", up.Name)
+	case !errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("looking up the name: %w", err)
+	}
+	if err := lookAlike(ctx, tx, up); err != nil || up.DryRun {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO trainers (name, skeleton, owner, created) VALUES ($1, $2, $3, $4)`,
+		up.Name, skeleton(up.Name), up.Owner, store.Millis(s.now()))
+	return err
+}
+
+// lookAlike refuses a name that people would take for another.
+func lookAlike(ctx context.Context, tx *sql.Tx, up Upload) error {
+	looks := skeleton(up.Name)
+	if reserved[looks] && !up.Operator {
+		return refuse("framework_name", "the name %q is kept for the platform: choose another", up.Name)
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT name, skeleton, owner FROM trainers`)
+	if err != nil {
+		return fmt.Errorf("reading the names: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var name, other, owner string
+		if err := rows.Scan(&name, &other, &owner); err != nil {
+			return err
+		}
+		if other == looks {
+			return refuse("framework_name", "the name %q looks like %q: choose another", up.Name, name)
+		}
+		if owner != up.Owner && typo(other, looks) {
+			return refuse("framework_name", "the name %q is one letter away from %q, which belongs to somebody else: choose another", up.Name, name)
+		}
+	}
+	return rows.Err()
+}
+
+func quota(ctx context.Context, tx *sql.Tx, up Upload) error {
+	var open, bytes int64
+	err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM tasks JOIN submissions ON id = submission_id WHERE owner = $1`, up.Owner).Scan(&open)
+	if err != nil {
+		return fmt.Errorf("counting submissions: %w", err)
+	}
+	if open >= MaxOpen {
+		return &Refusal{Quota: true, Text: fmt.Sprintf("%d of your submissions are on their way, which is the limit: wait for one to end, or cancel one", open)}
+	}
+	err = tx.QueryRowContext(ctx, `SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM
+		(SELECT DISTINCT sha256, size FROM submissions WHERE owner = $1) AS packages`, up.Owner).Scan(&bytes)
+	if err != nil {
+		return fmt.Errorf("adding up packages: %w", err)
+	}
+	if bytes+up.Size > MaxBytes {
+		return &Refusal{Quota: true, Text: fmt.Sprintf("your packages would take %d MiB of the %d MiB that each user has", (bytes+up.Size)>>20, MaxBytes>>20)}
+	}
+	return nil
+}
+
+func (s *Submissions) insert(ctx context.Context, tx *sql.Tx, id string, up Upload) error {
+	now, holds, dry := store.Millis(s.now()), 1, 0
+	if up.DryRun {
+		holds, dry = 0, 1
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO submissions
+		(id, name, version, sha256, size, owner, metadata, dry_run, idempotency_key, state, reason, step, attempt, holds, events, created, updated)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', '', 1, $11, 0, $12, $12)`,
+		id, up.Name, up.Version, up.SHA256, up.Size, up.Owner, up.Metadata, dry, up.Key, string(Received), holds, now)
+	if err != nil {
+		return err
+	}
+	if up.DryRun {
+		if err := published(ctx, tx, up); err != nil {
+			return err
+		}
+	}
+	return s.entered(ctx, tx, id, Received, up.Owner, map[string]string{"state": string(Received), "name": up.Name, "version": up.Version, "sha256": up.SHA256})
+}
+
+// published refuses a dry run of a version that is there already: the upload
+// itself would be refused.
+func published(ctx context.Context, q queryer, up Upload) error {
+	var sum string
+	err := q.QueryRowContext(ctx, `SELECT sha256 FROM versions WHERE name = $1 AND version = $2`, up.Name, up.Version).Scan(&sum)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	case sum == up.SHA256:
+		return refuse("version", "%s %s is published already, with these very bytes", up.Name, up.Version)
+	default:
+		return refuse("version", "%s %s is published already and a version never changes: raise the version in capabilities.json", up.Name, up.Version)
+	}
+}
+
+// taken says why a unique index refused an upload.
+func (s *Submissions) taken(ctx context.Context, up Upload) error {
+	if err := published(ctx, s.db, up); err != nil {
+		return err
+	}
+	var id string
+	err := s.db.QueryRowContext(ctx, `SELECT id FROM submissions WHERE name = $1 AND version = $2 AND holds = 1`, up.Name, up.Version).Scan(&id)
+	if err == nil {
+		return refuse("version", "%s %s is on its way already, as submission %s: wait for it, or cancel it", up.Name, up.Version, id)
+	}
+	return refuse("framework_name", "the name %q, or one that looks like it, was taken at this moment: choose another", up.Name)
+}

@@ -1,0 +1,74 @@
+package hub_test
+
+import (
+	"context"
+	"database/sql"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/hub"
+	"github.com/vision-platform/trainer-agent/hub/store/storetest"
+	"github.com/vision-platform/trainer-agent/hub/submission"
+)
+
+// While the database is away uploads are refused with a clear word, nothing ends,
+// and what is being proven goes on when it is back.
+func TestDatabaseIsAwayForAWhile(t *testing.T) {
+	address := storetest.Postgres(t)
+	begun, back := make(chan string, 1), make(chan struct{})
+	r := start(t, hub.Config{Database: address, Stages: hub.Stages{submission.Testing: func(ctx context.Context, w *hub.Work) error {
+		begun <- w.Dir
+		select {
+		case <-back:
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	}}})
+	ann := r.client(t, "ann")
+	id := ann.submit(t, "custom-yolo", "1.0.0", "?dry_run=true")
+	<-begun
+	database, ask := server(t, address)
+	ask(`ALTER DATABASE ` + database + ` ALLOW_CONNECTIONS false`)
+	ask(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '` + database + `'`)
+	for path, want := range map[string]string{
+		"/readyz":                           "the database cannot be reached",
+		"/api/v1/trainers/validation/" + id: "nothing was changed, try again",
+	} {
+		if got := ann.ask(t, http.MethodGet, path); got.status != 503 || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, want) {
+			t.Errorf("%s: %+v", path, got)
+		}
+	}
+	if got := ann.upload(t, "?dry_run=true", []part{{"file", pack(t, capabilities("another-one", "1.0.0"))}}); got.status != 503 {
+		t.Errorf("%+v", got)
+	}
+	ask(`ALTER DATABASE ` + database + ` ALLOW_CONNECTIONS true`)
+	close(back)
+	ann.follow(t, id)
+	if v := ann.get(t, id); v.State != submission.Proven || v.Attempt != 1 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// server asks a database's server through another database.
+func server(t *testing.T, address string) (database string, ask func(string)) {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	database = strings.TrimPrefix(u.Path, "/")
+	u.Path = "/postgres"
+	db, err := sql.Open("pgx", u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return database, func(statement string) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/hub/blob"
+	"github.com/vision-platform/trainer-agent/hub/submission"
+)
+
+const (
+	idle  = 2 * time.Second // between two looks for work that this process did not hear of
+	renew = submission.Lease / 6
+	// goodbye is how long a stopping hub takes to give its task back.
+	goodbye = 2 * time.Second
+)
+
+// Stages are the work of each state; a state without an entry has none.
+type Stages map[submission.State]Stage
+
+// Stage does the work of one state: nil moves the submission on, a *Rejection ends
+// it by its author's fault, any other error is the hub's own. It is taken again
+// from its beginning after a kill.
+type Stage func(context.Context, *Work) error
+
+// publish says whether packages are published at the end of their way.
+func (s Stages) publish() bool { return s[submission.Publishing] != nil }
+
+// Rejection is why a package is refused, in one sentence; its findings are in the
+// reports.
+type Rejection struct{ Reason string }
+
+func (r *Rejection) Error() string { return r.Reason }
+
+// Work is one submission in the hands of a stage.
+type Work struct {
+	Package contract.Package // Dir is where it is unpacked, once it is
+	File    string           // the uploaded bytes; read only
+	Dir     string           // for everything that the stages write; removed at the end
+	Receipt json.RawMessage  // what publishing leaves
+
+	task        *submission.Task
+	submissions *submission.Submissions
+}
+
+// Begin says which step is being taken.
+func (w *Work) Begin(ctx context.Context, step string) error {
+	return w.submissions.Begin(ctx, w.task, step)
+}
+
+// Report keeps what a step found.
+func (w *Work) Report(ctx context.Context, step contract.StepReport) error {
+	if step.Findings == nil {
+		step.Findings = []contract.Finding{}
+	}
+	return w.submissions.Report(ctx, w.task, step)
+}
+
+// worker takes one submission after the other.
+type worker struct {
+	submissions *submission.Submissions
+	packages    *blob.Folder
+	stages      Stages
+	dir         string
+	log         *slog.Logger
+}
+
+func (h *Hub) worker() *worker {
+	return &worker{h.submissions, h.packages, h.config.Stages, h.workDir(), h.config.Log}
+}
+
+// run works until ctx ends. A database that is away is waited for.
+func (w *worker) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		changed := w.submissions.Changed()
+		task, err := w.submissions.Claim(ctx)
+		if err != nil && ctx.Err() == nil {
+			w.log.Error("looking for work", "error", err)
+		}
+		if task != nil {
+			w.take(ctx, task)
+			continue
+		}
+		select {
+		case <-changed:
+		case <-time.After(idle):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// take carries one submission as far as it goes.
+func (w *worker) take(ctx context.Context, task *submission.Task) {
+	log := w.log.With("submission", task.ID, "trainer", task.Name, "version", task.Version)
+	work := &Work{
+		Package: contract.Package{Name: task.Name, Version: task.Version, SHA256: task.SHA256},
+		Dir:     filepath.Join(w.dir, task.ID), task: task, submissions: w.submissions,
+	}
+	defer w.clear(work)
+	held, release := context.WithCancelCause(ctx)
+	var keeping sync.WaitGroup
+	defer keeping.Wait()
+	defer release(nil)
+	keeping.Go(func() { w.keep(held, task, release) })
+	for task.State.Open() {
+		from := task.State
+		err := w.stage(held, work)
+		if err != nil && context.Cause(held) != nil {
+			err = context.Cause(held)
+		}
+		if err = w.settle(ctx, work, err); err != nil {
+			log.Warn("the submission was left", "state", from, "error", err)
+			return
+		}
+		log.Info("the submission moved on", "from", from, "to", task.State, "reason", task.Reason)
+	}
+}
+
+// clear removes what the stages wrote.
+func (w *worker) clear(work *Work) {
+	if err := remove(work.Dir); err != nil {
+		w.log.Error("removing what the stages wrote", "submission", work.task.ID, "error", err)
+	}
+}
+
+// stage does the work of the state that the task is in.
+func (w *worker) stage(ctx context.Context, work *Work) (err error) {
+	if work.File, err = w.packages.File(work.task.SHA256); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(work.Dir, 0o700); err != nil {
+		return err
+	}
+	stage := w.stages[work.task.State]
+	if stage == nil {
+		return ctx.Err()
+	}
+	return stage(ctx, work)
+}
+
+// settle writes how a stage ended; an error means that the task is not ours any
+// longer, or must be left for later.
+func (w *worker) settle(ctx context.Context, work *Work, err error) error {
+	if err != nil || !work.task.State.Next(work.task.DryRun).Open() {
+		w.clear(work) // first: whoever hears of the end finds nothing left of it
+	}
+	var rejection *Rejection
+	switch {
+	case err == nil:
+		return w.submissions.Advance(ctx, work.task, work.Receipt)
+	case errors.Is(err, submission.ErrLost):
+		return err
+	case ctx.Err() != nil: // the hub stops
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+		defer cancel()
+		return errors.Join(ctx.Err(), w.submissions.Release(late, work.task))
+	case errors.As(err, &rejection):
+		return w.submissions.Reject(ctx, work.task, rejection.Reason)
+	default:
+		return errors.Join(err, w.submissions.Fault(ctx, work.task, err))
+	}
+}
+
+// keep renews the lease, and ends the work as soon as it is lost: a cancelled
+// submission stops at once.
+func (w *worker) keep(ctx context.Context, task *submission.Task, release context.CancelCauseFunc) {
+	for {
+		changed := w.submissions.Changed()
+		if err := w.submissions.Renew(ctx, task); errors.Is(err, submission.ErrLost) {
+			release(err)
+			return
+		}
+		select {
+		case <-changed:
+		case <-time.After(renew):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
