@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,11 +13,11 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/hub/scan"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
 	"github.com/vision-platform/trainer-agent/trainers/kit/archive"
 	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
-	"github.com/vision-platform/trainer-agent/trainers/kit/static"
 )
 
 // Proof is how packages are proven: with the code of `trainer-agent validate
@@ -28,6 +29,7 @@ type Proof struct {
 	Runner  runner.Runner // where a package's code runs
 	// AllowUnscanned are scans that may be missing: malware, dependencies.
 	AllowUnscanned []string
+	Scanners       scan.Tools
 }
 
 // Stages are the work of each state. Nothing is published.
@@ -36,25 +38,46 @@ func (p Proof) Stages() Stages {
 }
 
 // scan looks at the bytes before any of their code runs: what hides in the archive
-// or in its files ends the way here.
+// or in its files ends the way here, and so does a scan that cannot be made.
 func (p Proof) scan(ctx context.Context, w *Work) error {
 	const step = "security"
 	if err := w.Begin(ctx, step); err != nil {
 		return err
 	}
-	started := time.Now()
+	started, report := time.Now(), contract.StepReport{Name: step, Facts: map[string]any{}}
 	root, found, err := archive.Unpack(w.File, filepath.Join(w.Dir, "scanned"), archive.Default)
-	if err == nil && len(found) == 0 {
-		found, err = static.Check(root)
-	}
 	if err != nil {
 		return err
 	}
-	report := contract.StepReport{Name: step, Status: status(found), Seconds: time.Since(started).Seconds(), Findings: found}
-	if err := w.Report(ctx, report); err != nil {
+	if report.Findings = found; len(found) == 0 {
+		for _, r := range scan.Run(ctx, root, p.Scanners) {
+			report.Findings = append(report.Findings, p.weighed(r.Findings)...)
+			maps.Copy(report.Facts, r.Facts)
+		}
+	}
+	report.Status, report.Seconds = status(report.Findings), time.Since(started).Seconds()
+	reports := []contract.StepReport{report}
+	if err := errors.Join(w.Report(ctx, report), os.RemoveAll(filepath.Join(w.Dir, "scanned"))); err != nil {
 		return err
 	}
-	return errors.Join(refused([]contract.StepReport{report}), os.RemoveAll(filepath.Join(w.Dir, "scanned")))
+	if err := ours(reports); err != nil {
+		return err
+	}
+	return refused(reports)
+}
+
+// weighed makes what was not scanned an error, unless the operator lets it pass.
+func (p Proof) weighed(found []contract.Finding) []contract.Finding {
+	for i, f := range found {
+		if kit.Unscanned(f) && !allowed(f, p.AllowUnscanned) {
+			found[i].Severity = contract.SeverityError
+		}
+	}
+	return found
+}
+
+func allowed(f contract.Finding, scans []string) bool {
+	return slices.ContainsFunc(scans, func(scan string) bool { return strings.HasSuffix(f.Rule, "."+scan) })
 }
 
 func status(found []contract.Finding) string {
@@ -73,8 +96,10 @@ func (p Proof) test(ctx context.Context, w *Work) error {
 	telling, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	told := teller{work: w, allowed: p.AllowUnscanned}
-	v := kit.Validator{
-		Zip: w.File, Scratch: scratch, Strict: true, Tools: kit.Tools{Python: p.Python, Agent: p.Agent, Environ: p.Environ, Runner: p.Runner},
+	var v kit.Validator
+	v = kit.Validator{
+		Security: func(ctx context.Context) []contract.Finding { return scan.Findings(scan.Run(ctx, v.Dir, p.Scanners)) },
+		Zip:      w.File, Scratch: scratch, Strict: true, Tools: kit.Tools{Python: p.Python, Agent: p.Agent, Environ: p.Environ, Runner: p.Runner},
 		Progress: func(state contract.PackageValidation) {
 			if err := told.tell(telling, state); err != nil {
 				stop(err)
@@ -125,7 +150,7 @@ func (t *teller) tell(ctx context.Context, state contract.PackageValidation) err
 // pass unscanned is a warning.
 func (t *teller) report(name string, result contract.StepResult) (contract.StepReport, error) {
 	for i, f := range result.Findings {
-		if kit.Unscanned(f) && slices.ContainsFunc(t.allowed, func(scan string) bool { return strings.HasSuffix(f.Rule, "."+scan) }) {
+		if kit.Unscanned(f) && allowed(f, t.allowed) {
 			result.Findings[i].Severity = contract.SeverityWarning
 		}
 	}
@@ -142,7 +167,7 @@ func (t *teller) report(name string, result contract.StepResult) (contract.StepR
 }
 
 // oursRules begin the findings that are no fault of the package.
-var oursRules = []string{"unscanned.malware", "unscanned.dependencies", "isolation.", "archive.unreadable", "package.unreadable"}
+var oursRules = []string{"unscanned.", "isolation.", "archive.unreadable", "package.unreadable"}
 
 // ours is what kept the hub from proving a package, when something did.
 func ours(reports []contract.StepReport) error {

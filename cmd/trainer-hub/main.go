@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/hub/scan"
 )
 
 type cli struct {
@@ -19,6 +20,8 @@ type cli struct {
 	Token   tokenCmd   `cmd:"" help:"Make an API token for a user, who is made when new."`
 	Link    linkCmd    `cmd:"" help:"Make a one-time login link for a user, who is made when new."`
 	Audit   auditCmd   `cmd:"" help:"Check that the audit log was not changed."`
+	Scan    scanCmd    `cmd:"" help:"Scan a package as the hub scans an upload; none of its code runs."`
+	Vulndb  vulndbCmd  `cmd:"" help:"Keep the known vulnerabilities of Python packages."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
@@ -49,7 +52,7 @@ func run(args []string) int {
 	parser := kong.Must(&cli{},
 		kong.Name("trainer-hub"), kong.UsageOnError(),
 		kong.Description("Takes uploaded trainer packages and proves that they train, predict and hide nothing."),
-		kong.Vars{"version": versionLine()},
+		kong.Vars{"version": versionLine(), "advisories": scan.AdvisoriesURL},
 		kong.BindTo(ctx, (*context.Context)(nil)))
 	if len(args) == 0 {
 		args = []string{"--help"}

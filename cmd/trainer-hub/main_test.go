@@ -140,10 +140,12 @@ func TestPackageIsProven(t *testing.T) {
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	a := author{dir: t.TempDir(), env: os.Environ()}
 	for want, args := range map[string][]string{
-		"set --python":           {"serve", "--python", "no-such-python"},
-		"without a path":         {"serve", "--url", "https://hub.example.com/hub"},
-		"no user name":           {"token", "Ann Smith"},
-		`"all" is no scope`:      {"token", "ann", "--scope", "all"},
+		"set --python":       {"serve", "--python", "no-such-python"},
+		"without a path":     {"serve", "--url", "https://hub.example.com/hub"},
+		"no user name":       {"token", "Ann Smith"},
+		`"all" is no scope`:  {"token", "ann", "--scope", "all"},
+		"vulnerability data": {"scan", "--advisories", "no-such.zip", "."},
+		"not scanned for malware: no clamd is set": {"scan", "."},
 		"must be one of":         {"serve", "--isolation", "chroot"},
 		"Run the hub until":      {},
 		"making the data folder": {"audit", "--data-dir", "/proc/nowhere"},

@@ -18,6 +18,7 @@ import (
 
 type serveCmd struct {
 	place
+	scanners
 	Addr       string   `env:"TRAINER_HUB_ADDR" default:"127.0.0.1:7070" help:"Address to listen on; port 0 picks a free one."`
 	URL        string   `env:"TRAINER_HUB_URL" placeholder:"URL" help:"Where people reach the hub, behind a proxy (default: the address)."`
 	Python     string   `env:"TRAINER_HUB_PYTHON" default:"python3" help:"Interpreter that has what packages require."`
@@ -68,6 +69,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 // proof is what packages are proven with.
 func (c *serveCmd) proof(ctx context.Context) (p hub.Proof, release func() error, err error) {
 	p = hub.Proof{Environ: os.Environ(), AllowUnscanned: c.Unscanned, Runner: runner.Process{}}
+	if p.Scanners, err = c.tools(); err != nil {
+		return p, nil, err
+	}
 	if p.Agent, err = c.agent(); err != nil {
 		return p, nil, err
 	}

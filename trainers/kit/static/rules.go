@@ -46,7 +46,7 @@ var (
 		forbid("code.hidden", `\b(exec|eval)\s*\(.*(urlopen|requests\.get|httpx\.get|\.recv\s*\()`, "it runs code that it fetches", "put the code into the package"),
 		forbid("code.shell", `\bos\.dup2\s*\(\s*\w+\.fileno\s*\(\s*\)|/dev/tcp/`, "it gives a shell to another machine", "leave it out"),
 		{"install.while-running", "it installs packages while it runs, which the platform's network does not allow", "name them in requirements.txt",
-			regexp.MustCompile(`\bpip["',\s]+install\b|\bpip\.main\s*\(|\bensurepip\b`), contract.SeverityWarning},
+			regexp.MustCompile(`["']pip["']\s*,\s*["']install["']|\b(os\.system|subprocess\.\w+|Popen)\s*\(\s*f?["'][^"']*\bpip[0-9.]*\s+install\b|\bpip\.main\s*\(|\bensurepip\b`), contract.SeverityWarning},
 	}
 	// A .pth file of site-packages runs the lines that begin with import; weights of torch
 	// have the same suffix and are no text.

@@ -80,14 +80,14 @@ func TestWhatPackagesReallyDoIsNotRefused(t *testing.T) {
 		"Dockerfile":       "FROM python:3.11-slim\nRUN apt-get update && apt-get install -y --no-install-recommends curl && rm -rf /var/lib/apt\nRUN pip install --no-cache-dir -r requirements.txt\nRUN chmod 0755 /x && curl -fsS http://localhost || true\nCOPY . .\n",
 		"train.py":         "model.eval()\nexec_time = 1\nresult = eval('1')\nlog.info('pip install nothing')\n",
 		"weights.pth":      "\x00\x01import\n", ".venv/bin/python": "\x7fELF", "notes.md": "curl https://x | sh",
-	}); !slices.Equal(got, []string{"install.while-running train.py:4"}) { // a warning, of words alone
+	}); len(got) > 0 {
 		t.Errorf("%v", got)
 	}
 }
 
 // The trainers of this repository are packages without a finding.
 func TestOurOwnTrainersAreClean(t *testing.T) {
-	for _, name := range []string{"timm", "ultralytics", "huggingface", "starter"} {
+	for _, name := range []string{"timm", "ultralytics", "huggingface", "starter", "sdk", "vision"} {
 		found, err := Check(filepath.Join(need.Repository(), "trainers", name), "__pycache__")
 		if err != nil || len(found) > 0 {
 			t.Errorf("%s: %v %v", name, found, err)
