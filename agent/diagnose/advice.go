@@ -47,7 +47,7 @@ var advices = []advice{
 	{like: pattern.Of(`\[Errno 5\]|Input/output error|\[Errno 116\]|Stale (?:NFS )?file handle|\[Errno 121\]|Remote I/O error|Transport endpoint is not connected|Structure needs cleaning`), kind: contract.FailureTransient,
 		hint: "The disk or the network file system below failed, not the script (a full file server can look like this too): run it again, and on one machine each time, suspect that machine."},
 	{like: pattern.Of(`(?i)address already in use|EADDRINUSE|errno: 98\b|\[Errno 98\]`), kind: contract.FailureTransient,
-		hint: "Another process holds the port: set MASTER_PORT to a free one, or let the launcher choose it (torchrun --standalone)."},
+		hint: "Another process holds the port: use a free one (between ranks MASTER_PORT, or torchrun --standalone)."},
 	{like: pattern.Of(`(?:requests|urllib3|httpx|aiohttp|http)\S*\.(?:\w*(?:Timeout|ConnectionError|ProtocolError|RemoteDisconnected|ConnectError|ReadError|ChunkedEncodingError|ServerDisconnectedError|ClientError))|MaxRetryError|NewConnectionError|ConnectionRefusedError|Connection (?:aborted|refused|reset|timed out)|ConnectionResetError|IncompleteRead|RemoteDisconnected|URLError|TimeoutError|SSL\w*Error|CommError: [^\n]{0,300}(?:[Tt]imed out|connection refused)`), stack: network, kind: contract.FailureTransient,
 		hint: "A connection over the network broke, which is no fault of the script: run it again; trackers can work offline (WANDB_MODE=offline)."},
 	{like: pattern.Of(`\b(?:429 Client|5\d\d Server) Error|HTTP Error (?:429|5\d\d)|Too Many Requests|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out`), kind: contract.FailureTransient,
@@ -112,7 +112,7 @@ var advices = []advice{
 	{like: pattern.Of(`No such file or directory: '?/(?:psm_|torch_\d|mp-)`), hint: "A block of shared memory was gone: the process that had made it ended first. Look above for why."},
 	{like: pattern.Of(`^FileNotFoundError: [^\n]{0,40}No such file or directory: '[^'/]{1,100}'`), stack: pattern.Of(`subprocess\.py`), hint: "The command is not in the image: install it in the trainer's Dockerfile."},
 	{like: pattern.Of(`^FileNotFoundError`), hint: "Check the path: the dataset is at DATASET_DIR, weights at PRETRAINED_WEIGHTS, output goes to OUTPUT_DIR."},
-	{like: pattern.Of(`^PermissionError`), hint: "Write below OUTPUT_DIR only; the dataset is read-only."},
+	{like: pattern.Of(`^PermissionError`), hint: "Write below OUTPUT_DIR only; the dataset is read-only, and what the script reads must be readable for the user that it runs as."},
 	{like: pattern.Of(`^(?:SyntaxError|IndentationError|NameError|AttributeError|TypeError)`), hint: "Correct the training script, or pin the library version that it was written for."},
 }
 

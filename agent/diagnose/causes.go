@@ -14,6 +14,7 @@ type cause struct {
 	code     contract.Code
 	like     *pattern.Pattern     // a fact in an exception's text or, without an exception, in a line
 	stack    *pattern.Pattern     // must be in the traceback too, when given
+	names    *pattern.Pattern     // captures the file or variable in the traceback or a line, where one tells it
 	unless   *pattern.Pattern     // must not be in the text or the traceback, when given
 	message  string               // "${name}" is what the expression captured, "{short}" the exception
 	hint     string               // "{batch_size}" is the job's setting
@@ -109,6 +110,23 @@ func partingWords(c findings) *contract.Failure {
 	return nil
 }
 
+// about names the file or the variable, where the traceback or a line before it does.
+func about(c findings, row cause, x logtext.Exception) string {
+	if row.names == nil {
+		return ""
+	}
+	m := row.names.Groups(x.Stack())
+	if m == nil {
+		if l, ok := c.log.Mentions(row.names); ok {
+			m = row.names.Groups(l)
+		}
+	}
+	if m == nil {
+		return ""
+	}
+	return sprintf("It is about %s. ", clip(m[1]))
+}
+
 // fail fills a row with what its expression captured. x is nil for a plain line.
 func fail(c findings, row cause, text string, x *logtext.Exception) *contract.Failure {
 	if row.code == contract.CodeNaNLoss {
@@ -121,7 +139,7 @@ func fail(c findings, row cause, text string, x *logtext.Exception) *contract.Fa
 	}
 	short, where := trimStop(text), ""
 	if x != nil {
-		short, where = trimStop(x.Short()), at(*x)
+		short, where = trimStop(x.Short()), at(*x)+about(c, row, *x)
 	}
 	said := row.like.Expand(text, fill(c.Settings, row.message), fill(c.Settings, row.hint))
 	message := strings.ReplaceAll(strings.ReplaceAll(said[0], "\n", " "), "{short}", clip(short))

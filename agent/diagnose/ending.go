@@ -48,7 +48,7 @@ func bare(c findings) *contract.Failure {
 		if said != "" {
 			said = " It said: " + withStop(trimStop(clip(said)))
 		}
-		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code 2, which most often means wrong arguments.%s", said).WithHint("Check the trainer's command.")
+		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code 2, as programs do on wrong arguments.%s", said).WithHint("Check the trainer's command.")
 	}
 	if l, ok := c.log.Says(complaint, c.patience); ok && !launchers.Match(l) {
 		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s. The last error that it printed: %s", c.ExitCode, afterEpoch(c.Evidence), withStop(trimStop(clip(c.log.WithNext(l))))).

@@ -57,8 +57,8 @@ var inputCauses = []cause{
 		message: "The trainer did not find the dataset, or not all of it: {short}.", hint: "Check that its files lie at DATASET_DIR as torchvision expects them.",
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?i)^(?:FileNotFoundError|OSError): [^\n]{0,40}(?:No such file or directory|not found): '?([^'\n]{1,300}\.(?:jpe?g|png|bmp|tiff?|webp|gif))\b`),
-		stack:   pattern.Of(`in (?:__getitem__|__getitems__|load_image|load_img|pil_loader|default_loader|read_image|_read_image|_load_image)\b|datasets?/[\w/]+\.py", line|datasets?\.py", line`),
-		unless:  pattern.Of(`/(?:dump|pred\w*|outputs?|results?|runs?|vis\w*)/|in save\b|\.save\(`),
+		stack:   pattern.Of(`in (?:__getitem__|__getitems__|load_image|load_img|pil_loader|default_loader|read_image|_read_image|_load_image)\b|PIL[/\\]Image\.py", line \d+, in open\b|datasets?/[\w/]+\.py", line|datasets?\.py", line`),
+		unless:  pattern.Of(`(?i)/(?:dump|pred\w*|outputs?|results?|runs?|vis\w*|assets?|demo|fonts?|icons?)/|\b(?:logo|icon|watermark)\b|in save\b|\.save\(`),
 		message: "An image of the dataset is not there: ${1}.", hint: "Check the paths in the annotations and that all images were uploaded.",
 	}, { // an annotation file by its name, in a program's own sentence
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?i)(?:invalid|not found|not find|no such|missing|can(?:not|'t) (?:open|load|read))\b[^\n]{0,60}?[\w./\\:-]*(?:annotations?|instances_\w+|ImageSets)[\w./\\-]*\.(?:json|xml|txt|csv)\b|\S*(?:annotations?|instances_\w+|ImageSets)\S*\.(?:json|xml|txt|csv)\b['"\])]* (?:was |is |does |could |can)?(?:not|n't) (?:be )?(?:found|exist|read|valid)|not found any \w+ record`), raised: true,
@@ -83,7 +83,8 @@ var inputCauses = []cause{
 		message: "An image of the dataset can't be read: ${1}.", hint: "Replace or remove the file.",
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`Assertion failed\) !\w*(?:src|img|image)\w*\.empty\(\)|Assertion failed\) !ssize\.empty\(\)`),
-		message: "An image of the dataset can't be read: OpenCV got nothing ({short}).", hint: "A path that does not exist or a damaged file looks like this: check the dataset's images.",
+		names:   pattern.Of(`imread_?\('([^'\n]{1,300})'\): can't open/read file`),
+		message: "OpenCV was given an empty image ({short}).", hint: "A path that does not exist, a damaged file or a crop without an area looks like this: check the dataset's images and boxes.",
 	}, { // cv2.imread gives None for what it can't read
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`^AssertionError$`), stack: pattern.Of(`assert im(?:g|age)?\w{0,8} is not None`),
 		message: "An image of the dataset can't be read: the trainer got nothing in its place.", hint: "A path that does not exist or a damaged file looks like this: check the dataset's images.",
@@ -103,6 +104,34 @@ var inputCauses = []cause{
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?i)annotation file format .{0,60} not supported`),
 		message: "An annotation file of the dataset is not in COCO's format: {short}.", hint: "It must be one JSON object with images, annotations and categories.",
+	}, { // settings in JSON: a variable, or a file by its name
+		code: contract.CodeConfigInvalid, like: pattern.Of(`JSONDecodeError`),
+		stack:   pattern.Of(`json\.loads\((?:os\.)?(?:environ|getenv)|json\.load\(open\(['"](?:[^'"\n]{0,100}/)?[\w-]*(?:config|cfg|settings|params|hyp)[\w-]*\.json`),
+		names:   pattern.Of(`json\.loads?\((?:open\(|(?:os\.)?(?:environ(?:\.get)?[\[(]|getenv\())['"]([^'"\n]{1,200})`),
+		message: "The script's settings are no valid JSON: {short}.", hint: "Correct it; JSON has double quotes and no trailing commas.",
+	}, { // numbers in variables
+		code: contract.CodeConfigInvalid, like: pattern.Of(`^ValueError: (?:invalid literal for int\(\)|could not convert string to float)`),
+		stack:   pattern.Of(`(?:int|float)\((?:os\.)?(?:environ|getenv)`),
+		message: "A variable of the environment holds no number: {short}.", hint: "That line of the script names the variable: correct it in the job's settings.",
+	}, { // configparser and TOML are for settings only
+		code: contract.CodeConfigInvalid, like: pattern.Of(`TOMLDecodeError|TomlDecodeError|^configparser\.\w+Error`),
+		names:   pattern.Of(`open\(['"]([^'"\n]{1,200}\.toml)['"]`),
+		message: "The script's settings can't be read: {short}.", hint: "Correct the file.",
+	}, {
+		code: contract.CodeConfigInvalid, like: pattern.Of(`(?i)^pydantic\S*ValidationError: \d+ validation errors? for (\w*(?:config|settings|args|arguments|options|params))\n([^\n]{1,100})\n\s*([^\n\[]{1,200}[^\s\[])`),
+		message: "The script's settings (${1}) are not valid: ${2}: ${3}.", hint: "Correct the value.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Parquet magic bytes not found|Parquet file size is \d+ bytes|Not an Arrow file`), raised: true,
+		message: "A table of the dataset is damaged, or none: {short}.", hint: "Find the file and replace it; a truncated upload looks like this.",
+	}, { // an archive that the script itself unpacks
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`^zipfile\.BadZipFile: `),
+		stack:   pattern.Of(`zipfile\.ZipFile\(|unpack_archive\(`),
+		names:   pattern.Of(`(?:ZipFile|unpack_archive)\(['"]([^'"\n]{1,200})`),
+		unless:  pattern.Of(`(?i)weights|checkpoint|ckpt|pretrained|model|\.pth?\b|\.npz|torch/(?:serialization|hub)|numpy/lib`),
+		message: "An archive of the dataset is damaged, or none: {short}.", hint: "Find the file and replace it; a truncated upload or a server's error page looks like this.",
+	}, {
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?:INVALID_PROTOBUF|NO_SUCHFILE) : Load model from (\S{1,300}) failed`),
+		message: "The model file ${1} is not there, or no ONNX model.", hint: "Upload it again; a truncated download and a Git LFS pointer look like this.",
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`JSONDecodeError|Expecting (?:value|property name|',' delimiter)[^\n]*line \d+ column`),
 		stack: pattern.Of(`(?i)pycocotools|/coco\.py|COCO\(|annotation|instances_|label`), unless: network,
@@ -248,10 +277,13 @@ var lineCauses = []cause{
 		message: "The training script refused its arguments: ${1}.", hint: "Check the trainer's command.",
 	}, {
 		code: contract.CodeConfigInvalid, like: pattern.Of(`python[\d.]*: can't open file '?([^':\n]+)'?`),
-		message: "The training command names a script that is not there: ${1}.", hint: "Check the trainer's command and what its Dockerfile copies into the image.",
+		message: "Python was started with a script that is not there: ${1}.", hint: "Check the trainer's command, the scripts that it runs, and what its Dockerfile copies into the image.",
 	}, {
 		code: contract.CodeConfigInvalid, like: pattern.Of(`^(?:Primary config (?:directory|module) [^\n]{0,160}?not found|Cannot find primary config [^\n]{1,160}?|Error parsing override '[^'\n]{1,160}')(?:\.|$)`),
 		message: "Hydra could not put the script's configuration together: ${0}", hint: "Check the trainer's command and its overrides, and that the configuration is in the image.",
+	}, { // bash with set -u
+		code: contract.CodeConfigInvalid, like: pattern.Of(`: line \d+: (\w{1,100}): (?:unbound variable|parameter not set)`),
+		message: "The script needs the variable ${1}, which is not set.", hint: "Set it in the job's settings or in the image.",
 	}, {
 		code: contract.CodeTrainingFailed, like: processLimit, kind: contract.FailureSystem,
 		message: "The container's process limit is reached: ${0}.", hint: processHint,

@@ -51,10 +51,13 @@ var machineCauses = []cause{
 		message: "The training opened more files than the container allows (too many open files).",
 		hint:    "Use fewer workers{num_workers} or raise the container's nofile limit.", kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeDiskFull, like: pattern.Of(`(?i)No space left on device|disk quota exceeded|\[Errno (?:28|122)\]|database or disk is full`), unless: pattern.Of(`inotify`),
+		code: contract.CodeDiskFull, like: pattern.Of(`(?i)No space left on device|disk quota exceeded|\[Errno (?:28|122)\]|database or disk is full|^OSError: \d+ requested and \d+ written`), unless: pattern.Of(`inotify`),
 		message: "The disk is full.", hint: diskHint,
 	}, {
-		code: contract.CodeHostOOM, like: pattern.Of(`DefaultCPUAllocator: (?:can't allocate memory|not enough memory)|(?:^|\.)_?(?:Array)?MemoryError\b|Unable to allocate [\d.]+ [KMGTP]iB for an array|Cannot allocate memory|std::bad_alloc|Out of memory: Kill(?:ed)? process|oom[-_]kill event|Memory cgroup out of memory|\bOOMKilled\b|OOM when allocating tensor[^\n]*(?:allocator cpu|device:CPU)|out of memory[^\n]{0,40}OOM killer|running low on memory|NODE_OUT_OF_MEMORY|killed due to memory pressure`),
+		code: contract.CodeHostOOM, like: pattern.Of(`Unable to allocate ([\d.]+ [KMGTP]iB) for an array`),
+		message: "The container ran out of memory: an array of ${1} found no room.", hint: "Load the data in parts or as a memory map, do not cache the dataset in memory, or ask for more memory.",
+	}, {
+		code: contract.CodeHostOOM, like: pattern.Of(`DefaultCPUAllocator: (?:can't allocate memory|not enough memory)|(?:^|\.)_?(?:Array)?MemoryError\b|Cannot allocate memory|std::bad_alloc|Out of memory: Kill(?:ed)? process|oom[-_]kill event|Memory cgroup out of memory|\bOOMKilled\b|OOM when allocating tensor[^\n]*(?:allocator cpu|device:CPU)|out of memory[^\n]{0,40}OOM killer|running low on memory|NODE_OUT_OF_MEMORY|killed due to memory pressure`),
 		message: "The container ran out of memory.", hint: "Use fewer workers{num_workers}, do not cache the dataset in memory, or ask for more memory.",
 	}, {
 		code: contract.CodeGPUError, like: pattern.Of(`No CUDA GPUs are available|Found no NVIDIA driver|no CUDA-capable device is detected|Torch not compiled with CUDA enabled|Invalid CUDA '--device|No supported gpu backend found|No HIP GPUs are available|Attempting to deserialize object on a CUDA device but torch\.cuda\.is_available\(\) is False|Unable to initialize backend '(?:cuda|gpu|rocm)'|Unknown backend:? '?(?:cuda|gpu)|no supported devices found for platform CUDA|PaddlePaddle[^\n]{0,80}not compiled with CUDA`),
