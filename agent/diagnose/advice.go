@@ -73,6 +73,7 @@ var advices = []advice{
 	{like: pattern.Of(`Weights only load failed|WeightsUnpickler error`), hint: "torch 2.6 loads only plain tensors unless told otherwise: save a state_dict, or call torch.load(..., weights_only=False) on files that you trust."},
 	{like: pattern.Of(`Class values must be (?:smaller than num_classes|non-negative)|Target -?\d+ is out of bounds|Received a label value of -?\d+ which is outside the valid range|Assertion .cur_target >= 0`),
 		hint: "A label's class index is not below the model's number of classes: check the class ids of the annotations and NUM_CLASSES."},
+	{like: pattern.Of(`loaded state dict (?:has a different number of parameter groups|contains a parameter group that doesn't match)`), hint: "The state of the optimizer in the checkpoint is that of another model or of other parameter groups: resume with the script that saved it, or load the weights alone."},
 	{like: pattern.Of(`Can't get attribute '`), hint: "The weights were saved by code that this image does not have: install the library's version that wrote them."},
 	{like: pattern.Of(`Expected to have finished reduction in the prior iteration|parameters that were not used in producing loss`), hint: "Some parameters took no part in the loss: DistributedDataParallel(..., find_unused_parameters=True), or let them take part."},
 	{like: pattern.Of(`environment variable (?:RANK|WORLD_SIZE|LOCAL_RANK|MASTER_ADDR|MASTER_PORT) expected, but not set`), hint: "A launcher sets this variable: start the script with torchrun, or let it train without torch.distributed."},
@@ -116,8 +117,14 @@ var advices = []advice{
 	{like: pattern.Of(`^(?:SyntaxError|IndentationError|NameError|AttributeError|TypeError)`), hint: "Correct the training script, or pin the library version that it was written for."},
 }
 
+// slips are the script's own in its handling of an error, which hides the error.
+var slips = pattern.Of(`^(?:NameError|UnboundLocalError)$`)
+
 // advise gives a failure the first advice that fits.
 func advise(c findings, f *contract.Failure, x logtext.Exception) *contract.Failure {
+	if len(x.Causes) > 0 && slips.Match(x.Kind) {
+		return f.WithHint("It came up while the script dealt with %s.", trimStop(clip(x.Causes[0].Short())))
+	}
 	texts := x.Text()
 	for _, y := range x.Causes {
 		texts += "\n" + y.Text()

@@ -109,6 +109,11 @@ var inputCauses = []cause{
 		stack:   pattern.Of(`json\.loads\((?:os\.)?(?:environ|getenv)|json\.load\(open\(['"](?:[^'"\n]{0,100}/)?[\w-]*(?:config|cfg|settings|params|hyp)[\w-]*\.json`),
 		names:   pattern.Of(`json\.loads?\((?:open\(|(?:os\.)?(?:environ(?:\.get)?[\[(]|getenv\())['"]([^'"\n]{1,200})`),
 		message: "The script's settings are no valid JSON: {short}.", hint: "Correct it; JSON has double quotes and no trailing commas.",
+	}, {
+		code: contract.CodeConfigInvalid, like: pattern.Of(`^KeyError: '(\w{1,100})'$`),
+		stack:   pattern.Of(`(?m)os\.environ\[[^\n]*\n(?:[ ~^]+\n)?\s*File "(?:<frozen os>|[^"\n]*/os\.py)", line \d+, in __getitem__`),
+		unless:  pattern.Of(`KeyError: '(?:RANK|WORLD_SIZE|LOCAL_RANK|MASTER_ADDR|MASTER_PORT|USER|HOME|SLURM_\w+)'`),
+		message: "The script needs the variable ${1}, which is not set.", hint: "Set it in the job's settings or in the image.",
 	}, { // numbers in variables
 		code: contract.CodeConfigInvalid, like: pattern.Of(`^ValueError: (?:invalid literal for int\(\)|could not convert string to float)`),
 		stack:   pattern.Of(`(?:int|float)\((?:os\.)?(?:environ|getenv)`),
@@ -123,6 +128,12 @@ var inputCauses = []cause{
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`Parquet magic bytes not found|Parquet file size is \d+ bytes|Not an Arrow file`), raised: true,
 		message: "A table of the dataset is damaged, or none: {short}.", hint: "Find the file and replace it; a truncated upload looks like this.",
+	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Segment dataset requires equal numbers of boxes and segments`),
+		message: "The dataset has boxes where the task needs outlines: {short}.", hint: "Give the segmentation a dataset with polygons, or train for detection.",
+	}, { // transformers prints the tensors as a table above it
+		code: contract.CodeTrainingFailed, like: pattern.Of(`You set .ignore_mismatched_sizes. to .False., thus raising an error`),
+		message: "The weights do not fit the model: some tensors have another shape, most often those of a head with another number of classes.", hint: "The table before the traceback names them. Pass ignore_mismatched_sizes=True, which makes a new head, or use weights with the same classes.",
 	}, { // an archive that the script itself unpacks
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`^zipfile\.BadZipFile: `),
 		stack:   pattern.Of(`zipfile\.ZipFile\(|unpack_archive\(`),
