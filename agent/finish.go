@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"path"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/callbacks"
@@ -146,33 +145,18 @@ func (f *finish) finishUploads(ctx context.Context, o Outcome, limit time.Durati
 	return f.uploads.FinishWithin(ctx, limit, checkpoints.FinishOptions{Clean: o.whole(), Ended: o.Ended})
 }
 
-// storedPatience is how long the store is asked for what the training put there.
-const storedPatience = 10 * time.Second
-
-// takeStored believes a training that it put its checkpoint into the bucket itself,
-// with keys of its own, where the object is there.
+// takeStored counts a checkpoint that the training put into the bucket itself.
 func (f *finish) takeStored(ctx context.Context, uploads *checkpoints.Summary, said *contract.Message) {
+	if f.store.Store == nil {
+		return
+	}
 	uri := callbacks.StoredCheckpoint(said)
-	if uri == "" || uploads.CheckpointPath() != nil || f.store.Store == nil {
-		return
+	open := func(ctx context.Context, bucket string) (checkpoints.Statter, error) {
+		return f.store.Open(ctx, bucket)
 	}
-	ctx, cancel := context.WithTimeout(ctx, storedPatience)
-	defer cancel()
-	bucket, key, err := contract.ParseURI(uri)
-	if err != nil {
-		return
-	}
-	store, err := f.store.Open(ctx, bucket)
-	if err != nil {
-		return
-	}
-	info, err := store.Stat(ctx, key)
-	if err != nil || info.Size == 0 {
+	if err := uploads.TakeStored(ctx, uri, open); err != nil {
 		f.o.Log.Warn("the training named a checkpoint that is not in the bucket", "checkpoint_path", uri, "error", err)
-		return
 	}
-	uploads.Stored = uri
-	uploads.Artifacts = append(uploads.Artifacts, contract.Artifact{Name: path.Base(key), Path: uri, SizeBytes: info.Size})
 }
 
 // lastWord is how long node 0 waits to know how the other machines ended: a
@@ -259,7 +243,7 @@ func (f *finish) settle(o Outcome, r *contract.Result) {
 	if o.Stop == diagnose.StopRequested {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), verdictWait(f.cfg))
+	ctx, cancel := context.WithTimeout(context.Background(), config.VerdictWait(f.cfg))
 	defer cancel()
 	settled, warning := f.group.Settle(ctx, *r, f.o.Supervisor.Stopping())
 	if *r = settled; warning != "" {
@@ -344,9 +328,4 @@ func (f *finish) prepared(err error, dataset *converters.Prepared) int {
 	}
 	f.progress.EndPrepared(r, dataset, f.ws.Root)
 	return r.ExitCode
-}
-
-// verdictWait is how long node 0 may take to say how the job ended.
-func verdictWait(cfg *config.Config) time.Duration {
-	return cfg.TimeLimit() + cfg.FlushTimeout + cfg.NodeTimeout
 }

@@ -24,8 +24,10 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/agent/doctor"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/agent/process"
+	"github.com/vision-platform/trainer-agent/agent/settings"
 	"github.com/vision-platform/trainer-agent/agent/storage"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -268,7 +270,9 @@ func TestTheDoctorTriesWhatTheJobNeeds(t *testing.T) {
 	o := jobWith(t, &backend{}, nil)
 	o.Problems = append(o.Problems, config.Problem{Variable: "EPOCHS", Expected: "a number"})
 	var names []string
-	for _, f := range Doctor(t.Context(), o) {
+	examine := settings.Doctor(o.Config, o.Problems, o.Environ, o.Log)
+	examine.Now = o.Now
+	for _, f := range doctor.Examine(t.Context(), examine) {
 		names = append(names, f.Name)
 	}
 	for _, want := range []string{"environment", "workspace", "backend", "bucket"} {

@@ -124,7 +124,7 @@ func TestACommandThatCannotRunHasTheStatusOfAShell(t *testing.T) {
 func TestAMachineThatIsDoneWaitsAsLongAsNode0MayTrain(t *testing.T) {
 	cfg := trainingOf(1)
 	cfg.FlushTimeout, cfg.NodeTimeout = 10*time.Minute, time.Minute
-	if got := verdictWait(cfg); got < 71*time.Minute {
+	if got := config.VerdictWait(cfg); got < 71*time.Minute {
 		t.Errorf("it waits %s", got)
 	}
 }

@@ -9,3 +9,8 @@ func (cfg *Config) TimeLimit() time.Duration {
 	}
 	return time.Duration(cfg.MaxTrainingSeconds) * time.Second
 }
+
+// VerdictWait is how long node 0 may take to say how the job ended.
+func VerdictWait(cfg *Config) time.Duration {
+	return cfg.TimeLimit() + cfg.FlushTimeout + cfg.NodeTimeout
+}

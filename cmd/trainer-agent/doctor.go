@@ -8,9 +8,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/vision-platform/trainer-agent/agent"
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/doctor"
+	"github.com/vision-platform/trainer-agent/agent/settings"
 	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -35,9 +35,9 @@ and Python. Exits with 1 when something is red.`
 // Run examines and prints.
 func (c DoctorCmd) Run() error {
 	cfg, problems := config.Load()
-	findings := agent.Doctor(context.Background(), agent.Options{
-		Config: cfg, Problems: problems, Environ: os.Environ(), Log: slog.New(slog.DiscardHandler), Now: time.Now,
-	})
+	examine := settings.Doctor(cfg, problems, os.Environ(), slog.New(slog.DiscardHandler))
+	examine.Now = time.Now
+	findings := doctor.Examine(context.Background(), examine)
 	if c.JSON {
 		enc := json.NewEncoder(os.Stdout)
 		enc.SetIndent("", "  ")
