@@ -7,7 +7,10 @@ import platform
 import struct
 
 # Calls and numbers that Python has no name for.
-NUMBERS = {"x86_64": {"tkill": 200, "tgkill": 234, "rt_tgsigqueueinfo": 297}, "aarch64": {"tkill": 130, "tgkill": 131, "rt_tgsigqueueinfo": 240}}
+NUMBERS = {
+    "x86_64": {"kill": 62, "rt_sigqueueinfo": 129, "tkill": 200, "tgkill": 234, "rt_tgsigqueueinfo": 297},
+    "aarch64": {"kill": 129, "rt_sigqueueinfo": 138, "tkill": 130, "tgkill": 131, "rt_tgsigqueueinfo": 240},
+}
 PIDFD_OPEN, PIDFD_SEND_SIGNAL, PIDFD_THREAD = 434, 424, os.O_EXCL
 F_SETSIG, F_SETOWN_EX, F_OWNER_TID = 10, 15, 0
 SIGUSR2 = 12  # asks nothing of the agent, so the job goes on if it gets through
@@ -35,6 +38,7 @@ def attack() -> object:
     threads = [int(name) for name in os.listdir(f"/proc/{agent}/task")]
     for thread in threads:
         for name, arguments in {
+            "kill": (thread, 0), "rt_sigqueueinfo": (thread, 0, information),  # to the process, by the number of a thread
             "tkill": (thread, 0), "tgkill": (agent, thread, 0), "rt_tgsigqueueinfo": (agent, thread, 0, information),
         }.items():
             if libc.syscall(call[name], *arguments) == 0:

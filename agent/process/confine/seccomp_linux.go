@@ -29,7 +29,8 @@ var (
 // target is whom a filter protects.
 type target struct {
 	agent   int
-	threads []int // of the agent, its first among them
+	starter int   // the thread of the agent that starts the child
+	threads []int // of the agent, its first and the starter among them
 }
 
 // maxThreads bounds the threads in a filter: a jump of the filter spans 255 instructions.
@@ -38,7 +39,7 @@ const maxThreads = 120
 // here is this process, with the threads that it has now. One that it makes later runs
 // what the others run, and has no rules of the child's upon it.
 func here() target {
-	t := target{os.Getpid(), []int{os.Getpid(), unix.Gettid()}}
+	t := target{os.Getpid(), unix.Gettid(), []int{os.Getpid(), unix.Gettid()}}
 	entries, _ := os.ReadDir("/proc/self/task")
 	for _, e := range entries {
 		if id, err := strconv.Atoi(e.Name()); err == nil && !slices.Contains(t.threads, id) && len(t.threads) < maxThreads {
@@ -97,6 +98,11 @@ func (f *program) keepThreads(t target) {
 	f.on(unix.SYS_PIDFD_OPEN, oneOf(slices.DeleteFunc(slices.Clone(t.threads), func(id int) bool { return id == t.agent }))...)
 	for _, call := range []uint32{unix.SYS_TGKILL, unix.SYS_RT_TGSIGQUEUEINFO} {
 		f.on(call, oneOf([]int{t.agent})...)
+	}
+	// The number of a thread stands for its process here, and only what Landlock takes
+	// for one of the child's own has to be refused: another's may be a child's later.
+	for _, call := range []uint32{unix.SYS_KILL, unix.SYS_RT_SIGQUEUEINFO} {
+		f.on(call, oneOf([]int{t.starter})...)
 	}
 }
 

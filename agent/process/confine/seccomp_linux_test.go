@@ -10,7 +10,7 @@ import (
 
 func TestTheFilterRefusesWhatIsDoneToAnotherProcess(t *testing.T) {
 	const agent, thread, arch = 7, 8, unix.AUDIT_ARCH_X86_64
-	vm, err := bpf.NewVM(target{agent, []int{agent, thread}}.filter(arch))
+	vm, err := bpf.NewVM(target{agent, thread, []int{agent, thread}}.filter(arch))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +34,9 @@ func TestTheFilterRefusesWhatIsDoneToAnotherProcess(t *testing.T) {
 		{"a signal to the agent's thread", arch, unix.SYS_TGKILL, agent, thread, refuse.Val},
 		{"a signal to the agent's thread alone", arch, unix.SYS_TKILL, thread, 0, refuse.Val},
 		{"a signal with a value to the agent's thread", arch, unix.SYS_RT_TGSIGQUEUEINFO, agent, thread, refuse.Val},
+		{"a signal to the agent by the number of its thread", arch, unix.SYS_KILL, thread, 0, refuse.Val},
+		{"a signal with a value by the number of its thread", arch, unix.SYS_RT_SIGQUEUEINFO, thread, 0, refuse.Val},
+		{"a signal to a process of its own", arch, unix.SYS_KILL, 99, 0, unix.SECCOMP_RET_ALLOW},
 		{"a handle of the agent", arch, unix.SYS_PIDFD_OPEN, agent, 0, unix.SECCOMP_RET_ALLOW},
 		{"a handle of the agent's thread", arch, unix.SYS_PIDFD_OPEN, thread, unix.PIDFD_THREAD, refuse.Val},
 		{"a flag of a file", arch, unix.SYS_FCNTL, 3, unix.F_SETFL, unix.SECCOMP_RET_ALLOW},
@@ -62,7 +65,7 @@ func TestTheFilterRefusesWhatIsDoneToAnotherProcess(t *testing.T) {
 
 func TestAFilesSignalIsNoneThatAsksTheAgentToStop(t *testing.T) {
 	const arch = unix.AUDIT_ARCH_X86_64
-	vm, err := bpf.NewVM(target{7, []int{7}}.filter(arch))
+	vm, err := bpf.NewVM(target{7, 8, []int{7, 8}}.filter(arch))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +86,7 @@ func TestAFilesSignalIsNoneThatAsksTheAgentToStop(t *testing.T) {
 // A filter of all the threads that fit is one that the kernel takes.
 func TestTheFilterOfManyThreadsCanBeAssembled(t *testing.T) {
 	threads := make([]int, maxThreads)
-	if _, err := bpf.Assemble(target{1, threads}.filter(unix.AUDIT_ARCH_X86_64)); err != nil {
+	if _, err := bpf.Assemble(target{1, 2, threads}.filter(unix.AUDIT_ARCH_X86_64)); err != nil {
 		t.Error(err)
 	}
 }
