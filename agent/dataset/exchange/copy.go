@@ -16,6 +16,27 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/internal/reflink"
 )
 
+// place puts a folder with the files of the list in the place of another, or leaves that
+// as it is. Nothing unchecked is ever in it: a fill that goes on takes what lies there for
+// its own by a CRC-32, which is easily met on purpose.
+func (l list) place(ctx context.Context, from, to string) error {
+	aside := to + ".unchecked"
+	err := os.RemoveAll(aside) // of an agent that was killed
+	if err == nil {
+		err = l.copy(ctx, from, aside)
+	}
+	if err == nil {
+		err = os.RemoveAll(to)
+	}
+	if err == nil {
+		err = os.Rename(aside, to)
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(aside))
+	}
+	return nil
+}
+
 // copy makes the files of the list in another folder. What is checked is the copy, which
 // nobody else reaches, so that nothing can change between the check and the use.
 func (l list) copy(ctx context.Context, from, to string) error {

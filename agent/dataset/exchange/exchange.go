@@ -52,8 +52,9 @@ const listName = "sums"
 
 func listFile(data string) string { return filepath.Join(filepath.Dir(data), listName) }
 
-// Take copies the entry into a folder of the job's own. It is fs.ErrNotExist where there
-// is none; one that was changed is removed, and the error says so.
+// Take puts a copy of the entry in the place of a folder of the job's own, or leaves that
+// as it is. It is fs.ErrNotExist where there is no entry; one that was changed is removed,
+// and the error says so.
 func (x *Exchange) Take(ctx context.Context, id, into string) (cache.Contents, error) {
 	entry, fill, err := x.cache.Begin(ctx, x.entry(id))
 	if fill != nil {
@@ -67,7 +68,7 @@ func (x *Exchange) Take(ctx context.Context, id, into string) (cache.Contents, e
 	}
 	list, err := x.read(listFile(entry.Dir), id)
 	if err == nil {
-		err = list.copy(ctx, entry.Dir, into)
+		err = list.place(ctx, entry.Dir, into)
 	}
 	if err := errors.Join(err, entry.Close()); err != nil {
 		if errors.Is(err, errChanged) {

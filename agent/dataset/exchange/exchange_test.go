@@ -118,8 +118,12 @@ func TestWhatWasChangedIsNotTakenOverAndIsRemoved(t *testing.T) {
 			if err := os.Chtimes(filepath.Join(entry, "data/images"), folder.ModTime(), folder.ModTime()); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := x.Take(t.Context(), "id", t.TempDir()); !errors.Is(err, errChanged) {
+			partial := t.TempDir() // what lies there, a fill goes on with
+			if _, err := x.Take(t.Context(), "id", filepath.Join(partial, "data")); !errors.Is(err, errChanged) {
 				t.Errorf("taken over: %v", err)
+			}
+			if left, err := os.ReadDir(partial); err != nil || len(left) > 0 {
+				t.Errorf("it has left %v, %v", left, err)
 			}
 			if _, err := os.Lstat(entry); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("it is still there: %v", err)
