@@ -194,7 +194,7 @@ func (f *fetcher) local(ctx context.Context) (Dataset, error) {
 // keeper uses the node's cache, or the job's own folder as one.
 func (f *fetcher) keeper() *keeper {
 	boot := f.BootID()
-	k := &keeper{own: &cache.Cache{Dir: f.Dir, BootID: boot, Log: f.Log}, meter: f.meter, log: f.Log}
+	k := &keeper{own: &cache.Cache{Dir: f.Dir, BootID: boot, Log: f.Log}, space: f.Space, meter: f.meter, log: f.Log}
 	if f.CacheDir == "" {
 		return k
 	}

@@ -20,6 +20,7 @@ type keeper struct {
 	shared *cache.Cache // nil without one
 	own    *cache.Cache
 	guard  *exchange.Exchange // in place of shared, where training processes could write to that
+	space  func(dir string) (Space, error)
 	meter  *meter
 	log    *slog.Logger
 }
@@ -87,11 +88,11 @@ func (k *keeper) take(ctx context.Context, f *filling) (*cache.Entry, *filling, 
 	return entry, fill, err
 }
 
-// share lets other jobs have a copy, if that leaves the disk room for a second one.
+// share lets other jobs have a copy, if that leaves the cache's disk room for a second one.
 func (k *keeper) share(ctx context.Context, f *filling, entry *cache.Entry, contents cache.Contents) {
-	free, err := freeSpace(entry.Dir)
+	free, err := k.space(k.guard.Dir())
 	if err == nil && free.Bytes < 2*contents.Bytes {
-		k.log.Info("nothing is given to the cache: the disk has little room", "free", human(free.Bytes))
+		k.log.Info("nothing is given to the cache: its disk has little room", "folder", k.guard.Dir(), "free", human(free.Bytes))
 		return
 	}
 	if err := errors.Join(err, k.guard.Give(ctx, f.id, entry.Dir, contents)); err != nil {

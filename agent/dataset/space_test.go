@@ -55,6 +55,32 @@ func TestFullDiskMakesTheCacheGiveUpOldDatasets(t *testing.T) {
 	wantTree(t, d.Dir, shapes())
 }
 
+// The cache may lie on another disk than the workspace.
+func TestACopyIsGivenToTheCacheWhereItsOwnDiskHasRoom(t *testing.T) {
+	const little, much = 2_000_000, 1 << 40 // the dataset has 1.6 MB
+	for name, c := range map[string]struct {
+		own, shared int64
+		given       bool
+	}{"room in the cache": {little, much, true}, "a full cache": {much, little, false}} {
+		t.Run(name, func(t *testing.T) {
+			shared := filepath.Join(t.TempDir(), "shared")
+			space := func(dir string) (Space, error) {
+				if strings.HasPrefix(dir, shared) {
+					return Space{Bytes: c.shared, Files: -1}, nil
+				}
+				return Space{Bytes: c.own, Files: -1}, nil
+			}
+			guard := Guard{Open: func() bool { return true }, Secret: "a secret key of a bucket"}
+			d := fetch(t, zipBucket(t, shapes()), Request{CacheDir: shared, CacheGuard: guard, Space: space})
+			wantTree(t, d.Dir, shapes())
+			entries, err := filepath.Glob(filepath.Join(shared, "*", "entry.json"))
+			if err != nil || (len(entries) == 1) != c.given {
+				t.Errorf("in the cache: %v, %v", entries, err)
+			}
+		})
+	}
+}
+
 func TestLimitsOfADataset(t *testing.T) {
 	for name, b := range map[string]*bucket{"zip": zipBucket(t, shapes()), "prefix": prefixBucket(shapes())} {
 		for _, limits := range []ziptree.Limits{{MaxFiles: 10}, {MaxBytes: 1000}} {

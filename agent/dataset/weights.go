@@ -156,7 +156,7 @@ func (w *weights) fetch(ctx context.Context) (Weights, error) {
 // keeper uses the node's cache for weights that have a version.
 func (w *weights) keeper() *keeper {
 	boot := w.BootID()
-	k := &keeper{own: &cache.Cache{Dir: w.Dir, BootID: boot, Log: w.Log}, meter: w.meter, log: w.Log}
+	k := &keeper{own: &cache.Cache{Dir: w.Dir, BootID: boot, Log: w.Log}, space: w.Space, meter: w.meter, log: w.Log}
 	if w.CacheDir == "" || w.etag == "" {
 		return k
 	}

@@ -43,6 +43,9 @@ func New(c *cache.Cache, secret string) *Exchange {
 	return &Exchange{c, key}
 }
 
+// Dir is the folder, which is there once something was asked of it.
+func (x *Exchange) Dir() string { return x.cache.Dir }
+
 // entry is the name of an entry, which differs for every secret: no job finds one that
 // it cannot check.
 func (x *Exchange) entry(id string) string { return cache.ID("exchange", id, string(x.key)) }
