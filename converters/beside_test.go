@@ -277,11 +277,18 @@ func TestJSONAndTablesBesideAnnotationsSayTheSplit(t *testing.T) {
 	yolo := join(pictures, join(numberedFiles("labels/%d.txt", 6, func() any { return goodRow }), m{"classes.txt": "cat\n"}))
 	splits := m{"splits.json": m{"train": names[:4], "val": names[4:]}}
 	coco, platform := m{"result.json": cocoOf(cats, names...)}, m{"annotations.json": cocoOf(cats, names...)}
+	sized := func(names []string) (list []any) {
+		for _, name := range names {
+			list = append(list, m{"image": name, "size": []int{64, 48}, "boxes": [][]int{{8, 8, 22, 22}}})
+		}
+		return list
+	}
 	const followed = "split_of_lists: splits.json"
 	for _, c := range []published{
 		{name: "JSON beside COCO", files: join(join(pictures, coco), splits), splits: "train 4, val 2", says: followed},
 		{name: "JSON beside annotations.json", files: join(join(pictures, platform), splits), splits: "train 4, val 2", says: followed},
 		{name: "JSON beside YOLO", files: join(yolo, splits), splits: "train 4, val 2", says: followed},
+		{name: "JSON that says more of each image", files: join(yolo, m{"splits.json": m{"train": sized(names[:4]), "val": sized(names[4:])}}), splits: "train 4, val 2", says: followed},
 		{name: "a table beside YOLO", files: join(yolo, m{"split.csv": "image,split\n" + rows}), splits: "train 4, val 2", says: "split_of_lists: split.csv"},
 		{name: "folds beside YOLO", files: join(yolo, m{"folds.csv": "image,fold\n0.jpg,0\n1.jpg,1\n2.jpg,2\n"}), splits: "train 4, val 2", says: "split_list_unread: folds.csv: the column fold"},
 		{name: "results of a training beside YOLO", files: join(yolo, m{"results.csv": "epoch,train/box_loss\n1,0.5\n"}), splits: "train 4, val 2"},

@@ -183,7 +183,7 @@ func (l *listFile) json() {
 		l.unread = "it holds several splits: " + several
 		return
 	}
-	l.walk(content, l.split())
+	l.walk(content, l.split(), true)
 }
 
 // folds names the keys of a file that have splits of their own, as those of a
@@ -220,20 +220,23 @@ func (l *listFile) jsonButAnnotations() {
 	}
 }
 
-func (l *listFile) walk(value any, s contract.Split) {
+// walk reads a value within the split s. A list of numbers may name images in it, but not
+// one in an entry of another list, which is a box or a size of that entry's image.
+func (l *listFile) walk(value any, s contract.Split, names bool) {
 	switch v := value.(type) {
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			l.walk(v[key], cmp.Or(layout.OnlySplit(key), s))
+			inner := layout.OnlySplit(key)
+			l.walk(v[key], cmp.Or(inner, s), names || inner != "")
 		}
 	case []any:
-		if s != "" && len(v) > 0 && !slices.ContainsFunc(v, func(x any) bool { _, is := x.(float64); return !is }) {
+		if s != "" && names && len(v) > 0 && !slices.ContainsFunc(v, func(x any) bool { _, is := x.(float64); return !is }) {
 			for _, number := range v {
 				l.lose(fmt.Sprint(number)) // an id, or a place in an order that is not known
 			}
 		}
 		for _, inner := range v {
-			l.walk(inner, s)
+			l.walk(inner, s, false)
 		}
 	case string:
 		if s != "" && (strings.Contains(v, "/") || images.IsImage(v)) {
