@@ -96,8 +96,13 @@ func Enterable(dir string) error {
 }
 
 // Keep takes a folder that id could change the entries of: whoever can puts a link in
-// the place of one, and an agent that is root follows.
+// the place of one, and an agent that is root follows. Of a link it is the folder that
+// it leads to.
 func Keep(dir string, id Identity) error {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return err
@@ -114,15 +119,27 @@ func Keep(dir string, id Identity) error {
 // Close lets nobody but the agent into a folder. One that is made for everybody (/tmp)
 // stays as it is.
 func Close(dir string) error {
-	info, err := os.Lstat(dir)
+	info, err := os.Stat(dir)
 	if err != nil || info.Mode()&fs.ModeSticky != 0 || info.Mode().Perm() == 0o700 {
 		return err
 	}
 	return os.Chmod(dir, 0o700)
 }
 
-// Above names a folder above dir in which id could put another one in its place, or "".
+// Above names a folder above dir, or above the one that a link leads to, in which id
+// could put another one in its place, or "".
 func Above(dir string, id Identity) string {
+	if named := above(dir, id); named != "" {
+		return named
+	}
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return ""
+	}
+	return above(real, id)
+}
+
+func above(dir string, id Identity) string {
 	for dir != filepath.Dir(dir) {
 		dir = filepath.Dir(dir)
 		if info, err := os.Stat(dir); err == nil && changeable(info, id) {

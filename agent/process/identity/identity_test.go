@@ -98,3 +98,34 @@ func TestAFolderThatTheOtherUserCouldChangeIsTakenBack(t *testing.T) {
 		}
 	}
 }
+
+func TestAFolderIsTheOneThatALinkLeadsTo(t *testing.T) {
+	id := Identity{UID: uint32(os.Getuid()) + 2000, GID: uint32(os.Getgid()) + 2000}
+	theirs, link := filepath.Join(t.TempDir(), "theirs"), filepath.Join(t.TempDir(), "link")
+	dir := filepath.Join(theirs, "ws")
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.Symlink(dir, link)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Keep(link, id); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("a folder that was closed became %v, %v", info.Mode(), err)
+	}
+	if above := Above(link, id); above != "" {
+		t.Errorf("in its place from %q", above)
+	}
+	if err := os.Chmod(theirs, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if above := Above(link, id); above != theirs {
+		t.Errorf("in its place from %q, want %q", above, theirs)
+	}
+	const forAll = 0o777 | os.ModeSticky
+	if err := errors.Join(os.Chmod(dir, forAll), Close(link)); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode() != os.ModeDir|forAll {
+		t.Errorf("a folder that is made for everybody became %v, %v", info.Mode(), err)
+	}
+}
