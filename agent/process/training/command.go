@@ -58,9 +58,12 @@ func (c Command) handOver() error {
 	return nil
 }
 
-// keep sees to it that the process cannot put anything in the place of the workspace's
-// folders and of the agent's state.
+// keep sees to it that another user's process cannot put anything in the place of the
+// workspace's folders and of the agent's state.
 func (c Command) keep() error {
+	if c.RunAs.Current() {
+		return nil
+	}
 	for _, dir := range []string{c.Workspace.Root, c.Workspace.Private()} {
 		if err := identity.Keep(dir, *c.RunAs); err != nil {
 			return err
