@@ -69,6 +69,9 @@ func (f *InputsFetching) Start(ctx context.Context) error {
 	if err := f.Parts.fetch(ctx, f.Bucket()); err != nil {
 		f.Events.Warn("What an earlier run of the job had found could not be fetched, all images are done again: " + err.Error())
 	}
+	if err := f.Parts.look(ctx, f.Bucket()); err != nil {
+		f.Events.Warn("What an earlier run of the job has drawn could not be listed, done does not name it: " + err.Error())
+	}
 	if len(f.ImageURIs) == 0 {
 		return nil
 	}
@@ -195,22 +198,31 @@ type EarlierParts struct {
 // partsFolder is where trainer_vision keeps them, in the bucket as on disk.
 const partsFolder = "parts"
 
+func (p *EarlierParts) folder() string { return filepath.Join(p.Dir, partsFolder) }
+
+func (p *EarlierParts) here() bool {
+	_, err := os.Stat(p.folder())
+	return err == nil
+}
+
 // fetch brings them, unless this machine has its own.
 func (p *EarlierParts) fetch(ctx context.Context, store ObjectStore) error {
-	dir := filepath.Join(p.Dir, partsFolder)
-	if _, err := os.Stat(dir); p.Prefix == "" || err == nil {
+	if p.Prefix == "" || p.here() {
 		return nil
 	}
-	err := FetchObject(ctx, store, p.Prefix+partsFolder+"/", dir)
+	err := FetchObject(ctx, store, p.Prefix+partsFolder+"/", p.folder())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return errors.Join(err, p.look(ctx, store))
+	return err
 }
 
-// look finds the folders that the earlier run has filled. They stay where they are:
-// only the final callback has to know of them.
+// look finds the folders that earlier runs have filled, where something was left to go on
+// with. They stay where they are: only the final callback has to know of them.
 func (p *EarlierParts) look(ctx context.Context, store ObjectStore) error {
+	if p.Prefix == "" || !p.here() {
+		return nil
+	}
 	sizes := map[string]int64{}
 	for o, err := range store.List(ctx, p.Prefix) {
 		if err != nil {

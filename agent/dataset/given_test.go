@@ -102,9 +102,10 @@ func TestPartsOfAnotherMachineAreFetchedOnce(t *testing.T) {
 	b := &bucket{objects: map[string][]byte{"checkpoints/job-7/best.pt": []byte("w"), "inference-jobs/9/parts/part-000000-aa.jsonl": []byte("{}\n"),
 		"inference-jobs/9/visualizations/0.jpg": []byte("abc"), "inference-jobs/9/visualizations/1.jpg": []byte("d"), "inference-jobs/9/odd.txt": []byte("e")}}
 	f := fetching(t, b)
-	f.Parts = EarlierParts{Prefix: "inference-jobs/9/", Dir: t.TempDir()}
-	part := filepath.Join(f.Parts.Dir, "parts", "part-000000-aa.jsonl")
+	parts := EarlierParts{Prefix: "inference-jobs/9/", Dir: t.TempDir()}
+	part := filepath.Join(parts.Dir, "parts", "part-000000-aa.jsonl")
 	for _, want := range []string{"{}\n", "own"} { // the second time this machine has its own
+		f.Parts = parts
 		if err := f.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
