@@ -46,6 +46,14 @@ class EventFiles(unittest.TestCase):
             with self.assertRaisesRegex(SystemExit, "no metrics"):
                 epochs(paths)
 
+    def test_a_large_record_hides_none_behind_it(self) -> None:
+        self.write("1", record(event(1, "loss", 1.0)) + record(b"\0" * (1 << 21)) + record(event(2, "loss", 0.5)))
+        self.assertEqual(epochs([self.folder]), {1: {"loss": 1.0}, 2: {"loss": 0.5}})
+
+    def test_a_folder_that_is_not_there_is_said(self) -> None:
+        with self.assertRaisesRegex(SystemExit, "gone cannot be read: No such file or directory"):
+            epochs([self.folder / "gone"])
+
     def test_whatever_the_bytes_are_a_sentence_says_so(self) -> None:
         chance = random.Random(1)
         good = record(event(1, "loss", 1.0))

@@ -21,14 +21,15 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types of Protocol Buffers
 
 
 def records(data: bytes) -> Iterator[bytes]:
-    """The records of a TFRecord file; one that was torn by a crash ends it."""
+    """The records of a TFRecord file; one that was torn by a crash ends it. Large ones are pictures, and passed over."""
     at = 0
     while at + 12 <= len(data):
         (length,) = struct.unpack_from("<Q", data, at)
         start, at = at + 12, at + 16 + length
-        if length > MAX_RECORD or at > len(data):
+        if at > len(data):
             return
-        yield data[start : start + length]
+        if length <= MAX_RECORD:
+            yield data[start : start + length]
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
@@ -81,7 +82,11 @@ def epochs(paths: list[Path]) -> dict[int, dict[str, float]]:
     files = [file for path in paths for file in (sorted(path.glob("events.out.tfevents.*")) if path.is_dir() else [path])]
     rows: dict[int, dict[str, float]] = {}
     for file in files:
-        for record in records(file.read_bytes()):
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise SystemExit(f"{file} cannot be read: {error.strerror}") from None
+        for record in records(data):
             try:
                 step, values = scalars(record)
             except (ValueError, IndexError) as error:
