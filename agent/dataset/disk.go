@@ -1,9 +1,12 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -18,6 +21,17 @@ type Space struct {
 func freeSpace(dir string) (Space, error) {
 	v, err := host.Statfs(dir)
 	return Space{Bytes: v.Free, Files: v.Inodes}, err
+}
+
+func sameDisk(a, b string) bool {
+	one, err := os.Stat(a)
+	other, err2 := os.Stat(b)
+	if errors.Join(err, err2) != nil {
+		return false
+	}
+	first, ok := one.Sys().(*syscall.Stat_t)
+	second, ok2 := other.Sys().(*syscall.Stat_t)
+	return ok && ok2 && first.Dev == second.Dev
 }
 
 // halfBlock is what a file wastes in its last block of 4 KiB on average.
@@ -51,8 +65,8 @@ func (f *filling) room(need int64, space func(string) (Space, error)) (Space, er
 		return Space{}, fmt.Errorf("making room in the cache: %w", err)
 	}
 	free, err := space(f.Data)
-	if err == nil && free.Bytes < need && f.cache.Sealed {
-		f.cache.Free(f.id, need-free.Bytes)
+	if err == nil && free.Bytes < need && f.spare != nil {
+		f.spare(need - free.Bytes)
 		free, err = space(f.Data)
 	}
 	return free, err

@@ -47,8 +47,9 @@ type filling struct {
 	*cache.Fill
 	cache *cache.Cache
 	id    string
-	stop  func() // ends the reports
-	give  bool   // to the exchange, once it is here
+	stop  func()           // ends the reports
+	give  bool             // to the exchange, once it is here
+	spare func(need int64) // removes what others have on this disk; nil: nothing
 }
 
 // begin takes the entry id, or the right to fill it: then the caller fills and
@@ -66,6 +67,9 @@ func (k *keeper) begin(ctx context.Context, id string) (*cache.Entry, *filling, 
 	case entry != nil:
 		err = k.own.Only(id)
 	case fill != nil && k.guard != nil:
+		if sameDisk(k.own.Dir, k.guard.Dir()) {
+			fill.spare = k.guard.Free
+		}
 		return k.take(ctx, fill)
 	}
 	return entry, fill, err
@@ -90,8 +94,13 @@ func (k *keeper) take(ctx context.Context, f *filling) (*cache.Entry, *filling, 
 
 // share lets other jobs have a copy, if that leaves the cache's disk room for a second one.
 func (k *keeper) share(ctx context.Context, f *filling, entry *cache.Entry, contents cache.Contents) {
+	need := 2 * contents.Bytes
 	free, err := k.space(k.guard.Dir())
-	if err == nil && free.Bytes < 2*contents.Bytes {
+	if err == nil && free.Bytes < need {
+		k.guard.Free(need - free.Bytes)
+		free, err = k.space(k.guard.Dir())
+	}
+	if err == nil && free.Bytes < need {
 		k.log.Info("nothing is given to the cache: its disk has little room", "folder", k.guard.Dir(), "free", human(free.Bytes))
 		return
 	}
@@ -106,7 +115,11 @@ func (k *keeper) beginIn(ctx context.Context, c *cache.Cache, id string) (*cache
 		entry, fill, err := c.Begin(ctx, id)
 		switch {
 		case fill != nil:
-			return nil, &filling{Fill: fill, cache: c, id: id, stop: k.meter.start(c.ProgressFile(id))}, nil
+			f := &filling{Fill: fill, cache: c, id: id, stop: k.meter.start(c.ProgressFile(id))}
+			if c.Sealed {
+				f.spare = func(need int64) { c.Free(id, need) }
+			}
+			return nil, f, nil
 		case errors.Is(err, cache.ErrDamagedInUse):
 			damaged++
 		case errors.Is(err, cache.ErrBusy):

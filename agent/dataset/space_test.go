@@ -55,6 +55,37 @@ func TestFullDiskMakesTheCacheGiveUpOldDatasets(t *testing.T) {
 	wantTree(t, d.Dir, shapes())
 }
 
+// Of a cache that trainings can write to each job has a copy, and nobody else makes room.
+func TestFullDiskMakesAGuardedCacheGiveUpOldDatasets(t *testing.T) {
+	shared := t.TempDir()
+	b := zipBucket(t, shapes())
+	b.objects["datasets/old.zip"] = zipOf(t, files{"a": strings.Repeat("x", 5_000_000)})
+	guard := func(secret string) Guard { return Guard{Open: func() bool { return true }, Secret: secret} }
+	entries := func() []string {
+		list, err := filepath.Glob(filepath.Join(shared, "*", "entry.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	fetch(t, b, Request{ID: "old", CacheDir: shared, CacheGuard: guard("the key of yesterday's job")})
+	old := entries()
+	if len(old) != 1 {
+		t.Fatal(old)
+	}
+	space := func(string) (Space, error) {
+		if _, err := os.Stat(old[0]); err == nil {
+			return Space{Bytes: 1000, Files: -1}, nil
+		}
+		return Space{Bytes: 1 << 30, Files: -1}, nil
+	}
+	d := fetch(t, b, Request{CacheDir: shared, CacheGuard: guard("the key of today's job"), Space: space})
+	wantTree(t, d.Dir, shapes())
+	if left := entries(); len(left) != 1 || left[0] == old[0] {
+		t.Errorf("%v, was %v", left, old)
+	}
+}
+
 // The cache may lie on another disk than the workspace.
 func TestACopyIsGivenToTheCacheWhereItsOwnDiskHasRoom(t *testing.T) {
 	const little, much = 2_000_000, 1 << 40 // the dataset has 1.6 MB

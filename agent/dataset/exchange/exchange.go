@@ -46,6 +46,10 @@ func New(c *cache.Cache, secret string) *Exchange {
 // Dir is the folder, which is there once something was asked of it.
 func (x *Exchange) Dir() string { return x.cache.Dir }
 
+// Free removes the entries that were not used for longest until about so many bytes are
+// freed: those of another secret too, which this job could never take over.
+func (x *Exchange) Free(need int64) { x.cache.Free("", need) }
+
 // entry is the name of an entry, which differs for every secret: no job finds one that
 // it cannot check.
 func (x *Exchange) entry(id string) string { return cache.ID("exchange", id, string(x.key)) }
