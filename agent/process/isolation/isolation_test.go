@@ -83,6 +83,33 @@ func TestTheCureOfALinkIsThatOfWhatItLeadsTo(t *testing.T) {
 	}
 }
 
+// What one job's training puts into a cache that lies in its HOME, the next job trains on.
+func TestASharedCacheInAFolderOfTheTrainingsIsNoIsolation(t *testing.T) {
+	if confine.ABI() < confine.WholeABI {
+		need.Missing(t, "a kernel whose Landlock keeps files whole")
+	}
+	home, elsewhere := t.TempDir(), t.TempDir()
+	inside := filepath.Join(home, "cache")
+	if err := os.Mkdir(inside, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for cache, refused := range map[string]bool{inside: true, elsewhere: false, "": false} {
+		s, _ := stageOf(true)
+		s.Job.Cache = cache
+		plan, err := confine.Policy{Private: []string{cache}, Whole: []string{home}}.Plan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Join(s.findings(nil, &plan), " "); strings.Contains(said, "AGENT_DATASET_CACHE_DIR") != refused {
+			t.Errorf("%q: %q", cache, said)
+		}
+		s.RunAs = &process.Identity{UID: uint32(os.Geteuid()) + 1}
+		if said := s.findings(nil, &plan); len(said) > 0 {
+			t.Errorf("%q, as another user: %q", cache, said)
+		}
+	}
+}
+
 // A helper that is slow or ends badly is no kernel without Landlock.
 func TestAHelperThatEndsBadlyDoesNotTurnTheConfinementOff(t *testing.T) {
 	supervisor, err := process.NewSupervisor(process.Options{NoCgroup: true})

@@ -164,7 +164,30 @@ func (s *Stage) findings(open []string, plan *confine.Plan) (list []string) {
 	if s.Required && os.Geteuid() == 0 && !s.other() && writable(kernelSettings) {
 		list = append(list, "The training process is root and can change the kernel's settings ("+kernelSettings+"), by which it gets around everything else. Set AGENT_RUN_AS.")
 	}
-	return list
+	return append(list, s.aboutCache(plan)...)
+}
+
+// aboutCache: a shared cache in a folder of the child's stays open to it, and other jobs
+// take what it put there. At a desk the jobs are one person's: it is logged.
+func (s *Stage) aboutCache(plan *confine.Plan) []string {
+	if s.Job.Cache == "" || plan == nil || s.other() || s.SharesFiles() {
+		return nil // SharesFiles: what is taken from it is checked
+	}
+	dir, err := filepath.Abs(s.Job.Cache)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir) // as the plan has it
+	}
+	at := slices.IndexFunc(plan.Open, func(c confine.Conflict) bool { return c.Path == dir })
+	if err != nil || at < 0 {
+		return nil
+	}
+	text := "The training process can change what other jobs take from the shared cache, because " + plan.Open[at].String() +
+		", where the process makes files. Set AGENT_DATASET_CACHE_DIR to a folder elsewhere."
+	if s.Required {
+		return []string{text}
+	}
+	s.Log.Warn(text)
+	return nil
 }
 
 // kernelSettings names a program that the kernel runs when a process crashes. Containers
