@@ -124,7 +124,7 @@ var (
 		"Put images of the class into them, or remove them.")
 	ColumnChosen = layouts.kind("column_chosen", Warning,
 		"columns of the tables would serve the task as well, and are not used",
-		"Leave out the columns that are not meant, or call the one to use label.")
+		"Leave out the columns that are not meant, or call the one to use image, label, objects or annotation.")
 	TablesBeside = layouts.kind("tables_beside", Warning,
 		"tables hold images too, beside the annotations that are read; they are not used",
 		"Remove them, if they are a copy of the dataset, or upload them by themselves.")
