@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,9 +93,12 @@ func (d door) upload(w http.ResponseWriter, r *http.Request) {
 		answer(w, err)
 		return
 	}
-	made, err := d.keep(r, form.file, up)
+	up.Keep = form.file.Keep
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), slowest) // it came whole: a client that goes now changes nothing
+	defer cancel()
+	made, err := d.Submissions.Create(ctx, up)
 	if err != nil {
-		answer(w, err)
+		answer(w, known(d.Log, err))
 		return
 	}
 	url := d.URL + validationPath + made.ID
@@ -102,18 +106,6 @@ func (d door) upload(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Location", url)
 	w.WriteHeader(http.StatusAccepted)
 	_ = json.NewEncoder(w).Encode(accepted{made.ID, made.State.Status(), url})
-}
-
-// keep stores the bytes before the submission that needs them. A package that
-// nobody refers to costs room; a submission without its package would be a lie.
-func (d door) keep(r *http.Request, file *blob.Incoming, up submission.Upload) (made submission.Submission, err error) {
-	if err := file.Keep(); err != nil {
-		return made, known(d.Log, err)
-	}
-	if made, err = d.Submissions.Create(r.Context(), up); err != nil {
-		return made, known(d.Log, err)
-	}
-	return made, nil
 }
 
 // form are the parts of an upload.

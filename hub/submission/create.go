@@ -21,6 +21,9 @@ type Upload struct {
 	Metadata      string // JSON, as it came
 	DryRun        bool
 	Key           string // Idempotency-Key; may be empty
+	// Keep puts the bytes where they stay. It is called once nothing refuses the
+	// upload; nil means that they are there.
+	Keep func() error
 }
 
 // Limits of one owner.
@@ -63,8 +66,10 @@ func (s *Submissions) Create(ctx context.Context, up Upload) (made Submission, e
 		if err := s.insert(ctx, tx, id, up); err != nil {
 			return err
 		}
-		made, err = get(ctx, tx, id)
-		return err
+		if made, err = get(ctx, tx, id); err != nil || up.Keep == nil {
+			return err
+		}
+		return up.Keep() // before the commit: a submission without its package would be a lie
 	})
 	if store.Duplicate(err) { // somebody else was faster: say what it was
 		return made, s.taken(ctx, up)
