@@ -166,14 +166,15 @@ func (t *teller) report(name string, result contract.StepResult) (contract.StepR
 	return report, err
 }
 
-// oursRules begin the findings that are no fault of the package.
-var oursRules = []string{"unscanned.", "isolation.", "archive.unreadable", "package.unreadable"}
+// oursRules begin the findings that are no fault of the package, unless they name a
+// file of it: what is too large to be scanned is its author's to leave out.
+var oursRules = []string{"unscanned.", "isolation.", "machine.", "archive.unreadable", "package.unreadable"}
 
 // ours is what kept the hub from proving a package, when something did.
 func ours(reports []contract.StepReport) error {
 	for _, report := range reports {
 		for _, f := range report.Findings {
-			if f.Severity == contract.SeverityError && slices.ContainsFunc(oursRules, func(rule string) bool { return strings.HasPrefix(f.Rule, rule) }) {
+			if f.Severity == contract.SeverityError && f.File == "" && slices.ContainsFunc(oursRules, func(rule string) bool { return strings.HasPrefix(f.Rule, rule) }) {
 				return fmt.Errorf("%s: %s", report.Name, f.Text)
 			}
 		}

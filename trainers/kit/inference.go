@@ -52,7 +52,7 @@ func (v *Validator) predict(ctx context.Context, result *contract.StepResult, t 
 		Read:  []string{t.dataset}, // the prepared one links to it
 		Write: []string{t.dir},
 	})
-	if f := overLimit(err, predictScript); f != nil {
+	if f := notRun(err, predictScript); f != nil {
 		return []finding{*f}
 	}
 	if err != nil {

@@ -80,21 +80,30 @@ func (v *Validator) run(ctx context.Context, result *contract.StepResult, c runn
 	return text, err
 }
 
-// overLimit is the finding for a command that was ended at a limit.
-func overLimit(err error, file string) *finding {
-	over, is := errors.AsType[*runner.Exceeded](err)
-	if !is {
+// notRun is the finding for a command that was ended at a limit, or that this machine
+// could not run, which is no fault of the package.
+func notRun(err error, file string) *finding {
+	if over, is := errors.AsType[*runner.Exceeded](err); is {
+		f := with(fault("limit."+over.What, file, over.Error()), "docs/trainers.md names the limits of a validation")
+		return &f
+	}
+	_, ended := errors.AsType[*exec.ExitError](err)
+	if err == nil || ended || errors.Is(err, exec.ErrWaitDelay) { // it left somebody with its output open
 		return nil
 	}
-	f := with(fault("limit."+over.What, file, over.Error()), "docs/trainers.md names the limits of a validation")
+	f := machineFault(err)
 	return &f
+}
+
+func machineFault(err error) finding {
+	return with(fault("machine.failed", "", "this machine could not run the package: "+err.Error()), "try again when the machine can")
 }
 
 // script runs a script of the package that prints JSON and reads it into answer.
 func (v *Validator) script(ctx context.Context, result *contract.StepResult, answer any, name string) *finding {
 	var stdout tail
 	said, err := v.run(ctx, result, runner.Command{Program: v.Tools.Python, Args: []string{name}, Env: v.environment(nil), Stdout: &stdout})
-	if f := overLimit(err, name); f != nil {
+	if f := notRun(err, name); f != nil {
 		return f
 	}
 	if wrong := json.Unmarshal(stdout.Bytes(), answer); err == nil && wrong != nil {

@@ -170,7 +170,7 @@ func scanSecrets(in io.Reader, rel string) (found []finding, err error) {
 		}
 		if read += n; read > maxScanned {
 			_, err := io.Copy(io.Discard, in)
-			return append(found, warning(unscanned+"secrets", rel, textf("only its first %d MiB were scanned for secrets", maxScanned>>20))), err
+			return append(found, with(warning(unscanned+"secrets", rel, textf("only its first %d MiB were scanned for secrets", maxScanned>>20)), "leave data out of the package")), err
 		}
 		lines += bytes.Count(text[:len(text)-overlap], []byte{'\n'})
 		kept = copy(buffer, text[len(text)-overlap:])

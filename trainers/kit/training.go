@@ -69,7 +69,7 @@ func (v *Validator) train(ctx context.Context, result *contract.StepResult, t *t
 	if t.dataset = v.Dataset; t.sample {
 		t.dataset = filepath.Join(v.Scratch, "dataset-"+string(t.task))
 		if err := writeSample(t.dataset, t.task, proofImages); err != nil {
-			return []finding{fault("training.not-started", "", err.Error())}
+			return []finding{machineFault(err)}
 		}
 	}
 	local := Local{Package: v.Dir, Dataset: t.dataset, Workspace: filepath.Join(t.dir, "workspace")}
@@ -82,7 +82,7 @@ func (v *Validator) train(ctx context.Context, result *contract.StepResult, t *t
 			"--dataset-s3-uri", "$(DATASET_URI)", "--callback-url", "$(CALLBACK_URL)", "--config", "$(CONFIG_JSON)"},
 		Read: []string{v.Tools.Agent, t.dataset}, Write: []string{t.dir},
 	})
-	if f := overLimit(err, "train.py"); f != nil {
+	if f := notRun(err, "train.py"); f != nil {
 		return []finding{*f}
 	}
 	calls, readErr := recorded(t.dir)

@@ -3,6 +3,7 @@ package kit
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -216,6 +217,24 @@ func TestEveryStepCanFail(t *testing.T) {
 				t.Errorf("%d steps taken", got.StepsCompleted)
 			}
 		})
+	}
+}
+
+// noRoom is a machine that can start nothing any longer.
+type noRoom struct{ runner.Process }
+
+func (noRoom) Run(context.Context, runner.Command, runner.Limits) error {
+	return errors.New("fork/exec: resource temporarily unavailable")
+}
+
+func TestAMachineThatCannotRunAPackageDoesNotBlameIt(t *testing.T) {
+	v := validator(t)
+	v.Tools.Runner = noRoom{}
+	got := v.Run(t.Context())
+	for _, step := range []string{"config_schema", "capabilities", "training_test"} {
+		if found := got.Results[step].Findings; len(found) != 1 || found[0].Rule != "machine.failed" || found[0].File != "" {
+			t.Errorf("%s: %+v", step, found)
+		}
 	}
 }
 
