@@ -1,5 +1,11 @@
 package contract
 
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
 // How grave a Finding is: an error refuses a package, the others never do.
 const (
 	SeverityError   = "error"
@@ -15,6 +21,33 @@ type Finding struct {
 	Line     int    `json:"line,omitempty"` // from 1; 0 means the whole file
 	Text     string `json:"text"`
 	Fix      string `json:"fix,omitempty"`
+}
+
+// Of the findings of one step: how many are told, and how many bytes of each text.
+const (
+	MaxFindings    = 200
+	maxFindingText = 4 << 10
+)
+
+// Told are the findings that somebody can read: of more than MaxFindings the gravest.
+// A package may be wrong in a hundred thousand places, and what is told is kept and sent.
+func Told(found []Finding) []Finding {
+	told := slices.Clone(found)
+	if len(told) > MaxFindings {
+		grave := []string{SeverityError, SeverityWarning, SeverityNote}
+		slices.SortStableFunc(told, func(a, b Finding) int {
+			return cmp.Compare(slices.Index(grave, a.Severity), slices.Index(grave, b.Severity))
+		})
+		told = append(told[:MaxFindings], Finding{
+			Rule: "findings.more", Severity: SeverityNote, Text: "there are more findings of this step than are told", Fix: "mend these first",
+		})
+	}
+	for i, f := range told {
+		if len(f.Text) > maxFindingText {
+			told[i].Text = strings.ToValidUTF8(f.Text[:maxFindingText], "") + "…"
+		}
+	}
+	return told
 }
 
 // How a step of proving a package ended. StepError is the prover's own fault,

@@ -55,6 +55,7 @@ func (p Proof) scan(ctx context.Context, w *Work) error {
 			maps.Copy(report.Facts, r.Facts)
 		}
 	}
+	report.Findings = contract.Told(report.Findings)
 	report.Status, report.Seconds = status(report.Findings), time.Since(started).Seconds()
 	reports := []contract.StepReport{report}
 	if err := errors.Join(w.Report(ctx, report), os.RemoveAll(filepath.Join(w.Dir, "scanned"))); err != nil {

@@ -84,22 +84,27 @@ func valueProblem(f contract.ConfigField, value any) string {
 // checkCapabilities says what is wrong with capabilities.json.
 func (v *Validator) checkCapabilities(d contract.Capabilities) (found []finding) {
 	const file = "capabilities.json"
+	// More are not told, and each is looked for in the file.
+	enough := func() bool { return len(found) > contract.MaxFindings }
 	found = emptyOnes("capabilities.empty", file, "framework", d.Framework, "display_name", d.DisplayName, "description", d.Description, "version", d.Version)
 	tasks := map[string]bool{}
 	for _, t := range d.TaskTypes {
 		tasks[t.Name] = t.Supported
-		if t.Supported && !slices.Contains(contract.TaskTypes, contract.TaskType(t.Name)) {
+		if t.Supported && !enough() && !slices.Contains(contract.TaskTypes, contract.TaskType(t.Name)) {
 			found = append(found, v.naming(fault("capabilities.task", file, textf("task type %q is none of the platform's: %s", t.Name, taskNames())), t.Name))
 		}
 	}
 	seen := map[string]bool{}
 	for _, m := range d.Models {
+		if enough() {
+			break
+		}
 		if m.ModelName == "" || m.DisplayName == "" || seen[m.ModelName] {
 			found = append(found, v.naming(fault("capabilities.model", file, textf("the model %q has no name, no display_name or is there twice", m.ModelName)), m.ModelName))
 		}
 		seen[m.ModelName] = true
 		for _, t := range m.TaskTypes {
-			if m.Supported && !tasks[t] {
+			if m.Supported && !tasks[t] && !enough() {
 				found = append(found, v.naming(fault("capabilities.model", file, textf("the model %s names the task %q, which is not a supported task type of the document", m.ModelName, t)), m.ModelName))
 			}
 		}

@@ -168,8 +168,11 @@ func (v *Validator) judge(r *contract.StepResult, found []finding) {
 		case Unscanned(f):
 			gaps++
 		}
-		r.Issues = append(r.Issues, Issue(f))
 		r.Findings = append(r.Findings, f)
+	}
+	r.Findings = contract.Told(r.Findings)
+	for _, f := range r.Findings {
+		r.Issues = append(r.Issues, Issue(f))
 	}
 	r.Passed, r.Partly = faults+gaps == 0, faults == 0 && gaps > 0
 }
@@ -233,7 +236,7 @@ func (v *Validator) capabilities(ctx context.Context, result *contract.StepResul
 	default:
 		missing, count := unproven(document, *said.Models)
 		built = count
-		for _, name := range missing {
+		for _, name := range missing[:min(len(missing), contract.MaxFindings)] {
 			found = append(found, with(v.naming(fault("capabilities.unproven", "capabilities.json", textf("the model %s was not built by %s", name, capabilitiesScript)), name), `build it there, or set "supported": false`))
 		}
 	}

@@ -253,6 +253,19 @@ func TestWithoutStrictAMissingScannerIsOnlySaid(t *testing.T) {
 	}
 }
 
+// Every finding is kept, sent and printed: a document of a megabyte must not make a million.
+func TestADocumentThatIsWrongEverywhereIsToldInBounds(t *testing.T) {
+	v := validator(t)
+	v.change(t, "capabilities.json", `{"framework":"f","version":"1.0.0","models":[`+strings.Repeat(`{},`, 300_000)+`{}]}`)
+	result := v.Run(t.Context()).Results["capabilities"]
+	if n := len(result.Findings); result.Passed || n > contract.MaxFindings+1 || n != len(result.Issues) {
+		t.Errorf("passed %v with %d findings and %d issues", result.Passed, n, len(result.Issues))
+	}
+	if !slices.ContainsFunc(result.Findings, func(f finding) bool { return f.Rule == "capabilities.model" }) {
+		t.Errorf("%+v", result.Findings[:3])
+	}
+}
+
 func TestThePackagesProcessesGetNoCredential(t *testing.T) {
 	v := validator(t)
 	v.Tools.Environ = append(v.Tools.Environ, "CALLBACK_TOKEN=x", "AWS_SECRET_ACCESS_KEY=y", "EPOCHS=7", "LANG=C.UTF-8")
