@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +32,7 @@ func TestClosedFoldersAreRemoved(t *testing.T) {
 	}()
 	work := filepath.Join(dir, "work")
 	inner := filepath.Join(work, "a", "b")
-	err := errors.Join(os.MkdirAll(inner, 0o700), os.WriteFile(filepath.Join(inner, "file"), nil, 0o600), os.Chmod(inner, 0), os.Chmod(filepath.Dir(inner), 0))
+	err := errors.Join(os.MkdirAll(inner, 0o700), os.WriteFile(filepath.Join(inner, "file"), nil, 0o600), closed(filepath.Join(work, "deep"), 20), os.Chmod(inner, 0), os.Chmod(filepath.Dir(inner), 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,4 +45,29 @@ func TestClosedFoldersAreRemoved(t *testing.T) {
 	if _, err := os.Lstat(work); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("it is still there: %v", err)
 	}
+}
+
+// closed makes folders below each other, in the last of them a file, and closes that one:
+// their path is longer than the kernel takes.
+func closed(dir string, depth int) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	at, err := os.OpenRoot(dir)
+	name := strings.Repeat("d", 250)
+	for range depth {
+		if err == nil {
+			err = at.Mkdir(name, 0o700)
+		}
+		if err != nil {
+			return err
+		}
+		above := at
+		at, err = at.OpenRoot(name)
+		_ = above.Close()
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(at.WriteFile("file", nil, 0o600), at.Chmod(".", 0), at.Close())
 }

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -50,11 +51,16 @@ func overUsage(pid int, limits Limits) *Exceeded {
 }
 
 // overDisk adds up what really lies on the disk: a file with holes counts as what it holds.
+// A folder that cannot be looked into may hold anything, so it is over the limit.
 func overDisk(folders []string, limits Limits) (over *Exceeded) {
 	var bytes int64
 	var files int
 	for _, folder := range folders {
-		_ = filepath.WalkDir(folder, func(path string, _ fs.DirEntry, _ error) error {
+		_ = filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENAMETOOLONG) {
+				over = exceeded("disk", "a folder so deep or so closed that what lies in it cannot be counted")
+				return fs.SkipAll
+			}
 			files++
 			if info, err := os.Lstat(path); err == nil { // else it went away meanwhile
 				if stat, ok := info.Sys().(*syscall.Stat_t); ok {
