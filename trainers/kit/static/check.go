@@ -77,6 +77,9 @@ func file(root *os.Root, name string) ([]contract.Finding, error) {
 			return nil, fmt.Errorf("reading the package: %w", err)
 		}
 		found = append(found, apply(lines, name, body)...)
+		if requirements(name) {
+			found = append(found, encoding(name, body)...)
+		}
 		if info.Size() > maxText {
 			found = append(found, refuse("package.large-source", name, fmt.Sprintf("it is a source file of more than %d MiB, which nobody can read", maxText>>20), "put data into files of data"))
 		}

