@@ -1,11 +1,11 @@
 package scan
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,6 +16,7 @@ import (
 	version "github.com/aquasecurity/go-pep440-version"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/trainers/kit/static"
 )
 
 const (
@@ -33,8 +34,11 @@ type Requirement struct {
 // pin is a requirement with its exact version (PEP 508, as far as it is pinned).
 var pin = regexp.MustCompile(`^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*={2,3}\s*([A-Za-z0-9][A-Za-z0-9.!+_-]*)\s*(?:[;#\\].*|--hash.*|)$`)
 
-// named is any other requirement.
-var named = regexp.MustCompile(`^\s*([A-Za-z0-9][A-Za-z0-9._-]*)`)
+// named is how any other requirement begins: a name, or what else it is.
+var named = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._-]*|.{1,100})`)
+
+// include is an option that leads to another file of requirements.
+var include = regexp.MustCompile(`^(-[rc]|--(requirement|constraint)\b)`)
 
 // dependencies compares requirements.txt with the advisories.
 func (t Tools) dependencies(_ context.Context, dir string) (found []contract.Finding, facts map[string]any, err error) {
@@ -45,15 +49,17 @@ func (t Tools) dependencies(_ context.Context, dir string) (found []contract.Fin
 	if err != nil {
 		return nil, nil, err
 	}
-	file, err := os.Open(filepath.Join(dir, requirements))
+	text, err := readRequirements(dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { _ = file.Close() }()
-	pinned, loose, err := parseRequirements(io.LimitReader(file, maxRequirements))
-	if err != nil {
-		return nil, nil, err
+	if len(text) > maxRequirements {
+		return []contract.Finding{{
+			Rule: "dependency.size", Severity: contract.SeverityError, File: requirements,
+			Text: fmt.Sprintf("it has more than %d bytes, which nobody can read", maxRequirements), Fix: "name each package once",
+		}}, nil, nil
 	}
+	pinned, loose, included := parseRequirements(text)
 	facts = map[string]any{"advisories": known.Count, "data_of": known.Newest.UTC().Format(time.DateOnly)}
 	if age := time.Since(known.Newest); age > oldData {
 		found = append(found, missing("dependencies", fmt.Sprintf("the vulnerability data is %d days old", int(age.Hours()/24))))
@@ -64,29 +70,63 @@ func (t Tools) dependencies(_ context.Context, dir string) (found []contract.Fin
 			Text: r.Name + " is not pinned with ==, so its version was not compared with known vulnerabilities", Fix: "pin it",
 		})
 	}
+	for _, line := range included {
+		found = append(found, contract.Finding{
+			Rule: "dependency.included", Severity: contract.SeverityWarning, File: requirements, Line: line,
+			Text: "what the other file names was not compared with known vulnerabilities", Fix: "name every package here",
+		})
+	}
 	for _, r := range pinned {
 		found = append(found, known.Match(r)...)
 	}
 	return found, facts, nil
 }
 
-func parseRequirements(in io.Reader) (pinned, loose []Requirement, err error) {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, maxRequirements)
-	for number := 1; lines.Scan(); number++ {
-		text := lines.Text()
-		if m := pin.FindStringSubmatch(text); m != nil {
-			pinned = append(pinned, Requirement{m[1], m[2], number})
-		} else if m := named.FindStringSubmatch(text); m != nil {
-			loose = append(loose, Requirement{Name: m[1], Line: number})
+// readRequirements reads the file, a byte more than it may have. Without one there is
+// nothing to compare: that a package needs one is said by whoever looks at its structure.
+func readRequirements(dir string) (string, error) {
+	path := filepath.Join(dir, requirements)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		return "", nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	body, err := io.ReadAll(io.LimitReader(file, maxRequirements+1))
+	return string(body), err
+}
+
+// parseRequirements reads lines as pip does; included are the lines that lead to another
+// file.
+func parseRequirements(text string) (pinned, loose []Requirement, included []int) {
+	number := 0
+	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
+		number++
+		for _, part := range static.Parts(line) {
+			m := pin.FindStringSubmatch(part)
+			switch {
+			case m != nil:
+				pinned = append(pinned, Requirement{m[1], m[2], number})
+			case include.MatchString(part):
+				included = append(included, number)
+			case part[0] != '-':
+				loose = append(loose, Requirement{Name: named.FindString(part), Line: number})
+			}
 		}
 	}
-	return pinned, loose, lines.Err()
+	return pinned, loose, included
 }
 
 // Match are the findings for one package.
 func (a *Advisories) Match(r Requirement) (found []contract.Finding) {
 	have, err := version.Parse(r.Version)
+	if err == nil { // a local part (+cu118) names a build of the release
+		public, _, _ := strings.Cut(r.Version, "+")
+		have, err = version.Parse(public)
+	}
 	if err != nil {
 		return []contract.Finding{{
 			Rule: "dependency.version", Severity: contract.SeverityError, File: requirements, Line: r.Line,

@@ -240,13 +240,48 @@ func TestSyncReplacesTheDatabaseByAWholeOneOnly(t *testing.T) {
 	}
 }
 
+// What is compared with the advisories is what pip would install.
+func TestRequirementsAreReadAsPipReadsThem(t *testing.T) {
+	pinned, loose, included := parseRequirements("\ufeffa==1\n# hidden\rb==2\n\u00a0c==3 # d==4\n-r more.txt\n--require-hashes\ne>=5\n./f.whl\n")
+	if want := []Requirement{{"a", "1", 1}, {"b", "2", 2}, {"c", "3", 3}}; !slices.Equal(pinned, want) {
+		t.Errorf("pinned %v", pinned)
+	}
+	if want := []Requirement{{"e", "", 6}, {"./f.whl", "", 7}}; !slices.Equal(loose, want) {
+		t.Errorf("not pinned %v", loose)
+	}
+	if !slices.Equal(included, []int{4}) {
+		t.Errorf("included %v", included)
+	}
+}
+
+// +cu118 names a build: what is known of the release holds for it.
+func TestABuildOfARelease(t *testing.T) {
+	known := &Advisories{of: map[string][]advisory{"torch": {{id: "A", versions: []string{"2.0.0"}}, {id: "B", ranges: [][]event{{{Introduced: "0"}, {LastAffected: "2.0.0"}}}}}}}
+	if found := known.Match(Requirement{"torch", "2.0.0+cu118", 1}); len(found) != 2 {
+		t.Errorf("%+v", found)
+	}
+	if found := known.Match(Requirement{"torch", "2.0.1+cu118", 1}); len(found) != 0 {
+		t.Errorf("%+v", found)
+	}
+}
+
+// Without the file there is nothing to compare, which is no fault of the hub; one that is
+// larger than what is read is refused, and not read in part.
+func TestRequirementsThatAreMissingOrTooLarge(t *testing.T) {
+	tools := Tools{Vulnerabilities: advisories(t, time.Now())}
+	if r := Run(t.Context(), packaged(t, map[string]string{"train.py": ""}), tools)[2]; r.Status != contract.StepPassed || len(r.Findings) > 0 {
+		t.Errorf("%+v", r)
+	}
+	large := strings.Repeat("#\n", maxRequirements) + "Pillow==9.0.0\n"
+	if r := Run(t.Context(), packaged(t, map[string]string{"requirements.txt": large}), tools)[2]; r.Status != contract.StepFailed || r.Findings[0].Rule != "dependency.size" {
+		t.Errorf("%+v", r)
+	}
+}
+
 func FuzzRequirements(f *testing.F) {
 	f.Add("Pillow==9.0.0\n-r x\na[b]===1!2.0+c ; x # y\n")
 	f.Fuzz(func(t *testing.T, body string) {
-		pinned, loose, err := parseRequirements(strings.NewReader(body))
-		if err != nil {
-			return
-		}
+		pinned, loose, _ := parseRequirements(body)
 		for _, r := range slices.Concat(pinned, loose) {
 			if r.Line < 1 || r.Line > 1+strings.Count(body, "\n") || !strings.Contains(body, r.Name) {
 				t.Errorf("%+v", r)
