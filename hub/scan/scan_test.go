@@ -278,6 +278,14 @@ func TestRequirementsThatAreMissingOrTooLarge(t *testing.T) {
 	}
 }
 
+// A scan that a package makes endless is ended, and the package is not called scanned.
+func TestTheScanForSecretsIsBounded(t *testing.T) {
+	found, _, err := secretsWithin(t.Context(), packaged(t, map[string]string{"data.txt": "x"}), time.Nanosecond)
+	if err != nil || len(found) != 1 || found[0].Rule != "unscanned.secrets" || found[0].File != "data.txt" {
+		t.Errorf("%+v %v", found, err)
+	}
+}
+
 func FuzzRequirements(f *testing.F) {
 	f.Add("Pillow==9.0.0\n-r x\na[b]===1!2.0+c ; x # y\n")
 	f.Fuzz(func(t *testing.T, body string) {

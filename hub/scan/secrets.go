@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/zricethezav/gitleaks/v8/detect"
 
@@ -20,6 +21,7 @@ const (
 	overlap    = 8 << 10  // of two windows, longer than any key
 	maxScanned = 64 << 20 // bytes of a file
 	maxSecrets = 50
+	secretsFor = 5 * time.Minute // a package made of what looks like keys takes hours
 )
 
 // rules are compiled once: there are some two hundred.
@@ -32,7 +34,11 @@ var rules = sync.OnceValues(func() (*detect.Detector, error) {
 })
 
 // secrets looks for keys and tokens by gitleaks' rules. Nothing of a secret is repeated.
-func secrets(ctx context.Context, dir string) (found []contract.Finding, _ map[string]any, err error) {
+func secrets(ctx context.Context, dir string) ([]contract.Finding, map[string]any, error) {
+	return secretsWithin(ctx, dir, secretsFor)
+}
+
+func secretsWithin(ctx context.Context, dir string, limit time.Duration) (found []contract.Finding, _ map[string]any, err error) {
 	detector, err := rules()
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the rules of gitleaks: %w", err)
@@ -42,6 +48,9 @@ func secrets(ctx context.Context, dir string) (found []contract.Finding, _ map[s
 		return nil, nil, err
 	}
 	defer func() { _ = root.Close() }()
+	outer := ctx
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
@@ -54,6 +63,10 @@ func secrets(ctx context.Context, dir string) (found []contract.Finding, _ map[s
 		more, err := secretsOf(ctx, detector, file, name)
 		if found = append(found, more...); len(found) >= maxSecrets {
 			found = found[:maxSecrets]
+			return fs.SkipAll
+		}
+		if ctx.Err() != nil && outer.Err() == nil {
+			found = append(found, unread(name, fmt.Sprintf("looking for secrets took more than %s, so the package was not scanned from this file on", limit)))
 			return fs.SkipAll
 		}
 		return err
@@ -89,12 +102,17 @@ func secretsOf(ctx context.Context, detector *detect.Detector, in io.Reader, nam
 			return found, err
 		}
 		if read += n; read > maxScanned {
-			f := missing("secrets", fmt.Sprintf("only the first %d MiB were scanned for secrets", maxScanned>>20))
-			f.File, f.Fix = name, "leave data out of the package"
-			return append(found, f), nil
+			return append(found, unread(name, fmt.Sprintf("only the first %d MiB were scanned for secrets", maxScanned>>20))), nil
 		}
 		lines += bytes.Count(buffer[:window-overlap], []byte{'\n'})
 		kept = copy(buffer, buffer[window-overlap:])
 	}
 	return found, ctx.Err()
+}
+
+// unread is the finding of a file that is too much for the scan.
+func unread(name, text string) contract.Finding {
+	f := missing("secrets", text)
+	f.File, f.Fix = name, "leave data out of the package"
+	return f
 }
