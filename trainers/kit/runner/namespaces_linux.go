@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -30,8 +31,10 @@ var systemFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"
 // Namespaces runs commands by bubblewrap: own users, processes, mounts, host name and an
 // empty network, no capability, everything read-only but Write, /tmp and /dev/shm.
 type Namespaces struct {
-	user int    // outside, for root's commands; 0 means this process's own
-	dir  string // what the level needs: a file of accounts, and a place to mount at
+	user int // outside, for root's commands; 0 means this process's own
+
+	mu  sync.Mutex
+	dir string // what the level needs: a file of accounts, and a place to mount at
 }
 
 // programs that make the isolation; the last ones set limits inside.
@@ -48,13 +51,6 @@ func NewNamespaces(ctx context.Context) (*Namespaces, error) {
 	if os.Geteuid() == 0 {
 		n.user = firstUser + rand.IntN(users)
 	}
-	var err error
-	if n.dir, err = os.MkdirTemp("", "trainer-isolation-*"); err != nil {
-		return nil, fmt.Errorf("preparing the isolation: %w", err)
-	}
-	if err := errors.Join(os.WriteFile(n.passwd(), []byte(accounts), 0o644), os.Mkdir(n.stage(), 0o755)); err != nil {
-		return nil, errors.Join(fmt.Errorf("preparing the isolation: %w", err), n.Close())
-	}
 	var said strings.Builder
 	if err := n.Run(ctx, Command{Program: "/bin/true", Dir: "/", Env: []string{"PATH=/usr/bin:/bin"}, Stderr: &said}, Limits{}); err != nil {
 		return nil, errors.Join(fmt.Errorf("this machine refuses isolation by namespaces: %s (%w); the kernel's settings are kernel.unprivileged_userns_clone, user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns", strings.TrimSpace(said.String()), err), n.Close())
@@ -63,16 +59,43 @@ func NewNamespaces(ctx context.Context) (*Namespaces, error) {
 }
 
 // Close forgets what the level needed.
-func (n *Namespaces) Close() error { return os.RemoveAll(n.dir) }
+func (n *Namespaces) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return os.RemoveAll(n.dir) // "" is nothing
+}
 
-func (n *Namespaces) passwd() string { return filepath.Join(n.dir, "passwd") }
-func (n *Namespaces) stage() string  { return filepath.Join(n.dir, "stage") }
+// prepare returns the folder with what the level needs. It is made anew where it is gone:
+// systems clear /tmp of what is some days old, beneath a hub that runs for months.
+func (n *Namespaces) prepare() (dir string, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, accountsErr := os.Stat(passwd(n.dir))
+	_, stageErr := os.Stat(stage(n.dir))
+	if n.dir != "" && accountsErr == nil && stageErr == nil {
+		return n.dir, nil
+	}
+	if err := os.RemoveAll(n.dir); err != nil {
+		return "", err
+	}
+	if n.dir, err = os.MkdirTemp("", "trainer-isolation-*"); err != nil {
+		return "", err
+	}
+	return n.dir, errors.Join(os.WriteFile(passwd(n.dir), []byte(accounts), 0o644), os.Mkdir(stage(n.dir), 0o755))
+}
+
+func passwd(dir string) string { return filepath.Join(dir, "passwd") }
+func stage(dir string) string  { return filepath.Join(dir, "stage") }
 
 // Level implements Runner.
 func (n *Namespaces) Level() string { return LevelNamespaces }
 
 // Run implements Runner.
 func (n *Namespaces) Run(ctx context.Context, c Command, limits Limits) error {
+	dir, err := n.prepare()
+	if err != nil {
+		return fmt.Errorf("preparing the isolation: %w", err)
+	}
 	if n.user != 0 {
 		for _, dir := range c.Write {
 			if err := give(dir, n.user); err != nil {
@@ -81,7 +104,7 @@ func (n *Namespaces) Run(ctx context.Context, c Command, limits Limits) error {
 		}
 	}
 	return watched(ctx, limits, c.Write, func(ctx context.Context) *exec.Cmd {
-		args := n.arguments(c, limits)
+		args := n.arguments(dir, c, limits)
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", c.Env, c.Stdout, c.Stderr
 		// Everything inside dies with the program that is started here, and it with this
@@ -95,8 +118,8 @@ func (n *Namespaces) Run(ctx context.Context, c Command, limits Limits) error {
 // mount is one path of the outside.
 type mount struct{ flag, source, target string }
 
-func (n *Namespaces) mounts(c Command) []mount {
-	all := []mount{{"--ro-bind", n.passwd(), "/etc/passwd"}}
+func mounts(dir string, c Command) []mount {
+	all := []mount{{"--ro-bind", passwd(dir), "/etc/passwd"}}
 	for _, path := range c.Read {
 		all = append(all, mount{"--ro-bind", path, path})
 	}
@@ -120,10 +143,10 @@ shift; mount --move "$stage" /tmp; exec "$@"`
 // arguments are the whole command line. Root has another user run bubblewrap, so that
 // limits bind and none of root's files is its own; that user may not reach the folders at
 // their own paths, so they are mounted for it first, in a namespace of its own.
-func (n *Namespaces) arguments(c Command, limits Limits) (args []string) {
-	mounts := n.mounts(c)
+func (n *Namespaces) arguments(dir string, c Command, limits Limits) (args []string) {
+	mounts := mounts(dir, c)
 	if n.user != 0 {
-		args = []string{"unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-c", staging, "sh", n.stage()}
+		args = []string{"unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-c", staging, "sh", stage(dir)}
 		for i := range mounts {
 			args = append(args, mounts[i].source)
 			mounts[i].source = "/tmp/" + strconv.Itoa(i)
