@@ -71,8 +71,10 @@ func (s *Submissions) Create(ctx context.Context, up Upload) (made Submission, e
 		}
 		return up.Keep() // before the commit: a submission without its package would be a lie
 	})
-	if store.Duplicate(err) { // somebody else was faster: say what it was
-		return made, s.taken(ctx, up)
+	if store.Duplicate(err) { // somebody else was faster, or the same upload twice at once: say what it was
+		if made, err = before(ctx, s.db, up); errors.Is(err, ErrNotFound) {
+			err = s.taken(ctx, up)
+		}
 	}
 	return made, err
 }

@@ -144,6 +144,34 @@ func TestIdempotencyKeyMakesOneSubmission(t *testing.T) {
 	})
 }
 
+// A proxy that sends an upload twice at once makes one submission, and both hear of it.
+func TestIdempotencyKeyTwiceAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		up := upload("custom-yolo", "1.0.0")
+		up.Key = "k"
+		const clients = 8
+		ids, failed := make(chan string, clients), make(chan error, clients)
+		for range clients {
+			go func() {
+				made, err := d.Create(t.Context(), up)
+				ids <- made.ID
+				failed <- err
+			}()
+		}
+		first := <-ids
+		for range clients - 1 {
+			if id := <-ids; id != first {
+				t.Errorf("submissions %q and %q", first, id)
+			}
+		}
+		for range clients {
+			if err := <-failed; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 func refused(t *testing.T, d *desk, up submission.Upload, text string) {
 	t.Helper()
 	_, err := d.Create(t.Context(), up)
