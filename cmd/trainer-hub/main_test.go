@@ -148,7 +148,8 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 		"not scanned for malware: no clamd is set": {"scan", "."},
 		"must be one of":         {"serve", "--isolation", "chroot"},
 		"Run the hub until":      {},
-		"making the data folder": {"audit", "--data-dir", "/proc/nowhere"},
+		"making the data folder": {"token", "ann", "--data-dir", "/proc/nowhere"},
+		"there is no hub's":      {"audit", "--data-dir", "nowhere"},
 	} {
 		if out, code := a.run(t, "trainer-hub", args...); !strings.Contains(out, want) || (code == 0) != (len(args) == 0) {
 			t.Errorf("%v: exit code %d: %s", args, code, out)

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/hub"
@@ -80,6 +82,9 @@ type auditCmd struct{ place }
 
 // Run checks the chain of the audit log.
 func (c *auditCmd) Run(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(c.DataDir, "hub.db")); c.Database == "" && err != nil {
+		return fmt.Errorf("there is no hub's database in %s: set --data-dir or --database (%w)", c.DataDir, err)
+	}
 	db, err := hub.OpenDatabase(ctx, c.DataDir, c.Database)
 	if err != nil {
 		return err

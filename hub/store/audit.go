@@ -50,9 +50,19 @@ func chain(before string, fields ...any) string {
 }
 
 // VerifyAudit reads the whole audit log and returns how many acts it has, or an
-// error that names the first that was changed, added or removed.
+// error that names the first that was changed, added or removed. It reads the log as
+// it is at one moment, for a hub may be writing.
 func (db *DB) VerifyAudit(ctx context.Context) (acts int64, err error) {
-	rows, err := db.QueryContext(ctx, `SELECT seq, at, actor, action, subject, detail, hash FROM audit ORDER BY seq`)
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
+	if err != nil {
+		return 0, fmt.Errorf("reading the audit log: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	return verify(ctx, tx)
+}
+
+func verify(ctx context.Context, tx *sql.Tx) (acts int64, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT seq, at, actor, action, subject, detail, hash FROM audit ORDER BY seq`)
 	if err != nil {
 		return 0, fmt.Errorf("reading the audit log: %w", err)
 	}
@@ -75,7 +85,7 @@ func (db *DB) VerifyAudit(ctx context.Context) (acts int64, err error) {
 	}
 	var seq int64
 	var head string
-	if err := db.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE one = 1`).Scan(&seq, &head); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE one = 1`).Scan(&seq, &head); err != nil {
 		return acts, err
 	}
 	if seq != acts || head != before {
