@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -32,7 +33,7 @@ NAME" makes one. Examples:
   trainer-agent publish my-trainer.zip --hub https://hub.example.com
 
 Exits with 0 when the hub took it (with --wait: when it passed), 1 when it failed, 75 when the hub
-itself could not prove it.`
+does not answer or could not prove it itself.`
 }
 
 // Run publishes.
@@ -50,22 +51,31 @@ func (c PublishCmd) Run() error {
 	defer remove()
 	made, err := client.Upload(ctx, file, c.DryRun)
 	if err != nil {
-		return err
+		return unanswered(err)
 	}
 	fmt.Printf("The hub took it: %s\n", made.URL)
 	if !c.Wait {
 		return nil
 	}
-	printed := 0
+	var news publish.News
 	end, err := client.Follow(ctx, made.ID, func(at publish.Submission) {
-		for ; printed < len(at.Steps); printed++ {
-			printStep(at.Steps[printed])
+		for _, step := range news.Of(at) {
+			printStep(step)
 		}
 	})
 	if err != nil {
-		return err
+		return unanswered(err)
 	}
 	return c.verdict(end)
+}
+
+// unanswered is an error of the hub's that says nothing of the package: worth another try.
+func unanswered(err error) error {
+	if _, is := errors.AsType[*publish.Away](err); !is {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "trainer-agent:", err)
+	return exitCode(contract.ExitInfra)
 }
 
 // file is the package as a zip.

@@ -27,6 +27,14 @@ const (
 	poll      = time.Second
 )
 
+// Away is a hub that cannot be reached or cannot answer now: nothing is said of the package.
+type Away struct{ err error }
+
+func (a *Away) Error() string { return a.err.Error() }
+
+// Unwrap is what went wrong.
+func (a *Away) Unwrap() error { return a.err }
+
 // Client asks one hub.
 type Client struct {
 	hub   *url.URL
@@ -123,6 +131,25 @@ func (c *Client) Follow(ctx context.Context, id string, tell func(Submission)) (
 	}
 }
 
+// News tells each step when it ends, and again when it is taken once more and ends
+// otherwise: the security step is told after the scan and after the package has run.
+type News struct{ told map[string]string }
+
+// Of are the steps of an answer that were not told so before.
+func (n *News) Of(at Submission) (steps []contract.StepReport) {
+	if n.told == nil {
+		n.told = map[string]string{}
+	}
+	for _, step := range at.Steps {
+		said := fmt.Sprint(step.Status, step.Findings)
+		if n.told[step.Name] != said {
+			n.told[step.Name] = said
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
 func (c *Client) request(ctx context.Context, method, path string, body any) (*retryablehttp.Request, error) {
 	req, err := retryablehttp.NewRequestWithContext(ctx, method, c.hub.JoinPath("api/v1/trainers", path).String(), body)
 	if err != nil {
@@ -136,20 +163,31 @@ func (c *Client) request(ctx context.Context, method, path string, body any) (*r
 func (c *Client) do(req *retryablehttp.Request, answer any) error {
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("asking the hub: %w", err)
+		return away(req, fmt.Errorf("asking the hub: %w", err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("reading the hub's answer: %w", err)
+		return away(req, fmt.Errorf("reading the hub's answer: %w", err))
 	}
-	if resp.StatusCode/100 != 2 {
+	switch {
+	case resp.StatusCode/100 == 5, resp.StatusCode == http.StatusTooManyRequests:
+		return away(req, problem(resp, text))
+	case resp.StatusCode/100 != 2:
 		return problem(resp, text)
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
 		return fmt.Errorf("the hub's answer is not JSON: is %s a trainer-hub? %w", c.hub.Redacted(), err)
 	}
 	return nil
+}
+
+// away is an error of the hub, unless it was this side that ended the request.
+func away(req *retryablehttp.Request, err error) error {
+	if req.Context().Err() != nil {
+		return err
+	}
+	return &Away{err}
 }
 
 // problem is an RFC 9457 problem as an error.

@@ -3,6 +3,7 @@ package publish_test
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/trainers/kit/publish"
 )
 
@@ -100,6 +102,46 @@ func TestBrokenUploadIsSentAgain(t *testing.T) {
 	made, err := client.Upload(t.Context(), filepath.Join(dir, "trainer.zip"), true)
 	if made.ID != "x" || err != nil || len(keys) != 2 || keys[0] != keys[1] || keys[0] == "" {
 		t.Errorf("%+v, %v, keys %v", made, err, keys)
+	}
+}
+
+// A hub that is away says nothing of the package; one that refuses it does.
+func TestAHubThatIsAwayIsToldFromOneThatRefuses(t *testing.T) {
+	for status, away := range map[int]bool{http.StatusServiceUnavailable: true, http.StatusNotFound: false} {
+		hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "0")
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, `{"detail": "no"}`)
+		}))
+		client, err := publish.New(hub.URL, "tah_x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = client.Follow(t.Context(), "x", func(publish.Submission) {})
+		if _, is := errors.AsType[*publish.Away](err); is != away || err == nil {
+			t.Errorf("%d: %v", status, err)
+		}
+		hub.Close()
+	}
+}
+
+// The security step ends twice, after the scan and after the package has run: what the
+// second end says is told too.
+func TestAStepThatEndsOtherwiseIsToldAgain(t *testing.T) {
+	changed := contract.Finding{Rule: "package.changed", Severity: contract.SeverityError, Text: "it changed itself"}
+	var news publish.News
+	for i, c := range []struct {
+		steps []contract.StepReport
+		told  int
+	}{
+		{nil, 0},
+		{[]contract.StepReport{{Name: "security", Status: contract.StepPassed, Seconds: 1}}, 1},
+		{[]contract.StepReport{{Name: "security", Status: contract.StepPassed, Seconds: 9}, {Name: "structure", Status: contract.StepPassed}}, 1},
+		{[]contract.StepReport{{Name: "security", Status: contract.StepFailed, Findings: []contract.Finding{changed}}, {Name: "structure", Status: contract.StepPassed}}, 1},
+	} {
+		if told := news.Of(publish.Submission{Steps: c.steps}); len(told) != c.told {
+			t.Errorf("answer %d: %+v", i, told)
+		}
 	}
 }
 
