@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/trainers/kit/archive"
 )
 
 const (
@@ -22,24 +23,24 @@ const (
 // one folder that it has. Nothing is unpacked; whether the archive is safe is
 // found out later.
 func peek(name string) (c contract.Capabilities, err error) {
-	archive, err := zip.OpenReader(name)
+	in, err := zip.OpenReader(name)
 	if err != nil {
 		return c, errors.New("it is no zip: zip the folder that has train.py")
 	}
-	defer func() { _ = archive.Close() }()
-	if len(archive.File) > maxEntries {
-		return c, fmt.Errorf("it has %d files: at most %d are taken", len(archive.File), maxEntries)
+	defer func() { _ = in.Close() }()
+	if len(in.File) > maxEntries {
+		return c, fmt.Errorf("it has %d files: at most %d are taken", len(in.File), maxEntries)
 	}
-	file := find(archive.File)
+	file := find(in.File)
 	if file == nil {
 		return c, errors.New("capabilities.json is missing: it must be at the top of the zip, or in its only folder")
 	}
-	in, err := file.Open()
+	document, err := file.Open()
 	if err != nil {
 		return c, fmt.Errorf("capabilities.json cannot be read: %w", err)
 	}
-	defer func() { _ = in.Close() }()
-	text, err := io.ReadAll(io.LimitReader(in, maxCapabilities+1))
+	defer func() { _ = document.Close() }()
+	text, err := io.ReadAll(io.LimitReader(document, maxCapabilities+1))
 	if err != nil {
 		return c, fmt.Errorf("capabilities.json cannot be read: %w", err)
 	}
@@ -52,10 +53,11 @@ func peek(name string) (c contract.Capabilities, err error) {
 	return c, nil
 }
 
-// find returns the outermost capabilities.json, when it is at most one folder deep.
+// find returns the outermost capabilities.json, when it is at most one folder deep:
+// the one that is unpacked and proven.
 func find(files []*zip.File) (found *zip.File) {
 	for _, file := range files {
-		if path.Base(file.Name) != "capabilities.json" || !file.Mode().IsRegular() {
+		if path.Base(file.Name) != "capabilities.json" || !file.Mode().IsRegular() || archive.Junk(file.Name) {
 			continue
 		}
 		if depth := strings.Count(file.Name, "/"); depth <= 1 && (found == nil || depth < strings.Count(found.Name, "/")) {

@@ -44,6 +44,14 @@ func TestPeekTakesTheOutermost(t *testing.T) {
 	}
 }
 
+// What is left out when a package is unpacked gives it no name.
+func TestPeekTakesWhatIsProven(t *testing.T) {
+	body := zipped(t, [2]string{"__MACOSX/capabilities.json", `{"framework": "left-out"}`}, [2]string{"my/capabilities.json", `{"framework": "proven"}`})
+	if c, err := peek(at(t, body)); c.Framework != "proven" || err != nil {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // A document that unpacks to gigabytes is read no further than its limit.
 func TestPeekReadsNoBomb(t *testing.T) {
 	body := zipped(t, [2]string{"capabilities.json", strings.Repeat(" ", maxCapabilities+1)})

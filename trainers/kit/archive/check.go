@@ -22,7 +22,7 @@ func Check(in *zip.Reader, limits Limits) []contract.Finding {
 	var total uint64
 	names := newMeets()
 	for _, f := range in.File {
-		if junk(f.Name) {
+		if Junk(f.Name) {
 			continue
 		}
 		found = append(found, limits.entry(f, names)...)

@@ -15,8 +15,8 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// junk is what file managers add; it is left out in silence.
-func junk(name string) bool {
+// Junk is what file managers add; it is left out in silence.
+func Junk(name string) bool {
 	return strings.HasPrefix(name, "__MACOSX/") || path.Base(name) == ".DS_Store" || path.Base(name) == "Thumbs.db"
 }
 

@@ -33,7 +33,7 @@ func Unpack(file, dir string, limits Limits) (root string, found []contract.Find
 		return "", nil, fmt.Errorf("making the package's folder: %w", err)
 	}
 	for _, f := range in.File {
-		if junk(f.Name) {
+		if Junk(f.Name) {
 			continue
 		}
 		if finding, err := write(f, filepath.Join(dir, filepath.FromSlash(f.Name))); err != nil || finding != nil {
@@ -102,7 +102,7 @@ func top(files []*zip.File) string {
 	first := ""
 	for _, f := range files {
 		name, _, below := strings.Cut(f.Name, "/")
-		if junk(f.Name) {
+		if Junk(f.Name) {
 			continue
 		}
 		if !below || first != "" && name != first {
