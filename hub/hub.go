@@ -37,7 +37,6 @@ type Config struct {
 	DataDir    string // packages, work, and the database unless Database says otherwise
 	Database   string // postgres://…; empty means SQLite in DataDir
 	MaxPackage int64  // bytes
-	Isolation  string // for people to read
 	Stages     Stages // the work of each state
 	Log        *slog.Logger
 }
@@ -145,7 +144,7 @@ func (h *Hub) Serve(ctx context.Context) error {
 	server := &http.Server{
 		Handler: (&api.API{
 			Submissions: h.submissions, Packages: h.packages, Users: h.users, MaxPackage: h.config.MaxPackage, URL: h.config.URL,
-			Ready: h.ready, Publishes: h.config.Stages.publish(), Isolation: h.config.Isolation, Log: h.config.Log,
+			Ready: h.ready, Publishes: h.config.Stages.publish(), Log: h.config.Log,
 		}).Handler(ctx),
 		// Uploads and streams set deadlines of their own.
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,

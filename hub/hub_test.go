@@ -46,7 +46,7 @@ func start(t *testing.T, config hub.Config) running {
 	if config.DataDir == "" {
 		config.DataDir = filepath.Join(t.TempDir(), "data")
 	}
-	config.Addr, config.MaxPackage, config.Isolation, config.Log = "127.0.0.1:0", maxPackage, "none", slog.New(slog.NewTextHandler(t.Output(), nil))
+	config.Addr, config.MaxPackage, config.Log = "127.0.0.1:0", maxPackage, slog.New(slog.NewTextHandler(t.Output(), nil))
 	h, err := hub.Open(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -255,6 +255,7 @@ type validation struct {
 	StepsTotal     int    `json:"steps_total"`
 	Reason         string
 	Attempt        int
+	Isolation      string
 	Results        map[string]struct {
 		Passed          bool
 		Duration        float64
@@ -311,7 +312,7 @@ func TestUploadIsProvenAndEverybodyMaySeeHow(t *testing.T) {
 					contract.StepReport{Name: "structure", Status: contract.StepPassed, Findings: []contract.Finding{
 						{Rule: "readme.missing", Severity: contract.SeverityNote, File: "README.md", Text: "there is no README.md", Fix: "write one"},
 					}},
-					contract.StepReport{Name: "capabilities", Status: contract.StepPassed, Facts: map[string]any{"models_validated": 12}, Log: "built 12 models\n"}),
+					contract.StepReport{Name: "capabilities", Status: contract.StepPassed, Facts: map[string]any{"models_validated": 12, "isolation": "the level of that day"}, Log: "built 12 models\n"}),
 			}})
 			ann := r.client(t, "ann")
 			id := ann.submit(t, "custom-yolo", "1.0.0", "?dry_run=true")
@@ -319,6 +320,9 @@ func TestUploadIsProvenAndEverybodyMaySeeHow(t *testing.T) {
 			v := ann.get(t, id)
 			if v.Status != "passed" || v.State != submission.Proven || v.StepsTotal != 6 || v.StepsCompleted != 3 {
 				t.Errorf("%+v", v)
+			}
+			if v.Isolation != "the level of that day" {
+				t.Errorf("isolation %q", v.Isolation)
 			}
 			if security := v.Results["security"]; !security.Passed || security.Duration != 3 {
 				t.Errorf("the parts of the security step: %+v", security)

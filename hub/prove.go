@@ -96,7 +96,7 @@ func (p Proof) test(ctx context.Context, w *Work) error {
 	}
 	telling, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	told := teller{work: w, allowed: p.AllowUnscanned}
+	told := teller{work: w, allowed: p.AllowUnscanned, isolation: p.Runner.Level()}
 	var v kit.Validator
 	v = kit.Validator{
 		Security: func(ctx context.Context) []contract.Finding { return scan.Findings(scan.Run(ctx, v.Dir, p.Scanners)) },
@@ -117,12 +117,16 @@ func (p Proof) test(ctx context.Context, w *Work) error {
 	return refused(told.reports)
 }
 
+// training is the step that says how a package's code was isolated.
+const training = "training_test"
+
 // teller tells the submission's events what the validator tells it.
 type teller struct {
-	work    *Work
-	allowed []string
-	reports []contract.StepReport
-	step    string
+	work      *Work
+	allowed   []string
+	isolation string
+	reports   []contract.StepReport
+	step      string
 }
 
 func (t *teller) tell(ctx context.Context, state contract.PackageValidation) error {
@@ -163,6 +167,9 @@ func (t *teller) report(name string, result contract.StepResult) (contract.StepR
 	}
 	for _, told := range []string{"passed", "partly", "duration", "issues", "findings", "threats"} {
 		delete(report.Facts, told)
+	}
+	if name == training && err == nil {
+		report.Facts["isolation"] = t.isolation // of this proof, whatever the hub has later
 	}
 	return report, err
 }

@@ -54,7 +54,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	defer func() { _ = release() }()
 	h, err := hub.Open(ctx, hub.Config{
 		Addr: c.Addr, URL: c.URL, DataDir: c.DataDir, Database: c.Database, MaxPackage: c.MaxPackage << 20,
-		Isolation: proof.Runner.Level(), Stages: proof.Stages(), Log: log,
+		Stages: proof.Stages(), Log: log,
 	})
 	if err != nil {
 		return err

@@ -38,8 +38,6 @@ type API struct {
 	// Publishes says whether what was proven is published; without it every upload
 	// must be a dry run.
 	Publishes bool
-	// Isolation is how packages are kept from this machine, for people to read.
-	Isolation string
 	Log       *slog.Logger
 }
 

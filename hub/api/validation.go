@@ -32,7 +32,7 @@ type Validation struct {
 	State     submission.State      `json:"state" doc:"received, scanning, building, testing, publishing; active, proven, rejected, error, cancelled"`
 	Reason    string                `json:"reason" doc:"Why it ended."`
 	Attempt   int64                 `json:"attempt"`
-	Isolation string                `json:"isolation"`
+	Isolation string                `json:"isolation" doc:"How its code was kept from the hub's machine; empty when none of it has run, and in lists."`
 	Steps     []contract.StepReport `json:"steps" doc:"In the order in which they were taken; their logs are at …/log."`
 	Created   int64                 `json:"created" doc:"Milliseconds since 1970."`
 	Updated   int64                 `json:"updated" doc:"Milliseconds since 1970."`
@@ -43,10 +43,13 @@ func (d door) view(at submission.Submission, steps []contract.StepReport) Valida
 	v := Validation{
 		Status: at.State.Status(), CurrentStep: seedStep(at.Step), StepsTotal: len(contract.ValidationSteps), Results: map[string]map[string]any{},
 		ID: at.ID, Name: at.Name, Version: at.Version, SHA256: at.SHA256, DryRun: at.DryRun, State: at.State, Reason: at.Reason,
-		Attempt: at.Attempt, Isolation: d.Isolation, Steps: []contract.StepReport{}, Created: at.Created, Updated: at.Updated,
+		Attempt: at.Attempt, Steps: []contract.StepReport{}, Created: at.Created, Updated: at.Updated,
 	}
 	for _, step := range steps {
 		v.add(step)
+		if level, told := step.Facts["isolation"].(string); told {
+			v.Isolation = level
+		}
 		step.Log = ""
 		v.Steps = append(v.Steps, step)
 	}
