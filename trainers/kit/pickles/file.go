@@ -18,6 +18,8 @@ const (
 	maxMembers = 20_000    // files of a zip of weights
 	maxMember  = 256 << 20 // unpacked bytes of one of them that are looked at
 	maxInRow   = 1000      // pickles in one file
+	atLeast    = 64 << 20  // unpacked bytes of a zip that are read, however small it is,
+	unfolding  = 20        // and times its size: one that holds a thousand times as much holds a scan for hours
 	head       = 512       // bytes by which a file is recognised
 )
 
@@ -66,6 +68,7 @@ func scanZip(in io.ReaderAt, size int64, name string) (found []contract.Finding)
 	if err != nil || len(files.File) > maxMembers {
 		return []contract.Finding{unreadable(name, fmt.Sprintf("it begins as a zip and cannot be read as one of at most %d files", maxMembers))}
 	}
+	left := atLeast + unfolding*size
 	for _, f := range files.File {
 		inside := name + "/" + path.Base(f.Name)
 		if f.FileInfo().IsDir() {
@@ -80,7 +83,9 @@ func scanZip(in io.ReaderAt, size int64, name string) (found []contract.Finding)
 			found = append(found, unreadable(inside, err.Error()))
 			continue
 		}
-		buffered := bufio.NewReader(io.LimitReader(member, maxMember))
+		limited := &io.LimitedReader{R: member, N: min(maxMember, left)}
+		most := limited.N
+		buffered := bufio.NewReader(limited)
 		start, err := buffered.Peek(int(min(f.UncompressedSize64, head)))
 		if err != nil && !errors.Is(err, io.EOF) {
 			found = append(found, unreadable(inside, err.Error()))
@@ -90,6 +95,9 @@ func scanZip(in io.ReaderAt, size int64, name string) (found []contract.Finding)
 			found = append(found, scanStream(buffered, bytes.Clone(start), inside, isPickle(f.Name))...)
 		}
 		_ = member.Close()
+		if left -= most - limited.N; left <= 0 {
+			return append(found, unreadable(name, "it unpacks to far more than its size"))
+		}
 		if len(found) > maxInRow {
 			break
 		}

@@ -95,6 +95,29 @@ func zipped(t *testing.T, name, body string) string {
 	return out.String()
 }
 
+// A small zip of large members would hold a scan for hours.
+func TestAZipIsReadInProportionToItsSize(t *testing.T) {
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	long := append([]byte("T\xff\xff\xff\x0f"), make([]byte, 16<<20)...) // a string as long as the member
+	for range 5 {
+		f, err := w.Create("data")
+		if err == nil {
+			_, err = f.Write(long)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	found := Scan(bytes.NewReader(out.Bytes()), int64(out.Len()), "w.npz")
+	if len(found) != 1 || !strings.Contains(found[0].Text, "far more than its size") {
+		t.Errorf("%+v", found)
+	}
+}
+
 // No bytes make the walk panic, run long or call a disallowed name harmless: with the
 // call of one before it, every pickle is refused.
 func FuzzWalk(f *testing.F) {
