@@ -79,7 +79,7 @@ func (f *Folder) Receive(ctx context.Context, from io.Reader, limit int64) (_ *I
 // Path is where the bytes are now.
 func (in *Incoming) Path() string { return in.path }
 
-// Keep puts the package under its name; one that is there already stays.
+// Keep puts the package under its name, where one with the same bytes may be already.
 func (in *Incoming) Keep() error {
 	dir := filepath.Dir(in.to)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -89,7 +89,7 @@ func (in *Incoming) Keep() error {
 		return full(fmt.Errorf("keeping a package: %w", err))
 	}
 	in.path = in.to
-	return syncDir(dir)
+	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir))) // dir may be new
 }
 
 // Discard removes what was received, unless it was kept.
