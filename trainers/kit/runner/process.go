@@ -53,11 +53,11 @@ func watched(ctx context.Context, limits Limits, writes []string, command func(c
 	}()
 	err := cmd.Wait()
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left running
-	over, isOver := errors.AsType[*Exceeded](context.Cause(ctx))
+	cause := context.Cause(ctx)
 	end(nil)
 	<-watching
-	if isOver {
-		return over
+	if _, over := errors.AsType[*Exceeded](cause); over || errors.Is(cause, ErrNoRoom) {
+		return cause
 	}
 	return err
 }

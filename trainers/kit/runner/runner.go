@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -39,9 +40,16 @@ type Limits struct {
 type Runner interface {
 	Level() string
 	// Run returns when the command and everything that it started has ended: nil, an
-	// *exec.ExitError, an *Exceeded, or an error of this machine.
+	// *exec.ExitError, an *Exceeded, or an error of this machine, such as ErrNoRoom.
 	Run(context.Context, Command, Limits) error
 }
+
+// ErrNoRoom ends a command before the disk is full, whoever filled it: a file that no
+// folder names any longer takes room that cannot be counted.
+var ErrNoRoom = errors.New("less than " + size(reserve) + " are left on the disk")
+
+// reserve is what a command leaves of the disk below Write: bytes.
+const reserve = 256 << 20
 
 // Exceeded says which limit ended a command.
 type Exceeded struct {

@@ -6,8 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -15,9 +18,9 @@ const (
 	diskEvery  = 5                      // every fifth look is at the disk too
 )
 
-// watch returns what was exceeded, or nil when ctx ended. Between two looks the kernel's
-// own limits hold, where a level sets them.
-func watch(ctx context.Context, pid int, limits Limits, writes []string) *Exceeded {
+// watch returns what was exceeded, or ErrNoRoom, or nil when ctx ended. Between two looks
+// the kernel's own limits hold, where a level sets them.
+func watch(ctx context.Context, pid int, limits Limits, writes []string) error {
 	ticker := time.NewTicker(usageEvery)
 	defer ticker.Stop()
 	for i := 1; ; i++ {
@@ -32,6 +35,9 @@ func watch(ctx context.Context, pid int, limits Limits, writes []string) *Exceed
 		if i%diskEvery == 0 {
 			if over := overDisk(writes, limits); over != nil {
 				return over
+			}
+			if slices.ContainsFunc(writes, full) {
+				return ErrNoRoom
 			}
 		}
 	}
@@ -48,6 +54,12 @@ func overUsage(pid int, limits Limits) *Exceeded {
 		return exceeded("memory", "more than %s of memory", size(limits.Memory))
 	}
 	return nil
+}
+
+// full says whether the disk of a folder has less than the reserve.
+func full(folder string) bool {
+	var disk unix.Statfs_t
+	return unix.Statfs(folder, &disk) == nil && int64(disk.Bavail)*int64(disk.Bsize) < reserve //nolint:unconvert // the types differ between systems
 }
 
 // overDisk adds up what really lies on the disk: a file with holes counts as what it holds.
