@@ -23,19 +23,22 @@ const (
 // one folder that it has. Nothing is unpacked; whether the archive is safe is
 // found out later.
 func peek(name string) (c contract.Capabilities, err error) {
-	in, err := zip.OpenReader(name)
+	in, file, err := archive.Open(name)
+	if errors.Is(err, archive.ErrDirectory) {
+		return c, err
+	}
 	if err != nil {
 		return c, errors.New("it is no zip: zip the folder that has train.py")
 	}
-	defer func() { _ = in.Close() }()
+	defer func() { _ = file.Close() }()
 	if len(in.File) > maxEntries {
 		return c, fmt.Errorf("it has %d files: at most %d are taken", len(in.File), maxEntries)
 	}
-	file := find(in.File)
-	if file == nil {
+	found := find(in.File)
+	if found == nil {
 		return c, errors.New("capabilities.json is missing: it must be at the top of the zip, or in its only folder")
 	}
-	document, err := file.Open()
+	document, err := found.Open()
 	if err != nil {
 		return c, fmt.Errorf("capabilities.json cannot be read: %w", err)
 	}

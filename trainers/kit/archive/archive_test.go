@@ -3,6 +3,7 @@ package archive
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"io"
@@ -128,7 +129,8 @@ func TestHostileArchivesLeaveNothing(t *testing.T) {
 		"archive.collision 4": archived(t, entry{name: "a/b"}, entry{name: "A/c"}),
 		"archive.collision 5": archived(t, entry{name: "x"}, entry{name: "x"}),
 		"archive.collision 6": archived(t, entry{name: "stra\u00dfe"}, entry{name: "STRASSE"}),
-		"archive.files":       archived(t, many...),
+		"archive.files 1":     archived(t, many...),
+		"archive.files 2":     onDisk(t, crowded()),
 		"archive.size":        archived(t, entry{name: "a", body: strings.Repeat("\x00", 33<<20)}),
 		"archive.bomb 1":      archived(t, entry{name: "a", body: strings.Repeat("\x00", 9<<20)}),
 		"archive.bomb 2":      onDisk(t, overlap()),
@@ -170,6 +172,35 @@ func raw(h *zip.FileHeader) []byte {
 		panic(err)
 	}
 	return out.Bytes()
+}
+
+// crowded is an archive that is a directory of nothing but entries without a name, more
+// than should ever be in memory.
+func crowded() []byte {
+	const header = 46
+	entries := maxDirectory/header + 1
+	body := bytes.Repeat(append([]byte("PK\x01\x02"), make([]byte, header-4)...), entries)
+	end := append([]byte("PK\x05\x06"), make([]byte, 18)...)
+	binary.LittleEndian.PutUint16(end[8:], uint16(entries))
+	binary.LittleEndian.PutUint16(end[10:], uint16(entries))
+	binary.LittleEndian.PutUint32(end[12:], uint32(len(body)))
+	return append(body, end...)
+}
+
+// What is opened by its directory is still read whole.
+func TestTheBoundOfTheDirectoryIsNoneOfTheFiles(t *testing.T) {
+	body := strings.Repeat("0123456789abcdef", (maxDirectory+1<<20)/16)
+	in, file, err := Open(archived(t, entry{name: "a", body: body, store: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	if got, err := fs.ReadFile(in, "a"); err != nil || string(got) != body {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if _, _, err := Open(onDisk(t, crowded())); !errors.Is(err, ErrDirectory) {
+		t.Errorf("%v", err)
+	}
 }
 
 // overlap is an archive whose two entries have the same packed bytes: the second

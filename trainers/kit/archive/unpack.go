@@ -18,15 +18,17 @@ import (
 // mean that nothing was left in dir. An error is a fault of this machine, never the
 // archive's.
 func Unpack(file, dir string, limits Limits) (root string, found []contract.Finding, err error) {
-	in, err := zip.OpenReader(file)
+	in, opened, err := Open(file)
 	switch {
+	case errors.Is(err, ErrDirectory):
+		return "", []contract.Finding{refuse("archive.files", "", err.Error(), "leave out data, caches and environments")}, nil
 	case errors.Is(err, zip.ErrFormat), errors.Is(err, zip.ErrAlgorithm), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return "", []contract.Finding{refuse("archive.not-a-zip", "", "the file is no zip, or its end is missing", "upload the package's folder as a zip")}, nil
 	case err != nil:
 		return "", nil, fmt.Errorf("opening the archive: %w", err)
 	}
-	defer func() { _ = in.Close() }()
-	if found := Check(&in.Reader, limits); len(found) > 0 {
+	defer func() { _ = opened.Close() }()
+	if found := Check(in, limits); len(found) > 0 {
 		return "", found, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {

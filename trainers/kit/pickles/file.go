@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/trainers/kit/archive"
 )
 
 const (
@@ -64,7 +65,7 @@ func compression(start []byte) string {
 
 // scanZip looks into weights of torch and NumPy: every member, whatever its name.
 func scanZip(in io.ReaderAt, size int64, name string) (found []contract.Finding) {
-	files, err := zip.NewReader(in, size)
+	files, err := archive.NewReader(in, size)
 	if err != nil || len(files.File) > maxMembers {
 		return []contract.Finding{unreadable(name, fmt.Sprintf("it begins as a zip and cannot be read as one of at most %d files", maxMembers))}
 	}
