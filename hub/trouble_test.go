@@ -51,6 +51,19 @@ func TestDatabaseIsAwayForAWhile(t *testing.T) {
 	}
 }
 
+// What is no text for the database is the caller's mistake, and not a database that is away.
+func TestWhatNoDatabaseTakesIsNamed(t *testing.T) {
+	ann := start(t, hub.Config{Database: storetest.Postgres(t)}).client(t, "ann")
+	for _, id := range []string{"a%00b", "%ff"} {
+		if got := ann.ask(t, http.MethodGet, "/api/v1/trainers/validation/"+id); got.status != 404 {
+			t.Errorf("%s: %+v", id, got)
+		}
+	}
+	if got := ann.upload(t, "?dry_run=true", []part{{"file", pack(t, capabilities("custom-yolo", "1.0.0"))}}, "Idempotency-Key", "\xff"); got.status != 400 || !strings.Contains(got.body, "no UTF-8") {
+		t.Errorf("%+v", got)
+	}
+}
+
 // server asks a database's server through another database.
 func server(t *testing.T, address string) (database string, ask func(string)) {
 	t.Helper()

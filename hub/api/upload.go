@@ -9,6 +9,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -68,8 +69,8 @@ func (d door) upload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	up := submission.Upload{Owner: p.ID, Operator: p.Operator(), DryRun: r.URL.Query().Get("dry_run") == "true", Key: r.Header.Get("Idempotency-Key")}
-	if len(up.Key) > maxKey {
-		problem(w, http.StatusBadRequest, "the Idempotency-Key is too long", field("header.Idempotency-Key", fmt.Sprintf("at most %d characters", maxKey)))
+	if len(up.Key) > maxKey || !utf8.ValidString(up.Key) {
+		problem(w, http.StatusBadRequest, "the Idempotency-Key is too long, or no UTF-8", field("header.Idempotency-Key", fmt.Sprintf("at most %d characters", maxKey)))
 		return
 	}
 	if !up.DryRun && !d.Publishes {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -59,6 +60,9 @@ func (d door) own(ctx context.Context, c Credentials, scope, id string) (submiss
 	p, err := d.who(ctx, c, scope)
 	if err != nil {
 		return submission.Submission{}, p, err
+	}
+	if !utf8.ValidString(id) || strings.ContainsRune(id, 0) { // PostgreSQL takes no such text
+		return submission.Submission{}, p, known(d.Log, submission.ErrNotFound)
 	}
 	at, err := d.Submissions.Get(ctx, id)
 	if err == nil && at.Owner != p.ID && !p.Operator() {
