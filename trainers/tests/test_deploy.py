@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -18,7 +19,7 @@ from PIL import Image
 from torch import nn
 from trainer_sdk import Job, JobError, Platform
 from trainer_sdk.export import ExportRequest
-from trainer_vision.deploy import graph, matrix, metadata, parity, worker
+from trainer_vision.deploy import golden, graph, matrix, metadata, parity, worker
 from trainer_vision.deploy.calibrate import raised
 from trainer_vision.deploy.evaluate import Validation, compare
 from trainer_vision.deploy.golden import runs
@@ -30,6 +31,9 @@ from trainer_vision.inference import Objects as Found
 from trainer_vision.inference import Predictor
 
 DEPLOY = Path(graph.__file__).parent
+sys.path.insert(0, str(DEPLOY / "runtimes" / "python"))
+import model_wrapper
+
 SIZES = ((96, 96), (97, 33), (640, 480), (31, 200), (1, 1000), (1000, 1))
 
 
@@ -158,6 +162,37 @@ class Comparing(unittest.TestCase):
 
     def test_a_better_export_passes(self) -> None:
         self.assertEqual(Validation("accuracy", 9, 0.5, 0.75).describe(0.02), {"accuracy": 0.75, "original_accuracy": 0.5, "accuracy_drop": -0.25, "passed": True})
+
+
+class Golden(unittest.TestCase):
+    """What a package's selftest compares with: the trainer's answer, and how near to it this file came when it was made."""
+
+    def differences(self, answer: Any, exported: Any, found: dict[str, Any]) -> list[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            golden.write(Path(folder), Image.new("RGB", (100, 80)), answer, exported)
+            return list(model_wrapper.compare(json.loads((Path(folder) / "answer.json").read_text()), found))
+
+    def test_a_quantized_file_passes_as_near_as_it_came_and_not_farther(self) -> None:
+        exact, quantized = np.array([0.9, 0.1]), np.array([0.8, 0.2])
+        self.assertEqual(self.differences(exact, quantized, {"probabilities": [0.795, 0.205]}), [])
+        self.assertTrue(self.differences(exact, quantized, {"probabilities": [0.7, 0.3]}))
+        self.assertTrue(self.differences(exact, exact, {"probabilities": [0.8, 0.2]}))
+
+    def test_masks_and_boxes_too(self) -> None:
+        def square(left: float, score: float) -> Found:
+            corners = np.array([[left, 10], [left + 40, 10], [left + 40, 50], [left, 50]])
+            return Found(np.array([[left, 10, left + 40, 50]]), np.array([0]), np.array([score]), [corners])
+
+        for left, same in ((14.0, True), (20.0, False)):
+            found = {"objects": [golden.described(square(left, 0.85), 0, (100, 80))]}
+            self.assertEqual(self.differences(square(10, 0.9), square(14, 0.85), found) == [], same, left)
+
+    def test_the_image_is_one_on_which_both_find_the_same(self) -> None:
+        two = Found(np.array([[0.0, 0, 10, 10], [20, 20, 40, 40]]), np.array([0, 1]), np.array([0.9, 0.9]))
+        one, none = two.take(np.array([0])), two.take(np.array([], int))
+        pictures = [Image.new("RGB", (100, 80))] * 3
+        self.assertEqual(golden.shown(pictures, [two, none, one], [one, none, one]), 2)
+        self.assertEqual(golden.shown(pictures, [two, none, one], [one, none, none]), 1)
 
 
 class Precision(unittest.TestCase):

@@ -13,11 +13,13 @@ from trainer_sdk import Job, clean
 
 from ..images import read_image
 from ..inference import Objects
+from ..inference.matching import match, overlaps
 from ..inference.samples import labelled
+from . import parity
 
 MOST = 8
 LARGEST = 1280  # pixels of the longer side of the package's image
-TOLERANCE = {"pixels": 0.5, "score": 0.01, "probability": 0.01, "mask_iou": 0.9}
+TOLERANCE = {"pixels": 0.5, "score": 0.01, "probability": 0.01, "mask_iou": 0.9}  # of one file in two runtimes
 NARROW = (1, 1000), (333, 17)
 
 
@@ -52,17 +54,40 @@ def noise(width: int, height: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
-def shown(pictures: Sequence[Image.Image], answers: Sequence[Any]) -> int:
-    """The image for the package: the first small one on which something is found."""
+def shown(pictures: Sequence[Image.Image], answers: Sequence[Any], exported: Sequence[Any]) -> int:
+    """The image for the package: a small one on which the original finds something and the export the same."""
     small = [i for i, picture in enumerate(pictures) if max(picture.size) <= LARGEST] or [0]
-    return next((i for i in small if isinstance(answers[i], Objects) and len(answers[i])), small[0])
+    same = [i for i in small if len(paired(answers[i], exported[i])) == len(answers[i]) == len(exported[i])] if isinstance(answers[0], Objects) else small
+    return next((i for i in same if isinstance(answers[i], Objects) and len(answers[i])), (same or small)[0])
 
 
-def write(folder: Path, picture: Image.Image, answer: Any) -> None:
-    """golden/image.png and answer.json: what the trainer's own predictor says of it."""
+def paired(answer: Objects, exported: Objects) -> list[tuple[int, int]]:
+    """Which objects are the same in both."""
+    return [(int(j), i) for i, j in enumerate(match(exported, answer, overlaps(exported.boxes, answer.boxes))) if j >= 0]
+
+
+def tolerance(picture: Image.Image, answer: Any, exported: Any) -> dict[str, float]:
+    """Of the selftest: what two runtimes may differ by, on top of what this file differs by from the original; of a quantised one that is more."""
+    apart = parity.compare([answer], [exported], [picture], max(picture.size), 1.0, 0.0)
+    masks = [shared(painted(answer, i, picture.size), painted(exported, j, picture.size)) for i, j in paired(answer, exported)] if isinstance(answer, Objects) else []
+    return {
+        "pixels": TOLERANCE["pixels"] + apart.pixels, "score": TOLERANCE["score"] + apart.score, "probability": TOLERANCE["probability"] + apart.probability,
+        "mask_iou": max(0.0, TOLERANCE["mask_iou"] + min(masks, default=1.0) - 1),
+    }
+
+
+def shared(mask: np.ndarray | None, other: np.ndarray | None) -> float:
+    """The overlap (IoU) of two masks; what has none is not compared."""
+    if mask is None or other is None or not (mask | other).any():
+        return 1.0
+    return float((mask & other).sum() / (mask | other).sum())
+
+
+def write(folder: Path, picture: Image.Image, answer: Any, exported: Any) -> None:
+    """golden/image.png and answer.json: what the trainer's own predictor says of it, and how near to that the exported file must be."""
     folder.mkdir(parents=True, exist_ok=True)
     picture.save(folder / "image.png")
-    said: dict[str, Any] = {"image": "image.png", "width": picture.width, "height": picture.height, "tolerance": TOLERANCE}
+    said: dict[str, Any] = {"image": "image.png", "width": picture.width, "height": picture.height, "tolerance": tolerance(picture, answer, exported)}
     if isinstance(answer, Objects):
         said["objects"] = [described(answer, i, picture.size) for i in range(len(answer))]
     elif isinstance(answer, np.ndarray):
@@ -73,15 +98,20 @@ def write(folder: Path, picture: Image.Image, answer: Any) -> None:
 
 
 def described(answer: Objects, i: int, size: tuple[int, int]) -> dict[str, Any]:
-    mask = None
-    if answer.polygons is not None and len(answer.polygons[i]) > 2:
-        canvas = Image.new("1", size)
-        ImageDraw.Draw(canvas).polygon([tuple(point) for point in answer.polygons[i].tolist()], fill=1)
-        mask = runs(np.asarray(canvas).astype(np.int32))
+    mask = painted(answer, i, size)
     return {
         "class_index": int(answer.classes[i]), "confidence": float(answer.scores[i]), "bbox": answer.boxes[i].tolist(),
-        "keypoints": None if answer.keypoints is None else answer.keypoints[i].tolist(), "mask": mask,
+        "keypoints": None if answer.keypoints is None else answer.keypoints[i].tolist(), "mask": None if mask is None else runs(mask.astype(np.int32)),
     }
+
+
+def painted(answer: Objects, i: int, size: tuple[int, int]) -> np.ndarray | None:
+    """The pixels of an object, of (width, height); None where it has no outline."""
+    if answer.polygons is None or len(answer.polygons[i]) < 3:
+        return None
+    canvas = Image.new("1", size)
+    ImageDraw.Draw(canvas).polygon([tuple(point) for point in answer.polygons[i].tolist()], fill=1)
+    return np.asarray(canvas)
 
 
 def runs(values: np.ndarray) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Made:
     metadata: dict[str, Any]
     run: Run
     parity: parity.Parity
+    answers: Sequence[Any]  # to the images of the comparison
     validation: evaluate.Validation | None = None
 
 
@@ -70,7 +71,6 @@ class Export:
     def all(self) -> None:
         self.tell(10, "converting", f"Converting to {self.request.format}")
         self.answers = parity.answers(self.subject.predictor, self.pictures)
-        shown = golden.shown(self.pictures, self.answers)
         folder = self.work / "package"
         folder.mkdir()
         try:
@@ -80,7 +80,8 @@ class Export:
                 self.beside(self.request.output_dir)
             raise
         self.tell(80, "packaging", "Writing metadata, wrappers and the package")
-        golden.write(folder / "golden", self.pictures[shown], self.answers[shown])
+        shown = golden.shown(self.pictures, self.answers, made.answers)
+        golden.write(folder / "golden", self.pictures[shown], self.answers[shown], made.answers[shown])
         described = self.finished(made, folder, shown)
         write_json(folder / "metadata.json", described)
         if self.request.format != "onnx":
@@ -126,12 +127,13 @@ class Export:
         head, call = self.written(worker, target, precision)
         self.tell(45, "validating", "Comparing with the original")
         if self.subject.head == OBB:
-            return Made(precision, head, call, self.rotated(worker[1], Reader(head), call))
+            return Made(precision, head, call, self.rotated(worker[1], Reader(head), call), self.answers)
         model = exported.predictor(head, call, self.subject.predictor.truth)
         side = max(self.subject.preprocess.height, self.subject.preprocess.width)
         threshold = self.subject.objects.confidence if self.subject.objects else 0.0
-        found = parity.compare(self.answers, parity.answers(model, self.pictures), self.pictures, side, threshold, self.tolerance(precision).score)
-        return Made(precision, head, call, found, self.validated(model) if self.request.validate else None)
+        answers = parity.answers(model, self.pictures)
+        found = parity.compare(self.answers, answers, self.pictures, side, threshold, self.tolerance(precision).score)
+        return Made(precision, head, call, found, answers, self.validated(model) if self.request.validate else None)
 
     def rotated(self, graph: Program, reader: Reader, call: Run) -> parity.Parity:
         """Rotated boxes leave the file as the model answers them: they are compared with the model's answer, not with the predictor's."""
