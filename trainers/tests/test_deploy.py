@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 import tempfile
 import unittest
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import fixtures
 import numpy as np
@@ -19,9 +22,11 @@ from PIL import Image
 from torch import nn
 from trainer_sdk import Job, JobError, Platform
 from trainer_sdk.export import ExportRequest
-from trainer_vision.deploy import golden, graph, matrix, metadata, parity, worker
+from trainer_vision.deploy import golden, graph, matrix, metadata, parity, toolbox, worker
 from trainer_vision.deploy.calibrate import raised
 from trainer_vision.deploy.evaluate import Validation, compare
+from trainer_vision.deploy.formats import Precision as FileIn
+from trainer_vision.deploy.formats.choice import converter
 from trainer_vision.deploy.golden import runs
 from trainer_vision.deploy.job import Export
 from trainer_vision.deploy.program import program
@@ -31,6 +36,7 @@ from trainer_vision.inference import Objects as Found
 from trainer_vision.inference import Predictor
 
 DEPLOY = Path(graph.__file__).parent
+TOOLBOXES = Path(__file__).resolve().parent.parent.parent / ".tools" / "toolboxes"
 sys.path.insert(0, str(DEPLOY / "runtimes" / "python"))
 import model_wrapper
 
@@ -202,6 +208,48 @@ class Precision(unittest.TestCase):
         self.assertEqual(kept[:2], [["model.head"], ["model.head", "model.0", "model.14", "model.15"]])
         self.assertEqual([len(parts) for parts in kept], [1, 4, 6, 10])
         self.assertEqual(list(raised([], ["model.head"])), [])
+
+
+class Network(nn.Module):
+    """A classifier with a layer of each kind that holds weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.flat, self.last = nn.Conv2d(3, 16, 3, 2), nn.Linear(16, 64), nn.Linear(64, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.last(self.flat(self.first(images).relu().mean((2, 3))).relu())
+
+
+class Quantized(unittest.TestCase):
+    """What is said to be in eight bits is, and what is said to have stayed float has."""
+
+    def written(self, name: str, keep: Sequence[str], folder: Path) -> Path:
+        torch.manual_seed(0)
+        made = program(subject(CLASSIFY, Preprocess(STRETCH, 32, 32, antialias=True), model=Network().eval()), whole=True, pixels=False, post=True, batch=False)
+        target = folder / "model"
+        converter(name, made, folder, 0, lambda text: None).write(target, "{}", FileIn("dynamic", "int8", keep=keep))
+        return target
+
+    def test_onnx(self) -> None:
+        import onnx
+
+        for keep, large in (((), []), (("model.flat",), [(64, 16)])):
+            with self.subTest(keep=keep), tempfile.TemporaryDirectory() as folder:
+                model = onnx.load(self.written("onnx", keep, Path(folder)))
+                floats = [tuple(sorted(tensor.dims, reverse=True)) for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1 and math.prod(tensor.dims) >= 128]
+                self.assertEqual(floats, large)
+
+    def test_openvino(self) -> None:
+        """The toolbox is the one that the agent's tests make."""
+        with mock.patch.dict(os.environ, {"EXPORT_TOOLBOX_DIR": str(TOOLBOXES)}):
+            if not (toolbox.place("openvino") / "complete").is_file() and not os.environ.get("CI"):
+                self.skipTest(f"there is no toolbox for openvino below {TOOLBOXES}: the exports of go test ./cmd/trainer-agent make it")
+            for keep, count in (((), 2), (("model.flat",), 1)):  # NNCF leaves so small a convolution alone
+                with self.subTest(keep=keep), tempfile.TemporaryDirectory() as folder:
+                    text = (self.written("openvino", keep, Path(folder)) / "model.xml").read_text()
+                    shapes = re.findall(r'type="Const"[^>]*>\s*<data element_type="[iu]8" shape="([0-9, ]+)"', text)
+                    self.assertEqual(sum(math.prod(map(int, shape.split(","))) >= 128 for shape in shapes), count, shapes)
 
 
 class Calls(unittest.TestCase):

@@ -35,6 +35,7 @@ def quantized(source: Path, target: Path, precision: Precision) -> ModelProto:
     onnx.save(model, target)
     logging.getLogger().setLevel(logging.ERROR)  # its advice to preprocess first is not for a graph that is optimised
     if precision.kind == "dynamic":
+        nodes += [f"{node.name}_MatMul" for node in model.graph.node if node.op_type == "Gemm" and node.name in nodes]  # onnxruntime splits them first, under new names
         quantize_dynamic(target, target, weight_type=QuantType.QUInt8, nodes_to_quantize=nodes)
     else:
         wide = precision.dtype == "int16"
@@ -60,5 +61,3 @@ def prepared(source: Path, precision: Precision) -> ModelProto:
     if precision.dtype == "int16" and model.opset_import[0].version < OPSET_16_BITS:
         model = version_converter.convert_version(model, OPSET_16_BITS)
     return model
-
-

@@ -30,10 +30,10 @@ def write(source: Path, target: Path, metadata: str, precision: Precision, signa
 def quantized(model: Any, precision: Precision) -> Any:
     import nncf
 
-    if precision.kind == "dynamic":
-        return nncf.compress_weights(model)
     floats = [node.get_friendly_name() for node in model.get_ordered_ops() if not weighs(node.get_friendly_name(), precision)]
     scope = nncf.IgnoredScope(names=[name for name in floats if name], validate=False)
+    if precision.kind == "dynamic":
+        return nncf.compress_weights(model, ignored_scope=scope)
     kind = nncf.ModelType.TRANSFORMER if any(node.get_type_name() == "Softmax" and node.get_friendly_name().startswith("model") for node in model.get_ordered_ops()) else None
     return nncf.quantize(model, nncf.Dataset(list(precision.calibration)), subset_size=len(precision.calibration), preset=nncf.QuantizationPreset.MIXED, ignored_scope=scope, model_type=kind)
 
