@@ -327,6 +327,8 @@ class Jobs(unittest.TestCase):
 
         with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(JobError, "does not say what the original says on 8 images: they differ by"):
             self.job(Path(folder), Broken())
+        with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(JobError, "on 8 images: it answers with NaN; set another QUANTIZATION_TYPE"):
+            self.job(Path(folder), Broken(), QUANTIZATION_TYPE="dynamic")
 
 
 def faults(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str = "") -> list[str]:

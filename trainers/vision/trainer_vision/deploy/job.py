@@ -178,8 +178,10 @@ class Export:
         found = made.parity
         if made.precision.kind == "none" or made.precision.dtype == "float16":
             fault = found.fault(self.tolerance(made.precision))
+        elif found.unmatched > found.objects and not made.validation:
+            fault = f"{found.unmatched} objects are found by one of the two only, {found.objects} by both"
         else:
-            fault = f"{found.unmatched} objects are found by one of the two only, {found.objects} by both" if found.unmatched > found.objects and not made.validation else None
+            fault = found.nonsense()
         if fault:
             raise JobError(f"the exported model does not say what the original says on {found.images} images: {fault}" + ("" if made.precision.kind == "none" else "; set another QUANTIZATION_TYPE or QUANTIZATION_DTYPE"))
 

@@ -45,6 +45,10 @@ class Parity:
     def describe(self) -> dict[str, Any]:
         return asdict(self)
 
+    def nonsense(self) -> str | None:
+        """What no precision explains."""
+        return None if all(map(math.isfinite, (self.pixels, self.score, self.probability))) else "it answers with NaN"
+
     def fault(self, allowed: Tolerance) -> str | None:
         """What is too far apart, in words."""
         if self.unmatched:
