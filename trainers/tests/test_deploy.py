@@ -22,7 +22,7 @@ from PIL import Image
 from torch import nn
 from trainer_sdk import Job, JobError, Platform
 from trainer_sdk.export import ExportRequest
-from trainer_vision.deploy import golden, graph, matrix, metadata, parity, toolbox, worker
+from trainer_vision.deploy import golden, graph, matrix, metadata, package, parity, toolbox, triton, worker
 from trainer_vision.deploy.calibrate import raised
 from trainer_vision.deploy.evaluate import Validation, compare
 from trainer_vision.deploy.formats import Precision as FileIn
@@ -372,6 +372,9 @@ class Metadata(unittest.TestCase):
             self.assertEqual(schema_faults(said), [])
             self.assertEqual(said["outputs"][0]["shape"], [2] if whole else [-1, 2])
             self.assertNotIn("/nowhere", json.dumps(said))
+        named = {**said, "model": {**said["model"], "name": "ViT_tiny.v2"}}
+        self.assertIn('name: "ViT_tiny.v2"', str(triton.config(named)))
+        self.assertIn("`ViT_tiny.v2/config.pbtxt`", package.readme(named, True, True))  # else Triton does not load it
         self.assertEqual(schema_faults({**said, "input": {**said["input"], "dtype": "float64"}}), [".input.dtype: 'float64' is not among ['uint8', 'float32']"])
 
 

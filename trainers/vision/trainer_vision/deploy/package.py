@@ -121,5 +121,5 @@ def readme(metadata: Mapping[str, Any], wrapped: bool, triton_there: bool) -> st
         name = image_name(metadata)
         lines += ["## Container", "", f"    docker build -t {name} . && docker run --rm {name}", f'    docker run --rm -v "$PWD:/images:ro" {name} /images/photo.jpg', ""]
     if triton_there:
-        lines += ["## Triton", "", f"Put `triton/config.pbtxt` and the model into a model repository: `{image_name(metadata)}/config.pbtxt`, `{image_name(metadata)}/1/{triton.served(model)}`.", ""]
+        lines += ["## Triton", "", f"Put `triton/config.pbtxt` and the model into a model repository: `{triton.name(model)}/config.pbtxt`, `{triton.name(model)}/1/{triton.served(model)}`.", ""]
     return "\n".join(lines)

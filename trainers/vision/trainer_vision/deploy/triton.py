@@ -19,11 +19,15 @@ def config(metadata: Mapping[str, Any]) -> str | None:
     named = model["format"] != "torchscript"  # PyTorch's have no names, only places
     inputs = [tensor(metadata["input"]["name"] if named else "INPUT__0", metadata["input"])]
     outputs = [tensor(output["name"] if named else f"OUTPUT__{i}", output) for i, output in enumerate(metadata["outputs"])]
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", model["name"])
     return "\n".join([
-        f'name: "{name}"', f'backend: "{BACKENDS[model["format"]]}"', f'default_model_filename: "{served(model)}"', "max_batch_size: 0",
+        f'name: "{name(model)}"', f'backend: "{BACKENDS[model["format"]]}"', f'default_model_filename: "{served(model)}"', "max_batch_size: 0",
         f"input [ {', '.join(inputs)} ]", f"output [ {', '.join(outputs)} ]", "",
     ])
+
+
+def name(model: Mapping[str, Any]) -> str:
+    """Of the model's folder in a repository too: Triton loads no model whose two names differ."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", model["name"])
 
 
 def served(model: Mapping[str, Any]) -> str:
@@ -31,5 +35,5 @@ def served(model: Mapping[str, Any]) -> str:
     return "model.xml" if model["format"] == "openvino" else Path(model["file"]).name
 
 
-def tensor(name: str, spec: Mapping[str, Any]) -> str:
-    return f'{{ name: "{name}", data_type: {TYPES[spec["dtype"]]}, dims: [ {", ".join(map(str, spec["shape"]))} ] }}'
+def tensor(label: str, spec: Mapping[str, Any]) -> str:
+    return f'{{ name: "{label}", data_type: {TYPES[spec["dtype"]]}, dims: [ {", ".join(map(str, spec["shape"]))} ] }}'
