@@ -159,6 +159,16 @@ class Comparing(unittest.TestCase):
         self.assertIsNone(parity.compare([found], [found.take(np.array([0]))], image, 100, 0.25, 0.005).fault(parity.EXACT))
         self.assertIn("1 objects were found by one", str(parity.compare([found], [found.take(np.array([1]))], image, 100, 0.25, 0.005).fault(parity.EXACT)))
 
+    def test_other_masks_in_the_same_boxes_are_told(self) -> None:
+        def triangles(corner: tuple[int, int]) -> Found:
+            outline = np.array([[10, 10], [50, 50], corner])
+            return Found(np.array([[10.0, 10, 50, 50]]), np.array([0]), np.array([0.9]), [outline])
+
+        none = Found(np.array([[10.0, 10, 50, 50]]), np.array([0]), np.array([0.9]), [np.zeros((0, 2))])
+        for found, low, high in ((triangles((50, 10)), 1.0, 1.0), (triangles((10, 50)), 0.01, 0.2), (none, 0.0, 0.0)):
+            overlap = parity.compare([triangles((50, 10))], [found], [Image.new("RGB", (200, 100))], 100, 0.25, 0.005).describe()["mask_overlap"]
+            self.assertTrue(low <= overlap <= high, overlap)
+
     def test_what_is_no_number_is_no_parity_and_no_success(self) -> None:
         broken = parity.compare([np.array([0.5, 0.5])], [np.array([0.5, math.nan])], [Image.new("RGB", (9, 9))], 9, 0, 0)
         self.assertIn("of a probability", str(broken.fault(parity.EXACT)))

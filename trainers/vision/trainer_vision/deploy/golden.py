@@ -13,7 +13,6 @@ from trainer_sdk import Job, clean
 
 from ..images import read_image
 from ..inference import Objects
-from ..inference.matching import match, overlaps
 from ..inference.samples import labelled
 from . import parity
 
@@ -57,30 +56,17 @@ def noise(width: int, height: int) -> Image.Image:
 def shown(pictures: Sequence[Image.Image], answers: Sequence[Any], exported: Sequence[Any]) -> int:
     """The image for the package: a small one on which the original finds something and the export the same."""
     small = [i for i, picture in enumerate(pictures) if max(picture.size) <= LARGEST] or [0]
-    same = [i for i in small if len(paired(answers[i], exported[i])) == len(answers[i]) == len(exported[i])] if isinstance(answers[0], Objects) else small
+    same = [i for i in small if len(parity.paired(answers[i], exported[i])) == len(answers[i]) == len(exported[i])] if isinstance(answers[0], Objects) else small
     return next((i for i in same if isinstance(answers[i], Objects) and len(answers[i])), (same or small)[0])
-
-
-def paired(answer: Objects, exported: Objects) -> list[tuple[int, int]]:
-    """Which objects are the same in both."""
-    return [(int(j), i) for i, j in enumerate(match(exported, answer, overlaps(exported.boxes, answer.boxes))) if j >= 0]
 
 
 def tolerance(picture: Image.Image, answer: Any, exported: Any) -> dict[str, float]:
     """Of the selftest: what two runtimes may differ by, on top of what this file differs by from the original; of a quantised one that is more."""
     apart = parity.compare([answer], [exported], [picture], max(picture.size), 1.0, 0.0)
-    masks = [shared(painted(answer, i, picture.size), painted(exported, j, picture.size)) for i, j in paired(answer, exported)] if isinstance(answer, Objects) else []
     return {
         "pixels": TOLERANCE["pixels"] + apart.pixels, "score": TOLERANCE["score"] + apart.score, "probability": TOLERANCE["probability"] + apart.probability,
-        "mask_iou": max(0.0, TOLERANCE["mask_iou"] + min(masks, default=1.0) - 1),
+        "mask_iou": max(0.0, TOLERANCE["mask_iou"] + min(apart.outlines, default=1.0) - 1),
     }
-
-
-def shared(mask: np.ndarray | None, other: np.ndarray | None) -> float:
-    """The overlap (IoU) of two masks; what has none is not compared."""
-    if mask is None or other is None or not (mask | other).any():
-        return 1.0
-    return float((mask & other).sum() / (mask | other).sum())
 
 
 def write(folder: Path, picture: Image.Image, answer: Any, exported: Any) -> None:
@@ -98,20 +84,11 @@ def write(folder: Path, picture: Image.Image, answer: Any, exported: Any) -> Non
 
 
 def described(answer: Objects, i: int, size: tuple[int, int]) -> dict[str, Any]:
-    mask = painted(answer, i, size)
+    mask = parity.painted(answer.polygons[i], size) if answer.polygons is not None and len(answer.polygons[i]) > 2 else None
     return {
         "class_index": int(answer.classes[i]), "confidence": float(answer.scores[i]), "bbox": answer.boxes[i].tolist(),
         "keypoints": None if answer.keypoints is None else answer.keypoints[i].tolist(), "mask": None if mask is None else runs(mask.astype(np.int32)),
     }
-
-
-def painted(answer: Objects, i: int, size: tuple[int, int]) -> np.ndarray | None:
-    """The pixels of an object, of (width, height); None where it has no outline."""
-    if answer.polygons is None or len(answer.polygons[i]) < 3:
-        return None
-    canvas = Image.new("1", size)
-    ImageDraw.Draw(canvas).polygon([tuple(point) for point in answer.polygons[i].tolist()], fill=1)
-    return np.asarray(canvas)
 
 
 def runs(values: np.ndarray) -> dict[str, Any]:

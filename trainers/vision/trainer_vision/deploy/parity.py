@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from ..inference import Mask, Objects, Predictor
 from ..inference.matching import match, overlaps
@@ -41,9 +41,17 @@ class Parity:
     score: float = 0.0
     probability: float = 0.0
     pixel_agreement: float = 1.0  # of masks of classes: the smallest share of pixels of one class in both
+    outlines: list[float] = field(default_factory=list)  # the overlap (IoU) of each object's two outlines
+
+    @property
+    def mask_overlap(self) -> float | None:
+        """The median. It is told and not judged: outlines of masks in several pieces differ from framework to framework."""
+        return float(np.median(self.outlines)) if self.outlines else None
 
     def describe(self) -> dict[str, Any]:
-        return asdict(self)
+        numbers = asdict(self)
+        del numbers["outlines"]
+        return {**numbers, "mask_overlap": self.mask_overlap}
 
     def nonsense(self) -> str | None:
         """What no precision explains."""
@@ -72,7 +80,10 @@ def compare(original: Sequence[Any], exported: Sequence[Any], images: Sequence[I
     parity = Parity(images=len(images))
     for truth, found, image in zip(original, exported, images, strict=True):
         if isinstance(truth, Objects):
-            objects(parity, truth, found, min(1.0, side / max(image.size)), threshold + edge)
+            scale = min(1.0, side / max(image.size))
+            objects(parity, truth, found, scale, threshold + edge)
+            if truth.polygons is not None and found.polygons is not None:
+                parity.outlines += outlines(truth, found, scale, image.size)
         elif isinstance(truth, Mask):
             parity.pixel_agreement = min(parity.pixel_agreement, float((truth.classes == found.classes).mean()))
         else:
@@ -90,6 +101,27 @@ def objects(parity: Parity, truth: Objects, found: Objects, scale: float, sure: 
     parity.score = worse(parity.score, np.abs(found.scores[a] - truth.scores[b]))
     if found.keypoints is not None and truth.keypoints is not None:
         parity.pixels = worse(parity.pixels, scale * np.abs(found.keypoints[a, :, :2] - truth.keypoints[b, :, :2]))
+
+
+def outlines(truth: Objects, found: Objects, scale: float, size: tuple[int, int]) -> list[float]:
+    """The overlap of each object's two outlines, in pixels of the model's input."""
+    assert truth.polygons is not None and found.polygons is not None
+    small = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    pairs = [(painted(truth.polygons[i] * scale, small), painted(found.polygons[j] * scale, small)) for i, j in paired(truth, found)]
+    return [float((one & other).sum() / (one | other).sum()) for one, other in pairs if (one | other).any()]
+
+
+def paired(truth: Objects, found: Objects) -> list[tuple[int, int]]:
+    """Which objects are the same in both."""
+    return [(int(j), i) for i, j in enumerate(match(found, truth, overlaps(found.boxes, truth.boxes))) if j >= 0]
+
+
+def painted(outline: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The pixels of an object, of (width, height); none of an outline without three corners."""
+    canvas = Image.new("1", size)
+    if len(outline) > 2:
+        ImageDraw.Draw(canvas).polygon([tuple(point) for point in outline.tolist()], fill=1)
+    return np.asarray(canvas)
 
 
 def raw(parity: Parity, truth: np.ndarray, found: np.ndarray, classes: int, threshold: float) -> None:
