@@ -134,7 +134,12 @@ func TestAModelByItself(t *testing.T) {
 func TestWhatIsNoPackageIsRefused(t *testing.T) {
 	newer := files()
 	newer["metadata.json"] = bytes.Replace(newer["metadata.json"], []byte(`"schema_version": 1`), []byte(`"schema_version": 9`), 1)
+	gone := files()
+	delete(gone, "model.onnx")
+	gone["metadata.json"] = bytes.ReplaceAll(gone["metadata.json"], []byte("onnx"), []byte("tflite"))
 	cases := map[string]string{
+		tree(t, gone):         "holds no model.tflite, which its metadata.json describes",
+		boasting(t, 1<<63, 2): "more than a package does",
 		zipped(t, "a.zip", map[string][]byte{"x": nil}):                             "no metadata.json",
 		zipped(t, "b.zip", map[string][]byte{"../x": nil, "metadata.json": nil}):    "must stay inside",
 		filepath.Join(tree(t, map[string][]byte{"c.zip": []byte("text")}), "c.zip"): "no package of an exported model",
@@ -149,6 +154,25 @@ func TestWhatIsNoPackageIsRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
 	}
+}
+
+// boasting is a zip whose files claim a size each.
+func boasting(t *testing.T, size uint64, count int) string {
+	var buffer bytes.Buffer
+	archive := zip.NewWriter(&buffer)
+	for i := range count {
+		if _, err := archive.CreateRaw(&zip.FileHeader{Name: fmt.Sprint(i), UncompressedSize64: size}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "large.zip")
+	if err := os.WriteFile(path, buffer.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func TestSelftestRunsThePackagesWrapper(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 
 // Limits of what is read of an ONNX file; the weights are stepped over.
 const (
-	maxText   = 16 << 20 // bytes of one text, such as the metadata
+	maxText   = 16 << 20 // bytes of a text such as the metadata, and of all texts of an ONNX file
 	maxProps  = 256
 	maxValues = 4096     // inputs or outputs
 	maxFields = 10 << 20 // nodes, weights and the like
@@ -203,12 +203,13 @@ type message struct {
 	end int64
 }
 
-// source is the file with its place; all messages of a file share it, and the count of their fields.
+// source is the file with its place; all messages of a file share it, and the count of their fields and of the bytes of their texts.
 type source struct {
 	file   io.ReadSeeker
 	buffer *bufio.Reader
 	at     int64
 	fields int
+	texts  uint64
 }
 
 // field is one field: a number's value, or the length of what follows.
@@ -303,8 +304,8 @@ func (m *message) text(f field, to *string) error {
 	if f.kind != 2 {
 		return fmt.Errorf("field %d is no text", f.number)
 	}
-	if f.value > maxText {
-		return fmt.Errorf("a text of %d bytes, more than %d", f.value, maxText)
+	if m.texts += f.value; m.texts > maxText {
+		return fmt.Errorf("its texts are longer than %d bytes", maxText)
 	}
 	content := make([]byte, f.value)
 	n, err := io.ReadFull(m.buffer, content)

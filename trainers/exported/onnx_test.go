@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -62,15 +63,20 @@ func TestAnONNXFileSaysWhatItIs(t *testing.T) {
 
 func TestWhatIsNoONNXIsRefused(t *testing.T) {
 	whole := model(100)
+	with := func(more []byte) []byte { return slices.Concat(whole, more) } // a model, but for this
+	if _, err := ReadONNX(bytes.NewReader(with(nil))); err != nil {
+		t.Fatal(err)
+	}
 	cases := map[string][]byte{
 		"nothing": nil, "text": []byte("<html>not found</html>"), "zip": []byte("PK\x03\x04 and more"), "cut short": whole[:len(whole)-30],
 		"cut in the weights":        whole[:60],
-		"a length beyond the file":  append(number(1, 1), 0x3a, 0xff, 0xff, 0xff, 0xff, 0x0f),
-		"a length beyond numbers":   append(number(1, 1), 0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01),
-		"a graph that is a number":  append(number(1, 1), number(7, 5)...),
-		"a text that is too long":   append(number(1, 1), chunk(14, text(2, strings.Repeat("x", maxText+1)))...),
-		"too many inputs":           append(number(1, 1), chunk(7, bytes.Repeat(value(11, "x", 1), maxValues+1))...),
-		"a part longer than whole":  append(number(1, 1), chunk(7, []byte{0x5a, 0x7f})...),
+		"a length beyond the file":  with([]byte{0x3a, 0xff, 0xff, 0xff, 0xff, 0x0f}),
+		"a length beyond numbers":   with([]byte{0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}),
+		"a graph that is a number":  with(number(7, 5)),
+		"a text that is too long":   with(chunk(14, text(2, strings.Repeat("x", maxText+1)))),
+		"texts that are too long":   with(bytes.Repeat(chunk(14, text(2, strings.Repeat("x", maxText/4))), 4)),
+		"too many inputs":           with(chunk(7, bytes.Repeat(value(11, "x", 1), maxValues))),
+		"a part longer than whole":  with(chunk(7, []byte{0x5a, 0x7f})),
 		"only a version and opsets": append(number(1, 1), chunk(8, number(2, 18))...),
 	}
 	for name, content := range cases {

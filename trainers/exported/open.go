@@ -61,7 +61,7 @@ func openZip(path string) (*zip.ReadCloser, error) {
 	}
 	total := uint64(0)
 	for _, file := range archive.File {
-		total += file.UncompressedSize64
+		total += min(file.UncompressedSize64, maxUnpacked+1) // no sum of wrong sizes wraps around
 		if !fs.ValidPath(strings.TrimSuffix(file.Name, "/")) || file.Mode()&fs.ModeSymlink != 0 {
 			err = fmt.Errorf("%s holds %q: names must stay inside and be no links", path, file.Name)
 		}
@@ -87,6 +87,9 @@ func inspectTree(path string, tree fs.FS, kind string) (*Found, error) {
 	metadata, err := ParseMetadata(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if _, err := fs.Stat(tree, metadata.Model.File); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s holds no %s, which its metadata.json describes: take the whole package", path, metadata.Model.File)
 	}
 	found := &Found{Path: path, Kind: kind, Source: "metadata.json", Metadata: metadata, Checksum: checksum(tree, metadata.Model)}
 	if metadata.Model.Format == "onnx" {
