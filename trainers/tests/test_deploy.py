@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import torchvision
 from PIL import Image
+from process import TrainerTest
 from torch import nn
 from trainer_sdk import Job, JobError, Platform
 from trainer_sdk.export import ExportRequest
@@ -231,8 +232,11 @@ class Network(nn.Module):
         return self.last(self.flat(self.first(images).relu().mean((2, 3))).relu())
 
 
-class Quantized(unittest.TestCase):
+class Quantized(TrainerTest):
     """What is said to be in eight bits is, and what is said to have stayed float has."""
+
+    def setUp(self) -> None:
+        self.needs("onnx", "onnxruntime", "onnxscript")
 
     def written(self, name: str, keep: Sequence[str], folder: Path) -> Path:
         torch.manual_seed(0)
@@ -249,6 +253,27 @@ class Quantized(unittest.TestCase):
                 model = onnx.load(self.written("onnx", keep, Path(folder)))
                 floats = [tuple(sorted(tensor.dims, reverse=True)) for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1 and math.prod(tensor.dims) >= 128]
                 self.assertEqual(floats, large)
+
+    def test_what_tensorrt_reads_is_signed_and_around_zero(self) -> None:
+        """TensorRT refuses uint8, other zero points and biases in int32. Here ONNX Runtime reads the file."""
+        import onnx
+        from trainer_vision.deploy.formats.onnx import Onnx
+
+        torch.manual_seed(0)
+        one = subject(CLASSIFY, Preprocess(STRETCH, 32, 32, antialias=True), model=Network().eval())
+        made = program(one, whole=False, pixels=True, post=True, batch=False, dtype="float32")
+        inputs = [np.random.default_rng(i).integers(0, 256, (1, 32, 32, 3)).astype(np.float32) for i in range(4)]
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "model.onnx"
+            writer = Onnx(made, Path(folder), signed=True)
+            writer.write(file, "{}", FileIn("static", "int8", calibration=inputs))
+            model = onnx.load(file)
+            answer = writer.load(file)(inputs[0])[0]
+        points = {name for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear") for name in node.input[2:]}
+        zeros = [tensor for tensor in model.graph.initializer if tensor.name in points]
+        self.assertTrue(zeros)
+        self.assertEqual({(tensor.data_type, int(np.abs(onnx.numpy_helper.to_array(tensor)).max())) for tensor in zeros}, {(onnx.TensorProto.INT8, 0)})
+        np.testing.assert_allclose(answer, made.graph(torch.from_numpy(inputs[0]))[0].detach().numpy(), atol=0.05)
 
     def test_openvino(self) -> None:
         """The toolbox is the one that the agent's tests make."""

@@ -25,8 +25,8 @@ SCOPES = "pkg.torch.onnx.name_scopes"
 class Onnx:
     """Written once in float; other precisions are made of that file."""
 
-    def __init__(self, program: Program, work: Path) -> None:
-        self.program, self.work = program, work
+    def __init__(self, program: Program, work: Path, signed: bool = False) -> None:
+        self.program, self.work, self.signed = program, work, signed
         self.made: dict[str, Path] = {}
 
     def float_file(self, dtype: str = "float32") -> Path:
@@ -41,7 +41,7 @@ class Onnx:
         else:
             from . import onnx_quantize
 
-            model = onnx_quantize.quantized(source, self.work / "quantized.onnx", precision)
+            model = onnx_quantize.quantized(source, self.work / "quantized.onnx", precision, self.signed)
         describe(model, metadata)
         onnx.save(model, target)
 

@@ -28,8 +28,8 @@ class Inputs(CalibrationDataReader):
         return next(self.left, None)
 
 
-def quantized(source: Path, target: Path, precision: Precision) -> ModelProto:
-    """`target` is overwritten."""
+def quantized(source: Path, target: Path, precision: Precision, signed: bool = False) -> ModelProto:
+    """`target` is overwritten. `signed`: activations in int8 around zero and biases in float, which is all that TensorRT reads."""
     model = prepared(source, precision)
     nodes = [node.name for node in model.graph.node if node.op_type in WEIGHTED and weighs(node.name, precision)]
     onnx.save(model, target)
@@ -41,7 +41,8 @@ def quantized(source: Path, target: Path, precision: Precision) -> ModelProto:
         wide = precision.dtype == "int16"
         quantize_static(
             target, target, Inputs(model.graph.input[0].name, precision.calibration), quant_format=QuantFormat.QDQ, nodes_to_quantize=nodes, per_channel=True,
-            activation_type=QuantType.QUInt16 if wide else QuantType.QUInt8, weight_type=QuantType.QInt8,
+            activation_type=QuantType.QUInt16 if wide else QuantType.QInt8 if signed else QuantType.QUInt8, weight_type=QuantType.QInt8,
+            extra_options={"ActivationSymmetric": True, "QuantizeBias": False} if signed else {},
         )
     return onnx.load(target)
 

@@ -25,7 +25,7 @@ class TensorRT:
 
     def __init__(self, program: Program, work: Path, level: int) -> None:
         self.trt = needed()
-        self.source, self.program, self.work, self.level = Onnx(program, work), program, work, level
+        self.source, self.program, self.work, self.level = Onnx(program, work, signed=True), program, work, level
 
     def write(self, target: Path, metadata: str, precision: Precision) -> None:
         onnx_file = self.work / "engine.onnx"
