@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import sys
 import tempfile
 import unittest
@@ -23,7 +24,7 @@ from process import TrainerTest
 from torch import nn
 from trainer_sdk import Job, JobError, Platform
 from trainer_sdk.export import ExportRequest
-from trainer_vision.deploy import golden, graph, matrix, metadata, package, parity, toolbox, triton, worker
+from trainer_vision.deploy import calibrate, golden, graph, matrix, metadata, package, parity, toolbox, triton, worker
 from trainer_vision.deploy.calibrate import raised
 from trainer_vision.deploy.evaluate import Validation, compare
 from trainer_vision.deploy.formats import Precision as FileIn
@@ -354,6 +355,13 @@ class Jobs(unittest.TestCase):
             report = json.loads((Path(folder) / "out/validation.json").read_text())
             self.assertEqual((report["passed"], report["images"]), (False, 9))
             self.assertAlmostEqual(report["accuracy_drop"], report["original_accuracy"] - report["accuracy"])
+
+    def test_an_empty_split_is_that_of_the_validation_dataset(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            job = Job.load((), {"DATASET_DIR": str(fixtures.write_imagefolder(Path(folder) / "data", classes=2))})
+            shutil.rmtree(job.dataset_dir / "train")
+            with self.assertRaisesRegex(JobError, "VALIDATION_DATASET_ID: the split 'train' has no image in"):
+                calibrate.inputs(job, Reader(described(Preprocess(STRETCH, 32, 32, antialias=True), True)))
 
     def test_a_file_that_says_something_else_is_not_handed_over(self) -> None:
         class Broken(nn.Module):

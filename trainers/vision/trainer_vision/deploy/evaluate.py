@@ -46,7 +46,7 @@ def measured(job: Job, model: Predictor, original: Predictor, advance: Callable[
     task = original.task or job.task
     check_names(job, original.names[: original.classes])
     threshold = original.settings.get("confidence", 0.0)
-    samples = labelled(job, SPLIT)
+    samples = labelled(job, SPLIT, "VALIDATION_DATASET_ID")
     found = measure_of(task, original.names, threshold, original.classes)
     for number, sample in enumerate(samples, 1):
         image = read_image(sample.path)

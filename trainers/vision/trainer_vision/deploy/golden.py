@@ -31,7 +31,7 @@ def images(job: Job, side: int) -> list[Image.Image]:
 def given(job: Job) -> list[Path]:
     if job.dataset_dir == Path() or not job.dataset_dir.is_dir():
         return []
-    samples = labelled(job, "val")
+    samples = labelled(job, "val", "VALIDATION_DATASET_ID")
     step = max(1, len(samples) // (MOST - len(NARROW)))
     return [sample.path for sample in samples[::step][: MOST - len(NARROW)]]
 

@@ -46,8 +46,8 @@ def text(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def labelled(job: Job, split: str) -> list[Sample]:
-    """The images of a prepared split, or of all: images/val/… of YOLO and COCO, or val/CLASS/… with the class as the folder."""
+def labelled(job: Job, split: str, variable: str = "TEST_SPLIT") -> list[Sample]:
+    """The images of a prepared split, or of all: images/val/… of YOLO and COCO, or val/CLASS/… with the class as the folder. `variable` is where a user chose them."""
     splits = SPLITS if split == "all" else (split,)
     ids, renamed = platform_ids(job), _renamed(job)
     folders = not (job.dataset_dir / "images").is_dir()
@@ -66,7 +66,7 @@ def labelled(job: Job, split: str) -> list[Sample]:
             name = renamed.get(f"{part}/{relative}") or renamed.get(relative) or (path.name if folders else relative)
             found.append(Sample(path, name, ids.get(plain(name)), label))
     if not found:
-        raise JobError(f"TEST_SPLIT {split!r}: there is no image in {job.dataset_dir}")
+        raise JobError(f"{variable}: the split {split!r} has no image in {job.dataset_dir}")
     return found
 
 
