@@ -33,7 +33,7 @@ from trainer_vision.deploy.golden import runs
 from trainer_vision.deploy.job import Export
 from trainer_vision.deploy.program import program
 from trainer_vision.deploy.reader import Reader
-from trainer_vision.deploy.subject import CLASSIFY, DETECT, LETTERBOX, POSE, SEGMENT, SHORTEST_CROP, STRETCH, Objects, Preprocess, Subject
+from trainer_vision.deploy.subject import CLASSIFY, DETECT, LETTERBOX, OBB, POSE, SEGMENT, SHORTEST_CROP, STRETCH, Objects, Preprocess, Subject
 from trainer_vision.inference import Objects as Found
 from trainer_vision.inference import Predictor
 
@@ -170,6 +170,29 @@ class Comparing(unittest.TestCase):
         for found, low, high in ((triangles((50, 10)), 1.0, 1.0), (triangles((10, 50)), 0.01, 0.2), (none, 0.0, 0.0)):
             overlap = parity.compare([triangles((50, 10))], [found], [Image.new("RGB", (200, 100))], 100, 0.25, 0.005).describe()["mask_overlap"]
             self.assertTrue(low <= overlap <= high, overlap)
+
+    def test_rotated_boxes_are_compared_with_their_angles(self) -> None:
+        raw = np.array([[50.0, 90], [50, 90], [20, 20], [10, 10], [0.9, 0.1], [0.1, 0.2], [0.5, 0.5]])  # two boxes, the first is sure
+        rows = np.array([[50.0, 50, 20, 10, 0.9, 0, 0.5], [90, 90, 20, 10, 0.2, 1, 0.5]])
+
+        def compared(change: dict[tuple[int, int], float]) -> list[parity.Parity]:
+            ones = [parity.Parity(), parity.Parity()]
+            other, turned = raw.copy(), rows.copy()
+            for (value, box), new in change.items():
+                other[value, box] = new
+                turned[box, value] = new
+            parity.raw(ones[0], raw, other, 2, 0.25, 0.005)
+            parity.rows(ones[1], rows, turned, 0.25, 0.005)
+            return ones
+
+        for one in compared({}):
+            self.assertEqual((one.objects, one.fault(parity.EXACT)), (1, None))
+        for one in compared({(6, 0): 0.7}):
+            self.assertIn("they differ by 0.2 of a score or an angle", str(one.fault(parity.EXACT)))
+        for one in compared({(0, 0): 51.0}):
+            self.assertIn("they differ by 1 pixels", str(one.fault(parity.EXACT)))
+        for one in compared({(4, 0): 0.1}):
+            self.assertEqual((one.objects, one.unmatched), (0, 1))
 
     def test_what_is_no_number_is_no_parity_and_no_success(self) -> None:
         broken = parity.compare([np.array([0.5, 0.5])], [np.array([0.5, math.nan])], [Image.new("RGB", (9, 9))], 9, 0, 0)
@@ -405,6 +428,12 @@ def schema_faults(metadata: dict[str, Any]) -> list[str]:
 
 
 class Metadata(unittest.TestCase):
+    def test_rows_of_rotated_boxes_have_centres_and_sizes(self) -> None:
+        for head, end, said in ((OBB, True, "cxcywh_score_class"), (OBB, False, "cxcywh"), (DETECT, True, "xyxy_score_class")):
+            one = subject(head, Preprocess(LETTERBOX, 96, 96), Objects(0.25, 0.5, end_to_end=end), Corners())
+            made = program(one, whole=False, pixels=False, post=False, batch=False)
+            self.assertEqual(metadata.postprocess(one, made)["box_format"], said)
+
     def test_a_description_is_what_the_schema_says(self) -> None:
         model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)).eval()
         one = subject(CLASSIFY, Preprocess(STRETCH, 32, 32, antialias=True), model=model)

@@ -127,7 +127,7 @@ class Export:
         head, call = self.written(worker, target, precision)
         self.tell(45, "validating", "Comparing with the original")
         if self.subject.head == OBB:
-            return Made(precision, head, call, self.rotated(worker[1], Reader(head), call), self.answers)
+            return Made(precision, head, call, self.rotated(worker[1], Reader(head), call, self.tolerance(precision).score), self.answers)
         model = exported.predictor(head, call, self.subject.predictor.truth)
         side = max(self.subject.preprocess.height, self.subject.preprocess.width)
         threshold = self.subject.objects.confidence if self.subject.objects else 0.0
@@ -135,15 +135,19 @@ class Export:
         found = parity.compare(self.answers, answers, self.pictures, side, threshold, self.tolerance(precision).score)
         return Made(precision, head, call, found, answers, self.validated(model) if self.request.validate else None)
 
-    def rotated(self, graph: Program, reader: Reader, call: Run) -> parity.Parity:
+    def rotated(self, graph: Program, reader: Reader, call: Run, edge: float) -> parity.Parity:
         """Rotated boxes leave the file as the model answers them: they are compared with the model's answer, not with the predictor's."""
-        found = parity.Parity()
+        found, how = parity.Parity(), self.subject.objects
+        assert how is not None
         for picture in self.pictures:
             given = reader.prepare(picture)
             with torch.inference_mode():
                 truth = graph.graph(torch.from_numpy(given))[0].numpy()
-            threshold = self.subject.objects.confidence if self.subject.objects else 0.0
-            parity.raw(found, *(one.reshape(1, *one.shape[-2:]) for one in (truth, np.asarray(call(given)[0]))), len(self.subject.names), threshold)
+            pair = [one.reshape(one.shape[-2:]) for one in (truth, np.asarray(call(given)[0]))]
+            if how.end_to_end:
+                parity.rows(found, pair[0], pair[1], how.confidence, edge)
+            else:
+                parity.raw(found, pair[0], pair[1], len(self.subject.names), how.confidence, edge)
         return found
 
     def written(self, worker: tuple[Converter, Program], target: Path, precision: Precision) -> tuple[dict[str, Any], Run]:

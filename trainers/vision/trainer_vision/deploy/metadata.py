@@ -68,7 +68,8 @@ def postprocess(subject: Subject, program: Program) -> dict[str, Any]:
     objects = subject.head in OBJECTS
     box_format = None
     if how is not None:
-        box_format = "xyxy" if included and objects else "xyxy_score_class" if how.end_to_end else "cxcywh"
+        rows = "xyxy_score_class" if objects else "cxcywh_score_class"
+        box_format = "xyxy" if included and objects else rows if how.end_to_end else "cxcywh"
     return {
         "included": included,
         "conf_threshold": how.confidence if how else None, "iou_threshold": how.iou if how and not how.end_to_end else None, "max_detections": how.most if how else None,

@@ -61,7 +61,7 @@ class Parity:
         """What is too far apart, in words."""
         if self.unmatched:
             return f"{self.unmatched} objects were found by one of the two models only"
-        for name, value, most in (("pixels", self.pixels, allowed.pixels), ("of a score", self.score, allowed.score), ("of a probability", self.probability, allowed.probability)):
+        for name, value, most in (("pixels", self.pixels, allowed.pixels), ("of a score or an angle", self.score, allowed.score), ("of a probability", self.probability, allowed.probability)):
             if not value <= most:
                 return f"they differ by {value:.4g} {name}, more than {most}"
         return None if self.pixel_agreement >= 0.99 else f"only {self.pixel_agreement:.1%} of an image's pixels have one class in both"
@@ -124,13 +124,29 @@ def painted(outline: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(canvas)
 
 
-def raw(parity: Parity, truth: np.ndarray, found: np.ndarray, classes: int, threshold: float) -> None:
-    """Of an answer that nobody has suppressed yet, (1, 4 + classes + extra, n): every box that is sure."""
-    sure = truth[0, 4 : 4 + classes].max(0) > threshold
+def raw(parity: Parity, truth: np.ndarray, found: np.ndarray, classes: int, threshold: float, edge: float) -> None:
+    """Of an answer that nobody has suppressed yet, (4 + classes + extra, n): every box that is sure, with what rides along."""
+    best, other = (one[4 : 4 + classes].max(0) for one in (truth, found))
+    sure = best > threshold
     parity.images += 1
-    parity.objects += int(sure.sum())
-    parity.pixels = worse(parity.pixels, np.abs(truth - found)[0, :4])
-    parity.score = worse(parity.score, np.abs(truth - found)[0, 4 : 4 + classes])
+    parity.objects += int((sure & (other > threshold)).sum())
+    parity.unmatched += int(((np.maximum(best, other) > threshold + edge) & (np.minimum(best, other) <= threshold)).sum())
+    apart = np.abs(truth - found)
+    parity.pixels = worse(parity.pixels, apart[:4])
+    parity.score = worse(worse(parity.score, apart[4 : 4 + classes]), apart[4 + classes :, sure])
+
+
+def rows(parity: Parity, truth: np.ndarray, found: np.ndarray, threshold: float, edge: float) -> None:
+    """Of an end-to-end head, (n, 6 + extra), best first: the rows that are sure."""
+    ours, theirs = (one[one[:, 4] > threshold] for one in (truth, found))
+    both = min(len(ours), len(theirs))
+    alone = [*ours[both:], *theirs[both:]]
+    apart = np.abs(ours[:both] - theirs[:both])
+    parity.images += 1
+    parity.objects += both
+    parity.unmatched += sum(row[4] > threshold + edge for row in alone) + int((apart[:, 5] > 0).sum())
+    parity.pixels = worse(parity.pixels, apart[:, :4])
+    parity.score = worse(worse(parity.score, apart[:, 4]), apart[:, 6:])
 
 
 def worse(before: float, values: np.ndarray) -> float:
