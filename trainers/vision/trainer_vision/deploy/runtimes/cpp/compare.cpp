@@ -89,11 +89,12 @@ std::vector<std::string> compare_object(const json& want, const json& got, const
 
 }  // namespace
 
-std::string to_json(const Answer& answer) {
+std::string to_json(const Answer& answer, const std::string& image) {
     json all{{"width", answer.width}, {"height", answer.height}};
+    if (!image.empty()) all["image"] = image;
     if (!answer.probabilities.empty()) {
         all["probabilities"] = answer.probabilities;
-        return all.dump();
+        return all.dump(-1, ' ', false, json::error_handler_t::replace);
     }
     all["objects"] = json::array();
     for (auto& found : answer.objects) {

@@ -66,7 +66,7 @@ int run(int count, char** arguments) {
     for (auto& path : images) {
         Image image = read_image(path);
         Answer answer = model.predict(image);
-        std::printf("{\"image\": \"%s\", %s\n", path.c_str(), to_json(answer).c_str() + 1);
+        std::printf("%s\n", to_json(answer, path).c_str());
         if (!drawing.empty()) write_png(drawing, drawn(image, answer));
     }
     return 0;

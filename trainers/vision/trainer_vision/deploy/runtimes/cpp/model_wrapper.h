@@ -52,7 +52,7 @@ struct Answer {
 Image read_image(const std::string& path);
 
 // One line, as every wrapper of the package prints it.
-std::string to_json(const Answer& answer);
+std::string to_json(const Answer& answer, const std::string& image = "");
 
 class ModelWrapper {
 public:
