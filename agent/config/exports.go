@@ -53,8 +53,12 @@ func (c *Config) checkExport(say, doubt func(name, value, text string)) {
 	if format.Needs == "cuda" && !cuda {
 		say("DEVICE", c.Device, "cuda on a machine that has a GPU, because "+c.ExportFormat+" is built on the GPU that will run it; or EXPORT_FORMAT=onnx")
 	}
-	if c.IncludePostprocessing && strings.HasSuffix(c.ModelName, orientedSuffix) {
+	oriented := strings.HasSuffix(c.ModelName, orientedSuffix)
+	if c.IncludePostprocessing && oriented {
 		say("INCLUDE_POSTPROCESSING", "true", "false, because rotated boxes are exported as the model answers them")
+	}
+	if c.EnableValidation && oriented {
+		say("ENABLE_VALIDATION", "true", "false, because rotated boxes are exported as the model answers them, which the evaluator does not read")
 	}
 	if c.IncludePreprocessing && !format.Resizes {
 		doubt("INCLUDE_PREPROCESSING", "true", "holds for the scaling of pixels only: "+c.ExportFormat+" takes images of INPUT_SIZE, and who runs the model resizes them as metadata.json says (the package's wrappers do)")

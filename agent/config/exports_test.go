@@ -26,6 +26,7 @@ func TestAnExportThatCannotBeIsRefusedByCheck(t *testing.T) {
 		"no GPU":                      {map[string]string{"EXPORT_FORMAT": "tensorrt"}, []string{"DEVICE"}, "built on the GPU"},
 		"rotated boxes":               {map[string]string{"MODEL_NAME": "yolo11n-obb"}, []string{"INCLUDE_POSTPROCESSING"}, "rotated boxes"},
 		"rotated boxes, raw":          {map[string]string{"MODEL_NAME": "yolo11n-obb", "INCLUDE_POSTPROCESSING": "false"}, nil, ""},
+		"rotated boxes, validated":    {map[string]string{"MODEL_NAME": "yolo11n-obb", "INCLUDE_POSTPROCESSING": "false", "ENABLE_VALIDATION": "true", "VALIDATION_DATASET_ID": "v"}, []string{"ENABLE_VALIDATION"}, "does not read"},
 		"somebody else's trainer":     {map[string]string{"FRAMEWORK": "mine", "EXPORT_FORMAT": "tensorrt"}, nil, ""},
 	} {
 		base := maps.Clone(minimal)
