@@ -94,6 +94,21 @@ func TestTheEndOfAJobIsReportedTruly(t *testing.T) {
 	}
 }
 
+// INFERENCE_TYPE may stand in the environment of another kind of job.
+func TestOnlyATestRunNeedsMetrics(t *testing.T) {
+	for kind, code := range map[contract.JobType]contract.Code{contract.JobExport: "", contract.JobInference: contract.CodeInferenceFailed} {
+		cfg := &config.Config{Environment: config.Environment{InferenceType: string(contract.InferenceTestRun)}}
+		cfg.Job.Type = kind
+		if kind == contract.JobInference {
+			cfg.Job.Inference = &contract.InferenceRun{Type: contract.InferenceTestRun}
+		}
+		failure, _ := diagnose.Cause(evidenceOf(cfg, Outcome{Status: exited(0)}, scene{uploads: stored}), nil)
+		if (failure == nil) != (code == "") || failure != nil && failure.Code != code {
+			t.Errorf("%s: %+v", kind, failure)
+		}
+	}
+}
+
 func TestAStageThatFailedMayBeTheSignOfSomethingElse(t *testing.T) {
 	deadline := time.Unix(1000, 0)
 	request := process.Request{Count: 1}
