@@ -56,11 +56,7 @@ func (e Ending) Deliver(ctx context.Context, payload any) Delivery {
 		ahead, release := leaving(ctx, 3)
 		defer release()
 		d, _ := e.drain(ahead)
-		d = e.fromMemory(ctx, message, d)
-		if d.Left > 0 {
-			d.Replay = e.keep()
-		}
-		return d
+		return e.fromMemory(ctx, message, d)
 	}
 	return e.Flush(ctx)
 }
@@ -75,11 +71,16 @@ func leaving(ctx context.Context, parts time.Duration) (context.Context, context
 	return context.WithTimeout(ctx, left-left/parts)
 }
 
-// fromMemory sends the final callback that is on no disk.
+// fromMemory sends the final callback that is on no disk. It is kept with what else is
+// left: a replay without it would leave the job without an end.
 func (e Ending) fromMemory(ctx context.Context, m contract.Message, d Delivery) Delivery {
-	if err := outbox.Direct(ctx, m, e.Queue.Options); err != nil {
+	final, err := outbox.Direct(ctx, m, e.Queue.Options)
+	if err != nil {
 		e.Queue.Log.Error("the final callback could not be delivered", "error", err)
 		d.Undelivered, d.Left = true, d.Left+1
+	}
+	if d.Left > 0 {
+		d.Replay = e.keep(final)
 	}
 	return d
 }
@@ -103,25 +104,29 @@ func (e Ending) Flush(ctx context.Context) Delivery {
 	if stored && final.Delivered {
 		if d.Left > 0 {
 			log.Error("callbacks that waited before the final one could not be delivered", "error", err, "left", d.Left)
-			d.Replay = e.keep()
+			d.Replay = e.keep(nil)
 		}
 		return d
 	}
 	log.Error("the final callback could not be delivered", "error", err, "left", d.Left, "refused", final.Rejected)
-	d.Undelivered, d.Replay = true, e.keep()
+	d.Undelivered, d.Replay = true, e.keep(nil)
 	return d
 }
 
-// keep returns the command that delivers what was kept.
-func (e Ending) keep() (replay string) {
+// keep returns the command that delivers what was kept: what the outbox holds, and the
+// final callback where it does not.
+func (e Ending) keep(final []byte) (replay string) {
 	if e.Keep == nil {
 		return ""
 	}
 	log := e.Queue.Log
 	var lines bytes.Buffer
-	if _, err := e.Queue.Box.Export(&lines); err != nil {
-		log.Error("the outbox could not be exported", "error", err)
+	if box := e.Queue.Box; box != nil {
+		if _, err := box.Export(&lines); err != nil {
+			log.Error("the outbox could not be exported", "error", err)
+		}
 	}
+	lines.Write(final)
 	key := contract.UndeliveredKey(e.Queue.Options.JobID)
 	uri, err := e.Keep(key, lines.Bytes())
 	if err != nil {

@@ -133,7 +133,7 @@ func TestTheFinalCallbackIsSentFromMemoryWhereTheOutboxCannotKeepIt(t *testing.T
 		heard  int
 	}{
 		"the backend takes it": {http.StatusOK, Delivery{}, 1},
-		"nor does the backend": {http.StatusServiceUnavailable, Delivery{Undelivered: true, Left: 1}, -1},
+		"nor does the backend": {http.StatusServiceUnavailable, Delivery{Undelivered: true, Left: 1, Replay: "trainer-agent replay --from s3://b/" + contract.UndeliveredKey("job-1")}, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q, heard := queueFor(t, c.status)
@@ -146,9 +146,16 @@ func TestTheFinalCallbackIsSentFromMemoryWhereTheOutboxCannotKeepIt(t *testing.T
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			d := Ending{Queue: q, Warn: func(text string) { t.Error(text) }}.Deliver(ctx, succeeded)
+			var kept []byte
+			keep := func(key string, body []byte) (string, error) { kept = body; return "s3://b/" + key, nil }
+			d := Ending{Queue: q, Keep: keep, Warn: func(text string) { t.Error(text) }}.Deliver(ctx, succeeded)
 			if d != c.want {
 				t.Errorf("%+v, want %+v", d, c.want)
+			}
+			if later, _ := queueFor(t, http.StatusOK); d.Undelivered { // the end that nobody heard is in what is replayed
+				if done, err := outbox.Replay(t.Context(), bytes.NewReader(kept), later.Options); err != nil || done.Delivered != 1 {
+					t.Errorf("%+v %v of %s", done, err, kept)
+				}
 			}
 			if all := heard(); c.heard >= 0 && len(all) != c.heard || !strings.Contains(all[0], `"succeeded"`) {
 				t.Errorf("the backend heard %q", all)

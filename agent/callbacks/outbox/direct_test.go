@@ -33,8 +33,8 @@ func TestAMessageWithoutAnOutboxIsTriedUntilItIsTaken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = Direct(t.Context(), m, Options{JobID: "job-1", Backend: Backend{URL: server.URL, Token: Token{Read: func() (string, error) { return "the-token", nil }}}})
-			if (err == nil) != c.taken || int(calls.Load()) != len(c.answers) {
+			left, err := Direct(t.Context(), m, Options{JobID: "job-1", Backend: Backend{URL: server.URL, Token: Token{Read: func() (string, error) { return "the-token", nil }}}})
+			if (err == nil) != c.taken || (left == nil) != c.taken || int(calls.Load()) != len(c.answers) {
 				t.Errorf("%v after %d calls", err, calls.Load())
 			}
 		})
@@ -45,7 +45,7 @@ func TestAMessageWithoutAnOutboxEndsWithItsTime(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	m := contract.Message{Kind: contract.KindDone, Body: []byte(`{}`)}
-	err := Direct(ctx, m, Options{JobID: "job-1", Backend: Backend{URL: "http://127.0.0.1:9", Token: Token{Read: func() (string, error) { return "x", nil }}}})
+	_, err := Direct(ctx, m, Options{JobID: "job-1", Backend: Backend{URL: "http://127.0.0.1:9", Token: Token{Read: func() (string, error) { return "x", nil }}}})
 	if err == nil {
 		t.Error("nobody listens there")
 	}
