@@ -3,6 +3,7 @@ package converters
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
@@ -18,25 +19,31 @@ type ImageFile struct {
 
 // Images lists the images of a dataset in its order, for a job that only looks at
 // them: masks and pictures that nobody names are none. Nothing is written but what
-// tables hold, beside r.Out. The error is a *contract.Failure where the layout is not
-// known.
-func Images(ctx context.Context, r Request) ([]ImageFile, error) {
+// tables hold, beside r.Out. The problems say which images are not in the list. The
+// error is a *contract.Failure where the layout is not known.
+func Images(ctx context.Context, r Request) ([]ImageFile, []problem.Problem, error) {
 	r.Format = contract.FormatCOCO // any that is one: the layout has to be known
 	folder, tables, err := unpackTables(ctx, &r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	found, err := recognise(r, folder)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	catalog, err := found.Read(new(problem.List))
+	problems := new(problem.List)
+	if tables != nil {
+		for i, some := range tables.Missing {
+			problems.Add(problem.TablesMissing, i, "%s", some)
+		}
+	}
+	catalog, err := found.Read(problems)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	tree, err := found.folder.Tree()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	names := make([]string, len(catalog.Images))
 	for i := range catalog.Images {
@@ -51,7 +58,18 @@ func Images(ctx context.Context, r Request) ([]ImageFile, error) {
 		}
 		list = append(list, image)
 	}
-	return list, nil
+	return list, slices.DeleteFunc(problems.Problems(), keepsAll), nil
+}
+
+// leftOut are the problems for which an image is not in the list. What else is wrong
+// with labels is no matter to a job that only looks.
+var leftOut = []problem.Kind{
+	problem.NoFileName, problem.DuplicateImageID, problem.TablesMissing, problem.ImageInNoList, problem.ListedImageMissing, problem.NoImagesThere, problem.NoTestImages,
+	problem.SplitWithoutClasses, problem.AnnotationsKeptOut, problem.AnnotationsUnread,
+}
+
+func keepsAll(p problem.Problem) bool {
+	return !slices.ContainsFunc(leftOut, func(kind problem.Kind) bool { return kind.Code == p.Code })
 }
 
 // idOf is an image's id as the dataset spells it. Only annotations that the platform

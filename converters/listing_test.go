@@ -3,6 +3,7 @@ package converters_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,9 +14,9 @@ import (
 // listed is what a job that only looks at the images of a dataset is given.
 func listed(t *testing.T, r converters.Request) string {
 	t.Helper()
-	found, err := converters.Images(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
+	found, problems, err := converters.Images(t.Context(), r)
+	if err != nil || len(problems) > 0 {
+		t.Fatal(problems, err)
 	}
 	var list []string
 	for _, image := range found {
@@ -42,6 +43,23 @@ func TestTheImagesOfADatasetAreThoseThatItNames(t *testing.T) {
 	}
 }
 
+// An inference job has no report of a conversion that could name them.
+func TestWhatIsNotInTheListIsSaid(t *testing.T) {
+	images := []any{m{"id": 7, "file_name": "0.jpg"}, m{"id": 7, "file_name": "1.jpg"}, m{"width": 32}, m{"id": 9}}
+	root := folder(t, m{
+		"annotations.json": m{"classes": []any{m{"id": 1, "name": "cat"}}, "images": images, "annotations": []any{m{"image_id": 7, "class_id": 5, "bbox": []any{0, 0, 9, 9}}}},
+		"images/0.jpg":     jpegOf(32, 32), "images/1.jpg": other(32, 32),
+	})
+	found, problems, err := converters.Images(t.Context(), request(t, root, contract.TaskObjectDetection, contract.FormatNone))
+	var codes []string
+	for _, p := range problems {
+		codes = append(codes, p.Code)
+	}
+	if err != nil || len(found) != 2 || found[1].Path != "" || !slices.Equal(codes, []string{"duplicate_image_id", "no_file_name"}) {
+		t.Errorf("%+v %v %v", found, problems, err)
+	}
+}
+
 func TestMasksAreNoImagesOfADataset(t *testing.T) {
 	r := request(t, folder(t, join(numberedFiles("images/%d.png", 2, image64), numberedFiles("masks/%d.png", 2, image64))), contract.TaskSemanticSegmentation, contract.FormatNone)
 	if got := listed(t, r); strings.Count(got, "\n") != 1 || strings.Contains(got, "masks") {
@@ -50,7 +68,7 @@ func TestMasksAreNoImagesOfADataset(t *testing.T) {
 }
 
 func TestPicturesWithoutALayoutAreNotGuessedAt(t *testing.T) {
-	_, err := converters.Images(t.Context(), request(t, folder(t, pictures(2, "holiday/%d.jpg")), contract.TaskObjectDetection, contract.FormatNone))
+	_, _, err := converters.Images(t.Context(), request(t, folder(t, pictures(2, "holiday/%d.jpg")), contract.TaskObjectDetection, contract.FormatNone))
 	if f := contract.AsFailure(err); f == nil || f.Code != contract.CodeDatasetInvalid {
 		t.Error(err)
 	}
@@ -58,7 +76,7 @@ func TestPicturesWithoutALayoutAreNotGuessedAt(t *testing.T) {
 
 func TestTheImagesOfTablesAreUnpacked(t *testing.T) {
 	r := request(t, filepath.Join("unpack", "testdata", "parquet"), contract.TaskImageClassification, contract.FormatNone)
-	found, err := converters.Images(t.Context(), r)
+	found, _, err := converters.Images(t.Context(), r)
 	if err != nil || len(found) == 0 {
 		t.Fatal(found, err)
 	}

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
@@ -24,7 +25,7 @@ type PictureList struct {
 // Start writes it.
 func (p *PictureList) Start(ctx context.Context) error {
 	p.Request.Root, p.Request.Annotations, p.Request.Names = p.From.Got.Dir, p.From.Got.AnnotationsPath, p.From.Got.Names
-	found, err := converters.Images(ctx, p.Request)
+	found, problems, err := converters.Images(ctx, p.Request)
 	if failure, known := errors.AsType[*contract.Failure](err); known && p.Request.Annotations == "" {
 		p.Events.Warn("Every picture of the dataset is taken, because what it holds is not known: " + failure.Message)
 		return nil
@@ -32,11 +33,14 @@ func (p *PictureList) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, one := range problems {
+		p.Events.Warn("Not every image of the dataset is taken: " + one.String())
+	}
 	list := make([]givenImage, 0, len(found))
 	for _, image := range found {
-		given := givenImage{Name: image.Name, ID: image.ID, File: image.Path}
+		given := givenImage{Name: cmp.Or(image.Name, "(no file_name)"), ID: image.ID, File: image.Path}
 		if image.Path == "" {
-			given.Error = image.Name + " is not in the dataset"
+			given.Error = given.Name + " is not in the dataset"
 		}
 		list = append(list, given)
 	}
