@@ -191,6 +191,7 @@ func writeLines(file string, list []givenImage) (err error) {
 type EarlierParts struct {
 	Prefix string // of the job's output, ends in a slash; empty for a job that does not go on
 	Dir    string // OUTPUT_DIR
+	Fresh  bool   // AGENT_RESUME=off: those on this machine do not count either
 
 	Left []contract.Artifact // the folders of drawings and explanations that are in the bucket alone
 }
@@ -207,6 +208,9 @@ func (p *EarlierParts) here() bool {
 
 // fetch brings them, unless this machine has its own.
 func (p *EarlierParts) fetch(ctx context.Context, store ObjectStore) error {
+	if p.Fresh {
+		return os.RemoveAll(p.folder())
+	}
 	if p.Prefix == "" || p.here() {
 		return nil
 	}

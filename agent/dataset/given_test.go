@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -118,5 +119,20 @@ func TestPartsOfAnotherMachineAreFetchedOnce(t *testing.T) {
 		if err := os.WriteFile(part, []byte("own"), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestAFreshStartHasNoParts(t *testing.T) {
+	f := fetching(t, &bucket{objects: map[string][]byte{"checkpoints/job-7/best.pt": []byte("w")}})
+	f.Parts = EarlierParts{Dir: t.TempDir(), Fresh: true}
+	parts := filepath.Join(f.Parts.Dir, "parts")
+	if err := os.MkdirAll(filepath.Join(parts, "deeper"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(parts); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("what a killed run had found is taken for this one's", err)
 	}
 }
