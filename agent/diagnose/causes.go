@@ -82,7 +82,11 @@ func knownLine(c findings) *contract.Failure {
 				continue
 			}
 			if l, ok := c.log.Says(row.like, c.patience); ok && row.fits(c.Settings, l, l) {
-				return fail(c, row, c.log.WithNext(l), nil).WithEvidence(l).WithEvidence(c.log.Last(10)...).WithEvidence(gpuNotes(c.Evidence)...)
+				said := c.log.WithNext(l)
+				if !row.like.Match(said) { // the fact was the line's end
+					said = l
+				}
+				return fail(c, row, said, nil).WithEvidence(l).WithEvidence(c.log.Last(10)...).WithEvidence(gpuNotes(c.Evidence)...)
 			}
 		}
 	}

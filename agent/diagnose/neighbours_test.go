@@ -114,3 +114,51 @@ func TestARuleTakesNoNeighboursLog(t *testing.T) {
 		}
 	}
 }
+
+// A hint that is about another trouble sends a person the wrong way.
+func TestAHintIsAboutWhatHappened(t *testing.T) {
+	for name, c := range map[string]struct{ text, hint string }{
+		"a function of notebooks": {`Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    display(table)
+NameError: name 'display' is not defined`, "Correct the training script"},
+		"a word with other letters in it": {`Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    check(gain)
+TypeError: the gain is negligible`, "Correct the training script"},
+		"a window": {`Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    root = tkinter.Tk()
+_tkinter.TclError: no display name and no $DISPLAY environment variable`, "A container has no screen"},
+		"a pipe whose other end is gone": {`Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    print(results.get())
+  File "/usr/lib/python3.10/multiprocessing/connection.py", line 383, in _recv
+    raise EOFError
+EOFError`, "A connection between processes of the job broke"},
+		"a class that a worker does not find": {`Traceback (most recent call last):
+  File "<string>", line 1, in <module>
+  File "/usr/lib/python3.10/multiprocessing/spawn.py", line 126, in _main
+    self = reduction.pickle.load(from_parent)
+AttributeError: Can't get attribute 'MyDataset' on <module '__main__' (built-in)>`, "A worker process loads the script again"},
+		"a class that saved weights need": {`Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    model = torch.load(path)
+AttributeError: Can't get attribute 'MyModel' on <module '__main__' from '/app/train.py'>`, "The weights were saved by code"},
+		"a file without a byte": {`Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    index = pickle.load(file)
+EOFError: Ran out of input`, "The file that it read is empty or was cut."},
+	} {
+		if f := Diagnose(Evidence{ExitCode: 1, Checkpoints: -1, LogTail: log(c.text)}); f == nil || !strings.HasPrefix(f.Hint, c.hint) {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
+
+func TestALineThatOnlyAnnouncesNeedNotGoOn(t *testing.T) {
+	f := Diagnose(Evidence{ExitCode: 1, Checkpoints: -1, LogTail: []string{"Cannot find primary config 'a', searched in:", strings.Repeat("x", 200)}})
+	if f == nil || f.Code != contract.CodeConfigInvalid || !strings.Contains(f.Message, "Cannot find primary config 'a'") {
+		t.Errorf("%+v", f)
+	}
+}

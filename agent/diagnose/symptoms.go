@@ -120,6 +120,8 @@ func partnerLost(c findings, x logtext.Exception) *contract.Failure {
 	f := failed(c.Settings, sprintf("%s%s.", trimStop(clip(x.Short())), place(x)), "")
 	if brokenPool.Match(x.Kind) {
 		f = f.WithHint("%s", fill(c.Settings, "A process of the pool was ended by a signal or left. Memory is the usual reason: use fewer processes, or ask for more memory."))
+	} else if emptyRead.Match(x.Text()) { // here it is the pipe to another process that ended
+		f = f.WithHint("%s", partnerHint(c))
 	} else if f = advise(c, f, x); f.Hint == plainHint {
 		f = f.WithHint("%s", partnerHint(c))
 	}
