@@ -158,6 +158,11 @@ def objects(rows: np.ndarray, width: int, height: int) -> Objects:
     return Objects(rows[:, :4] * np.array([width, height, width, height]), rows[:, 5].astype(int), rows[:, 4])
 
 
+def sure(found: Objects, confidence: float) -> Objects:
+    """Those that are sure enough. NaN stays: it is told as what it is, not as nothing found."""
+    return found.take(np.flatnonzero(~(found.scores < confidence)))
+
+
 class BoxTrainer(JobTrainer):
     """Trainer whose evaluation answers with the best boxes, which have one shape for every batch."""
 

@@ -100,7 +100,7 @@ def detector(job: Job, request: InferenceRequest) -> Predictor:
 
     def decode(rows: np.ndarray, sizes: list[tuple[int, int]], measured: bool) -> Sequence[Objects]:
         every = [detection.objects(found, width, height) for found, (width, height) in zip(rows, sizes, strict=True)]
-        return every if measured else [found.take(np.flatnonzero(found.scores >= confidence)) for found in every]
+        return every if measured else [detection.sure(found, confidence) for found in every]
 
     settings = {"confidence": confidence, "image_size": how.size, "architecture": saved["model"] or model.config.model_type}
     return Predictor(saved["class_names"], prepare, infer, decode, task="object_detection", truth=detection.Labels(job).read, settings=settings)

@@ -1,5 +1,5 @@
 """What can go wrong around a YOLO model: prints what becomes of a batch while the clock runs away, as on a machine that is busy, of a picture that
-is a pixel high, and of a checkpoint that is none."""
+is a pixel high, of a model whose answer to one image is NaN, and of a checkpoint that is none."""
 
 import itertools
 import json
@@ -16,6 +16,7 @@ import torch
 import yolo
 from trainer_sdk import Job, JobError
 from trainer_sdk.inference import InferenceRequest
+from trainer_vision.inference.running import finite
 from ultralytics import YOLO
 
 request = InferenceRequest.load(Job.load((), {}), (), {"CHECKPOINT_FILE": __file__, "IMAGE_FILES": json.dumps([__file__]), "IMAGE_SIZE": "64"})
@@ -25,10 +26,12 @@ answer[:, :4] = torch.tensor([20.0, 20.0, 10.0, 10.0])[:, None]
 answer[:, 4] = 0.9
 with mock.patch("time.time", itertools.count(0, 1000).__next__):
     found = detector.decode((answer, torch.zeros(3, 3, 64, 64)), [(64, 64)] * 3, False)
+answer[1, :, 1] = torch.nan
+nan = [finite(objects) for objects in detector.decode((answer, torch.zeros(3, 3, 64, 64)), [(64, 64)] * 3, False)]
 thin = yolo.explanation.Letter(detector.letterbox, (1000, 1))
 Path("none.onnx").write_text("no model")
 try:
     yolo.Detector(yolo.load_model(Path("none.onnx")), replace(request, checkpoint=Path("none.onnx")), "cpu")
 except JobError as error:
     refused = str(error)
-print(json.dumps({"boxes": [len(objects) for objects in found], "operator": "torchvision" in sys.modules, "thin": thin.inner, "refused": refused}))
+print(json.dumps({"boxes": [len(objects) for objects in found], "operator": "torchvision" in sys.modules, "thin": thin.inner, "finite": nan, "refused": refused}))

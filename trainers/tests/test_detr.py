@@ -9,6 +9,7 @@ import unittest
 from pathlib import Path
 
 import fixtures
+import numpy as np
 from process import TrainerTest
 
 TRAIN = "huggingface/train.py"
@@ -47,9 +48,20 @@ class Detr(TrainerTest):
         self.assertAlmostEqual(run.relay.calls[-1].body["overall_metrics"]["mAP50-95"], whole.done["final_metrics"]["mAP50-95"], delta=0.01)
         self.succeed("huggingface/predict.py", INFERENCE_TYPE="test_run", TEST_SPLIT="all", CHECKPOINT_FILE=best, TASK_TYPE="object_detection", DATASET_DIR=self.with_a_split_of_backgrounds(), OUTPUT_DIR=self.root / "all", SAVE_VISUALIZATIONS="false")
         self.assertEqual(json.loads((self.root / "all/results.json").read_text())["num_images"], 48 + 9 + 1)
+        broken = {"CHECKPOINT_FILE": self.without_numbers(best), "TASK_TYPE": "object_detection", "DATASET_DIR": self.data, "OUTPUT_DIR": self.root / "nan"}
+        self.fail_with("none of the 9 images could be used; the first: the model's answer to", "huggingface/predict.py", INFERENCE_TYPE="test_run", **broken)
         self.fail_with("is a detector (rtdetr-tiny), which this trainer does not export", "huggingface/export.py", "--checkpoint", str(best), "--format", "onnx", "--output", str(self.root / "onnx"))
         run = self.succeed(TRAIN, **self.job("fine", EPOCHS=1, PRETRAINED_WEIGHTS=best))
         self.assertRegex(run.output, r"weights: (\d+) of \1 tensors from checkpoint-\d+")
+
+    def without_numbers(self, checkpoint: Path) -> Path:
+        """The same checkpoint of a training that has diverged."""
+        from safetensors.numpy import load_file, save_file
+
+        broken = shutil.copytree(checkpoint, self.root / "broken" / checkpoint.name)
+        weights = load_file(broken / "model.safetensors")
+        save_file({name: np.full_like(w, np.nan) if w.dtype.kind == "f" else w for name, w in weights.items()}, broken / "model.safetensors", metadata={"format": "pt"})
+        return broken
 
     def with_a_split_of_backgrounds(self) -> Path:
         data = shutil.copytree(self.data, self.root / "backgrounds")

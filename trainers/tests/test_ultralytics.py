@@ -44,7 +44,7 @@ class Ultralytics(TrainerTest):
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
         told = json.loads(found.stdout.splitlines()[-1])
         self.assertRegex(told.pop("refused"), "cannot read the checkpoint none.onnx: ")
-        self.assertEqual(told, {"boxes": [1, 1, 1], "operator": True, "thin": [64, 1]})
+        self.assertEqual(told, {"boxes": [1, 1, 1], "operator": True, "thin": [64, 1], "finite": [True, False, True]})
 
     def checkpoints(self, out: str) -> list[str]:
         return sorted(p.name for p in (self.root / out / "checkpoints").iterdir())

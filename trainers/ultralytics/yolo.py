@@ -29,6 +29,7 @@ CONFIDENCE, OVERLAP = 0.25, 0.7  # Ultralytics' own, for what nobody set
 FLOOR = 0.001  # confidence down to which its validation looks
 MOST = 300  # detections an image
 DEFAULT_SIZE = 640
+NO_NUMBER = Objects(np.full((1, 4), np.nan), np.zeros(1, dtype=int), np.full(1, np.nan))  # the answer to an image that is NaN
 PATIENCE = 3600.0  # seconds an image: Ultralytics' limit leaves the rest of a batch without detections, and says so only in its log
 
 
@@ -131,6 +132,7 @@ class Detector(Backend):
         if self.segments:
             more["protos"] = answer[0][1] if isinstance(answer[0], tuple) else answer[1]
             answer = answer[0]
+        broken = not_a_number(answer)
         kept = nms.non_max_suppression(
             answer, FLOOR if measured else self.confidence, self.overlap, multi_label=measured, max_det=MOST,
             nc=0 if self.boxes_only else len(self.network.names), rotated=self.rotated, end2end=getattr(self.network, "end2end", False),
@@ -140,7 +142,14 @@ class Detector(Backend):
         originals = [np.broadcast_to(np.uint8(0), (height, width, 3)) for width, height in sizes]
         self.predictor.batch = ([""] * len(sizes),)
         results = self.predictor.construct_results([k.clone() for k in kept], images, originals, **more)
-        return [objects(result, measured) for result in results]
+        return [NO_NUMBER if nan else objects(result, measured) for nan, result in zip(broken, results, strict=True)]
+
+
+def not_a_number(answer: Any) -> list[bool]:
+    """Of which images the answer is NaN: suppression leaves such candidates out, and a broken model would find nothing and say nothing."""
+    while isinstance(answer, list | tuple):
+        answer = answer[0]
+    return answer.flatten(1).sum(1, dtype=torch.float32).isnan().tolist()
 
 
 def objects(result: Results, measured: bool = False) -> Objects:
