@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 import os
@@ -24,7 +26,9 @@ from process import TrainerTest
 from torch import nn
 from trainer_sdk import Job, JobError, Platform
 from trainer_sdk.export import ExportRequest
-from trainer_vision.deploy import calibrate, golden, graph, matrix, metadata, package, parity, toolbox, triton, worker
+from trainer_sdk.inference import InferenceRequest
+from trainer_vision import classifier_predict
+from trainer_vision.deploy import calibrate, exported, golden, graph, matrix, metadata, package, parity, toolbox, triton, worker
 from trainer_vision.deploy.calibrate import raised
 from trainer_vision.deploy.evaluate import Validation, compare
 from trainer_vision.deploy.formats import Precision as FileIn
@@ -152,6 +156,56 @@ class Places(unittest.TestCase):
                         if head == SEGMENT:
                             low, high = found.polygons[0].min(0), found.polygons[0].max(0)
                             np.testing.assert_allclose([*low, *high], [0, 0, width, height], atol=3 * max(width, height) / 96)
+
+
+class Asking(unittest.TestCase):
+    """A job's thresholds against those that are in an exported file."""
+
+    def ask(self, included: bool, confidence: float | None = None, iou: float | None = None, task: str = DETECT, size: int | None = None) -> list[list[float]]:
+        """The scores that a job shows, and those that it measures."""
+        about = described(Preprocess(LETTERBOX, 96, 96), True)
+        head = {
+            **about, "model": {"task": task, "name": "m"}, "classes": [{"name": "a"}], "outputs": [{"kind": kind} for kind in (("boxes", "scores", "classes") if included else ("raw",))],
+            "postprocess": {"included": included, "conf_threshold": 0.25, "iou_threshold": 0.5, "max_detections": 9, "box_space": "image", "box_format": "xyxy" if included else "cxcywh", "keypoint_shape": None},
+        }
+        scores = np.array([0.9, 0.6, 0.3] if included else [0.9, 0.6, 0.3, 0.1])
+        boxes = np.array([[20.0 * i, 0, 20.0 * i + 10, 10] for i in range(len(scores))])
+        raw = np.stack([boxes[:, 0] + 5, boxes[:, 1] + 5, 0 * scores + 10, 0 * scores + 10, scores])
+        request = InferenceRequest(Path("model.onnx"), (), Path(), False, "val", 1, size, confidence, iou, False)
+        fitted, surer = exported.asked(head, request)
+        model = exported.predictor(fitted, lambda _image: [boxes, scores, 0 * scores] if included else [raw], None, surer)
+        self.assertEqual(model.settings["confidence"], 0.25 if confidence is None else confidence)
+        given = model.infer([model.prepare(Image.new("RGB", (96, 96)))])
+        return [model.decode(given, [(96, 96)], measured)[0].scores.tolist() for measured in (False, True)]
+
+    def test_thresholds_hold_where_the_file_lets_them(self) -> None:
+        self.assertEqual(self.ask(True), [[0.9, 0.6, 0.3]] * 2)
+        self.assertEqual(self.ask(True, 0.5, 0.5), [[0.9, 0.6], [0.9, 0.6, 0.3]])
+        self.assertEqual(self.ask(False, 0.05, 0.9), [[0.9, 0.6, 0.3, 0.1]] * 2)
+
+    def test_what_is_in_the_file_is_refused_otherwise(self) -> None:
+        for message, asked in (
+            ("CONFIDENCE_THRESHOLD 0.1: model.onnx was exported with 0.25", {"confidence": 0.1}), ("rotated boxes", {"task": "obb"}),
+        ):
+            with self.assertRaisesRegex(JobError, message):
+                self.ask(True, **asked)
+
+    def test_an_exported_classifier_of_words_is_one(self) -> None:
+        made = Predictor(["a"], nothing, nothing, nothing, task="image_classification")
+        with mock.patch.multiple(classifier_predict, is_exported=lambda _path: True, read=lambda _request: made, predict_with=mock.DEFAULT) as asked:
+            classifier_predict.predict(nothing)
+            (load,) = asked["predict_with"].call_args.args
+            request = InferenceRequest(Path("model.onnx"), (), Path(), False, "val", 1, None, None, None, False)
+            for task in ("zero_shot_classification", "image_classification"):
+                self.assertEqual(load(Job.load((), {"TASK_TYPE": task}), request).task, task)
+
+    def test_what_has_no_effect_is_said(self) -> None:
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            self.ask(True, size=96, iou=0.5)
+            self.assertEqual(said.getvalue(), "")
+            self.ask(True, size=640, iou=0.45)
+        self.assertIn("IMAGE_SIZE 640 has no effect: model.onnx takes 96 by 96 pixels", said.getvalue())
+        self.assertIn("IOU_THRESHOLD 0.45 has no effect: model.onnx was exported with 0.5", said.getvalue())
 
 
 class Comparing(unittest.TestCase):

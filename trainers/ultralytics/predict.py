@@ -15,7 +15,7 @@ from yolo import Labels, classifier, detector, device, load_model
 
 def load(job: Job, request: InferenceRequest) -> Predictor:
     if is_exported(request.checkpoint):
-        return read(request.checkpoint, lambda task: None if task == "classify" else Labels(job, task).read)
+        return read(request, lambda task: None if task == "classify" else Labels(job, task).read)
     model = load_model(request.checkpoint, job.task)
     return (classifier if model.task == "classify" else detector)(model, job, request, device(job))
 

@@ -24,18 +24,15 @@ ZERO_SHOT = "zero_shot_classification"  # the same to whoever uses it: an image,
 
 def predict(load: Load) -> None:
     def predictor(job: Job, request: InferenceRequest) -> Predictor:
-        if is_exported(request.checkpoint):
-            return told_as_asked(read(request.checkpoint), job)
+        found = read(request) if is_exported(request.checkpoint) else trained(job, request)
+        return replace(found, task=job.task) if job.task == ZERO_SHOT and found.task == "image_classification" else found
+
+    def trained(job: Job, request: InferenceRequest) -> Predictor:
         if request.checkpoint.suffix in EXPORTED:
             raise JobError(f"{request.checkpoint.name} is an exported model, which this trainer's predict.py does not run: set CHECKPOINT_PATH to the checkpoint that it was exported from, or to the model.onnx of its package")
-        return told_as_asked(of_classifier(load(job, request.checkpoint, request.image_size), torch_device(job.device)), job)
+        return of_classifier(load(job, request.checkpoint, request.image_size), torch_device(job.device))
 
     predict_with(predictor)
-
-
-def told_as_asked(found: Predictor, job: Job) -> Predictor:
-    """A classifier by text is one for both tasks; a model of any other task keeps its own."""
-    return replace(found, task=job.task) if job.task == ZERO_SHOT and found.task == "image_classification" else found
 
 
 def of_classifier(classifier: Classifier, device: torch.device) -> Predictor:

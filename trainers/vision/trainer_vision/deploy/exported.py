@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from trainer_sdk import JobError
+from trainer_sdk.inference import InferenceRequest
 
-from ..inference import Predictor
+from ..inference import Objects, Predictor
 from .formats import Run
 from .reader import Reader
 
@@ -21,17 +25,22 @@ PLATFORM_TASKS = {
 LARGEST_METADATA = 16 << 20  # bytes
 
 
-def predictor(metadata: Mapping[str, Any], run: Run, truth: Any = None) -> Predictor:
+def predictor(metadata: Mapping[str, Any], run: Run, truth: Any = None, confidence: float | None = None) -> Predictor:
+    """`confidence` is the job's, where it asks for surer objects than the graph gives."""
     reader = Reader(metadata)
+    least = reader.post["conf_threshold"] if confidence is None else confidence
 
     def infer(batch: list[np.ndarray]) -> list[Sequence[np.ndarray]]:
         return [run(one) for one in batch]
 
-    def decode(raw: list[Sequence[np.ndarray]], sizes: list[tuple[int, int]], _measured: bool) -> list[Any]:
+    def decode(raw: list[Sequence[np.ndarray]], sizes: list[tuple[int, int]], measured: bool) -> list[Any]:
         """What is below the graph's own threshold is gone, for a measurement too."""
-        return [reader.decode(outputs, size) for outputs, size in zip(raw, sizes, strict=True)]
+        found = [reader.decode(outputs, size) for outputs, size in zip(raw, sizes, strict=True)]
+        if measured or confidence is None:
+            return found
+        return [one.take(np.flatnonzero(~(one.scores < confidence))) if isinstance(one, Objects) else one for one in found]  # NaN stays, and is told
 
-    settings = {"confidence": reader.post["conf_threshold"], "iou": reader.post["iou_threshold"]} if reader.post["conf_threshold"] is not None else {}
+    settings = {"confidence": least, "iou": reader.post["iou_threshold"]} if least is not None else {}
     resize = metadata["preprocess"]["resize"]
     return Predictor(
         reader.names, reader.prepare, infer, decode, truth=truth, task=PLATFORM_TASKS[reader.task],
@@ -44,14 +53,39 @@ def is_exported(path: Path) -> bool:
     return path.is_file() and path.suffix in READERS and READERS[path.suffix](path) is not None
 
 
-def read(path: Path, truth_of: Callable[[str], Any] = lambda _task: None) -> Predictor:
+def read(request: InferenceRequest, truth_of: Callable[[str], Any] = lambda _task: None) -> Predictor:
     """A file that this package exported; its metadata is in it. `truth_of` gives the reader of a task's labels."""
-    described = json.loads(READERS[path.suffix](path) or "null")
+    path = request.checkpoint
+    described, confidence = asked(json.loads(READERS[path.suffix](path) or "null"), request)
     if path.suffix == ".onnx":
         from .formats import onnx as kind
     else:
         from .formats import torchscript as kind
-    return predictor(described, kind.load(path), truth_of(described["model"]["task"]))
+    return predictor(described, kind.load(path), truth_of(described["model"]["task"]), confidence)
+
+
+def asked(metadata: Mapping[str, Any], request: InferenceRequest) -> tuple[Mapping[str, Any], float | None]:
+    """The metadata as the job's thresholds would have it, and the confidence that is left to ask for. What is in the graph cannot be undone: that is said, and refused where objects are missing."""
+    name, post = request.checkpoint.name, metadata["postprocess"]
+    if metadata["model"]["task"] == "obb":
+        raise JobError(f"{name} is an exported model of rotated boxes, which are exported raw and which predict.py does not read: set CHECKPOINT_PATH to the checkpoint that it was exported from")
+    resize = metadata["preprocess"]["resize"]
+    if request.image_size not in {None, resize["height"], resize["width"]}:
+        warn(f"IMAGE_SIZE {request.image_size} has no effect: {name} takes {resize['height']} by {resize['width']} pixels")
+    if post["conf_threshold"] is None:
+        return metadata, None
+    if not post["included"]:
+        given = {"conf_threshold": request.confidence, "iou_threshold": request.iou if post["iou_threshold"] is not None else None}
+        return {**metadata, "postprocess": {**post, **{key: value for key, value in given.items() if value is not None}}}, None
+    if request.confidence is not None and request.confidence < post["conf_threshold"] and not math.isclose(request.confidence, post["conf_threshold"]):
+        raise JobError(f"CONFIDENCE_THRESHOLD {request.confidence}: {name} was exported with {post['conf_threshold']} and keeps nothing below it; set that or more, or export it with a lower one")
+    if request.iou is not None and post["iou_threshold"] is not None and not math.isclose(request.iou, post["iou_threshold"]):
+        warn(f"IOU_THRESHOLD {request.iou} has no effect: {name} was exported with {post['iou_threshold']}")
+    return metadata, request.confidence
+
+
+def warn(text: str) -> None:
+    print(f"[trainer] warning: {text}", file=sys.stderr, flush=True)
 
 
 def _of_onnx(path: Path) -> str | None:
