@@ -122,6 +122,13 @@ class Measure(unittest.TestCase):
             measure.add("0.png", wrong, wrong, truth, (80, 64))
             self.assertEqual(measure.result().overall_metrics["mAP50-95(M)"], 0)
 
+    def test_curves_of_many_classes_leave_room_in_the_callback(self) -> None:
+        measure: Any = measure_of("object_detection", [str(i) for i in range(150)], 0.5)
+        for i in range(150):
+            box = objects((0, 0, 10, 10, i, 0.9))
+            measure.add("0.png", box, box, box, (20, 20))
+        self.assertEqual(list(measure.result().pr_curves), [str(i) for i in range(100)])
+
     def test_nothing_labelled_is_nothing_measured(self) -> None:
         measure: Any = measure_of("object_detection", NAMES, 0.5)
         measure.add("0.png", objects((0, 0, 10, 10, 0, 0.9)), objects((0, 0, 10, 10, 0, 0.9)), objects(), (20, 20))
@@ -207,7 +214,7 @@ class Jobs(TrainerTest):
         return Predictor(NAMES, np.asarray, infer, decode, settings={"confidence": 0.25})
 
     def run_job(self, lines: list[dict[str, Any]], **env: str) -> list[dict[str, Any]]:
-        (self.root / "images.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        (self.root / "images.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))  # as the agent writes it
         (self.root / "best.pt").touch()
         classes = {"classes": [{"index": i, "name": name, "id": 7 * (i + 1)} for i, name in enumerate(NAMES)]}
         (self.root / "classes.json").write_text(json.dumps(classes))
@@ -233,11 +240,11 @@ class Jobs(TrainerTest):
 
     def test_odd_names_have_drawings_that_the_report_finds(self) -> None:
         (path,) = self.images(1)
-        names = ["고" * 80, "100% #1?"]
+        names = ["고" * 80, "100% #1?", "a\x85b"]
         self.run_job([{"uri": f"s3://b/in/{name}.png", "file": str(path)} for name in names])
         page = (self.root / "out/report.html").read_text()
         sources = [unquote(source) for source in re.findall(r'src="([^"]+)"', page)]
-        self.assertEqual(sources, [f"visualizations/000000-{'고' * 60}.jpg", "visualizations/000001-100% #1?.jpg"])
+        self.assertEqual(sources, [f"visualizations/000000-{'고' * 60}.jpg", "visualizations/000001-100% #1?.jpg", "visualizations/000002-a\x85b.jpg"])
         self.assertTrue(all((self.root / "out" / source).is_file() for source in sources))
 
     def test_a_broken_and_a_missing_image_are_records(self) -> None:
@@ -270,6 +277,17 @@ class Jobs(TrainerTest):
         with mock.patch.object(self, "predictor", lambda: thin):
             found = self.run_job(self.lines(self.images(3)))
         self.assertEqual([r["error"] for r in found], ["the image s3://b/in/000.png of 40 by 30 pixels cannot be prepared for the model: cv2: inv_scale_x > 0", None, None])
+
+    def test_an_error_without_words_is_one_too(self) -> None:
+        def prepare(image: Image.Image) -> np.ndarray:
+            if image.height == 30:
+                raise MemoryError
+            return np.asarray(image)
+
+        short = dataclasses.replace(self.predictor(), prepare=prepare)
+        with mock.patch.object(self, "predictor", lambda: short):
+            found = self.run_job(self.lines(self.images(3)))
+        self.assertEqual([r["error"] for r in found], ["MemoryError", None, None])
 
     def test_a_name_of_a_class_may_have_line_breaks(self) -> None:
         names = ["a\ncat\t", "dog"]
@@ -401,6 +419,24 @@ class Jobs(TrainerTest):
                 self.run_job(self.lines(self.images(2)))
         self.assertEqual([r.get("xai_error") for r in found], ["s3://b/in/000.png cannot be explained: ValueError: singular", None, None])
         self.assertEqual([len(r["predictions"]["boxes"]) for r in found], [1, 1, 1])
+
+    def test_what_an_earlier_life_explained_counts(self) -> None:
+        lives = 0
+
+        def explain(_explainer: Explainer, item: Any, *_: object) -> list[dict[str, Any]]:
+            if item.sample.name.endswith("008.png"):  # the first of the second part
+                if lives == 0:
+                    raise MemoryError
+                raise ValueError("singular")
+            return [{"method": "lime"}]
+
+        lines = self.lines(self.images(9))
+        with mock.patch.dict(os.environ, {"ENABLE_XAI": "true", "XAI_METHOD": "lime"}), mock.patch.object(Explainer, "explain", explain):
+            with self.assertRaises(MemoryError):
+                self.run_job(lines)
+            lives = 1
+            found = self.run_job(lines)
+        self.assertEqual([len(r["xai"]) for r in found], [1] * 8 + [0])
 
     def test_a_job_that_explains_stops_after_the_image_at_hand(self) -> None:
         explained = 0

@@ -90,8 +90,8 @@ def _images(job: Job, image: str | None, env: Mapping[str, str]) -> list[InputIm
     if image:
         found = [InputImage(p) for p in (images_below(Path(image)) if Path(image).is_dir() else [Path(image)])]
     elif "INPUTS_FILE" in env:  # written by the agent: one line an address of IMAGE_PATHS, or an image of the dataset
-        lines = Path(env["INPUTS_FILE"]).read_text(encoding="utf-8").splitlines()
-        found = [InputImage(Path(e["file"]), e.get("uri"), e.get("name"), e.get("id"), e.get("error")) for e in map(json.loads, lines)]
+        with open(env["INPUTS_FILE"], encoding="utf-8") as lines:  # splitlines would break a name at U+0085
+            found = [InputImage(Path(e["file"]), e.get("uri"), e.get("name"), e.get("id"), e.get("error")) for e in map(json.loads, lines)]
     elif listed := long_value(env, "IMAGE_FILES", ""):
         found = [InputImage(Path(p)) for p in json.loads(listed)]
     else:

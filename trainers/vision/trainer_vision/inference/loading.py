@@ -49,7 +49,12 @@ def load(predictor: Predictor, sample: Sample, draw: bool) -> Loaded:
             picture.thumbnail((LARGEST_DRAWING, LARGEST_DRAWING))
         return Loaded(sample, prepared, width, height, picture, 1000 * (read - started), 1000 * (ready - read))
     except (JobError, OSError, ValueError, SyntaxError, MemoryError) as error:
-        return Loaded(sample, error=str(error).replace(str(sample.path), sample.name))
+        return Loaded(sample, error=reason(error).replace(str(sample.path), sample.name))
+
+
+def reason(error: Exception) -> str:
+    """Never empty, for an image with an error is known by it: MemoryError often says nothing."""
+    return str(error) or type(error).__name__
 
 
 def _read(predictor: Predictor, sample: Sample) -> Any:
@@ -59,7 +64,7 @@ def _read(predictor: Predictor, sample: Sample) -> Any:
     except JobError:
         raise
     except Exception as error:
-        raise JobError(f"the image {sample.name} cannot be read: {error}") from error
+        raise JobError(f"the image {sample.name} cannot be read: {reason(error)}") from error
 
 
 def _prepared(predictor: Predictor, image: Any, sample: Sample) -> Any:
@@ -70,7 +75,7 @@ def _prepared(predictor: Predictor, image: Any, sample: Sample) -> Any:
         raise
     except Exception as error:
         height, width = image.shape[:2] if hasattr(image, "shape") else image.size[::-1]
-        raise JobError(f"the image {sample.name} of {width} by {height} pixels cannot be prepared for the model: {error}") from error
+        raise JobError(f"the image {sample.name} of {width} by {height} pixels cannot be prepared for the model: {reason(error)}") from error
 
 
 def loaded(pool: ThreadPoolExecutor, predictor: Predictor, samples: Iterable[Sample], ahead: int, draw: bool) -> Iterator[Loaded]:

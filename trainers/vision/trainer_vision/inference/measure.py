@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from trainer_sdk import JobError
 
-from ..metrics import ClassifierResults, bounded
+from ..metrics import MAX_CURVES, ClassifierResults, bounded
 from .calibration import best_threshold, calibration
 from .coco import MOST, CocoMetrics, annotations
 from .matching import KINDS, confusion, errors, match, overlaps
@@ -124,7 +124,7 @@ class ObjectMeasure:
         return Measured(
             self._overall(boxes, head, precision[present], recall[present], reliable),
             [{"class_id": i, "class_name": name, "precision": precision[i], "recall": recall[i], "ap": ap[i], "support": int(labelled[i])} for i, name in enumerate(self.names)],
-            bounded(self.matrix), {keys[i]: head.curve(i) for i in range(len(keys)) if present[i]},
+            bounded(self.matrix), {keys[i]: head.curve(i) for i in np.flatnonzero(present)[:MAX_CURVES].tolist()},
             {
                 "threshold": self.threshold, "calibration": reliable, "error_kinds": self.kinds,
                 "best_thresholds": {keys[i]: best_threshold(scores[classes == i], hits[classes == i], int(labelled[i])) for i in range(len(keys))},

@@ -80,7 +80,7 @@ class Run:
         self.measure: Measure | None = measure_of(self.task, predictor.names, predictor.settings.get("confidence", 0.0), predictor.classes) if request.labelled else None
         self.timing = Timing()
         self.worst: list[tuple[float, int, dict[str, Any]]] = []  # a heap: how bad, place, what the report shows
-        self.failed = self.explained = 0
+        self.failed = 0
         self.unexplained: list[str] = []  # why
 
     def all(self) -> None:
@@ -144,7 +144,7 @@ class Run:
             at = place[id(item.sample)]
             self.timing.load += item.load_ms
             self.timing.preprocess += item.prepare_ms
-            if not finite(answer):
+            if not (finite(answer) and finite(full)):
                 records[at] = self._broken(replace(item, error=f"the model's answer to {item.sample.name} is NaN or infinite"))
                 continue
             records[at] = self._record(item, at, answer, full, 1000 * (inferred - started) / len(batch))
@@ -190,7 +190,6 @@ class Run:
             self.unexplained.append(f"{item.sample.name} cannot be explained: {type(error).__name__}: {error}")
             print(f"[trainer] warning: {self.unexplained[-1]}", file=sys.stderr, flush=True)
             return {"xai": [], "xai_error": self.unexplained[-1]}
-        self.explained += len(found)
         return {"xai": found}
 
     def _shown(self, at: int, note: str = "") -> dict[str, Any]:
@@ -223,7 +222,7 @@ class Run:
         if failed == len(self.samples):
             first = next(iter(parts.records()))["error"]
             raise JobError(f"none of the {failed} images could be used; the first: {first}")
-        if self.unexplained and not self.explained:
+        if self.unexplained and not any(record.get("xai") for record in parts.records()):  # of an earlier life too
             raise JobError(f"nothing could be explained: {self.unexplained[0]}")
         measured = self.measure.result() if self.measure else None
         self._write(parts, measured, failed)
