@@ -71,7 +71,7 @@ type scene struct {
 // evidenceOf brings everything together that is known of the end.
 func evidenceOf(cfg *config.Config, o Outcome, s scene) diagnose.Evidence {
 	e := diagnose.Evidence{
-		JobType: cfg.Job.Type, Measures: measures(cfg.Job), Err: o.Err, Stop: o.Stop, Started: o.Started, Ended: o.Ended, LastOutput: s.view.Activity,
+		JobType: cfg.Job.Type, Measures: cfg.Job.Measures(), Err: o.Err, Stop: o.Stop, Started: o.Started, Ended: o.Ended, LastOutput: s.view.Activity,
 		Settings: settings.Diagnosis(cfg),
 		Nodes:    s.nodes, LastEpoch: s.view.Epoch, NaNEpochs: s.view.Broken, Checkpoints: s.uploads.Complete(), Torn: s.uploads.Torn(), Again: s.again(cfg), ChildDone: diagnose.ReportOf(s.final),
 		LogTail: s.tail, TorchElasticError: s.torch, System: s.system, GPU: s.gpu,
@@ -80,12 +80,6 @@ func evidenceOf(cfg *config.Config, o Outcome, s scene) diagnose.Evidence {
 		e.ExitCode, e.Signal = o.Status.ExitCode, int(o.Status.Signal)
 	}
 	return e
-}
-
-// measures reports whether the job is a test run: INFERENCE_TYPE may be set for another
-// kind of job too.
-func measures(j contract.Job) bool {
-	return j.Inference != nil && j.Inference.Type == contract.InferenceTestRun
 }
 
 // again is what the job does when it is started again.

@@ -191,3 +191,9 @@ type ExportJob struct {
 	ValidationDataset     string  `json:"validation_dataset_id,omitempty"`
 	AccuracyDropMax       float64 `json:"accuracy_drop_max"`
 }
+
+// Measures reports whether the job is a test run: INFERENCE_TYPE may be set for another
+// kind of job too.
+func (j Job) Measures() bool {
+	return j.Inference != nil && j.Inference.Type == InferenceTestRun
+}
