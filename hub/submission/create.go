@@ -71,10 +71,16 @@ func (s *Submissions) Create(ctx context.Context, up Upload) (made Submission, e
 		}
 		return up.Keep() // before the commit: a submission without its package would be a lie
 	})
-	if store.Duplicate(err) { // somebody else was faster, or the same upload twice at once: say what it was
-		if made, err = before(ctx, s.db, up); errors.Is(err, ErrNotFound) {
-			err = s.taken(ctx, up)
-		}
+	if _, refused := errors.AsType[*Refusal](err); !refused && !store.Duplicate(err) {
+		return made, err
+	}
+	// Somebody else was faster: the same upload, sent twice at once, or another.
+	earlier, wrong := before(ctx, s.db, up)
+	switch {
+	case !errors.Is(wrong, ErrNotFound):
+		return earlier, wrong
+	case store.Duplicate(err):
+		return made, s.taken(ctx, up)
 	}
 	return made, err
 }
@@ -152,7 +158,7 @@ func lookAlike(ctx context.Context, tx *sql.Tx, up Upload) error {
 		if err := rows.Scan(&name, &other, &owner); err != nil {
 			return err
 		}
-		if other == looks {
+		if other == looks && name != up.Name { // the name itself was taken a moment ago
 			return refuse("framework_name", "the name %q looks like %q: choose another", up.Name, name)
 		}
 		if owner != up.Owner && typo(other, looks) {
