@@ -14,6 +14,7 @@ from typing import Any
 import fixtures
 from process import TRAINERS, TrainerTest, environment, started
 from relay import Relay
+from trainer_vision.deploy.parity import EXACT
 
 
 def assert_presets_learn(test: TrainerTest, folder: str, root: Path, **job: object) -> None:
@@ -133,7 +134,7 @@ class ClassifierTest(TrainerTest):
                 self.assertEqual((done["model_info"]["input_shape"], done["model_info"]["output_shape"]), ([-1, -1, 3], [3]))
                 metadata = json.loads((self.root / name / "metadata.json").read_text())
                 self.assertEqual(metadata["classes"], [{"index": i, "id": i + 10, "name": n} for i, n in enumerate(["a circle", "a square", "a triangle"])])
-                self.assertLess(metadata["parity"]["probability"], 1e-3)
+                self.assertLess(metadata["parity"]["probability"], EXACT.probability)
                 told = [(p["stage"], p["progress_percent"]) for p in run.relay.of("progress")]
                 self.assertEqual(list(dict.fromkeys(stage for stage, _ in told)), ["downloading", "converting", "validating", "packaging", "uploading"])
                 self.assertEqual([percent for _, percent in told], sorted(percent for _, percent in told))
