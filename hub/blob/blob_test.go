@@ -10,6 +10,7 @@ import (
 	"testing/iotest"
 
 	"github.com/vision-platform/trainer-agent/hub/blob"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 const hello = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
@@ -109,7 +110,7 @@ func TestFullDiskSaysSo(t *testing.T) {
 	f, _ := open(t)
 	dev, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skipf("NOT TESTED: this needs /dev/full: %v", err)
+		need.Missing(t, "/dev/full: %v", err)
 	}
 	_, full := dev.Write([]byte("x"))
 	if _, err := f.Receive(t.Context(), iotest.ErrReader(full), 5); !errors.Is(err, blob.ErrFull) {

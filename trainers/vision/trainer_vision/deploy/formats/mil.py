@@ -95,7 +95,7 @@ def conv(x: torch.Tensor, weight: Any, bias: Any = None, strides: Any = None, pa
 
 def conv_transpose(x: torch.Tensor, weight: Any, bias: Any = None, strides: Any = None, pad_type: Any = "valid", pad: Any = None, dilations: Any = None, groups: Any = 1, output_shape: Any = None) -> torch.Tensor:
     if any(padding(pad, str(pad_type), (1, 1), (1, 1), (1, 1))):
-        raise NotImplementedError("conv_transpose with padding")
+        raise NotImplementedError("the interpreter of Core ML programs knows no conv_transpose with padding")
     return functional.conv_transpose2d(x, tensor(weight), None if bias is None else tensor(bias), numbers(strides, (1, 1)), groups=int(groups), dilation=numbers(dilations, (1, 1)))
 
 
@@ -139,7 +139,7 @@ def split(x: torch.Tensor, axis: Any, num_splits: Any = None, split_sizes: Any =
 
 def cumsum(x: torch.Tensor, axis: Any = 0, exclusive: Any = False, reverse: Any = False) -> torch.Tensor:
     if exclusive or reverse:
-        raise NotImplementedError("cumsum exclusive or in reverse")
+        raise NotImplementedError("the interpreter of Core ML programs knows no cumsum that is exclusive or in reverse")
     return tensor(x).cumsum(int(axis))
 
 
