@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
 	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
@@ -23,6 +24,7 @@ type ValidateCmd struct {
 	Isolation string        `enum:"process,namespaces" default:"process" help:"Where the package's code runs: process (as you, not isolated) or namespaces (by bubblewrap: without network, credentials and other files)."`
 	Dataset   string        `placeholder:"DIR|ZIP" type:"path" help:"Dataset of the training test, in Platform Format; by default a small one made for the task."`
 	Limit     time.Duration `default:"5m" help:"Longest time of one run of the package's code."`
+	Disk      string        `default:"4GiB" help:"Most that one run of the package's code may write to the disk."`
 	Strict    bool          `help:"Fail where a scanner (clamscan, pip-audit) is not installed."`
 	JSON      bool          `name:"json" help:"Print the state after every change, one JSON object a line."`
 }
@@ -45,6 +47,10 @@ Exits with 1 when a step failed. Where a scanner is not installed the security s
 func (c ValidateCmd) Run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	var disk config.Bytes
+	if err := disk.Decode(c.Disk); err != nil || disk == 0 {
+		return fmt.Errorf("--disk=%s: expected a size above 0, such as 512MiB or 4GiB", c.Disk)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding the agent's own program: %w", err)
@@ -63,7 +69,7 @@ func (c ValidateCmd) Run() error {
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
 	v := kit.Validator{
-		Dir: pack, Scratch: scratch, Dataset: c.Dataset, Strict: c.Strict, Limit: c.Limit, Progress: c.progress(),
+		Dir: pack, Scratch: scratch, Dataset: c.Dataset, Strict: c.Strict, Limit: c.Limit, Disk: int64(disk), Progress: c.progress(),
 		Tools: kit.Tools{Python: interpreter(c.Python), Agent: self, Environ: os.Environ()},
 	}
 	if !info.IsDir() {

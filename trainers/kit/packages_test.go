@@ -24,13 +24,13 @@ import (
 )
 
 // hostile is a package and what must be said of it.
-type hostile struct{ step, rule, text, limit string }
+type hostile struct{ step, rule, text, limit, disk string }
 
 func parseHostile(t *testing.T, comment []byte) (h hostile) {
 	t.Helper()
 	for line := range strings.Lines(string(comment)) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		to, known := map[string]*string{"step": &h.step, "rule": &h.rule, "text": &h.text, "limit": &h.limit}[key]
+		to, known := map[string]*string{"step": &h.step, "rule": &h.rule, "text": &h.text, "limit": &h.limit, "disk": &h.disk}[key]
 		if !known {
 			t.Fatalf("%q is no line of a hostile package", line)
 		}
@@ -102,7 +102,10 @@ func TestHostilePackagesEndInTheirOwnFinding(t *testing.T) {
 			want, dir := parseHostile(t, content.Comment), overlaid(t, starter, content.Files)
 			var args []string
 			if want.limit != "" {
-				args = []string{"--limit", want.limit}
+				args = append(args, "--limit", want.limit)
+			}
+			if want.disk != "" {
+				args = append(args, "--disk", want.disk)
 			}
 			started := time.Now()
 			got, out := validated(t, agent, python, dir, args...)

@@ -26,7 +26,7 @@ const (
 // limits are those of one run of the package's code beside its time: the platform's sizes,
 // and room for a framework's threads, which has some pools of one for each core. Not more:
 // as many processes that want to run are what a machine has to bear until they are ended.
-var limits = runner.Limits{Memory: 4 << 30, Disk: 4 << 30, Files: 50_000, Processes: 128 + 16*runtime.NumCPU()}
+var limits = runner.Limits{Memory: 4 << 30, Files: 50_000, Processes: 128 + 16*runtime.NumCPU()}
 
 // inherited are the variables that the package's processes get from this one:
 // no setting of a job, no credential.
@@ -70,6 +70,7 @@ func (v *Validator) run(ctx context.Context, result *contract.StepResult, c runn
 		return "", err
 	}
 	bounded := limits
+	bounded.Disk = v.Disk
 	if bounded.Time = v.Limit; c.Program == v.Tools.Agent {
 		bounded.Time += stopDelay
 	}

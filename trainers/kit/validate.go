@@ -16,6 +16,9 @@ import (
 // StepLimit bounds each run of the package's code where Validator.Limit is 0.
 const StepLimit = 5 * time.Minute
 
+// DiskLimit bounds what each run writes where Validator.Disk is 0.
+const DiskLimit = 4 << 30
+
 // Validator checks a package as the platform checks an upload.
 type Validator struct {
 	Dir     string        // the package; made from Zip where that is set
@@ -23,6 +26,7 @@ type Validator struct {
 	Scratch string        // empty folder for what the steps write
 	Dataset string        // Platform Format; empty means a small one made for each task
 	Limit   time.Duration // of each run of the package's code
+	Disk    int64         // bytes that each run may write
 	Tools   Tools
 	// Strict fails the security step where a scanner is missing, and looks at every folder.
 	Strict bool
@@ -126,6 +130,9 @@ func (v *Validator) prepare(ctx context.Context) []finding {
 	}
 	if v.Limit <= 0 {
 		v.Limit = StepLimit
+	}
+	if v.Disk <= 0 {
+		v.Disk = DiskLimit
 	}
 	started := time.Now()
 	before, err := look(v.Dir, v.Strict)
