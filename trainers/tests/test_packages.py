@@ -58,6 +58,17 @@ class Packages(unittest.TestCase):
                 self.assertEqual({name for name in locked if name not in cpu and not name.startswith(("cuda-", "nvidia-"))}, {"torch", "torchvision", "triton"})
                 self.assertEqual(lock.count(" \\\n    --hash=sha256:") >= len(locked), True)
 
+    def test_bases_are_pinned_by_digest_and_equal(self) -> None:
+        pinned = re.compile(r"^ARG (GO_IMAGE|PYTHON_IMAGE)=([a-z]+:[a-z0-9.-]+@sha256:[0-9a-f]{64})$")
+        bases: dict[str, str] = {}
+        for path in (TRAINERS.parent / "images/Dockerfile", TRAINERS / "starter/common/Dockerfile", *(TRAINERS / package / "Dockerfile" for package in PACKAGES)):
+            lines = [line for line in path.read_text().splitlines() if re.match("ARG (GO|PYTHON)_IMAGE=", line)]
+            self.assertTrue(lines, path)
+            for line in lines:
+                self.assertRegex(line, pinned, path)
+                name, base = line.removeprefix("ARG ").split("=")
+                self.assertEqual(bases.setdefault(name, base), base, path)
+
     def test_readme_is_one_page(self) -> None:
         for package in PACKAGES:
             self.assertLess(len((TRAINERS / package / "README.md").read_text().splitlines()), 60, package)
