@@ -119,7 +119,7 @@ check: lint .tools/gotestsum ## lint and the tests that need no framework, brows
 
 test-python: .tools/wrappers
 	@echo "== Python tests of the trainers"
-	$(TRAINER_VENV)/bin/python -m pytest -q -rs --durations=10 trainers/tests release
+	$(TRAINER_VENV)/bin/python -m pytest -q -rs --durations=10 -o tmp_path_retention_policy=failed trainers/tests release
 
 # What a stranger's machine has to compile and run the wrappers of exported models; done before: returns at once.
 .PHONY: .tools/wrappers
