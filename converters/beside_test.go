@@ -228,6 +228,8 @@ func TestExportsThatAreNotReadAreCalledByTheirName(t *testing.T) {
 		"BDD100K":         {"labels.json": `[{"name": "0.jpg", "labels": [{"category": "car", "box2d": {"x1": 1}}]}]`},
 		"results":         {"predictions.json": `[{"image_id": 0, "category_id": 1, "bbox": [1, 1, 9, 9], "score": 0.9}]`},
 		"CVAT for images": {"annotations.xml": `<?xml version="1.0"?><annotations><image id="0" name="0.jpg"><box/></image></annotations>`},
+		"VisDrone":        numberedFiles("VisDrone2019-DET-train/annotations/%d.txt", 4, func() any { return "684,8,273,116,0,0,0,0\n406,119,265,70,1,4,0,0\n" }),
+		"WIDER FACE":      {"wider_face_split/wider_face_train_bbx_gt.txt": "0--Parade/0.jpg\n1\n10 10 20 20 0 0 0 0 0 0\n"},
 		"KITTI":           numberedFiles("label_2/%d.txt", 4, func() any { return "Car 0.00 0 -1.58 8.0 8.0 30.0 30.0 1.5 1.6 3.9 1.0 1.5 9.0 -1.5\n" }),
 		"DOTA":            numberedFiles("labelTxt/%d.txt", 4, func() any { return "imagesource:GoogleEarth\ngsd:0.1\n8.0 8.0 30.0 8.0 30.0 30.0 8.0 30.0 plane 0\n" }),
 		"MOT Challenge":   {"gt/gt.txt": "1,1,8,8,20,20,1,1,1\n"},

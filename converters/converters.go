@@ -126,6 +126,9 @@ func unpackTables(ctx context.Context, r *Request) (folder *images.Folder, table
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := read.Fetched(tree); err != nil {
+		return nil, nil, err
+	}
 	tables, err = unpack.Find(tree)
 	if tables == nil || err != nil {
 		return folder, nil, err

@@ -183,6 +183,14 @@ func TestEdgeCasesOfBoxes(t *testing.T) {
 		{name: "9 xyxy", root: first(m{"class_id": 1, "bbox": []float64{16, 12, 48, 36}, "bbox_format": "xyxy"}), label: map[string]string{"0.txt": goodRow}},
 		{name: "9 xyxy that nobody declared", root: func(t *testing.T) string {
 			return dataset(t, 20, func(i int) []any { return []any{box(1, 20+float64(i), 12, 24+2*float64(i), 36)} }, nil)
+		}, refused: "bbox_looks_corners", count: 11, example: "of 20"},
+		{name: "9 a box that corners cannot be, among many that stick out", root: func(t *testing.T) string {
+			return dataset(t, 20, func(i int) []any {
+				if i == 0 {
+					return []any{box(1, 40, 30, 4, 4)}
+				}
+				return []any{box(1, 20+float64(i), 12, 24+2*float64(i), 36)}
+			}, nil)
 		}, problem: "many_objects_stick_out", count: 13, example: "of 20"},
 		{name: "9 cxcywh", root: first(m{"class_id": 1, "bbox": []float64{32, 24, 32, 24}, "bbox_format": "cxcywh"}), label: map[string]string{"0.txt": goodRow}},
 		{name: "9 cxcywh in fractions", root: first(m{"class_id": 1, "bbox": []float64{.5, .5, .5, .5}, "bbox_format": "cxcywh_normalized"}), label: map[string]string{"0.txt": goodRow}},

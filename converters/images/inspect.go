@@ -18,7 +18,11 @@ func (f *Folder) inspect(im dataset.Image, i int, file *File, problems *problem.
 		file.Path = ""
 		return
 	case info.Format == imagefile.Unknown:
-		problems.Add(problem.NotAnImage, i, "%q", file.Rel)
+		kind := problem.NotAnImage
+		if info.Variant == imagefile.LFSPointer {
+			kind = problem.LFSPointer
+		}
+		problems.Add(kind, i, "%q", file.Rel)
 		file.Path = ""
 		return
 	case !info.Ends:

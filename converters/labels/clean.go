@@ -70,6 +70,12 @@ func NewRules(c *dataset.Catalog, task contract.TaskType, masks bool, problems *
 	}
 	if r.Task.NeedsKeypoints() && points > 0 {
 		r.Skeleton = newSkeleton(c)
+		if !anyVisible(c, r.Skeleton.Dims) {
+			problems.AddN(problem.NoVisibleKeypoints, points, 0, "none of %d has one", points)
+		}
+	}
+	if n := corners(c); n > 0 {
+		problems.AddN(problem.BboxLooksCorners, n, 0, "of %d", c.Objects.Len())
 	}
 	return r
 }

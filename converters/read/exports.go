@@ -29,6 +29,7 @@ var exports = []export{
 	{"CreateML", ".json", []string{`"annotations"`, `"coordinates"`, `"image"`}, asCOCO},
 	{"Datumaro", ".json", []string{`"items"`, `"categories"`, `"label"`}, asCOCO},
 	{"BDD100K", ".json", []string{`"box2d"`}, "Convert it to COCO JSON, for example with bdd100k's own to_coco."},
+	{"COCO panoptic", ".json", []string{`"segments_info"`}, "Use the instances_*.json of the same dataset, or convert it with panopticapi's panoptic2detection_coco_format."},
 	{"results of a model in COCO's format, without annotations", ".json", []string{`"image_id"`, `"score"`}, "Add the annotations: instances_train.json and instances_val.json."},
 	{"CVAT for images", ".xml", []string{"<annotations", "<image "}, "Export from CVAT again, as COCO 1.0 or as Ultralytics YOLO."},
 	{"CVAT for video", ".xml", []string{"<annotations", "<track "}, "Export from CVAT again, as COCO 1.0 or as Ultralytics YOLO."},
@@ -89,12 +90,16 @@ func hasAll(content string, words []string) bool {
 const (
 	kittiColumns = 15 // type truncated occluded alpha, box, size, place, rotation
 	dotaColumns  = 10 // four corners, category, difficult
+	droneColumns = 8  // box, score, category, truncation, occlusion
 )
 
 // textExport tells by the first row that is no title.
 func textExport(file, content string) (name, then string) {
 	if base := path.Base(file); base == "gt.txt" || base == "det.txt" {
 		return "MOT Challenge", "Convert the boxes of its frames to COCO JSON or YOLO."
+	}
+	if strings.HasPrefix(strings.ToLower(path.Base(file)), "wider_face_") {
+		return "WIDER FACE", "Convert its boxes to COCO JSON or YOLO: each is left, top, width, height in pixels."
 	}
 	for line := range strings.Lines(content) {
 		fields := strings.Fields(line)
@@ -105,6 +110,9 @@ func textExport(file, content string) (name, then string) {
 			return "DOTA", "Convert it to YOLO-OBB, for example with ultralytics' convert_dota_to_yolo_obb."
 		case (len(fields) == kittiColumns || len(fields) == kittiColumns+1) && numbersIn(fields[:1]) == 0 && numbersIn(fields[1:kittiColumns]) == kittiColumns-1:
 			return "KITTI", "Convert its 2D boxes to YOLO: class, then centre, width and height as fractions of the image."
+		}
+		if cells := strings.Split(strings.Trim(line, ",\r\n"), ","); len(cells) == droneColumns && numbersIn(cells) == droneColumns {
+			return "VisDrone", "Convert it to YOLO, for example with the script in ultralytics' VisDrone.yaml; categories 0 and 11 are no objects."
 		}
 		return "", ""
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -31,6 +32,9 @@ func Platform(root string, task contract.TaskType) (*layout.Layout, error) {
 		return nil, nil
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := fetched(file, filepath.Base(file)); err != nil {
 		return nil, err
 	}
 	return PlatformFile(file, task), nil

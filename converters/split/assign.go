@@ -47,6 +47,7 @@ type Assignment struct {
 	Auto     []int    // images that were assigned automatically, in file order
 	Excluded []int    // images that the job leaves out
 	Moved    []int    // images moved so that neither train nor val is empty
+	Lost     []Lost   // splits whose images, which were given to them, are all unusable
 	Unknown  []string // ids that the split names and the dataset lacks, in key order
 	Unlisted []int    // images that a splits map does not name
 	Ignored  int      // split fields that are not used because other images have none
@@ -59,6 +60,12 @@ type Assignment struct {
 type Silent struct {
 	Source Source
 	Split  contract.Split
+}
+
+// Lost is a split that was given images, none of which can be used.
+type Lost struct {
+	Split  contract.Split
+	Images int
 }
 
 // Assign applies the priorities of section 6 of the contract: the job's strategy
@@ -76,6 +83,7 @@ func Assign(d Dataset, job *contract.SplitStrategy) (*Assignment, error) {
 	if err := a.listed(d, plan, out); err != nil {
 		return nil, err
 	}
+	a.lost(d, out)
 	a.automatic(d, plan, out)
 	a.fillEmpty(d, out)
 	stands := d.Fixed && a.Source == FromImages && len(a.Auto) == 0
@@ -237,6 +245,29 @@ func (a *Assignment) listed(d Dataset, plan contract.SplitStrategy, out []bool) 
 	}
 	a.Unknown = append(a.Unknown, unused(names)...)
 	return nil
+}
+
+// lost looks, before images are assigned automatically, at what became of the given
+// ones. One moved in their place would hide that they are gone.
+func (a *Assignment) lost(d Dataset, out []bool) {
+	if d.Unusable == nil {
+		return
+	}
+	given, usable := make(map[contract.Split]int), make(map[contract.Split]int)
+	for i, s := range a.Splits {
+		if s == "" || out[i] {
+			continue
+		}
+		given[s]++
+		if !d.Unusable(i) {
+			usable[s]++
+		}
+	}
+	for _, s := range contract.Splits {
+		if given[s] > 0 && usable[s] == 0 {
+			a.Lost = append(a.Lost, Lost{s, given[s]})
+		}
+	}
 }
 
 // fillEmpty moves an image into an empty train or val when there are at least

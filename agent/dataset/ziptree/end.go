@@ -142,6 +142,7 @@ var magics = []struct{ magic, name string }{
 	{"\x1f\x8b", "a gzip file"}, {"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"}, {"Rar!", "a RAR archive"},
 	{"BZh", "a bzip2 file"}, {"\xfd7zXZ", "an xz file"}, {"\x28\xb5\x2f\xfd", "a zstd file"},
 	{"<", "a web page or XML"}, {"{", "JSON"}, {"%PDF", "a PDF"},
+	{"version https://git-lfs.github.com/spec/", "a pointer of Git LFS (git lfs pull brings the file)"},
 }
 
 // notZip says what the object is in place of a zip.

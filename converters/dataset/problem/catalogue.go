@@ -286,6 +286,9 @@ var (
 	BrokenImage = files.kind("broken_image", Warning,
 		"image files are broken and are left out",
 		"")
+	LFSPointer = files.kind("lfs_pointer", Error,
+		"files are pointers of Git LFS, not the images that they stand for",
+		"Run git lfs pull in the repository, and upload the dataset again.")
 	NotAnImage = files.kind("not_an_image", Warning,
 		"files are not an image that a trainer can read and are left out",
 		"")
@@ -311,6 +314,9 @@ var (
 	BboxLooksNormalized = objects.kind("bbox_looks_normalized", Error,
 		"boxes are smaller than a pixel and look like fractions of the image",
 		`Write bbox in pixels, or declare "bbox_format": "xywh_normalized".`)
+	BboxLooksCorners = objects.kind("bbox_looks_corners", Error,
+		"boxes stick out of their image as x, y, width, height, and every box of the dataset fits as x1, y1, x2, y2",
+		`Write bbox as [x, y, width, height] from the top left, or declare "bbox_format": "xyxy".`)
 	ShapeLooksNormalized = objects.kind("shape_looks_normalized", Error,
 		"annotations have polygons or keypoints that lie within the first pixel and look like fractions of the image",
 		`Write segmentation and keypoints in pixels, or declare "bbox_format": "xywh_normalized", which they follow.`)
@@ -350,6 +356,9 @@ var (
 	NoKeypoints = objects.kind("no_keypoints", Error,
 		"annotations have no keypoints, and the task needs them",
 		"Add keypoints [x, y, v, ...] to the annotations, or train object_detection on the boxes.")
+	NoVisibleKeypoints = objects.kind("no_visible_keypoints", Error,
+		"annotations have keypoints, and none of the dataset is labelled: each has visibility 0",
+		"Write v 1 (hidden) or 2 (visible) for each point that is labelled: [x, y, v, ...].")
 	BoxWithoutKeypoints = objects.kind("box_without_keypoints", Warning,
 		"annotations have a box and no keypoints among others that have them; all their keypoints count as not labelled",
 		"")
@@ -390,6 +399,9 @@ var (
 	ClassMissingInTest = classes.kind("class_missing_in_test", Warning,
 		"classes have no image in test; a reader that numbers the folders of test by themselves needs class_map.txt",
 		"")
+	SameContentClasses = classes.kind("same_content_in_classes", Warning,
+		"images have the same content as an image of another class",
+		"A picture cannot be both; remove the copy that is in the wrong folder.")
 	SingleClass = classes.kind("single_class", Warning,
 		"datasets have a single class; there is nothing to tell apart, and Hugging Face datasets makes no label column of it",
 		"")
@@ -424,6 +436,9 @@ var (
 	SameContent = splits.kind("same_content_in_splits", Warning,
 		"images have the same content as an image of another split",
 		"What is trained on cannot be validated on; remove the copies.")
+	SplitWithoutImage = splits.kind("split_without_image", Error,
+		"splits lost every image that was given to them: missing, broken or left out",
+		"Bring these images, or give the split others; nothing else is trained or validated on in their place.")
 	SplitMovedImage = splits.kind("split_moved_image", Info,
 		"images were moved so that neither train nor val is empty",
 		"")

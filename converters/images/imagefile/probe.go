@@ -20,6 +20,8 @@ import (
 	_ "image/gif"
 
 	_ "golang.org/x/image/webp"
+
+	"github.com/vision-platform/trainer-agent/converters/text"
 )
 
 // The formats that Probe tells apart. Unknown content has no size.
@@ -65,6 +67,7 @@ const (
 	OddBitmap    = "bitmap of another compression"
 	TwelveBits   = "12-bit JPEG"
 	Animation    = "animation"
+	LFSPointer   = "a pointer of Git LFS" // of Unknown
 )
 
 // ErrBroken wraps the errors of files that cannot be an image of their format.
@@ -104,6 +107,9 @@ func probe(r io.ReaderAt, size int64) (Info, error) {
 	err = nil // a file shorter than the window
 	w.r, w.size, w.head = r, size, w.buffer[:n]
 	info := Info{Format: sniff(w.head), Orientation: 1, Ends: true, Bytes: size}
+	if info.Format == Unknown && text.IsPointer(w.head) {
+		info.Variant = LFSPointer
+	}
 	if read := headers[info.Format]; read != nil {
 		err = read(w, &info)
 	}

@@ -26,6 +26,12 @@ type file struct {
 	kind   string // what the name says beside its split: "instances" of instances_train2017
 }
 
+// isPanoptic tells by its name the file that describes pictures of segments, and no
+// boxes or outlines.
+func isPanoptic(name string) bool {
+	return strings.HasPrefix(strings.ToLower(path.Base(name)), "panoptic")
+}
+
 // Recognise takes the JSON files that have images and annotations, or categories.
 // Where there are instances_*, captions_* and person_keypoints_*, the ones that fit
 // the task count.
@@ -34,6 +40,7 @@ func Recognise(f *layout.Folder) (*layout.Layout, error) {
 	var results []string
 	for _, name := range candidates(f) {
 		switch {
+		case isPanoptic(name):
 		case hasKeys(f.Path(name)):
 			found = append(found, newFile(name))
 		case isResults(f.Path(name)):
