@@ -63,6 +63,7 @@ func (j *conversion) run(ctx context.Context) (*Prepared, error) {
 	if err := p.Select(ctx, files, w.reader); err != nil {
 		return nil, err
 	}
+	j.similarNames()
 	p.Rules = labels.NewRules(j.catalog, j.Task, w.masks, j.problems)
 	j.assign(p)
 	if err := j.copies(ctx, p, files); err != nil {

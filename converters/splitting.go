@@ -13,6 +13,11 @@ import (
 // may have mistaken one format of boxes for another.
 const minSuspects = 10
 
+// minDrawnElsewhere is from how many objects on that fit the size of another file a
+// dataset may have been annotated on other files: each of them is stronger evidence
+// than one that only sticks out.
+const minDrawnElsewhere = 3
+
 // assign gives every image of the plan its split. Images that the job excludes
 // leave the plan.
 func (j *conversion) assign(p *plan.Plan) {
@@ -120,6 +125,9 @@ func (j *conversion) balance(counts []plan.Count, classes contract.ClassMap) {
 	}
 	if out := j.problems.Count(problem.ObjectClipped); images > 0 && out >= minSuspects && out > objects/4 {
 		j.problems.AddN(problem.ManyObjectsStickOut, out, 0, "of %d", objects)
+	}
+	if out := j.problems.Count(problem.FitsOtherSize); out >= minDrawnElsewhere && out > objects/4 {
+		j.problems.AddN(problem.ImagesOfOtherSize, out, 0, "of %d", objects)
 	}
 	if objects == 0 && images > 0 && !j.problems.Fatal() {
 		j.problems.Add(problem.NoObjects, 0, "%d images, 0 objects", images)

@@ -143,8 +143,11 @@ func (v *variants) elsewhere(bases []string, name string) int32 {
 	if !absolute(name) || len(name) > maxPathBytes {
 		return -1
 	}
-	if HasDrive(name) {
+	switch {
+	case HasDrive(name):
 		name = name[2:]
+	case address(name):
+		name = local(name)
 	}
 	rest := strings.Trim(path.Clean("/"+strings.ReplaceAll(name, `\`, "/")), "/")
 	for more := rest != ""; more; {

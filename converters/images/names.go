@@ -1,6 +1,7 @@
 package images
 
 import (
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -22,9 +23,24 @@ func clean(name string) (string, bool) {
 	return out, true
 }
 
-// absolute reports a path of a machine, Windows' too.
+// absolute reports a path of a machine, Windows' too, and the address of a file.
 func absolute(name string) bool {
-	return strings.HasPrefix(name, "/") || strings.HasPrefix(name, `\`) || HasDrive(name)
+	return strings.HasPrefix(name, "/") || strings.HasPrefix(name, `\`) || HasDrive(name) || address(name)
+}
+
+// address reports names such as https://host/images/a.jpg and s3://bucket/a.jpg.
+func address(name string) bool {
+	scheme, _, found := strings.Cut(name, "://")
+	return found && scheme != "" && !strings.ContainsAny(scheme, `/\`)
+}
+
+// local is the path in an address, without what a signature adds to it.
+func local(name string) string {
+	if u, err := url.Parse(name); err == nil {
+		return u.Path
+	}
+	_, name, _ = strings.Cut(name, "://")
+	return name
 }
 
 // HasDrive reports a path of Windows with its drive letter.

@@ -137,8 +137,8 @@ func (c cleaner) clean() (Object, bool) {
 	return out, ok
 }
 
-// box converts and clips the annotation's box.
-func (c cleaner) box() (box [4]float64, ok bool) {
+// asCorners is the annotation's box as left, top, right and bottom, in pixels.
+func (c cleaner) asCorners() (box [4]float64) {
 	b := c.o.Box
 	switch c.o.Format {
 	case dataset.XYWH, dataset.XYWHNormalized:
@@ -152,6 +152,13 @@ func (c cleaner) box() (box [4]float64, ok bool) {
 		box[0], box[2] = box[0]*c.width, box[2]*c.width
 		box[1], box[3] = box[1]*c.height, box[3]*c.height
 	}
+	return box
+}
+
+// box converts and clips the annotation's box.
+func (c cleaner) box() (box [4]float64, ok bool) {
+	b := c.o.Box
+	box = c.asCorners()
 	if c.farOut(box[:]) {
 		return box, false
 	}
@@ -177,6 +184,9 @@ func (c cleaner) clip(box [4]float64) ([4]float64, bool) {
 	if !(box[2] > box[0] && box[3] > box[1]) {
 		c.report(problem.DegenerateBbox)
 		return box, false
+	}
+	if c.otherSize() && c.fitsOther(box) {
+		c.report(problem.FitsOtherSize)
 	}
 	cut := [4]float64{max(box[0], 0), max(box[1], 0), min(box[2], c.width), min(box[3], c.height)}
 	if cut[0] >= cut[2] || cut[1] >= cut[3] {

@@ -27,6 +27,9 @@ func (c cleaner) shaped(out Object) (Object, bool) {
 		c.report(problem.ShapeLooksNormalized)
 		return out, false
 	}
+	if c.otherSize() && c.fitsOther(geometry.Bounds(rings...)) {
+		c.report(problem.FitsOtherSize)
+	}
 	clipped := false
 	kept := rings[:0:0]
 	outside := false
@@ -57,6 +60,9 @@ func (c cleaner) shaped(out Object) (Object, bool) {
 	}
 	out.Rings = kept
 	out.Box = geometry.Bounds(kept...)
+	if c.o.HasBox && disjoint(c.asCorners(), out.Box) {
+		c.report(problem.BoxElsewhere)
+	}
 	if !c.Task.NeedsOutlines() {
 		out.Rings, out.Mask = nil, nil
 	}

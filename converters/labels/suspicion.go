@@ -6,28 +6,30 @@ import "github.com/vision-platform/trainer-agent/converters/dataset"
 // corners.
 const minCorners = 3
 
-// corners is how many boxes stick out of their image as x, y, width, height, where
-// the whole dataset reads as corners: no box contradicts them, and more than a
-// quarter of the boxes make no sense otherwise. In a dataset of true widths the boxes
-// on the right and at the bottom contradict.
+// corners is how many boxes stick out of their image as they are read, where the
+// whole dataset reads as corners: no box contradicts them, and more than a quarter
+// of the boxes make no sense otherwise. In a dataset of true widths the boxes on the
+// right and at the bottom contradict.
 func corners(c *dataset.Catalog) (out int) {
 	boxes := 0
 	for i := range c.Objects.Len() {
 		o := c.Objects.At(i)
-		if !o.HasBox || o.Format != dataset.XYWH {
+		im := &c.Images[o.Image]
+		width, height := float64(im.Width), float64(im.Height)
+		if o.Format == dataset.CXCYWHNormalized {
+			width, height = 1, 1
+		} else if o.Format != dataset.XYWH || width == 0 || height == 0 {
+			continue // it was declared, or how large the image is stands in the file alone
+		}
+		b := o.Box
+		if !o.HasBox {
 			continue
 		}
-		im, b := c.Images[o.Image], o.Box
-		if im.Width == 0 || im.Height == 0 {
-			continue // how large it is stands in the file alone
-		}
-		width, height := float64(im.Width), float64(im.Height)
-		if !(b[2] > b[0] && b[3] > b[1] && b[0] >= 0 && b[1] >= 0 && b[2] <= width+1 && b[3] <= height+1) {
+		if !(b[2] > b[0] && b[3] > b[1] && b[0] >= 0 && b[1] >= 0 && b[2] <= slack*width && b[3] <= slack*height) {
 			return 0
 		}
 		boxes++
-		// Beyond what rounding and a margin make of a true box.
-		if b[0]+b[2] > 1.05*width+1 || b[1]+b[3] > 1.05*height+1 {
+		if right, bottom := far(o.Format, b); right > margin*width || bottom > margin*height {
 			out++
 		}
 	}
@@ -35,6 +37,38 @@ func corners(c *dataset.Catalog) (out int) {
 		return 0
 	}
 	return out
+}
+
+// What rounding adds to a box, and what no annotator adds to a true one, as factors.
+const (
+	slack  = 1.01
+	margin = 1.05
+)
+
+// far is the right and the bottom side of a box.
+func far(format dataset.BoxFormat, b [4]float64) (right, bottom float64) {
+	if format == dataset.XYWH {
+		return b[0] + b[2], b[1] + b[3]
+	}
+	return b[0] + b[2]/2, b[1] + b[3]/2
+}
+
+// otherSize reports that the annotations say another size than the image's file has.
+func (c cleaner) otherSize() bool {
+	im := &c.c.Images[c.o.Image]
+	return im.Width > 0 && im.Height > 0 && (float64(im.Width) != c.width || float64(im.Height) != c.height) && c.inPixels()
+}
+
+// fitsOther reports bounds that reach beyond the image's file and fit the size that the
+// annotations say: the coordinates are those of another file.
+func (c cleaner) fitsOther(b [4]float64) bool {
+	im := &c.c.Images[c.o.Image]
+	return (b[2] > margin*c.width || b[3] > margin*c.height) && b[2] <= slack*float64(im.Width) && b[3] <= slack*float64(im.Height)
+}
+
+// disjoint reports boxes that do not touch.
+func disjoint(a, b [4]float64) bool {
+	return a[2] < b[0] || b[2] < a[0] || a[3] < b[1] || b[3] < a[1]
 }
 
 // anyVisible reports whether some keypoint of the dataset is labelled.

@@ -198,6 +198,9 @@ var (
 	DuplicateClassID = annotations.kind("duplicate_class_id", Error,
 		"class ids occur twice",
 		"Give every class an id of its own.")
+	SimilarClassNames = annotations.kind("similar_class_names", Warning,
+		"classes have names that differ in case, spaces, hyphens or underscores only; each is a class of its own",
+		"Merge them where they are one class.")
 	DuplicateClassName = annotations.kind("duplicate_class_name", Error,
 		"class names occur twice",
 		"Rename or merge the classes.")
@@ -315,8 +318,14 @@ var (
 		"boxes are smaller than a pixel and look like fractions of the image",
 		`Write bbox in pixels, or declare "bbox_format": "xywh_normalized".`)
 	BboxLooksCorners = objects.kind("bbox_looks_corners", Error,
-		"boxes stick out of their image as x, y, width, height, and every box of the dataset fits as x1, y1, x2, y2",
-		`Write bbox as [x, y, width, height] from the top left, or declare "bbox_format": "xyxy".`)
+		"boxes stick out of their image as they are read, and every box of the dataset fits as x1, y1, x2, y2",
+		`Write bbox as [x, y, width, height] from the top left, or declare "bbox_format": "xyxy"; rows of YOLO are centre, width and height.`)
+	FitsOtherSize = objects.kind("fits_other_size", Warning,
+		"objects reach beyond their image and would fit the size that the annotations say; they are clipped to the file's",
+		"Was the image made smaller, or turned, after it was annotated? Bring the original, or annotations for this one.")
+	BoxElsewhere = objects.kind("box_elsewhere", Warning,
+		"annotations have a bbox and a segmentation that do not touch; this task uses the segmentation",
+		"")
 	ShapeLooksNormalized = objects.kind("shape_looks_normalized", Error,
 		"annotations have polygons or keypoints that lie within the first pixel and look like fractions of the image",
 		`Write segmentation and keypoints in pixels, or declare "bbox_format": "xywh_normalized", which they follow.`)
@@ -454,6 +463,9 @@ var (
 	ManyObjectsStickOut = splits.kind("many_objects_stick_out", Warning,
 		"objects, more than a quarter, stick out of their image: their boxes may be in another format than they are read in",
 		"Look at --preview. bbox is [x, y, width, height] from the top left; declare bbox_format where it is not.")
+	ImagesOfOtherSize = splits.kind("images_of_other_size", Error,
+		"objects, more than a quarter, reach beyond their image and would fit the size that the annotations say: they were drawn on other files",
+		"The images were made smaller, or turned, after they were annotated: bring the originals, or annotations for these.")
 	NoObjects = splits.kind("no_objects", Error,
 		"datasets have no usable object at all",
 		"Annotate some images first.")
