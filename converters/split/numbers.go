@@ -45,6 +45,10 @@ func (p *parser) parts() []float64 {
 		if !given(raw) {
 			continue
 		}
+		if raw[0] == '[' {
+			p.fail("%s holds a list, expected a part of 1; the images of a split stand in custom_splits, for example {\"1\": \"train\"}", key)
+			return nil
+		}
 		if there[i] = json.Unmarshal(raw, &values[i]) == nil; !there[i] {
 			p.fail("%s is %s, expected a part of 1, for example 0.8", key, brief(raw))
 			return nil

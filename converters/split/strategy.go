@@ -24,9 +24,9 @@ var spellings = map[string][]string{
 	"custom_splits":  {"splits"},
 	"exclude_images": {},
 	"stratify":       {},
-	"train_ratio":    {},
-	"val_ratio":      {},
-	"test_ratio":     {},
+	"train_ratio":    {"train", "train_size", "train_split"},
+	"val_ratio":      {"val", "val_size", "val_split", "validation_ratio", "validation_split"},
+	"test_ratio":     {"test", "test_size", "test_split"},
 }
 
 // methods are the words for a method, each with what it means.
