@@ -24,6 +24,10 @@ type cause struct {
 	needsGPU bool                 // only where the job asked for one can it be missing
 }
 
+// excepted are the tables in which exceptions are looked up: the machine's faults first, and
+// what says more before what says less.
+var excepted = [][]cause{machineCauses, inputCauses, settingsCauses, datasetCauses, missingCauses}
+
 // causesInLog looks for a known cause in the exceptions that ended the child,
 // then reports the exception itself, then looks for known causes in plain lines.
 func causesInLog(c findings) (*contract.Failure, bool) {
@@ -38,7 +42,7 @@ func causesInLog(c findings) (*contract.Failure, bool) {
 // knownException prefers the machine's faults: of several ranks one may run out of
 // memory and the others trip over its loss.
 func knownException(c findings) *contract.Failure {
-	for _, table := range [][]cause{machineCauses, inputCauses} {
+	for _, table := range excepted {
 		for _, x := range c.exceptions {
 			if x.Aside && others(c) {
 				continue // a thread's trouble is no reason where the process itself names one
@@ -106,7 +110,7 @@ func partingWords(c findings) *contract.Failure {
 		return nil
 	}
 	said := logtext.Exception{Message: last, Block: []string{last}}
-	for _, table := range [][]cause{machineCauses, inputCauses} {
+	for _, table := range excepted {
 		if f := match(c, table, said); f != nil {
 			return f
 		}

@@ -28,6 +28,11 @@ var (
 var inputCauses = []cause{
 	{
 		code: contract.CodeNaNLoss, like: pattern.Of(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|FloatingPointError: invalid value \((?:nan|inf)\) encountered|non-finite loss|loss is not finite|Invalid loss, terminating training|contain(?:s|ed)? inf/nan|training has diverged|nans? (?:values? )?(?:(?:was|were) )?(?:found |detected |encountered )?in (?:the )?(?:\w+ )?loss\b|loss (?:contains|contained|has) (?:a )?(?:nan|inf)\b|found (?:nan|inf) in (?:the )?(?:\w+ )?loss\b|loss(?:es)? (?:has |have |got )?(?:gone|turned|diverged to|reached) (?:to )?(?:nan|inf)`),
+	}, { // in whatever words: that of an exception is no line of a log that merely shows the loss
+		code: contract.CodeNaNLoss, raised: true, like: pattern.Of(`(?i)\bloss(?:es)?\b[^\n.,]{0,40}\b(?:nans?|infinite|non-?finite|not finite)\b|\b(?:nans?|non-?finite)\b[^\n.,]{0,20}\bloss(?:es)?\b|\b(?:diverged|training failed|exploded)\b[^\n]{0,30}\bnans?\b|\bnans? persisted`),
+		unless: pattern.Of(`(?i)\bmonitor|early ?stopping`),
+	}, {
+		code: contract.CodeNaNLoss, raised: true, like: pattern.Of(`^AssertionError$`), stack: pattern.Of(`assert (?:not )?(?:\w+\.)*is(?:nan|finite|inf)\(\w*loss`),
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?:images )?not found.{0,9}missing paths? ([^\n]{0,200})`),
 		message: "The trainer found no images at ${1}.", hint: checkDataset,
@@ -187,7 +192,7 @@ var inputCauses = []cause{
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`Unrecognized model in (\S+?)\. Should have a`),
 		message: "${1} holds no model of the transformers library: its config.json is missing, or does not name the model's type.", hint: "Check the folder, or the model's name. " + bringWeights,
 	}, {
-		code: contract.CodeWeightsUnavailable, like: pattern.Of(`HTTP Error (?:401|403|404|410)\b`), stack: downloads, unless: otherTraffic,
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`HTTP Error (?:401|403|404|410)\b|FileURLRetrievalError`), stack: downloads, unless: otherTraffic,
 		message: "The pretrained weights could not be downloaded: {short}.",
 		hint:    "The server answered, but did not give the file: check its address and who may read it. " + bringWeights,
 	}, {
@@ -274,6 +279,10 @@ var inputCauses = []cause{
 
 // lineCauses are what only a plain line tells, when no exception does.
 var lineCauses = []cause{
+	{ // rich's boxes, of typer, rich-click and tyro
+		code: contract.CodeConfigInvalid, like: pattern.Of(`^[│|] ((?:No such (?:option|command)|Missing (?:option|argument|command)|Invalid value for|Got unexpected extra argument|Unrecognized options?|Required options?|Missing from)[^\n│]{0,300}[^\s│])`),
+		message: "The training script refused its arguments: ${1}.", hint: "Check the trainer's command.",
+	},
 	{
 		code: contract.CodeConfigInvalid, like: pattern.Of(`(?:^|: )[Ee]rror: (unrecognized arguments: [^\n]{0,200}|the following arguments are required: [^\n]{0,200}|argument [^\n]{0,200}|No such option:? [^\n]{0,200}|Missing option [^\n]{0,200}|Missing argument [^\n]{0,200}|Invalid value for [^\n]{0,200}|Got unexpected extra argument[^\n]{0,200}|Parser key [^\n]{0,200})`),
 		message: "The training script refused its arguments: ${1}.", hint: "Check the trainer's command.",

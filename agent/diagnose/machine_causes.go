@@ -20,14 +20,14 @@ var machineCauses = []cause{
 		code: contract.CodeGPULost, like: pattern.Of(`(?i)GPU is lost|fallen off the bus|Unable to determine the device handle for GPU`),
 		message: "The GPU dropped off the PCIe bus.", hint: "Run again on another machine.",
 	}, {
-		code: contract.CodeCUDAOOM, like: pattern.Of(`torch\.OutOfMemoryError|cuda\.OutOfMemoryError|CUDA out of memory|CUDA (?:driver )?[Ee]rror: out of memory|CUDA failed with error out of memory|initialization on GPU:\d+ failed\. Status: out of memory|cuda(?: runtime)? error \(2\)|cudaErrorMemoryAllocation|(?:MPS backend|HIP|XPU) out of memory|(?:CUDA|HIP)_ERROR_OUT_OF_MEMORY|hipErrorOutOfMemory` +
+		code: contract.CodeCUDAOOM, like: pattern.Of(`torch\.OutOfMemoryError|cuda\.OutOfMemoryError|CUDA out of memory|CUDA (?:driver )?[Ee]rror: out of memory|CUDA failed with error out of memory|initialization on GPU:\d+ failed\. Status: out of memory|cuda(?: runtime)? error \(2\)|cudaErrorMemoryAllocation|(?:MPS backend|HIP|XPU|NPU|MLU|MUSA|HPU) out of memory|\[CUDA\] out of memory|Cuda Runtime \(out of memory\)|^Error out of memory at line \d+ in file \S+\.cu|RESOURCE_EXHAUSTED: Attempting to (?:allocate|reserve)|(?:CUDA|HIP)_ERROR_OUT_OF_MEMORY|hipErrorOutOfMemory` +
 			// TensorFlow, JAX, Paddle, CuPy and MXNet
 			`|OOM when allocating tensor[^\n]*(?:GPU:\d|GPU_\d)|RESOURCE_EXHAUSTED: Out of memory|(?i:out of memory error on (?:gpu|device))|paddle::memory::allocation::BadAlloc|cupy\S*OutOfMemoryError|cudaMalloc\w*(?: retry)? failed: out of memory|Failed to allocate memory for requested buffer|CUBLAS_STATUS_ALLOC_FAILED[^\n]*out of memory|Dst tensor is not initialized`),
 		unless:  pattern.Of(`allocator cpu|device:CPU:|running low on memory`),
 		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller IMAGE_SIZE{image_size} or model helps too.",
 	}, { // whatever the framework calls it: it is the GPU's where nothing says that it is the host's
 		code: contract.CodeCUDAOOM, like: pattern.Of(`(?:^|\.|\()(?:OutOfMemoryError|ResourceExhaustedError|CUDAOutOfMemoryError|OutOfMemory)\b`), needsGPU: true, raised: true,
-		unless:  pattern.Of(`(?i)\bcpu\b|host memory|running low on memory|MemoryError: Unable|object_store|\bRAM\b`),
+		unless:  pattern.Of(`(?i)\bcpu\b|host memory|running low on memory|MemoryError: Unable|object_store|\bRAM\b|\bjava\.|No space left|in function 'OutOfMemoryError'`),
 		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller IMAGE_SIZE{image_size} or model helps too.",
 	}, { // the mapping is refused before /dev/shm is asked: too little memory, or too many maps
 		code: contract.CodeHostOOM, like: pattern.Of(`unable to mmap \d+ bytes from file <?/?torch_\d+[^\n]{0,40}Cannot allocate memory`),
@@ -44,23 +44,23 @@ var machineCauses = []cause{
 		stack:   pattern.Of(`SemLock|multiprocessing/(?:synchronize|heap|shared_memory|sharedctypes)|_posixshmem|shm_open|storage\.py.{0,80}_share_|_new_shared|_new_using_f`),
 		message: "Shared memory (/dev/shm) is too small for the data loader's workers.", hint: shmHint,
 	}, {
-		code: contract.CodeShmTooSmall, like: pattern.Of(`(?i:unexpected bus error encountered in)|worker.{0,40}is killed by signal: Bus error`), inferred: true,
+		code: contract.CodeShmTooSmall, like: pattern.Of(`(?i:unexpected bus error encountered in)|may be caused by insufficient shared storage space|worker.{0,40}is killed by signal: Bus error`), inferred: true,
 		message: "Shared memory (/dev/shm) is too small for the data loader's workers.", hint: shmHint,
 	}, {
 		code: contract.CodeTrainingFailed, like: pattern.Of(`(?i)Too many open files|received 0 items of ancdata`),
 		message: "The training opened more files than the container allows (too many open files).",
 		hint:    "Use fewer workers{num_workers} or raise the container's nofile limit.", kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeDiskFull, like: pattern.Of(`(?i)No space left on device|disk quota exceeded|\[Errno (?:28|122)\]|database or disk is full|^OSError: \d+ requested and \d+ written`), unless: pattern.Of(`inotify`),
+		code: contract.CodeDiskFull, like: pattern.Of(`(?i)No space left on device|disk quota exceeded|\[Errno (?:28|122)\]|database or disk is full|Not enough (?:free )?disk space\. Needed|^OSError: \d+ requested and \d+ written`), unless: pattern.Of(`inotify`),
 		message: "The disk is full.", hint: diskHint,
 	}, {
 		code: contract.CodeHostOOM, like: pattern.Of(`Unable to allocate ([\d.]+ [KMGTP]iB) for an array`),
 		message: "The container ran out of memory: an array of ${1} found no room.", hint: "Load the data in parts or as a memory map, do not cache the dataset in memory, or ask for more memory.",
 	}, {
-		code: contract.CodeHostOOM, like: pattern.Of(`DefaultCPUAllocator: (?:can't allocate memory|not enough memory)|(?:^|\.)_?(?:Array)?MemoryError\b|Cannot allocate memory|std::bad_alloc|Out of memory: Kill(?:ed)? process|oom[-_]kill event|Memory cgroup out of memory|\bOOMKilled\b|OOM when allocating tensor[^\n]*(?:allocator cpu|device:CPU)|out of memory[^\n]{0,40}OOM killer|running low on memory|NODE_OUT_OF_MEMORY|killed due to memory pressure`),
+		code: contract.CodeHostOOM, like: pattern.Of(`DefaultCPUAllocator: (?:can't allocate memory|not enough memory)|(?:^|\.)_?(?:Array)?MemoryError\b|Cannot allocate memory|std::bad_alloc|Out of memory: Kill(?:ed)? process|oom[-_]kill event|Memory cgroup out of memory|\bOOMKilled\b|OOM when allocating tensor[^\n]*(?:allocator cpu|device:CPU)|out of memory[^\n]{0,40}OOM killer|running low on memory|malloc of size \d+ failed|memory allocation of \d+ bytes failed|java\.lang\.OutOfMemoryError|Insufficient memory\) Failed to allocate|OutOfMemoryException: Out of Memory Error|NODE_OUT_OF_MEMORY|killed due to memory pressure`),
 		message: "The container ran out of memory.", hint: "Use fewer workers{num_workers}, do not cache the dataset in memory, or ask for more memory.",
 	}, {
-		code: contract.CodeGPUError, like: pattern.Of(`No CUDA GPUs are available|Found no NVIDIA driver|no CUDA-capable device is detected|Torch not compiled with CUDA enabled|Invalid CUDA '--device|No supported gpu backend found|No HIP GPUs are available|Attempting to deserialize object on a CUDA device but torch\.cuda\.is_available\(\) is False|Unable to initialize backend '(?:cuda|gpu|rocm)'|Unknown backend:? '?(?:cuda|gpu)|no supported devices found for platform CUDA|PaddlePaddle[^\n]{0,80}not compiled with CUDA`),
+		code: contract.CodeGPUError, like: pattern.Of(`No CUDA GPUs are available|Found no NVIDIA driver|NVMLError_(?:DriverNotLoaded|LibraryNotFound)|NVML Shared Library Not Found|no CUDA-capable device is detected|Torch not compiled with CUDA enabled|Invalid CUDA '--device|No supported gpu backend found|No HIP GPUs are available|Attempting to deserialize object on a CUDA device but torch\.cuda\.is_available\(\) is False|Unable to initialize backend '(?:cuda|gpu|rocm)'|Unknown backend:? '?(?:cuda|gpu)|no supported devices found for platform CUDA|PaddlePaddle[^\n]{0,80}not compiled with CUDA`),
 		message: "The training asked for a GPU, but the container has none that works.", needsGPU: true, unless: pattern.Of(`failed call to cuInit`), // TensorFlow looks for one in every run
 		hint: "Give the job a GPU, check the node's driver, or set DEVICE=cpu.", kind: contract.FailureSystem,
 	}, {
@@ -73,7 +73,7 @@ var machineCauses = []cause{
 		message: "The node's NVIDIA driver does not fit the image's CUDA: ${0}.", hint: "Update the driver or use an image with an older CUDA.",
 		kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeGPUError, like: pattern.Of(`(?i)CUDA-capable device(?:\(s\)|s) (?:is/are|are) busy or unavailable|(?:CUDA error|cuda runtime error \(\d+\) ?): (?:unknown error|system not yet initialized|initialization error|hardware stack error)|CUDA unknown error|cudaErrorSystemNotReady|CUDA driver initialization failed|Error 802: [^\n]+|Unexpected error from cudaGetDeviceCount\(\)[^\n]*?Error \d+: [^\n]+|CUDA_ERROR_(?:NOT_INITIALIZED|SYSTEM_NOT_READY)`),
+		code: contract.CodeGPUError, like: pattern.Of(`(?i)CUDA-capable device(?:\(s\)|s) (?:is/are|are) busy or unavailable|(?:CUDA error|cuda runtime error \(\d+\) ?): (?:unknown error|system not yet initialized|initialization error|hardware stack error)|CUDA unknown error|cudaErrorSystemNotReady|CUDA driver initialization failed|NVMLError_Unknown: [^\n]+|Error 802: [^\n]+|Unexpected error from cudaGetDeviceCount\(\)[^\n]*?Error \d+: [^\n]+|CUDA_ERROR_(?:NOT_INITIALIZED|SYSTEM_NOT_READY)`),
 		message: "The GPU could not be used: ${0}.", hint: "Run again on another machine.",
 	}, {
 		code: contract.CodeTrainingFailed, like: pattern.Of(`(no kernel image is available for execution on the device|device kernel image is invalid|not compatible with the current PyTorch installation|hipErrorNoBinaryForGpu|(?:HIP error|CUDA error|cuda runtime error \(\d+\) ?): invalid device function|Unable to find code object for all current devices)`),

@@ -50,7 +50,33 @@ FileNotFoundError: [Errno 2] No such file or directory: '/data/Cora/processed/da
 	"a program's own sentence about a path": `Traceback (most recent call last):
   File "/app/train.py", line 9, in <module>
     open(p)
-FileNotFoundError: Could not find '/data/images/a.jpg'`,
+FileNotFoundError: Could not find '/app/templates/report.html'`,
+	"a picture that a tracker wants": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    mlflow.log_artifact("images/confusion.png")
+FileNotFoundError: [Errno 2] No such file or directory: 'images/confusion.png'`,
+	"a table that the training writes itself": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    plot("runs/train/exp/results.csv")
+FileNotFoundError: [Errno 2] No such file or directory: 'runs/train/exp/results.csv'`,
+	"a package that lacks its own settings": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    build()
+FileNotFoundError: [Errno 2] No such file or directory: '/opt/venv/lib/python3.10/site-packages/mmdet/configs/base.yaml'`,
+	"predictions that do not go with labels": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    score(predictions, labels)
+ValueError: number of samples in predictions (12) and labels (10) does not match`,
+	"a loss that is monitored": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    fit()
+RuntimeError: Early stopping could not use monitor val_loss, which is nan`,
+	"a checkpoint in NumPy's form": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    load_weights("vgg.npy")
+  File "/opt/venv/lib/python3.10/site-packages/numpy/lib/format.py", line 850, in read_array
+    array.shape = shape
+ValueError: cannot reshape array of size 1200 into shape (64,64,3)`,
 	"a dataset in HDF5": `Traceback (most recent call last):
   File "/app/train.py", line 9, in <module>
     load(p)

@@ -211,7 +211,7 @@ func ownReport(c findings) (*contract.Failure, bool) {
 	if message == "" {
 		message = "The training script reported a failure without saying why"
 	}
-	for _, table := range [][]cause{machineCauses, inputCauses} {
+	for _, table := range excepted {
 		if f := match(c, table, logtext.Exception{Message: message}); f != nil {
 			return found(f)
 		}

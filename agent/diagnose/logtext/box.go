@@ -8,8 +8,12 @@ import (
 )
 
 var (
-	boxFrame   = pattern.Of(`^\s*[│|]\s+(\S[^│]*?):(\d+) in (\S+)\s*[│|]?\s*$`)
+	boxTop     = pattern.Of(`^([^│]*?)(?:╭|\+-).*Traceback \(most recent call last\).*(?:╮|-\+)\s*$`)
+	boxBottom  = pattern.Of(`^([^│|]*?)(?:╰|\+-{9,}\+\s*$)`)
+	boxFrame   = pattern.Of(`^\s+([^\s│][^│]*?):(\d+) in (\S+)$`)
+	boxPath    = pattern.Of(`^\s+(?:[/~]|[A-Z]:\\)\S*(?: in)?$`)
 	groupRule  = pattern.Of(`^\s*\+-[+-]*(?:-+ (?:\d+|\.\.\.) -*)?-*$`)
+	groupNext  = pattern.Of(`^\s*\+-[+-]*-+ (?:[2-9]|\d\d+) -+$`)
 	groupFirst = pattern.Of(`^\s*(?:\+|\|)\s+Exception Group Traceback`)
 	groupLine  = pattern.Of(`^\s*\| ?`)
 	underline  = pattern.Of(`^\s+[└│]`)
@@ -20,16 +24,21 @@ var (
 func unbox(lines []string) []string {
 	out := make([]string, 0, len(lines))
 	box, group := false, false
-	for _, l := range lines {
+	joined := false // the line before took this one in
+	for i, l := range lines {
 		switch {
-		case strings.Contains(l, "╭") && strings.Contains(l, "Traceback"):
-			box, l = true, prefixOf(l, "╭")+logline.Traceback+":"
-		case box && strings.Contains(l, "╰"):
-			box, l = false, prefixOf(l, "╰")+"    "
+		case boxTop.Match(l):
+			box, l = true, boxTop.Groups(l)[1]+logline.Traceback+":"
+		case box && boxBottom.Match(l):
+			box, l = false, boxBottom.Groups(l)[1]+"    "
+		case box && joined:
+			joined, l = false, "    "
 		case box:
-			l = boxed(l)
+			l, joined = boxed(l, lines[i+1:])
 		case groupFirst.Match(l):
 			group, l = true, logline.Traceback+":"
+		case group && groupNext.Match(l):
+			l = sibling
 		case group && groupRule.Match(l):
 			l = ""
 		case group && groupLine.Match(l):
@@ -42,19 +51,33 @@ func unbox(lines []string) []string {
 	return out
 }
 
-func prefixOf(l, mark string) string {
-	before, _, _ := strings.Cut(l, mark)
-	return before
+// boxed is a line of rich's box: a frame, or source to be passed over. A narrow box
+// breaks the frame's path, or what follows it, into the next line.
+func boxed(l string, next []string) (line string, joined bool) {
+	before, inside, ok := cutSide(l)
+	if !ok {
+		return "    " + l, false
+	}
+	inside = strings.TrimRight(inside, " │|")
+	tries := []string{inside}
+	if len(next) > 0 && boxPath.Match(inside) {
+		if _, rest, ok := cutSide(next[0]); ok {
+			rest = strings.Trim(rest, " │|")
+			tries = append(tries, inside+rest, inside+" "+rest)
+		}
+	}
+	for i, t := range tries {
+		if m := boxFrame.Groups(t); m != nil {
+			return before + `  File "` + m[1] + `", line ` + m[2] + ", in " + m[3], i > 0
+		}
+	}
+	return before + "    " + inside, false
 }
 
-// boxed is a line of rich's box: a frame, or source to be passed over.
-func boxed(l string) string {
-	before, inside, ok := strings.Cut(l, "│")
-	if !ok {
-		return "    " + l
+// cutSide cuts a line of a box behind its left side.
+func cutSide(l string) (before, inside string, ok bool) {
+	if before, inside, ok = strings.Cut(l, "│"); ok {
+		return before, inside, ok
 	}
-	if m := boxFrame.Groups("│" + inside); m != nil {
-		return before + `  File "` + m[1] + `", line ` + m[2] + ", in " + m[3]
-	}
-	return before + "    " + strings.TrimRight(inside, " │")
+	return strings.Cut(l, "|")
 }

@@ -254,6 +254,9 @@ func FuzzRead(f *testing.F) {
 	f.Add(traceback)
 	f.Add("[rank0]: " + traceback + "\n… [3 like lines left out]\nx")
 	f.Add("  + Exception Group Traceback (most recent call last):\n  | x\n╭ Traceback\n│ a:1 in b │\n╰")
+	f.Add("{\"message\": \"x\", \"level\": \"info\"}\n{\"log\": \"y\\nz\"}")
+	f.Add("KeyError     Traceback (most recent call last)\nCell In[3], line 2\n----> 2 x\nFile /a.py:3, in f(x)\n-> 3 y\nKeyError: 1")
+	f.Add("+--- Traceback (most recent call last) ---+\n| /a/b |\n| c.py:3 in f |\n+---------------+\nKeyError: 1")
 	f.Add("terminate called after throwing an instance of 'x'\n  what(): \n\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		g := Read(lines(text))

@@ -12,6 +12,7 @@ const (
 	header     = logline.Traceback
 	handling   = "During handling of the above exception, another exception occurred:"
 	causing    = "The above exception was the direct cause of the following exception:"
+	sibling    = "+-- and another exception of the same group --+"
 	maxMessage = 24 // lines of one exception's message
 )
 
@@ -36,11 +37,12 @@ type parser struct {
 func (p *parser) parse() []Exception {
 	var out []Exception
 	before := "" // the last line that was not empty
-	chained := false
+	chained, grouped := false, false
 	for p.at < len(p.lines) {
 		l := p.lines[p.at]
 		if !p.startsBlock() {
 			chained = chained || l == handling || l == causing
+			grouped = grouped || l == sibling
 			if !blank(l) {
 				before = l
 			}
@@ -59,8 +61,13 @@ func (p *parser) parse() []Exception {
 			x.Aside = x.Aside || out[len(out)-1].Aside
 			out = out[:len(out)-1]
 		}
-		chained, before = false, ""
-		out = append(out, x)
+		if grouped && len(out) > 0 { // the first of a group came first
+			first := &out[len(out)-1]
+			first.Causes, first.end = append(first.Causes, x), x.end
+		} else {
+			out = append(out, x)
+		}
+		chained, grouped, before = false, false, ""
 	}
 	return out
 }
@@ -188,7 +195,7 @@ func (p *parser) userCode(x *Exception) {
 }
 
 func (p *parser) endsMessage(l string) bool {
-	return l == handling || l == causing || asideLine.Match(l) || frameLine.Match(l) || strings.Contains(l, header) || record.Match(l) || likeProgress(l)
+	return l == handling || l == causing || l == sibling || asideLine.Match(l) || frameLine.Match(l) || strings.Contains(l, header) || record.Match(l) || likeProgress(l)
 }
 
 // nests: torch writes "Original Traceback (most recent call last):", and

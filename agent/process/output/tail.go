@@ -54,9 +54,15 @@ func NewTail(n int) *Tail {
 	return &Tail{last: make([]kept, n), troubles: troubles{}}
 }
 
-// Write keeps one line, without its \n.
+// Write keeps one line, without its \n. A traceback inside it is kept as its lines.
 func (t *Tail) Write(line []byte) (int, error) {
-	text := strings.ToValidUTF8(string(bytes.TrimSuffix(line[:min(len(line), maxTailLine)], []byte("\n"))), "")
+	for _, text := range logline.Unpack(string(bytes.TrimSuffix(line, []byte("\n")))) {
+		t.write(strings.ToValidUTF8(text[:min(len(text), maxTailLine)], ""))
+	}
+	return len(line), nil
+}
+
+func (t *Tail) write(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.written++
@@ -64,7 +70,6 @@ func (t *Tail) Write(line []byte) (int, error) {
 	like := t.belongs(text)
 	t.troubles.note(l, like)
 	t.keep(l, like)
-	return len(line), nil
 }
 
 // belongs: the line goes on with a run that is long enough.

@@ -1,0 +1,63 @@
+package diagnose
+
+import (
+	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// ofModel is where a damaged or missing file is no part of the dataset.
+const ofModel = `(?i)weights|checkpoint|ckpt|pretrained|load_model|state_dict`
+
+// datasetCauses are sentences about a dataset that no library's name goes with: that
+// nothing is in it, that its parts do not belong together, that a file of it can't be
+// read. An exception must say them: a line may be of something that was passed over.
+var datasetCauses = []cause{
+	{
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`(?i)\b(?:images?|image list|samples?|files?|inputs?)\b[^\n]{0,60}\b(?:labels?|label list|masks?|annotations?|targets)\b[^\n]{0,40}(?:do(?:es)? not match|don't match|doesn't match|mismatch|\bdiffer\b|not equal|must be equal|must match)|mismatch[^\n]{0,30}\bimages?\b[^\n]{0,40}\b(?:labels?|masks?|annotations?)\b|different numbers? of (?:images?|samples?) and (?:labels?|masks?|annotations?)`),
+		unless:  pattern.Of(`(?i)batch|shape|tensor|logit|predict|detection|dimension|channel|\bsizes?\b|dtype`),
+		message: "Images and labels of the dataset do not belong together: {short}.", hint: "Give every image its label, and every label its image.",
+	}, {
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`(?i)\bis present\b[^\n]{1,200}\bbut\b[^\n]{1,200}\bnot found\b|\bno (?:matching|corresponding|shared) (?:labels?|masks?|annotations?|images?)\b|\b(?:labels?|masks?|annotations?)(?: files?)? (?:for|of) (?:image )?['"]?[^\s'"]+['"]? (?:(?:was|is|were|are) )?(?:not found|missing|could not be found)`),
+		message: "Images and labels of the dataset do not belong together: {short}.", hint: "Give every image its label, and every label its image.",
+	}, { // scikit-learn's words, whatever is split
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`With n_samples=\d+, test_size=|The least populated class in |n_splits=\d+ cannot be greater than the number of|(?:test|train)_size ?= ?\d+ should be greater or equal to the number of classes`),
+		message: "The dataset can't be split: {short}.", hint: "A class, or the whole dataset, has too few images for that split: check what was found, and the shares of the split.",
+	}, {
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`Label contains NaN|Input y contains (?:NaN|infinity)`),
+		message: "A label of the dataset is empty or no number: {short}.", hint: "Check the dataset's table of labels.",
+	}, {
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`is neither a .Dataset. directory nor a .DatasetDict. directory|Unknown split "[^"\n]{1,80}"\. Should be one of|could not find data in \S{1,200}\. Please make sure to call|Could not find a dataset with the ID`),
+		message: "The dataset can't be loaded: {short}.", hint: checkDataset,
+	}, {
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`Failed to use mask_format=='\w+' from the given annotations|Cannot convert segmentation of type|Invalid polygon of length|(?i:polygons? (?:must|should) have at least (?:3|three) points)`),
+		message: "An annotation of the dataset is not valid: {short}.", hint: "Check the polygons and masks of the annotations.",
+	}, {
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`(?i)cannot find valid (?:image|sample|data)s? after \d+|\bfound 0 (?:[\w-]+ ){0,2}(?:images?|samples?|annotations?|labels?|masks?)\b|\bno (?:data|training data) found\b|no (?:image|training|train) (?:files?|images?) (?:was |were )?found|did not find any (?:input |image )?files|no (?:input )?files (?:were )?(?:found|match\w*)\b`),
+		unless:  pattern.Of(ofModel + `|optimizer|predict|\blogs?\b|metric`),
+		message: "The trainer found nothing to train on: {short}.", hint: checkDataset,
+	}, {
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`cannot reshape array of size \d+ into shape|Failed to read all data for array|the magic string is not correct|EOF: reading (?:magic string|array header|array data)`),
+		stack:   pattern.Of(`numpy/lib/_?format\w*\.py|numpy/lib/_?npyio\w*\.py`),
+		unless:  pattern.Of(ofModel),
+		message: "A NumPy file of the dataset is damaged, or none: {short}.", hint: "Find the file and replace it; a truncated upload looks like this.",
+	}, { // tifffile, rasterio, SimpleITK, nibabel, imageio, PyAV, libsndfile, TensorFlow
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`TiffFileError|not a TIFF file|not recognized as being in a supported file format|RasterioIOError|Exception thrown in SimpleITK \w*Reader\w*|Unable to determine ImageIO reader|Cannot work out file type|Could not find a (?:format|backend) to (?:read|open)|Invalid data found when processing input|moov atom not found|Error opening '[^'\n]{1,200}': (?:File contains data|Format not recognised|System error)|InvalidArgumentError: [^\n]{0,200}(?:Input is empty|got empty file)`),
+		unless:  pattern.Of(ofModel),
+		message: "A file of the dataset can't be read: {short}.", hint: "Find the file (not there, truncated, or of another kind behind its name's ending) and replace or remove it.",
+	}, {
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`^NotADirectoryError: [^\n]{0,40}: '([^'\n]{1,200})'`),
+		stack:   pattern.Of(`(?:listdir|scandir|iterdir|os\.walk)\([^\n]*\n(?:[ ~^]+\n)?[^\n]*'[^'\n]*` + dataFolder),
+		unless:  pattern.Of(ofOutput),
+		message: "The dataset has ${1} where the trainer expects a folder.", hint: "Take the file away: system files such as .DS_Store get in with an upload.",
+	},
+}

@@ -1,0 +1,51 @@
+package diagnose
+
+import (
+	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// What a file is that is not there follows from its name, whatever the words that it
+// is missed with. The names are those of datasets' files, of weights and of settings;
+// one that may be anything is told in the exception's own words.
+const (
+	absent = `(?:[Nn]o such file\b|[Nn]ot [Ff]ound\b|NOT FOUND|does(?: not|n't) exist|\bnot exists?\b|[Cc]an ?not (?:be found|find|open|locate)|[Cc]an't (?:find|open|locate)|[Cc]ould(?: not|n't) (?:be found|find|open|locate)|(?:is|was|were) missing\b|[Nn]o file\b[^\n]{0,20} found)`
+
+	dataNames   = `\.(?:jpe?g|png|bmp|tiff?|webp|nii|nii\.gz|mha|mhd|nrrd|dcm|npy|npz|xml|csv|tsv|parquet|arrow|tfrecords?|record|wav|flac|mp3|mp4|avi|mov|mkv|mat|pcd|ply|geojson|jsonl|JPE?G|PNG)|(?:[Ll]abels?|[Aa]nnotations?|ImageSets|splits?)[/\\][^\s'"]*\.txt|(?:train|val|valid|validation|test)\w{0,20}\.txt|(?:[Aa]nnotations?|instances|labels?|dataset|train|val|valid|test)(?:[_.-]?(?:annotations?|labels?|data|set|split|coco|\d+))*\.json|\b(?:data|datasets?)[/\\][\w./\\-]*\.json`
+	modelNames  = `\.(?:pt|pth|pth\.tar|safetensors|ckpt|weights|h5|hdf5|keras|pdparams|caffemodel)|adapter_config\.json|adapter_model\.bin`
+	configNames = `(?i:(?:config|cfg|conf|configs|hyp|hyps|hparams|settings|params|experiments?|train|trainer|recipes?)[\w./\\-]*\.(?:ya?ml|toml|ini|cfg|conf)|(?:config|cfg|settings|params|hyp)[\w-]*\.json|configs?[/\\][\w./\\-]+\.py)`
+
+	// dataFolder is how the folders of datasets are called.
+	dataFolder = `(?i:(?:^|[/\\'" ])(?:data|datasets?|train\w*|val\w*|tests?|images?|images?\w*|imgs|labels?\w*|masks?|annotations?|JPEGImages|ImageSets|VOC\w*|coco\w*|splits?|tiles|shards|samples)[/\\])`
+	// reading is where datasets are read.
+	reading = `in (?:__getitem__|__getitems__|_?load_(?:image|img|label|mask|ann|data|sample)\w*|pil_loader|default_loader|_?read_image|imread\w*)\b|(?i:datasets?\w*(?:\.py|[/\\])|data_?loader\w*\.py|\bloader\.py)|read_csv|read_parquet`
+	// ofOutput is what a training writes itself, and what a package or a report brings.
+	ofOutput = `(?i:[/\\'"](?:dump|pred\w*|out|outputs?|results?|runs?|logs?|vis\w*|assets?|demo|fonts?|icons?|plots?|figures?)[/\\]|\b(?:logo|icon|watermark|confusion_matrix)\b|results\.csv|metrics\.csv|history\.csv)|in save\w*\b|\.save\w*\(|imwrite|savefig|to_csv|log_artifact|log_image|wandb|mlflow|os\.(?:remove|unlink|rename|replace)\(|shutil\.|'[^'\n]*site-packages/`
+)
+
+// named is a file of these names that is said not to be there, before or after its name.
+func named(names string) *pattern.Pattern {
+	return pattern.Of(absent + `[^'"\n]{0,60}['"]([^'"\n]{0,300}(?:` + names + `))['"]` +
+		`|` + absent + `[^'"\n]{0,40}?[\s:]([^\s'"\n]{0,300}(?:` + names + `))(?:[\s.,;)\]]|$)` +
+		`|(?:^|[\s'"(:])([^\s'"\n]{0,300}(?:` + names + `))['"]?[,:;]? [^\n]{0,12}?` + absent)
+}
+
+var missingCauses = []cause{
+	{
+		code: contract.CodeDatasetInvalid, raised: true, like: named(dataNames), stack: pattern.Of(dataFolder + `|` + reading), unless: pattern.Of(ofOutput),
+		message: "A file of the dataset is not there: ${1}${2}${3}.", hint: "Check the path, the lists and annotations that name it, and that it was uploaded: the dataset is at DATASET_DIR.",
+	}, {
+		code: contract.CodeDatasetInvalid, raised: true, like: pattern.Of(`lmdb\.(?:\w*Error): ([^\s:]{1,300}): (?:No such file or directory|MDB_INVALID|MDB_CORRUPTED)`),
+		message: "The dataset's LMDB is not there, or none: {short}.", hint: "Check the path: the dataset is at DATASET_DIR.",
+	}, {
+		code: contract.CodeWeightsUnavailable, raised: true, like: named(modelNames),
+		unless:  pattern.Of(ofDataset + `|memmap|torch_geometric|os\.(?:remove|unlink|rename|replace|listdir|stat)\(|shutil\.|\.unlink\(|_del_model|in save\b`),
+		message: "The weights ${1}${2}${3} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
+	}, {
+		code: contract.CodeWeightsUnavailable, raised: true, like: pattern.Of(`(?i)\.\w{2,8} is not a checkpoint file|Failed to find any matching files for|No pretrained weights exist for|Unable to load weights from|find a valid checkpoint at|checksum does not (?:not )?match|\b(?:checkpoints?|weights|pretrained model)\b(?: (?:file|path))? (?:does(?: not|n't) exist|is missing|not found)`), unless: otherTraffic,
+		message: "The weights are not there, or can't be used: {short}.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL, and that a checkpoint to resume from is there.",
+	}, {
+		code: contract.CodeConfigInvalid, raised: true, like: named(configNames), unless: pattern.Of(`'[^'\n]*site-packages/|check_(?:det_|cls_)?dataset|in save\w*\b|os\.(?:remove|unlink|rename|replace)\(|shutil\.`),
+		message: "The script's settings ${1}${2}${3} are not there.", hint: "Check the trainer's command, the path, and what its Dockerfile copies into the image.",
+	},
+}
