@@ -16,7 +16,7 @@ type advice struct {
 
 var (
 	processLimit = pattern.Of(`can't start new thread|pthread_create failed|pthread_create: Resource temporarily|fork: (?:retry: )?Resource temporarily unavailable|Thread creation failed: Resource temporarily|Cannot fork|newosproc|failed to create new OS thread|uv_thread_create`)
-	network      = pattern.Of(`urllib|requests|http[/.]client|httpx|httpcore|aiohttp|ssl\.py|/socket\.py|botocore|huggingface_hub|urlopen|wandb`)
+	network      = pattern.Of(`urllib|requests|http[/.]client|httpx|httpcore|aiohttp|ssl\.py|/socket\.py|botocore|huggingface_hub|urlopen|wandb|fsspec`)
 )
 
 // compiling: the command that failed is a compiler's, so its failure is the cause itself.
@@ -48,7 +48,7 @@ var advices = []advice{
 		hint: "The disk or the network file system below failed, not the script (a full file server can look like this too): run it again, and on one machine each time, suspect that machine."},
 	{like: pattern.Of(`(?i)address already in use|EADDRINUSE|errno: 98\b|\[Errno 98\]`), kind: contract.FailureTransient,
 		hint: "Another process holds the port: use a free one (between ranks MASTER_PORT, or torchrun --standalone)."},
-	{like: pattern.Of(`(?:requests|urllib3|httpx|aiohttp|http)\S*\.(?:\w*(?:Timeout|ConnectionError|ProtocolError|RemoteDisconnected|ConnectError|ReadError|ChunkedEncodingError|ServerDisconnectedError|ClientError))|MaxRetryError|NewConnectionError|ConnectionRefusedError|Connection (?:aborted|refused|reset|timed out)|ConnectionResetError|IncompleteRead|RemoteDisconnected|URLError|TimeoutError|SSL\w*Error|CommError: [^\n]{0,300}(?:[Tt]imed out|connection refused)`), stack: network, kind: contract.FailureTransient,
+	{like: pattern.Of(`(?:requests|urllib3|httpx|aiohttp|http)\S*\.(?:\w*(?:Timeout|ConnectionError|ProtocolError|RemoteDisconnected|ConnectError|ReadError|ChunkedEncodingError|ServerDisconnectedError|ClientError))|MaxRetryError|NewConnectionError|ConnectionRefusedError|Connection (?:aborted|refused|reset|timed out)|ConnectionResetError|IncompleteRead|RemoteDisconnected|URLError|TimeoutError|SSL\w*Error|FSTimeoutError|CommError: [^\n]{0,300}(?:[Tt]imed out|connection refused)`), stack: network, kind: contract.FailureTransient,
 		hint: "A connection over the network broke, which is no fault of the script: run it again; trackers can work offline (WANDB_MODE=offline)."},
 	{like: pattern.Of(`\b(?:429 Client|5\d\d Server) Error|HTTP Error (?:429|5\d\d)|Too Many Requests|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|google\.api_core\.exceptions\.(?:ServiceUnavailable|DeadlineExceeded|RetryError|InternalServerError|GatewayTimeout)|ClientError: An error occurred \((?:SlowDown|RequestTimeout|InternalError|ServiceUnavailable|50[0-4])\)`), kind: contract.FailureTransient,
 		hint: "The server that the script spoke to refused for now, which is no fault of the script: run it again, or bring what it loads into the job."},

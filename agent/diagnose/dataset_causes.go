@@ -8,6 +8,12 @@ import (
 // ofModel is where a damaged or missing file is no part of the dataset.
 const ofModel = `(?i)weights|checkpoint|ckpt|pretrained|load_model|state_dict`
 
+// What a sentence about a dataset speaks of, and what is wrong with it.
+const (
+	ofDatasetNoun = `(?:\b(?:images?|pictures?|labels?|annotations?|masks?|polygons?|bbox(?:es)?|bounding box(?:es)?|keypoints?|datasets?|class folders?|categor(?:y|ies)|samples?|rows?|metadata|cases?|records?|files?|file list|sequence|JSON|classes)\b|\.(?:csv|json|jsonl|ya?ml|xml|txt)\b)`
+	trouble       = `\b(?:no|not|never|without|missing|empty|incorrect|invalid|wrong|corrupt\w*|damaged|only|mismatch\w*|must match|unexpected|expected|does(?:n't| not)|do(?:n't| not)|can(?:not|'t)|could(?:n't| not)|fewer|at least|too few|length 0|has 0|errors?|failed|broken|unknown|duplicated?|out of range|outside)\b`
+)
+
 // datasetCauses are sentences about a dataset that no library's name goes with: that
 // nothing is in it, that its parts do not belong together, that a file of it can't be
 // read. An exception must say them: a line may be of something that was passed over.
@@ -31,7 +37,7 @@ var datasetCauses = []cause{
 		message: "A label of the dataset is empty or no number: {short}.", hint: "Check the dataset's table of labels.",
 	}, {
 		code: contract.CodeDatasetInvalid, raised: true,
-		like:    pattern.Of(`is neither a .Dataset. directory nor a .DatasetDict. directory|Unknown split "[^"\n]{1,80}"\. Should be one of|could not find data in \S{1,200}\. Please make sure to call|Could not find a dataset with the ID`),
+		like:    pattern.Of(`is neither a .Dataset. directory nor a .DatasetDict. directory|Unknown split "[^"\n]{1,80}"\. Should be one of|could not find data in \S{1,200}\. Please make sure to call|Could not find a dataset with the ID|some image files are missing for case|Did not find the expected number of training cases|Some images have errors\. Please check text output|Asked to retrieve element \d+, but the Sequence has length 0`),
 		message: "The dataset can't be loaded: {short}.", hint: checkDataset,
 	}, {
 		code: contract.CodeDatasetInvalid, raised: true,
@@ -39,7 +45,7 @@ var datasetCauses = []cause{
 		message: "An annotation of the dataset is not valid: {short}.", hint: "Check the polygons and masks of the annotations.",
 	}, {
 		code: contract.CodeDatasetInvalid, raised: true,
-		like:    pattern.Of(`(?i)cannot find valid (?:image|sample|data)s? after \d+|\bfound 0 (?:[\w-]+ ){0,2}(?:images?|samples?|annotations?|labels?|masks?)\b|\bno (?:data|training data) found\b|no (?:image|training|train) (?:files?|images?) (?:was |were )?found|did not find any (?:input |image )?files|no (?:input )?files (?:were )?(?:found|match\w*)\b`),
+		like:    pattern.Of(`(?i)cannot find valid (?:image|sample|data)s? after \d+|\bfound 0 (?:[\w-]+ ){0,2}(?:images?|samples?|annotations?|labels?|masks?)\b|\bno (?:data|training data) found\b|no (?:image|training|train) (?:files?|images?) (?:was |were )?found|did not find any (?:input |image )?files|no (?:input )?files (?:were )?(?:found|match\w*)\b|^(?:\w+: )?no (?:images?|labels?|annotations?|samples?) (?:in|at|under|below) \S`),
 		unless:  pattern.Of(ofModel + `|optimizer|predict|\blogs?\b|metric`),
 		message: "The trainer found nothing to train on: {short}.", hint: checkDataset,
 	}, {
@@ -50,7 +56,7 @@ var datasetCauses = []cause{
 		message: "A NumPy file of the dataset is damaged, or none: {short}.", hint: "Find the file and replace it; a truncated upload looks like this.",
 	}, { // tifffile, rasterio, SimpleITK, nibabel, imageio, PyAV, libsndfile, TensorFlow
 		code: contract.CodeDatasetInvalid, raised: true,
-		like:    pattern.Of(`TiffFileError|not a TIFF file|not recognized as being in a supported file format|RasterioIOError|Exception thrown in SimpleITK \w*Reader\w*|Unable to determine ImageIO reader|Cannot work out file type|Could not find a (?:format|backend) to (?:read|open)|Invalid data found when processing input|moov atom not found|Error opening '[^'\n]{1,200}': (?:File contains data|Format not recognised|System error)|InvalidArgumentError: [^\n]{0,200}(?:Input is empty|got empty file)`),
+		like:    pattern.Of(`TiffFileError|not a TIFF file|not recognized as being in a supported file format|RasterioIOError|cannot find a suitable reader for file|Exception thrown in SimpleITK \w*Reader\w*|Unable to determine ImageIO reader|Cannot work out file type|Could not find a (?:format|backend) to (?:read|open)|Invalid data found when processing input|moov atom not found|Error opening '[^'\n]{1,200}': (?:File contains data|Format not recognised|System error)|InvalidArgumentError: [^\n]{0,200}(?:Input is empty|got empty file)`),
 		unless:  pattern.Of(ofModel),
 		message: "A file of the dataset can't be read: {short}.", hint: "Find the file (not there, truncated, or of another kind behind its name's ending) and replace or remove it.",
 	}, {
@@ -59,5 +65,11 @@ var datasetCauses = []cause{
 		stack:   pattern.Of(`(?:listdir|scandir|iterdir|os\.walk)\([^\n]*\n(?:[ ~^]+\n)?[^\n]*'[^'\n]*` + dataFolder),
 		unless:  pattern.Of(ofOutput),
 		message: "The dataset has ${1} where the trainer expects a folder.", hint: "Take the file away: system files such as .DS_Store get in with an upload.",
+	}, { // a program's own sentence about a dataset, said where it reads one
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`(?i)^(?:\w+\.)*(?:ValueError|RuntimeError|AssertionError|Exception|SyntaxError|KeyError|FileNotFoundError|OSError|IndexError|ArrowInvalid|\w*(?:data|annotation|label|image)\w*(?:error|exception)): (?:[^\n]{0,300}` + ofDatasetNoun + `[^\n]{0,300}` + trouble + `|[^\n]{0,300}` + trouble + `[^\n]{0,300}` + ofDatasetNoun + `)`),
+		stack:   pattern.Of(`(?m)^\s*File "(?:[^"\n]*(?i:\w[/\\](?:datasets?|data|dataloaders?|data_loaders?|packaged_modules[/\\]\w+)[/\\]\w+\.py|[/\\]\w*(?:dataset|data_?load)\w*\.py|[/\\](?:coco|voc)\w*\.py)", line \d+, in [^\n]*|[^"\n]*", line \d+, in (?:verify_dataset\w*|check_\w*dataset\w*|load_(?:annotations|labels|images|dataset|data)\w*|__getitem__))\n(?:    [^\n]*\n){0,3}[A-Za-z]`),
+		unless:  pattern.Of(`(?i)shape|dimension|tensor|dtype|\bchannels?\b|batch|argument|keyword|must be one of|should be one of|support|implement|install|permission|time[d ]?out|\bcolumns?\b|connection|network|http|memory|download|\bhub\b|parameter|NoneType|attribute|\bworkers?\b|iterable|stack expects|checkpoint|weights|\[Errno|regist(?:er|ry)|predict|num_classes|(?m:torch/utils/data/\w+\.py", line \d+, in [^\n]*\n(?:    [^\n]*\n){0,3}[A-Za-z])`),
+		message: "The trainer can't use the dataset: {short}.", hint: "That is what the trainer said where it reads the dataset. Check the dataset's images, annotations and splits.",
 	},
 }

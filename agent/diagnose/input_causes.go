@@ -29,10 +29,10 @@ var inputCauses = []cause{
 	{
 		code: contract.CodeNaNLoss, like: pattern.Of(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|FloatingPointError: invalid value \((?:nan|inf)\) encountered|non-finite loss|loss is not finite|Invalid loss, terminating training|contain(?:s|ed)? inf/nan|training has diverged|nans? (?:values? )?(?:(?:was|were) )?(?:found |detected |encountered )?in (?:the )?(?:\w+ )?loss\b|loss (?:contains|contained|has) (?:a )?(?:nan|inf)\b|found (?:nan|inf) in (?:the )?(?:\w+ )?loss\b|loss(?:es)? (?:has |have |got )?(?:gone|turned|diverged to|reached) (?:to )?(?:nan|inf)`),
 	}, { // in whatever words: that of an exception is no line of a log that merely shows the loss
-		code: contract.CodeNaNLoss, raised: true, like: pattern.Of(`(?i)\bloss(?:es)?\b[^\n.,]{0,40}\b(?:nans?|infinite|non-?finite|not finite)\b|\b(?:nans?|non-?finite)\b[^\n.,]{0,20}\bloss(?:es)?\b|\b(?:diverged|training failed|exploded)\b[^\n]{0,30}\bnans?\b|\bnans? persisted`),
+		code: contract.CodeNaNLoss, raised: true, like: pattern.Of(`(?i)\b\w*loss(?:es)?(?:_\w+)?\b[^\n.,]{0,40}\b(?:nans?|infinite|non-?finite|not finite)\b|\b(?:nans?|non-?finite)\b[^\n.,]{0,20}\b\w*loss(?:es)?(?:_\w+)?\b|\b(?:diverged|training failed|exploded)\b[^\n]{0,30}\bnans?\b|\bnans? persisted`),
 		unless: pattern.Of(`(?i)\bmonitor|early ?stopping`),
 	}, {
-		code: contract.CodeNaNLoss, raised: true, like: pattern.Of(`^AssertionError$`), stack: pattern.Of(`assert (?:not )?(?:\w+\.)*is(?:nan|finite|inf)\(\w*loss`),
+		code: contract.CodeNaNLoss, raised: true, like: pattern.Of(`^AssertionError\b`), stack: pattern.Of(`assert (?:not )?(?:\w+\.)*is(?:nan|finite|inf)\(\w*loss`),
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?:images )?not found.{0,9}missing paths? ([^\n]{0,200})`),
 		message: "The trainer found no images at ${1}.", hint: checkDataset,
@@ -170,10 +170,10 @@ var inputCauses = []cause{
 		unless:  pattern.Of(`(?i)weights|load_model|checkpoint|/keras/`),
 		message: "An HDF5 file of the dataset is damaged, or none: {short}.", hint: "Find the file and replace it; a truncated upload looks like this.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`because column names don't match`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`because column names don't match|All the data files must have the same columns`),
 		message: "The files of the dataset do not have the same columns.", hint: "Give all files of a split the same columns.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`EmptyDatasetError|DataFilesNotFoundError|DatasetGenerationError|NonMatchingSplitsSizesError|Instruction "[^"\n]{0,80}" corresponds to no data`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`EmptyDatasetError|DataFilesNotFoundError|DatasetGeneration(?:Cast)?Error|NonMatchingSplitsSizesError|Instruction "[^"\n]{0,80}" corresponds to no data`),
 		unless:  pattern.Of(`because column names don't match`), // what it came from says more
 		message: "The dataset can't be loaded: {short}.", hint: "Check the dataset's folders and annotation files.",
 	}, {

@@ -67,6 +67,30 @@ FileNotFoundError: [Errno 2] No such file or directory: '/opt/venv/lib/python3.1
   File "/app/train.py", line 9, in <module>
     score(predictions, labels)
 ValueError: number of samples in predictions (12) and labels (10) does not match`,
+	"a project that lies among datasets": `Traceback (most recent call last):
+  File "/data/segmentation/train.py", line 9, in <module>
+    start()
+ValueError: no images were given for the report`,
+	"a table that is written": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    with open("data/splits/train.csv", "w") as f:
+FileNotFoundError: [Errno 2] No such file or directory: 'data/splits/train.csv'`,
+	"a folder for checkpoints that nobody made": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    torch.save(model.state_dict(), path)
+RuntimeError: Parent directory checkpoints does not exist`,
+	"a dataset's class that is asked for wrongly": `Traceback (most recent call last):
+  File "/app/datasets/folder.py", line 9, in __init__
+    raise ValueError(split)
+ValueError: dataset split must be one of train, val, not 'dev'`,
+	"a disk that can't be read": `Traceback (most recent call last):
+  File "/app/dataset.py", line 9, in __getitem__
+    return read(path)
+OSError: [Errno 5] Input/output error: '/data/images/1.jpg'`,
+	"predictions of no class": `Traceback (most recent call last):
+  File "/app/datasets/coco.py", line 9, in evaluate
+    check()
+AssertionError: a prediction has category 10, which is not available in the dataset`,
 	"a loss that is monitored": `Traceback (most recent call last):
   File "/app/train.py", line 9, in <module>
     fit()

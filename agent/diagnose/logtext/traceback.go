@@ -154,13 +154,16 @@ func (p *parser) message(x *Exception) {
 			p.at++
 			continue
 		}
-		if l == "" || p.endsMessage(l) {
+		if l == "" || p.endsMessage(l) && !(n == 0 && announces.Match(strings.TrimSpace(x.Message)) && numbered.Match(l)) {
 			return
 		}
 		x.Message += "\n" + l
 		p.at++
 	}
 }
+
+// numbered is an error's number, which else looks like a record's own head.
+var numbered = pattern.Of(`^\[\d+\] \w`)
 
 // graphError: TensorFlow puts the stack that built the graph's node between this
 // line and the reason.
