@@ -14,6 +14,13 @@ const (
 	trouble       = `\b(?:no|not|never|without|missing|empty|incorrect|invalid|wrong|corrupt\w*|damaged|only|mismatch\w*|must match|unexpected|expected|does(?:n't| not)|do(?:n't| not)|can(?:not|'t)|could(?:n't| not)|fewer|at least|too few|length 0|has 0|errors?|failed|broken|unknown|duplicated?|out of range|outside)\b`
 )
 
+// ownWords are the exceptions in which programs say things in their own words, and
+// dataPath a file of a dataset in them.
+const (
+	ownWords = `^(?:\w+\.)*(?:ValueError|RuntimeError|AssertionError|Exception|SystemExit|KeyError|FileNotFoundError|OSError|IOError|\w*(?i:data|annotation|label|image)\w*(?:Error|Exception)): `
+	dataPath = `(?:(?i:[/\\ '"(](?:data|datasets?|train\w*|val\w*|tests?|images?\w*|imgs|labels?\w*|masks?|annotations?|JPEGImages|ImageSets|VOC\w*|coco\w*|splits?))[/\\][^\s'"]*(?:` + dataNames + `|\.txt)\b)`
+)
+
 // datasetCauses are sentences about a dataset that no library's name goes with: that
 // nothing is in it, that its parts do not belong together, that a file of it can't be
 // read. An exception must say them: a line may be of something that was passed over.
@@ -67,9 +74,25 @@ var datasetCauses = []cause{
 		message: "The dataset has ${1} where the trainer expects a folder.", hint: "Take the file away: system files such as .DS_Store get in with an upload.",
 	}, { // a program's own sentence about a dataset, said where it reads one
 		code: contract.CodeDatasetInvalid, raised: true,
-		like:    pattern.Of(`(?i)^(?:\w+\.)*(?:ValueError|RuntimeError|AssertionError|Exception|SyntaxError|KeyError|FileNotFoundError|OSError|IndexError|ArrowInvalid|\w*(?:data|annotation|label|image)\w*(?:error|exception)): (?:[^\n]{0,300}` + ofDatasetNoun + `[^\n]{0,300}` + trouble + `|[^\n]{0,300}` + trouble + `[^\n]{0,300}` + ofDatasetNoun + `)`),
+		like:    pattern.Of(`(?i)^(?:\w+\.)*(?:ValueError|RuntimeError|AssertionError|Exception|SyntaxError|KeyError|FileNotFoundError|OSError|IndexError|ArrowInvalid|\w*(?:data|annotation|label|image)\w*(?:error|exception)): (?:[^\n]*` + ofDatasetNoun + `[^\n]*` + trouble + `|[^\n]*` + trouble + `[^\n]*` + ofDatasetNoun + `)`),
 		stack:   pattern.Of(`(?m)^\s*File "(?:[^"\n]*(?i:\w[/\\](?:datasets?|data|dataloaders?|data_loaders?|packaged_modules[/\\]\w+)[/\\]\w+\.py|[/\\]\w*(?:dataset|data_?load)\w*\.py|[/\\](?:coco|voc)\w*\.py)", line \d+, in [^\n]*|[^"\n]*", line \d+, in (?:verify_dataset\w*|check_\w*dataset\w*|load_(?:annotations|labels|images|dataset|data)\w*|__getitem__))\n(?:    [^\n]*\n){0,3}[A-Za-z]`),
-		unless:  pattern.Of(`(?i)shape|dimension|tensor|dtype|\bchannels?\b|batch|argument|keyword|must be one of|should be one of|support|implement|install|permission|time[d ]?out|\bcolumns?\b|connection|network|http|memory|download|\bhub\b|parameter|NoneType|attribute|\bworkers?\b|iterable|stack expects|checkpoint|weights|\[Errno|regist(?:er|ry)|predict|num_classes|(?m:torch/utils/data/\w+\.py", line \d+, in [^\n]*\n(?:    [^\n]*\n){0,3}[A-Za-z])`),
+		unless:  pattern.Of(`(?i)shape|dimension|tensor|dtype|\bchannels?\b|batch|argument|keyword|must be one of|should be one of|support|implement|install|permission|time[d ]?out|\bcolumns?\b|connection|network|http|memory|download|\bhub\b|parameter|NoneType|attribute|\bworkers?\b|iterable|stack expects|checkpoint|weights|\[Errno|regist(?:er|ry)|predict|tokenizer|collat|num_classes|(?m:torch/utils/data/\w+\.py", line \d+, in [^\n]*\n(?:    [^\n]*\n){0,3}[A-Za-z])`),
 		message: "The trainer can't use the dataset: {short}.", hint: "That is what the trainer said where it reads the dataset. Check the dataset's images, annotations and splits.",
+	}, { // a file of the dataset by its name, in a program's own sentence, wherever it is said
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(ownWords + `(?:[^\n]*` + dataPath + `[^\n]*(?i:` + trouble + `)|[^\n]*(?i:` + trouble + `)[^\n]*` + dataPath + `)`),
+		unless:  pattern.Of(ofOutput + `|(?i)permission|\[Errno|upload|download|exists? already|already exists|checkpoint|weights`),
+		message: "The trainer can't use a file of the dataset: {short}.", hint: "That is what the trainer said of it. Correct the file, or take it out of the dataset.",
+	}, {
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(ownWords + `[^\n]{0,60}(?i:\b(?:train(?:ing)?|val(?:idation)?|test)[ _-](?:data ?set|set|split|data)\b[^\n]{0,40}\b(?:is empty|has no|contains? (?:no|0)\b)|\b(?:data ?set|split|class|folder|directory)\b[^\n]{0,60}\b(?:has|have|contains?) (?:no|0) (?:\w+ )?(?:images?|samples?|annotations?|labels?|files?|rows?|examples?)\b|\bno class(?:es| folders?) (?:(?:were|was) )?(?:found )?in\b|\b(?:data ?set|training data|image|annotations?) (?:root|dir(?:ectory)?|folder|path)[ :]+\S+ (?:does(?: not|n't) exist|(?:was |is |could )?not (?:be )?found|is missing|is not a directory)|\b(?:bbox|box|bounding box|polygon|annotation)\b[^\n]{0,60}\b(?:(?:zero|negative|no) (?:width|height|area|size)|empty segmentation))`),
+		unless:  pattern.Of(`(?i)predict|proposal|anchor|\bhub\b|\[Errno`),
+		message: "The trainer can't use the dataset: {short}.", hint: "That is what the trainer said of it. " + checkDataset,
+	}, { // an archive or a database that the script itself opens
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`^tarfile\.ReadError: (?:not a|unexpected end|file could not be opened|empty file|invalid)|^zlib\.error: |^gzip\.BadGzipFile|^EOFError: Compressed file ended before|^sqlite3\.DatabaseError: (?:file is not a database|database disk image is malformed)`),
+		stack:   pattern.Of(dataFolder + `|` + reading),
+		unless:  pattern.Of(ofModel),
+		message: "A file of the dataset is damaged, or of another kind: {short}.", hint: "Find the file and replace it; a truncated upload or a server's error page looks like this.",
 	},
 }

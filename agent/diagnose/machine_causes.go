@@ -20,7 +20,7 @@ var machineCauses = []cause{
 		code: contract.CodeGPULost, like: pattern.Of(`(?i)GPU is lost|fallen off the bus|Unable to determine the device handle for GPU`),
 		message: "The GPU dropped off the PCIe bus.", hint: "Run again on another machine.",
 	}, {
-		code: contract.CodeCUDAOOM, like: pattern.Of(`torch\.OutOfMemoryError|cuda\.OutOfMemoryError|CUDA out of memory|CUDA (?:driver )?[Ee]rror: out of memory|CUDA failed with error out of memory|initialization on GPU:\d+ failed\. Status: out of memory|cuda(?: runtime)? error \(2\)|cudaErrorMemoryAllocation|(?:MPS backend|HIP|XPU|NPU|MLU|MUSA|HPU) out of memory|\[CUDA\] out of memory|Cuda Runtime \(out of memory\)|^Error out of memory at line \d+ in file \S+\.cu|RESOURCE_EXHAUSTED: Attempting to (?:allocate|reserve)|(?:CUDA|HIP)_ERROR_OUT_OF_MEMORY|hipErrorOutOfMemory` +
+		code: contract.CodeCUDAOOM, like: pattern.Of(`torch\.OutOfMemoryError|cuda\.OutOfMemoryError|CUDA out of memory|CUDA OOM\b|CUDA (?:driver )?[Ee]rror: out of memory|CUDA failed with error out of memory|initialization on GPU:\d+ failed\. Status: out of memory|cuda(?: runtime)? error \(2\)|cudaErrorMemoryAllocation|(?:MPS backend|HIP|XPU|NPU|MLU|MUSA|HPU) out of memory|\[CUDA\] out of memory|Cuda Runtime \(out of memory\)|^Error out of memory at line \d+ in file \S+\.cu|RESOURCE_EXHAUSTED: Attempting to (?:allocate|reserve)|(?:CUDA|HIP)_ERROR_OUT_OF_MEMORY|hipErrorOutOfMemory` +
 			// TensorFlow, JAX, Paddle, CuPy and MXNet
 			`|OOM when allocating tensor[^\n]*(?:GPU:\d|GPU_\d)|RESOURCE_EXHAUSTED: Out of memory|(?i:out of memory error on (?:gpu|device))|paddle::memory::allocation::BadAlloc|cupy\S*OutOfMemoryError|cudaMalloc\w*(?: retry)? failed: out of memory|Failed to allocate memory for requested buffer|CUBLAS_STATUS_ALLOC_FAILED[^\n]*out of memory|Dst tensor is not initialized`),
 		unless:  pattern.Of(`allocator cpu|device:CPU:|running low on memory`),
@@ -37,7 +37,7 @@ var machineCauses = []cause{
 		unless:  pattern.Of(`(?i)\bcpu\b|not a failure|host`),
 		message: "Out of GPU memory. Try reducing batch_size{batch_size}.", hint: "A smaller IMAGE_SIZE{image_size} or model helps too.",
 	}, {
-		code: contract.CodeShmTooSmall, like: pattern.Of(`unable to (?:write to|mmap \d+ bytes from|allocate shared memory\(shm\) for) file <?/?torch_\d|unable to (?:resize|allocate) shared memory|creating shared memory segment /dev/shm/nccl|/dev/shm/\S* ?(?:\(size \d+\))?.{0,40}No space left on device|No space left on device: '?/(?:dev/shm|psm_|torch_)|No space left on device.{0,40}/dev/shm`),
+		code: contract.CodeShmTooSmall, like: pattern.Of(`unable to (?:write to|mmap \d+ bytes from|allocate shared memory\(shm\) for) file <?/?torch_\d|unable to (?:resize|allocate) shared memory|unable to open shared memory object [^\n]{0,80}No space left|creating shared memory segment /dev/shm/nccl|/dev/shm/\S* ?(?:\(size \d+\))?.{0,40}No space left on device|No space left on device: '?/(?:dev/shm|psm_|torch_)|No space left on device.{0,40}/dev/shm`),
 		message: "Shared memory (/dev/shm) is too small for the data loader's workers.", hint: shmHint,
 	}, { // semaphores and shared arrays of multiprocessing lie in /dev/shm whatever their message says
 		code: contract.CodeShmTooSmall, like: pattern.Of(`(?i)No space left on device|\[Errno 28\]`),

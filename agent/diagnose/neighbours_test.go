@@ -91,6 +91,18 @@ OSError: [Errno 5] Input/output error: '/data/images/1.jpg'`,
   File "/app/datasets/coco.py", line 9, in evaluate
     check()
 AssertionError: a prediction has category 10, which is not available in the dataset`,
+	"a tokenizer that has no mask": `Traceback (most recent call last):
+  File "/opt/venv/lib/python3.10/site-packages/transformers/data/data_collator.py", line 800, in __post_init__
+    raise ValueError(
+ValueError: This tokenizer does not have a mask token which is necessary for masked language modeling`,
+	"batches of two inputs": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    model(a, b)
+ValueError: batch size must be the same for both inputs`,
+	"an epoch that failed": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    train()
+RuntimeError: epoch 3: 12 of 40 steps failed`,
 	"a loss that is monitored": `Traceback (most recent call last):
   File "/app/train.py", line 9, in <module>
     fit()

@@ -5,6 +5,9 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
+// settingNames are numbers that people set.
+const settingNames = `(?:num[ _]|max[ _])?(?:epochs?|batch[ _]?size|learning[ _]?rate|lr|workers|image_size|img_size|imgsz|weight[ _]?decay|momentum|patience|dropout)`
+
 // settingsCauses are settings that a library refuses by their names.
 var settingsCauses = []cause{
 	{ // yacs, transformers, gin, jsonargparse
@@ -15,6 +18,16 @@ var settingsCauses = []cause{
 		code: contract.CodeConfigInvalid, raised: true,
 		like:    pattern.Of(`(?i)^(?:ValueError|KeyError|NotImplementedError|AssertionError|Exception|SystemExit): ['"]?(?:unknown|unsupported|invalid|unrecogni[sz]ed|no such) (?:optimi[sz]er|(?:lr[ _]?)?scheduler|model(?: name| type)?|backbone|arch\w*|encoder|loss(?: function)?|activation|precision|mode|sampler|dataset (?:name|type|format))\b[ :]+['"]?\w`),
 		message: "A setting of the script is not valid: {short}.", hint: "Check the job's settings and the trainer's command.",
+	}, { // a number that is none of the allowed ones, by the names that settings have
+		code: contract.CodeConfigInvalid, raised: true,
+		like:    pattern.Of(`^(?:ValueError|AssertionError|RuntimeError|SystemExit|Exception): (?i:invalid (?:value (?:for|of) )?` + settingNames + `\b[^\n]{0,20}: ?-?[\d.]+|(?:--|args\.|cfg\.)?` + settingNames + `\b[^\n]{0,60}(?:must be|should be|has to be|needs to be|cannot be|can't be))|argparse\.ArgumentError: argument `),
+		unless:  pattern.Of(`(?i)\bmatch|\bsame\b|\binputs?\b|tensor|shape|\bequal\b`),
+		message: "A setting of the script is not valid: {short}.", hint: "Check the job's settings and the trainer's command.",
+	}, {
+		code: contract.CodeConfigInvalid, raised: true,
+		like:    pattern.Of(`(?:[Mm]issing|[Rr]equired?s?|[Nn]eeds?)\b[^\n]{0,30}\benv(?:ironment)? var(?:iable)?s?:? ['"]?[A-Z][A-Z0-9_]{2,}|\b(?:variable )['"]?[A-Z][A-Z0-9_]{2,}['"]? (?:is not set|must be set|is required)`),
+		unless:  pattern.Of(`\b(?:RANK|WORLD_SIZE|LOCAL_RANK|MASTER_\w+|\w*KEY\w*|\w*TOKEN\w*|CUDA_HOME|CUDA_\w+)\b`),
+		message: "The script needs a variable that is not set: {short}.", hint: "Set it in the job's settings or in the image.",
 	}, {
 		code: contract.CodeConfigInvalid, raised: true,
 		like:    pattern.Of(`Pretrained (?:weights|value) \([^)\n]{1,100}\) not found for model|Pretrained value '[^'\n]{1,100}' is not a known tag`),
