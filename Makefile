@@ -58,7 +58,7 @@ PYLINTERS := ruff==0.17.6 mypy==2.4.1
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
-.PHONY: help build hub images venv venv-all demo demo-k8s docs check test test-go test-python export-wrappers bench compare release prometheus lint lock audit fmt clean
+.PHONY: help build hub page images venv venv-all demo demo-k8s docs check test test-go test-python export-wrappers bench compare release prometheus lint lock audit fmt clean
 
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,16 @@ HUB_FLAGS ?= --allow-unscanned malware,dependencies
 hub: build ## run the hub on embedded defaults with the requirements of one trainer (FRAMEWORK=plain|ultralytics|timm|huggingface); prints its address and a login link
 	$(PYTHON) trainers/venv.py --venv $(VENV) $(FRAMEWORK)
 	bin/trainer-hub serve --python $(VENV)/bin/python $(HUB_FLAGS)
+
+# The page's tools, as its lock file names them; hub/page/page_test.go finds them there.
+.tools/page/node_modules: hub/page/web/package-lock.json
+	@mkdir -p .tools/page; cp hub/page/web/package.json hub/page/web/package-lock.json .tools/page/
+	cd .tools/page && npm ci --no-audit --no-fund
+	@touch $@
+
+page: .tools/page/node_modules ## build the hub's page (hub/page/dist, committed) from its sources; needs Node
+	@ln -sfn $(abspath .tools/page/node_modules) hub/page/web/node_modules
+	cd hub/page/web && node node_modules/typescript/bin/tsc && node node_modules/vite/bin/vite.js build
 
 # The images go into the cluster of kubectl's current context: nothing is built before it is known that there is one.
 demo-k8s: ## run the demo as a Job on kubectl's current context (Kind, k3d, minikube); says what it did

@@ -1,7 +1,7 @@
 // Package hub makes trainers into packages that strangers can trust: it takes an
 // uploaded package, proves it, and says what it found. It wires its rooms, which
 // do not know each other: store (the database), blob (the bytes), submission (the
-// way and the queue), login (who asks) and api (the door).
+// way and the queue), login (who asks), api (the door) and page (for people).
 //
 // It promises that no submission is lost or done twice by a kill, a power loss or
 // a second hub on the same database, and that a package's code never meets the
@@ -26,18 +26,20 @@ import (
 	"github.com/vision-platform/trainer-agent/hub/api"
 	"github.com/vision-platform/trainer-agent/hub/blob"
 	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/page"
 	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
 // Config is how a hub runs.
 type Config struct {
-	Addr       string // host:port; port 0 picks a free one
-	URL        string // where people reach it; by default the address
-	DataDir    string // packages, work, and the database unless Database says otherwise
-	Database   string // postgres://…; empty means SQLite in DataDir
-	MaxPackage int64  // bytes
-	Stages     Stages // the work of each state
+	Addr       string      // host:port; port 0 picks a free one
+	URL        string      // where people reach it; by default the address
+	DataDir    string      // packages, work, and the database unless Database says otherwise
+	Database   string      // postgres://…; empty means SQLite in DataDir
+	MaxPackage int64       // bytes
+	Stages     Stages      // the work of each state
+	OIDC       *login.OIDC // the login provider; nil for one-time links only
 	Log        *slog.Logger
 }
 
@@ -84,7 +86,20 @@ func Open(ctx context.Context, config Config) (h *Hub, err error) {
 	if h.config.URL == "" {
 		h.config.URL = "http://" + h.listener.Addr().String()
 	}
+	h.askProvider(ctx)
 	return h, nil
+}
+
+// askProvider tells the login provider where the hub is, and looks whether it is there.
+// A hub without it still serves tokens, and asks again at each login.
+func (h *Hub) askProvider(ctx context.Context) {
+	if h.config.OIDC == nil {
+		return
+	}
+	h.config.OIDC.Redirect = h.config.URL + api.CallbackPath
+	if err := h.config.OIDC.Discover(ctx); err != nil {
+		h.config.Log.Error("nobody can log in by the provider now", "error", err)
+	}
 }
 
 // OpenDatabase opens the database of an address, or that of a data folder, which
@@ -144,7 +159,7 @@ func (h *Hub) Serve(ctx context.Context) error {
 	server := &http.Server{
 		Handler: (&api.API{
 			Submissions: h.submissions, Packages: h.packages, Users: h.users, MaxPackage: h.config.MaxPackage, URL: h.config.URL,
-			Ready: h.ready, Publishes: h.config.Stages.publish(), Log: h.config.Log,
+			Ready: h.ready, Audit: h.db, Page: page.Handler(), OIDC: h.config.OIDC, Publishes: h.config.Stages.publish(), Log: h.config.Log,
 		}).Handler(ctx),
 		// Uploads and streams set deadlines of their own.
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,

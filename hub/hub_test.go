@@ -538,6 +538,29 @@ func TestRejectionNamesItsReason(t *testing.T) {
 	}
 }
 
+func TestWhereTheHubKeepsItsFilesIsNotTold(t *testing.T) {
+	r := start(t, hub.Config{Stages: hub.Stages{submission.Testing: func(ctx context.Context, w *hub.Work) error {
+		return w.Report(ctx, contract.StepReport{Name: "structure", Status: contract.StepPassed, Log: "reading " + w.Dir + "/tested/train.py", Findings: []contract.Finding{
+			{Rule: "x", Severity: contract.SeverityNote, Text: w.Dir + "/a", Fix: "look at " + w.File},
+		}})
+	}}})
+	ann := r.client(t, "ann")
+	id := ann.submit(t, "custom-yolo", "1.0.0", "?dry_run=true")
+	ann.follow(t, id)
+	at := "/api/v1/trainers/validation/" + id
+	for _, path := range []string{at, at + "/log", at + "/log?step=structure", at + "/events"} {
+		if got := ann.ask(t, http.MethodGet, path); got.status != 200 || strings.Contains(got.body, r.config.DataDir) {
+			t.Errorf("%s: %s", path, got.body)
+		}
+	}
+	if got := ann.ask(t, http.MethodGet, at+"/log?step=structure").body; got != "reading …/tested/train.py" {
+		t.Errorf("got %q", got)
+	}
+	if got := ann.ask(t, http.MethodGet, at+"/log?step=other").body; got != "" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestTwoHubsDoNotShareAFolder(t *testing.T) {
 	r := start(t, hub.Config{})
 	config := r.config

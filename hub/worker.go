@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,9 +58,15 @@ func (w *Work) Begin(ctx context.Context, step string) error {
 
 // Report keeps what a step found.
 func (w *Work) Report(ctx context.Context, step contract.StepReport) error {
-	if step.Findings == nil {
-		step.Findings = []contract.Finding{}
+	// Where the hub keeps its files is nobody's business.
+	private := strings.NewReplacer(w.Dir, "…", filepath.Dir(w.File), "…")
+	step.Log = private.Replace(step.Log)
+	told := make([]contract.Finding, 0, len(step.Findings))
+	for _, f := range step.Findings {
+		f.Text, f.Fix = private.Replace(f.Text), private.Replace(f.Fix)
+		told = append(told, f)
 	}
+	step.Findings = told
 	return w.submissions.Report(ctx, w.task, step)
 }
 

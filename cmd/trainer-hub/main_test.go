@@ -35,8 +35,9 @@ func run(m *testing.M) int {
 
 // author is somebody with a hub on this machine, in a folder of their own.
 type author struct {
-	dir string
-	env []string
+	dir  string
+	env  []string
+	link string // that the hub printed
 }
 
 func (a author) command(t *testing.T, program string, args ...string) *exec.Cmd {
@@ -81,6 +82,9 @@ func serve(t *testing.T) author {
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "Isolation:") {
 		if after, ok := strings.CutPrefix(lines.Text(), "Hub:"); ok {
 			url = strings.TrimSpace(after)
+		}
+		if after, ok := strings.CutPrefix(lines.Text(), "Log in:"); ok {
+			a.link = strings.TrimSpace(after)
 		}
 	}
 	if url == "" {
@@ -137,6 +141,29 @@ func TestPackageIsProven(t *testing.T) {
 	}
 }
 
+// The operator makes an organisation and another operator, and reads who did what.
+func TestOperatorsCommands(t *testing.T) {
+	a := author{dir: t.TempDir(), env: os.Environ()}
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"link ann", 0, "/login?code="},
+		{"org cell-lab --add ann,bob", 1, "there is no user bob"},
+		{"org cell-lab --add ann", 0, "ann\n"},
+		{"link cell-lab", 1, "nobody logs in as it"},
+		{"link ann --operator", 0, "/login?code="},
+		{"audit --last 2", 0, `"action":"user.promoted"`},
+		{"audit", 0, "4 acts, unchanged"},
+		{"org cell-lab --remove ann", 0, ""},
+	} {
+		if out, code := a.run(t, "trainer-hub", strings.Fields(c.args)...); code != c.code || !strings.Contains(out, c.want) {
+			t.Errorf("%s: exit code %d: %s", c.args, code, out)
+		}
+	}
+}
+
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	a := author{dir: t.TempDir(), env: os.Environ()}
 	for want, args := range map[string][]string{
@@ -150,6 +177,10 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 		"Run the hub until":      {},
 		"making the data folder": {"token", "ann", "--data-dir", "/proc/nowhere"},
 		"there is no hub's":      {"audit", "--data-dir", "nowhere"},
+		"needs --oidc-issuer":    {"serve", "--oidc-client-id", "hub"},
+		"needs --oidc-client-id": {"serve", "--oidc-issuer", "https://login.example.com"},
+		"is not https://host":    {"serve", "--oidc-issuer", "http://login.example.com", "--oidc-client-id", "hub"},
+		"no such file":           {"serve", "--oidc-issuer", "https://login.example.com", "--oidc-client-id", "hub", "--oidc-client-secret-file", "nowhere"},
 	} {
 		if out, code := a.run(t, "trainer-hub", args...); !strings.Contains(out, want) || (code == 0) != (len(args) == 0) {
 			t.Errorf("%v: exit code %d: %s", args, code, out)

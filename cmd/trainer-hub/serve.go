@@ -19,6 +19,7 @@ import (
 type serveCmd struct {
 	place
 	scanners
+	provider
 	Addr       string   `env:"TRAINER_HUB_ADDR" default:"127.0.0.1:7070" help:"Address to listen on; port 0 picks a free one."`
 	URL        string   `env:"TRAINER_HUB_URL" placeholder:"URL" help:"Where people reach the hub, behind a proxy (default: the address)."`
 	Python     string   `env:"TRAINER_HUB_PYTHON" default:"python3" help:"Interpreter that has what packages require."`
@@ -36,7 +37,7 @@ func (serveCmd) Help() string {
   trainer-hub serve --addr 0.0.0.0:7070 --url https://hub.example.com --database postgres://hub@db/hub
 
 Users of a hub that is reached by a network get a link or a token from its operator: "trainer-hub link
-NAME", "trainer-hub token NAME". Put TLS in front of it.`
+NAME", "trainer-hub token NAME"; or log in by an OpenID Connect provider: --oidc-issuer. Put TLS in front of it.`
 }
 
 // Run serves until ctx ends.
@@ -47,6 +48,10 @@ func (c *serveCmd) Run(ctx context.Context) error {
 			return fmt.Errorf("--url %q is not http(s)://host without a path", c.URL)
 		}
 	}
+	oidc, err := c.oidc()
+	if err != nil {
+		return err
+	}
 	proof, release, err := c.proof(ctx)
 	if err != nil {
 		return err
@@ -54,7 +59,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	defer func() { _ = release() }()
 	h, err := hub.Open(ctx, hub.Config{
 		Addr: c.Addr, URL: c.URL, DataDir: c.DataDir, Database: c.Database, MaxPackage: c.MaxPackage << 20,
-		Stages: proof.Stages(), Log: log,
+		Stages: proof.Stages(), OIDC: oidc, Log: log,
 	})
 	if err != nil {
 		return err

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/hub"
@@ -14,7 +16,7 @@ import (
 // who is the user that a command is about.
 type who struct {
 	User     string `arg:"" help:"Name of the user."`
-	Operator bool   `help:"Make a new user an operator, who sees every submission and may use the platform's names."`
+	Operator bool   `help:"Make the user an operator, who sees every submission and the audit log and may use the platform's names."`
 }
 
 // ensure opens the database and returns its users and the user's id.
@@ -30,6 +32,9 @@ func (w who) ensure(ctx context.Context, at place, do func(users *login.Users, i
 	}
 	users := login.New(db, time.Now)
 	id, err := users.Ensure(ctx, w.User, role)
+	if err == nil && w.Operator {
+		err = users.Promote(ctx, id)
+	}
 	if err != nil {
 		return err
 	}
@@ -78,7 +83,48 @@ func (c *linkCmd) Run(ctx context.Context) error {
 	})
 }
 
-type auditCmd struct{ place }
+type orgCmd struct {
+	place
+	Organisation string   `arg:"" help:"Name of the organisation."`
+	Add          []string `placeholder:"USER" help:"Users to add."`
+	Remove       []string `placeholder:"USER" help:"Users to take out."`
+}
+
+// Help has the examples.
+func (orgCmd) Help() string {
+	return `An organisation owns names of trainers: each of its members may upload versions of them. Nobody logs in
+as it. Prints its members. Examples:
+
+  trainer-hub org cell-lab --add ann,bob
+  trainer-hub org cell-lab --remove bob`
+}
+
+// Run changes the members and prints them.
+func (c *orgCmd) Run(ctx context.Context) error {
+	db, err := hub.OpenDatabase(ctx, c.DataDir, c.Database)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	users := login.New(db, time.Now)
+	for member, names := range map[bool][]string{true: c.Add, false: c.Remove} {
+		for _, name := range names {
+			if err := users.SetMember(ctx, c.Organisation, name, member); err != nil {
+				return err
+			}
+		}
+	}
+	members, err := users.Members(ctx, c.Organisation)
+	for _, name := range members {
+		fmt.Println(name)
+	}
+	return err
+}
+
+type auditCmd struct {
+	place
+	Last int `placeholder:"N" help:"Print the last N acts as JSON, one a line, oldest first."`
+}
 
 // Run checks the chain of the audit log.
 func (c *auditCmd) Run(ctx context.Context) error {
@@ -91,8 +137,18 @@ func (c *auditCmd) Run(ctx context.Context) error {
 	}
 	defer func() { _ = db.Close() }()
 	acts, err := db.VerifyAudit(ctx)
-	if err == nil {
+	if err != nil {
+		return err
+	}
+	if c.Last == 0 {
 		fmt.Printf("%d acts, unchanged\n", acts)
+		return nil
+	}
+	last, err := db.Acts(ctx, 0, c.Last)
+	slices.Reverse(last)
+	for _, act := range last {
+		line, _ := json.Marshal(act) // strings and numbers, and JSON that was written as such
+		fmt.Println(string(line))
 	}
 	return err
 }

@@ -10,7 +10,6 @@ package api
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/hub/blob"
 	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
@@ -35,6 +35,11 @@ type API struct {
 	URL string
 	// Ready returns why the hub cannot work, or nil.
 	Ready func(context.Context) error
+	Audit *store.DB
+	// OIDC is the login provider; nil when there is none.
+	OIDC *login.OIDC
+	// Page serves "/" and "/assets/".
+	Page http.Handler
 	// Publishes says whether what was proven is published; without it every upload
 	// must be a dry run.
 	Publishes bool
@@ -54,11 +59,14 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 	doc := humago.New(mux, config)
 	d := door{API: a, doc: doc, mux: mux, closing: ctx}
 	d.health()
+	d.about()
 	d.sessions()
+	d.provider()
 	d.tokens()
 	d.uploads()
 	d.validations()
 	d.streams()
+	d.audits()
 	return headers(recovered(a.Log, newRates().limit(http.NewCrossOriginProtection().Handler(mux))))
 }
 
@@ -117,9 +125,6 @@ func recovered(log *slog.Logger, next http.Handler) http.Handler {
 
 // health are the probes. They ask for no login.
 func (d door) health() {
-	d.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "trainer-hub "+contract.Version+"\nThere is no page yet: trainer-agent publish sends packages, /openapi.json describes the API.\n")
-	})
 	d.raw(huma.Operation{OperationID: "healthz", Method: http.MethodGet, Path: "/healthz", Summary: "Whether the hub lives"}, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("ok\n"))
 	})

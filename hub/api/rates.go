@@ -13,13 +13,15 @@ import (
 // How often one address may ask. Logins are few, so that no code can be guessed;
 // uploads are few, because each is minutes of work.
 var (
-	rateLogin  = rate.Every(6 * time.Second)
+	rateLogin  = rate.Every(6 * time.Second) // of one-time codes, which could be guessed
+	rateOIDC   = rate.Every(time.Second)     // many people may share an address; each try asks the provider
 	rateUpload = rate.Every(10 * time.Second)
 	rateOther  = rate.Limit(50)
 )
 
 const (
 	burstLogin  = 10
+	burstOIDC   = 50
 	burstUpload = 20
 	burstOther  = 200
 	maxClients  = 10000 // addresses that are remembered
@@ -48,6 +50,8 @@ func (r *rates) limit(next http.Handler) http.Handler {
 func (r *rates) client(req *http.Request) *rate.Limiter {
 	kind, limit, burst := "other", rateOther, burstOther
 	switch {
+	case strings.HasPrefix(req.URL.Path, "/login/oidc"):
+		kind, limit, burst = "oidc", rateOIDC, burstOIDC
 	case strings.HasPrefix(req.URL.Path, "/login"):
 		kind, limit, burst = "login", rateLogin, burstLogin
 	case req.Method == http.MethodPost && req.URL.Path == uploadPath:

@@ -15,6 +15,8 @@ type me struct {
 	Name     string `json:"name"`
 	Role     string `json:"role"`
 	Operator bool   `json:"operator"`
+	// Organisations may own the names of trainers that this user uploads.
+	Organisations []string `json:"organisations"`
 }
 
 // sessions are login by a one-time link, and logout.
@@ -45,7 +47,11 @@ func (d door) sessions() {
 			if err != nil {
 				return nil, err
 			}
-			return &struct{ Body me }{me{p.Name, p.Role, p.Operator()}}, nil
+			organisations, err := d.Users.Organisations(ctx, p.ID)
+			if err != nil {
+				return nil, known(d.Log, err)
+			}
+			return &struct{ Body me }{me{p.Name, p.Role, p.Operator(), append([]string{}, organisations...)}}, nil
 		})
 }
 

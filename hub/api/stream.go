@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -31,7 +32,7 @@ func (d door) streams() {
 	}, d.events)
 	d.raw(huma.Operation{
 		OperationID: "validation-log", Method: http.MethodGet, Path: validationPath + "{id}/log", Security: security,
-		Summary: "What the steps' processes wrote", Parameters: []*huma.Param{id},
+		Summary: "What the steps' processes wrote", Parameters: []*huma.Param{id, {Name: "step", In: "query", Description: "Of this step only.", Schema: &huma.Schema{Type: "string"}}},
 	}, d.log)
 }
 
@@ -133,7 +134,13 @@ func (d door) log(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	only := r.URL.Query().Get("step")
 	for _, step := range steps {
-		_, _ = fmt.Fprintf(w, "== %s: %s in %.1f s\n%s\n", step.Name, step.Status, step.Seconds, step.Log)
+		switch only {
+		case "":
+			_, _ = fmt.Fprintf(w, "== %s: %s in %.1f s\n%s\n", step.Name, step.Status, step.Seconds, step.Log)
+		case step.Name:
+			_, _ = io.WriteString(w, step.Log)
+		}
 	}
 }

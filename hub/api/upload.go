@@ -33,6 +33,7 @@ type Metadata struct {
 	DisplayName   string `json:"display_name,omitempty"`
 	Description   string `json:"description,omitempty"`
 	Version       string `json:"version,omitempty"`
+	Organisation  string `json:"organisation,omitempty"`
 }
 
 type accepted struct {
@@ -53,7 +54,7 @@ func (d door) uploads() {
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"multipart/form-data": {Schema: &huma.Schema{
 			Type: "object", Required: []string{"file"}, Properties: map[string]*huma.Schema{
 				"file":     {Type: "string", Format: "binary", Description: "The package as a zip."},
-				"metadata": {Type: "string", Description: `JSON: {"framework_name", "display_name", "description", "version"}, each optional.`},
+				"metadata": {Type: "string", Description: `JSON: {"framework_name", "display_name", "description", "version", "organisation"}, each optional; an organisation owns the name if it is new.`},
 			},
 		}}}},
 		Responses: map[string]*huma.Response{"202": {Description: "The package waits to be validated.", Content: map[string]*huma.MediaType{
@@ -194,9 +195,9 @@ func (f form) describe(up *submission.Upload) error {
 			return huma.NewError(http.StatusUnprocessableEntity, "the metadata do not agree with the package: "+word.name+" is "+text, field("body.metadata."+word.name, text))
 		}
 	}
-	full := Metadata{FrameworkName: inside.Framework, Version: inside.Version, DisplayName: or(given.DisplayName, inside.DisplayName), Description: or(given.Description, inside.Description)}
+	full := Metadata{FrameworkName: inside.Framework, Version: inside.Version, DisplayName: or(given.DisplayName, inside.DisplayName), Description: or(given.Description, inside.Description), Organisation: given.Organisation}
 	text, err := json.Marshal(full)
-	up.Name, up.Version, up.SHA256, up.Size, up.Metadata = inside.Framework, inside.Version, f.file.SHA256, f.file.Size, string(text)
+	up.Name, up.Version, up.SHA256, up.Size, up.Metadata, up.Organisation = inside.Framework, inside.Version, f.file.SHA256, f.file.Size, string(text), given.Organisation
 	return err
 }
 

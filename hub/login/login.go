@@ -79,17 +79,12 @@ func (u *Users) Ensure(ctx context.Context, name, role string) (id string, err e
 	if !userName.MatchString(name) {
 		return "", fmt.Errorf("%q is no user name: use 2 to 39 lower-case letters, digits, dots, - or _, a letter first", name)
 	}
-	err = u.db.Tx(ctx, func(tx *sql.Tx) error {
-		id = store.ID()
-		result, err := tx.ExecContext(ctx, `INSERT INTO users (id, name, role, created) VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING`,
-			id, name, role, store.Millis(u.now()))
-		if err != nil {
+	err = u.db.Tx(ctx, func(tx *sql.Tx) (err error) {
+		made := false
+		if id, made, err = u.insert(ctx, tx, name, role, ""); err != nil || made {
 			return err
 		}
-		if made, err := result.RowsAffected(); err != nil || made == 0 {
-			return errors.Join(err, tx.QueryRowContext(ctx, `SELECT id FROM users WHERE name = $1`, name).Scan(&id))
-		}
-		return store.Audit(ctx, tx, u.now(), store.Act{Actor: "hub", Action: "user.made", Subject: id, Detail: map[string]string{"name": name, "role": role}})
+		return tx.QueryRowContext(ctx, `SELECT id FROM users WHERE name = $1`, name).Scan(&id)
 	})
 	if err != nil {
 		return "", fmt.Errorf("making user %s: %w", name, err)
@@ -97,10 +92,47 @@ func (u *Users) Ensure(ctx context.Context, name, role string) (id string, err e
 	return id, nil
 }
 
+// insert makes a user, unless there is one of that name.
+func (u *Users) insert(ctx context.Context, tx *sql.Tx, name, role, issuer string) (id string, made bool, err error) {
+	id = store.ID()
+	result, err := tx.ExecContext(ctx, `INSERT INTO users (id, name, role, created) VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING`,
+		id, name, role, store.Millis(u.now()))
+	if err != nil {
+		return "", false, err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return "", false, err
+	}
+	detail := map[string]string{"name": name, "role": role}
+	if issuer != "" {
+		detail["issuer"] = issuer
+	}
+	return id, true, store.Audit(ctx, tx, u.now(), store.Act{Actor: "hub", Action: "user.made", Subject: id, Detail: detail})
+}
+
+// Promote makes a user the operator; who is one already stays so.
+func (u *Users) Promote(ctx context.Context, id string) error {
+	return u.db.Tx(ctx, func(tx *sql.Tx) error {
+		if err := person(ctx, tx, id); err != nil {
+			return err
+		}
+		if role, err := roleOf(ctx, tx, id); err != nil || role == Operator {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE users SET role = $1 WHERE id = $2`, Operator, id); err != nil {
+			return fmt.Errorf("making the user an operator: %w", err)
+		}
+		return store.Audit(ctx, tx, u.now(), store.Act{Actor: "hub", Action: "user.promoted", Subject: id, Detail: map[string]string{"role": Operator}})
+	})
+}
+
 // Link makes the code of a one-time login link.
 func (u *Users) Link(ctx context.Context, userID string) (code string, err error) {
 	code = rand.Text()
 	err = u.db.Tx(ctx, func(tx *sql.Tx) error {
+		if err := person(ctx, tx, userID); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM links WHERE expires <= $1`, store.Millis(u.now())); err != nil {
 			return err
 		}
@@ -115,22 +147,28 @@ func (u *Users) Link(ctx context.Context, userID string) (code string, err error
 
 // Enter uses a one-time link up and begins a session: cookie is its secret.
 func (u *Users) Enter(ctx context.Context, code string) (cookie string, err error) {
-	cookie = rand.Text()
 	err = u.db.Tx(ctx, func(tx *sql.Tx) error {
 		var id string
 		row := tx.QueryRowContext(ctx, `DELETE FROM links WHERE hash = $1 AND expires > $2 RETURNING user_id`, hash(code), store.Millis(u.now()))
 		if err := row.Scan(&id); err != nil {
 			return unknown(err)
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires <= $1`, store.Millis(u.now())); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO sessions (hash, user_id, expires) VALUES ($1, $2, $3)`, hash(cookie), id, store.Millis(u.now().Add(SessionLife))); err != nil {
-			return err
-		}
-		return store.Audit(ctx, tx, u.now(), store.Act{Actor: id, Action: "session.begun", Subject: id})
+		cookie, err = u.begin(ctx, tx, id)
+		return err
 	})
 	return cookie, err
+}
+
+// begin begins a user's session.
+func (u *Users) begin(ctx context.Context, tx *sql.Tx, id string) (cookie string, err error) {
+	cookie = rand.Text()
+	if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires <= $1`, store.Millis(u.now())); err != nil {
+		return "", err
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO sessions (hash, user_id, expires) VALUES ($1, $2, $3)`, hash(cookie), id, store.Millis(u.now().Add(SessionLife))); err != nil {
+		return "", err
+	}
+	return cookie, store.Audit(ctx, tx, u.now(), store.Act{Actor: id, Action: "session.begun", Subject: id})
 }
 
 // Session returns whose cookie it is, or ErrUnknown.

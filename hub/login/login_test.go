@@ -3,7 +3,10 @@ package login_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +74,141 @@ func TestLinkWorksOnce(t *testing.T) {
 		}
 		if _, err := h.Session(t.Context(), cookie); !errors.Is(err, login.ErrUnknown) {
 			t.Errorf("after leaving: %v", err)
+		}
+	})
+}
+
+// A provider's account is one user, whatever either is called.
+func TestIdentityIsOneUser(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		as := func(issuer, subject, name string) string {
+			cookie, err := h.EnterAs(t.Context(), login.Identity{Issuer: issuer, Subject: subject, Name: name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := h.Session(t.Context(), cookie)
+			if err != nil || p.Operator() {
+				t.Errorf("%+v, %v", p, err)
+			}
+			return p.Name
+		}
+		for _, c := range []struct{ issuer, subject, name, want string }{
+			{"https://a", "1", "Ann", "ann-2"}, // ann is there, and the operator
+			{"https://a", "1", "Bob", "ann-2"},
+			{"https://b", "1", "bob", "bob"},
+			{"https://a", "2", "bob@example.com", "bob-2"},
+			{"https://a", "3", "99 Bärbel Müller!", "b-rbel-m-ller"},
+			{"https://a", "4", strings.Repeat("x", 300), strings.Repeat("x", 30)},
+		} {
+			if got := as(c.issuer, c.subject, c.name); got != c.want {
+				t.Errorf("%s %s: %q, want %q", c.subject, c.name, got, c.want)
+			}
+		}
+		if got := as("https://a", "5", "世界"); !strings.HasPrefix(got, "user-") {
+			t.Errorf("got %q", got)
+		}
+		for _, who := range []login.Identity{{}, {Issuer: "https://a"}, {Issuer: "https://a", Subject: strings.Repeat("x", 256)}, {Issuer: "https://a", Subject: "a\x00"}} {
+			if _, err := h.EnterAs(t.Context(), who); !errors.Is(err, login.ErrUnknown) {
+				t.Errorf("%+v: %v", who, err)
+			}
+		}
+	})
+}
+
+func TestOrganisationIsNobodyWhoLogsIn(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		if err := h.SetMember(t.Context(), "cell-lab", "ann", true); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.SetMember(t.Context(), "cell-lab", "ann", true); err != nil {
+			t.Errorf("a second time: %v", err)
+		}
+		if in, err := h.Organisations(t.Context(), h.ann); !slices.Equal(in, []string{"cell-lab"}) || err != nil {
+			t.Errorf("%v, %v", in, err)
+		}
+		if in, err := h.Members(t.Context(), "cell-lab"); !slices.Equal(in, []string{"ann"}) || err != nil {
+			t.Errorf("%v, %v", in, err)
+		}
+		lab, err := h.Ensure(t.Context(), "cell-lab", login.Author)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, token := h.MakeToken(t.Context(), lab, "ci", login.Scopes, time.Hour)
+		_, link := h.Link(t.Context(), lab)
+		for what, err := range map[string]error{"a token": token, "a link": link, "a promotion": h.Promote(t.Context(), lab)} {
+			if !errors.Is(err, login.ErrOrganisation) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		for what, err := range map[string]error{
+			"a user as an organisation": h.SetMember(t.Context(), "ann", "ann", true),
+			"nobody as a member":        h.SetMember(t.Context(), "cell-lab", "nobody", true),
+			"an organisation in one":    h.SetMember(t.Context(), "cell-lab", "cell-lab", true),
+		} {
+			if err == nil {
+				t.Errorf("%s was taken", what)
+			}
+		}
+		if err := h.SetMember(t.Context(), "cell-lab", "ann", false); err != nil {
+			t.Fatal(err)
+		}
+		if in, err := h.Organisations(t.Context(), h.ann); len(in) != 0 || err != nil {
+			t.Errorf("%v, %v", in, err)
+		}
+	})
+}
+
+func TestUserIsPromoted(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		bob, err := h.Ensure(t.Context(), "bob", login.Author)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, _ := h.Link(t.Context(), bob)
+		cookie, err := h.Enter(t.Context(), code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := h.Promote(t.Context(), bob); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if p, err := h.Session(t.Context(), cookie); !p.Operator() || err != nil {
+			t.Errorf("%+v, %v", p, err)
+		}
+		acts, err := h.db.Acts(t.Context(), 0, 2)
+		if err != nil || len(acts) != 2 || acts[0].Action != "user.promoted" || acts[1].Action != "session.begun" || acts[1].Actor != "bob" {
+			t.Errorf("%+v, %v", acts, err)
+		}
+		if older, err := h.db.Acts(t.Context(), acts[1].Seq, 1); err != nil || len(older) != 1 || older[0].Seq != acts[1].Seq-1 {
+			t.Errorf("%+v, %v", older, err)
+		}
+	})
+}
+
+func FuzzNameOfAnIdentity(f *testing.F) {
+	for _, name := range []string{"Ann", "a@b", "..", "世界", "a\x00b", "-x", "9a9"} {
+		f.Add(name)
+	}
+	db, err := store.Open(f.Context(), filepath.Join(f.TempDir(), "hub.db"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = db.Close() })
+	users, n := login.New(db, time.Now), 0
+	f.Fuzz(func(t *testing.T, name string) {
+		n++
+		cookie, err := users.EnterAs(t.Context(), login.Identity{Issuer: "https://a", Subject: fmt.Sprint(n), Name: name})
+		if err != nil {
+			return // a hundred of that name
+		}
+		p, err := users.Session(t.Context(), cookie)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := users.Ensure(t.Context(), p.Name, login.Author); err != nil {
+			t.Errorf("%q became %q: %v", name, p.Name, err)
 		}
 	})
 }

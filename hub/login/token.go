@@ -37,6 +37,9 @@ func (u *Users) MakeToken(ctx context.Context, userID, name string, scopes []str
 	secret = TokenPrefix + rand.Text()
 	token = Token{ID: store.ID(), Name: name, Scopes: scopes, Created: store.Millis(u.now()), Expires: store.Millis(u.now().Add(life))}
 	err = u.db.Tx(ctx, func(tx *sql.Tx) error {
+		if err := person(ctx, tx, userID); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM tokens WHERE expires <= $1`, store.Millis(u.now())); err != nil {
 			return err
 		}

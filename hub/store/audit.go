@@ -93,3 +93,33 @@ func verify(ctx context.Context, tx *sql.Tx) (acts int64, err error) {
 	}
 	return acts, nil
 }
+
+// Entry is one line of the audit log, as it is read.
+type Entry struct {
+	Seq     int64           `json:"seq"`
+	At      int64           `json:"at" doc:"Milliseconds since 1970."`
+	Actor   string          `json:"actor" doc:"A user's name; an id when there is no such user; or hub."`
+	Action  string          `json:"action"`
+	Subject string          `json:"subject"`
+	Detail  json.RawMessage `json:"detail"`
+}
+
+// Acts returns the newest acts before a number, newest first; 0 begins with the newest.
+func (db *DB) Acts(ctx context.Context, before int64, limit int) (acts []Entry, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT seq, at, COALESCE(users.name, actor), action, subject, detail FROM audit LEFT JOIN users ON users.id = actor
+		WHERE CAST($1 AS BIGINT) = 0 OR seq < CAST($1 AS BIGINT) ORDER BY seq DESC LIMIT $2`, before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading the audit log: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var e Entry
+		var detail string
+		if err := rows.Scan(&e.Seq, &e.At, &e.Actor, &e.Action, &e.Subject, &detail); err != nil {
+			return nil, err
+		}
+		e.Detail = json.RawMessage(detail)
+		acts = append(acts, e)
+	}
+	return acts, rows.Err()
+}

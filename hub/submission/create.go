@@ -17,6 +17,7 @@ type Upload struct {
 	SHA256        string
 	Size          int64
 	Owner         string // a user's id
+	Organisation  string // whose a new name shall be; "" is the owner's own
 	Operator      bool   // whether the owner may use reserved names
 	Metadata      string // JSON, as it came
 	DryRun        bool
@@ -121,13 +122,23 @@ func before(ctx context.Context, q queryer, up Upload) (found Submission, err er
 	return found, nil
 }
 
-// claimName holds the name for the owner; a name that is the owner's stays so. A
-// dry run only asks.
+// mine is whether the owner of a name is user $1, or an organisation with that user.
+const mine = `(owner = $1 OR owner IN (SELECT organisation FROM members WHERE user_id = $1))`
+
+// claimName holds the name for the owner, or for the organisation that is named; a
+// name that is theirs stays so. A dry run only asks.
 func (s *Submissions) claimName(ctx context.Context, tx *sql.Tx, up Upload) error {
+	holder, err := holder(ctx, tx, up)
+	if err != nil {
+		return err
+	}
 	var owner string
-	err := tx.QueryRowContext(ctx, `SELECT owner FROM trainers WHERE name = $1`, up.Name).Scan(&owner)
+	var ours bool
+	err = tx.QueryRowContext(ctx, `SELECT owner, `+mine+` FROM trainers WHERE name = $2`, up.Owner, up.Name).Scan(&owner, &ours)
 	switch {
-	case err == nil && owner == up.Owner:
+	case err == nil && ours && up.Organisation != "" && owner != holder:
+		return refuse("organisation", "the name %q does not belong to %s: leave the organisation out, or choose another name", up.Name, up.Organisation)
+	case err == nil && ours:
 		return nil
 	case err == nil:
 		return refuse("framework_name", "the name %q belongs to somebody else: choose another", up.Name)
@@ -138,8 +149,20 @@ func (s *Submissions) claimName(ctx context.Context, tx *sql.Tx, up Upload) erro
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO trainers (name, skeleton, owner, created) VALUES ($1, $2, $3, $4)`,
-		up.Name, skeleton(up.Name), up.Owner, store.Millis(s.now()))
+		up.Name, skeleton(up.Name), holder, store.Millis(s.now()))
 	return err
+}
+
+// holder is who a new name shall belong to.
+func holder(ctx context.Context, tx *sql.Tx, up Upload) (id string, err error) {
+	if up.Organisation == "" {
+		return up.Owner, nil
+	}
+	err = tx.QueryRowContext(ctx, `SELECT id FROM users JOIN members ON organisation = id WHERE name = $1 AND user_id = $2`, up.Organisation, up.Owner).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", refuse("organisation", "you are no member of an organisation %q: its operator adds you by trainer-hub org", clip(up.Organisation))
+	}
+	return id, err
 }
 
 // lookAlike refuses a name that people would take for another.
@@ -148,20 +171,21 @@ func lookAlike(ctx context.Context, tx *sql.Tx, up Upload) error {
 	if reserved[looks] && !up.Operator {
 		return refuse("framework_name", "the name %q is kept for the platform: choose another", up.Name)
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT name, skeleton, owner FROM trainers`)
+	rows, err := tx.QueryContext(ctx, `SELECT name, skeleton, `+mine+` FROM trainers`, up.Owner)
 	if err != nil {
 		return fmt.Errorf("reading the names: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		var name, other, owner string
-		if err := rows.Scan(&name, &other, &owner); err != nil {
+		var name, other string
+		var ours bool
+		if err := rows.Scan(&name, &other, &ours); err != nil {
 			return err
 		}
 		if other == looks && name != up.Name { // the name itself was taken a moment ago
 			return refuse("framework_name", "the name %q looks like %q: choose another", up.Name, name)
 		}
-		if owner != up.Owner && typo(other, looks) {
+		if !ours && typo(other, looks) {
 			return refuse("framework_name", "the name %q is one letter away from %q, which belongs to somebody else: choose another", up.Name, name)
 		}
 	}

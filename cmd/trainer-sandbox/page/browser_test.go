@@ -16,7 +16,7 @@ var jan = time.Date(2026, 1, 10, 12, 0, 0, 0, time.UTC)
 // TestThePageInABrowser plays jobs against the sandbox and looks at the page in
 // headless Chromium. Screenshots go to PAGE_SHOTS, when it is set.
 func TestThePageInABrowser(t *testing.T) {
-	node, chromium, folder := browser(t)
+	node, chromium, folder := need.Browser(t)
 	s := start(t)
 	s.fill("demo")
 	for _, name := range []string{"results.json", "visualizations/0.jpg", "visualizations/1.jpg"} {
@@ -51,30 +51,4 @@ func reportOf(t *testing.T) (path string) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return filepath.Join(dir, "report.html")
-}
-
-// browser finds node, Chromium (CHROMIUM, else by name) and the folder whose
-// node_modules holds playwright-core and axe-core (.tools/node, where .ci/run puts them).
-func browser(t *testing.T) (node, chromium, folder string) {
-	t.Helper()
-	node = need.Program(t, "node", "apt-get install nodejs")
-	chromium = os.Getenv("CHROMIUM")
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); chromium == "" && err == nil {
-			chromium = path
-		}
-	}
-	if chromium == "" {
-		need.Missing(t, "Chromium (apt-get install chromium)")
-	}
-	folder, err := filepath.Abs(filepath.Join("..", "..", "..", ".tools", "node"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"playwright-core", "axe-core"} {
-		if _, err := os.Stat(filepath.Join(folder, "node_modules", name)); err != nil {
-			need.Missing(t, "%s (npm install --prefix .tools/node playwright-core@1.65.1 axe-core@4.14.1): %v", name, err)
-		}
-	}
-	return node, chromium, folder
 }

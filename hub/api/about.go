@@ -1,0 +1,31 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// about is what a page needs to know before anybody has logged in.
+type about struct {
+	Version    string `json:"version"`
+	Publishes  bool   `json:"publishes" doc:"Without it every upload must be a dry run."`
+	MaxPackage int64  `json:"max_package" doc:"The most bytes of a package."`
+	Login      string `json:"login" doc:"What the login provider is called; empty means that there are one-time links only."`
+}
+
+func (d door) about() {
+	d.mux.Handle("GET /{$}", d.Page)
+	d.mux.Handle("GET /assets/", d.Page)
+	huma.Register(d.doc, huma.Operation{OperationID: "about", Method: http.MethodGet, Path: "/api/v1/about", Summary: "What this hub is"},
+		func(context.Context, *struct{}) (*struct{ Body about }, error) {
+			a := about{Version: contract.Version, Publishes: d.Publishes, MaxPackage: d.MaxPackage}
+			if d.OIDC != nil {
+				a.Login = d.OIDC.Name
+			}
+			return &struct{ Body about }{a}, nil
+		})
+}

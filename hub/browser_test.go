@@ -1,0 +1,188 @@
+package hub_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/hub"
+	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/submission"
+	"github.com/vision-platform/trainer-agent/testdata/need"
+)
+
+// script is what the stages do, one command after the other, as the browser's test says.
+type script chan command
+
+type command struct {
+	Begin  string
+	Report *contract.StepReport
+	Reject string
+	Fault  string
+	Done   bool
+}
+
+func (s script) stage(ctx context.Context, w *hub.Work) error {
+	for {
+		select {
+		case c := <-s:
+			if c.Done {
+				return nil
+			}
+			if err := c.do(ctx, w); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c command) do(ctx context.Context, w *hub.Work) error {
+	switch {
+	case c.Begin != "":
+		return w.Begin(ctx, c.Begin)
+	case c.Report != nil:
+		return w.Report(ctx, *c.Report)
+	case c.Fault != "":
+		return errors.New(c.Fault)
+	default:
+		return &hub.Rejection{Reason: c.Reject}
+	}
+}
+
+// front is a proxy before the hub that can break lines, and be away.
+type front struct {
+	*httptest.Server
+	away atomic.Bool
+}
+
+func (r running) front(t *testing.T, steps script) *front {
+	t.Helper()
+	to, err := url.Parse(r.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, mux := &front{}, http.NewServeMux()
+	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to); p.Out.Host = p.In.Host }}
+	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
+		if f.away.Load() {
+			http.Error(w, "<h1>Bad Gateway</h1>", http.StatusBadGateway)
+			return
+		}
+		proxy.ServeHTTP(w, req)
+	})
+	mux.HandleFunc("POST /test/cut", func(http.ResponseWriter, *http.Request) { go f.CloseClientConnections() })
+	mux.HandleFunc("POST /test/away", func(_ http.ResponseWriter, req *http.Request) {
+		f.away.Store(req.URL.Query().Get("is") == "true")
+		go f.CloseClientConnections()
+	})
+	mux.HandleFunc("POST /test/step", func(w http.ResponseWriter, req *http.Request) {
+		var c command
+		if err := json.NewDecoder(req.Body).Decode(&c); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		select {
+		case steps <- c:
+		case <-req.Context().Done():
+		}
+	})
+	mux.HandleFunc("POST /test/login", r.loginOf(t, false))
+	mux.HandleFunc("POST /test/expire", r.loginOf(t, true))
+	f.Server = httptest.NewServer(mux)
+	t.Cleanup(func() { f.CloseClientConnections(); f.Close() })
+	return f
+}
+
+// loginOf answers with a one-time link's path for a user; or ends every session, as time does.
+func (r running) loginOf(t *testing.T, end bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		db, err := hub.OpenDatabase(req.Context(), r.config.DataDir, r.config.Database)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = db.Close() }()
+		if end {
+			_, err = db.ExecContext(req.Context(), `DELETE FROM sessions`)
+		} else {
+			users, id, code := login.New(db, time.Now), "", ""
+			if id, err = users.Ensure(req.Context(), req.URL.Query().Get("user"), req.URL.Query().Get("role")); err == nil {
+				code, err = users.Link(req.Context(), id)
+			}
+			_, _ = io.WriteString(w, "/login?code="+code)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestPageInABrowser drives the page in headless Chromium against a hub whose stages
+// do what testdata/browser.mjs says. Screenshots go to PAGE_SHOTS, when it is set.
+func TestPageInABrowser(t *testing.T) {
+	node, chromium, folder := need.Browser(t)
+	steps := make(script)
+	r := start(t, hub.Config{Stages: hub.Stages{submission.Scanning: steps.stage, submission.Testing: steps.stage}})
+	f := r.front(t, steps)
+	shots := os.Getenv("PAGE_SHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	cmd := exec.CommandContext(t.Context(), node, filepath.Join("testdata", "browser.mjs"))
+	cmd.Env = append(os.Environ(), "PAGE_URL="+f.URL, "PAGE_SHOTS="+shots, "CHROMIUM="+chromium, "NODE_FOLDER="+folder, "PACKAGES="+packages(t))
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatalf("browser.mjs: %v", err)
+	}
+}
+
+// packages are what the browser uploads.
+func packages(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	inside := func(name, version string) map[string]string {
+		return map[string]string{"cells/train.py": "", "cells/capabilities.json": `{"framework": "` + name + `", "version": "` + version + `", "display_name": "Cell counter", "description": "Counts cells."}`}
+	}
+	large := inside("large-cells", "1.0.0")
+	large["cells/noise.bin"] = noise(700 << 10)
+	for name, body := range map[string]string{
+		"cells.zip": pack(t, inside("cell-counter", "1.2.0")),
+		"large.zip": pack(t, large),
+		"wrong.zip": pack(t, inside("Not <b>a</b> name", "1")),
+		"bomb.zip":  pack(t, map[string]string{"capabilities.json": `{"x": "` + strings.Repeat(" ", 2<<20) + `"}`}),
+		"text.zip":  "this is no zip",
+		"none.zip":  pack(t, map[string]string{"train.py": ""}),
+		"huge.zip":  strings.Repeat("x", maxPackage+1),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// noise is text that does not compress.
+func noise(bytes int) string {
+	text, state := make([]byte, bytes), uint32(1)
+	for i := range text {
+		state = state*1664525 + 1013904223
+		text[i] = byte(state >> 24)
+	}
+	return string(text)
+}

@@ -1,0 +1,87 @@
+// The hub's API as this page needs it; /openapi.json describes all of it.
+
+export type Finding = { rule: string; severity: string; file?: string; line?: number; text: string; fix?: string };
+export type Step = { name: string; status: string; seconds: number; findings: Finding[]; facts?: Record<string, unknown> };
+export type Validation = {
+  validation_job_id: string;
+  name: string;
+  version: string;
+  sha256: string;
+  dry_run: boolean;
+  status: "validating" | "passed" | "failed";
+  state: string;
+  reason: string;
+  current_step: string;
+  attempt: number;
+  isolation: string;
+  steps: Step[];
+  created: number;
+  updated: number;
+};
+export type Me = { name: string; operator: boolean; organisations: string[] };
+export type About = { version: string; publishes: boolean; max_package: number; login: string };
+export type Token = { id: string; name: string; scopes: string[]; created: number; expires: number };
+export type Act = { seq: number; at: number; actor: string; action: string; subject: string; detail: unknown };
+
+export const validations = "/api/v1/trainers/validation";
+export const validation = (id: string) => `${validations}/${encodeURIComponent(id)}`;
+
+/** Problem is why something was not done, in the hub's words where it answered. Status 0 means that no answer came. */
+export class Problem extends Error {
+  constructor(readonly status: number, text: string, readonly fields: string[] = []) {
+    super(text);
+  }
+}
+
+export const unreachable = "The hub cannot be reached.";
+
+/** problemOf reads an answer that is application/problem+json, or anything that a proxy sent in its place. */
+export function problemOf(status: number, body: string): Problem {
+  try {
+    const { detail, title, errors } = JSON.parse(body) as { detail?: string; title?: string; errors?: { location?: string; message?: string }[] };
+    const fields = (errors ?? []).filter((e) => e.message !== detail).map((e) => [e.location, e.message].filter(Boolean).join(": "));
+    return new Problem(status, detail ?? title ?? `The hub answered with ${status}.`, fields);
+  } catch {
+    return new Problem(status, `The hub answered with ${status}.`);
+  }
+}
+
+// Whoever shows the session hears of every answer that says it has ended.
+const ended = new Set<() => void>();
+export function onSessionEnd(tell: () => void): () => void {
+  ended.add(tell);
+  return () => void ended.delete(tell);
+}
+export const sessionEnded = () => ended.forEach((tell) => tell());
+
+/** asOf is how far the hub's clock is ahead of this one's, in milliseconds. */
+export let ahead = 0;
+
+async function answer(method: string, path: string, body?: unknown): Promise<string> {
+  let response: Response;
+  try {
+    response = await fetch(path, { method, body: body === undefined ? undefined : JSON.stringify(body), headers: body === undefined ? {} : { "Content-Type": "application/json" } });
+  } catch {
+    throw new Problem(0, unreachable);
+  }
+  const text = await response.text().catch(() => { throw new Problem(0, unreachable); });
+  const date = Date.parse(response.headers.get("Date") ?? "");
+  if (!Number.isNaN(date)) ahead = date - Date.now();
+  if (response.ok) return text;
+  if (response.status === 401) sessionEnded();
+  throw problemOf(response.status, text);
+}
+
+export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const text = await answer(method, path, body);
+  try {
+    return (text ? JSON.parse(text) : null) as T;
+  } catch {
+    throw new Problem(0, "The hub's answer cannot be read.");
+  }
+}
+
+export const askText = (path: string) => answer("GET", path);
+
+/** asProblem makes whatever was thrown something to show. */
+export const asProblem = (error: unknown) => (error instanceof Problem ? error : new Problem(0, String(error)));

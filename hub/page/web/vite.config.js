@@ -1,0 +1,14 @@
+import { defineConfig } from "vite";
+
+// Names without hashes: a build of the same sources has the same files, and the hub answers with ETags.
+export default defineConfig({
+  oxc: { jsx: { runtime: "automatic" } },
+  build: {
+    outDir: "../dist",
+    emptyOutDir: true,
+    target: "es2022",
+    modulePreload: false,
+    assetsInlineLimit: 0, // the Content-Security-Policy allows no data: addresses
+    rolldownOptions: { output: { entryFileNames: "assets/page.js", chunkFileNames: "assets/[name].js", assetFileNames: "assets/page[extname]" } },
+  },
+});
