@@ -100,16 +100,32 @@ func knownLine(c findings) *contract.Failure {
 // goesOnWithout: a sentence about what is not there, of a script that went on without it.
 var goesOnWithout = pattern.Of(`(?i)\b(?:using|on|to) (?:the )?cpu\b|fall(?:s|ing)? back|instead\b|skipp|ignor|disabl|default`)
 
-// partingWords: sys.exit("…") leaves a sentence for its reason, and code 1.
+// partingWords: sys.exit("…") leaves a sentence for its reason, and code 1. So does a
+// script that logs an error and leaves.
 func partingWords(c findings) *contract.Failure {
+	if len(c.exceptions) > 0 || c.signal != "" {
+		return nil
+	}
 	last := c.log.LastSaid()
 	if c.log.Launch.Exit == 1 {
 		last = c.log.Launch.Before
 	}
-	if len(c.exceptions) > 0 || c.signal != "" || c.ExitCode != 1 || goesOnWithout.Match(last) {
-		return nil
+	if c.ExitCode == 1 && !goesOnWithout.Match(last) && !logtext.Warns(last) {
+		if f := sentence(c, logtext.Exception{Message: last, Block: []string{last}}); f != nil {
+			return f
+		}
 	}
-	said := logtext.Exception{Message: last, Block: []string{last}}
+	if l, ok := c.log.Says(loggedError, c.patience); ok && !goesOnWithout.Match(l) {
+		return sentence(c, logtext.Exception{Kind: "Error", Message: loggedError.Groups(l)[1], Block: []string{l}})
+	}
+	return nil
+}
+
+// loggedError is a line at the level of an error, with what follows the level.
+var loggedError = pattern.Of(`^(?:[^\sA-Za-z]\S*\s+){0,3}\W*(?:(?:[\w.]+ ?[-:|] ?)?(?:ERROR|Error|error|FATAL|Fatal|fatal|CRITICAL))\b[\]\s:|-]+(\S.*)$`)
+
+// sentence looks what a program said up as if an exception had said it.
+func sentence(c findings, said logtext.Exception) *contract.Failure {
 	for _, table := range excepted {
 		if f := match(c, table, said); f != nil {
 			return f

@@ -17,7 +17,7 @@ const (
 // ownWords are the exceptions in which programs say things in their own words, and
 // dataPath a file of a dataset in them.
 const (
-	ownWords = `^(?:\w+\.)*(?:ValueError|RuntimeError|AssertionError|Exception|SystemExit|KeyError|FileNotFoundError|OSError|IOError|\w*(?i:data|annotation|label|image)\w*(?:Error|Exception)): `
+	ownWords = `^(?:\w+\.)*(?:Error|ValueError|RuntimeError|AssertionError|Exception|SystemExit|KeyError|FileNotFoundError|OSError|IOError|\w*(?i:data|annotation|label|image)\w*(?:Error|Exception)): `
 	dataPath = `(?:(?i:[/\\ '"(](?:data|datasets?|train\w*|val\w*|tests?|images?\w*|imgs|labels?\w*|masks?|annotations?|JPEGImages|ImageSets|VOC\w*|coco\w*|splits?))[/\\][^\s'"]*(?:` + dataNames + `|\.txt)\b)`
 )
 

@@ -16,11 +16,11 @@ var settingsCauses = []cause{
 		message: "A setting of the script is not valid: {short}.", hint: "Check the trainer's command, its configuration and its overrides.",
 	}, { // a script's own check of a choice
 		code: contract.CodeConfigInvalid, raised: true,
-		like:    pattern.Of(`(?i)^(?:ValueError|KeyError|NotImplementedError|AssertionError|Exception|SystemExit): ['"]?(?:unknown|unsupported|invalid|unrecogni[sz]ed|no such) (?:optimi[sz]er|(?:lr[ _]?)?scheduler|model(?: name| type)?|backbone|arch\w*|encoder|loss(?: function)?|activation|precision|mode|sampler|dataset (?:name|type|format))\b[ :]+['"]?\w`),
+		like:    pattern.Of(`(?i)^(?:Error|ValueError|KeyError|NotImplementedError|AssertionError|Exception|SystemExit): ['"]?(?:unknown|unsupported|invalid|unrecogni[sz]ed|no such) (?:optimi[sz]er|(?:lr[ _]?)?scheduler|model(?: name| type)?|backbone|arch\w*|encoder|loss(?: function)?|activation|precision|mode|sampler|dataset (?:name|type|format))\b[ :]+['"]?\w`),
 		message: "A setting of the script is not valid: {short}.", hint: "Check the job's settings and the trainer's command.",
 	}, { // a number that is none of the allowed ones, by the names that settings have
 		code: contract.CodeConfigInvalid, raised: true,
-		like:    pattern.Of(`^(?:ValueError|AssertionError|RuntimeError|SystemExit|Exception): (?i:invalid (?:value (?:for|of) )?` + settingNames + `\b[^\n]{0,20}: ?-?[\d.]+|(?:--|args\.|cfg\.)?` + settingNames + `\b[^\n]{0,60}(?:must be|should be|has to be|needs to be|cannot be|can't be))|argparse\.ArgumentError: argument `),
+		like:    pattern.Of(`^(?:Error|ValueError|AssertionError|RuntimeError|SystemExit|Exception): (?i:invalid (?:value (?:for|of) )?` + settingNames + `\b[^\n]{0,20}: ?-?[\d.]+|(?:--|args\.|cfg\.)?` + settingNames + `\b[^\n]{0,60}(?:must be|should be|has to be|needs to be|cannot be|can't be))|argparse\.ArgumentError: argument `),
 		unless:  pattern.Of(`(?i)\bmatch|\bsame\b|\binputs?\b|tensor|shape|\bequal\b`),
 		message: "A setting of the script is not valid: {short}.", hint: "Check the job's settings and the trainer's command.",
 	}, {

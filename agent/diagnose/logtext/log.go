@@ -23,7 +23,7 @@ type Log struct {
 
 // Read reads the last lines of a log, oldest first.
 func Read(raw []string) Log {
-	g := Log{Lines: unfolded(separate(unbox(cleanLines(plain(raw)))))}
+	g := Log{Lines: unfolded(plain(separate(unbox(cleanLines(raw)))))}
 	g.after = followings(g.Lines)
 	g.Exceptions = exceptionsOf(g.Lines)
 	g.Launch = launchOf(g.Lines)

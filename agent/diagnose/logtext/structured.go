@@ -15,28 +15,37 @@ var (
 
 // plain gives the text of lines that are JSON objects, with the level where it is not an
 // error's: what a warning tells of was survived.
-func plain(raw []string) []string {
-	out := make([]string, 0, len(raw))
-	for _, l := range raw {
-		var fields map[string]any
-		if !strings.HasPrefix(l, "{") || json.Unmarshal([]byte(l), &fields) != nil {
-			out = append(out, l)
-			continue
+func plain(lines []Line) []Line {
+	out := make([]Line, 0, len(lines))
+	for _, l := range lines {
+		for i, text := range strings.Split(message(l.Text), "\n") {
+			next := Line{Text: text, Process: l.Process}
+			if i == 0 {
+				next.Like = l.Like
+			}
+			out = append(out, next)
 		}
-		text := field(fields, textFields)
-		if text == "" {
-			out = append(out, l)
-			continue
-		}
-		if cause := field(fields, errorFields); cause != "" && !strings.Contains(text, cause) {
-			text += ": " + cause
-		}
-		if level := field(fields, levelFields); calm(level) {
-			text = strings.ToUpper(level) + " " + text
-		}
-		out = append(out, strings.Split(strings.TrimSuffix(text, "\n"), "\n")...)
 	}
 	return out
+}
+
+// message is what a JSON object says, or any other line.
+func message(l string) string {
+	var fields map[string]any
+	if !strings.HasPrefix(l, "{") || json.Unmarshal([]byte(l), &fields) != nil {
+		return l
+	}
+	text := field(fields, textFields)
+	if text == "" {
+		return l
+	}
+	if cause := field(fields, errorFields); cause != "" && !strings.Contains(text, cause) {
+		text += ": " + cause
+	}
+	if level := field(fields, levelFields); calm(level) {
+		text = strings.ToUpper(level) + " " + text
+	}
+	return strings.TrimSuffix(text, "\n")
 }
 
 func field(fields map[string]any, names []string) string {

@@ -82,6 +82,9 @@ var advice = pattern.Of(`(?i)might be|may be caused|could be (due|caused)|please
 // A line at this level tells of something that was survived.
 var levelled = pattern.Of(`(?i)^\W*(\S+\s+){0,3}(warn(ing)?|info|debug|userwarning|futurewarning)\b|warning ⚠|^\W*[IW]\d{4} |^\[rank\d+\]:\[W|^\[W\d* `)
 
+// Warns reports that the line is of a level that nobody leaves a program at.
+func Warns(l string) bool { return levelled.Match(l) && !reported.Match(l) }
+
 // reported is how a runtime passes an error on, at whatever level.
 var reported = pattern.Of(`Error reported to Coordinator|OP_REQUIRES failed`)
 
@@ -99,7 +102,7 @@ func (g Log) Says(fact *pattern.Pattern, p Patience) (string, bool) {
 		l := g.Lines[i].Text
 		l = l[:min(len(l), maxFact)]
 		at := fact.At(l)
-		if at < 0 || stackHead.Match(l) || levelled.Match(l) && !reported.Match(l) || g.wentOn(i, p) {
+		if at < 0 || stackHead.Match(l) || Warns(l) || g.wentOn(i, p) {
 			continue
 		}
 		if a := advice.At(l); a >= 0 && a <= at {

@@ -13,15 +13,22 @@ const maxUnpacked = 120
 const packed = Traceback + `:\n`
 
 // Unpack gives the lines that one line of a structured log holds: what stands before a
-// traceback, and the traceback's own lines. Any other line is given as it is.
+// traceback, and the traceback's own lines, each behind the launcher's prefix. Any other
+// line is given as it is.
 func Unpack(l string) []string {
+	unpack := unpackFrames
 	if strings.Contains(l, packed) {
-		return unpackText(l)
+		unpack = unpackText
+	} else if !strings.Contains(l, `"exc_type"`) {
+		return []string{l}
 	}
-	if strings.Contains(l, `"exc_type"`) {
-		return unpackFrames(l)
+	_, text := Split(Unstamped(l))
+	prefix := strings.TrimSuffix(l, text)
+	lines := unpack(text)
+	for i := range lines {
+		lines[i] = prefix + lines[i]
 	}
-	return []string{l}
+	return lines
 }
 
 // unpackText reads the string around the traceback, whatever quotes it: JSON does, and so

@@ -21,6 +21,9 @@ func TestATracebackInsideALineIsUnpacked(t *testing.T) {
 			`{"exception": [{"exc_type": "KeyError", "exc_value": "'x'", "frames": [{"filename": "/app/a.py", "lineno": 3, "name": "f", "line": "y"}]}]}`,
 			"Traceback (most recent call last):", `  File "/app/a.py", line 3, in f`, "    y", "KeyError: 'x'",
 		},
+		`[rank1]: {"exc_info": "Traceback (most recent call last):\nKeyError: 1"}`: {
+			`[rank1]: {"exc_info": `, "[rank1]: Traceback (most recent call last):", "[rank1]: KeyError: 1",
+		},
 		`Traceback (most recent call last):\nhere`: {`Traceback (most recent call last):\nhere`}, // in no quotes
 		`{"epoch": 1}`: {`{"epoch": 1}`},
 	} {
