@@ -254,6 +254,10 @@ class Jobs(TrainerTest):
         found = self.run_job(lines)
         self.assertEqual([r["error"] and r["error"][:20] for r in found], [None, "the image s3://b/in/", None, "s3://b/gone.png does"])
         self.assertEqual([r["predictions"] is None for r in found], [False, True, False, True])
+        results = json.loads((self.root / "out/results.json").read_text())
+        self.assertEqual((results["num_failed"], [row["image_path"] for row in results["failed"]]), (2, ["s3://b/in/001.png", "s3://b/gone.png"]))
+        self.assertIn("<td>s3://b/gone.png does not exist</td>", (self.root / "out/report.html").read_text())
+        self.assertIn('"images_failed", "message": "2 of 4 images could not be used; the first: the image s3://b/in/001.png cannot be read', self.out)
         whole = self.predictor()
 
         def read(path: Path) -> Any:

@@ -70,6 +70,10 @@ class SegmentationTest(TrainerTest):
                 self.assertEqual(done["model_info"]["output_shape"], [4, 64, 64])
                 self.assertAlmostEqual(done["validation_metrics"]["original_accuracy"], expected, delta=0.05)
                 self.assertAlmostEqual(done["validation_metrics"]["accuracy_drop"], 0, delta=0.001)
+        run = self.succeed(f"{self.folder}/predict.py", INFERENCE_TYPE="test_run", CHECKPOINT_FILE=self.root / "onnx/model.onnx", TASK_TYPE="semantic_segmentation", DATASET_DIR=self.data, OUTPUT_DIR=self.root / "exported")
+        body = run.relay.calls[-1].body
+        self.assertAlmostEqual(body["overall_metrics"]["mIoU"], expected, delta=0.05)
+        self.assertEqual((np.array(body["confusion_matrix"]).shape, [row["class_name"] for row in body["per_class_metrics"]]), ((4, 4), list(fixtures.SHAPES)))
 
 
 class UNet(SegmentationTest):

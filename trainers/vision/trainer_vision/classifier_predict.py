@@ -1,4 +1,4 @@
-"""predict.py of the classifiers: a trainer says how it loads its checkpoint. Needs torch."""
+"""predict.py of the classifiers, and of exported files: a trainer says how it loads its checkpoint. Needs torch."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .deploy.exported import is_exported, read
 from .inference import Predictor
 from .inference import predict as predict_with
 from .processes import torch_device, use_cpus
+from .segmenter import with_labels
 
 EXPORTED = {".onnx", ".torchscript", ".pt2", ".engine", ".tflite", ".mlpackage", ".xml"}
 ZERO_SHOT = "zero_shot_classification"  # the same to whoever uses it: an image, and the probability of every class
@@ -25,6 +26,8 @@ ZERO_SHOT = "zero_shot_classification"  # the same to whoever uses it: an image,
 def predict(load: Load) -> None:
     def predictor(job: Job, request: InferenceRequest) -> Predictor:
         found = read(request) if is_exported(request.checkpoint) else trained(job, request)
+        if found.task == "semantic_segmentation":  # an exported one: what it is stands in the file
+            return with_labels(found, job)
         return replace(found, task=job.task) if job.task == ZERO_SHOT and found.task == "image_classification" else found
 
     def trained(job: Job, request: InferenceRequest) -> Predictor:

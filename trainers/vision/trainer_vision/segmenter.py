@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from trainer_sdk import Job, JobError
 
 from .deploy.subject import Preprocess
 from .inference import Mask, Predictor, predict
-from .masks import Joint, SplitMasks, painted
+from .masks import BACKGROUND, Joint, SplitMasks, painted
 from .processes import torch_device, use_cpus
 
 
@@ -75,29 +75,36 @@ def predictor(segmenter: Segmenter, job: Job) -> Predictor:
         return [Mask(one[0].argmax(0).to(torch.int32).cpu().numpy()) for one in large]
 
     return Predictor(
-        segmenter.names, prepare, infer, decode, truth=Labels(segmenter, job).read, task="semantic_segmentation", classes=len(segmenter.classes),
+        segmenter.names, prepare, infer, decode, truth=Labels(segmenter.classes, segmenter.ignore_background, job).read, task="semantic_segmentation", classes=len(segmenter.classes),
         settings={"image_size": segmenter.preprocess.height, "architecture": segmenter.architecture},
     )
+
+
+def with_labels(exported: Predictor, job: Job) -> Predictor:
+    """An exported segmenter that can be measured. Its names say whether the background is one of its answers, unless the dataset has a class of that name."""
+    classes, names = [c.name for c in job.classes()], list(exported.names)
+    ignore_background = names == classes or names[-1] != BACKGROUND
+    known = names if ignore_background else names[:-1]
+    return replace(exported, truth=Labels(known, ignore_background, job).read, classes=len(known))
 
 
 class Labels:
     """The masks of a prepared dataset, painted when they are asked for."""
 
-    def __init__(self, segmenter: Segmenter, job: Job) -> None:
-        self.segmenter, self.job = segmenter, job
+    def __init__(self, classes: Sequence[str], ignore_background: bool, job: Job) -> None:
+        self.classes, self.ignore_background, self.job = list(classes), ignore_background, job
         self.splits: dict[str, tuple[SplitMasks, dict[str, Any]]] = {}
 
     def read(self, path: Path, width: int, height: int) -> Mask:
         split, *inside = path.relative_to(self.job.dataset_dir / "images").parts
         if split not in self.splits:
-            masks = labelled_split(self.segmenter, self.job, split)
+            masks = self._labelled(split)
             self.splits[split] = masks, {entry["file_name"]: entry["id"] for entry in masks.images}
         masks, ids = self.splits[split]
         return Mask(painted(masks.annotations[ids["/".join(inside)]], height, width, masks.background))
 
-
-def labelled_split(segmenter: Segmenter, job: Job, split: str) -> SplitMasks:
-    masks = SplitMasks(job, split, segmenter.ignore_background)
-    if [c.name for c in masks.classes] != segmenter.classes:
-        raise JobError(f"the checkpoint knows the classes {segmenter.classes}, the dataset has {[c.name for c in masks.classes]}")
-    return masks
+    def _labelled(self, split: str) -> SplitMasks:
+        masks = SplitMasks(self.job, split, self.ignore_background)
+        if [c.name for c in masks.classes] != self.classes:
+            raise JobError(f"the checkpoint knows the classes {self.classes}, the dataset has {[c.name for c in masks.classes]}")
+        return masks

@@ -24,9 +24,11 @@ figure{margin:0}figure img{width:100%;height:auto;border:1px solid #bbb}figcapti
 """
 
 
-def write_report(target: Path, title: str, facts: Mapping[str, Any], measured: Measured | None, names: Sequence[str], images: Sequence[Mapping[str, Any]]) -> None:
-    """`images` are {name, drawing (path relative to the report) or None, note}, worst first."""
+def write_report(target: Path, title: str, facts: Mapping[str, Any], measured: Measured | None, names: Sequence[str], images: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]] = ()) -> None:
+    """`images` are {name, drawing (path relative to the report) or None, note}, worst first; `failed` those without an answer."""
     body = [f"<h1>{escape(title)}</h1>", _facts("The job", facts)]
+    if failed:
+        body.append(_facts("Images that could not be used", {row["image_path"]: row["error"] for row in failed}))
     if measured:
         body += [_facts("Metrics", measured.overall_metrics), _per_class(measured), _matrix(measured, names), _curves(measured)]
         if kinds := measured.more.get("error_kinds"):

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from .report import write_report
 from .samples import Sample, check_names, given, labelled
 
 WORST = 48  # images in the report
+NAMED = 100  # images that could not be used, by name; results.json has a record of each
 Load = Callable[[Job, InferenceRequest], Predictor]
 
 
@@ -63,6 +64,20 @@ class Timing:
         return {f"{name}_ms": round(getattr(self, name) / count, 3) for name in ("load", "preprocess", "model", "postprocess")}
 
 
+@dataclass
+class Failed:
+    """The images that could not be used: how many, and the first of them with the reason."""
+
+    count: int = 0
+    named: list[dict[str, Any]] = field(default_factory=list)
+
+    def look(self, record: dict[str, Any]) -> None:
+        if record["error"] is not None:
+            self.count += 1
+            if self.count <= NAMED:
+                self.named.append({"image_path": record["image_path"], "image_id": record["image_id"], "error": record["error"]})
+
+
 class Run:
     """A job under way."""
 
@@ -80,7 +95,6 @@ class Run:
         self.measure: Measure | None = measure_of(self.task, predictor.names, predictor.settings.get("confidence", 0.0), predictor.classes) if request.labelled else None
         self.timing = Timing()
         self.worst: list[tuple[float, int, dict[str, Any]]] = []  # a heap: how bad, place, what the report shows
-        self.failed = 0
         self.unexplained: list[str] = []  # why
 
     def all(self) -> None:
@@ -202,7 +216,6 @@ class Run:
         return [entry if entry["drawing"] and (self.request.output_dir / entry["drawing"]).is_file() else {**entry, "drawing": None} for entry in itertools.islice(usable, WORST)]
 
     def _broken(self, item: Loaded) -> dict[str, Any]:
-        self.failed += 1
         print(f"[trainer] warning: {item.error}", file=sys.stderr, flush=True)
         return {**self._image(item.sample), "width": 0, "height": 0, "predictions": None, "ground_truth": None, "inference_time_ms": None, "error": item.error}
 
@@ -218,14 +231,18 @@ class Run:
         return {"batch_size": self.request.batch_size, "visualizations": self.request.visualize, "checkpoint": self.request.checkpoint.name, "xai_method": self.explainer and self.explainer.asked.method, **self.predictor.settings}
 
     def _finish(self, parts: Parts) -> None:
-        failed = sum(record["error"] is not None for record in parts.records())
-        if failed == len(self.samples):
-            first = next(iter(parts.records()))["error"]
-            raise JobError(f"none of the {failed} images could be used; the first: {first}")
+        failed = Failed()
+        for record in parts.records():
+            failed.look(record)
+        if failed.count == len(self.samples):
+            raise JobError(f"none of the {failed.count} images could be used; the first: {failed.named[0]['error']}")
         if self.unexplained and not any(record.get("xai") for record in parts.records()):  # of an earlier life too
             raise JobError(f"nothing could be explained: {self.unexplained[0]}")
         measured = self.measure.result() if self.measure else None
         self._write(parts, measured, failed)
+        if failed.count:
+            without = ", and the metrics are without them" if measured else ""
+            self.platform.event("images_failed", f"{failed.count} of {len(self.samples)} images could not be used{without}; the first: {failed.named[0]['error']}", {"count": failed.count, "images": failed.named})
         drawn = self.request.output_dir / "visualizations"
         paths = {"results_path": "results.json", "visualizations_path": "visualizations/" if drawn.is_dir() else None, "xai_results_path": "xai/" if self.explainer else None}
         if measured:
@@ -234,11 +251,11 @@ class Run:
             self.platform.inference_done(paths)
         shutil.rmtree(parts.folder)
 
-    def _write(self, parts: Parts, measured: Measured | None, failed: int) -> None:
+    def _write(self, parts: Parts, measured: Measured | None, failed: Failed) -> None:
         out = self.request.output_dir
         head: dict[str, Any] = {
             "job_id": self.job.id, "inference_type": "test_run" if measured else "inference_job", "task_type": self.task,
-            "num_images": len(self.samples), "num_failed": failed, "generated_at": now(), "settings": self._settings(),
+            "num_images": len(self.samples), "num_failed": failed.count, "failed": failed.named, "generated_at": now(), "settings": self._settings(),
             "timing": {"images": self.timing.images, **self.timing.means()}, "classes": self.classes.table(),
         }
         if measured:
@@ -248,8 +265,8 @@ class Run:
         write_objects(out, self.classes, parts)
         shown = [entry for _, _, entry in sorted(self.worst, key=lambda e: (-e[0], -e[1]))] if measured else self._first(parts)
         write_sheet(out, [entry["drawing"] for entry in shown if entry["drawing"]])
-        facts = {"job": self.job.id, "task": self.task, "images": len(self.samples), "images with an error": failed, **self._settings(), **self.timing.means()}
-        write_report(out / "report.html", f"{'Test run' if measured else 'Inference job'} {self.job.id}", facts, measured, self.predictor.names, shown)
+        facts = {"job": self.job.id, "task": self.task, "images": len(self.samples), "images with an error": failed.count, **self._settings(), **self.timing.means()}
+        write_report(out / "report.html", f"{'Test run' if measured else 'Inference job'} {self.job.id}", facts, measured, self.predictor.names, shown, failed.named)
 
 
 def finite(answer: Answer) -> bool:
