@@ -2,7 +2,7 @@
 
 `yolo train`, timm's train.py and transformers' run_image_classification.py are run as their authors wrote them; the last two
 are no part of a package and come from their repositories at the tag of the installed version (--scripts: a folder that has
-them already). Figures are medians over the seeds; the table shows what a person would ask first: how good, how fast, how big.
+them already). Where they cannot be had, plain.py trains with the framework's parts alone, and the table says so. Figures are medians over the seeds; the table shows what a person would ask first: how good, how fast, how big.
 """
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ def ours(framework: str, out: pathlib.Path, metric: str, options: dict[str, obje
     return measured([sys.executable, str(TRAINERS / framework / "train.py")], best, **settings)
 
 
+def plain(kind: str, *arguments: object, **env: object) -> Run:
+    return measured([sys.executable, str(pathlib.Path(__file__).with_name("plain.py")), kind, *map(str, arguments)], lambda text: float(text.split()[-1]), **env)
+
+
 def script(name: str, folder: pathlib.Path) -> str | None:
     """The path of a framework's own script; None, and said, where it cannot be had."""
     file, url = SCRIPTS[name]
@@ -76,7 +80,7 @@ def script(name: str, folder: pathlib.Path) -> str | None:
             with urllib.request.urlopen(url.format(importlib.metadata.version(name)), timeout=30) as reply:
                 path.write_bytes(reply.read())
         except OSError as error:
-            print(f"{file} of {name} cannot be had ({error}); it is not compared", file=sys.stderr)
+            print(f"{file} of {name} cannot be had ({error}); its place takes plain.py", file=sys.stderr)
             return None
     return str(path)
 
@@ -102,14 +106,11 @@ def ultralytics(work: pathlib.Path, seed: int, epochs: int, _scripts: pathlib.Pa
             return max(float(row["metrics/mAP50-95(B)"]) for row in csv.DictReader(file))
 
     theirs = measured([str(pathlib.Path(sys.executable).with_name("yolo")), *arguments], best, YOLO_OFFLINE="true", YOLO_CONFIG_DIR=work)
-    yield "yolo11n, mAP50-95", own, theirs
+    yield "yolo11n, mAP50-95; yolo train", own, theirs
 
 
 def timm(work: pathlib.Path, seed: int, epochs: int, scripts: pathlib.Path) -> Iterator[tuple[str, Run, Run]]:
-    train = script("timm", scripts)
-    if train is None:
-        return
-    data = folders(work)
+    train, data = script("timm", scripts), folders(work)
     own = ours(
         "timm", work / f"own-{seed}", "accuracy", {"seed": seed},
         TASK_TYPE="image_classification", MODEL_NAME="resnet18", DATASET_DIR=data, EPOCHS=epochs, BATCH_SIZE=16, IMAGE_SIZE=64, LEARNING_RATE=0.001, PRETRAINED="false",
@@ -124,14 +125,14 @@ def timm(work: pathlib.Path, seed: int, epochs: int, scripts: pathlib.Path) -> I
         with (work / f"theirs-{seed}" / "summary.csv").open() as file:
             return max(float(row["eval_top1"]) for row in csv.DictReader(file)) / 100
 
-    yield "resnet18, accuracy", own, measured([sys.executable, train, *arguments], best)
+    if train is None:
+        yield "resnet18, accuracy; timm's parts in a plain loop", own, plain("timm", data, work / f"theirs-{seed}", seed, epochs)
+    else:
+        yield "resnet18, accuracy; timm's train.py", own, measured([sys.executable, train, *arguments], best)
 
 
 def huggingface(work: pathlib.Path, seed: int, epochs: int, scripts: pathlib.Path) -> Iterator[tuple[str, Run, Run]]:
-    train = script("transformers", scripts)
-    if train is None:
-        return
-    data, model = folders(work), work / "vit"
+    train, data, model = script("transformers", scripts), folders(work), work / "vit"
     if not model.exists():
         make = (
             "import sys; from transformers import ViTConfig as C, ViTForImageClassification as M, ViTImageProcessor as P\n"
@@ -154,7 +155,11 @@ def huggingface(work: pathlib.Path, seed: int, epochs: int, scripts: pathlib.Pat
         state = json.loads((out / "trainer_state.json").read_text())
         return max(entry["eval_accuracy"] for entry in state["log_history"] if "eval_accuracy" in entry)
 
-    yield "ViT-tiny, accuracy", own, measured([sys.executable, train, *arguments], best, HF_HUB_OFFLINE="1", HF_HOME=work / "hub")
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": work / "hub"}
+    if train is None:
+        yield "ViT-tiny, accuracy; transformers' Trainer alone", own, plain("transformers", data, out, seed, epochs, model, **offline)
+    else:
+        yield "ViT-tiny, accuracy; run_image_classification.py", own, measured([sys.executable, train, *arguments], best, **offline)
 
 
 def folders(work: pathlib.Path) -> pathlib.Path:
@@ -164,7 +169,7 @@ def folders(work: pathlib.Path) -> pathlib.Path:
     return data
 
 
-PAIRS = {"ultralytics": (ultralytics, "yolo train"), "timm": (timm, "timm's train.py"), "huggingface": (huggingface, "run_image_classification.py")}
+PAIRS = {"ultralytics": ultralytics, "timm": timm, "huggingface": huggingface}
 
 
 def main() -> None:
@@ -182,17 +187,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="compare-") as temporary:
         scripts = arguments.scripts or pathlib.Path(temporary)
         for name in arguments.only:
-            pair, tool = PAIRS[name]
             work = pathlib.Path(temporary) / name
             work.mkdir()
-            row(tool, [found for seed in range(arguments.seeds) for found in pair(work, seed, arguments.epochs, scripts)], arguments.epochs)
+            row([found for seed in range(arguments.seeds) for found in PAIRS[name](work, seed, arguments.epochs, scripts)], arguments.epochs)
 
 
-def row(tool: str, found: list[tuple[str, Run, Run]], epochs: int) -> None:
-    if not found:
-        print(f"| {tool} | not compared: its script could not be had | | | | | | | |")
-        return
-    cells = [f"{found[0][0]}, {tool}"]
+def row(found: list[tuple[str, Run, Run]], epochs: int) -> None:
+    cells = [found[0][0]]
     sides = [[run for _, run, _ in found], [run for _, _, run in found]]
     for side in sides:
         cells += [f"{statistics.median(r.metric for r in side):.3f}", " ".join(f"{r.metric:.3f}" for r in side)]
