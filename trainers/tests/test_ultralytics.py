@@ -46,6 +46,14 @@ class Ultralytics(TrainerTest):
         self.assertRegex(told.pop("refused"), "cannot read the checkpoint none.onnx: ")
         self.assertEqual(told, {"boxes": [1, 1, 1], "operator": True, "thin": [64, 1], "finite": [True, False, True]})
 
+    def test_a_model_that_predicts_has_all_processors(self) -> None:
+        """Ultralytics leaves PyTorch one, unless somebody asks for more."""
+        probe = "import offline, torch; from trainer_vision import processes; processes.cpus = lambda: 3; processes.use_cpus(); print(torch.get_num_threads())"
+        for asked, threads in (("", 3), ("2", 2)):
+            env = {k: v for k, v in environment(None, package=TRAINERS / "ultralytics").items() if k != "OMP_NUM_THREADS"} | ({"OMP_NUM_THREADS": asked} if asked else {})
+            found = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=env)
+            self.assertEqual(found.stdout.splitlines()[-1:], [str(threads)], found.stderr)
+
     def checkpoints(self, out: str) -> list[str]:
         return sorted(p.name for p in (self.root / out / "checkpoints").iterdir())
 
