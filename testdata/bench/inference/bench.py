@@ -36,10 +36,14 @@ from trainer_sdk import Job, Platform
 from trainer_sdk.inference import InferenceRequest
 from trainer_vision.inference import Objects, Predictor
 from trainer_vision.inference.running import Run
+from trainer_vision.processes import use_cpus
 from ultralytics import YOLO
 from ultralytics.data.augment import LetterBox
 
+THEIRS = torch.get_num_threads()  # as Ultralytics has set it for the model of its users
 BATCH, CONFIDENCE = 16, 0.25
+COLUMNS = ("guide", "peer", "ours", "single", "batched", "val", "test")
+DOES_IT_ALL = ("guide", "peer", "ours", "val", "test")  # reads, predicts and writes; the others have images that are ready
 
 
 def write_images(folder: Path, count: int) -> list[Path]:
@@ -87,10 +91,12 @@ def loud(model: YOLO, images: list[np.ndarray]) -> YOLO:
 
 
 def guide(model: YOLO, paths: list[Path], size: int) -> list[np.ndarray]:
+    torch.set_num_threads(THEIRS)
     return [model(str(p), imgsz=size, conf=CONFIDENCE, verbose=False)[0].boxes.data.numpy() for p in paths]
 
 
 def peer(model: YOLO, paths: list[Path], size: int) -> list[np.ndarray]:
+    torch.set_num_threads(THEIRS)
     return [r.boxes.data.numpy() for r in model.predict([str(p) for p in paths], stream=True, batch=BATCH, imgsz=size, conf=CONFIDENCE, verbose=False, save=False)]
 
 
@@ -101,6 +107,7 @@ def asked(weights: Path, paths: list[Path], size: int, out: Path) -> tuple[Job, 
 
 
 def ours(predictor: Predictor, job: Job, request: InferenceRequest) -> list[np.ndarray]:
+    use_cpus()
     with contextlib.redirect_stdout(io.StringIO()):
         Run(job, Platform(job), request, predictor).all()
     records = json.loads((request.output_dir / "results.json").read_text())["results"]
@@ -157,6 +164,7 @@ def write_labels(root: Path, paths: list[Path]) -> None:
 
 
 def validation(model: YOLO, root: Path, size: int) -> float:
+    torch.set_num_threads(THEIRS)
     return float(model.val(data=str(root / "data.yaml"), batch=BATCH, imgsz=size, device="cpu", workers=2, plots=False, verbose=False, project=str(root / "val"), exist_ok=True).box.map)
 
 
@@ -168,16 +176,22 @@ def test_run(weights: Path, root: Path, size: int, out: Path) -> float:
     return float(json.loads((out / "results.json").read_text())["overall_metrics"]["mAP50-95"])
 
 
-def timed(rounds: int, runs: dict[str, Any]) -> tuple[dict[str, float], dict[str, Any]]:
-    """The median seconds of each, and its last answer; the rounds take turns, so that a busy minute meets them all."""
+def timed(rounds: int, runs: dict[str, Any]) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+    """The median seconds of each, the median seconds of processors, and its last answer; the rounds take turns, so that a busy minute meets them all."""
     times: dict[str, list[float]] = {label: [] for label in runs}
+    work: dict[str, list[float]] = {label: [] for label in runs}
     answers: dict[str, Any] = {}
     for _ in range(rounds):
         for label, run in runs.items():
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), sum(os.times()[:4])
             answers[label] = run()
             times[label].append(time.perf_counter() - started)
-    return {label: statistics.median(taken) for label, taken in times.items()}, answers
+            work[label].append(sum(os.times()[:4]) - worked)
+    return medians(times), medians(work), answers
+
+
+def medians(taken: dict[str, list[float]]) -> dict[str, float]:
+    return {label: statistics.median(values) for label, values in taken.items()}
 
 
 def main() -> None:
@@ -215,17 +229,19 @@ def compare(folder: Path, args: argparse.Namespace) -> None:
         started = time.perf_counter()
         predictor = yolo.detector(yolo.load_model(weights), job, request, "cpu")
         loading = time.perf_counter() - started
-        times, answers = timed(args.rounds, {
+        times, work, answers = timed(args.rounds, {
             "guide": lambda size=size: guide(model, paths, size), "peer": lambda size=size: peer(model, paths, size),
             "ours": lambda predictor=predictor, job=job, request=request: ours(predictor, job, request),
+            "single": lambda size=size: alone(weights, paths, size, 1), "batched": lambda size=size: alone(weights, paths, size, BATCH),
             "val": lambda size=size: validation(YOLO(weights), folder / "labelled", size), "test": lambda size=size: test_run(weights, folder / "labelled", size, folder / "tested"),
         })
-        single, batched = (statistics.median(alone(weights, paths, size, n) for _ in range(args.rounds)) for n in (1, BATCH))
-        row = [times["guide"], times["peer"], times["ours"], single, batched, times["val"], times["test"]]
-        print(f"| {size} | " + " | ".join(f"{args.images / t:.1f}" for t in row) + " |", flush=True)
+        ready = {**times, "single": answers["single"], "batched": answers["batched"]}
+        print(f"| {size} | " + " | ".join(f"{args.images / ready[label]:.1f}" for label in COLUMNS) + " |", flush=True)
+        print(f"| {size}, processor ms an image | " + " | ".join(f"{1000 * work[label] / args.images:.1f}" if label in DOES_IT_ALL else "" for label in COLUMNS) + " |", flush=True)
         notes.append(f"Ours has loaded the checkpoint in {loading:.1f} s.")
         notes.append(f"At {size} pixels ours beside one image a call: {differences(answers['guide'], answers['ours'])}; mAP50-95 of yolo val {answers['val']:.4f}, of our test run {answers['test']:.4f}.")
     print("\n" + " ".join(notes))
+    print(f"Threads of the model: {THEIRS} as Ultralytics sets it, ours all processors. Processor ms are of all threads and of processes that load images.")
     print("`yolo predict` in batches of mixed shapes pads them otherwise. The three that predict have loaded the checkpoint already; ours includes its")
     print("records and its files, without drawings. `yolo val` and the test run load it, and the test run measures more.")
 
