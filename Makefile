@@ -40,7 +40,7 @@ RACE      := $(if $(shell command -v cc),-race)
 #: CHECK           1: release builds twice and compares
 #: UPGRADE         1: lock takes newer versions of what no requirements.txt names
 #: OSV             OSV's all.zip of PyPI, for an audit without a network (https://osv-vulnerabilities.storage.googleapis.com/PyPI/all.zip)
-#: GOVULNDB        govulncheck's database: file:///folder of an unpacked https://vuln.go.dev/vulndb.zip
+#: GOVULNDB        govulncheck's database: proxy (from Go's module proxy), or file:///folder of an unpacked https://vuln.go.dev/vulndb.zip
 #: TORCH_CPU_INDEX index of torch's CPU build (https://download.pytorch.org/whl/cpu)
 IMAGES    ?= agent sandbox base ultralytics timm huggingface
 VARIANT   ?= cuda
@@ -186,8 +186,9 @@ lock: ## write the locks that the images are installed from, after a change of a
 	@test -x .tools/uv/bin/uv || { $(PYTHON) -m venv .tools/uv && .tools/uv/bin/python -m pip install -q --disable-pip-version-check uv==0.13.9; }
 	$(PYTHON) trainers/lock.py --uv .tools/uv/bin/uv $(if $(UPGRADE),--upgrade)
 
-audit: .tools/govulncheck ## known vulnerabilities of the Go modules (govulncheck) and of the trainers' pinned packages (pip-audit); without a network OSV=all.zip GOVULNDB=file:///folder
-	.tools/govulncheck $(if $(GOVULNDB),-db $(GOVULNDB)) ./...
+audit: .tools/govulncheck ## known vulnerabilities of the Go modules (govulncheck) and of the trainers' pinned packages (pip-audit); where vuln.go.dev is out of reach GOVULNDB=proxy, without a network OSV=all.zip GOVULNDB=file:///folder
+	$(if $(filter proxy,$(GOVULNDB)),$(PYTHON) release/govulndb.py .tools/govulndb)
+	.tools/govulncheck $(if $(GOVULNDB),-db $(if $(filter proxy,$(GOVULNDB)),file://$(abspath .tools/govulndb),$(GOVULNDB))) ./...
 	@test -x .tools/audit/bin/pip-audit || { $(PYTHON) -m venv .tools/audit && .tools/audit/bin/python -m pip install -q --disable-pip-version-check pip-audit==2.10.1; }
 	$(if $(OSV),.tools/audit/bin/python trainers/audit.py $(OSV),set -e; for file in trainers/*/requirements.lock; do echo "== $$file"; .tools/audit/bin/pip-audit --progress-spinner off --no-deps --disable-pip -r $$file; done)
 

@@ -79,7 +79,7 @@ func (k *keeper) begin(ctx context.Context, id string) (*cache.Entry, *filling, 
 func (k *keeper) take(ctx context.Context, f *filling) (*cache.Entry, *filling, error) {
 	contents, err := k.guard.Take(ctx, f.id, f.Data)
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil { // a job that is stopped says nothing of the cache
 			k.log.Warn("what the cache holds cannot be used and is fetched again", "reason", err)
 		}
 		f.give = true

@@ -8,7 +8,13 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
+
+// maxConnections is what a training that connects without end, or keeps what it has,
+// takes of the descriptors with which the agent ends the job. Each ends with its answer.
+const maxConnections = 64
 
 // Endpoint serves /metrics, /healthz and /readyz.
 type Endpoint struct {
@@ -36,11 +42,12 @@ func Serve(ctx context.Context, addr string, read func() Snapshot, log *slog.Log
 		_, _ = fmt.Fprintln(w, s.Phases.Running)
 	})
 	e := &Endpoint{listener: listener, server: &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10,
+		Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
+	e.server.SetKeepAlivesEnabled(false)
 	go func() {
-		if err := e.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := e.server.Serve(netutil.LimitListener(listener, maxConnections)); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			return // the listener is gone: metrics are no reason to disturb a job
 		}
 	}()

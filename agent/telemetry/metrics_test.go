@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -31,6 +32,29 @@ func scrape(t *testing.T, e *Endpoint, path string) (int, string) {
 		t.Fatal(err)
 	}
 	return response.StatusCode, string(b)
+}
+
+// A training that keeps connections would take the descriptors that the agent ends the job with.
+func TestAConnectionEndsWithItsAnswer(t *testing.T) {
+	e, err := Serve(t.Context(), "127.0.0.1:0", func() Snapshot { return Snapshot{} }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Close() }()
+	for range 2 * maxConnections {
+		conn, err := net.Dial("tcp", e.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(4 * time.Second)) // the server itself waits 5 for a header
+		if answer, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200") {
+			t.Fatalf("%q %v", answer, err)
+		}
+	}
 }
 
 func TestEndpointTellsWhatIsKnown(t *testing.T) {

@@ -3,10 +3,12 @@ package telemetry
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -82,6 +84,23 @@ func TestTerminationMessageFitsAndStaysJSON(t *testing.T) {
 	}
 	if r.Error.Code != contract.CodeTrainingFailed || !strings.HasPrefix(r.Error.Evidence[0], "0 ") {
 		t.Errorf("lost the point: %+v", r.Error)
+	}
+}
+
+// Where the kubelet made no file, a training that is root can put anything in its place.
+func TestATerminationMessageGoesIntoNoPipeAndThroughNoLink(t *testing.T) {
+	dir := t.TempDir()
+	pipe, link, other := filepath.Join(dir, "pipe"), filepath.Join(dir, "link"), filepath.Join(dir, "other")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.WriteFile(other, []byte("another's"), 0o600), os.Symlink(other, link)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, link} {
+		if err := (&Termination{Path: path}).Final(contract.Result{JobID: "j"}); err != nil {
+			t.Error(err)
+		}
+	}
+	if b, err := os.ReadFile(other); err != nil || string(b) != "another's" {
+		t.Errorf("%q %v", b, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -55,12 +56,20 @@ func (t *Termination) Final(r contract.Result) error {
 	return t.write(t.Secrets.JSON(terminationMessage(r)))
 }
 
+// write opens no pipe that would hold the agent and follows no link: where the kubelet
+// made no file, a training that is root may have put one there.
 func (t *Termination) write(message []byte) error {
-	f, err := os.OpenFile(t.Path, os.O_WRONLY|os.O_TRUNC, 0)
+	f, err := os.OpenFile(t.Path, os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil //nolint:nilerr // no file, no Kubernetes
 	}
 	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil //nolint:nilerr // none of the kubelet's
+	}
+	if err := f.Truncate(0); err != nil {
+		return fmt.Errorf("emptying the termination message: %w", err)
+	}
 	if _, err := f.Write(message); err != nil {
 		return fmt.Errorf("writing the termination message: %w", err)
 	}

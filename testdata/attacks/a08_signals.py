@@ -2,6 +2,7 @@
 
 import ctypes
 import fcntl
+import itertools
 import os
 import platform
 import struct
@@ -14,15 +15,16 @@ NUMBERS = {
 PIDFD_OPEN, PIDFD_SEND_SIGNAL, PIDFD_THREAD = 434, 424, os.O_EXCL
 F_SETSIG, F_SETOWN_EX, F_OWNER_TID = 10, 15, 0
 SIGUSR2 = 12  # asks nothing of the agent, so the job goes on if it gets through
+OF_THE_C_LIBRARY = 34  # ends a program that has none, unless it is the first process
 
 
-def by_a_file(thread: int) -> str | None:
+def by_a_file(thread: int, signal: int) -> str:
     readable, writable = os.pipe()
-    fcntl.fcntl(readable, F_SETSIG, SIGUSR2)
+    fcntl.fcntl(readable, F_SETSIG, signal)
     fcntl.fcntl(readable, F_SETOWN_EX, struct.pack("ii", F_OWNER_TID, thread))
     fcntl.fcntl(readable, fcntl.F_SETFL, os.O_ASYNC)
     os.write(writable, b"x")
-    return f"a file tells the agent's thread {thread}"
+    return f"a file tells the agent's thread {thread} signal {signal}"
 
 
 def attack() -> object:
@@ -46,9 +48,9 @@ def attack() -> object:
         handle = libc.syscall(PIDFD_OPEN, thread, PIDFD_THREAD)
         if handle >= 0 and libc.syscall(PIDFD_SEND_SIGNAL, handle, 0, None, 0) == 0:
             return f"pidfd_send_signal to the agent's thread {thread}"
-    for thread in threads:
+    for thread, signal in itertools.product(threads, (SIGUSR2, OF_THE_C_LIBRARY)):
         try:
-            return by_a_file(thread)
+            return by_a_file(thread, signal)
         except OSError as refusal:
             last = refusal
     raise last

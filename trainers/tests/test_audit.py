@@ -52,6 +52,22 @@ class Audit(unittest.TestCase):
         self.assertTrue(audit.affects(entry("a", versions=["1.5"]), "a", "1.5"))
         self.assertFalse(audit.affects(entry("b", versions=["1.5"]), "a", "1.5"))
 
+    def test_records_of_go_become_the_folder_that_govulncheck_reads(self) -> None:
+        record = {"id": "GO-1", "modified": "2026-01-02T00:00:00Z", "aliases": ["CVE-1"], "affected": [
+            {"package": {"ecosystem": "Go", "name": "example.com/a"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "1.2.0"}]}]},
+            {"package": {"ecosystem": "Go", "name": "example.com/b"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "1.0.0"}]}]},
+        ]}
+        with tempfile.TemporaryDirectory() as folder:
+            records, out = Path(folder) / "osv", Path(folder) / "db"
+            records.mkdir()
+            command = [sys.executable, str(TRAINERS.parent / "release/govulndb.py"), str(out), str(records)]
+            self.assertNotEqual(subprocess.run(command, capture_output=True).returncode, 0)
+            (records / "GO-1.json").write_text(json.dumps(record))
+            subprocess.run(command, capture_output=True, check=True)
+            self.assertEqual(json.loads((out / "ID/GO-1.json").read_text()), record)
+            self.assertEqual(json.loads((out / "index/db.json").read_text()), {"modified": "2026-01-02T00:00:00Z"})
+            self.assertEqual([(m["path"], m["vulns"][0]["fixed"]) for m in json.loads((out / "index/modules.json").read_text())], [("example.com/a", "1.2.0"), ("example.com/b", "")])
+
     def test_nothing_read_is_not_nothing_found(self) -> None:
         self.assertEqual(self.audit()[0], 2)
         self.assertEqual(self.audit(entry("nobody", versions=["1"]))[0], 0)

@@ -133,6 +133,10 @@ func (p *Proxy) answer(ctx context.Context, body io.Reader) ([]byte, error) {
 	return answer, err
 }
 
+// dropped are fields of a question that make it cost more than its tokens at the usual
+// price, or that do more than answer it.
+var dropped = []string{"n", "best_of", "service_tier", "audio", "modalities", "web_search_options", "tools", "functions", "store", "user"}
+
 // question is the child's, with the job's model and bounds.
 func (p *Proxy) question(raw []byte) ([]byte, usage, error) {
 	var q map[string]json.RawMessage
@@ -150,7 +154,7 @@ func (p *Proxy) question(raw []byte) ([]byte, usage, error) {
 		}
 		delete(q, name)
 	}
-	for _, name := range []string{"n", "tools", "functions", "store", "user"} {
+	for _, name := range dropped {
 		delete(q, name)
 	}
 	q["model"], _ = json.Marshal(p.Model)

@@ -58,7 +58,7 @@ func ask(p *Proxy, body string) *httptest.ResponseRecorder {
 	return w
 }
 
-const hello = `{"model": "the-most-expensive", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 100000, "n": 50}`
+const hello = `{"model": "the-most-expensive", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 100000, "n": 50, "service_tier": "priority", "web_search_options": {}}`
 
 func TestTheAgentAsksWithItsKeyItsModelAndItsBounds(t *testing.T) {
 	s := &server{}
@@ -67,7 +67,7 @@ func TestTheAgentAsksWithItsKeyItsModelAndItsBounds(t *testing.T) {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	var sent map[string]any
-	if err := json.Unmarshal([]byte(s.bodies[0]), &sent); err != nil || sent["model"] != "gpt-4o-mini" || sent["max_completion_tokens"] != 1000.0 || sent["n"] != nil || sent["max_tokens"] != nil {
+	if err := json.Unmarshal([]byte(s.bodies[0]), &sent); err != nil || sent["model"] != "gpt-4o-mini" || sent["max_completion_tokens"] != 1000.0 || sent["n"] != nil || sent["max_tokens"] != nil || sent["service_tier"] != nil || sent["web_search_options"] != nil {
 		t.Errorf("sent %v", sent)
 	}
 	if got := s.seen[0]; got.Header.Get("Authorization") != "Bearer sk-real" || got.URL.String() != "https://llm.example.com/v1/chat/completions" {

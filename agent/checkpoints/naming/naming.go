@@ -174,7 +174,7 @@ func OfEpoch(n int, ext string) Identity {
 // UTF-8, no leading slash or dots that would climb.
 func Clean(rel string) string {
 	rel = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == unicode.ReplacementChar || r == '\\' {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == unicode.ReplacementChar || r == '\\' {
 			return '_'
 		}
 		return r

@@ -80,3 +80,12 @@ func TestNoNameIsThatOfTheManifestOrOfTheOutputs(t *testing.T) {
 		}
 	}
 }
+
+// What reverses a line would show a name that is another one.
+func TestANameHasNothingThatAPersonCannotSee(t *testing.T) {
+	for given, want := range map[string]string{"\u202egnp.pt": "_gnp.pt", "a\u2066b\u2069.pt": "a_b_.pt", "esc\x1b[2J.pt": "esc_[2J.pt", "모델.pt": "모델.pt"} {
+		if got := Clean(given); got != want {
+			t.Errorf("%q: %q, want %q", given, got, want)
+		}
+	}
+}

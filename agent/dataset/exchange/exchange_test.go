@@ -145,6 +145,22 @@ func TestTakingOverEndsWithTheContext(t *testing.T) {
 	}
 }
 
+// Otherwise a list as large as the disk would be held in memory until its last line.
+func TestAFalseListCostsNoMemory(t *testing.T) {
+	x := exchangeIn("x", secret)
+	line := strings.Repeat("0", 64) + " 00000000 1 \"a\"\n"
+	text := bytes.NewReader([]byte(strings.Repeat(line, 10_000) + strings.Repeat("0", 64) + "\n"))
+	each := testing.AllocsPerRun(1, func() {
+		if _, err := x.parse(text, "id"); !errors.Is(err, errChanged) {
+			t.Error(err)
+		}
+		text.Reset([]byte(strings.Repeat(line, 10_000)))
+	})
+	if each > 1000 {
+		t.Errorf("%v allocations for a list that is not ours", each)
+	}
+}
+
 // unended is a text with one kind of line ending, and none at its end.
 func unended(text []byte) []byte {
 	return bytes.TrimSuffix(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")), []byte("\n"))

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -123,28 +122,49 @@ func (x *Exchange) read(path, id string) (list, error) {
 	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > maxList {
 		return nil, errors.Join(errChanged, err)
 	}
-	return x.parse(io.LimitReader(in, maxList), id)
+	return x.parse(in, id)
 }
 
-func (x *Exchange) parse(in io.Reader, id string) (l list, err error) {
-	mac, lines := x.mac(id), bufio.NewScanner(in)
+// parse makes nothing of a list before all of it is known to be ours, so a false one
+// costs no memory. It may be changed between the two readings, which the second finds.
+func (x *Exchange) parse(in io.ReadSeeker, id string) (l list, err error) {
+	if err := x.scan(in, id, func([]byte) error { return nil }); err != nil {
+		return nil, err
+	}
+	if _, err := in.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	err = x.scan(in, id, func(line []byte) error {
+		one, err := parseLine(string(line))
+		l = append(l, one)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// scan hands on the lines before the MAC, and says whether it is theirs.
+func (x *Exchange) scan(in io.Reader, id string, each func(line []byte) error) error {
+	mac, lines := x.mac(id), bufio.NewScanner(io.LimitReader(in, maxList))
 	lines.Buffer(nil, maxLine)
+	newline := []byte{'\n'}
 	for lines.Scan() {
 		if len(lines.Bytes()) == 2*sha256.Size {
 			want, err := hex.DecodeString(lines.Text())
 			if err != nil || !hmac.Equal(want, mac.Sum(nil)) || lines.Scan() {
-				return nil, errChanged
+				return errChanged
 			}
-			return l, nil
+			return nil
 		}
-		_, _ = mac.Write(append(bytes.Clone(lines.Bytes()), '\n'))
-		one, err := parseLine(lines.Text())
-		if err != nil {
-			return nil, errors.Join(errChanged, err)
+		_, _ = mac.Write(lines.Bytes())
+		_, _ = mac.Write(newline)
+		if err := each(lines.Bytes()); err != nil {
+			return errors.Join(errChanged, err)
 		}
-		l = append(l, one)
 	}
-	return nil, errors.Join(errChanged, lines.Err())
+	return errors.Join(errChanged, lines.Err())
 }
 
 func parseLine(line string) (one file, err error) {

@@ -8,9 +8,12 @@ import (
 )
 
 // taken are what a child that is root as the agent is could undo everything else with:
-// memory and descriptors of any process, the kernel, disks by their device. Landlock
-// forbids mounts anyway.
+// memory and descriptors of any process, the kernel and its clock, disks by their device,
+// and the network's packets, which hold the agent's token where the backend has no TLS.
+// Landlock forbids mounts anyway.
 var taken = []uint{
+	unix.CAP_NET_RAW, unix.CAP_NET_ADMIN, unix.CAP_SYS_TIME, unix.CAP_SYS_PACCT, unix.CAP_SYSLOG,
+	unix.CAP_MAC_ADMIN, unix.CAP_MAC_OVERRIDE, unix.CAP_AUDIT_CONTROL, unix.CAP_LINUX_IMMUTABLE,
 	unix.CAP_SYS_PTRACE, unix.CAP_SYS_ADMIN, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO, unix.CAP_SYS_BOOT, unix.CAP_MKNOD,
 	unix.CAP_BPF, unix.CAP_PERFMON, unix.CAP_DAC_READ_SEARCH, unix.CAP_CHECKPOINT_RESTORE,
 }

@@ -114,17 +114,14 @@ func oneOf(numbers []int) []bpf.Instruction {
 	return append(list, allow)
 }
 
-// keepSignals lets a file that becomes readable be told by SIGIO and real-time signals
-// only: whom it is told to, a thread of the agent perhaps, is not in the call's numbers.
+// keepSignals lets a file that becomes readable be told by SIGIO only: whom it is told to,
+// a thread of the agent perhaps, is not in the call's numbers. Go catches SIGIO, but not
+// the first real-time signals, which belong to the C library and end a program without one.
 func (f *program) keepSignals() {
 	f.on(unix.SYS_FCNTL, second, bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.F_SETSIG, SkipTrue: 1}, allow,
 		third, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipFalse: 1}, allow,
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(unix.SIGIO), SkipFalse: 1}, allow,
-		bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: firstRealTime, SkipFalse: 1}, allow, refuse)
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(unix.SIGIO), SkipFalse: 1}, allow, refuse)
 }
-
-// firstRealTime is the kernel's first real-time signal; of those the agent makes nothing.
-const firstRealTime = 32
 
 // x32 is the bit of the calls of amd64's other ABI; no architecture has as many.
 const x32 = 0x40000000

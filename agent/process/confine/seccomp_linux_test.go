@@ -63,14 +63,14 @@ func TestTheFilterRefusesWhatIsDoneToAnotherProcess(t *testing.T) {
 	}
 }
 
-func TestAFilesSignalIsNoneThatAsksTheAgentToStop(t *testing.T) {
+func TestAFilesSignalIsNoneThatEndsTheAgent(t *testing.T) {
 	const arch = unix.AUDIT_ARCH_X86_64
 	vm, err := bpf.NewVM(target{7, 8, []int{7, 8}}.filter(arch))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for signal, want := range map[unix.Signal]uint32{
-		0: unix.SECCOMP_RET_ALLOW, unix.SIGIO: unix.SECCOMP_RET_ALLOW, 34: unix.SECCOMP_RET_ALLOW,
+		0: unix.SECCOMP_RET_ALLOW, unix.SIGIO: unix.SECCOMP_RET_ALLOW, 32: refuse.Val, 34: refuse.Val, 64: refuse.Val,
 		unix.SIGTERM: refuse.Val, unix.SIGINT: refuse.Val, unix.SIGKILL: refuse.Val, unix.SIGSYS: refuse.Val,
 	} {
 		data := make([]byte, 64)

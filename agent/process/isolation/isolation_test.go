@@ -2,6 +2,7 @@ package isolation
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -174,19 +175,34 @@ func TestAVolumeOfSecretsIsPrivateAsAWhole(t *testing.T) {
 	}
 }
 
-// Root on a bare machine names the program that the kernel runs for a crash.
-func TestARootThatCanChangeTheKernelsSettingsIsNoIsolation(t *testing.T) {
+// Root on a bare machine reads its disks by their devices; a container has none.
+func TestARootThatCanReadTheMachinesDisksIsNoIsolation(t *testing.T) {
 	need.Root(t)
-	if !writable(kernelSettings) {
-		need.Missing(t, "a machine whose /proc/sys can be written to")
-	}
-	for required, runAs := range map[bool]*process.Identity{true: nil, false: {UID: 2000, GID: 2000}} {
-		s, _ := stageOf(true)
-		s.RunAs = runAs
-		err := s.judge(s.findings(nil, &confine.Plan{}))
-		if refused := err != nil && strings.Contains(err.Error(), kernelSettings); refused != required {
-			t.Errorf("as %v: %v", runAs, err)
+	blocks, devices := t.TempDir(), t.TempDir()
+	for name, size := range map[string]string{"loop0": "0\n", "sda": "4096\n", "cciss!c0d0": "4096\n"} {
+		if err := errors.Join(os.Mkdir(filepath.Join(blocks, name), 0o755), os.WriteFile(filepath.Join(blocks, name, "size"), []byte(size), 0o600)); err != nil {
+			t.Fatal(err)
 		}
+	}
+	for _, name := range []string{"loop0", "sda"} {
+		if disk := openDisk(blocks, devices); disk != "" {
+			t.Errorf("found %s before %s was there", disk, name)
+		}
+		if err := os.WriteFile(filepath.Join(devices, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disk := openDisk(blocks, devices)
+	if disk != filepath.Join(devices, "sda") {
+		t.Fatalf("found %q", disk)
+	}
+	s, _ := stageOf(true)
+	if err := s.judge(s.aboutDisks(disk)); err == nil || !strings.Contains(err.Error(), disk) {
+		t.Errorf("as root: %v", err)
+	}
+	s.RunAs = &process.Identity{UID: 2000, GID: 2000}
+	if err := s.judge(s.aboutDisks(disk)); err != nil {
+		t.Errorf("as another user: %v", err)
 	}
 }
 

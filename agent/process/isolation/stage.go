@@ -87,12 +87,27 @@ func (s *Stage) Plan() (*confine.Plan, error) {
 	if s.off {
 		return nil, nil
 	}
-	plan, err := s.Job.policy().Plan()
+	policy := s.Job.policy()
+	policy.ReadOnly = append(policy.ReadOnly, s.settings()...)
+	plan, err := policy.Plan()
 	if err != nil {
 		return nil, err
 	}
 	return &plan, nil
 }
+
+// settings are the kernel's: control groups, by which an agent can be frozen, and for a
+// child that is root whatever is in /proc, its own entry included: a folder of each
+// process cannot be told apart from those to come.
+func (s *Stage) settings() []string {
+	if s.asRoot() {
+		return []string{"/sys", "/proc"}
+	}
+	return []string{"/sys"}
+}
+
+// asRoot reports whether the child is root, as the agent is.
+func (s *Stage) asRoot() bool { return os.Geteuid() == 0 && !s.other() }
 
 func (s *Stage) abi() int {
 	if s.off {
@@ -161,9 +176,7 @@ func (s *Stage) findings(open []string, plan *confine.Plan) (list []string) {
 	if s.Required && !s.other() && s.abi() > 0 && !confine.Signals() {
 		list = append(list, "The training process can send signals to the agent: this kernel's Landlock does not keep them apart (Linux 6.12 does). Set AGENT_RUN_AS.")
 	}
-	if s.Required && os.Geteuid() == 0 && !s.other() && writable(kernelSettings) {
-		list = append(list, "The training process is root and can change the kernel's settings ("+kernelSettings+"), by which it gets around everything else. Set AGENT_RUN_AS.")
-	}
+	list = append(list, s.aboutDisks(openDisk("/sys/class/block", "/dev"))...)
 	return append(list, s.aboutCache(plan)...)
 }
 
@@ -190,11 +203,30 @@ func (s *Stage) aboutCache(plan *confine.Plan) []string {
 	return nil
 }
 
-// kernelSettings names a program that the kernel runs when a process crashes. Containers
-// show it read-only.
-const kernelSettings = "/proc/sys/kernel/core_pattern"
+// aboutDisks: root reads every file of a disk that it can open as a device.
+func (s *Stage) aboutDisks(disk string) []string {
+	if !s.Required || !s.asRoot() || disk == "" {
+		return nil
+	}
+	return []string{"The training process is root and can read this machine's disks (" + disk + "), and with them every file. Set AGENT_RUN_AS."}
+}
 
-func writable(path string) bool { return unix.Access(path, unix.W_OK) == nil }
+// openDisk is a disk with something on it that this process may read as a device, ""
+// where there is none: a container has no device of the machine's disks.
+func openDisk(blocks, devices string) string {
+	sizes, _ := filepath.Glob(filepath.Join(blocks, "*", "size"))
+	for _, path := range sizes {
+		if size, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(size)) == "0" {
+			continue
+		}
+		disk := filepath.Join(devices, strings.ReplaceAll(filepath.Base(filepath.Dir(path)), "!", "/"))
+		if fd, err := unix.Open(disk, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
+			_ = unix.Close(fd)
+			return disk
+		}
+	}
+	return ""
+}
 
 // aboutState: what is in the state is authenticated, so it is no reason to warn, but one
 // to refuse a job that must be kept apart.
