@@ -23,6 +23,9 @@ func All(each func(pid int, status Status)) (any bool) {
 		if err != nil || pid <= 0 {
 			return any
 		}
+		if ws.Stopped() { // a child that made us its debugger (PTRACE_TRACEME): it lives
+			continue
+		}
 		any = true
 		each(pid, newStatus(ws, ru))
 	}
