@@ -25,8 +25,9 @@ type Process struct {
 // String is "4711 (python, state D)".
 func (p Process) String() string { return fmt.Sprintf("%d (%s, state %c)", p.PID, p.Name, p.State) }
 
-// Dead reports that the process has ended, though it may not be reaped yet.
-func (p Process) Dead() bool { return p.State == 'Z' || p.State == 'X' }
+// Dead reports that the process has ended, though it may not be reaped yet. One whose
+// first thread alone has ended is shown as a zombie too, and its other threads go on.
+func (p Process) Dead() bool { return p.State == 'X' || p.State == 'Z' && p.Threads <= 1 }
 
 // userHz is the unit of times in /proc/PID/stat: the kernel shows USER_HZ, which
 // is 100 on every architecture that Go supports (include/asm-generic/param.h).
