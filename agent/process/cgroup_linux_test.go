@@ -62,13 +62,41 @@ func TestGroupOfAKilledAgentIsSweptAway(t *testing.T) {
 	if !ok {
 		need.Missing(t, "a cgroup v2 of our own")
 	}
-	stale := filepath.Join(own, cgroup.Prefix+"999999999") // above any pid_max
+	stale := filepath.Join(own, cgroup.Prefix()+"999999999") // above any pid_max
 	if err := os.Mkdir(stale, 0o755); err != nil {
 		need.Missing(t, "cgroups that may be written to: %v", err)
 	}
 	newSupervisor(t, Options{})
 	if _, err := os.Stat(stale); !os.IsNotExist(err) {
 		t.Errorf("still there: %v", err)
+	}
+}
+
+func init() { roles["group"] = nameGroup }
+
+// nameGroup says which group an agent makes.
+func nameGroup([]string) int {
+	s, err := NewSupervisor(Options{})
+	if err != nil || s.group == nil {
+		return 1
+	}
+	fmt.Print(s.group.Path)
+	return 0
+}
+
+// Both are the first process of a namespace, and one that ends kills its group.
+func TestAgentsOfTwoNamespacesDoNotShareAGroup(t *testing.T) {
+	need.Root(t)
+	var paths []string
+	for range 2 {
+		out, err := exec.Command("unshare", append([]string{"--pid", "--fork", "--mount-proc"}, self("group")...)...).Output()
+		if err != nil {
+			need.Missing(t, "unshare, and a cgroup of the child's own: %v", err)
+		}
+		paths = append(paths, string(out))
+	}
+	if paths[0] == paths[1] {
+		t.Errorf("both use %s", paths[0])
 	}
 }
 

@@ -33,7 +33,7 @@ func New(log *slog.Logger) *Group {
 		return nil
 	}
 	sweep(own)
-	path := filepath.Join(own, fmt.Sprintf("%s%d", Prefix, os.Getpid()))
+	path := filepath.Join(own, Prefix()+strconv.Itoa(os.Getpid()))
 	if err := os.Mkdir(path, 0o755); err != nil && !os.IsExist(err) {
 		log.Debug("no cgroup of the child's own", "error", err)
 		return nil
@@ -52,15 +52,22 @@ func New(log *slog.Logger) *Group {
 	return g
 }
 
-// Prefix and the agent's pid name a group.
-const Prefix = "trainer-"
+// Prefix and the agent's pid name a group. The pid is one of a namespace, which belongs
+// to the name: two agents in one cgroup may both be the first process of theirs, and one
+// that ends kills what its group holds.
+func Prefix() string {
+	var namespace unix.Stat_t
+	_ = unix.Stat("/proc/self/ns/pid", &namespace) // 0 where there is no /proc
+	return fmt.Sprintf("trainer-%d-", namespace.Ino)
+}
 
-// sweep removes what agents that were killed could not: groups of processes
-// that are no more. The kernel refuses for one that is in use.
+// sweep removes what agents of this namespace that were killed could not: groups of
+// processes that are no more. The kernel refuses for one that is in use.
 func sweep(own string) {
-	groups, _ := filepath.Glob(filepath.Join(own, Prefix+"*"))
+	prefix := Prefix()
+	groups, _ := filepath.Glob(filepath.Join(own, prefix+"*"))
 	for _, group := range groups {
-		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(group), Prefix))
+		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(group), prefix))
 		if err == nil && errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
 			_ = unix.Rmdir(group)
 		}
