@@ -1,23 +1,39 @@
 package isolation
 
 import (
+	"errors"
 	"io"
+	"net"
 	"os"
 	"syscall"
+	"time"
 )
 
-// Reach writes the paths that this process can open for reading, each with a NUL
-// behind it. A pipe that somebody put there does not hold it.
+// Reach writes the paths that this process can open for reading, or connect to, each with
+// a NUL behind it. A pipe that somebody put there does not hold it.
 func Reach(out io.Writer, paths []string) error {
 	for _, path := range paths {
-		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-		if err != nil {
+		if !reaches(path) {
 			continue
 		}
-		_ = f.Close()
 		if _, err := io.WriteString(out, path+"\x00"); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func reaches(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ENXIO) {
+		conn, err := net.DialTimeout("unix", path, time.Second)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}
+	if err == nil {
+		_ = f.Close()
+	}
+	return err == nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,6 +62,38 @@ func TestWhatIsInReachIsAWarningOrRefused(t *testing.T) {
 				t.Errorf("warned %q, want %q", said, c.warns)
 			}
 		})
+	}
+}
+
+// Landlock closes no socket: who may ask Docker for a process has one that is kept from nothing.
+func TestAServiceThatStartsProgramsIsNoIsolation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reached := func() string {
+		var out bytes.Buffer
+		if err := Reach(&out, []string{path, path + "none"}); err != nil {
+			t.Error(err)
+		}
+		return out.String()
+	}
+	if got := reached(); got != path+"\x00" {
+		t.Errorf("%q", got)
+	}
+	listener.(*net.UnixListener).SetUnlinkOnClose(false)
+	_ = listener.Close()
+	if got := reached(); got != "" {
+		t.Errorf("nobody listens, and %q is reached", got)
+	}
+	for _, required := range []bool{false, true} {
+		s, events := stageOf(required)
+		s.RunAs = &process.Identity{UID: 1234}
+		err := s.judge(s.findings([]string{"/run/docker.sock", "/run/user/1234/bus"}, &confine.Plan{}))
+		if refused := err != nil && strings.Contains(err.Error(), "(/run/docker.sock, /run/user/1234/bus)"); refused != required || len(events.Warnings()) > 0 {
+			t.Errorf("required %v: %v, %q", required, err, events.Warnings())
+		}
 	}
 }
 

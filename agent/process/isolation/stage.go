@@ -132,7 +132,7 @@ type unstarted struct{ error }
 
 // reach runs the helper as the child will be run, and returns what it could open.
 func (s *Stage) reach(ctx context.Context, plan *confine.Plan) ([]string, error) {
-	paths := append([]string{s.Job.Workspace.LockFile()}, s.Job.secretFiles()...)
+	paths := slices.Concat([]string{s.Job.Workspace.LockFile()}, s.Job.secretFiles(), s.sockets())
 	var out bytes.Buffer
 	child, err := s.Supervisor.Start(process.Spec{
 		Args: append(slices.Clone(s.Helper), paths...), Dir: "/", Stdout: &out, NoNewPrivs: true, RunAs: s.RunAs, Confine: plan,
@@ -159,7 +159,11 @@ func (s *Stage) reach(ctx context.Context, plan *confine.Plan) ([]string, error)
 func (s *Stage) findings(open []string, plan *confine.Plan) (list []string) {
 	var cures []string
 	files := map[string][]string{}
+	sockets := s.sockets()
 	for _, path := range open {
+		if slices.Contains(sockets, path) {
+			continue
+		}
 		cure := s.cure(path, plan)
 		if path == s.Job.Workspace.LockFile() {
 			list = append(list, s.aboutState(cure)...)
@@ -176,6 +180,7 @@ func (s *Stage) findings(open []string, plan *confine.Plan) (list []string) {
 	if s.Required && !s.other() && s.abi() > 0 && !confine.Signals() {
 		list = append(list, "The training process can send signals to the agent: this kernel's Landlock does not keep them apart (Linux 6.12 does). Set AGENT_RUN_AS.")
 	}
+	list = append(list, s.aboutSockets(open)...)
 	list = append(list, s.aboutDisks(openDisk("/sys/class/block", "/dev"))...)
 	return append(list, s.aboutCache(plan)...)
 }
