@@ -1,6 +1,7 @@
 package isolation
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -26,7 +27,8 @@ func Reach(out io.Writer, paths []string) error {
 func reaches(path string) bool {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ENXIO) {
-		conn, err := net.DialTimeout("unix", path, time.Second)
+		dialer := net.Dialer{Timeout: time.Second}
+		conn, err := dialer.DialContext(context.Background(), "unix", path)
 		if err == nil {
 			_ = conn.Close()
 		}
