@@ -18,8 +18,8 @@ type about struct {
 }
 
 func (d door) about() {
-	d.mux.Handle("GET /{$}", d.Page)
-	d.mux.Handle("GET /assets/", d.Page)
+	d.mux.HandleFunc("GET /{$}", d.Page.ServeHTTP)
+	d.mux.HandleFunc("GET /assets/", d.Page.ServeHTTP)
 	huma.Register(d.doc, huma.Operation{OperationID: "about", Method: http.MethodGet, Path: "/api/v1/about", Summary: "What this hub is"},
 		func(context.Context, *struct{}) (*struct{ Body about }, error) {
 			a := about{Version: contract.Version, Publishes: d.Publishes, MaxPackage: d.MaxPackage}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -26,6 +27,10 @@ func (d door) sessions() {
 		Parameters: []*huma.Param{{Name: "code", In: "query", Required: true, Schema: &huma.Schema{Type: "string"}}},
 	}, func(w http.ResponseWriter, r *http.Request) {
 		cookie, err := d.Users.Enter(r.Context(), r.URL.Query().Get("code"))
+		if errors.Is(err, login.ErrUnknown) && strings.Contains(r.Header.Get("Accept"), "text/html") {
+			http.Redirect(w, r, "/?login=link", http.StatusSeeOther) // a person reads the page, not JSON
+			return
+		}
 		if err != nil {
 			answer(w, known(d.Log, err))
 			return

@@ -75,6 +75,10 @@ async function looked(what) {
 
 const steps = {
   async "nobody is let in, and told how to get in"() {
+    for (const [place, why] of [["/login?code=guess", "older than 15 minutes"], ["/?login=domain", "not open to your account"], ["/?login=constructor", "did not work"]]) {
+      await tab.goto(PAGE_URL + place);
+      await has("[role=alert]", why);
+    }
     await tab.goto(PAGE_URL);
     await has("h1", "Log in");
     await has("main", "trainer-hub link NAME");
@@ -109,7 +113,7 @@ const steps = {
     await has("dialog [role=alert]", "is no trainer name");
     await looked("upload-refused");
     await choose("cells.zip");
-    await tab.waitForFunction(() => document.querySelector("dialog fieldset input").value === "cell-counter");
+    await tab.waitForFunction(() => document.querySelector("dialog fieldset input")?.value === "cell-counter");
     for (const [label, value] of [["Name", "cell-counter"], ["Version", "1.2.0"], ["Display name", "Cell counter"], ["Description", "Counts cells."]]) {
       assert.equal(await tab.getByRole("textbox", { name: label, exact: true }).inputValue(), value);
     }
@@ -174,6 +178,40 @@ const steps = {
     await has(".way [aria-current]", "reviewing", second);
     await second.close();
   },
+  async "seven tabs that nobody looks at take no line from the one that is"() {
+    const streams = new Set();
+    const tabs = [];
+    for (let n = 0; n < 7; n++) {
+      const page = await open();
+      page.on("request", (r) => r.url().endsWith("/events") && streams.add(r));
+      for (const end of ["requestfailed", "requestfinished"]) page.on(end, (r) => streams.delete(r));
+      await page.addInitScript(() => Object.defineProperty(document, "visibilityState", { get: () => window.hiddenTab ?? "hidden" }));
+      await page.goto(tab.url());
+      await has("h1", "cell-counter", page);
+      tabs.push(page);
+    }
+    assert.equal(streams.size, 0);
+    await tabs[0].evaluate(() => { window.hiddenTab = "visible"; document.dispatchEvent(new Event("visibilitychange")); });
+    await has(".steps .line", "inference_test running", tabs[0]);
+    assert.equal(streams.size, 1);
+    await tabs[0].evaluate(() => { window.hiddenTab = "hidden"; document.dispatchEvent(new Event("visibilitychange")); });
+    await Promise.all(tabs.map((page) => page.close()));
+  },
+  async "addresses that strangers make lead nowhere"() {
+    const second = await open();
+    for (const place of ["?submission=..%2f..%2fme", "?submission=%3Cimg%20src%3Dx%20onerror%3Dwindow.hacked%3D1%3E", "?submission=..", "?page=__proto__", "?page=constructor"]) {
+      await second.goto(`${PAGE_URL}/${place}`);
+      await has("h1", "My submissions", second);
+    }
+    await second.goto(`${PAGE_URL}/?submission=nobody`);
+    await has("[role=alert]", "no such submission", second);
+    await second.close();
+    const broken = await context.newPage(); // what is wrong is in its console as well
+    await broken.route(/\/validation\/[^/]+$/, (route) => route.fulfill({ json: { status: "validating" } }));
+    await broken.goto(tab.url());
+    await has("[role=alert]", "a bug of its own", broken);
+    await broken.close();
+  },
   async "a rejection says what is wrong and where"() {
     await report("inference_test", { status: "failed", findings: [{ rule: "inference.invalid", severity: "error", file: "cells/predict.py", line: 40, text: "a box lies outside of its image", fix: "clip boxes to the image" }], log: "Traceback (most recent call last):\n" });
     await step({ Reject: "not passed: inference_test; the findings say why" });
@@ -212,6 +250,7 @@ const steps = {
     }
     await step({ Done: true });
     await has(".card.passed h2", "cell-counter 1.2.0 passed");
+    assert.equal(await tab.title(), "proven: cell-counter 1.2.0 · Trainer hub");
     await has(".card.passed", "12");
     await has(".card.passed", "not scanned for everything (malware)");
     await has(".card.passed", "nothing was published");

@@ -1,4 +1,4 @@
-import { ReactNode, useCallback, useEffect, useRef, useState } from "react";
+import { Component, ReactNode, useCallback, useEffect, useRef, useState } from "react";
 import { About, Me, Problem, ask, asProblem, onSessionEnd } from "./api";
 import { Audit } from "./Audit";
 import { whenSeen } from "./follow";
@@ -50,10 +50,20 @@ export function App() {
         <Said problem={problem} />
         {ended && me && <Ended about={about} name={me.name} />}
         {me === null && <Login about={about} />}
-        {me && about && <Inside me={me} about={about} />}
+        {me && about && <Bug><Inside me={me} about={about} /></Bug>}
       </main>
     </>
   );
+}
+
+/** Bug is shown in place of a blank page when this page does not understand an answer, of a hub that is newer for example. */
+class Bug extends Component<{ children: ReactNode }, { error?: Error }> {
+  override state: { error?: Error } = {};
+  static getDerivedStateFromError = (error: Error) => ({ error });
+  override render() {
+    const { error } = this.state;
+    return error ? <Said problem={new Problem(0, `This page met a bug of its own: ${error.message}. Load it again; nothing on the hub is changed by it.`)} /> : this.props.children;
+  }
 }
 
 function Menu({ me, onProblem }: { me: Me; onProblem: (p: Problem) => void }) {
@@ -79,17 +89,14 @@ function Inside({ me, about }: { me: Me; about: About }) {
   const [place, go] = usePlace();
   const [uploading, setUploading] = useState<File | true>();
   useDroppedFile(setUploading);
-  const pages: Record<string, () => ReactNode> = {
-    tokens: () => <Tokens />,
-    audit: () => <Audit />,
-    "": () => <Submissions me={me} onUpload={() => setUploading(true)} />,
-  };
-  const at = place.submission
-    ? <ValidationProgress key={place.submission} id={place.submission} onUpload={() => setUploading(true)} />
-    : (pages[place.page ?? ""] ?? pages[""]!)();
+  useTitle(place);
+  const upload = () => setUploading(true);
   return (
     <>
-      {at}
+      {place.submission ? <ValidationProgress key={place.submission} id={place.submission} onUpload={upload} />
+        : place.page === "tokens" ? <Tokens />
+          : place.page === "audit" ? <Audit />
+            : <Submissions me={me} onUpload={upload} />}
       {uploading && (
         <TrainerUploadModal
           first={uploading === true ? undefined : uploading} about={about} me={me} onClose={() => setUploading(undefined)}
@@ -98,6 +105,12 @@ function Inside({ me, about }: { me: Me; about: About }) {
       )}
     </>
   );
+}
+
+/** useTitle names the window, so that tabs can be told apart and a screen reader says where it is. */
+function useTitle(place: Place) {
+  const name = place.page === "tokens" ? "API tokens" : place.page === "audit" ? "Audit log" : "My submissions";
+  useEffect(() => { if (!place.submission) document.title = `${name} · Trainer hub`; }, [place.submission, name]);
 }
 
 /** useDroppedFile takes a file that is dropped anywhere; without it the browser would leave the page for the file. */
@@ -122,19 +135,20 @@ function Login({ about }: { about?: About }) {
   return (
     <section className="card narrow">
       <h1>Log in</h1>
-      {refused && <Said problem={new Problem(401, refusals[refused] ?? "The login did not work. Try it again.")} />}
+      {refused && <Said problem={new Problem(401, refusals.get(refused) ?? "The login did not work. Try it again.")} />}
       {about?.login && <p><a className="button first" href={here("/login/oidc")}>Log in with {about.login}</a></p>}
       <p>{linkHelp}</p>
     </section>
   );
 }
 
-const refusals: Record<string, string> = {
+const refusals = new Map(Object.entries({
+  link: "The link was used already, or is older than 15 minutes. Ask for a new one.",
   denied: "The login was refused by the provider, or broken off there.",
   expired: "The login took too long, or was begun in another browser. Try it again.",
   domain: "This hub is not open to your account. Ask its operator.",
   away: "The login provider cannot be reached, or its answer is not valid. Try it later, or ask the hub's operator to look into its log.",
-};
+}));
 
 /** Ended keeps the page as it is, with whatever was typed into it, while somebody logs in elsewhere. */
 function Ended({ about, name }: { about?: About; name: string }) {
@@ -149,4 +163,3 @@ function Ended({ about, name }: { about?: About; name: string }) {
 /** here asks to come back to this place after a login. */
 const here = (to: string) => { const from = placeOnly(); return from ? `${to}?to=${encodeURIComponent(from)}` : to; };
 const placeOnly = () => { const id = new URLSearchParams(location.search).get("submission"); return id ? `/?submission=${encodeURIComponent(id)}` : ""; };
-export type { Place };

@@ -22,11 +22,12 @@ export function ValidationProgress({ id, onUpload }: { id: string; onUpload: () 
 function Shown({ at, followed, onUpload }: { at: Validation; followed: Followed; onUpload: () => void }) {
   const { running, fault, live, act } = followed;
   const open = at.status === "validating";
+  useEffect(() => { document.title = `${at.state}: ${at.name} ${at.version} · Trainer hub`; }, [at.state, at.name, at.version]);
   return (
     <>
       <div className="head">
         <h1><Theirs>{at.name}</Theirs> <span className="quiet"><Theirs>{at.version}</Theirs></span> <Badge state={at.state} /></h1>
-        {open && <button type="button" onClick={() => void act("cancel")}>Cancel</button>}
+        {open && at.state !== "publishing" && <button type="button" onClick={() => void act("cancel")}>Cancel</button>}
         {at.status === "failed" && <button type="button" onClick={() => void act("retry")}>Try again</button>}
         {at.status === "failed" && <button type="button" className="first" onClick={onUpload}>Upload a corrected package</button>}
       </div>

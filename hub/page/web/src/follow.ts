@@ -31,8 +31,14 @@ export function useValidation(id: string): Followed {
   }, [load]);
 
   const open = at?.status === "validating";
+  const hidden = useHidden();
   useEffect(() => {
-    if (!open) return;
+    if (!open || !hidden) return;
+    const timer = setInterval(load, unseen);
+    return () => clearInterval(timer);
+  }, [open, hidden, load]);
+  useEffect(() => {
+    if (!open || hidden) return;
     const refresh = oneAtATime(load);
     const events = listen(`${validation(id)}/events`, {
       state: () => { setRunning(undefined); setFault(undefined); refresh(); },
@@ -41,7 +47,7 @@ export function useValidation(id: string): Followed {
       fault: (e) => { setRunning(undefined); setFault(e.data as unknown as Fault); refresh(); },
     }, (is) => { setLive(is); if (!is) refresh(); });
     return () => { events(); setLive(false); setRunning(undefined); };
-  }, [id, open, load]);
+  }, [id, open, hidden, load]);
 
   const act = useCallback(async (verb: "cancel" | "retry") => {
     try {
@@ -54,6 +60,20 @@ export function useValidation(id: string): Followed {
     }
   }, [id, load]);
   return { at, problem, running, fault, live, act };
+}
+
+const unseen = 5000; // ms between two questions of a tab that nobody looks at
+
+/** useHidden says whether nobody looks at this tab: over HTTP/1 a browser has six lines to a hub, and a stream holds one. */
+function useHidden(): boolean {
+  const look = () => document.visibilityState === "hidden";
+  const [hidden, set] = useState(look);
+  useEffect(() => {
+    const seen = () => set(look());
+    document.addEventListener("visibilitychange", seen);
+    return () => document.removeEventListener("visibilitychange", seen);
+  }, []);
+  return hidden;
 }
 
 /** whenSeen calls when this tab is looked at again. */

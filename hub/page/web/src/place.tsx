@@ -1,11 +1,13 @@
 import { AnchorHTMLAttributes, useEffect, useState } from "react";
 
 /** Place is what the address says is shown: a submission, another page, or one's submissions. */
-export type Place = { submission?: string; page?: string };
+export type Place = { submission?: string; page?: Page };
+export type Page = "tokens" | "audit";
 
 const read = (): Place => {
   const query = new URLSearchParams(location.search);
-  return { submission: query.get("submission") ?? undefined, page: query.get("page") ?? undefined };
+  const submission = query.get("submission") ?? "";
+  return { submission: /^[\w-]+$/.test(submission) ? submission : undefined, page: (["tokens", "audit"] as const).find((p) => p === query.get("page")) };
 };
 
 const address = (place: Place) => {

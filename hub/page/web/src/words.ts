@@ -29,9 +29,9 @@ export function kind(state: string): string {
   return "running";
 }
 
-const meanings: Record<string, string> = {
+const meanings = new Map(Object.entries({
   rejected: "The package does not pass. The findings say what is wrong and where.",
   error: "The hub itself failed, three times. This is not the package's fault: its operator has to look.",
   cancelled: "It was stopped before its end.",
-};
-export const meaning = (state: string) => meanings[state] ?? "";
+}));
+export const meaning = (state: string) => meanings.get(state) ?? "";
