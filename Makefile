@@ -94,14 +94,16 @@ hub: build ## run the hub on embedded defaults with the requirements of one trai
 	bin/trainer-hub serve --python $(VENV)/bin/python $(HUB_FLAGS)
 
 # The page's tools, as its lock file names them; hub/page/page_test.go finds them there.
+# Vite needs Node 20.19: where the machine's is older (Debian 12), one comes from npm.
 .tools/page/node_modules: hub/page/web/package-lock.json
 	@mkdir -p .tools/page; cp hub/page/web/package.json hub/page/web/package-lock.json .tools/page/
 	cd .tools/page && npm ci --no-audit --no-fund
+	cd .tools/page && { node -e '[a, b] = process.versions.node.split("."); process.exit(a > 20 || a == 20 && b >= 19 ? 0 : 1)' || npm install --no-save --no-audit --no-fund node@22.21.1; }
 	@touch $@
 
 page: .tools/page/node_modules ## build the hub's page (hub/page/dist, committed) from its sources; needs Node
 	@ln -sfn $(abspath .tools/page/node_modules) hub/page/web/node_modules
-	cd hub/page/web && node node_modules/typescript/bin/tsc && node node_modules/vite/bin/vite.js build
+	cd hub/page/web && PATH=$(abspath .tools/page/node_modules/node/bin):$$PATH && node node_modules/typescript/bin/tsc && node node_modules/vite/bin/vite.js build
 
 # The images go into the cluster of kubectl's current context: nothing is built before it is known that there is one.
 demo-k8s: ## run the demo as a Job on kubectl's current context (Kind, k3d, minikube); says what it did
