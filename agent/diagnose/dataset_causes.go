@@ -21,6 +21,10 @@ const (
 	dataPath = `(?:(?i:[/\\ '"(](?:data|datasets?|train\w*|val\w*|tests?|images?\w*|imgs|labels?\w*|masks?|annotations?|JPEGImages|ImageSets|VOC\w*|coco\w*|splits?))[/\\][^\s'"]*(?:` + dataNames + `|\.txt)\b)`
 )
 
+// byItself is where libraries check how they are called, in files that are named like
+// those that read datasets.
+const byItself = `(?m:site-packages/(?:datasets/(?:arrow_dataset|arrow_writer|combine|dataset_dict|fingerprint|iterable_dataset|naming|table|search|splits)|scipy|numpy|pandas|timm/data/(?:dataset_info|imagenet_info|naflex_\w+|dataset_factory)|ultralytics/utils|torch/utils/data)[\w/]*(?:\.py)?", line \d+, in [^\n]*\n(?:    [^\n]*\n){0,3}[A-Za-z])`
+
 // datasetCauses are sentences about a dataset that no library's name goes with: that
 // nothing is in it, that its parts do not belong together, that a file of it can't be
 // read. An exception must say them: a line may be of something that was passed over.
@@ -44,7 +48,7 @@ var datasetCauses = []cause{
 		message: "A label of the dataset is empty or no number: {short}.", hint: "Check the dataset's table of labels.",
 	}, {
 		code: contract.CodeDatasetInvalid, raised: true,
-		like:    pattern.Of(`is neither a .Dataset. directory nor a .DatasetDict. directory|Unknown split "[^"\n]{1,80}"\. Should be one of|could not find data in \S{1,200}\. Please make sure to call|Could not find a dataset with the ID|some image files are missing for case|Did not find the expected number of training cases|Some images have errors\. Please check text output|Asked to retrieve element \d+, but the Sequence has length 0`),
+		like:    pattern.Of(`Expected to load a .Dataset(?:Dict)?. object|is neither a .Dataset. directory nor a .DatasetDict. directory|Unknown split "[^"\n]{1,80}"\. Should be one of|could not find data in \S{1,200}\. Please make sure to call|Could not find a dataset with the ID|some image files are missing for case|Did not find the expected number of training cases|Some images have errors\. Please check text output|Asked to retrieve element \d+, but the Sequence has length 0`),
 		message: "The dataset can't be loaded: {short}.", hint: checkDataset,
 	}, {
 		code: contract.CodeDatasetInvalid, raised: true,
@@ -53,7 +57,7 @@ var datasetCauses = []cause{
 	}, {
 		code: contract.CodeDatasetInvalid, raised: true,
 		like:    pattern.Of(`(?i)cannot find valid (?:image|sample|data)s? after \d+|\bfound 0 (?:[\w-]+ ){0,2}(?:images?|samples?|annotations?|labels?|masks?)\b|\bno (?:data|training data) found\b|no (?:image|training|train) (?:files?|images?) (?:was |were )?found|did not find any (?:input |image )?files|no (?:input )?files (?:were )?(?:found|match\w*)\b|^(?:\w+: )?no (?:images?|labels?|annotations?|samples?) (?:in|at|under|below) \S`),
-		unless:  pattern.Of(ofModel + `|optimizer|predict|\blogs?\b|metric`),
+		unless:  pattern.Of(ofModel + `|optimizer|predict|\blogs?\b|metric|\bbucket\b|\brepo\b`),
 		message: "The trainer found nothing to train on: {short}.", hint: checkDataset,
 	}, {
 		code: contract.CodeDatasetInvalid, raised: true,
@@ -76,7 +80,7 @@ var datasetCauses = []cause{
 		code: contract.CodeDatasetInvalid, raised: true,
 		like:    pattern.Of(`(?i)^(?:\w+\.)*(?:ValueError|RuntimeError|AssertionError|Exception|SyntaxError|KeyError|FileNotFoundError|OSError|IndexError|ArrowInvalid|\w*(?:data|annotation|label|image)\w*(?:error|exception)): (?:[^\n]*` + ofDatasetNoun + `[^\n]*` + trouble + `|[^\n]*` + trouble + `[^\n]*` + ofDatasetNoun + `)`),
 		stack:   pattern.Of(`(?m)^\s*File "(?:[^"\n]*(?i:\w[/\\](?:datasets?|data|dataloaders?|data_loaders?|packaged_modules[/\\]\w+)[/\\]\w+\.py|[/\\]\w*(?:dataset|data_?load)\w*\.py|[/\\](?:coco|voc)\w*\.py)", line \d+, in [^\n]*|[^"\n]*", line \d+, in (?:verify_dataset\w*|check_\w*dataset\w*|load_(?:annotations|labels|images|dataset|data)\w*|__getitem__))\n(?:    [^\n]*\n){0,3}[A-Za-z]`),
-		unless:  pattern.Of(`(?i)shape|dimension|tensor|dtype|\bchannels?\b|batch|argument|keyword|must be one of|should be one of|support|implement|install|permission|time[d ]?out|\bcolumns?\b|connection|network|http|memory|download|\bhub\b|parameter|NoneType|attribute|\bworkers?\b|iterable|stack expects|checkpoint|weights|\[Errno|regist(?:er|ry)|predict|tokenizer|collat|interpolation|\btransforms?\b|\bmode\b|num_classes|(?m:torch/utils/data/\w+\.py", line \d+, in [^\n]*\n(?:    [^\n]*\n){0,3}[A-Za-z])`),
+		unless:  pattern.Of(`(?i)shape|dimension|tensor|dtype|\bchannels?\b|batch|argument|keyword|must be one of|should be one of|support|implement|install|permission|time[d ]?out|\bcolumns?\b|connection|network|http|memory|download|\bhub\b|parameter|NoneType|attribute|\bworkers?\b|iterable|stack expects|checkpoint|weights|\[Errno|regist(?:er|ry)|predict|tokenizer|collat|interpolation|\btransforms?\b|\bmode\b|num_classes|is not a file in the archive|` + byItself),
 		message: "The trainer can't use the dataset: {short}.", hint: "That is what the trainer said where it reads the dataset. Check the dataset's images, annotations and splits.",
 	}, { // a file of the dataset by its name, in a program's own sentence, wherever it is said
 		code: contract.CodeDatasetInvalid, raised: true,

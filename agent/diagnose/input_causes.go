@@ -29,7 +29,7 @@ var inputCauses = []cause{
 	{
 		code: contract.CodeNaNLoss, like: pattern.Of(`(?i)loss (?:is|became|=) ?(?:nan|inf|infinite|non-finite)|(?:nan|inf)[/ ]?(?:or )?(?:inf|nan)? (?:loss|detected in loss)|cost matrix is infeasible|matrix contains invalid numeric entries|Function '\w+' returned nan values|returned nan values in its|FloatingPointError: invalid value \((?:nan|inf)\) encountered|non-finite loss|loss is not finite|Invalid loss, terminating training|contain(?:s|ed)? inf/nan|training has diverged|nans? (?:values? )?(?:(?:was|were) )?(?:found |detected |encountered )?in (?:the )?(?:\w+ )?loss\b|loss (?:contains|contained|has) (?:a )?(?:nan|inf)\b|found (?:nan|inf) in (?:the )?(?:\w+ )?loss\b|loss(?:es)? (?:has |have |got )?(?:gone|turned|diverged to|reached) (?:to )?(?:nan|inf)`),
 	}, { // in whatever words: that of an exception is no line of a log that merely shows the loss
-		code: contract.CodeNaNLoss, raised: true, like: pattern.Of(`(?i)\b\w*loss(?:es)?(?:_\w+)?\b[^\n.,]{0,40}\b(?:nans?|infinite|non-?finite|not finite)\b|\b(?:nans?|non-?finite)\b[^\n.,]{0,20}\b\w*loss(?:es)?(?:_\w+)?\b|\b(?:diverged|training failed|exploded)\b[^\n]{0,30}\bnans?\b|\bnans? persisted`),
+		code: contract.CodeNaNLoss, raised: true, like: pattern.Of(`(?i)\b\w*loss(?:es)?(?:_\w+)?\b[^\n.,]{0,40}\b(?:nans?|infinite|non-?finite|not finite)\b|\b(?:nans?|non-?finite)\b[^\n.,]{0,20}\b\w*loss(?:es)?(?:_\w+)?\b|\b(?:diverged|training failed|exploded)\b[^\n]{0,30}\bnans?\b|\bnans? persisted|corrupted with nans?\b`),
 		unless: pattern.Of(`(?i)\bmonitor|early ?stopping`),
 	}, {
 		code: contract.CodeNaNLoss, raised: true, like: pattern.Of(`^AssertionError\b`), stack: pattern.Of(`assert (?:not )?(?:\w+\.)*is(?:nan|finite|inf)\(\w*loss`),
@@ -97,7 +97,7 @@ var inputCauses = []cause{
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`image file is truncated[^\n]{0,100}|broken data stream when reading image file|Truncated File Read`),
 		message: "An image of the dataset is damaged: ${0}.", hint: "Replace or remove the file.",
 	}, { // TensorFlow, libjpeg, libpng, torchvision.io, PIL
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`animated gifs can only be decoded[^\n]{0,60}|Unable to decode bytes as [A-Z]|Unknown image file format|(?:Not a|Invalid|Corrupt) (?:JPEG|PNG|GIF|BMP)\b[^\n]{0,80}|jpeg::Uncompress failed|[Ii]nvalid (?:JPEG|PNG) data or crop|Image is corrupted|(?:Unsupported|Cannot handle this) (?:image|color) (?:file|type)|Image decoding failed|Failed to decode (?:WebP|JPEG|PNG|GIF|BMP|AVIF)\b|DecompressionBombError|corrupted record at \d+|DataLossError|InvalidDicomError|nibabel\.\S*ImageFileError|DECORDError|LibsndfileError`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`animated gifs can only be decoded[^\n]{0,60}|Unable to decode bytes as [A-Z]|Unknown image file format|(?:Not a|Invalid|Corrupt) (?:JPEG|PNG|GIF|BMP)\b[^\n]{0,80}|jpeg::Uncompress failed|[Ii]nvalid (?:JPEG|PNG) data or crop|Image is corrupted|(?:Unsupported|Cannot handle this) (?:image|color) (?:file|type)|Image decoding failed|Failed to decode (?:WebP|JPEG|PNG|GIF|BMP|AVIF)\b|DecompressionBombError|corrupted record at \d+|\bDataLossError|InvalidDicomError|nibabel\.\S*ImageFileError|DECORDError|LibsndfileError`),
 		unless:  pattern.Of(`checkpoint_reader|restore|load_weights|ckpt`),
 		message: "A file of the dataset can't be decoded: {short}.", hint: "Find the file (an image of another kind behind the name's ending, a truncated one) and replace or remove it.",
 	}, {
@@ -231,7 +231,7 @@ var inputCauses = []cause{
 		code: contract.CodeStorageError, like: pattern.Of(`(?i)botocore\.exceptions\.(?:EndpointConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionClosedError)|Could not connect to the endpoint URL`), unless: pattern.Of(`https?://(?:sts|logs|sagemaker|monitoring|secretsmanager|ecr|api)\b`),
 		message: "The training script could not reach its object store.", hint: "Let the agent fetch data and weights, or check the endpoint.",
 	}, {
-		code: contract.CodeConfigInvalid, like: pattern.Of(`'[^'\n]{0,80}' is not a valid (?:YOLO )?(?:argument|task|mode)|is not a valid (?:YOLO )?(?:argument|task|mode)|Unknown model \(([^)]*)\)|Invalid pretrained tag[^\n]{0,120}[^\n.]|'\w+=[^'\n]{0,80}' is (?:of invalid type|an invalid value|not a valid \w+)\b[^\n]{0,160}`),
+		code: contract.CodeConfigInvalid, like: pattern.Of(`'[^'\n]{0,80}' is not a valid (?:YOLO )?(?:argument|task|mode)\b|is not a valid YOLO (?:argument|task|mode)\b|Unknown model \(([^)]*)\)|Invalid pretrained tag[^\n]{0,120}[^\n.]|'\w+=[^'\n]{0,80}' is (?:of invalid type|an invalid value|not a valid \w+)\b[^\n]{0,160}`),
 		message: "A setting of the job is not valid: ${0}.", hint: "Check the job's settings.",
 	}, {
 		code: contract.CodeConfigInvalid, like: pattern.Of(`^FileNotFoundError: '([^'\n]{1,200}\.ya?ml)' does not exist`), stack: pattern.Of(`in (?:yaml_model_load|guess_model_task|_new)\b`),

@@ -55,7 +55,7 @@ var missingCauses = []cause{
 		unless:  pattern.Of(ofDataset + `|memmap|torch_geometric|os\.(?:remove|unlink|rename|replace|listdir|stat)\(|shutil\.|\.unlink\(|_del_model|in save\b`),
 		message: "The weights ${1}${2}${3} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
 	}, {
-		code: contract.CodeWeightsUnavailable, raised: true, like: pattern.Of(`(?i)\.\w{2,8} is not a checkpoint file|Failed to find any matching files for|No pretrained weights exist for|Unable to load weights from|find a valid checkpoint at|checksum does not (?:not )?match|\b(?:checkpoints?|weights|pretrained (?:model|weights)|saved ?model)\b(?: (?:file|path))?(?: '[^'\n]{1,200}'| /\S{1,200})? (?:does(?: not|n't) exist|is missing|not found|is not a file)|(?:could not|couldn't|cannot|can't|unable to|failed to) (?:find|locate|open|load|read|download) (?:the )?(?:\w+ )?(?:weights|checkpoint|pretrained (?:model|weights|backbone))\b|\b(?:checkpoint|weights)(?: file)? \S+ is (?:empty|corrupt\w*|truncated|damaged)`), unless: pattern.Of(otherTraffic.String() + `|in save\w*\b|\.save\w*\(|Parent directory|(?i:size mismatch|shape|optimizer|\bkeys?\b|permission)`),
+		code: contract.CodeWeightsUnavailable, raised: true, like: pattern.Of(`(?i)\.\w{2,8} is not a checkpoint file|Failed to find any matching files for|No pretrained weights exist for|Unable to load weights from|find a valid checkpoint at|checksum does not (?:not )?match|\b(?:checkpoints?|weights|pretrained (?:model|weights)|saved ?model)\b(?: (?:file|path))?(?: '[^'\n]{1,200}'| /\S{1,200})? (?:does(?: not|n't) exist|is missing|not found|is not a file)|(?:could not|couldn't|cannot|can't|unable to|failed to) (?:find|locate|open|load|read|download) (?:the )?(?:\w+ )?(?:weights|checkpoint|pretrained (?:model|weights|backbone))(?: file)?(?: from| at|:| ['"/])|\b(?:checkpoint|weights)(?: file)? \S+ is (?:empty|corrupt\w*|truncated|damaged)`), unless: pattern.Of(otherTraffic.String() + `|in save\w*\b|\.save\w*\(|Parent directory|(?i:size mismatch|shape|optimizer|\bkeys?\b|permission)`),
 		message: "The weights are not there, or can't be used: {short}.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL, and that a checkpoint to resume from is there.",
 	}, { // in whatever words, where weights are loaded
 		code: contract.CodeWeightsUnavailable, raised: true,
@@ -64,7 +64,7 @@ var missingCauses = []cause{
 		unless:  pattern.Of(otherTraffic.String() + `|in save\w*\b|Weights only load failed|size mismatch`),
 		message: "The weights are damaged, or none: {short}.", hint: "Upload them again; a truncated download and a Git LFS pointer look like this.",
 	}, {
-		code: contract.CodeConfigInvalid, raised: true, like: named(configNames), unless: pattern.Of(`'[^'\n]*site-packages/|check_(?:det_|cls_)?dataset|in save\w*\b|os\.(?:remove|unlink|rename|replace)\(|shutil\.`),
+		code: contract.CodeConfigInvalid, raised: true, like: named(configNames), unless: pattern.Of(`'[^'\n]*site-packages/|(?:processor|tokenizer|generation|adapter)_config\.json|check_(?:det_|cls_)?dataset|in save\w*\b|os\.(?:remove|unlink|rename|replace)\(|shutil\.`),
 		message: "The script's settings ${1}${2}${3} are not there.", hint: "Check the trainer's command, the path, and what its Dockerfile copies into the image.",
 	},
 }

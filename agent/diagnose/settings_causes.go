@@ -16,7 +16,8 @@ var settingsCauses = []cause{
 		message: "A setting of the script is not valid: {short}.", hint: "Check the trainer's command, its configuration and its overrides.",
 	}, { // a script's own check of a choice
 		code: contract.CodeConfigInvalid, raised: true,
-		like:    pattern.Of(`(?i)^(?:Error|ValueError|KeyError|NotImplementedError|AssertionError|Exception|SystemExit): ['"]?(?:unknown|unsupported|invalid|unrecogni[sz]ed|no such) (?:optimi[sz]er|(?:lr[ _]?)?scheduler|model(?: name| type)?|backbone|arch\w*|encoder|loss(?: function)?|activation|precision|mode|sampler|dataset (?:name|type|format))\b[ :]+['"]?\w`),
+		like:    pattern.Of(`(?i)^(?:Error|ValueError|KeyError|NotImplementedError|AssertionError|Exception|SystemExit): ['"]?(?:unknown|unsupported|invalid|unrecogni[sz]ed|no such) (?:optimi[sz]er|(?:lr[ _]?)?scheduler|model(?: name| type)?|backbone|arch(?:itecture)?|encoder|loss(?: function| type)?|sampler|dataset (?:name|type|format))(?:: ?['"]?|['"]? ?['"])\w`),
+		unless:  pattern.Of(byItself + `|site-packages/(?:pydantic|fsspec|onnx\w*)/`),
 		message: "A setting of the script is not valid: {short}.", hint: "Check the job's settings and the trainer's command.",
 	}, { // a number that is none of the allowed ones, by the names that settings have
 		code: contract.CodeConfigInvalid, raised: true,
