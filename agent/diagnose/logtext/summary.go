@@ -31,10 +31,11 @@ func summaries(lines []string) []string {
 	return out
 }
 
-// unfolded writes what one process printed in a form of its own as plain tracebacks.
+// unfolded writes what one process printed in a form of its own as plain tracebacks: a
+// group is drawn from the margin, which only shows once the prefix is off.
 func unfolded(lines []Line) []Line {
 	for _, p := range processes(lines) {
-		for i, text := range cells(summaries(p.texts)) {
+		for i, text := range cells(summaries(unbox(p.texts))) {
 			lines[p.places[i]].Text = text
 		}
 	}
