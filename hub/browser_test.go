@@ -64,10 +64,12 @@ func (c command) do(ctx context.Context, w *hub.Work) error {
 	}
 }
 
-// front is a proxy before the hub that can break lines, and be away.
+// front is a proxy before the hub that can break lines, and be away. What happens is
+// said to another server, whose lines stay whole.
 type front struct {
 	*httptest.Server
-	away atomic.Bool
+	control *httptest.Server
+	away    atomic.Bool
 }
 
 func (r running) front(t *testing.T, steps script) *front {
@@ -77,20 +79,23 @@ func (r running) front(t *testing.T, steps script) *front {
 		t.Fatal(err)
 	}
 	f, mux := &front{}, http.NewServeMux()
+	f.control = httptest.NewServer(mux)
+	t.Cleanup(f.control.Close)
 	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to); p.Out.Host = p.In.Host }}
-	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
+	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if f.away.Load() {
 			http.Error(w, "<h1>Bad Gateway</h1>", http.StatusBadGateway)
 			return
 		}
 		proxy.ServeHTTP(w, req)
-	})
-	mux.HandleFunc("POST /test/cut", func(http.ResponseWriter, *http.Request) { go f.CloseClientConnections() })
-	mux.HandleFunc("POST /test/away", func(_ http.ResponseWriter, req *http.Request) {
+	}))
+	t.Cleanup(func() { f.CloseClientConnections(); f.Close() })
+	mux.HandleFunc("POST /cut", func(http.ResponseWriter, *http.Request) { f.CloseClientConnections() })
+	mux.HandleFunc("POST /away", func(_ http.ResponseWriter, req *http.Request) {
 		f.away.Store(req.URL.Query().Get("is") == "true")
-		go f.CloseClientConnections()
+		f.CloseClientConnections()
 	})
-	mux.HandleFunc("POST /test/step", func(w http.ResponseWriter, req *http.Request) {
+	mux.HandleFunc("POST /step", func(w http.ResponseWriter, req *http.Request) {
 		var c command
 		if err := json.NewDecoder(req.Body).Decode(&c); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -101,10 +106,8 @@ func (r running) front(t *testing.T, steps script) *front {
 		case <-req.Context().Done():
 		}
 	})
-	mux.HandleFunc("POST /test/login", r.loginOf(t, false))
-	mux.HandleFunc("POST /test/expire", r.loginOf(t, true))
-	f.Server = httptest.NewServer(mux)
-	t.Cleanup(func() { f.CloseClientConnections(); f.Close() })
+	mux.HandleFunc("POST /login", r.loginOf(t, false))
+	mux.HandleFunc("POST /expire", r.loginOf(t, true))
 	return f
 }
 
@@ -144,7 +147,7 @@ func TestPageInABrowser(t *testing.T) {
 		shots = t.TempDir()
 	}
 	cmd := exec.CommandContext(t.Context(), node, filepath.Join("testdata", "browser.mjs"))
-	cmd.Env = append(os.Environ(), "PAGE_URL="+f.URL, "PAGE_SHOTS="+shots, "CHROMIUM="+chromium, "NODE_FOLDER="+folder, "PACKAGES="+packages(t))
+	cmd.Env = append(os.Environ(), "PAGE_URL="+f.URL, "CONTROL_URL="+f.control.URL, "PAGE_SHOTS="+shots, "CHROMIUM="+chromium, "NODE_FOLDER="+folder, "PACKAGES="+packages(t))
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
-const { PAGE_URL, PAGE_SHOTS, CHROMIUM, NODE_FOLDER, PACKAGES } = process.env;
+const { PAGE_URL, CONTROL_URL, PAGE_SHOTS, CHROMIUM, NODE_FOLDER, PACKAGES } = process.env;
 const require = createRequire(path.join(NODE_FOLDER, "package.json"));
 const { chromium } = require("playwright-core");
 const axe = require("axe-core");
@@ -31,7 +31,7 @@ async function open() {
 }
 
 const control = async (where, body) => {
-  const response = await fetch(`${PAGE_URL}/test/${where}`, { method: "POST", body: body && JSON.stringify(body) });
+  const response = await fetch(`${CONTROL_URL}/${where}`, { method: "POST", body: body && JSON.stringify(body) });
   assert.equal(response.status, 200);
   return response.text();
 };
@@ -79,6 +79,13 @@ const steps = {
       await tab.goto(PAGE_URL + place);
       await has("[role=alert]", why);
     }
+    await tab.route("**/api/v1/about", async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, json: { ...(await response.json()), login: "the lab" } });
+    });
+    await tab.goto(`${PAGE_URL}/?submission=7`);
+    assert.equal(await tab.getByRole("link", { name: "Log in with the lab" }).getAttribute("href"), "/login/oidc?to=%2F%3Fsubmission%3D7");
+    await tab.unroute("**/api/v1/about");
     await tab.goto(PAGE_URL);
     await has("h1", "Log in");
     await has("main", "trainer-hub link NAME");
