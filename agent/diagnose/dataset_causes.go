@@ -10,8 +10,8 @@ const ofModel = `(?i)weights|checkpoint|ckpt|pretrained|load_model|state_dict`
 
 // What a sentence about a dataset speaks of, and what is wrong with it.
 const (
-	ofDatasetNoun = `(?:\b(?:images?|pictures?|labels?|annotations?|masks?|polygons?|bbox(?:es)?|bounding box(?:es)?|keypoints?|datasets?|class folders?|categor(?:y|ies)|samples?|rows?|metadata|cases?|records?|files?|file list|sequence|JSON|classes)\b|\.(?:csv|json|jsonl|ya?ml|xml|txt)\b)`
-	trouble       = `\b(?:no|not|never|without|missing|empty|incorrect|invalid|wrong|corrupt\w*|damaged|only|mismatch\w*|must match|unexpected|expected|does(?:n't| not)|do(?:n't| not)|can(?:not|'t)|could(?:n't| not)|fewer|at least|too few|length 0|has 0|errors?|failed|broken|unknown|duplicated?|out of range|outside)\b`
+	ofDatasetNoun = `(?:\b(?:images?|pictures?|labels?|annotations?|masks?|polygons?|bbox(?:es)?|bounding box(?:es)?|keypoints?|coordinates|videos?|datasets?|class folders?|categor(?:y|ies)|samples?|rows?|metadata|cases?|records?|files?|file list|sequence|JSON|classes)\b|\.(?:csv|json|jsonl|ya?ml|xml|txt)\b)`
+	trouble       = `\b(?:no|not|never|without|missing|empty|incorrect|invalid|wrong|corrupt\w*|damaged|only|mismatch\w*|must match|unexpected|expected|does(?:n't| not)|do(?:n't| not)|can(?:not|'t)|could(?:n't| not)|fewer|at least|too few|length 0|has 0|errors?|failed|broken|unknown|duplicated?|out of (?:range|bounds)|outside|negative|non-\w+)\b`
 )
 
 // ownWords are the exceptions in which programs say things in their own words, and
@@ -48,11 +48,11 @@ var datasetCauses = []cause{
 		message: "A label of the dataset is empty or no number: {short}.", hint: "Check the dataset's table of labels.",
 	}, {
 		code: contract.CodeDatasetInvalid, raised: true,
-		like:    pattern.Of(`Expected to load a .Dataset(?:Dict)?. object|is neither a .Dataset. directory nor a .DatasetDict. directory|Unknown split "[^"\n]{1,80}"\. Should be one of|could not find data in \S{1,200}\. Please make sure to call|Could not find a dataset with the ID|some image files are missing for case|Did not find the expected number of training cases|Some images have errors\. Please check text output|Asked to retrieve element \d+, but the Sequence has length 0`),
+		like:    pattern.Of(`Expected to load a .Dataset(?:Dict)?. object|^FileNotFoundError: Directory \S{1,200} not found$|is neither a .Dataset. directory nor a .DatasetDict. directory|Unknown split "[^"\n]{1,80}"\. Should be one of|could not find data in \S{1,200}\. Please make sure to call|Could not find a dataset with the ID|some image files are missing for case|Did not find the expected number of training cases|Some images have errors\. Please check text output|Asked to retrieve element \d+, but the Sequence has length 0`),
 		message: "The dataset can't be loaded: {short}.", hint: checkDataset,
 	}, {
 		code: contract.CodeDatasetInvalid, raised: true,
-		like:    pattern.Of(`Failed to use mask_format=='\w+' from the given annotations|Cannot convert segmentation of type|Invalid polygon of length|(?i:polygons? (?:must|should) have at least (?:3|three) points)`),
+		like:    pattern.Of(`Failed to use mask_format=='\w+' from the given annotations|Cannot convert segmentation of type|Invalid polygon of length|Invalid COCO (?:detection|panoptic) annotations|(?i:polygons? (?:must|should) have at least (?:3|three) points)`),
 		message: "An annotation of the dataset is not valid: {short}.", hint: "Check the polygons and masks of the annotations.",
 	}, {
 		code: contract.CodeDatasetInvalid, raised: true,
@@ -80,7 +80,7 @@ var datasetCauses = []cause{
 		code: contract.CodeDatasetInvalid, raised: true,
 		like:    pattern.Of(`(?i)^(?:\w+\.)*(?:ValueError|RuntimeError|AssertionError|Exception|SyntaxError|KeyError|FileNotFoundError|OSError|IndexError|ArrowInvalid|\w*(?:data|annotation|label|image)\w*(?:error|exception)): (?:[^\n]*` + ofDatasetNoun + `[^\n]*` + trouble + `|[^\n]*` + trouble + `[^\n]*` + ofDatasetNoun + `)`),
 		stack:   pattern.Of(`(?m)^\s*File "(?:[^"\n]*(?i:\w[/\\](?:datasets?|data|dataloaders?|data_loaders?|packaged_modules[/\\]\w+)[/\\]\w+\.py|[/\\]\w*(?:dataset|data_?load)\w*\.py|[/\\](?:coco|voc)\w*\.py)", line \d+, in [^\n]*|[^"\n]*", line \d+, in (?:verify_dataset\w*|check_\w*dataset\w*|load_(?:annotations|labels|images|dataset|data)\w*|__getitem__))\n(?:    [^\n]*\n){0,3}[A-Za-z]`),
-		unless:  pattern.Of(`(?i)shape|dimension|tensor|dtype|\bchannels?\b|batch|argument|keyword|must be one of|should be one of|support|implement|install|permission|time[d ]?out|\bcolumns?\b|connection|network|http|memory|download|\bhub\b|parameter|NoneType|attribute|\bworkers?\b|iterable|stack expects|checkpoint|weights|\[Errno|regist(?:er|ry)|predict|tokenizer|collat|interpolation|\btransforms?\b|\bmode\b|num_classes|is not a file in the archive|` + byItself),
+		unless:  pattern.Of(`(?i)shape|dimension|tensor|dtype|\bchannels?\b|batch|argument|keyword|must be one of|should be one of|support|implement|install|permission|time[d ]?out|connection|network|http|memory|(?:fail|could|can|unable)\w*[^\n]{0,20}download|\bhub\b|parameter|NoneType|attribute|\bworkers?\b|iterable|stack expects|checkpoint|weights|\[Errno|regist(?:er|ry)|predict|tokenizer|collat|interpolation|\btransforms?\b|\bmode\b|num_classes|is not a file in the archive|` + byItself),
 		message: "The trainer can't use the dataset: {short}.", hint: "That is what the trainer said where it reads the dataset. Check the dataset's images, annotations and splits.",
 	}, { // a file of the dataset by its name, in a program's own sentence, wherever it is said
 		code: contract.CodeDatasetInvalid, raised: true,

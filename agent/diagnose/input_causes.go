@@ -58,7 +58,7 @@ var inputCauses = []cause{
 		stack:   pattern.Of(`in (?:check_(?:det_|cls_)?dataset|get_dataset|get_data)\b|check_(?:det_|cls_)?dataset\(`),
 		message: "The trainer did not find the dataset: {short}.", hint: "Check the dataset's description (its yaml) and the paths in it.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`^RuntimeError: Dataset not found or corrupted`), stack: pattern.Of(`torchvision/datasets`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`^RuntimeError: (?:Dataset(?: metadata file)? not found|[^\n]{0,200}(?:does not exist|not found in \S{1,200}) or (?:is )?corrupted)`), stack: pattern.Of(`torchvision/datasets`),
 		message: "The trainer did not find the dataset, or not all of it: {short}.", hint: "Check that its files lie at DATASET_DIR as torchvision expects them.",
 	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`(?i)^(?:FileNotFoundError|OSError): [^\n]{0,40}(?:No such file or directory|not found): '?([^'\n]{1,300}\.(?:jpe?g|png|bmp|tiff?|webp|gif))\b`),
@@ -180,7 +180,7 @@ var inputCauses = []cause{
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`[Nn]o file named [^\n]{1,300} found in directory|Can't load (?:the )?[\w ]{1,30} (?:for|of) '[./]|^\S*: [./][^\s]* does not appear to have (?:a file|files) named`), unless: otherTraffic,
 		message: "The pretrained weights could not be loaded from their folder: {short}.", hint: "Check the path, and that the folder holds the weights, config.json and the files of the tokenizer or image processor. " + bringWeights,
 	}, {
-		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)We couldn't connect to 'https://huggingface\.co/?'|LocalEntryNotFoundError|RepositoryNotFoundError|GatedRepoError|access a gated repo|is not a local folder and is not a valid model identifier|Can't load (?:the )?(?:model|tokenizer|configuration|config|image processor|feature extractor|processor)\b[^\n]{0,20} (?:for|of) |OfflineModeIsEnabled|outgoing traffic has been disabled|no file named \S*(?:pytorch_model|model\.safetensors|tf_model|diffusion_)|does not appear to have (?:a file named|files named) \S*(?:pytorch_model|model|config)|is not cached locally and an error occurred|cannot find the requested files in the (?:disk|local) cache|couldn't find \S+ in the cached files`),
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)We couldn't connect to 'https://huggingface\.co/?'|LocalEntryNotFoundError|RepositoryNotFoundError|GatedRepoError|access a gated repo|is not a local folder and is not a valid model identifier|Can't load (?:the )?(?:model|tokenizer|configuration|config|image processor|feature extractor|processor)\b[^\n]{0,20} (?:for|of) |OfflineModeIsEnabled|outgoing traffic has been disabled|no file named \S*(?:pytorch_model|model\.safetensors|tf_model|diffusion_)|does not appear to have (?:a file named|files named) \S*(?:pytorch_model|model|config)|is not cached locally and an error occurred|cannot find the requested files in the (?:disk|local) cache|couldn't find \S+ in the cached files|there is no internet connection and the repo could not be found`),
 		unless:  otherTraffic,
 		message: "The pretrained weights could not be loaded from the Hugging Face Hub: {short}.",
 		hint:    "Put the weights into the job (PRETRAINED_WEIGHT_URL) or check the model's name and its access.",
