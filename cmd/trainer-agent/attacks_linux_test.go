@@ -45,13 +45,14 @@ var postures = []posture{
 		"a14_other_jobs_data": "a cache for each tenant",
 	}},
 	{name: "one user, no Landlock", user: 1000, bare: true, gets: map[string]string{
-		"a01_credential_files": "give secrets as environment variables (`secretKeyRef`)",
-		"a04_agents_state":     "AGENT_RUN_AS; what is in the outbox is authenticated, so it can be lost but not forged",
-		"a05_pipe_for_the_log": "nothing to do: the job ends as it would",
-		"a06_workspace_root":   "AGENT_RUN_AS",
-		"a07_inputs_and_cache": "nothing to do: each job checks what it takes from the cache, and works on a copy of its own",
-		"a14_other_jobs_data":  "a cache for each tenant",
-		"a08_signals":          "AGENT_RUN_AS; a forged stop ends the job as STOPPED, which is retried",
+		"a01_credential_files":       "give secrets as environment variables (`secretKeyRef`)",
+		"a04_agents_state":           "AGENT_RUN_AS; what is in the outbox is authenticated, so it can be lost but not forged",
+		"a05_pipe_for_the_log":       "nothing to do: the job ends as it would",
+		"a06_workspace_root":         "AGENT_RUN_AS",
+		"a07_inputs_and_cache":       "nothing to do: each job checks what it takes from the cache, and works on a copy of its own",
+		"a14_other_jobs_data":        "a cache for each tenant",
+		"a17_another_jobs_workspace": "AGENT_RUN_AS with a user for each job",
+		"a08_signals":                "AGENT_RUN_AS; a forged stop ends the job as STOPPED, which is retried",
 	}},
 }
 
@@ -144,6 +145,10 @@ chown "$user:$user" "$dir/workspace" "$dir/home" "$dir/cache"
 chmod 777 "$dir/workspace" "$dir/state" # as an emptyDir is
 install -D -m 444 -o "$user" /dev/null "$dir/cache/another/data/images/x.png"
 install -m 644 -o "$user" /dev/null "$dir/cache/another.lock"
+install -D -m 600 -o "$user" /dev/null "$dir/another/.agent/outbox/00000001.log"
+install -D -m 600 -o "$user" /dev/null "$dir/another/runs/best.pt"
+install -D -m 600 -o "$user" /dev/null "$dir/another/home/.netrc"
+chown -R "$user" "$dir/another"
 cp -r "$attacks" "$dir/attacks"
 install -m 711 "$agent" /run/bin/trainer-agent
 as() { setpriv --reuid "$user" --regid "$user" --clear-groups "$@"; }

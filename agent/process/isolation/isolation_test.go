@@ -97,6 +97,29 @@ func TestAServiceThatStartsProgramsIsNoIsolation(t *testing.T) {
 	}
 }
 
+// Another agent of the same user runs beside this one.
+func TestWorkspacesAndStatesOfOtherJobsAreClosed(t *testing.T) {
+	workspaces, states := t.TempDir(), t.TempDir()
+	for _, dir := range []string{"mine/runs", "mine/home", "theirs/runs", "theirs/home", "data/images", "runs", "home"} {
+		if err := os.MkdirAll(filepath.Join(workspaces, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{"mine/outbox", "mine/lock", "theirs/outbox", "theirs/lock"} {
+		if err := os.MkdirAll(filepath.Join(states, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ws := job.Workspace{Root: filepath.Join(workspaces, "mine"), State: filepath.Join(states, "mine")}
+	want := []string{filepath.Join(workspaces, "theirs"), filepath.Join(states, "theirs")}
+	if got := (Job{Workspace: ws}).neighbours(); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if private := (Job{Workspace: ws}).policy().Private; !slices.Contains(private, want[0]) || !slices.Contains(private, want[1]) {
+		t.Errorf("%q", private)
+	}
+}
+
 // Homes are often links; a file that is closed already is not cured by chmod.
 func TestTheCureOfALinkIsThatOfWhatItLeadsTo(t *testing.T) {
 	if confine.ABI() == 0 {
