@@ -7,7 +7,7 @@ from pathlib import Path
 def attack() -> object:
     ends, patience = time.monotonic() + 2, time.monotonic() + 60  # on a busy machine nothing may start for a while
     seen = 0
-    while time.monotonic() < ends or seen == 0 and time.monotonic() < patience:
+    while time.monotonic() < ends or (seen == 0 and time.monotonic() < patience):
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 if "trainer-agent" not in (path / "comm").read_text() or path.name == "1":
