@@ -89,9 +89,8 @@ demo: build venv ## run a real training job end to end (FRAMEWORK=plain|ultralyt
 
 # At a desk packages may pass without the scanners that must be set up; a hub for others has them.
 HUB_FLAGS ?= --allow-unscanned malware,dependencies
-hub: build ## run the hub on embedded defaults with the requirements of one trainer (FRAMEWORK=plain|ultralytics|timm|huggingface); prints its address and a login link
-	$(PYTHON) trainers/venv.py --venv $(VENV) $(FRAMEWORK)
-	bin/trainer-hub serve --python $(VENV)/bin/python $(HUB_FLAGS)
+hub: build ## run the hub on embedded defaults; prints its address and a login link
+	bin/trainer-hub serve --python $(PYTHON) $(HUB_FLAGS)
 
 # The page's tools, as its lock file names them; hub/page/page_test.go finds them there.
 # Vite needs Node 20.19: where the machine's is older (Debian 12), one comes from npm.

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -76,4 +77,89 @@ type Package struct {
 	Version string `json:"version"` // semantic version
 	SHA256  string `json:"sha256"`  // of the uploaded bytes, hexadecimal
 	Dir     string `json:"-"`       // where it is unpacked; not to be written to
+}
+
+// Release is a published version of a trainer: what of it is where, by digest. The digests
+// are sha256:HEX.
+type Release struct {
+	Name        string `json:"name"`
+	Version     string `json:"version"`
+	PackageSHA  string `json:"package_sha256"` // of the uploaded bytes, hexadecimal
+	Repository  string `json:"repository"`     // in the registry
+	Image       string `json:"image"`          // digest of the image; empty where the hub makes none
+	Bundle      string `json:"bundle"`         // digest of the package with its wheels
+	SBOM        string `json:"sbom"`           // digest of the bill of materials' manifest
+	Attestation string `json:"attestation"`    // digest of the signed provenance's manifest
+	Python      string `json:"python"`         // that the wheels are for, such as 3.11
+	Platform    string `json:"platform"`       // that the wheels are for, such as linux/amd64
+	Agent       string `json:"agent"`          // version of trainer-agent that proved it
+	Key         string `json:"key"`            // SHA-256 of the key that signed, hexadecimal
+}
+
+// Media types of what a release consists of beside its image.
+const (
+	MediaBundle      = "application/vnd.trainer-hub.bundle.v1+json"
+	MediaPackage     = "application/vnd.trainer-hub.package.v1+zip"
+	MediaWheel       = "application/vnd.trainer-hub.wheel.v1+zip"
+	MediaLock        = "application/vnd.trainer-hub.lock.v1+text"
+	MediaSBOM        = "application/vnd.cyclonedx+json"
+	MediaAttestation = "application/vnd.in-toto+json"
+	// AnnotationTitle is a layer's file name, by the image specification.
+	AnnotationTitle = "org.opencontainers.image.title"
+)
+
+// Statement is an in-toto statement of provenance: which artifacts, made of what.
+type Statement struct {
+	Type          string     `json:"_type"`
+	Subject       []Resource `json:"subject"`
+	PredicateType string     `json:"predicateType"`
+	Predicate     Provenance `json:"predicate"`
+}
+
+// What a Statement of the hub says that it is.
+const (
+	StatementType  = "https://in-toto.io/Statement/v1"
+	ProvenanceType = "https://slsa.dev/provenance/v1"
+	BuildType      = "https://github.com/vision-platform/trainer-agent/docs/hub.md#provenance"
+)
+
+// Resource is something with a name and digests (in-toto's ResourceDescriptor).
+type Resource struct {
+	Name   string            `json:"name"`
+	Digest map[string]string `json:"digest"` // algorithm → hexadecimal
+}
+
+// Provenance is how a release was made (SLSA provenance 1.0).
+type Provenance struct {
+	BuildDefinition struct {
+		BuildType          string            `json:"buildType"`
+		ExternalParameters map[string]string `json:"externalParameters"`
+		Dependencies       []Resource        `json:"resolvedDependencies"`
+	} `json:"buildDefinition"`
+	RunDetails struct {
+		Builder struct {
+			ID      string            `json:"id"`
+			Version map[string]string `json:"version"`
+		} `json:"builder"`
+		Byproducts []Resource `json:"byproducts"` // the bill of materials
+	} `json:"runDetails"`
+}
+
+// Envelope is a signed payload (DSSE).
+type Envelope struct {
+	PayloadType string      `json:"payloadType"`
+	Payload     []byte      `json:"payload"`
+	Signatures  []Signature `json:"signatures"`
+}
+
+// Signature is one of an Envelope: by the key whose SHA-256 KeyID is, hexadecimal.
+type Signature struct {
+	KeyID string `json:"keyid"`
+	Sig   []byte `json:"sig"`
+}
+
+// Signed are the bytes that the signatures of an envelope sign (DSSE's pre-authentication
+// encoding).
+func (e Envelope) Signed() []byte {
+	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(e.PayloadType), e.PayloadType, len(e.Payload), e.Payload)
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/vision-platform/trainer-agent/hub/api"
 	"github.com/vision-platform/trainer-agent/hub/blob"
 	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/notify"
 	"github.com/vision-platform/trainer-agent/hub/page"
 	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
@@ -33,13 +34,15 @@ import (
 
 // Config is how a hub runs.
 type Config struct {
-	Addr       string      // host:port; port 0 picks a free one
-	URL        string      // where people reach it; by default the address
-	DataDir    string      // packages, work, and the database unless Database says otherwise
-	Database   string      // postgres://…; empty means SQLite in DataDir
-	MaxPackage int64       // bytes
-	Stages     Stages      // the work of each state
-	OIDC       *login.OIDC // the login provider; nil for one-time links only
+	Addr       string          // host:port; port 0 picks a free one
+	URL        string          // where people reach it; by default the address
+	DataDir    string          // packages, work, and the database unless Database says otherwise
+	Database   string          // postgres://…; empty means SQLite in DataDir
+	MaxPackage int64           // bytes
+	Stages     Stages          // the work of each state
+	OIDC       *login.OIDC     // the login provider; nil for one-time links only
+	Release    *Release        // how what was proven is published; nil means that it is not
+	Webhook    *notify.Webhook // that hears how submissions end; nil for none
 	Log        *slog.Logger
 }
 
@@ -48,13 +51,15 @@ const operator = "operator"
 
 // Hub is a hub that was opened.
 type Hub struct {
-	config      Config
-	lock        *flock.Flock
-	listener    net.Listener
-	db          *store.DB
-	packages    *blob.Folder
-	submissions *submission.Submissions
-	users       *login.Users
+	config        Config
+	lock          *flock.Flock
+	listener      net.Listener
+	db            *store.DB
+	packages      *blob.Folder
+	submissions   *submission.Submissions
+	notifications *notify.Notifications
+	users         *login.Users
+	stages        Stages
 }
 
 // Open takes the data folder and the address, and opens the database.
@@ -74,7 +79,7 @@ func Open(ctx context.Context, config Config) (h *Hub, err error) {
 	if h.packages, err = blob.Open(filepath.Join(config.DataDir, "packages")); err != nil {
 		return h, err
 	}
-	h.submissions, h.users = submission.New(h.db, time.Now), login.New(h.db, time.Now)
+	h.submissions, h.users, h.notifications = submission.New(h.db, time.Now), login.New(h.db, time.Now), notify.New(h.db, time.Now)
 	if config.Database == "" { // whoever had a lease of this folder's database is gone
 		if err := h.submissions.Forget(ctx); err != nil {
 			return h, err
@@ -87,7 +92,7 @@ func Open(ctx context.Context, config Config) (h *Hub, err error) {
 		h.config.URL = "http://" + h.listener.Addr().String()
 	}
 	h.askProvider(ctx)
-	return h, nil
+	return h, h.openRelease()
 }
 
 // askProvider tells the login provider where the hub is, and looks whether it is there.
@@ -159,7 +164,8 @@ func (h *Hub) Serve(ctx context.Context) error {
 	server := &http.Server{
 		Handler: (&api.API{
 			Submissions: h.submissions, Packages: h.packages, Users: h.users, MaxPackage: h.config.MaxPackage, URL: h.config.URL,
-			Ready: h.ready, Audit: h.db, Page: page.Handler(), OIDC: h.config.OIDC, Publishes: h.config.Stages.publish(), Log: h.config.Log,
+			Ready: h.ready, Audit: h.db, Page: page.Handler(), OIDC: h.config.OIDC, Publishes: h.stages.publish(), Log: h.config.Log,
+			Notifications: h.notifications, Registry: h.config.Release.registry(), Key: h.config.Release.key(),
 		}).Handler(ctx),
 		// Uploads and streams set deadlines of their own.
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
@@ -181,6 +187,12 @@ func (h *Hub) Serve(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error { h.worker().run(ctx); return nil })
+	if h.config.Webhook != nil {
+		group.Go(func() error {
+			h.notifications.Sender(*h.config.Webhook, h.config.Log).Run(ctx, h.submissions.Changed)
+			return nil
+		})
+	}
 	return group.Wait()
 }
 

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/hub"
 	"github.com/vision-platform/trainer-agent/hub/login"
 	"github.com/vision-platform/trainer-agent/hub/submission"
@@ -45,15 +46,25 @@ func child(dir string) {
 			return ctx.Err()
 		}
 	}
-	h, err := hub.Open(context.Background(), hub.Config{
-		Addr: "127.0.0.1:0", DataDir: filepath.Join(dir, "data"), MaxPackage: maxPackage, Stages: stages, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
+	h, err := open(dir, stages)
 	if err == nil {
 		fmt.Println(h.URL())
 		err = h.Serve(context.Background())
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
+}
+
+// open opens the hub; where the folder has a base image it publishes.
+func open(dir string, stages hub.Stages) (*hub.Hub, error) {
+	config := hub.Config{Addr: "127.0.0.1:0", DataDir: filepath.Join(dir, "data"), MaxPackage: maxPackage, Stages: stages, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	if _, err := os.Stat(filepath.Join(dir, "base")); err == nil {
+		if config.Release, err = dying(dir); err != nil {
+			return nil, err
+		}
+		stages[submission.Testing] = reporting(contract.StepReport{Name: "config_schema", Status: contract.StepPassed, Facts: map[string]any{"schema": map[string]any{"framework": "x"}}})
+	}
+	return hub.Open(context.Background(), config)
 }
 
 func die(dir, place string) {
@@ -128,10 +139,10 @@ func whole(t *testing.T, dir string, versions int) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	var published, tasks int
-	row := db.QueryRowContext(t.Context(), `SELECT (SELECT COUNT(*) FROM versions WHERE receipt LIKE '{"digest":"sha256:%'), (SELECT COUNT(*) FROM tasks)`)
-	if err := row.Scan(&published, &tasks); err != nil || published != versions || tasks != 0 {
-		t.Errorf("%d of %d versions are published, %d tasks are left, %v", published, versions, tasks, err)
+	var published, tasks, told int
+	row := db.QueryRowContext(t.Context(), `SELECT (SELECT COUNT(*) FROM versions WHERE receipt LIKE '{"digest":"sha256:%'), (SELECT COUNT(*) FROM tasks), (SELECT COUNT(*) FROM notifications)`)
+	if err := row.Scan(&published, &tasks, &told); err != nil || published != versions || tasks != 0 || told != versions {
+		t.Errorf("%d of %d versions are published, %d tasks are left, %d notifications, %v", published, versions, tasks, told, err)
 	}
 	if _, err := db.VerifyAudit(t.Context()); err != nil {
 		t.Error(err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/hub/build"
 	"github.com/vision-platform/trainer-agent/hub/scan"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
@@ -23,8 +24,8 @@ import (
 // Proof is how packages are proven: with the code of `trainer-agent validate
 // --strict`, so that both say the same of the same bytes.
 type Proof struct {
-	Python  string // interpreter that has what packages require
-	Agent   string // path of trainer-agent
+	Build   build.Tools // makes what a package runs in; its Python has nothing that packages require
+	Agent   string      // path of trainer-agent
 	Environ []string
 	Runner  runner.Runner // where a package's code runs
 	// AllowUnscanned are scans that may be missing: malware, dependencies.
@@ -32,9 +33,34 @@ type Proof struct {
 	Scanners       scan.Tools
 }
 
-// Stages are the work of each state. Nothing is published.
+// Stages are the work of each state but publishing.
 func (p Proof) Stages() Stages {
-	return Stages{submission.Scanning: p.scan, submission.Testing: p.test}
+	return Stages{submission.Scanning: p.scan, submission.Building: p.build, submission.Testing: p.test}
+}
+
+// build makes the environment that the package is proven in, and runs in later.
+func (p Proof) build(ctx context.Context, w *Work) error {
+	const step = "dependencies"
+	if err := w.Begin(ctx, step); err != nil {
+		return err
+	}
+	started := time.Now()
+	e, found, err := w.make(ctx, p.Build)
+	if err == nil && e != nil {
+		var wheels []scan.Requirement
+		for _, wheel := range e.Wheels {
+			wheels = append(wheels, scan.Requirement{Name: wheel.Name, Version: wheel.Version})
+		}
+		found, err = p.Scanners.Wheels(wheels)
+	}
+	if err != nil {
+		return err
+	}
+	report := contract.StepReport{Name: step, Status: status(found), Seconds: time.Since(started).Seconds(), Findings: found, Facts: map[string]any{}}
+	if e != nil {
+		report.Facts["wheels"] = len(e.Wheels)
+	}
+	return errors.Join(w.Report(ctx, report), refused([]contract.StepReport{report}))
 }
 
 // scan looks at the bytes before any of their code runs: what hides in the archive
@@ -94,13 +120,17 @@ func (p Proof) test(ctx context.Context, w *Work) error {
 	if err := os.Mkdir(scratch, 0o700); err != nil {
 		return err
 	}
+	e, err := w.Environment(ctx, p.Build)
+	if err != nil {
+		return err
+	}
 	telling, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	told := teller{work: w, allowed: p.AllowUnscanned, isolation: p.Runner.Level()}
 	var v kit.Validator
 	v = kit.Validator{
 		Security: func(ctx context.Context) []contract.Finding { return scan.Findings(scan.Run(ctx, v.Dir, p.Scanners)) },
-		Zip:      w.File, Scratch: scratch, Strict: true, Tools: kit.Tools{Python: p.Python, Agent: p.Agent, Environ: p.Environ, Runner: p.Runner},
+		Zip:      w.File, Scratch: scratch, Strict: true, Tools: kit.Tools{Python: e.Python, Base: p.Build.Python, Agent: p.Agent, Environ: p.Environ, Runner: p.Runner},
 		Progress: func(state contract.PackageValidation) {
 			if err := told.tell(telling, state); err != nil {
 				stop(err)

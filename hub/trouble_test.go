@@ -3,6 +3,8 @@ package hub_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,6 +14,49 @@ import (
 	"github.com/vision-platform/trainer-agent/hub/store/storetest"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
+
+// Who has no room left hears it before the bytes are sent; so does who sends too many at once.
+func TestUploadIsRefusedBeforeItIsRead(t *testing.T) {
+	r := start(t, hub.Config{Stages: hub.Stages{submission.Scanning: waiting(make(chan string))}})
+	ann, bob := r.client(t, "ann"), r.client(t, "bob")
+	for i := range submission.MaxOpen {
+		ann.submit(t, fmt.Sprintf("trainer-%c", 'a'+i), "1.0.0", "?dry_run=true")
+	}
+	kind, _ := body(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	send := func(c client) (int, string, error) { // a megabyte that never comes
+		never, _ := io.Pipe()
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/api/v1/trainers/upload?dry_run=true", never)
+		if err != nil {
+			return 0, "", err
+		}
+		req.ContentLength = 1 << 20
+		req.Header.Set("Content-Type", kind)
+		req.Header.Set("Authorization", "Bearer "+c.token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return 0, "", err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		text, err := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(text), err
+	}
+	if status, text, err := send(ann); status != http.StatusForbidden || !strings.Contains(text, "which is the limit") || err != nil {
+		t.Errorf("%d %s, %v", status, text, err)
+	}
+	const atOnce = 4 // one more than may be
+	answers := make(chan string, atOnce)
+	for range atOnce {
+		go func() {
+			_, text, _ := send(bob)
+			answers <- text
+		}()
+	}
+	if text := <-answers; !strings.Contains(text, "3 uploads of yours are being read") {
+		t.Errorf("%q", text)
+	}
+}
 
 // While the database is away uploads are refused with a clear word, nothing ends,
 // and what is being proven goes on when it is back.

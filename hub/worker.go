@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/hub/blob"
+	"github.com/vision-platform/trainer-agent/hub/build"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
@@ -45,8 +47,11 @@ type Work struct {
 	Package contract.Package // Dir is where it is unpacked, once it is
 	File    string           // the uploaded bytes; read only
 	Dir     string           // for everything that the stages write; removed at the end
+	Lock    string           // the file that pins its wheels; outlives a kill
 	Receipt json.RawMessage  // what publishing leaves
 
+	source      string // the package, unpacked; none of its code has been near it
+	environment *build.Environment
 	task        *submission.Task
 	submissions *submission.Submissions
 }
@@ -72,6 +77,7 @@ func (w *Work) Report(ctx context.Context, step contract.StepReport) error {
 
 // worker takes one submission after the other.
 type worker struct {
+	locks       string // a folder
 	submissions *submission.Submissions
 	packages    *blob.Folder
 	stages      Stages
@@ -80,7 +86,7 @@ type worker struct {
 }
 
 func (h *Hub) worker() *worker {
-	return &worker{h.submissions, h.packages, h.config.Stages, h.workDir(), h.config.Log}
+	return &worker{filepath.Join(h.config.DataDir, "locks"), h.submissions, h.packages, h.stages, h.workDir(), h.config.Log}
 }
 
 // run works until ctx ends. A database that is away is waited for.
@@ -108,9 +114,14 @@ func (w *worker) take(ctx context.Context, task *submission.Task) {
 	log := w.log.With("submission", task.ID, "trainer", task.Name, "version", task.Version)
 	work := &Work{
 		Package: contract.Package{Name: task.Name, Version: task.Version, SHA256: task.SHA256},
-		Dir:     filepath.Join(w.dir, task.ID), task: task, submissions: w.submissions,
+		Dir:     filepath.Join(w.dir, task.ID), Lock: filepath.Join(w.locks, fmt.Sprintf("%s-%d.txt", task.ID, task.Attempt)), task: task, submissions: w.submissions,
 	}
 	defer w.clear(work)
+	defer func() {
+		if !task.State.Open() {
+			_ = os.Remove(work.Lock) // there may be none
+		}
+	}()
 	held, release := context.WithCancelCause(ctx)
 	var keeping sync.WaitGroup
 	defer keeping.Wait()

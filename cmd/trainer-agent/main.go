@@ -26,7 +26,9 @@ type cli struct {
 	Init     InitCmd     `cmd:"" help:"Write a new trainer package that trains at once."`
 	Try      TryCmd      `cmd:"" help:"Run a trainer at your desk: no backend, no bucket."`
 	Validate ValidateCmd `cmd:"" help:"Check a trainer package as the platform checks an upload."`
-	Publish  PublishCmd  `cmd:"" help:"Send a trainer package to a hub, which proves it."`
+	Publish  PublishCmd  `cmd:"" help:"Send a trainer package to a hub, which proves and publishes it."`
+	Install  InstallCmd  `cmd:"" help:"Get a trainer of a hub: its image and environment, or the trainer itself."`
+	Verify   VerifyCmd   `cmd:"" help:"Check the signature and every byte of a trainer of a hub."`
 	Inspect  InspectCmd  `cmd:"" help:"Say what an exported model or its package is, and test it."`
 	Check    CheckCmd    `cmd:"" help:"Check the environment of a job and print it as a table."`
 	Doctor   DoctorCmd   `cmd:"" help:"Check that this machine, the backend and the bucket can carry the job."`

@@ -95,15 +95,28 @@ func (c PublishCmd) file() (path string, remove func(), err error) {
 	path = filepath.Join(dir, "trainer.zip")
 	out, err := os.Create(path)
 	if err == nil {
-		err = publish.Pack(c.Package, out)
+		var left []string
+		left, err = publish.Pack(c.Package, out)
 		if closed := out.Close(); err == nil {
 			err = closed
 		}
+		sayLeft(left)
 	}
 	if err != nil {
 		remove()
 	}
 	return path, remove, err
+}
+
+// sayLeft names what is not sent: a folder of that name may be meant to be.
+func sayLeft(left []string) {
+	const most = 10
+	if len(left) > most {
+		left = append(left[:most:most], fmt.Sprintf("and %d more", len(left)-most))
+	}
+	if len(left) > 0 {
+		fmt.Fprintf(os.Stderr, "Not sent, as they are of a desk and no part of a package: %s. Send a zip of your own where they are.\n", strings.Join(left, ", "))
+	}
 }
 
 func printStep(step contract.StepReport) {

@@ -15,9 +15,7 @@ import (
 func TestPackageIsProvenInABrowser(t *testing.T) {
 	node, chromium, folder := need.Browser(t)
 	a := serve(t)
-	if out, code := a.run(t, "trainer-agent", "init", "cell-counter"); code != 0 {
-		t.Fatal(out)
-	}
+	a.init(t, "cell-counter")
 	shots := os.Getenv("PAGE_SHOTS")
 	if shots == "" {
 		shots = t.TempDir()

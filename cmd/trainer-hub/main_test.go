@@ -35,9 +35,21 @@ func run(m *testing.M) int {
 
 // author is somebody with a hub on this machine, in a folder of their own.
 type author struct {
-	dir  string
-	env  []string
-	link string // that the hub printed
+	dir          string
+	env          []string
+	link         string // that the hub printed
+	requirements string // that the hub has wheels for
+}
+
+// init makes a package that requires what the hub has wheels for.
+func (a author) init(t *testing.T, name string) {
+	t.Helper()
+	if out, code := a.run(t, "trainer-agent", "init", name); code != 0 {
+		t.Fatal(out)
+	}
+	if err := os.WriteFile(filepath.Join(a.dir, name, "requirements.txt"), []byte(a.requirements), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (a author) command(t *testing.T, program string, args ...string) *exec.Cmd {
@@ -59,10 +71,11 @@ func (a author) run(t *testing.T, program string, args ...string) (string, int) 
 
 // serve starts the hub at its defaults but for the address and the scanners that
 // this machine may lack.
-func serve(t *testing.T) author {
+func serve(t *testing.T, flags ...string) author {
 	t.Helper()
-	a := author{dir: t.TempDir(), env: append(os.Environ(), "TRAINER_HUB_PYTHON="+need.Python(t))}
-	hub := exec.Command(filepath.Join(programs, "trainer-hub"), "serve", "--addr", "127.0.0.1:0", "--allow-unscanned", "malware,dependencies")
+	dir, requirements := wheels(t)
+	a := author{dir: t.TempDir(), requirements: requirements, env: append(os.Environ(), "TRAINER_HUB_PYTHON="+need.Python(t), "TRAINER_HUB_WHEELS="+dir)}
+	hub := exec.Command(filepath.Join(programs, "trainer-hub"), append([]string{"serve", "--addr", "127.0.0.1:0", "--allow-unscanned", "malware,dependencies"}, flags...)...)
 	hub.Dir, hub.Env, hub.Stderr = a.dir, a.env, t.Output()
 	stdout, err := hub.StdoutPipe()
 	if err == nil {
@@ -102,9 +115,7 @@ func serve(t *testing.T) author {
 // training that never was, does not, and its author reads why.
 func TestPackageIsProven(t *testing.T) {
 	a := serve(t)
-	if out, code := a.run(t, "trainer-agent", "init", "cell-counter"); code != 0 {
-		t.Fatal(out)
-	}
+	a.init(t, "cell-counter")
 	publish := func() (string, int) {
 		return a.run(t, "trainer-agent", "publish", "cell-counter", "--dry-run", "--wait")
 	}
@@ -117,17 +128,18 @@ func TestPackageIsProven(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "The package passed.") {
 		t.Fatalf("exit code %d: %s", code, out)
 	}
-	for _, step := range []string{"structure", "config_schema", "capabilities", "training_test", "inference_test"} {
+	for _, step := range []string{"dependencies", "structure", "config_schema", "capabilities", "training_test", "inference_test"} {
 		if !strings.Contains(out, "passed  "+step) {
 			t.Errorf("%s is not among the steps:\n%s", step, out)
 		}
 	}
-	if out, code := a.run(t, "trainer-agent", "publish", "cell-counter"); code != 1 || !strings.Contains(out, "query.dry_run") {
-		t.Errorf("without a dry run: exit code %d: %s", code, out)
-	}
 	write("train.py", "print('done')\n")
 	if out, code := publish(); code != 1 || !strings.Contains(out, "FAILED  training_test") || !strings.Contains(out, "The package did not pass (rejected): not passed: training_test") {
 		t.Errorf("a training that never was: exit code %d: %s", code, out)
+	}
+	write("requirements.txt", "no-such-package==1.0\n")
+	if out, code := publish(); code != 1 || !strings.Contains(out, "FAILED  dependencies") || !strings.Contains(out, "pip finds no wheels for it") || strings.Contains(out, "training_test") {
+		t.Errorf("a package that is not there: exit code %d: %s", code, out)
 	}
 	write("weights.pkl", "cos\nsystem\n(S'id'\ntR.") // a pickle that calls os.system
 	if out, code := publish(); code != 1 || !strings.Contains(out, "weights.pkl") || strings.Contains(out, "training_test") {
@@ -165,22 +177,22 @@ func TestOperatorsCommands(t *testing.T) {
 }
 
 func TestWhatIsMissingIsNamed(t *testing.T) {
-	a := author{dir: t.TempDir(), env: os.Environ()}
+	a := author{dir: t.TempDir(), env: append(os.Environ(), "TRAINER_HUB_PYTHON="+need.Python(t))}
 	for want, args := range map[string][]string{
-		"set --python":       {"serve", "--python", "no-such-python"},
-		"without a path":     {"serve", "--url", "https://hub.example.com/hub"},
-		"no user name":       {"token", "Ann Smith"},
-		`"all" is no scope`:  {"token", "ann", "--scope", "all"},
-		"vulnerability data": {"scan", "--advisories", "no-such.zip", "."},
+		"set --python":                             {"serve", "--python", "no-such-python"},
+		"without a path":                           {"serve", "--url", "https://hub.example.com/hub"},
+		"name it by its digest":                    {"serve", "--isolation", "process", "--base", "python:3.11"},
+		"is not HOST or HOST/PATH":                 {"serve", "--isolation", "process", "--registry", "UPPER case"},
+		"is not s3://BUCKET":                       {"serve", "--isolation", "process", "--schemas", "config-schemas"},
+		"needs TRAINER_HUB_WEBHOOK_SECRET":         {"serve", "--isolation", "process", "--webhook", "http://host/"},
+		"no user name":                             {"token", "Ann Smith"},
+		`"all" is no scope`:                        {"token", "ann", "--scope", "all"},
+		"vulnerability data":                       {"scan", "--advisories", "no-such.zip", "."},
 		"not scanned for malware: no clamd is set": {"scan", "."},
-		"must be one of":         {"serve", "--isolation", "chroot"},
-		"Run the hub until":      {},
-		"making the data folder": {"token", "ann", "--data-dir", "/proc/nowhere"},
-		"there is no hub's":      {"audit", "--data-dir", "nowhere"},
-		"needs --oidc-issuer":    {"serve", "--oidc-client-id", "hub"},
-		"needs --oidc-client-id": {"serve", "--oidc-issuer", "https://login.example.com"},
-		"is not https://host":    {"serve", "--oidc-issuer", "http://login.example.com", "--oidc-client-id", "hub"},
-		"no such file":           {"serve", "--oidc-issuer", "https://login.example.com", "--oidc-client-id", "hub", "--oidc-client-secret-file", "nowhere"},
+		"must be one of":                           {"serve", "--isolation", "chroot"},
+		"Run the hub until":                        {},
+		"making the data folder":                   {"token", "ann", "--data-dir", "/proc/nowhere"},
+		"there is no hub's":                        {"audit", "--data-dir", "nowhere"},
 	} {
 		if out, code := a.run(t, "trainer-hub", args...); !strings.Contains(out, want) || (code == 0) != (len(args) == 0) {
 			t.Errorf("%v: exit code %d: %s", args, code, out)

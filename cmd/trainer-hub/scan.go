@@ -18,13 +18,14 @@ import (
 // scanners are where the hub's scanners are.
 type scanners struct {
 	Clamd      string `env:"TRAINER_HUB_CLAMD" placeholder:"ADDRESS" help:"clamd, which looks for malware: unix:/run/clamav/clamd.ctl or HOST:PORT."`
+	ClamdMax   int64  `env:"TRAINER_HUB_CLAMD_MAX" default:"25" placeholder:"MIB" help:"What clamd reads of a file, in MiB: the smaller of MaxFileSize and StreamMaxLength in its clamd.conf. A larger file counts as not scanned."`
 	Advisories string `env:"TRAINER_HUB_ADVISORIES" placeholder:"FILE" type:"path" help:"Known vulnerabilities of Python packages, as \"trainer-hub vulndb sync\" fetches them."`
 }
 
 // tools opens the scanners. What is not set is missing and refuses packages later, with
 // the reason; what is set must be readable.
 func (s scanners) tools() (t scan.Tools, err error) {
-	t.Clamd = s.Clamd
+	t.Clamd, t.ClamdMax = s.Clamd, s.ClamdMax<<20
 	if s.Advisories != "" {
 		t.Vulnerabilities = &scan.Database{Path: s.Advisories}
 		_, err = t.Vulnerabilities.Current()

@@ -10,8 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/hub"
+	"github.com/vision-platform/trainer-agent/hub/build"
+	"github.com/vision-platform/trainer-agent/hub/notify"
+	"github.com/vision-platform/trainer-agent/hub/objects"
+	"github.com/vision-platform/trainer-agent/hub/registry"
 	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
 )
@@ -22,9 +27,14 @@ type serveCmd struct {
 	provider
 	Addr       string   `env:"TRAINER_HUB_ADDR" default:"127.0.0.1:7070" help:"Address to listen on; port 0 picks a free one."`
 	URL        string   `env:"TRAINER_HUB_URL" placeholder:"URL" help:"Where people reach the hub, behind a proxy (default: the address)."`
-	Python     string   `env:"TRAINER_HUB_PYTHON" default:"python3" help:"Interpreter that has what packages require."`
+	Python     string   `env:"TRAINER_HUB_PYTHON" default:"python3" help:"Interpreter that packages are proven with; it has pip and nothing that they require."`
 	Agent      string   `env:"TRAINER_HUB_AGENT" placeholder:"PATH" help:"The trainer-agent that trains (default: beside trainer-hub, else in PATH)."`
 	Isolation  string   `enum:"namespaces,process" default:"namespaces" help:"How a package's code is kept from this machine: namespaces, or process for not at all."`
+	Wheels     string   `env:"TRAINER_HUB_WHEELS" placeholder:"DIR" type:"path" help:"Folder that wheels are taken from; without one pip asks its index."`
+	Base       string   `env:"TRAINER_HUB_BASE" placeholder:"IMAGE" help:"Image with a Python that trainers' images stand on, NAME@sha256:… or the folder of an OCI layout. Without one no images are made."`
+	Registry   string   `env:"TRAINER_HUB_REGISTRY" placeholder:"HOST/PATH" help:"Registry for what is published (default: the hub's own, at /v2/)."`
+	Schemas    string   `env:"TRAINER_HUB_SCHEMAS" placeholder:"s3://BUCKET" help:"Bucket that the platform reads schemas and capabilities from (default: the folder config-schemas in the data folder)."`
+	Webhook    string   `env:"TRAINER_HUB_WEBHOOK" placeholder:"URL" help:"Address that hears how submissions end; what it is sent is signed with TRAINER_HUB_WEBHOOK_SECRET."`
 	Unscanned  []string `name:"allow-unscanned" enum:"malware,dependencies" placeholder:"SCAN" help:"Let packages pass without this scan where its scanner is missing: malware, dependencies."`
 	MaxPackage int64    `default:"512" placeholder:"MIB" help:"Largest package, in MiB."`
 }
@@ -57,9 +67,17 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = release() }()
+	releases, err := c.release(ctx, proof)
+	if err != nil {
+		return err
+	}
+	webhook, err := c.webhook()
+	if err != nil {
+		return err
+	}
 	h, err := hub.Open(ctx, hub.Config{
 		Addr: c.Addr, URL: c.URL, DataDir: c.DataDir, Database: c.Database, MaxPackage: c.MaxPackage << 20,
-		Stages: proof.Stages(), OIDC: oidc, Log: log,
+		Stages: proof.Stages(), Release: releases, Webhook: webhook, OIDC: oidc, Log: log,
 	})
 	if err != nil {
 		return err
@@ -80,8 +98,9 @@ func (c *serveCmd) proof(ctx context.Context) (p hub.Proof, release func() error
 	if p.Agent, err = c.agent(); err != nil {
 		return p, nil, err
 	}
-	if p.Python, err = exec.LookPath(c.Python); err == nil {
-		p.Python, err = filepath.Abs(p.Python)
+	p.Build = build.Tools{Wheels: c.Wheels, Environ: os.Environ()}
+	if p.Build.Python, err = exec.LookPath(c.Python); err == nil {
+		p.Build.Python, err = filepath.Abs(p.Build.Python)
 	}
 	if err != nil {
 		return p, nil, fmt.Errorf("finding Python: %w: set --python", err)
@@ -95,6 +114,55 @@ func (c *serveCmd) proof(ctx context.Context) (p hub.Proof, release func() error
 	}
 	p.Runner = namespaces
 	return p, namespaces.Close, nil
+}
+
+// release is how packages are published.
+func (c *serveCmd) release(ctx context.Context, proof hub.Proof) (*hub.Release, error) {
+	r := &hub.Release{Build: proof.Build, Agent: proof.Agent, Isolation: proof.Runner.Level()}
+	var err error
+	if r.Python, err = r.Build.PythonVersion(ctx); err != nil {
+		return nil, fmt.Errorf("%w: set --python", err)
+	}
+	if c.Base != "" {
+		if r.Base, err = build.OpenBase(ctx, c.Base, r.Python); err != nil {
+			return nil, err
+		}
+	}
+	if c.Registry != "" {
+		if r.Registry, err = registry.OpenRemote(c.Registry); err != nil {
+			return nil, err
+		}
+	}
+	if c.Schemas == "" {
+		return r, nil
+	}
+	bucket, ok := strings.CutPrefix(c.Schemas, "s3://")
+	if !ok {
+		return nil, fmt.Errorf("--schemas %q is not s3://BUCKET", c.Schemas)
+	}
+	r.Objects, err = objects.OpenBucket(ctx, bucket)
+	return r, err
+}
+
+const (
+	webhookSecret = "TRAINER_HUB_WEBHOOK_SECRET"
+	minSecret     = 16
+)
+
+// webhook is whom the hub tells how submissions end. The secret has no flag: command lines
+// are read by others.
+func (c *serveCmd) webhook() (*notify.Webhook, error) {
+	if c.Webhook == "" {
+		return nil, nil
+	}
+	if u, err := url.Parse(c.Webhook); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("--webhook %q is not http(s)://…", c.Webhook)
+	}
+	secret := os.Getenv(webhookSecret)
+	if len(secret) < minSecret {
+		return nil, fmt.Errorf("--webhook needs %s, of at least %d characters: what the webhook is sent is signed with it", webhookSecret, minSecret)
+	}
+	return &notify.Webhook{URL: c.Webhook, Secret: []byte(secret)}, nil
 }
 
 func (c *serveCmd) agent() (string, error) {
@@ -132,7 +200,11 @@ func (c *serveCmd) greet(ctx context.Context, h *hub.Hub) error {
 	if link != "" {
 		fmt.Printf("Log in:    %s\n", link)
 	}
-	fmt.Printf("Data:      %s (%s)\nIsolation: %s\n", c.DataDir, database, c.Isolation)
+	images := "none are made without --base; trainers are published with their wheels"
+	if c.Base != "" {
+		images = "on " + c.Base
+	}
+	fmt.Printf("Data:      %s (%s)\nImages:    %s\nIsolation: %s\n", c.DataDir, database, images, c.Isolation)
 	for _, scan := range c.Unscanned {
 		fmt.Printf("Allowed without a scan: %s\n", scan)
 	}

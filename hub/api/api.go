@@ -9,6 +9,7 @@ package api
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -20,15 +21,19 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/hub/blob"
 	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/notify"
+	"github.com/vision-platform/trainer-agent/hub/registry"
 	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
-// API serves the hub. Every field is required.
+// API serves the hub. Every field but Registry and Key is required.
 type API struct {
 	Submissions *submission.Submissions
 	Packages    *blob.Folder
 	Users       *login.Users
+	// Notifications are how submissions ended.
+	Notifications *notify.Notifications
 	// MaxPackage is the most bytes of an uploaded package.
 	MaxPackage int64
 	// URL is where people reach the hub, without a slash at its end.
@@ -43,12 +48,15 @@ type API struct {
 	// Publishes says whether what was proven is published; without it every upload
 	// must be a dry run.
 	Publishes bool
-	Log       *slog.Logger
+	// Registry has what is published, and Key is who signs it; nil where nothing is.
+	Registry registry.Registry
+	Key      ed25519.PublicKey
+	Log      *slog.Logger
 }
 
 // Handler returns everything that the hub serves. Long answers end with ctx.
 func (a *API) Handler(ctx context.Context) http.Handler {
-	mux := http.NewServeMux()
+	mux := newPaths()
 	config := huma.DefaultConfig("trainer-hub", contract.Version)
 	config.DocsPath, config.SchemasPath = "", "" // the documentation page would come from another origin
 	config.CreateHooks = nil
@@ -57,7 +65,7 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 		"session": {Type: "apiKey", In: "cookie", Name: sessionCookie},
 	}
 	doc := humago.New(mux, config)
-	d := door{API: a, doc: doc, mux: mux, closing: ctx}
+	d := door{API: a, doc: doc, mux: mux, closing: ctx, reading: &receiving{of: map[string]int{}}}
 	d.health()
 	d.about()
 	d.sessions()
@@ -67,6 +75,9 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 	d.validations()
 	d.streams()
 	d.audits()
+	d.trainers()
+	d.images()
+	d.notifications()
 	return headers(recovered(a.Log, newRates().limit(http.NewCrossOriginProtection().Handler(mux))))
 }
 
@@ -74,8 +85,9 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 type door struct {
 	*API
 	doc     huma.API
-	mux     *http.ServeMux
+	mux     paths
 	closing context.Context
+	reading *receiving
 }
 
 // raw puts a handler on the mux that huma would buffer, and describes it.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -24,7 +25,33 @@ const (
 	maxKey      = 200
 	maxParts    = 8
 	maxUpload   = time.Hour
+	// maxReceiving bounds what a user's uploads take of the disk before the quota counts them.
+	maxReceiving = 3
 )
+
+// receiving counts the uploads that are being read, for each user.
+type receiving struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+func (r *receiving) begin(user string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.of[user] >= maxReceiving {
+		return false
+	}
+	r.of[user]++
+	return true
+}
+
+func (r *receiving) end(user string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.of[user]--; r.of[user] == 0 {
+		delete(r.of, user)
+	}
+}
 
 // Metadata is the field "metadata" of an upload. What is left out is taken from
 // the package's capabilities.json; what is given must agree with it.
@@ -78,6 +105,15 @@ func (d door) upload(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusUnprocessableEntity, "this hub proves packages and does not publish them: upload with ?dry_run=true", field("query.dry_run", "must be true here"))
 		return
 	}
+	if err := d.Submissions.MayUpload(r.Context(), p.ID, up.Key); err != nil {
+		answer(w, known(d.Log, err))
+		return
+	}
+	if !d.reading.begin(p.ID) {
+		problem(w, http.StatusTooManyRequests, fmt.Sprintf("%d uploads of yours are being read: send this one when one of them has ended", maxReceiving))
+		return
+	}
+	defer d.reading.end(p.ID)
 	control, until := http.NewResponseController(w), time.Now().Add(maxUpload) // packages are large, and lines slow
 	if err := errors.Join(control.SetReadDeadline(until), control.SetWriteDeadline(until.Add(slowest))); err != nil {
 		answer(w, known(d.Log, err))

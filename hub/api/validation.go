@@ -60,13 +60,18 @@ func (d door) view(at submission.Submission, steps []contract.StepReport) Valida
 	return v
 }
 
-// seedStep is which of the six steps a step belongs to: whatever is no step of
-// its own there is a part of the security scan.
+// seedStep is which of the six steps a step belongs to: wheels are chosen by a file of
+// the structure, and whatever else is no step of its own there is a part of the security
+// scan.
 func seedStep(step string) string {
-	if step == "" || slices.Contains(contract.ValidationSteps, step) {
+	switch {
+	case step == "" || slices.Contains(contract.ValidationSteps, step):
 		return step
+	case step == "dependencies":
+		return "structure"
+	default:
+		return "security"
 	}
-	return "security"
 }
 
 // add puts a step's report to the results of the step that it belongs to.

@@ -82,6 +82,26 @@ func (t Tools) dependencies(_ context.Context, dir string) (found []contract.Fin
 	return found, facts, nil
 }
 
+// Wheels compares what is really installed with the advisories: beside what the file pins,
+// everything that those require. Without advisories nothing is said here: the scan of the
+// file has said that they are missing.
+func (t Tools) Wheels(wheels []Requirement) (found []contract.Finding, err error) {
+	if t.Vulnerabilities == nil {
+		return nil, nil
+	}
+	known, err := t.Vulnerabilities.Current()
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range wheels {
+		for _, f := range known.Match(w) {
+			f.Text += " (a wheel that the package is installed with)"
+			found = append(found, f)
+		}
+	}
+	return found, nil
+}
+
 // readRequirements reads the file, a byte more than it may have. Without one there is
 // nothing to compare: that a package needs one is said by whoever looks at its structure.
 func readRequirements(dir string) (string, error) {

@@ -13,7 +13,12 @@ import (
 type Tools struct {
 	Vulnerabilities *Database
 	Clamd           string // address: unix:/path or host:port
+	ClamdMax        int64  // bytes that clamd reads of a file; 0 means DefaultClamdMax
 }
+
+// DefaultClamdMax is what Debian's clamd.conf lets clamd read of a file: 25 MiB. Of a larger one clamd
+// says that it is clean, without having looked (MaxFileSize), or breaks off (StreamMaxLength).
+const DefaultClamdMax = 25 << 20
 
 // unscanned begins the rules of what could not be looked at (trainers/kit has the same).
 const unscanned = "unscanned."

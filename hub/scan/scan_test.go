@@ -150,10 +150,28 @@ func TestEveryScanFindsItsDanger(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	// What clamd does not read whole is not called clean.
+	// What clamd does not read whole is not called clean: its author is told which file it is.
+	known := tools
+	known.ClamdMax = 2 << 20
+	unseen := Run(t.Context(), packaged(t, map[string]string{"requirements.txt": "", "data": strings.Repeat("x", 3<<20)}), known)[3].Findings
+	if len(unseen) != 1 || unseen[0].Rule != "unscanned.malware" || unseen[0].File != "data" || !strings.Contains(unseen[0].Text, "2 MiB") {
+		t.Errorf("%+v", unseen)
+	}
 	large := Run(t.Context(), packaged(t, map[string]string{"requirements.txt": "", "data": strings.Repeat("x", 3<<20)}), tools)
 	if r := large[3]; r.Status != contract.StepError || !strings.Contains(r.Findings[0].Text, "clamd") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// What is installed is compared as well: a package that nobody named may be the vulnerable one.
+func TestInstalledWheelsAreCompared(t *testing.T) {
+	wheels := []Requirement{{Name: "pillow", Version: "9.0.0"}, {Name: "numpy", Version: "2.4.6"}, {Name: "tensor_flow_cpu", Version: "1.0"}}
+	found, err := Tools{Vulnerabilities: advisories(t, time.Now())}.Wheels(wheels)
+	if err != nil || len(found) != 2 || found[0].Rule != "vulnerability.GHSA-3f63-hfp8-52jq" || found[1].Rule != "malware.MAL-2024-1" {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if _, err := (Tools{Vulnerabilities: &Database{Path: "nowhere.zip"}}).Wheels(wheels); err == nil {
+		t.Error("data that cannot be read is no error")
 	}
 }
 

@@ -192,7 +192,18 @@ func lookAlike(ctx context.Context, tx *sql.Tx, up Upload) error {
 	return rows.Err()
 }
 
-func quota(ctx context.Context, tx *sql.Tx, up Upload) error {
+// MayUpload refuses an upload before its bytes are read, where they would be refused then.
+// One that was sent before, under the same Idempotency-Key, is never refused here.
+func (s *Submissions) MayUpload(ctx context.Context, owner, key string) error {
+	var known int64
+	err := s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM submissions WHERE owner = $1 AND idempotency_key = $2 AND idempotency_key <> ''`, owner, key).Scan(&known)
+	if err != nil || known > 0 {
+		return err
+	}
+	return quota(ctx, s.db, Upload{Owner: owner, Size: 1})
+}
+
+func quota(ctx context.Context, tx queryer, up Upload) error {
 	var open, bytes int64
 	err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM tasks JOIN submissions ON id = submission_id WHERE owner = $1`, up.Owner).Scan(&open)
 	if err != nil {

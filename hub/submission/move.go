@@ -30,8 +30,8 @@ func (s *Submissions) move(ctx context.Context, tx *sql.Tx, from Submission, to 
 	if err := s.entered(ctx, tx, from.ID, to, actor, map[string]string{"state": string(to), "from": string(from.State), "reason": reason}); err != nil {
 		return err
 	}
-	if to.Open() || to == Active {
-		return nil
+	if err := s.notify(ctx, tx, from, to, reason); err != nil || to.Open() || to == Active {
+		return err
 	}
 	return releaseName(ctx, tx, from.Name)
 }

@@ -22,7 +22,7 @@ const (
 var reserved = map[string]bool{}
 
 func init() {
-	for _, name := range []string{"ultralytics", "timm", "huggingface", "starter", "plain", "torch", "pytorch", "official", "admin", "hub", "platform", "trainer-agent", "trainer-hub"} {
+	for _, name := range []string{"ultralytics", "timm", "huggingface", "starter", "plain", "torch", "pytorch", "official", "admin", "hub", "platform", "trainer-agent", "trainer-hub", "upload", "validation"} {
 		reserved[skeleton(name)] = true
 	}
 }

@@ -16,12 +16,13 @@ import (
 const Lease = 30 * time.Second
 
 const (
-	// maxFaults is how often the hub may fail at one state by its own fault.
-	maxFaults = 3
+	// maxFaults is how often the hub may fail at one state by its own fault. What was proven
+	// waits longer, some twenty minutes, for a registry or a bucket that is away.
+	maxFaults, maxPublishFaults = 3, 8
 	// maxClaims is how often a state may be begun: a package at which the hub
 	// itself dies must not be begun for ever.
 	maxClaims = 20
-	faultWait = 10 * time.Second // before the second try; doubled before the third
+	faultWait = 10 * time.Second // before the second try; doubled before each that follows
 )
 
 // Task is a submission that a worker has a lease of.
@@ -30,7 +31,8 @@ type Task struct {
 	lease string
 }
 
-// Claim takes the task that has waited longest; nil means that there is none now.
+// Claim takes a task; nil means that there is none now. Users take turns, and a user's own
+// come in their order: nobody waits behind twenty of another's.
 func (s *Submissions) Claim(ctx context.Context) (*Task, error) {
 	var task *Task
 	err := s.db.Tx(ctx, func(tx *sql.Tx) error {
@@ -38,7 +40,8 @@ func (s *Submissions) Claim(ctx context.Context) (*Task, error) {
 		var id string
 		var claims int64
 		err := tx.QueryRowContext(ctx, `UPDATE tasks SET lease = $1, lease_until = $2, claims = claims + 1 WHERE submission_id =
-			(SELECT submission_id FROM tasks WHERE run_at <= $3 AND lease_until <= $3 ORDER BY run_at, submission_id LIMIT 1 `+s.db.ForUpdate+`)
+			(SELECT submission_id FROM tasks WHERE run_at <= $3 AND lease_until <= $3
+			ORDER BY (SELECT served FROM users JOIN submissions ON owner = users.id WHERE submissions.id = submission_id), run_at, submission_id LIMIT 1 `+s.db.ForUpdate+`)
 			RETURNING submission_id, claims`, lease, store.Millis(now.Add(Lease)), store.Millis(now)).Scan(&id, &claims)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
@@ -49,6 +52,9 @@ func (s *Submissions) Claim(ctx context.Context) (*Task, error) {
 		at, err := get(ctx, tx, id)
 		if err != nil {
 			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE users SET served = $1 WHERE id = $2`, store.Millis(now), at.Owner); err != nil {
+			return fmt.Errorf("noting whose turn it was: %w", err)
 		}
 		if claims > maxClaims {
 			return s.move(ctx, tx, at, Failed, "hub", fmt.Sprintf("%s was begun %d times and never ended: the hub was stopped or killed each time", at.State, maxClaims))
@@ -173,14 +179,18 @@ func (s *Submissions) Fault(ctx context.Context, t *Task, fault error) error {
 		if err := tx.QueryRowContext(ctx, `UPDATE tasks SET faults = faults + 1 WHERE submission_id = $1 RETURNING faults`, t.ID).Scan(&faults); err != nil {
 			return err
 		}
-		if faults >= maxFaults {
+		most := int64(maxFaults)
+		if t.State == Publishing {
+			most = maxPublishFaults
+		}
+		if faults >= most {
 			return s.move(ctx, tx, t.Submission, Failed, "hub", fault.Error())
 		}
 		wait := faultWait << (faults - 1)
 		if _, err := tx.ExecContext(ctx, `UPDATE tasks SET lease = '', lease_until = 0, run_at = $1 WHERE submission_id = $2`, store.Millis(s.now().Add(wait)), t.ID); err != nil {
 			return err
 		}
-		return s.event(ctx, tx, t.ID, "fault", map[string]any{"state": t.State, "text": fault.Error(), "try": faults, "of": maxFaults, "again_in_seconds": wait.Seconds()})
+		return s.event(ctx, tx, t.ID, "fault", map[string]any{"state": t.State, "text": fault.Error(), "try": faults, "of": most, "again_in_seconds": wait.Seconds()})
 	})
 }
 

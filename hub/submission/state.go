@@ -16,7 +16,7 @@ const (
 	Active     State = "active"
 	Proven     State = "proven"
 	Rejected   State = "rejected" // the author's to mend
-	Failed     State = "error"    // the hub's own fault, after three tries
+	Failed     State = "error"    // the hub's own fault, after some tries
 	Cancelled  State = "cancelled"
 )
 

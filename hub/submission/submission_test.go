@@ -362,6 +362,28 @@ func TestFaultIsTriedThreeTimes(t *testing.T) {
 	})
 }
 
+// What was proven is not thrown away for a bucket that is away a quarter of an hour.
+func TestPublishingWaitsForWhatIsAway(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		made, began := d.create(t, upload("custom-yolo", "1.0.0")), d.now
+		for at := d.state(t, made.ID); at.State.Open(); at = d.state(t, made.ID) {
+			task := d.claim(t)
+			for err := error(nil); task != nil && err == nil && task.State != submission.Publishing; {
+				err = d.Advance(t.Context(), task, nil)
+			}
+			if task != nil {
+				if err := d.Fault(t.Context(), task, errors.New("the bucket is away")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d.now = d.now.Add(5 * time.Second)
+		}
+		if waited := d.now.Sub(began); waited < 15*time.Minute || waited > 30*time.Minute {
+			t.Errorf("given up after %s", waited)
+		}
+	})
+}
+
 // A package that takes the hub down with it is not begun for ever.
 func TestStateThatNeverEndsIsGivenUp(t *testing.T) {
 	each(t, func(t *testing.T, d *desk) {
@@ -451,6 +473,32 @@ func TestQuotaOfBytes(t *testing.T) {
 		up.Size = submission.MaxBytes
 		d.create(t, up)
 		refused(t, d, func() submission.Upload { up := upload("another-one", "1.0.0"); up.SHA256 = "bb"; return up }(), "MiB that each user has")
+	})
+}
+
+// A user's second upload does not wait behind all of another's; nor does anybody overtake
+// his own.
+func TestUsersTakeTurns(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		for i := range 5 {
+			d.create(t, upload(fmt.Sprintf("segmenter-%c", 'a'+i), "1.0.0"))
+			d.now = d.now.Add(time.Second)
+		}
+		for _, name := range []string{"cells", "leaves"} {
+			up := upload(name, "1.0.0")
+			up.Owner = "bob"
+			d.create(t, up)
+			d.now = d.now.Add(time.Second)
+		}
+		var order []string
+		for task := d.claim(t); task != nil; task = d.claim(t) {
+			order = append(order, task.Name)
+			d.finish(t, task)
+			d.now = d.now.Add(time.Second)
+		}
+		if want := []string{"segmenter-a", "cells", "segmenter-b", "leaves", "segmenter-c", "segmenter-d", "segmenter-e"}; !slices.Equal(order, want) {
+			t.Errorf("%q", order)
+		}
 	})
 }
 

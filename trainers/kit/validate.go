@@ -40,9 +40,12 @@ type Validator struct {
 	proof proof
 }
 
-// Tools are what the steps use. Every field but Runner is required.
+// Tools are what the steps use. Every field but Base and Runner is required.
 type Tools struct {
-	Python  string // interpreter with the package's requirements
+	Python string // interpreter with the package's requirements
+	// Base is what Python's environment stands on, where its packages are a stranger's: they
+	// run code when Python starts, so this one is asked for folders outside of the isolation.
+	Base    string
 	Agent   string // path of trainer-agent itself
 	Environ []string
 	Runner  runner.Runner // nil means processes, without isolation
@@ -145,11 +148,20 @@ func (v *Validator) prepare(ctx context.Context) []finding {
 	v.proof.threats = v.Security(ctx)
 	v.proof.scanned = time.Since(started)
 	if v.Tools.Runner.Level() != runner.LevelProcess {
-		if v.proof.python, err = runner.PythonPaths(ctx, v.Tools.Python, v.environment(nil)); err != nil {
+		if v.proof.python, err = v.Tools.pythonPaths(ctx, v.environment(nil)); err != nil {
 			return []finding{fault("isolation.python", "", err.Error())}
 		}
 	}
 	return nil
+}
+
+// pythonPaths are the files and folders that the interpreter needs.
+func (t Tools) pythonPaths(ctx context.Context, env []string) ([]string, error) {
+	if t.Base == "" {
+		return runner.PythonPaths(ctx, t.Python, env)
+	}
+	paths, err := runner.PythonPaths(ctx, t.Base, env)
+	return append(paths, filepath.Dir(filepath.Dir(t.Python))), err
 }
 
 func (v *Validator) tell() {

@@ -24,11 +24,12 @@ import (
 var own = []string{".git", ".venv", "venv", "workspace", "__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache", "node_modules", ".DS_Store"}
 
 // Pack writes a folder as a zip: sorted, and without times, so that the same files
-// give the same bytes. A link is an error, for a package is files only.
-func Pack(dir string, to io.Writer) error {
+// give the same bytes. A link is an error, for a package is files only. Left are the
+// files and folders that stay behind.
+func Pack(dir string, to io.Writer) (left []string, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return fmt.Errorf("opening the package: %w", err)
+		return nil, fmt.Errorf("opening the package: %w", err)
 	}
 	defer func() { _ = root.Close() }()
 	out := zip.NewWriter(to)
@@ -38,8 +39,12 @@ func Pack(dir string, to io.Writer) error {
 		case err != nil:
 			return err
 		case slices.Contains(own, entry.Name()) && entry.IsDir():
+			left = append(left, name+"/")
 			return fs.SkipDir
-		case entry.IsDir(), slices.Contains(own, entry.Name()), strings.HasSuffix(name, ".pyc"):
+		case entry.IsDir():
+			return nil
+		case slices.Contains(own, entry.Name()), strings.HasSuffix(name, ".pyc"):
+			left = append(left, name)
 			return nil
 		case !entry.Type().IsRegular():
 			return fmt.Errorf("%s is no plain file: a package has files and folders only", filepath.Join(dir, name))
@@ -47,9 +52,9 @@ func Pack(dir string, to io.Writer) error {
 		return add(out, root, name)
 	})
 	if err = errors.Join(err, out.Close()); err != nil {
-		return fmt.Errorf("zipping %s: %w", dir, err)
+		return nil, fmt.Errorf("zipping %s: %w", dir, err)
 	}
-	return nil
+	return left, nil
 }
 
 func add(out *zip.Writer, root *os.Root, name string) error {

@@ -41,8 +41,12 @@ func TestSameFilesGiveTheSameBytes(t *testing.T) {
 		if i == 1 {
 			write(t, dir, more)
 		}
-		if err := publish.Pack(dir, &packed[i]); err != nil {
+		left, err := publish.Pack(dir, &packed[i])
+		if err != nil {
 			t.Fatal(err)
+		}
+		if want := [][]string{nil, {".git/", ".venv/", "old.pyc", "sub/__pycache__/", "workspace/"}}[i]; !slices.Equal(left, want) {
+			t.Errorf("left %q, want %q", left, want)
 		}
 	}
 	if !bytes.Equal(packed[0].Bytes(), packed[1].Bytes()) {
@@ -66,7 +70,7 @@ func TestLinkIsNotPacked(t *testing.T) {
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "data")); err != nil {
 		t.Fatal(err)
 	}
-	if err := publish.Pack(dir, io.Discard); err == nil || !strings.Contains(err.Error(), "no plain file") {
+	if _, err := publish.Pack(dir, io.Discard); err == nil || !strings.Contains(err.Error(), "no plain file") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,9 +1,11 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const (
@@ -103,16 +106,42 @@ func (n *Namespaces) Run(ctx context.Context, c Command, limits Limits) error {
 			}
 		}
 	}
-	return watched(ctx, limits, c.Write, func(ctx context.Context) *exec.Cmd {
+	began, telling, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("preparing the isolation: %w", err)
+	}
+	defer func() { _ = began.Close() }()
+	err = watched(ctx, limits, c.Write, func(ctx context.Context) *exec.Cmd {
 		args := n.arguments(dir, c, limits)
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", c.Env, c.Stdout, c.Stderr
+		cmd.ExtraFiles = []*os.File{telling} // statusFD
 		// Everything inside dies with the program that is started here, and it with this
 		// process (--die-with-parent).
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 		return cmd
 	})
+	_ = telling.Close()
+	if exit, ended := errors.AsType[*exec.ExitError](err); ended && !started(began) {
+		return fmt.Errorf("this machine could not isolate the command (bubblewrap ended with %d)", exit.ExitCode())
+	}
+	return err
+}
+
+const (
+	statusFD = 3
+	// endOf is how long the end of what bubblewrap told is waited for: it has ended.
+	endOf     = 5 * time.Second
+	maxStatus = 4 << 10
+)
+
+// started says whether bubblewrap came as far as the command: only then it tells the
+// command's exit code, and else its own looks the same.
+func started(status *os.File) bool {
+	_ = status.SetReadDeadline(time.Now().Add(endOf))
+	text, _ := io.ReadAll(io.LimitReader(status, maxStatus)) // what came is enough
+	return bytes.Contains(text, []byte(`"exit-code"`))
 }
 
 // mount is one path of the outside.
@@ -154,7 +183,7 @@ func (n *Namespaces) arguments(dir string, c Command, limits Limits) (args []str
 		user := strconv.Itoa(n.user)
 		args = append(args, "--", "setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--pdeathsig", "KILL", "--")
 	}
-	args = append(args, "bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL", "--die-with-parent", "--new-session",
+	args = append(args, "bwrap", "--json-status-fd", strconv.Itoa(statusFD), "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL", "--die-with-parent", "--new-session",
 		"--uid", inside, "--gid", inside, "--hostname", "trainer", "--proc", "/proc", "--dev", "/dev",
 		"--size", strconv.Itoa(shmSize), "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--size", strconv.Itoa(tmpSize), "--tmpfs", "/tmp")
 	for _, folder := range systemFolders {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +91,28 @@ func TestNothingOfTheMachineCanBeReached(t *testing.T) {
 	writable := t.TempDir()
 	if said, err := attack(t, n, "write", filepath.Join(writable, "new"), writable, Limits{}); err != nil {
 		t.Errorf("its own folder: %v %s", err, said)
+	}
+}
+
+// An isolation that cannot be made is this machine's fault, and no end of the command: a
+// command that ends with the same code is told from it.
+func TestIsolationThatFailsIsNoEndOfTheCommand(t *testing.T) {
+	n := namespaces(t)
+	c := Command{Program: "/bin/sh", Args: []string{"-c", "exit 1"}, Dir: "/", Env: []string{"PATH=/usr/bin:/bin"}}
+	if err := n.Run(t.Context(), c, Limits{}); exitOf(err) != 1 {
+		t.Errorf("the command's own end: %v", err)
+	}
+	c.Args[1] = "kill -KILL $$"
+	if err := n.Run(t.Context(), c, Limits{}); exitOf(err) != 137 {
+		t.Errorf("the command was killed: %v", err)
+	}
+	c.Read = []string{filepath.Join(t.TempDir(), "not there")}
+	if err := n.Run(t.Context(), c, Limits{}); err == nil || exitOf(err) > 0 || !strings.Contains(err.Error(), "could not isolate") {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+	c.Read, c.Dir = nil, "/not/there"
+	if err := n.Run(t.Context(), c, Limits{}); err == nil || exitOf(err) > 0 {
+		t.Errorf("a place that is not there: %v", err)
 	}
 }
 

@@ -1,0 +1,39 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/notify"
+)
+
+const maxNotifications = 100
+
+// notifications are what one was told: how one's submissions ended.
+func (d door) notifications() {
+	huma.Register(d.doc, huma.Operation{OperationID: "list-notifications", Method: http.MethodGet, Path: "/api/v1/notifications", Summary: "How one's submissions ended, newest first", Security: security},
+		func(ctx context.Context, in *struct{ Credentials }) (*struct{ Body []notify.Notification }, error) {
+			p, err := d.who(ctx, in.Credentials, login.ScopeRead)
+			if err != nil {
+				return nil, err
+			}
+			list, err := d.Notifications.List(ctx, p.ID, maxNotifications)
+			if err != nil {
+				return nil, known(d.Log, err)
+			}
+			return &struct{ Body []notify.Notification }{list}, nil
+		})
+	huma.Register(d.doc, huma.Operation{OperationID: "see-notifications", Method: http.MethodPost, Path: "/api/v1/notifications/{id}/seen", Summary: "Mark a notification and those before it as seen", Security: security, DefaultStatus: http.StatusNoContent},
+		func(ctx context.Context, in *oneSubmission) (*struct{}, error) {
+			p, err := d.who(ctx, in.Credentials, login.ScopeRead)
+			if err == nil {
+				if err = d.Notifications.See(ctx, p.ID, in.ID); err != nil {
+					err = known(d.Log, err)
+				}
+			}
+			return nil, err
+		})
+}

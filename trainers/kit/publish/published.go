@@ -1,0 +1,62 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+// Published is what the hub says of a version to install.
+type Published struct {
+	contract.Release
+	Reference   string            `json:"reference"` // the image for a container runtime; may be empty
+	Environment map[string]string `json:"environment"`
+	PodSpec     map[string]any    `json:"pod_spec"`
+}
+
+// Find asks for a version of a trainer; "" is the newest.
+func (c *Client) Find(ctx context.Context, name, version string) (found Published, err error) {
+	req, err := c.request(ctx, http.MethodPost, url.PathEscape(name)+"/install", nil)
+	if err != nil {
+		return found, err
+	}
+	req.URL.RawQuery = url.Values{"version": {version}}.Encode()
+	return found, c.do(req, &found)
+}
+
+// Key asks for the public key (ed25519) that the hub signs with.
+func (c *Client) Key(ctx context.Context) ([]byte, error) {
+	req, err := c.request(ctx, http.MethodGet, "../key", nil)
+	if err != nil {
+		return nil, err
+	}
+	var key struct {
+		Public []byte `json:"public"`
+	}
+	return key.Public, c.do(req, &key)
+}
+
+// Content opens what a trainer has under a digest.
+func (c *Client) Content(ctx context.Context, name, digest string) (io.ReadCloser, error) {
+	req, err := c.request(ctx, http.MethodGet, url.PathEscape(name)+"/content/"+url.PathEscape(digest), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, away(req, fmt.Errorf("asking the hub: %w", err))
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer func() { _ = resp.Body.Close() }()
+		text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		if err != nil {
+			return nil, away(req, err)
+		}
+		return nil, problem(resp, text)
+	}
+	return resp.Body, nil
+}
