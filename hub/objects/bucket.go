@@ -34,7 +34,7 @@ func OpenBucket(ctx context.Context, name string) (*Bucket, error) {
 	if c.Region == "" {
 		c.Region = "us-east-1" // stores other than Amazon's take any
 	}
-	return &Bucket{name, s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = c.BaseEndpoint != nil })}, nil
+	return &Bucket{name, s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })}, nil
 }
 
 // Put writes a document.
