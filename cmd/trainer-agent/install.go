@@ -74,9 +74,10 @@ type VerifyCmd struct{ fromHub }
 // Help is shown below the flags.
 func (VerifyCmd) Help() string {
 	return `Reads every byte of the release from the hub: the signature must be that of the key, and what it
-signs (the package, the wheels, the image) must be there with the digests that it names. Example:
+signs (the package, the wheels, the image) must be there with the digests that it names. Examples:
 
   trainer-agent verify cell-counter@1.0.0
+  trainer-agent verify cell-counter --hub https://hub.example.com
 
 Exits with 0 when all of it holds, 1 when not, 75 when the hub does not answer.`
 }
@@ -113,8 +114,7 @@ func (InstallCmd) Help() string {
 machine, and checks the signature and every digest first. Examples:
 
   trainer-agent install cell-counter
-  trainer-agent install cell-counter@1.0.0 --dir cell-counter
-  cd cell-counter && trainer-agent run --trainer . --python .venv/bin/python`
+  trainer-agent install cell-counter@1.0.0 --dir cell-counter`
 }
 
 // Run installs.
