@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 import fixtures
 import numpy as np
-from process import TrainerTest
+from process import TrainerTest, environment
 
 TRAIN = "huggingface/train.py"
 
@@ -71,6 +73,24 @@ class Detr(TrainerTest):
         document |= {"images": [{**document["images"][0], "file_name": "a/000.png"}], "annotations": []}
         (data / "annotations/instances_test.json").write_text(json.dumps(document))
         return data
+
+    def test_a_detr_is_trained_from_its_own_weights(self) -> None:
+        """Its answers have a class more, for no object, which is never a prediction."""
+        self.needs("scipy", "faster_coco_eval")
+        make = (
+            "import sys; from transformers import DetrConfig, DetrForObjectDetection, ResNetConfig\n"
+            "backbone = ResNetConfig(embedding_size=16, hidden_sizes=[16, 32, 64, 128], depths=[1] * 4, layer_type='basic', out_features=['stage4'])\n"
+            "small = {f'{part}_{what}': n for part in ('encoder', 'decoder') for what, n in (('layers', 1), ('ffn_dim', 64), ('attention_heads', 4))}\n"
+            "config = DetrConfig(use_timm_backbone=False, backbone=None, backbone_config=backbone, d_model=64, num_queries=20, num_labels=5, **small)\n"
+            "DetrForObjectDetection(config).save_pretrained(sys.argv[1])"
+        )
+        subprocess.run([sys.executable, "-c", make, str(self.root / "own")], check=True, capture_output=True, env=environment(None))
+        run = self.succeed(TRAIN, **self.job("detr", MODEL_NAME="", EPOCHS=1, IMAGE_SIZE=64, PRETRAINED="true", PRETRAINED_WEIGHTS=self.root / "own"))
+        self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from own; fresh: class_labels_classifier.bias, class_labels_classifier.weight\n")
+        best = self.root / "detr" / run.done["checkpoint_path"]
+        self.succeed("huggingface/predict.py", INFERENCE_TYPE="test_run", CHECKPOINT_FILE=best, CONFIDENCE_THRESHOLD="0", TASK_TYPE="object_detection", DATASET_DIR=self.data, OUTPUT_DIR=self.root / "detr-run", SAVE_VISUALIZATIONS="false")
+        results = json.loads((self.root / "detr-run/results.json").read_text())["results"]
+        self.assertEqual({box["class_index"] for result in results for box in result["predictions"]["boxes"]}, {0, 1, 2})
 
     def test_what_is_refused_says_what_to_do(self) -> None:
         self.fail_with("IMAGE_SIZE 100 is not a multiple of 32, which detectors here want; use 96", TRAIN, **self.job("refused", IMAGE_SIZE=100))
