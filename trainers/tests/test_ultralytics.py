@@ -308,6 +308,7 @@ class Ultralytics(TrainerTest):
             "MODEL_NAME 'yolo11q' is not a model of Ultralytics": {"MODEL_NAME": "yolo11q"},
             "does not fit the task detect; use yolo11n": {"MODEL_NAME": "yolo11n-seg"},
             "torch sees no GPU": {"DEVICE": "cuda"},
+            "LEARNING_RATE 10 is more than 1, the largest that Ultralytics takes; 0.001 suits AdamW": {"LEARNING_RATE": "10"},
             "/absent.pt do not exist": {"PRETRAINED_WEIGHTS": "/absent.pt"},
             "option 'mosaic' is 2, expected a value from 0.0 to 1.0": {"CONFIG_JSON": '{"mosaic": 2}'},
         }

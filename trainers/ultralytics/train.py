@@ -52,6 +52,7 @@ def main(job: Job, platform: Platform) -> None:
 
 # Usual rates of each optimizer; Ultralytics' own for SGD.
 RATES = {"SGD": 0.01, "MuSGD": 0.01, "AdamW": 0.001, "Adam": 0.001, "NAdam": 0.001, "RAdam": 0.001, "RMSProp": 0.001}
+LARGEST_RATE = 1.0  # Ultralytics' own limit
 SIZES = {"image_classification": 224}  # pixels; the others 640
 
 
@@ -81,6 +82,7 @@ def build_overrides(job: Job, options: dict[str, Any]) -> dict[str, Any]:
     """The arguments of Ultralytics' trainer for the job."""
     task = task_of(job)
     device = ultralytics_device(job.device)
+    check_rate(job, options["optimizer"])
     overrides = {
         **{key: value for key, value in options.items() if not (key == "freeze" and value == 0)},
         "task": task, "mode": "train", "model": model_config(job.model, task), "data": str(job.dataset_config),
@@ -95,6 +97,12 @@ def build_overrides(job: Job, options: dict[str, Any]) -> dict[str, Any]:
     elif weights := job.resume_checkpoint or job.pretrained_weights:
         overrides["pretrained"] = check_weights(weights)
     return overrides
+
+
+def check_rate(job: Job, optimizer: str) -> None:
+    if job.learning_rate > LARGEST_RATE:
+        usual = f"{RATES[optimizer]:g} suits {optimizer}" if optimizer in RATES else "optimizer=auto chooses its own"
+        raise JobError(f"LEARNING_RATE {job.learning_rate:g} is more than {LARGEST_RATE:g}, the largest that Ultralytics takes; {usual}")
 
 
 def model_config(name: str, task: str) -> str:

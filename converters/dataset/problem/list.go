@@ -186,6 +186,9 @@ func (l *List) Failure(strict bool) *contract.Failure {
 	if len(fatal) == 0 {
 		return nil
 	}
+	if slices.ContainsFunc(fatal, func(p Problem) bool { return p.Code == TooFewImages.Code }) {
+		fatal = append(fatal, leavesOut(told)...)
+	}
 	parts := make([]string, 0, len(fatal))
 	for _, p := range fatal {
 		parts = append(parts, p.String())
@@ -202,4 +205,9 @@ func (l *List) Failure(strict bool) *contract.Failure {
 		f.Evidence = append(f.Evidence, fmt.Sprintf("%s: %s: %s", p.Severity, p.Code, p))
 	}
 	return f
+}
+
+// leavesOut are the warnings that say why there are fewer images than somebody gave.
+func leavesOut(told []Problem) []Problem {
+	return slices.DeleteFunc(slices.Clone(told), func(p Problem) bool { return p.Severity != Warning || !strings.Contains(p.Message, "left out") })
 }

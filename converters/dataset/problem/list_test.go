@@ -52,3 +52,17 @@ func TestFailureCountsEverything(t *testing.T) {
 		t.Errorf("an example of %d bytes", len(l.Problems()[0].Examples[0]))
 	}
 }
+
+// Who brought a hundred images wants to know why none is left.
+func TestTooFewImagesNamesWhatLeavesThemOut(t *testing.T) {
+	var l List
+	for i := range 12 {
+		l.Add(UnreadableFormat, i, "%d.tif: floating-point", i)
+	}
+	l.Add(odd, 0, "o")
+	l.AddN(TooFewImages, 0, 0, "0 usable")
+	f := l.Failure(false)
+	if f == nil || !strings.Contains(f.Message, "12 images are in a format") || !strings.Contains(f.Message, "0.tif: floating-point") || strings.Contains(f.Message, "things are odd") || !strings.Contains(f.Hint, "Convert them to JPEG or PNG.") {
+		t.Errorf("%+v", f)
+	}
+}
