@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,12 +164,27 @@ def sure(found: Objects, confidence: float) -> Objects:
     return found.take(np.flatnonzero(~(found.scores < confidence)))
 
 
+@contextlib.contextmanager
+def told_of_divergence() -> Iterator[None]:
+    """The matching of boxes with labels refuses those that are NaN, with a dump of them in place of the reason."""
+    try:
+        yield
+    except ValueError as error:
+        if "boxes1 must be in" in str(error) or "infeasible" in str(error) or "invalid numeric entries" in str(error):
+            raise JobError("the training has diverged: the boxes of the model are NaN. Set a lower LEARNING_RATE, or a longer warmup_ratio") from error
+        raise
+
+
 class BoxTrainer(JobTrainer):
     """Trainer whose evaluation answers with the best boxes, which have one shape for every batch."""
 
+    def compute_loss(self, *arguments: Any, **named: Any) -> Any:
+        with told_of_divergence():
+            return super().compute_loss(*arguments, **named)
+
     def prediction_step(self, model: torch.nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: Any = None) -> tuple[Any, Any, Any]:
         inputs = self._prepare_inputs(inputs)
-        with torch.no_grad(), self.compute_loss_context_manager():
+        with told_of_divergence(), torch.no_grad(), self.compute_loss_context_manager():
             outputs = model(**inputs)
         found = best_boxes(outputs.logits, outputs.pred_boxes, self.model.config.num_labels)
         return outputs.loss.detach(), found, torch.zeros(len(found), device=found.device)  # the truth is the dataset's

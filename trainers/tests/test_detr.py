@@ -95,6 +95,11 @@ class Detr(TrainerTest):
     def test_what_is_refused_says_what_to_do(self) -> None:
         self.fail_with("IMAGE_SIZE 100 is not a multiple of 32, which detectors here want; use 96", TRAIN, **self.job("refused", IMAGE_SIZE=100))
 
+    def test_a_training_that_diverges_says_so(self) -> None:
+        self.needs("scipy", "faster_coco_eval")
+        run = self.fail_with("the training has diverged: the boxes of the model are NaN", TRAIN, **self.job("diverged", IMAGE_SIZE=64, EPOCHS=1, LEARNING_RATE=1e30))
+        self.assertNotIn("nan", run.done["error_message"])  # no dump of them
+
 
 if __name__ == "__main__":
     unittest.main()
