@@ -53,7 +53,7 @@ BUILD_FLAGS  ?=
 IMAGE_ARGS = --build-arg VARIANT=$(VARIANT) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
   --label org.opencontainers.image.version=$(VERSION) --label org.opencontainers.image.revision=$(COMMIT) \
   $(if $(GO_IMAGE),--build-arg GO_IMAGE=$(GO_IMAGE)) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) $(BUILD_FLAGS)
-DOCS      := mkdocs==1.6.1 mkdocs-material==9.8.2 mkdocstrings==1.0.8 mkdocstrings-python==2.0.11
+DOCS      := mkdocs==1.6.1 mkdocs-material==9.8.2 mkdocstrings==1.0.8 mkdocstrings-python==2.0.11 ruff==0.17.6
 PYLINTERS := ruff==0.17.6 mypy==2.4.1
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))

@@ -3,12 +3,17 @@ package converters
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
+	"github.com/vision-platform/trainer-agent/converters/images"
 )
+
+// ErrOnlyPictures is said of a folder that has images and no word about them.
+var ErrOnlyPictures = errors.New("there are pictures and nothing that says what is on them")
 
 // An ImageFile is one image that a dataset names.
 type ImageFile struct {
@@ -20,7 +25,7 @@ type ImageFile struct {
 // Images lists the images of a dataset in its order, for a job that only looks at
 // them: masks and pictures that nobody names are none. Nothing is written but what
 // tables hold, beside r.Out. The problems say which images are not in the list. The
-// error is a *contract.Failure where the layout is not known.
+// error is ErrOnlyPictures, or a *contract.Failure where the layout is not known.
 func Images(ctx context.Context, r Request) ([]ImageFile, []problem.Problem, error) {
 	r.Format = contract.FormatCOCO // any that is one: the layout has to be known
 	folder, tables, err := unpackTables(ctx, &r)
@@ -29,6 +34,9 @@ func Images(ctx context.Context, r Request) ([]ImageFile, []problem.Problem, err
 	}
 	found, err := recognise(r, folder)
 	if err != nil {
+		if tree, unread := folder.Tree(); unread == nil && !tree.Any(func(name string) bool { return !images.IsImage(name) }) {
+			err = ErrOnlyPictures
+		}
 		return nil, nil, err
 	}
 	problems := new(problem.List)

@@ -1,6 +1,7 @@
 package converters_test
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -68,7 +69,11 @@ func TestMasksAreNoImagesOfADataset(t *testing.T) {
 }
 
 func TestPicturesWithoutALayoutAreNotGuessedAt(t *testing.T) {
-	_, _, err := converters.Images(t.Context(), request(t, folder(t, pictures(2, "holiday/%d.jpg")), contract.TaskObjectDetection, contract.FormatNone))
+	alone := pictures(2, "holiday/%d.jpg")
+	if _, _, err := converters.Images(t.Context(), request(t, folder(t, alone), contract.TaskObjectDetection, contract.FormatNone)); !errors.Is(err, converters.ErrOnlyPictures) {
+		t.Error(err)
+	}
+	_, _, err := converters.Images(t.Context(), request(t, folder(t, join(alone, m{"labels.dat": "?"})), contract.TaskObjectDetection, contract.FormatNone))
 	if f := contract.AsFailure(err); f == nil || f.Code != contract.CodeDatasetInvalid {
 		t.Error(err)
 	}

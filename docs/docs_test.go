@@ -77,12 +77,12 @@ func TestReadmeTrainer(t *testing.T) {
 	page, dir := blocks(t, filepath.Join("..", "README.md"), "## Write a trainer"), t.TempDir()
 	for _, b := range page {
 		if b.language == "python" {
-			if err := os.WriteFile(filepath.Join(dir, "train.py"), []byte(b.text), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, "line.py"), []byte(b.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	shell(t, dir, environment(t, "PYTHONPATH="+filepath.Join(need.Repository(), "trainers", "sdk")), page)
+	shell(t, dir, environment(t), page)
 }
 
 var variable = regexp.MustCompile(`(?m)^([A-Z_]+) *\?=`)

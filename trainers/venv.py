@@ -6,7 +6,7 @@
 
 trainer_sdk and trainer_vision are installed as they stand here, so an edit is
 seen at once; "plain" is the starter that needs NumPy and no framework. Standard library only. Prints what
-it does and, while pip is silent, one line every ten seconds with the size so far and the rate. Done before with the same requirements:
+it does and, while pip is silent, one line every ten seconds with the sizes so far and the rate. Done before with the same requirements:
 returns at once. torch comes from the CPU index where one is reachable (a tenth
 of the size of the default build on Linux), else from the default index.
 """
@@ -18,6 +18,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -58,25 +59,31 @@ def size_mb(folder: Path) -> int:
 
 
 def run(venv: Path, what: str, command: list[str], check: bool = True) -> bool:
-    """Run a command; say every ten seconds that it is still at work."""
+    """Run a command; say every ten seconds how far it is. Without check it may fail, and what it says of that is not shown."""
     print(f"== {what}", flush=True)
-    started, finished = time.monotonic(), threading.Event()
-
-    def tick() -> None:
-        before = size_mb(venv)
-        while not finished.wait(TICK_SECONDS):
-            size = size_mb(venv)
-            print(f"   ... {time.monotonic() - started:.0f} s, {size} MB installed, {(size - before) / TICK_SECONDS:.1f} MB/s", flush=True)
-            before = size
-
-    ticker = threading.Thread(target=tick, daemon=True)
-    ticker.start()
-    code = subprocess.run(command).returncode
-    finished.set()
-    ticker.join()
+    venv.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="downloads-", dir=venv) as downloads:
+        finished = threading.Event()
+        ticker = threading.Thread(target=tell, args=(venv, Path(downloads), finished), daemon=True)
+        ticker.start()
+        code = subprocess.run(command, env={**os.environ, "TMPDIR": downloads}, stderr=None if check else subprocess.DEVNULL).returncode
+        finished.set()
+        ticker.join()
     if code != 0 and check:
         sys.exit(f"venv.py: {what} failed (exit {code}): {' '.join(command)}")
     return code == 0
+
+
+def tell(venv: Path, downloads: Path, finished: threading.Event) -> None:
+    """Every ten seconds: pip downloads everything first, into folders of its own, and unpacks then."""
+    started, seen, before = time.monotonic(), 0, 0
+    while not finished.wait(TICK_SECONDS):
+        fetched = sum(size_mb(folder) for folder in downloads.glob("pip-unpack-*"))
+        installed = size_mb(venv) - size_mb(downloads)
+        seen = max(seen, fetched)
+        rate = max(0, seen + installed - before) / TICK_SECONDS if before else 0
+        print(f"   ... {time.monotonic() - started:.0f} s, {seen} MB downloaded, {installed} MB installed, {rate:.1f} MB/s", flush=True)
+        before = seen + installed
 
 
 def pinned_torch(files: list[Path]) -> list[str]:
@@ -108,7 +115,7 @@ def main() -> None:
         have = subprocess.run([str(python), "-c", "import torch"], capture_output=True).returncode == 0
         cpu_only = [*pip, "--timeout", "10", "--retries", "1", "--index-url", TORCH_CPU_INDEX, *torch]
         if not have and not run(venv, "looking for a CPU build of torch (200 MB to download, 800 MB unpacked)", cpu_only, check=False):
-            print("   no CPU index is reachable: taking the default build (3 GB to download, 5.4 GB unpacked). TORCH_CPU_INDEX names another index", flush=True)
+            print(f"   {TORCH_CPU_INDEX} has none or cannot be reached: taking the default build (3 GB to download, 5.4 GB unpacked). TORCH_CPU_INDEX names another index", flush=True)
     names = [argument for file in files for argument in ("-r", str(file))]
     names += [argument for package in PACKAGES for argument in ("-e", str(package))]
     run(venv, f"installing the requirements of {', '.join(args.trainers)}", [*pip, "-c", str(CONSTRAINTS), *names])

@@ -1,6 +1,7 @@
 package checkpoints
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/manifest"
@@ -31,6 +32,7 @@ func (l *loop) takeUpload(f *flight, files []contract.ManifestFile, err error) {
 	if e.Role != naming.Result && !e.Staged {
 		l.keeper.unnamed = append(l.keeper.unnamed, e)
 	}
+	l.catchUp() // an equal file may be up since before, and not know its epoch
 }
 
 // label gives the files of a checkpoint their epoch and its metrics.
@@ -119,17 +121,18 @@ func (l *loop) learn() {
 	l.catchUp()
 }
 
-// catchUp fills in what the reports have said since a checkpoint went up.
+// catchUp fills in what the reports, or an equal file that names its epoch, have said
+// since a checkpoint went up.
 func (l *loop) catchUp() {
 	for _, c := range l.fleet.at {
 		if c.epoch > 0 || c.state != uploaded || c.src.Role != naming.Best && c.src.Role != naming.Last {
 			continue
 		}
-		if c.epoch = l.epochs.at(c.src.Written(), l.end != nil); c.epoch == 0 {
-			continue
-		}
 		for _, e := range l.keeper.ledger.Entries {
-			if e.Stamp == c.stamp && e.Epoch() == 0 {
+			if e.Stamp != c.stamp || e.Epoch() != 0 {
+				continue
+			}
+			if c.epoch = cmp.Or(l.keeper.ledger.EpochOfContent(e.Files[0].SHA256, e.Files[0].Name), l.epochs.at(c.src.Written(), l.end != nil)); c.epoch != 0 {
 				label(l.opt.History, e.Files, c.epoch)
 				l.keeper.dirty = true
 			}

@@ -52,6 +52,24 @@ func TestResumeBringsTheLastCheckpointAndItsHistory(t *testing.T) {
 	}
 }
 
+// A trainer that reports nothing saves every epoch under two names, and its machine is
+// gone. Last goes up first: only the copy that names its epoch says which one it is.
+func TestLastIsOfTheEpochWhoseCopySaysSo(t *testing.T) {
+	b := newBucket()
+	r := newRig(t, b, nil)
+	r.run()
+	for epoch := 1; epoch <= 2; epoch++ {
+		r.writes("last.ckpt", byte(epoch))
+		r.awaitSaved("last.ckpt")
+		r.writes(fmt.Sprintf("epoch-%d.ckpt", epoch), byte(epoch))
+		r.awaitSaved(fmt.Sprintf("epoch-%d.ckpt", epoch))
+	}
+	r.awaitLooks(2)
+	if got := resumed(t, b); got.Name != "last.ckpt" || got.Epoch != 2 {
+		t.Errorf("%s of epoch %d", got.Name, got.Epoch)
+	}
+}
+
 func TestADamagedLastIsPassedOver(t *testing.T) {
 	b, _ := trained(t)
 	key := contract.CheckpointKey(jobID, "last.pt")

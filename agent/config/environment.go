@@ -108,7 +108,7 @@ type Environment struct {
 	Resume            string        `envconfig:"AGENT_RESUME" group:"agent" default:"auto" options:"auto,off" example:"auto" desc:"auto continues from the last checkpoint of the same JOB_ID; off starts afresh."`
 	LocalBucketDir    string        `envconfig:"AGENT_LOCAL_BUCKET_DIR" group:"agent" example:"/data/bucket" desc:"Where STORAGE_TYPE=local puts what would be uploaded. When absent: $WORKSPACE_DIR/bucket."`
 	PathStyle         string        `envconfig:"AGENT_S3_PATH_STYLE" group:"agent" default:"auto" options:"auto,true,false" example:"true" desc:"Address buckets by path. auto does so for every endpoint but AWS."`
-	CAFile            string        `envconfig:"AGENT_CA_FILE" group:"agent" example:"/etc/ssl/platform-ca.pem" desc:"PEM file of further certificate authorities, for the backend and the store."`
+	CAFile            string        `envconfig:"AGENT_CA_FILE" group:"agent" example:"/etc/ssl/platform-ca.pem" desc:"PEM file of further certificate authorities, for the backend and the store. The store trusts those of AWS_CA_BUNDLE too."`
 	StopGrace         time.Duration `envconfig:"AGENT_STOP_GRACE" group:"agent" default:"25s" min:"1s" max:"1h" example:"25s" desc:"From SIGTERM to the agent's end: most of it for the trainer to stop, the rest for the last checkpoint, the log and done. Keep it below terminationGracePeriodSeconds."`
 	FlushTimeout      time.Duration `envconfig:"AGENT_FLUSH_TIMEOUT" group:"agent" default:"10m" min:"1s" max:"24h" example:"10m" desc:"Longest wait at the end for uploads and callbacks."`
 	LLMMaxCalls       int           `envconfig:"AGENT_LLM_MAX_CALLS" group:"agent" default:"1000" min:"0" example:"200" desc:"ENABLE_LLM_EXPLANATION: questions of one job at most."`

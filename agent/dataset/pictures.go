@@ -26,6 +26,9 @@ type PictureList struct {
 func (p *PictureList) Start(ctx context.Context) error {
 	p.Request.Root, p.Request.Annotations, p.Request.Names = p.From.Got.Dir, p.From.Got.AnnotationsPath, p.From.Got.Names
 	found, problems, err := converters.Images(ctx, p.Request)
+	if errors.Is(err, converters.ErrOnlyPictures) {
+		return nil
+	}
 	if failure, known := errors.AsType[*contract.Failure](err); known && p.Request.Annotations == "" {
 		p.Events.Warn("Every picture of the dataset is taken, because what it holds is not known: " + failure.Message)
 		return nil

@@ -148,6 +148,7 @@ func TestPythonEndingsAreReal(t *testing.T) {
 	cases := map[string]struct{ script, says string }{
 		"exception":        {"def step():\n    return {}['labels']\nstep()", "KeyError: 'labels' (train.py, line 2 in step)"},
 		"missing module":   {"import not_there", "The Python module not_there is missing from the image."},
+		"missing SDK":      {"raise ModuleNotFoundError(\"No module named 'trainer_sdk'\")", "The SDK of trainer-agent (trainer_sdk) is not there for this Python."},
 		"missing file":     {"open('nope.yaml')", "FileNotFoundError: [Errno 2] No such file or directory: 'nope.yaml' (train.py, line 1)"},
 		"syntax error":     {"x = (", "SyntaxError: '(' was never closed (train.py, line 1)"},
 		"segfault":         {"import ctypes, faulthandler\nfaulthandler.enable()\nctypes.string_at(0)", "The training crashed (SIGSEGV) at train.py, line 3 in <module>"},

@@ -263,6 +263,10 @@ var inputCauses = []cause{
 		code: contract.CodeTrainingFailed, like: pattern.Of(`ModuleNotFoundError: No module named '([^'.]+)\.([^']+)'`),
 		message: "The package ${1} is there, but it has no module ${1}.${2}.", hint: "Pin the version or build of ${1} that has it in the trainer's requirements.txt; where ${1} is the script's own, check that the image has all of it.",
 	}, {
+		// not on PyPI: whoever installs that name from there gets a stranger's code
+		code: contract.CodeTrainingFailed, like: pattern.Of(`ModuleNotFoundError: No module named '(trainer_(?:sdk|vision))'`),
+		message: "The SDK of trainer-agent (${1}) is not there for this Python.", hint: "Install trainer-agent's wheel beside the trainer's requirements, or keep the folder ${1}/ that trainer-agent init writes beside the script.",
+	}, {
 		code: contract.CodeTrainingFailed, like: pattern.Of(`ModuleNotFoundError: No module named '([^']+)'`),
 		message: "The Python module ${1} is missing from the image.", hint: "Add it to the trainer's requirements.txt.",
 	}, {

@@ -2,6 +2,8 @@ package storage
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 )
 
@@ -33,9 +35,27 @@ func onSent(body io.ReaderAt, sent func(ctx context.Context, n int) error) io.Re
 func wire(ctx context.Context, body io.ReaderAt, offset, length int64) io.ReadSeeker {
 	s, ok := body.(sending)
 	if !ok {
-		return io.NewSectionReader(body, offset, length)
+		return whole{io.NewSectionReader(body, offset, length)}
 	}
-	return &sent{io.NewSectionReader(s.ReaderAt, offset, length), func(n int) error { return s.sent(ctx, n) }}
+	return &sent{whole{io.NewSectionReader(s.ReaderAt, offset, length)}, func(n int) error { return s.sent(ctx, n) }}
+}
+
+// errCut: a file became shorter while it was sent. To the network that looks like a
+// broken connection, which would be tried again.
+var errCut = fmt.Errorf("the file became shorter while it was read: %w", io.ErrUnexpectedEOF)
+
+// whole is a part of a body that ends where it should, or with errCut.
+type whole struct{ *io.SectionReader }
+
+func (w whole) Read(p []byte) (int, error) {
+	n, err := w.SectionReader.Read(p)
+	if !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	if at, _ := w.Seek(0, io.SeekCurrent); at < w.Size() {
+		return n, errCut
+	}
+	return n, err
 }
 
 type sent struct {

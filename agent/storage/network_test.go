@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"io/fs"
 	"log"
 	"log/slog"
 	"net"
@@ -65,6 +66,46 @@ func TestOtherRegionOfAWSIsNamed(t *testing.T) {
 	}}
 	err := openAt(t, c.start(t), nil).Check(t.Context())
 	wantFailure(t, "check", err, contract.CodeConfigInvalid, "is in region ap-northeast-2, but the agent asked in us-east-1")
+}
+
+// Machines behind a proxy that opens TLS name its authority for every AWS tool, and the
+// keys may come from the SDK's default chain.
+func TestTheAuthoritiesOfAWSToolsAreTrusted(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	bundle := filepath.Join(t.TempDir(), "bundle.pem")
+	if err := os.WriteFile(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"AWS_CA_BUNDLE": bundle, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": os.DevNull} {
+		t.Setenv(name, value)
+	}
+	for _, key := range []string{"key", ""} { // given, and of the chain
+		s := openAt(t, server.URL, func(cfg *Config) { cfg.AccessKeyID, cfg.SecretAccessKey, cfg.Getenv = key, key, os.Getenv })
+		if _, err := s.Stat(t.Context(), "a"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("key %q: %v", key, err)
+		}
+	}
+}
+
+// Ultralytics makes a checkpoint smaller while it goes up. The network did not fail.
+func TestAFileThatBecomesShorterIsNotSentAgain(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "last.pt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	const size = 1 << 20
+	if err := file.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	counts := new(Counts)
+	s := openServer(t, func(cfg *Config) { cfg.Counts, cfg.Log = counts, slog.New(slog.NewTextHandler(&log, nil)) })
+	_, err = s.Put(t.Context(), "a", file, size, func() error { return file.Truncate(size / 2) })
+	if !errors.Is(err, errCut) || counts.Retries.Load() != 0 || log.Len() > 0 {
+		t.Errorf("%v, %d more tries, %s", err, counts.Retries.Load(), log.String())
+	}
 }
 
 // A signed request belongs to its host.

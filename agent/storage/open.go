@@ -3,8 +3,10 @@ package storage
 import (
 	"context"
 	"fmt"
+	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -84,17 +86,28 @@ func endpoint(cfg Config) *string {
 
 // credentialsOf returns the given keys, or the SDK's default chain (web identity
 // of IRSA, instance role, shared files), which is also asked for a region.
-func credentialsOf(ctx context.Context, cfg Config, client aws.HTTPClient) (aws.CredentialsProvider, string, error) {
+func credentialsOf(ctx context.Context, cfg Config, client *http.Client) (aws.CredentialsProvider, string, error) {
 	if cfg.AccessKeyID != "" {
 		return credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, cfg.SessionToken), cfg.Region, nil
 	}
-	loaded, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client), config.WithDefaultRegion(cfg.Region),
+	loaded, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(chainClient(client)), config.WithDefaultRegion(cfg.Region),
 		config.WithLogger(sdkLog(cfg)))
 	if err != nil {
 		return nil, "", contract.Failf(contract.CodeStorageForbidden, "finding storage credentials on this machine: %w", err).
 			WithHint("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role.")
 	}
 	return loaded.Credentials, loaded.Region, nil
+}
+
+// chainClient is the client as the one type to which the SDK can add AWS_CA_BUNDLE; any
+// other it refuses where that is set.
+func chainClient(client *http.Client) *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		if ours, ok := client.Transport.(*http.Transport); ok {
+			t.Proxy, t.DialContext, t.TLSClientConfig = ours.Proxy, ours.DialContext, ours.TLSClientConfig.Clone()
+			t.ResponseHeaderTimeout = ours.ResponseHeaderTimeout
+		}
+	})
 }
 
 // sdkLog takes what the SDK would write to standard error by itself.

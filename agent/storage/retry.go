@@ -26,7 +26,7 @@ func newRetryer(cfg Config, again func(error)) aws.Retryer {
 		o.MaxAttempts = cfg.MaxAttempts
 		o.MaxBackoff = cfg.MaxBackoff
 		o.RateLimiter = ratelimit.None
-		o.Retryables = slices.Concat([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(notTrusted)}, o.Retryables,
+		o.Retryables = slices.Concat([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(hopeless)}, o.Retryables,
 			[]retry.IsErrorRetryable{retry.RetryableHTTPStatusCode{
 				Codes: map[int]struct{}{http.StatusRequestTimeout: {}, http.StatusTooManyRequests: {}},
 			}})
@@ -41,9 +41,10 @@ func newRetryer(cfg Config, again func(error)) aws.Retryer {
 	})
 }
 
-// notTrusted ends the tries at a certificate: it will be the same one next time.
-func notTrusted(err error) aws.Ternary {
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
+// hopeless ends the tries where the next one meets the same: a certificate, or a file
+// that is not what it was.
+func hopeless(err error) aws.Ternary {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, errCut) {
 		return aws.FalseTernary
 	}
 	return aws.UnknownTernary

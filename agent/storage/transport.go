@@ -8,14 +8,14 @@ import (
 )
 
 // HTTPClient makes the client that the store uses: proxies from cfg.Getenv, the
-// CA file beside the system's, IPv6 and IPv4 raced, stalls cut. It is exported
+// CA file and AWS_CA_BUNDLE beside the system's, IPv6 and IPv4 raced, stalls cut. It is exported
 // because weights behind a presigned URL come over the same network.
 //
 // It speaks HTTP/1.1 only: parallel ranges and parts are meant to be parallel
 // connections, and one HTTP/2 connection would put them all in one window.
 func HTTPClient(cfg Config) (*http.Client, error) {
 	cfg = cfg.withDefaults()
-	roots, err := httpx.Roots(cfg.CAFile)
+	roots, err := httpx.Roots(cfg.CAFile, cfg.Getenv("AWS_CA_BUNDLE"))
 	if err != nil {
 		return nil, err
 	}

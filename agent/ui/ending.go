@@ -16,7 +16,7 @@ func (p *Progress) End(r contract.Result, replay string) {
 		p.Screen.End(p.Job.Card(r, replay).Masked(p.Mask))
 		return
 	}
-	seconds := r.Finished.Sub(r.Started.Time).Round(time.Millisecond).Seconds()
+	seconds := rounded(r.Finished.Sub(r.Started.Time))
 	if r.ExitCode == contract.ExitUndelivered {
 		args := []any{"exit_code", r.ExitCode, "seconds", seconds}
 		if r.Error != nil {
@@ -29,7 +29,7 @@ func (p *Progress) End(r contract.Result, replay string) {
 		return
 	}
 	if r.Error != nil {
-		p.Log.Error("the job failed", "code", r.Error.Code, "reason", r.Error.Line(), "exit_code", r.ExitCode, "seconds", seconds)
+		p.Log.Error(ended(r.Error.Code), "code", r.Error.Code, "reason", r.Error.Line(), "exit_code", r.ExitCode, "seconds", seconds)
 		return
 	}
 	args := []any{"exit_code", r.ExitCode, "seconds", seconds}
@@ -42,6 +42,17 @@ func (p *Progress) End(r contract.Result, replay string) {
 	p.Log.Log(context.Background(), p.Outcome, "the job succeeded", args...)
 }
 
+// ended says how: a job that was stopped has not failed.
+func ended(code contract.Code) string {
+	if code == contract.CodeStopped {
+		return "the job was stopped"
+	}
+	return "the job failed"
+}
+
+// rounded is in seconds with three decimals at most, as people read them.
+func rounded(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
+
 // EndPrepared tells how preparing ended, and where it left what it made.
 func (p *Progress) EndPrepared(r contract.Result, dataset *converters.Prepared, workspace string) {
 	switch {
@@ -50,6 +61,6 @@ func (p *Progress) EndPrepared(r contract.Result, dataset *converters.Prepared, 
 	case r.Error != nil:
 		p.Log.Error("preparing failed", "code", r.Error.Code, "reason", r.Error.Line(), "exit_code", r.ExitCode)
 	default:
-		p.Log.Log(context.Background(), p.Outcome, "the job is prepared", "seconds", p.Job.Now().Sub(r.Started.Time).Seconds(), "workspace", workspace)
+		p.Log.Log(context.Background(), p.Outcome, "the job is prepared", "seconds", rounded(p.Job.Now().Sub(r.Started.Time)), "workspace", workspace)
 	}
 }

@@ -29,6 +29,8 @@ func TestTheEndIsOneLineOfTheLog(t *testing.T) {
 	}{
 		"a success":          {contract.Result{Status: contract.StatusSucceeded, CheckpointPath: &checkpoint}, "", []string{"level=INFO", "the job succeeded", "best_epoch=2", "acc=0.5", "checkpoint_path=s3://b/best.pt"}},
 		"a failure":          {contract.Result{Status: contract.StatusFailed, ExitCode: 1, Error: oom}, "", []string{"level=ERROR", "the job failed", "code=CUDA_OOM", "exit_code=1"}},
+		"a stop":             {contract.Result{Status: contract.StatusFailed, ExitCode: contract.ExitStopped, Error: contract.Failf(contract.CodeStopped, "Told to stop.")}, "", []string{"the job was stopped", "exit_code=143"}},
+		"a time":             {contract.Result{Status: contract.StatusSucceeded, Started: contract.At(time.Unix(10, 0)), Finished: contract.At(time.Unix(11, 570_400_000))}, "", []string{"seconds=1.57 "}},
 		"nobody heard of it": {contract.Result{Status: contract.StatusSucceeded, ExitCode: contract.ExitUndelivered}, "replay it", []string{"level=ERROR", "the job succeeded, but done was not delivered", `deliver_with="replay it"`}},
 		"nor of the failure": {contract.Result{Status: contract.StatusFailed, ExitCode: contract.ExitUndelivered, Error: oom}, "", []string{"the job failed, but done was not delivered", "code=CUDA_OOM"}},
 	} {

@@ -40,5 +40,5 @@ type CompleteCmd struct {
 
 // Run answers.
 func (c CompleteCmd) Run(ctx *kong.Context) error {
-	return completion.Answer(os.Stdout, ctx.Model, command(c.Words))
+	return completion.Answer(os.Stdout, ctx.Model, afterDashes(c.Words))
 }

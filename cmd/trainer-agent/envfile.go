@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,6 +62,9 @@ func (f fromFile) names() map[string]bool {
 // quotes, and comments. Of $NAME in a value without single quotes the shell's rules hold.
 func loadEnvFile(file string) error {
 	values, err := godotenv.Read(filepath.Clean(file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no file %s (--env-file)", file)
+	}
 	if err != nil {
 		return fmt.Errorf("%s is no file of NAME=VALUE lines: %w", file, err)
 	}

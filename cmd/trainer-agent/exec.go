@@ -26,5 +26,9 @@ itself, like an init; its exit status is the command's own.`
 
 // Run supervises the command.
 func (c ExecCmd) Run() error {
-	return exitCode(process.Exec(context.Background(), command(c.Command), os.Environ(), c.Grace))
+	args, err := command(c.Command)
+	if err != nil {
+		return err
+	}
+	return exitCode(process.Exec(context.Background(), args, os.Environ(), c.Grace))
 }

@@ -5,8 +5,12 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -16,7 +20,7 @@ import (
 
 // ExplainCmd says what a word of the log means.
 type ExplainCmd struct {
-	Word string `arg:"" optional:"" help:"A failure code, an event, an exit code, an environment variable, or a problem of a dataset."`
+	Words []string `arg:"" optional:"" name:"word" help:"A failure code, an event, an exit code, an environment variable, or a problem of a dataset; or words that its meaning names."`
 }
 
 // Help is shown below the flags.
@@ -28,27 +32,31 @@ func (ExplainCmd) Help() string {
   trainer-agent explain checkpoint_upload_failed
   trainer-agent explain AGENT_STOP_GRACE
   trainer-agent explain bad_label_row
+  trainer-agent explain out of memory
 
 Without a word it lists all that can be explained.`
 }
 
 // Run prints the explanation.
 func (c ExplainCmd) Run() error {
-	if c.Word == "" {
+	asked := strings.TrimSpace(strings.Join(c.Words, " "))
+	if asked == "" {
 		listWords(os.Stdout)
 		return nil
 	}
-	if found := explain(strings.TrimSpace(c.Word)); len(found) > 0 {
+	if found := explain(asked); len(found) > 0 {
 		for _, e := range found {
 			e.print(os.Stdout)
 		}
 		return nil
 	}
 	hint := `"trainer-agent explain" lists every word`
-	if near := spelling.Nearest(c.Word, explainable()); near != "" {
+	if near := spelling.Nearest(asked, explainable()); near != "" {
 		hint = "did you mean " + near + "?"
+	} else if named := mentioning(asked); len(named) > 0 {
+		hint = "these speak of it: " + strings.Join(named, ", ")
 	}
-	return fmt.Errorf("%q is no failure code, event, exit code, variable or dataset problem: %s", c.Word, hint)
+	return fmt.Errorf("%q is no failure code, event, exit code, variable or dataset problem: %s", asked, hint)
 }
 
 // explanation is what there is to say of a word: what kind of word, then lines.
@@ -96,6 +104,9 @@ func explain(word string) (found []*explanation) {
 			found = append(found, (&explanation{title: word + ": exit code of the agent"}).add("means: ", m.Meaning.What).add("what to do: ", m.Meaning.Do))
 		}
 	}
+	if e := status(word); e != nil {
+		found = append(found, e)
+	}
 	for _, k := range problem.Catalogue() {
 		if strings.EqualFold(word, k.Code) {
 			found = append(found, (&explanation{title: fmt.Sprintf("%s: problem of a dataset, %s", k.Code, k.Severity)}).add("means: ", k.Message).add("what to do: ", k.Hint))
@@ -105,6 +116,45 @@ func explain(word string) (found []*explanation) {
 		found = append(found, variable(d))
 	}
 	return found
+}
+
+// status explains an exit code that is not the agent's: a training process's in
+// done.exit_code, or that of a container whose agent was killed.
+func status(word string) *explanation {
+	switch n, err := strconv.Atoi(word); {
+	case err != nil || slices.ContainsFunc(contract.ExitMeanings(), func(m contract.Named[int]) bool { return m.Name == n }):
+		return nil
+	case n == 126 || n == 127:
+		return (&explanation{title: word + ": exit code of a shell or of the training process, not of the agent"}).
+			add("means: ", "the command could not be started: it is not there (127) or may not be executed (126)").
+			add("what to do: ", "look at the command after -- and at the PATH of the image")
+	case n > 128 && unix.SignalName(syscall.Signal(n-128)) != "":
+		e := (&explanation{title: fmt.Sprintf("%s: killed by %s (128 + %d); not an exit code that the agent chooses", word, unix.SignalName(syscall.Signal(n-128)), n-128)})
+		if syscall.Signal(n-128) == syscall.SIGKILL {
+			return e.add("means: ", "of a container: it was over its memory limit (OOMKilled), or did not end within the grace period").
+				add("what to do: ", "kubectl describe pod names the reason; the next run of the job tells it as previous_run of agent_started")
+		}
+		return e.add("means: ", "of done.exit_code: the training process ended so, and done.error says why as far as is known")
+	}
+	return nil
+}
+
+// maxMentioning bounds how many words are offered for a question.
+const maxMentioning = 12
+
+// mentioning are the words whose explanation names everything that was asked for.
+func mentioning(asked string) (words []string) {
+	parts := strings.Fields(strings.ToLower(asked))
+	for _, word := range explainable() {
+		text := strings.ToLower(word)
+		for _, e := range explain(word) {
+			text += " " + strings.ToLower(strings.Join(e.lines, " "))
+		}
+		if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(text, part) }) && len(words) < maxMentioning {
+			words = append(words, word)
+		}
+	}
+	return words
 }
 
 func retried(c contract.Code) string {

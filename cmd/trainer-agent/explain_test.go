@@ -29,9 +29,24 @@ func TestEveryWordIsExplained(t *testing.T) {
 }
 
 func TestExplainGuessesTheWord(t *testing.T) {
-	for word, want := range map[string]string{"CUDA_OM": "CUDA_OOM", "agent_start": "agent_started", "BATCHSIZE": "BATCH_SIZE", "nothing like it": "lists every word"} {
-		if err := (ExplainCmd{Word: word}).Run(); err == nil || !strings.Contains(err.Error(), want) {
+	for word, want := range map[string]string{"CUDA_OM": "CUDA_OOM", "agent_start": "agent_started", "BATCHSIZE": "BATCH_SIZE", "nothing like it": "lists every word", "memory limit": "HOST_OOM", "137x": "lists every word"} {
+		if err := (ExplainCmd{Words: strings.Fields(word)}).Run(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", word, err)
+		}
+	}
+}
+
+// What kubectl shows of a container that was killed is no exit code of the agent's.
+func TestTheStatusOfAKilledProcessIsExplained(t *testing.T) {
+	for word, want := range map[string]string{"137": "memory limit (OOMKilled)", "139": "SIGSEGV", "127": "could not be started", "143": "told to stop"} {
+		found := explain(word)
+		if len(found) != 1 || !strings.Contains(found[0].title+strings.Join(found[0].lines, " "), want) {
+			t.Errorf("%s: %v", word, found)
+		}
+	}
+	for _, word := range []string{"128", "300", "3", "-1"} {
+		if found := explain(word); len(found) > 0 {
+			t.Errorf("%s: %v", word, found)
 		}
 	}
 }

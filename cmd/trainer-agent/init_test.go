@@ -217,6 +217,41 @@ import trainer_sdk; open(os.environ["CHECKPOINT_DIR"] + "/best.ckpt", "wb").writ
 	}
 }
 
+// Every target of a new package works in the order in which a person tries them.
+func TestTheTargetsOfANewPackage(t *testing.T) {
+	need.Program(t, "make", "apt-get install make")
+	py, dir := need.Python(t), newPackage(t, "plain")
+	if err := os.MkdirAll(filepath.Join(dir, ".venv"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, ".venv", "ready"), nil, 0o600); err != nil { // the tests' own is in its place
+		t.Fatal(err)
+	}
+	for _, target := range []string{"run", "predict", "test-run", "export"} {
+		cmd := exec.CommandContext(t.Context(), "make", target, "AGENT="+shared.agent, "PYTHON="+py, "EPOCHS=1")
+		cmd.Dir, cmd.Env = dir, append(slices.Clone(small), "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir())
+		if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "warning:") {
+			t.Errorf("make %s: %v\n%s", target, err, out)
+		}
+	}
+	if found, _ := filepath.Glob(filepath.Join(dir, "workspace", "run-1", "bucket", "export-jobs", "*", "package.zip")); len(found) != 1 {
+		t.Errorf("the exported package: %v", found)
+	}
+}
+
+// A setting in the place of a flag is named before anything is made.
+func TestAFlagThatIsNotKnownIsNoCommand(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{{"try", "--epochs", "3", "--", "python3", "train.py"}, {"run", "--epochs=3"}, {"exec", "--nice", "ls"}} {
+		if out := agentAt(t, dir, nil, 1, args...); !strings.Contains(out, "unknown flag --") {
+			t.Errorf("%v: %s", args, out)
+		}
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("it left %v", left)
+	}
+}
+
 // A second try leaves the first one alone, and --resume of one that is at work is refused.
 func TestTryBesideATryThatRuns(t *testing.T) {
 	py, dir := need.Python(t), newPackage(t, "plain")

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent"
 	"github.com/vision-platform/trainer-agent/agent/config"
@@ -38,7 +40,11 @@ Exit codes: 0 succeeded, 1 failed, 2 done could not be delivered,
 
 // Run carries the job.
 func (c RunCmd) Run() error {
-	options, done, err := c.jobOptions(command(c.Command))
+	args, err := command(c.Command)
+	if err != nil {
+		return err
+	}
+	options, done, err := c.jobOptions(args)
 	if err != nil {
 		return err
 	}
@@ -94,8 +100,17 @@ func (c PrepareCmd) Run() error {
 	return exitCode(code)
 }
 
-// command drops the "--" that kong passes through.
-func command(args []string) []string {
+// command is what stands after "--". A flag that is not known arrives here as if it
+// were the command.
+func command(args []string) ([]string, error) {
+	if len(args) > 0 && args[0] != "--" && strings.HasPrefix(args[0], "-") {
+		return nil, fmt.Errorf("unknown flag %s: the command comes after --, and settings of the job are variables, such as EPOCHS=3", args[0])
+	}
+	return afterDashes(args), nil
+}
+
+// afterDashes drops the "--" that kong passes through.
+func afterDashes(args []string) []string {
 	if len(args) > 0 && args[0] == "--" {
 		return args[1:]
 	}

@@ -34,19 +34,22 @@ to a file. Examples:
 
   trainer-agent try -- python train.py
   EPOCHS=20 LEARNING_RATE=0.01 trainer-agent try --dataset ~/cats.zip -- python train.py
-
+  TASK_TYPE=image_classification trainer-agent try --dataset ~/cats -- python my_script.py
   trainer-agent try --resume -- python train.py
   trainer-agent try --predict ~/photos
   trainer-agent try --test-run
   trainer-agent try --export onnx
 
 Variables that are set win, then those of --env-file, then those of job.env in this folder; FRAMEWORK,
-MODEL_NAME and TASK_TYPE come from its capabilities.json, EPOCHS is 3. With WORKSPACE_DIR the job writes
-there and nowhere else. AGENT_RESUME=auto is --resume.`
+MODEL_NAME and TASK_TYPE come from its capabilities.json, EPOCHS is 3. A script that is no package needs
+TASK_TYPE. With WORKSPACE_DIR the job writes there and nowhere else. AGENT_RESUME=auto is --resume.`
 }
 
 // Run does what "run" does, with this folder in place of the platform.
 func (c TryCmd) Run() error {
+	if _, err := command(c.Command); err != nil {
+		return err // before a folder is made
+	}
 	if _, err := os.Stat(settingsFile); err == nil {
 		if err := loadEnvFile(settingsFile); err != nil {
 			return err

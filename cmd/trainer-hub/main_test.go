@@ -176,6 +176,18 @@ func TestOperatorsCommands(t *testing.T) {
 	}
 }
 
+// A token of a database that no hub has is no use: whoever makes one in another folder
+// than the hub's is told.
+func TestATokenBesideNoHubIsSaidToBe(t *testing.T) {
+	a := author{dir: t.TempDir(), env: os.Environ()}
+	for _, told := range []bool{true, false} {
+		out, code := a.run(t, "trainer-hub", "token", "ann")
+		if code != 0 || strings.Contains(out, "no hub was started in "+a.dir) != told {
+			t.Errorf("told %v: exit code %d: %s", told, code, out)
+		}
+	}
+}
+
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	a := author{dir: t.TempDir(), env: append(os.Environ(), "TRAINER_HUB_PYTHON="+need.Python(t))}
 	for want, args := range map[string][]string{

@@ -19,8 +19,20 @@ type who struct {
 	Operator bool   `help:"Make the user an operator, who sees every submission and the audit log and may use the platform's names."`
 }
 
+// missing is an error where there is no database yet.
+func (p place) missing() error {
+	if p.Database != "" {
+		return nil
+	}
+	_, err := os.Stat(filepath.Join(p.DataDir, "hub.db"))
+	return err
+}
+
 // ensure opens the database and returns its users and the user's id.
 func (w who) ensure(ctx context.Context, at place, do func(users *login.Users, id string) error) error {
+	if at.missing() != nil {
+		fmt.Fprintf(os.Stderr, "trainer-hub: no hub was started in %s yet: this makes its database. A hub that runs elsewhere does not know of it (--data-dir).\n", at.DataDir)
+	}
 	db, err := hub.OpenDatabase(ctx, at.DataDir, at.Database)
 	if err != nil {
 		return err
@@ -128,7 +140,7 @@ type auditCmd struct {
 
 // Run checks the chain of the audit log.
 func (c *auditCmd) Run(ctx context.Context) error {
-	if _, err := os.Stat(filepath.Join(c.DataDir, "hub.db")); c.Database == "" && err != nil {
+	if err := c.missing(); err != nil {
 		return fmt.Errorf("there is no hub's database in %s: set --data-dir or --database (%w)", c.DataDir, err)
 	}
 	db, err := hub.OpenDatabase(ctx, c.DataDir, c.Database)

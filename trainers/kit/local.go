@@ -35,7 +35,8 @@ func (l Local) Environment(desk *Desk) (map[string]string, error) {
 	}
 	document, err := readCapabilities(l.Package)
 	switch {
-	case errors.Is(err, fs.ErrNotExist): // a bare script: the person names model and task
+	case errors.Is(err, fs.ErrNotExist): // a bare script: only the person knows its task
+		env["MODEL_NAME"] = "model"
 	case err != nil:
 		return nil, err
 	default:

@@ -106,7 +106,7 @@ func (o opening) openFinal() (err error) {
 		return err
 	}
 	if damaged {
-		repair{q}.reportDamage(path, "the final message of an earlier life is unreadable, or was not written by the agent", 0)
+		repair{q}.reportDamage(path, errors.New("the final message of an earlier life is unreadable, or was not written by the agent"), 0)
 	}
 	if q.final.state != finalNone {
 		q.index.next = max(q.index.next, q.final.rec.seq+1)

@@ -66,7 +66,7 @@ func (q repair) replaceWith(cause error, read reading) error {
 	}
 	// What the damaged store had counted may be lost, and no sequence may repeat.
 	q.index.next = max(q.index.next, uint64(folder.now().UnixMilli()))
-	q.reportDamage(aside, cause.Error(), saved)
+	q.reportDamage(aside, cause, saved)
 	for _, path := range append(rest, aside) {
 		folder.removeOlder(path)
 	}
@@ -140,15 +140,19 @@ func (q repair) take(s *spool.Spool) error {
 
 // reportDamage tells the log, Stats and the backend that a file was set aside.
 // The event is best effort: the outbox that reports is the one that was damaged.
-func (q repair) reportDamage(aside, cause string, saved int) {
+func (q repair) reportDamage(aside string, cause error, saved int) {
 	folder := q.journal.folder
 	folder.setAside = append(folder.setAside, aside)
-	q.log.Error("the outbox store was damaged and is set aside", "file", aside, "cause", cause, "messages_saved", saved)
-	data, _ := json.Marshal(map[string]any{"file": aside, "cause": cause, "messages_saved": saved})
+	inLog, told := "the outbox store was damaged and is set aside", "The agent's store of unsent callbacks was damaged; some may be lost."
+	if errors.Is(cause, spool.ErrOwner) {
+		inLog, told = "the workspace holds callbacks of another job, which are set aside: each job needs a WORKSPACE_DIR of its own", "The workspace held callbacks of another job; they are set aside."
+	}
+	q.log.Error(inLog, "file", aside, "cause", cause, "messages_saved", saved)
+	data, _ := json.Marshal(map[string]any{"file": aside, "cause": cause.Error(), "messages_saved": saved})
 	now := folder.now()
 	msg, err := contract.NewMessage(contract.KindEvent, contract.Event{
 		EventType: contract.EventResourceWarning,
-		Message:   "The agent's store of unsent callbacks was damaged; some may be lost.",
+		Message:   told,
 		Data:      data, Timestamp: contract.At(now),
 	}, now)
 	if err != nil || q.journal.store == nil || (q.final != nil && q.final.state != finalNone) {

@@ -36,9 +36,17 @@ func (r *Stage) Start(ctx context.Context) error {
 	}
 	r.Got = found
 	r.Tracker.Resume(found.Epoch, found.History)
-	r.Events.Emit(contract.EventTrainingResumed, fmt.Sprintf("Training continues after epoch %d", found.Epoch),
+	r.Events.Emit(contract.EventTrainingResumed, found.goesOn(),
 		map[string]any{"epoch": found.Epoch, "checkpoint_path": found.URI, "bytes": found.Bytes})
 	return nil
+}
+
+// goesOn says from where; a file may not say which epoch it is of.
+func (r *Resumed) goesOn() string {
+	if r.Epoch == 0 {
+		return fmt.Sprintf("Training continues from %s; which epoch it is of is not known", r.Name)
+	}
+	return fmt.Sprintf("Training continues after epoch %d", r.Epoch)
 }
 
 // Stop leaves it for the next run.

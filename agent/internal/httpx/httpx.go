@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/net/http/httpproxy"
@@ -44,24 +45,32 @@ func Getenv(environ []string) func(name string) string {
 	}
 }
 
-// Roots are the system's certificate authorities and those of a PEM file. Without
-// a file it returns nil, which means the system's. An error is a CONFIG_INVALID.
-func Roots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, contract.Failf(contract.CodeConfigInvalid, "the CA file cannot be read: %w.", err).
-			WithHint("Mount the file, or correct or unset AGENT_CA_FILE.")
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, contract.Failf(contract.CodeConfigInvalid, "the CA file %s holds no PEM certificate.", file).
-			WithHint("It must hold blocks that begin with -----BEGIN CERTIFICATE-----.")
+// Roots are the system's certificate authorities and those of PEM files; "" is no file.
+// Without one it returns nil, which means the system's. An error is a CONFIG_INVALID.
+func Roots(files ...string) (roots *x509.CertPool, err error) {
+	for _, file := range files {
+		if file == "" {
+			continue
+		}
+		pem, err := os.ReadFile(filepath.Clean(file))
+		if err != nil {
+			return nil, contract.Failf(contract.CodeConfigInvalid, "the CA file cannot be read: %w.", err).
+				WithHint("Mount the file, or correct or unset the variable that names it (AGENT_CA_FILE, AWS_CA_BUNDLE).")
+		}
+		if roots == nil {
+			roots = system()
+		}
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, contract.Failf(contract.CodeConfigInvalid, "the CA file %s holds no PEM certificate.", file).
+				WithHint("It must hold blocks that begin with -----BEGIN CERTIFICATE-----.")
+		}
 	}
 	return roots, nil
+}
+
+func system() *x509.CertPool {
+	if roots, err := x509.SystemCertPool(); err == nil {
+		return roots
+	}
+	return x509.NewCertPool()
 }

@@ -266,7 +266,11 @@ func (s *Stage) cure(path string, plan *confine.Plan) string {
 		}
 		at := slices.IndexFunc(plan.Open, func(c confine.Conflict) bool { return within(real, c.Path) })
 		if at >= 0 {
-			return "it lies in " + plan.Open[at].Whole + ", where the process makes files. Put it elsewhere (AGENT_STATE_DIR for the agent's state)."
+			where := "the process makes files in " + plan.Open[at].Whole + ". "
+			if path == s.Job.Workspace.LockFile() {
+				return where + "Set AGENT_STATE_DIR to a folder elsewhere."
+			}
+			return where + "Keep them elsewhere, or give the values as environment variables."
 		}
 	}
 	return "its mode lets every user read it. Close it (chmod 600)."
