@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/platform"
 )
@@ -48,6 +49,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		S3Addr: c.S3Addr, BackendAddr: c.BackendAddr, DataDir: c.DataDir, Bucket: c.Bucket,
 		Token: c.Token, AccessKey: c.AccessKey, SecretKey: c.SecretKey, Hosts: c.AllowHost,
 	})
+	if err != nil && strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) { // the store, a process of its own, gives it as text
+		return fmt.Errorf("%w: --s3-addr and --backend-addr name other addresses, 127.0.0.1:0 takes a free port", err)
+	}
 	if err != nil {
 		return err
 	}

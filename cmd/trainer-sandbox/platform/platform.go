@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/page"
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/store"
@@ -43,6 +45,7 @@ type Platform struct {
 	config  Config
 	server  *http.Server
 	served  chan error
+	lock    *flock.Flock // of the data folder
 }
 
 // Start brings everything up, or leaves nothing running.
@@ -50,12 +53,18 @@ func Start(ctx context.Context, cfg Config) (p *Platform, err error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
-	p = &Platform{config: cfg, served: make(chan error, 1)}
+	p = &Platform{config: cfg, served: make(chan error, 1), lock: flock.New(filepath.Join(cfg.DataDir, "lock"))}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
 		}
 	}()
+	// Two would write to one record of the callbacks, and each know half of the jobs.
+	if alone, err := p.lock.TryLock(); err != nil {
+		return p, fmt.Errorf("locking the data folder: %w", err)
+	} else if !alone {
+		return p, fmt.Errorf("another sandbox is at work in %s: name another folder with --data-dir", cfg.DataDir)
+	}
 	// The store's life ends with Close, not with ctx: an interrupted demo still
 	// reads the bucket for its summary.
 	p.Store, err = store.Start(context.WithoutCancel(ctx), store.Config{
@@ -130,5 +139,5 @@ func (p *Platform) Close() error {
 	if p.Store != nil {
 		errs = append(errs, p.Store.Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, p.lock.Close())...)
 }
