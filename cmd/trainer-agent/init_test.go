@@ -232,6 +232,8 @@ func TestTheTargetsOfANewPackage(t *testing.T) {
 		cmd.Dir, cmd.Env = dir, append(slices.Clone(small), "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir())
 		if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "warning:") {
 			t.Errorf("make %s: %v\n%s", target, err, out)
+		} else if target == "test-run" && !regexp.MustCompile(`measured: accuracy [01]`).Match(out) {
+			t.Errorf("it does not say what it measured:\n%s", out)
 		}
 	}
 	if found, _ := filepath.Glob(filepath.Join(dir, "workspace", "run-1", "bucket", "export-jobs", "*", "package.zip")); len(found) != 1 {

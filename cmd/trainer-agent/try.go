@@ -81,6 +81,9 @@ func (c TryCmd) Run() error {
 		return errors.Join(status, err)
 	}
 	fmt.Fprintf(os.Stderr, "callbacks: %s, in %s\n", desk.Summary(), relative(local.Record()))
+	if text := kit.Measured(local.Record()); text != "" {
+		fmt.Fprintf(os.Stderr, "measured: %s\n", text)
+	}
 	if c.uses() {
 		if kept := using.Results(os.Getenv("AGENT_LOCAL_BUCKET_DIR")); filled(kept) {
 			fmt.Fprintf(os.Stderr, "results: %s, begin with %s\n", relative(kept), c.first())
