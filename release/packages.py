@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import platform as machine
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from wheels import EPOCH, pep440
 
+HERE = machine.system().lower() + "/" + {"x86_64": "amd64", "aarch64": "arm64"}.get(machine.machine(), machine.machine())
 COMPLETIONS = {
     "bash": "share/bash-completion/completions/trainer-agent",
     "zsh": "share/zsh/site-functions/_trainer-agent",
@@ -76,7 +78,25 @@ def deb(platform: str, files: dict[str, tuple[bytes, int]], version: str, out: P
 
 def build(platform: str, binaries: list[Path], licences: Path, completions: dict[str, str], version: str, out: Path, nfpm: str) -> None:
     files = contents(binaries, licences, completions)
-    tarball(platform, files, version, out)
+    archive = tarball(platform, files, version, out)
     if shutil.which(nfpm) is None:
         sys.exit(f"release: {nfpm} is missing: make {nfpm}")
-    deb(platform, files, version, out, nfpm)
+    package = deb(platform, files, version, out, nfpm)
+    if platform == HERE:
+        with tempfile.TemporaryDirectory(prefix="trainer-agent-installed-") as prefix:
+            prove(["tar", "-C", prefix, "--strip-components=1", "-xzf", str(archive)], Path(prefix), files, version)
+        if package and shutil.which("dpkg-deb"):
+            with tempfile.TemporaryDirectory(prefix="trainer-agent-installed-") as root:
+                prove(["dpkg-deb", "-x", str(package), root], Path(root, "usr"), files, version)
+
+
+def prove(unpack: list[str], prefix: Path, files: dict[str, tuple[bytes, int]], version: str) -> None:
+    """Unpack as a person does, and ask every program for its version."""
+    subprocess.run(unpack, check=True)
+    for file, (body, _) in files.items():
+        if (prefix / file).read_bytes() != body:
+            sys.exit(f"release: {unpack[0]} does not give {file} as it was built")
+        if file.startswith("bin/") and file != "bin/trainer-gpu":  # the probe needs a driver
+            said = subprocess.run([prefix / file, "version"], capture_output=True, text=True)
+            if said.returncode != 0 or version not in said.stdout:
+                sys.exit(f"release: {file} of {' '.join(unpack)} does not run: {said.stdout}{said.stderr}")

@@ -155,9 +155,11 @@ def main() -> None:
         sys.exit(f"release: {args.out} is not empty and holds no release: choose another folder")
     shutil.rmtree(args.out, ignore_errors=True)
     args.out.mkdir(parents=True)
+    print("== licences", flush=True)
     names = licences(args.go_licenses, args.out)
     completions = {shell: go("run", "./cmd/trainer-agent", "completion", shell) for shell in packages.COMPLETIONS}
     for platform in args.platform or PLATFORMS:
+        print(f"== {platform}: binaries, wheel, package and archive", flush=True)
         made = build(ROOT, args.out, platform, args.version, args.commit)
         for binary in made:
             sbom(binary, args.version, names)
