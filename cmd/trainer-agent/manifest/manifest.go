@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -112,7 +114,21 @@ func (o Options) head() string {
 	if len(o.Withheld) > 0 {
 		head += "# Not in the Job, because they look like secrets: " + strings.Join(o.Withheld, ", ") + ". Add each to env with a secretKeyRef.\n"
 	}
+	if own := o.loopback(); len(own) > 0 {
+		head += "# In the pod these addresses lead to the pod itself, where nothing answers: " + strings.Join(own, ", ") + ".\n"
+	}
 	return head
+}
+
+// loopback names the variables with addresses of this machine alone.
+func (o Options) loopback() (names []string) {
+	for _, v := range o.Env {
+		u, err := url.Parse(v.Value)
+		if err == nil && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()) {
+			names = append(names, v.Name)
+		}
+	}
+	return names
 }
 
 // job fills in the Job.

@@ -217,3 +217,17 @@ func TestSecretKeys(t *testing.T) {
 		}
 	}
 }
+
+// What works on a laptop does not in its cluster.
+func TestAddressesOfThisMachineAreNamed(t *testing.T) {
+	o := options()
+	o.Env = append(o.Env, Variable{"BACKEND_BASE_URL", "http://127.0.0.1:8000"}, Variable{"S3_ENDPOINT", "http://localhost:9000"}, Variable{"HTTPS_PROXY", "http://proxy:3128"})
+	var out bytes.Buffer
+	if err := Write(&out, o); err != nil || !strings.Contains(out.String(), "nothing answers: BACKEND_BASE_URL, S3_ENDPOINT.\n") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	out.Reset()
+	if err := Write(&out, options()); err != nil || strings.Contains(out.String(), "nothing answers") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
