@@ -268,7 +268,7 @@ var inputCauses = []cause{
 		message: "The SDK of trainer-agent (${1}) is not there for this Python.", hint: "Install trainer-agent's wheel beside the trainer's requirements, or keep the folder ${1}/ that trainer-agent init writes beside the script.",
 	}, {
 		code: contract.CodeTrainingFailed, like: pattern.Of(`ModuleNotFoundError: No module named '([^']+)'`),
-		message: "The Python module ${1} is missing from the image.", hint: "Add it to the trainer's requirements.txt.",
+		message: "The Python module ${1} is missing from the image.", hint: "Add it to the trainer's requirements.txt; at a desk run the Python that has those, such as .venv/bin/python.",
 	}, {
 		code: contract.CodeTrainingFailed, like: pattern.Of(`(?s)Error\(s\) in loading state_dict for ([\w.]+).*Unexpected key\(s\) in state_dict: "module\.`),
 		message: "The weights do not fit the model ${1}: the names of their tensors begin with \"module.\".", hint: "They are those of a model in DataParallel or DistributedDataParallel: save model.module.state_dict(), or take the prefix off before they are loaded.",

@@ -241,6 +241,26 @@ func TestTheTargetsOfANewPackage(t *testing.T) {
 	}
 }
 
+// Which Python ran is the first thing to know where packages are missing.
+func TestValidationSaysWhichPythonItTook(t *testing.T) {
+	dir := newPackage(t, "plain")
+	if out := agentAt(t, dir, nil, 1, "validate", "--python", "no-such-python"); !strings.Contains(out, "--python no-such-python") || strings.Contains(out, "structure") {
+		t.Error(out)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, ".venv", "bin"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, ".venv", "bin", "python"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "train.py")); err != nil { // the first step fails
+		t.Fatal(err)
+	}
+	if out := agentAt(t, dir, nil, 1, "validate"); !strings.Contains(out, "It ran with python3") || !strings.Contains(out, "--python "+filepath.Join(dir, ".venv")) {
+		t.Error(out)
+	}
+}
+
 // A setting in the place of a flag is named before anything is made.
 func TestAFlagThatIsNotKnownIsNoCommand(t *testing.T) {
 	dir := t.TempDir()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -63,6 +64,9 @@ func (c ValidateCmd) Run() error {
 	if err != nil {
 		return fmt.Errorf("opening the package: %w", err)
 	}
+	if _, err := exec.LookPath(c.Python); err != nil {
+		return fmt.Errorf("--python %s: %w", c.Python, err)
+	}
 	scratch, err := os.MkdirTemp("", "trainer-validation-*")
 	if err != nil {
 		return fmt.Errorf("making a folder for the tests: %w", err)
@@ -83,10 +87,14 @@ func (c ValidateCmd) Run() error {
 		defer func() { _ = n.Close() }()
 		v.Tools.Runner = n
 	}
-	if v.Run(ctx).Status == "failed" {
-		return exitCode(contract.ExitFailed)
+	if v.Run(ctx).Status != "failed" {
+		return nil
 	}
-	return nil
+	own := filepath.Join(c.Package, ".venv", "bin", "python")
+	if _, err := os.Stat(own); err == nil && c.Python == "python3" {
+		fmt.Fprintf(os.Stderr, "It ran with python3. With the packages that are installed for it: --python %s\n", own)
+	}
+	return exitCode(contract.ExitFailed)
 }
 
 // interpreter keeps a path valid for processes that start in another folder.
