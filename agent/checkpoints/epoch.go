@@ -98,7 +98,7 @@ func (e *epochs) decide(src scan.Source, files []contract.ManifestFile, l *manif
 	if inside == format.Stripped {
 		return e.stripped(src.Role, l, before)
 	}
-	if epoch := l.EpochOfContent(files[0].SHA256, files[0].Name); epoch > 0 {
+	if epoch := l.EpochOfContent(files); epoch > 0 {
 		return epoch
 	}
 	return e.at(src.Written(), over)

@@ -132,7 +132,7 @@ func (l *loop) catchUp() {
 			if e.Stamp != c.stamp || e.Epoch() != 0 {
 				continue
 			}
-			if c.epoch = cmp.Or(l.keeper.ledger.EpochOfContent(e.Files[0].SHA256, e.Files[0].Name), l.epochs.at(c.src.Written(), l.end != nil)); c.epoch != 0 {
+			if c.epoch = cmp.Or(l.keeper.ledger.EpochOfContent(e.Files), l.epochs.at(c.src.Written(), l.end != nil)); c.epoch != 0 {
 				label(l.opt.History, e.Files, c.epoch)
 				l.keeper.dirty = true
 			}

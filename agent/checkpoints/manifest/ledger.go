@@ -78,11 +78,15 @@ func (l *Ledger) Holder(file string) string {
 	return ""
 }
 
-// EpochOfContent is the epoch of an object with this content, 0 when none says.
-func (l *Ledger) EpochOfContent(sha string, except string) int {
+// EpochOfContent is the epoch of another object with the content of this checkpoint, 0
+// when none says. Folders have files that are equal in every epoch.
+func (l *Ledger) EpochOfContent(files []contract.ManifestFile) int {
+	if len(files) != 1 {
+		return 0
+	}
 	for _, e := range l.Entries {
 		for _, f := range e.Files {
-			if f.SHA256 == sha && f.Name != except && f.Epoch > 0 {
+			if f.SHA256 == files[0].SHA256 && f.Name != files[0].Name && f.Epoch > 0 {
 				return f.Epoch
 			}
 		}
