@@ -142,9 +142,13 @@ func status(word string) *explanation {
 // maxMentioning bounds how many words are offered for a question.
 const maxMentioning = 12
 
-// mentioning are the words whose explanation names everything that was asked for.
+// mentioning are the words whose explanation names everything that was asked for; the
+// small words of a question are in every other one.
 func mentioning(asked string) (words []string) {
-	parts := strings.Fields(strings.ToLower(asked))
+	parts := slices.DeleteFunc(strings.Fields(strings.ToLower(asked)), func(part string) bool { return len(part) < 4 })
+	if len(parts) == 0 {
+		return nil
+	}
 	for _, word := range explainable() {
 		text := strings.ToLower(word)
 		for _, e := range explain(word) {

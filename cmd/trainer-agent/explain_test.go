@@ -29,7 +29,7 @@ func TestEveryWordIsExplained(t *testing.T) {
 }
 
 func TestExplainGuessesTheWord(t *testing.T) {
-	for word, want := range map[string]string{"CUDA_OM": "CUDA_OOM", "agent_start": "agent_started", "BATCHSIZE": "BATCH_SIZE", "nothing like it": "lists every word", "memory limit": "HOST_OOM", "137x": "lists every word"} {
+	for word, want := range map[string]string{"CUDA_OM": "CUDA_OOM", "agent_start": "agent_started", "BATCHSIZE": "BATCH_SIZE", "nothing like it": "lists every word", "memory limit": "HOST_OOM", "out of memory": "HOST_OOM", "137x": "lists every word"} {
 		if err := (ExplainCmd{Words: strings.Fields(word)}).Run(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", word, err)
 		}
