@@ -27,7 +27,7 @@ func TestASecondSandboxIsToldWhatToDo(t *testing.T) {
 		"name other addresses":                 {S3Addr: free, BackendAddr: taken.Addr().String(), DataDir: t.TempDir()},
 		"another sandbox is at work in " + dir: {S3Addr: free, BackendAddr: free, DataDir: dir},
 	} {
-		c.Bucket, c.Quiet = "vision-platform", true
+		c.Bucket, c.Token, c.Quiet = "vision-platform", "t", true
 		if err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not said: %v", want, err)
 		}

@@ -42,7 +42,7 @@ func TestWhatIsInReachIsAWarningOrRefused(t *testing.T) {
 		"the state":                 {off: true, open: []string{"/ws/.agent/lock"}},
 		"the state, required":       {off: true, required: true, open: []string{"/ws/.agent/lock"}, fails: "the agent's own state in /ws/.agent"},
 		"a file that is for all":    {runAs: other, open: []string{"/etc/token"}, warns: "chmod 600"},
-		"a file in a folder of its": {open: []string{"/home/me/token"}, warns: "it lies in /home/me"},
+		"a file in a folder of its": {open: []string{"/home/me/token"}, warns: "the process makes files in /home/me"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !c.off && confine.ABI() == 0 {
@@ -135,7 +135,7 @@ func TestTheCureOfALinkIsThatOfWhatItLeadsTo(t *testing.T) {
 	}
 	s, _ := stageOf(false)
 	plan := &confine.Plan{Open: []confine.Conflict{{Path: token, Whole: home}}}
-	if found := s.findings([]string{filepath.Join(link, "token")}, plan); len(found) != 1 || !strings.Contains(found[0], "it lies in "+home) {
+	if found := s.findings([]string{filepath.Join(link, "token")}, plan); len(found) != 1 || !strings.Contains(found[0], "the process makes files in "+home) {
 		t.Errorf("%q", found)
 	}
 }
