@@ -4,8 +4,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/jobtest"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -15,7 +21,7 @@ import (
 // A package is published; somebody else installs it, and a job of the platform trains with
 // it. What was changed in the registry is found.
 func TestPublishedTrainerTrains(t *testing.T) {
-	a := serve(t)
+	a := serve(t, "--base", base(t))
 	a.init(t, "cell-counter")
 	if out, code := a.run(t, "trainer-agent", "publish", "cell-counter", "--wait"); code != 0 || !strings.Contains(out, "The package passed and is published.") {
 		t.Fatalf("exit code %d: %s", code, out)
@@ -34,8 +40,36 @@ func TestPublishedTrainerTrains(t *testing.T) {
 	if out, code := a.run(t, "trainer-agent", "install", "cell-counter", "--dir", "installed", "--python", need.Python(t)); code != 0 || !strings.Contains(out, "TRAINER_VERSION=0.1.0") {
 		t.Fatalf("exit code %d: %s", code, out)
 	}
+	if out, code := a.run(t, "trainer-agent", "install", "cell-counter", "--json"); code != 0 || !strings.Contains(out, `/trainers/cell-counter@sha256:`) || !strings.Contains(out, `"readOnlyRootFilesystem":true`) {
+		t.Errorf("exit code %d: %s", code, out)
+	}
 	trains(t, a, filepath.Join(a.dir, "installed"))
 	changed(t, a)
+}
+
+// base is an image of no file that says that it has the Python which packages are proven
+// with, as an OCI layout.
+func base(t *testing.T) string {
+	t.Helper()
+	version, err := exec.Command(need.Python(t), "-c", "import platform; print(platform.python_version(), end='')").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{
+		OS: "linux", Architecture: runtime.GOARCH, RootFS: v1.RootFS{Type: "layers"}, Config: v1.Config{Env: []string{"PYTHON_VERSION=" + string(version)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	at, err := layout.Write(dir, empty.Index)
+	if err == nil {
+		err = at.AppendImage(image)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // trains runs a job of the platform with an installed trainer.
@@ -77,7 +111,7 @@ func changed(t *testing.T, a author) {
 		t.Fatal(err)
 	}
 	files := strings.Fields(string(found))
-	if len(files) < 8 { // 3 manifests, the package, the lock, 2 wheels, the bill, the provenance, …
+	if len(files) < 12 { // 4 manifests, 3 layers, the package, the lock, 2 wheels, the bill, the provenance, …
 		t.Errorf("only %v", files)
 	}
 	for _, path := range files {
