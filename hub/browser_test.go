@@ -29,6 +29,7 @@ type script chan command
 
 type command struct {
 	Begin  string
+	Write  string // as a step's process does
 	Report *contract.StepReport
 	Reject string
 	Fault  string
@@ -36,12 +37,15 @@ type command struct {
 }
 
 func (s script) stage(ctx context.Context, w *hub.Work) error {
+	out, done := w.Output()
+	defer done()
 	for {
 		select {
 		case c := <-s:
 			if c.Done {
 				return nil
 			}
+			_, _ = io.WriteString(out, c.Write)
 			if err := c.do(ctx, w); err != nil {
 				return err
 			}
@@ -53,6 +57,8 @@ func (s script) stage(ctx context.Context, w *hub.Work) error {
 
 func (c command) do(ctx context.Context, w *hub.Work) error {
 	switch {
+	case c.Write != "":
+		return nil
 	case c.Begin != "":
 		return w.Begin(ctx, c.Begin)
 	case c.Report != nil:

@@ -203,9 +203,9 @@ func (c client) upload(t *testing.T, query string, parts []part, header ...strin
 }
 
 // submit uploads a good package and returns its id.
-func (c client) submit(t *testing.T, name, version, query string) string {
+func (c client) submit(t *testing.T, name, version, query string, header ...string) string {
 	t.Helper()
-	r := c.upload(t, query, []part{{"file", pack(t, capabilities(name, version))}})
+	r := c.upload(t, query, []part{{"file", pack(t, capabilities(name, version))}}, header...)
 	if r.status != http.StatusAccepted {
 		t.Fatalf("%d %s", r.status, r.body)
 	}

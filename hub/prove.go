@@ -127,8 +127,11 @@ func (p Proof) test(ctx context.Context, w *Work) error {
 	telling, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	told := teller{work: w, allowed: p.AllowUnscanned, isolation: p.Runner.Level()}
+	out, done := w.Output()
+	defer done()
 	var v kit.Validator
 	v = kit.Validator{
+		Output:   out,
 		Security: func(ctx context.Context) []contract.Finding { return scan.Findings(scan.Run(ctx, v.Dir, p.Scanners)) },
 		Zip:      w.File, Scratch: scratch, Strict: true, Tools: kit.Tools{Python: e.Python, Base: p.Build.Python, Agent: p.Agent, Environ: p.Environ, Runner: p.Runner},
 		Progress: func(state contract.PackageValidation) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -64,7 +65,7 @@ func (w *Work) Begin(ctx context.Context, step string) error {
 // Report keeps what a step found.
 func (w *Work) Report(ctx context.Context, step contract.StepReport) error {
 	// Where the hub keeps its files is nobody's business.
-	private := strings.NewReplacer(w.Dir, "…", filepath.Dir(w.File), "…")
+	private := w.private()
 	step.Log = private.Replace(step.Log)
 	told := make([]contract.Finding, 0, len(step.Findings))
 	for _, f := range step.Findings {
@@ -73,6 +74,16 @@ func (w *Work) Report(ctx context.Context, step contract.StepReport) error {
 	}
 	step.Findings = told
 	return w.submissions.Report(ctx, w.task, step)
+}
+
+// private leaves out where the hub keeps its files.
+func (w *Work) private() *strings.Replacer {
+	return strings.NewReplacer(w.Dir, "…", filepath.Dir(w.File), "…")
+}
+
+// Output takes what the processes of a step write, for those who watch; done ends it.
+func (w *Work) Output() (out io.Writer, done func()) {
+	return w.submissions.Output(w.task, w.private())
 }
 
 // worker takes one submission after the other.

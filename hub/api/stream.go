@@ -32,7 +32,7 @@ func (d door) streams() {
 	}, d.events)
 	d.raw(huma.Operation{
 		OperationID: "validation-log", Method: http.MethodGet, Path: validationPath + "{id}/log", Security: security,
-		Summary: "What the steps' processes wrote", Parameters: []*huma.Param{id, {Name: "step", In: "query", Description: "Of this step only.", Schema: &huma.Schema{Type: "string"}}},
+		Summary: "What the steps' processes wrote", Parameters: []*huma.Param{id, {Name: "step", In: "query", Description: "Of this step only; of the one that is being taken, what was written so far.", Schema: &huma.Schema{Type: "string"}}},
 	}, d.log)
 }
 
@@ -135,6 +135,10 @@ func (d door) log(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	only := r.URL.Query().Get("step")
+	if live := d.Submissions.Live(at.ID); only != "" && only == at.Step && live != "" { // it has no report yet, or that of an earlier try
+		_, _ = io.WriteString(w, live)
+		return
+	}
 	for _, step := range steps {
 		switch only {
 		case "":

@@ -94,6 +94,9 @@ func (s *Submissions) hold(ctx context.Context, tx *sql.Tx, t *Task) error {
 
 // Begin says which step is being taken.
 func (s *Submissions) Begin(ctx context.Context, t *Task, step string) error {
+	if l := s.liveOf(t.ID); l != nil {
+		l.clear()
+	}
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		if err := s.hold(ctx, tx, t); err != nil {
 			return err

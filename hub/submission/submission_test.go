@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/hub/store"
@@ -514,4 +516,27 @@ func TestChangesWakeWhoWaits(t *testing.T) {
 		default:
 		}
 	})
+}
+
+// What a step writes is seen while it is taken, its end only, and without what is private.
+func TestOutputOfAStepIsSeenWhileItIsTaken(t *testing.T) {
+	s, task := submission.New(nil, time.Now), &submission.Task{Submission: submission.Submission{ID: "1"}}
+	out, done := s.Output(task, strings.NewReplacer("/srv/hub", "…"))
+	for _, text := range []string{"reading /srv", "/hub/train.py\n", strings.Repeat("é", 10<<10), "the end"} {
+		if n, err := io.WriteString(out, text); n != len(text) || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		if strings.Contains(s.Live("1"), "/srv/hub") || !utf8.ValidString(s.Live("1")) {
+			t.Errorf("%q", s.Live("1")[:100])
+		}
+	}
+	if got := s.Live("1"); len(got) > 16<<10 || !strings.HasSuffix(got, "éthe end") {
+		t.Errorf("%d bytes", len(got))
+	}
+	if got := s.Live("2"); got != "" {
+		t.Errorf("another's: %q", got)
+	}
+	if done(); s.Live("1") != "" {
+		t.Errorf("after it: %q", s.Live("1"))
+	}
 }

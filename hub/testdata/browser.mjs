@@ -145,12 +145,27 @@ const steps = {
     await has(".steps li", "inference_test waiting");
     await has(".steps .line .n", /^[1-9]\.0 s$/); // it counts by itself
   },
+  async "what a step writes is seen while it runs, and its end is followed"() {
+    await tab.locator(".steps summary", { hasText: "training_test" }).click();
+    await tab.locator(".log summary").last().click();
+    await has(".log pre", "Nothing was written yet");
+    await step({ Write: "epoch 1 of 90\n" });
+    await has(".log pre", "epoch 1 of 90");
+    await step({ Write: Array.from({ length: 80 }, (_, n) => `epoch ${n + 2} of 90\n`).join("") });
+    await has(".log pre", "epoch 81 of 90");
+    await tab.waitForFunction(() => { const log = document.querySelector(".log .scroll"); return log.scrollHeight > log.clientHeight && log.scrollHeight - log.scrollTop - log.clientHeight < 40; });
+    await tab.locator(".log .scroll").evaluate((log) => log.scrollTo(0, 0));
+    await step({ Write: "epoch 82 of 90\n" });
+    await has(".log pre", "epoch 82 of 90");
+    assert.equal(await tab.locator(".log .scroll").evaluate((log) => log.scrollTop), 0, "who has scrolled up stays there");
+    await tab.locator(".steps summary", { hasText: "training_test" }).click();
+  },
   async "what a package says is shown as text and as nothing else"() {
     await tab.locator(".steps summary", { hasText: "security" }).click();
     await has(".findings .where", ":12");
     await tab.locator(".log summary").first().click();
     await has(".log pre", "bar 100 %");
-    const log = await tab.locator(".log pre").innerText();
+    const log = await tab.locator(".log pre").first().innerText();
     assert.ok(log.includes("window.hacked=1") && log.includes("\nred\n") && !log.includes("bar 10 %"), log.slice(0, 400));
     assert.equal(await tab.evaluate(() => window.hacked), undefined);
     assert.equal(await tab.locator("main img, main script").count(), 0);

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -61,8 +62,12 @@ func (v *Validator) run(ctx context.Context, result *contract.StepResult, c runn
 		}
 	}
 	stderr := &tail{}
-	if c.Stderr = stderr; c.Stdout == nil {
-		c.Stdout = stderr // in order, for the author
+	c.Stderr = stderr
+	if v.Output != nil {
+		c.Stderr = io.MultiWriter(stderr, v.Output)
+	}
+	if c.Stdout == nil {
+		c.Stdout = c.Stderr // in order, for the author
 	}
 	c.Dir, c.Read = v.Dir, append(slices.Concat(c.Read, v.proof.python), v.Dir)
 	program, err := exec.LookPath(c.Program)

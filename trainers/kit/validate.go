@@ -2,6 +2,7 @@ package kit
 
 import (
 	"context"
+	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -35,6 +36,8 @@ type Validator struct {
 	Security func(context.Context) []contract.Finding
 	// Progress is told after every change; it must not keep the map.
 	Progress func(contract.PackageValidation)
+	// Output takes what the package's processes write, as they write it; nil where nobody looks.
+	Output io.Writer
 
 	state contract.PackageValidation
 	proof proof

@@ -1,6 +1,6 @@
-import { ReactNode, useEffect, useState } from "react";
+import { ReactNode, useCallback, useEffect, useRef, useState } from "react";
 import { Finding, Step, Validation, ahead, askText, asProblem, validation } from "./api";
-import { Followed, useValidation } from "./follow";
+import { Followed, Running, useValidation } from "./follow";
 import { Badge, Fact, Said, Scroll, Theirs } from "./parts";
 import { Link } from "./place";
 import { TrainerCard } from "./TrainerCard";
@@ -66,7 +66,7 @@ function Way({ at }: { at: Validation }) {
 
 const six = ["structure", "config_schema", "capabilities", "training_test", "inference_test", "security"];
 
-function Steps({ at, running }: { at: Validation; running?: { step: string; at: number } }) {
+function Steps({ at, running }: { at: Validation; running?: Running }) {
   const open = at.status === "validating";
   const done = at.steps.filter((s) => s.name !== running?.step);
   const waiting = open ? six.filter((name) => name !== running?.step && !done.some((s) => s.name === name)) : [];
@@ -76,7 +76,7 @@ function Steps({ at, running }: { at: Validation; running?: { step: string; at: 
       <h2>Steps</h2>
       <ol className="steps">
         {done.map((step) => <Done key={`${at.attempt} ${step.name}`} id={at.validation_job_id} step={step} />)}
-        {running && <li key="running"><Line name={running.step} state="running"><Elapsed since={running.at} /></Line></li>}
+        {running && <Runs key={`runs ${running.step}`} id={at.validation_job_id} running={running} />}
         {waiting.map((name) => <li key={name}><Line name={name} state="waiting" /></li>)}
       </ol>
     </section>
@@ -96,25 +96,58 @@ function Elapsed({ since }: { since: number }) {
   return <>{duration(Math.floor((now + ahead - since) / 1000))}</>;
 }
 
-function Done({ id, step }: { id: string; step: Step }) {
+/** Runs is the step that is being taken, and what its processes write. */
+function Runs({ id, running }: { id: string; running: Running }) {
+  return (
+    <li>
+      <details>
+        <summary><Line name={running.step} state="running"><Elapsed since={running.at} /></Line></summary>
+        <Log id={id} step={running.step} grows />
+      </details>
+    </li>
+  );
+}
+
+const look = 2000; // ms, while a log grows and is looked at
+
+/** Log is asked for when it is opened; one that grows is followed, unless somebody has scrolled up. */
+function Log({ id, step, grows }: { id: string; step: string; grows?: boolean }) {
+  const [open, setOpen] = useState(false);
   const [log, setLog] = useState<string>();
-  const load = async () => {
+  const end = useRef<HTMLDivElement>(null);
+  const load = useCallback(async () => {
+    const scroll = end.current?.parentElement;
+    const follows = !scroll || scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 40;
     try {
-      setLog(plain(await askText(`${validation(id)}/log?step=${encodeURIComponent(step.name)}`)));
+      setLog(plain(await askText(`${validation(id)}/log?step=${encodeURIComponent(step)}`)));
     } catch (error) {
       setLog(asProblem(error).message);
     }
-  };
+    if (grows && follows) requestAnimationFrame(() => end.current?.parentElement?.scrollTo(0, 1e9));
+  }, [id, step, grows]);
+  useEffect(() => {
+    if (!open) return;
+    void load();
+    if (!grows) return;
+    const timer = setInterval(() => document.visibilityState === "visible" && void load(), look);
+    return () => clearInterval(timer);
+  }, [open, grows, load]);
+  return (
+    <details className="log" onToggle={(e) => { e.stopPropagation(); setOpen(e.currentTarget.open); }}>
+      <summary>Log</summary>
+      {log !== undefined && <Scroll label={`Log of ${step}`}><pre>{visible(log) || (grows ? "Nothing was written yet." : "Nothing was written.")}</pre><div ref={end} /></Scroll>}
+    </details>
+  );
+}
+
+function Done({ id, step }: { id: string; step: Step }) {
   return (
     <li>
       <details open={step.findings.some((f) => f.severity === "error") || undefined}>
         <summary><Line name={step.name} state={step.status}>{count(step.findings)}{duration(step.seconds)}</Line></summary>
         {step.findings.length > 0 && <ul className="findings">{step.findings.map((f, i) => <Found key={i} finding={f} />)}</ul>}
         <Measured facts={step.facts} />
-        <details className="log" onToggle={(e) => e.currentTarget.open && void load()}>
-          <summary>Log</summary>
-          {log !== undefined && <Scroll label={`Log of ${step.name}`}><pre>{visible(log) || "Nothing was written."}</pre></Scroll>}
-        </details>
+        <Log id={id} step={step.name} />
       </details>
     </li>
   );
