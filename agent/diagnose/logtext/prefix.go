@@ -13,7 +13,7 @@ const maxLearned = 8
 
 var (
 	// A time at the head of a line, as containers, loggers and launchers write it.
-	stamp = pattern.Of(`^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?\s*(?:std(?:out|err) [FP](?: |$))?(?:[-|:] ?)?`)
+	stamp = pattern.Of(`^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?\s*(?:std(?:out|err) [FP](?: |$))?(?:- |[|:] ?)?`)
 	// The same inside a learned prefix, where it tells no process from another.
 	clock      = pattern.Of(`\d{4}-\d\d-\d\d[T ]?|\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?|std(?:out|err) [FP]|<std(?:out|err)>|[\[\]()|:\s]`)
 	number     = pattern.Of(`\d+`)
