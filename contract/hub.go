@@ -123,6 +123,12 @@ const (
 	BuildType      = "https://github.com/vision-platform/trainer-agent/docs/hub.md#provenance"
 )
 
+// SBOMName is what a Statement calls the bill of materials.
+const SBOMName = "sbom.cdx.json"
+
+// BundleName is what a Statement calls a trainer's bundle; the image has the trainer's name.
+func BundleName(trainer string) string { return trainer + "-bundle" }
+
 // Resource is something with a name and digests (in-toto's ResourceDescriptor).
 type Resource struct {
 	Name   string            `json:"name"`

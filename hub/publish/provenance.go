@@ -17,7 +17,7 @@ func sha(digest string) map[string]string {
 // has the same provenance.
 func (p *Publisher) provenance(in Input, release contract.Release) ([]byte, error) {
 	s := contract.Statement{Type: contract.StatementType, PredicateType: contract.ProvenanceType}
-	s.Subject = []contract.Resource{{Name: in.Package.Name + "-bundle", Digest: sha(release.Bundle)}}
+	s.Subject = []contract.Resource{{Name: contract.BundleName(in.Package.Name), Digest: sha(release.Bundle)}}
 	build := &s.Predicate.BuildDefinition
 	build.BuildType = contract.BuildType
 	build.ExternalParameters = map[string]string{
@@ -31,7 +31,7 @@ func (p *Publisher) provenance(in Input, release contract.Release) ([]byte, erro
 	for _, w := range in.Wheels {
 		build.Dependencies = append(build.Dependencies, contract.Resource{Name: filepath.Base(w.Path), Digest: sha(w.SHA256)})
 	}
-	s.Predicate.RunDetails.Byproducts = []contract.Resource{{Name: "sbom.cdx.json", Digest: sha(release.SBOM)}}
+	s.Predicate.RunDetails.Byproducts = []contract.Resource{{Name: contract.SBOMName, Digest: sha(release.SBOM)}}
 	builder := &s.Predicate.RunDetails.Builder
 	builder.ID, builder.Version = "trainer-hub/"+p.Key.ID(), map[string]string{"trainer-hub": contract.Version}
 	payload, err := json.Marshal(s)

@@ -128,7 +128,7 @@ func bundled(in Input) ([]part, error) {
 func (p *Publisher) attach(ctx context.Context, in Input, release *contract.Release, subject *v1.Descriptor) error {
 	bill, err := sbom(in)
 	if err == nil {
-		release.SBOM, err = p.pushFile(ctx, release.Repository, subject, textPart(bill, "sbom.cdx.json", contract.MediaSBOM))
+		release.SBOM, err = p.pushFile(ctx, release.Repository, subject, textPart(bill, contract.SBOMName, contract.MediaSBOM))
 	}
 	if err != nil {
 		return err

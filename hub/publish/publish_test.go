@@ -145,9 +145,9 @@ func otherwise(t *testing.T, p *place, publisher *publish.Publisher, release con
 		"version": func(r *contract.Release) { r.Version = "2.0.0" },
 		"name":    func(r *contract.Release) { r.Name = "other" },
 		"package": func(r *contract.Release) { r.PackageSHA = strings.Repeat("0", 64) },
-		"bundle":  func(r *contract.Release) { r.Bundle = r.Attestation },
-		"image":   func(r *contract.Release) { r.Image = r.Attestation },
-		"bill":    func(r *contract.Release) { r.SBOM = r.Attestation },
+		"bundle":  func(r *contract.Release) { r.Bundle = r.SBOM },
+		"image":   func(r *contract.Release) { r.Image = r.Bundle },
+		"bill":    func(r *contract.Release) { r.SBOM = r.Bundle },
 	} {
 		changed := release
 		change(&changed)

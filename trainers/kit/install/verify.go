@@ -112,11 +112,19 @@ func agrees(s contract.Statement, release contract.Release) error {
 			return fmt.Errorf("the signed provenance is of another release: its %s is %q and not %q", name, told[name], is)
 		}
 	}
-	named := append(slices.Clone(s.Subject), s.Predicate.RunDetails.Byproducts...)
-	for what, digest := range map[string]string{"bundle": release.Bundle, "image": release.Image, "bill of materials": release.SBOM} {
-		is := func(r contract.Resource) bool { return "sha256:"+r.Digest["sha256"] == digest }
-		if digest != "" && !slices.ContainsFunc(named, is) {
-			return fmt.Errorf("the %s %s is not what was signed", what, digest)
+	for _, part := range []struct {
+		what, digest, name string
+		signed             []contract.Resource
+	}{
+		{"bundle", release.Bundle, contract.BundleName(release.Name), s.Subject},
+		{"image", release.Image, release.Name, s.Subject},
+		{"bill of materials", release.SBOM, contract.SBOMName, s.Predicate.RunDetails.Byproducts},
+	} {
+		is := func(r contract.Resource) bool {
+			return r.Name == part.name && "sha256:"+r.Digest["sha256"] == part.digest
+		}
+		if part.digest != "" && !slices.ContainsFunc(part.signed, is) {
+			return fmt.Errorf("the %s %s is not what was signed", part.what, part.digest)
 		}
 	}
 	return nil
