@@ -71,12 +71,21 @@ func (j *job) results(prefix string) (r results) {
 // folders of classes.
 func outlines(t *testing.T, task contract.TaskType) (id string) {
 	t.Helper()
-	id = "outlines-" + string(task)
+	code := fmt.Sprintf("write_yolo(root, %q)", task)
+	if task == contract.TaskImageClassification {
+		code = "write_imagefolder(root)"
+	}
+	return drawn(t, "outlines-"+string(task), code)
+}
+
+// drawn puts a dataset that trainers/tests/fixtures.py writes below `root` into the bucket,
+// without the classes.json of a prepared one.
+func drawn(t *testing.T, id, code string) string {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), id)
-	code := "import sys, shutil, fixtures, pathlib; root = pathlib.Path(sys.argv[1]); " +
-		"fixtures.write_imagefolder(root) if 'classification' in sys.argv[2] else fixtures.write_yolo(root, sys.argv[2]); " +
-		"(root / 'classes.json').unlink(); shutil.make_archive(sys.argv[1], 'zip', sys.argv[1])"
-	cmd := exec.Command(need.Python(t), "-c", code, dir, string(task))
+	code = "import sys, shutil, pathlib; from fixtures import *; root = pathlib.Path(sys.argv[1]); " + code +
+		"; (root / 'classes.json').unlink(missing_ok=True); shutil.make_archive(sys.argv[1], 'zip', sys.argv[1])"
+	cmd := exec.Command(need.Python(t), "-c", code, dir)
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(shared.root, "trainers", "tests"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

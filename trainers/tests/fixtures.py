@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -113,6 +114,58 @@ def write_coco(root: Path, train: int = 24, val: int = 9) -> Path:
         path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
     _write_classes(root, "semantic_segmentation", "coco", [{"index": i, "id": i, "name": name} for i, name in enumerate(SHAPES)])
     return root
+
+
+def write_oriented(root: Path, train: int = 24, val: int = 9) -> Path:
+    """A YOLO-OBB dataset: every row has the four corners of a rotated bar; a class is a colour."""
+    rng = np.random.default_rng(7)
+    for split, count in (("train", train), ("val", val)):
+        images, labels = root / "images" / split, root / "labels" / split
+        images.mkdir(parents=True), labels.mkdir(parents=True)
+        for i in range(count):
+            index = i % len(SHAPES)
+            image = Image.fromarray(rng.integers(90, 150, (SIZE, SIZE, 3), dtype=np.uint8))
+            angle, middle = rng.uniform(0, np.pi), rng.uniform(32, SIZE - 32, 2)
+            along, across = np.array([np.cos(angle), np.sin(angle)]) * 28, np.array([-np.sin(angle), np.cos(angle)]) * 12
+            corners = [middle + a * along + b * across for a, b in ((1, 1), (1, -1), (-1, -1), (-1, 1))]
+            ImageDraw.Draw(image).polygon([tuple(c) for c in corners], fill=COLOURS[SHAPES[index]])
+            image.save(images / f"{i:03}.png")
+            (labels / f"{i:03}.txt").write_text(f"{index} " + " ".join(f"{v:.6f}" for v in (np.array(corners) / SIZE).flatten()) + "\n")
+    (root / "data.yaml").write_text(f"train: images/train\nval: images/val\nnames: {json.dumps(SHAPES)}\n")
+    return root
+
+
+def write_masks_on_disk(root: Path, train: int = 24, val: int = 9) -> Path:
+    """Hugging Face Datasets as save_to_disk writes them: every image has a mask whose values are classes, 0 for none."""
+    from datasets import DatasetDict
+
+    DatasetDict({"train": _rows(7, train, mask=True), "validation": _rows(8, val, mask=True)}).save_to_disk(root)
+    return root
+
+
+def write_parquet(root: Path, train: int = 24, val: int = 9) -> Path:
+    """Hugging Face Datasets as the hub has them: parquet files with an image and its objects."""
+    (root / "data").mkdir(parents=True)
+    for split, seed, count in (("train", 7, train), ("validation", 8, val)):
+        _rows(seed, count, mask=False).to_parquet(root / "data" / f"{split}-00000-of-00001.parquet")
+    return root
+
+
+def _rows(seed: int, count: int, mask: bool) -> Any:
+    from datasets import ClassLabel, Dataset, Features, List, Value
+    from datasets import Image as Picture
+
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    for i in range(count):
+        index = i % len(SHAPES)
+        image, outline = _image(rng, SHAPES[index])
+        low, size = np.min(outline, 0), np.ptp(outline, 0)
+        canvas = Image.new("L", image.size)
+        ImageDraw.Draw(canvas).polygon(outline, fill=index + 1)
+        rows.append({"image": image, "annotation": canvas} if mask else {"image": image, "objects": {"bbox": [[*low.tolist(), *size.tolist()]], "category": [index]}})
+    objects = {"bbox": List(List(Value("float32"), length=4)), "category": List(ClassLabel(names=list(SHAPES)))}
+    return Dataset.from_list(rows, features=Features({"image": Picture(), **({"annotation": Picture()} if mask else {"objects": objects})}))
 
 
 def _runs(mask: np.ndarray) -> dict[str, object]:
