@@ -154,7 +154,8 @@ func (p *parser) message(x *Exception) {
 			p.at++
 			continue
 		}
-		if l == "" || p.endsMessage(l) && !(n == 0 && announces.Match(strings.TrimSpace(x.Message)) && numbered.Match(l)) {
+		announced := n == 0 && announces.Match(strings.TrimSpace(x.Message)) && numbered.Match(l)
+		if l == "" || p.endsMessage(l) && !announced {
 			return
 		}
 		x.Message += "\n" + l

@@ -36,7 +36,7 @@ func Unpack(l string) []string {
 func unpackText(l string) []string {
 	at := strings.Index(l, packed)
 	start := at - 1
-	for start >= 0 && !(isQuote(l[start]) && (start == 0 || l[start-1] != '\\')) {
+	for start >= 0 && !opensString(l, start) {
 		start--
 	}
 	if start < 0 {
@@ -45,7 +45,10 @@ func unpackText(l string) []string {
 	return bounded(append([]string{l[:start]}, strings.Split(unquote(l[start:]), "\n")...))
 }
 
-func isQuote(c byte) bool { return c == '"' || c == '\'' }
+// opensString: there is a quote that no backslash takes the meaning from.
+func opensString(l string, at int) bool {
+	return (l[at] == '"' || l[at] == '\'') && (at == 0 || l[at-1] != '\\')
+}
 
 // unquote reads the string that s begins with, and what is left of one that was cut.
 func unquote(s string) string {
