@@ -129,16 +129,22 @@ func (r running) loginOf(t *testing.T, end bool) http.HandlerFunc {
 		if end {
 			_, err = db.ExecContext(req.Context(), `DELETE FROM sessions`)
 		} else {
-			users, id, code := login.New(db, time.Now), "", ""
-			if id, err = users.Ensure(req.Context(), req.URL.Query().Get("user"), req.URL.Query().Get("role")); err == nil {
-				code, err = users.Link(req.Context(), id)
-			}
-			_, _ = io.WriteString(w, "/login?code="+code)
+			err = link(req, w, login.New(db, time.Now))
 		}
 		if err != nil {
 			t.Error(err)
 		}
 	}
+}
+
+func link(req *http.Request, w io.Writer, users *login.Users) error {
+	id, err := users.Ensure(req.Context(), req.URL.Query().Get("user"), req.URL.Query().Get("role"))
+	if err != nil {
+		return err
+	}
+	code, err := users.Link(req.Context(), id)
+	_, _ = io.WriteString(w, "/login?code="+code)
+	return err
 }
 
 // TestPageInABrowser drives the page in headless Chromium against a hub whose stages

@@ -79,9 +79,9 @@ func (u *Users) Ensure(ctx context.Context, name, role string) (id string, err e
 	if !userName.MatchString(name) {
 		return "", fmt.Errorf("%q is no user name: use 2 to 39 lower-case letters, digits, dots, - or _, a letter first", name)
 	}
-	err = u.db.Tx(ctx, func(tx *sql.Tx) (err error) {
-		made := false
-		if id, made, err = u.insert(ctx, tx, name, role, ""); err != nil || made {
+	err = u.db.Tx(ctx, func(tx *sql.Tx) error {
+		made, isNew, err := u.insert(ctx, tx, name, role, "")
+		if id = made; err != nil || isNew {
 			return err
 		}
 		return tx.QueryRowContext(ctx, `SELECT id FROM users WHERE name = $1`, name).Scan(&id)

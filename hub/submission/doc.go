@@ -25,12 +25,12 @@ type Submissions struct {
 	db   *store.DB
 	now  func() time.Time
 	bell *bell
-	output
+	out  output
 }
 
 // New returns the submissions of a database.
 func New(db *store.DB, now func() time.Time) *Submissions {
-	return &Submissions{db: db, now: now, bell: newBell(), output: output{of: map[string]*live{}}}
+	return &Submissions{db: db, now: now, bell: newBell(), out: output{of: map[string]*live{}}}
 }
 
 // Submission is one uploaded package on its way.

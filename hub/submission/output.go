@@ -26,13 +26,13 @@ type live struct {
 // without what hide replaces. Done ends it.
 func (s *Submissions) Output(t *Task, hide *strings.Replacer) (w io.Writer, done func()) {
 	l := &live{hide: hide}
-	s.output.mu.Lock()
-	defer s.output.mu.Unlock()
-	s.output.of[t.ID] = l
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	s.out.of[t.ID] = l
 	return l, func() {
-		s.output.mu.Lock()
-		defer s.output.mu.Unlock()
-		delete(s.output.of, t.ID)
+		s.out.mu.Lock()
+		defer s.out.mu.Unlock()
+		delete(s.out.of, t.ID)
 	}
 }
 
@@ -45,9 +45,9 @@ func (s *Submissions) Live(id string) string {
 }
 
 func (s *Submissions) liveOf(id string) *live {
-	s.output.mu.Lock()
-	defer s.output.mu.Unlock()
-	return s.output.of[id]
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	return s.out.of[id]
 }
 
 // Write never fails; it keeps the end.
