@@ -17,6 +17,7 @@ const (
 	requirementsFile = "requirements.txt"
 	maxRequirements  = 1 << 20
 	maxLines         = 1000
+	maxLine          = 16 << 10 // bytes of a requirement with its hashes
 )
 
 var (
@@ -64,6 +65,9 @@ func Requirements(text string) (lines []string, found []contract.Finding) {
 		for _, part := range static.Parts(line) {
 			part, _, _ = strings.Cut(part, " #")
 			pending += strings.TrimSpace(part)
+		}
+		if len(pending) > maxLine {
+			return lines, append(found, refused(first, fmt.Sprintf("this requirement has more than %d bytes", maxLine)))
 		}
 		if before, more := strings.CutSuffix(pending, `\`); more {
 			pending = before + " "

@@ -36,6 +36,9 @@ func TestOnlyNamesWithVersionsReachPip(t *testing.T) {
 	if _, found := build.Requirements(strings.Repeat("numpy\n", 2000)); len(found) != 1 {
 		t.Errorf("too many: %v", found)
 	}
+	if _, found := build.Requirements(strings.Repeat("\\\n", 300_000)); len(found) != 1 || !strings.Contains(found[0].Text, "more than 16384 bytes") {
+		t.Errorf("a line without an end: %v", found)
+	}
 	if _, found := build.Requirements(strings.Repeat("x", 2<<20)); len(found) != 1 {
 		t.Errorf("too long: %v", found)
 	}
