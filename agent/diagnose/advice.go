@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"strings"
+
 	"github.com/vision-platform/trainer-agent/agent/diagnose/logtext"
 	"github.com/vision-platform/trainer-agent/agent/diagnose/pattern"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -118,12 +120,24 @@ var advices = []advice{
 	{like: pattern.Of(`^(?:SyntaxError|IndentationError|NameError|AttributeError|TypeError)`), hint: "Correct the training script, or pin the library version that it was written for."},
 }
 
-// slips are the script's own in its handling of an error, which hides the error.
-var slips = pattern.Of(`^(?:NameError|UnboundLocalError)$`)
+// slips are the script's own in its handling of an error, which hides the error; so does a
+// last checkpoint that can't be written.
+var (
+	slips  = pattern.Of(`^(?:NameError|UnboundLocalError)$`)
+	saving = pattern.Of(`in _?save\w*(?:\n|$)|\.save\w*\(`)
+)
+
+func hides(x logtext.Exception) bool {
+	if len(x.Causes) == 0 {
+		return false
+	}
+	first := x.Causes[0]
+	return slips.Match(x.Kind) || saving.Match(strings.Join(x.Block, "\n")) && !saving.Match(strings.Join(first.Block, "\n"))
+}
 
 // advise gives a failure the first advice that fits.
 func advise(c findings, f *contract.Failure, x logtext.Exception) *contract.Failure {
-	if len(x.Causes) > 0 && slips.Match(x.Kind) {
+	if hides(x) {
 		return f.WithHint("It came up while the script dealt with %s.", trimStop(clip(x.Causes[0].Short())))
 	}
 	texts := x.Text()

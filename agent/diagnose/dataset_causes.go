@@ -38,6 +38,10 @@ var datasetCauses = []cause{
 		code: contract.CodeDatasetInvalid, raised: true,
 		like:    pattern.Of(`(?i)\bis present\b[^\n]{1,200}\bbut\b[^\n]{1,200}\bnot found\b|\bno (?:matching|corresponding|shared) (?:labels?|masks?|annotations?|images?)\b|\b(?:labels?|masks?|annotations?)(?: files?)? (?:for|of) (?:image )?['"]?[^\s'"]+['"]? (?:(?:was|is|were|are) )?(?:not found|missing|could not be found)`),
 		message: "Images and labels of the dataset do not belong together: {short}.", hint: "Give every image its label, and every label its image.",
+	}, { // Keras' words for folders of classes
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`there must be exactly 2 class_names|The .class_names. passed did not match the names of the subdirectories|Expected the lengths of .labels. to match the number of files in the target directory`),
+		message: "The dataset's folders are not those of its classes: {short}.", hint: "Images for classification lie in one folder for each class, below each split's.",
 	}, { // scikit-learn's words, whatever is split
 		code: contract.CodeDatasetInvalid, raised: true,
 		like:    pattern.Of(`With n_samples=\d+, test_size=|The least populated class in |n_splits=\d+ cannot be greater than the number of|(?:test|train)_size ?= ?\d+ should be greater or equal to the number of classes`),
@@ -65,6 +69,17 @@ var datasetCauses = []cause{
 		stack:   pattern.Of(`numpy/lib/_?format\w*\.py|numpy/lib/_?npyio\w*\.py`),
 		unless:  pattern.Of(ofModel),
 		message: "A NumPy file of the dataset is damaged, or none: {short}.", hint: "Find the file and replace it; a truncated upload looks like this.",
+	}, {
+		code: contract.CodeDatasetInvalid, raised: true,
+		like:    pattern.Of(`^(?:zipfile\.)?BadZipFile: `),
+		stack:   pattern.Of(`\bload\(\s*['"][^'"\n]*(?:data|train|val|test)[^'"\n]*\.npz['"]`),
+		unless:  pattern.Of(ofModel),
+		message: "A NumPy archive of the dataset is damaged, or none: {short}.", hint: "Find the file and replace it; a truncated upload looks like this.",
+	}, { // MONAI's readers of medical images are packages of their own
+		code: contract.CodeTrainingFailed, raised: true,
+		like:    pattern.Of(`cannot find a suitable reader for file: (\S{1,300}\.(?:nii\.gz|nii|mha|mhd|nrrd|dcm))\b`),
+		unless:  pattern.Of(`(?i)nibabelreader|itkreader|pydicomreader|nrrdreader`),
+		message: "No installed package reads ${1}.", hint: "Add nibabel (NIfTI), itk, pydicom or pynrrd to the trainer's requirements.txt.",
 	}, { // tifffile, rasterio, SimpleITK, nibabel, imageio, PyAV, libsndfile, TensorFlow
 		code: contract.CodeDatasetInvalid, raised: true,
 		like:    pattern.Of(`TiffFileError|not a TIFF file|not recognized as being in a supported file format|RasterioIOError|cannot find a suitable reader for file|Exception thrown in SimpleITK \w*Reader\w*|Unable to determine ImageIO reader|Cannot work out file type|Could not find a (?:format|backend) to (?:read|open)|Invalid data found when processing input|moov atom not found|Error opening '[^'\n]{1,200}': (?:File contains data|Format not recognised|System error)|InvalidArgumentError: [^\n]{0,200}(?:Input is empty|got empty file)`),
@@ -94,7 +109,7 @@ var datasetCauses = []cause{
 		message: "The trainer can't use the dataset: {short}.", hint: "That is what the trainer said of it. " + checkDataset,
 	}, { // an archive or a database that the script itself opens
 		code: contract.CodeDatasetInvalid, raised: true,
-		like:    pattern.Of(`^tarfile\.ReadError: (?:not a|unexpected end|file could not be opened|empty file|invalid)|^zlib\.error: |^gzip\.BadGzipFile|^EOFError: Compressed file ended before|^sqlite3\.DatabaseError: (?:file is not a database|database disk image is malformed)`),
+		like:    pattern.Of(`^tarfile\.ReadError: \(?['"]?(?:not a|unexpected end|file could not be opened|empty file|invalid)|^zlib\.error: |^gzip\.BadGzipFile|^EOFError: Compressed file ended before|^sqlite3\.DatabaseError: (?:file is not a database|database disk image is malformed)`),
 		stack:   pattern.Of(dataFolder + `|` + reading),
 		unless:  pattern.Of(ofModel),
 		message: "A file of the dataset is damaged, or of another kind: {short}.", hint: "Find the file and replace it; a truncated upload or a server's error page looks like this.",

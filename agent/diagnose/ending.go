@@ -25,6 +25,9 @@ var complaint = pattern.Of(`(?i)^\W*(?:\S+ ){0,6}?\W*(?:error|fatal|exception|cr
 // notFound is what a shell says of a command that is not there.
 var notFound = pattern.Of(`: ([^\s:]+): (?:command )?not found$`)
 
+// lookup is what the dynamic linker says before it ends the process.
+var lookup = pattern.Of(`: symbol lookup error: `)
+
 func bare(c findings) *contract.Failure {
 	switch {
 	case fromOutside(c.signal):
@@ -34,6 +37,9 @@ func bare(c findings) *contract.Failure {
 	}
 	switch c.ExitCode {
 	case contract.ExitNotFound:
+		if l, ok := c.log.Mentions(lookup); ok { // the linker's code is the shell's
+			return failed(c.Settings, withStop(trimStop(clip(l))), "A compiled library does not fit another one that it is linked with: install versions that were built for each other, or use an image that has them.")
+		}
 		if l, ok := c.log.Mentions(notFound); ok {
 			return contract.Failf(contract.CodeConfigInvalid, "A command was not found: %s.", notFound.Groups(l)[1]).WithHint("Check the trainer's command and the scripts that it runs, and what the image has installed.")
 		}

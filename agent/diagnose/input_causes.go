@@ -140,8 +140,8 @@ var inputCauses = []cause{
 		code: contract.CodeTrainingFailed, like: pattern.Of(`You set .ignore_mismatched_sizes. to .False., thus raising an error`),
 		message: "The weights do not fit the model: some tensors have another shape, most often those of a head with another number of classes.", hint: "The table before the traceback names them. Pass ignore_mismatched_sizes=True, which makes a new head, or use weights with the same classes.",
 	}, { // an archive that the script itself unpacks
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`^zipfile\.BadZipFile: `),
-		stack:   pattern.Of(`zipfile\.ZipFile\(|unpack_archive\(`),
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`^(?:zipfile\.)?BadZipFile: `),
+		stack:   pattern.Of(`ZipFile\(|unpack_archive\(`),
 		names:   pattern.Of(`(?:ZipFile|unpack_archive)\(['"]([^'"\n]{1,200})`),
 		unless:  pattern.Of(`(?i)weights|checkpoint|ckpt|pretrained|model|\.pth?\b|\.npz|torch/(?:serialization|hub)|numpy/lib`),
 		message: "An archive of the dataset is damaged, or none: {short}.", hint: "Find the file and replace it; a truncated upload or a server's error page looks like this.",
@@ -159,6 +159,13 @@ var inputCauses = []cause{
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`^KeyError: '(?:annotations|images|categories|image_id|category_id|bbox|id)'`), stack: pattern.Of(`pycocotools/coco\.py", line \d+, in (?:createIndex|__init__|loadRes)`),
 		message: "The annotation file lacks a field of COCO's format: {short}.", hint: "Check the dataset's annotation files.",
 	}, {
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`^KeyError: ('?\d+'?)$`), stack: pattern.Of(`pycocotools/coco\.py", line \d+, in (?:<listcomp>|load(?:Imgs|Anns|Cats))\n(?:[^\n]*\n){0,3}[^\n]*KeyError`),
+		message: "An annotation names ${1}, which is not among the dataset's images or categories.", hint: "Check the ids in the dataset's annotation files.",
+	}, { // a script that reads COCO's format by itself
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`^KeyError: '(annotations|images|categories|image_id|category_id|bbox|file_name|segmentation)'$`),
+		stack:   pattern.Of(`(?i)\b\w*(?:ann|anns|annotations?|coco|instances)(?:_?\w{0,10})?\[['"](?:annotations|images|categories|image_id|category_id|bbox|file_name|segmentation)['"]\][^\n]*\n(?:[ ~^]+\n)?KeyError`),
+		message: "The annotation file lacks the field ${1}.", hint: "Check the dataset's annotation files.",
+	}, {
 		code: contract.CodeDatasetInvalid, like: pattern.Of(`^KeyError: "?'?(?:\w*Dataset: )?\\?'?(?:annotations|images|categories|image_id|category_id|bbox|file_name|segmentation)\\?'`), stack: pattern.Of(`in (?:load_annotations|load_data_list|load_coco_json|_parse_ann_info|parse_data_info|get_ann_info|load_proposals)\b`),
 		message: "The annotation file lacks a field of COCO's format: {short}.", hint: "Check the dataset's annotation files.",
 	}, {
@@ -166,7 +173,7 @@ var inputCauses = []cause{
 		unless:  pattern.Of(`results\.csv|plot_results|[\w/]*logs?/|metrics\.csv|history`),
 		message: "A table of the dataset can't be read: {short}.", hint: "Check the dataset's CSV files: their separator, their quotes and the number of fields in each line.",
 	}, {
-		code: contract.CodeDatasetInvalid, like: pattern.Of(`Unable to (?:synchronously )?open file \((?:truncated file|file signature not found)`), raised: true,
+		code: contract.CodeDatasetInvalid, like: pattern.Of(`Unable to (?:synchronously )?open file \((?:truncated file|file signature not found|bad [a-z ]{1,60}\)|addr overflow)`), raised: true,
 		unless:  pattern.Of(`(?i)weights|load_model|checkpoint|/keras/`),
 		message: "An HDF5 file of the dataset is damaged, or none: {short}.", hint: "Find the file and replace it; a truncated upload looks like this.",
 	}, {
@@ -182,6 +189,7 @@ var inputCauses = []cause{
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)We couldn't connect to 'https://huggingface\.co/?'|LocalEntryNotFoundError|RepositoryNotFoundError|GatedRepoError|access a gated repo|is not a local folder and is not a valid model identifier|Can't load (?:the )?(?:model|tokenizer|configuration|config|image processor|feature extractor|processor)\b[^\n]{0,20} (?:for|of) |OfflineModeIsEnabled|outgoing traffic has been disabled|no file named \S*(?:pytorch_model|model\.safetensors|tf_model|diffusion_)|does not appear to have (?:a file named|files named) \S*(?:pytorch_model|model|config)|is not cached locally and an error occurred|cannot find the requested files in the (?:disk|local) cache|couldn't find \S+ in the cached files|there is no internet connection and the repo could not be found`),
 		unless:  otherTraffic,
+		names:   pattern.Of(`(?:from_pretrained|hf_hub_download|snapshot_download)\(\s*['"]([\w.-]+/[\w.-]+)['"]`),
 		message: "The pretrained weights could not be loaded from the Hugging Face Hub: {short}.",
 		hint:    "Put the weights into the job (PRETRAINED_WEIGHT_URL) or check the model's name and its access.",
 	}, { // a path that is not there is taken for a name
@@ -215,7 +223,7 @@ var inputCauses = []cause{
 		unless:  pattern.Of(`huggingface\.co/(?:api/)?datasets/`),
 		message: "The pretrained weights could not be downloaded: {short}.", hint: bringWeights,
 	}, {
-		code: contract.CodeWeightsUnavailable, like: pattern.Of(`Unable to (?:synchronously )?open file \((?:truncated file|file signature not found)`), stack: pattern.Of(`in load_model\b|in load_weights\b|load_model\(|load_weights\(`), raised: true,
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`Unable to (?:synchronously )?open file \((?:truncated file|file signature not found|bad [a-z ]{1,60}\)|addr overflow)`), stack: pattern.Of(`in load_model\b|in load_weights\b|load_model\(|load_weights\(`), raised: true,
 		message: "The weights file is damaged or no weights file at all.", hint: "Upload it again; a truncated download and a Git LFS pointer look like this.",
 	}, { // a pickle may be anything: a dataset's index, a message to a worker
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`invalid load key|pickle data was truncated|^EOFError|WeightsUnpickler error:\s+Unsupported operand (?:10|60|118|123)\b`),
@@ -223,6 +231,10 @@ var inputCauses = []cause{
 		message: "The weights file is damaged or no weights file at all.", hint: "Upload it again; a truncated download and a Git LFS pointer look like this.",
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)unexpected EOF, expected \d+ more bytes|failed finding central directory|HeaderTooLarge|Error while deserializing header|not a valid checkpoint|InvalidHeaderDeserialization|MetadataIncompleteBuffer`),
+		message: "The weights file is damaged or no weights file at all.", hint: "Upload it again; a truncated download and a Git LFS pointer look like this.",
+	}, {
+		code: contract.CodeWeightsUnavailable, like: pattern.Of(`^OSError: \[Errno 22\] Invalid argument$`), stack: pattern.Of(`PyTorchFileReader\(`),
+		names:   pattern.Of(`\w+\(['"]([^'"\n]{1,200}\.(?:pt|pth|ckpt|bin))['"]`),
 		message: "The weights file is damaged or no weights file at all.", hint: "Upload it again; a truncated download and a Git LFS pointer look like this.",
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)Download failure for ([^\n]{0,200})|URL fetch failure on \S*(?:weights|notop|\.h5|\.keras)[^\n]{0,120}|Error downloading (?:object )?([^\n]{0,200}\.(?:pt|pth))`),
@@ -237,7 +249,7 @@ var inputCauses = []cause{
 		code: contract.CodeConfigInvalid, like: pattern.Of(`^FileNotFoundError: '([^'\n]{1,200}\.ya?ml)' does not exist`), stack: pattern.Of(`in (?:yaml_model_load|guess_model_task|_new)\b`),
 		message: "The model ${1} is not known.", hint: "Check MODEL_NAME.",
 	}, {
-		code: contract.CodeConfigInvalid, like: pattern.Of(`(?s)^yaml\.\w+\.\w+Error: .{0,300}?in "([^"\n]{1,200})", line (\d+)`), unless: pattern.Of(`check_(?:det_|cls_)?dataset`),
+		code: contract.CodeConfigInvalid, like: pattern.Of(`(?s)^yaml\.\w+\.\w+Error: .{0,600}in "([^"\n]{1,200})", line (\d+)`), unless: pattern.Of(`check_(?:det_|cls_)?dataset`),
 		message: "${1} is no valid YAML at line ${2}: {short}.", hint: "Correct the file.",
 	}, {
 		code: contract.CodeConfigInvalid, like: pattern.Of(`Could not override '[^'\n]{0,100}'|Some specified arguments are not used by the \w*ArgumentParser: [^\n]{0,200}|Unknown command line flag '[^'\n]{0,80}'|OverrideParseException|ConfigCompositionException|MissingConfigException|In '[^'\n]{1,100}': Could not find '|Could not find '[\w-]+/[\w@-]+'(?:\n|$)`),

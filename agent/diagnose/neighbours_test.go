@@ -95,6 +95,23 @@ AssertionError: a prediction has category 10, which is not available in the data
   File "/opt/venv/lib/python3.10/site-packages/transformers/data/data_collator.py", line 800, in __post_init__
     raise ValueError(
 ValueError: This tokenizer does not have a mask token which is necessary for masked language modeling`,
+	"a model that gives no boxes": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    loss = l1(outputs["bbox"], targets["bbox"])
+              ~~~~~~~^^^^^^^^
+KeyError: 'bbox'`,
+	"a number that a table of the script lacks": `Traceback (most recent call last):
+  File "/app/coco.py", line 9, in loadImgs
+    return [colours[i] for i in ids]
+KeyError: 7`,
+	"a checkpoint that was never made, of a training that had data": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    Net.load_from_checkpoint(callback.best_model_path)
+IsADirectoryError: [Errno 21] Is a directory: '/app'`,
+	"a checkpoint that could not be written while nothing else was wrong": `Traceback (most recent call last):
+  File "/app/train.py", line 9, in <module>
+    torch.save(model.state_dict(), path)
+RuntimeError: giving up the lock of the folder`,
 	"batches of two inputs": `Traceback (most recent call last):
   File "/app/train.py", line 9, in <module>
     model(a, b)

@@ -27,6 +27,12 @@ var pairs = []pair{
 			code: contract.CodeDatasetInvalid, message: "The trainer could use no image of the dataset (${1}: ${2}).",
 			hint: "Check the class list and the annotations.",
 		},
+	}, { // Lightning ends its training in peace where there is no batch, and the script fails at what should have come of it
+		exception: pattern.Of(`IsADirectoryError|FileNotFoundError|(?i:checkpoint)`), stack: pattern.Of(`(?i)best_model_path|load_from_checkpoint|ckpt_path`),
+		line: pattern.Of(`(?i:\bno (?:images?|samples?|files?|data) (?:were |was )?found (?:in|at|under|below) [^\s]{1,200}[^\s.,])|Total length of .DataLoader. across ranks is zero|.Trainer\.fit. stopped: No training batches`),
+		cause: cause{
+			code: contract.CodeDatasetInvalid, message: "A split of the dataset is empty: ${0}.", hint: "Nothing was trained, so there is no checkpoint. " + checkDataset,
+		},
 	}, { // the traceback shows the network library only; the lines name what was asked for
 		exception: offline, stack: network, unless: otherHost,
 		line: pattern.Of(`(?:host='(?:[\w-]+\.)*(?:huggingface\.co|hf\.co)'.{0,80}url: /|https://(?:[\w-]+\.)*(?:huggingface\.co|hf\.co)/)[\w.-]+(?:/[\w.-]+)?/(?:resolve/|[0-9a-f]{20,})|download\.pytorch\.org/models/|releases/download/\S+\.(?:pth?|h5|safetensors)`),

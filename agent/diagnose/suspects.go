@@ -11,11 +11,11 @@ import (
 var (
 	// wrappers carry another process's failure and say nothing of its cause.
 	wrappers = pattern.Of(`(?:^|\.)(ChildFailedError|CalledProcessError|ProcessRaisedException|SignalException|ProcessExitedException|SystemExit|Exit|(?:Base)?ExceptionGroup)$`)
-	reports  = pattern.Of(`is detected by the operating system`) // Paddle's words for a signal
+	reports  = pattern.Of(`is detected by the operating system|because the data reader raises an exception`) // Paddle's words for a signal, and for another thread's end
 
 	// losses are what a process says that lost its partner: another one tells the
 	// cause, when any does.
-	losses = pattern.Of(`DistBackendError|ncclRemoteError|remote process exited|NCCL communicator was aborted|Connection (?:reset|closed) by peer|ConnectionResetError|BrokenPipeError|DataLoader worker \(pid\(?s?\)?|DistNetworkError|Connection reset|Timed out waiting \d+ms for (?:send|recv)|^EOFError$|^EOFError: Ran out of input|monitoredBarrier|Watchdog caught|background workers are no longer alive|BrokenProcessPool|pickle data was truncated`)
+	losses = pattern.Of(`DistBackendError|ncclRemoteError|remote process exited|NCCL communicator was aborted|Connection (?:reset|closed) by (?:remote )?peer|ConnectionResetError|BrokenPipeError|DataLoader worker \(pid\(?s?\)?|DistNetworkError|Connection reset|Timed out waiting \d+ms for (?:send|recv)|^EOFError$|^EOFError: Ran out of input|monitoredBarrier|Watchdog caught|background workers are no longer alive|BrokenProcessPool|pickle data was truncated`)
 	// A broken connection of these libraries leads out of the job, not to a partner.
 	outward = pattern.Of(`urllib|/requests/|requests\.exceptions|http[/.]client|httpx|httpcore|aiohttp|botocore|ssl\.py|huggingface_hub|smtplib|paramiko|grpc`)
 
@@ -26,6 +26,9 @@ var (
 	portTaken = pattern.Of(`(?i)address already in use|EADDRINUSE`)
 
 	interrupts = pattern.Of(`^KeyboardInterrupt`)
+
+	// givesUp is what a program raises after errors that it had logged and gone on from.
+	givesUp = pattern.Of(`(?i)\bgiving up\b|\b(?:too many|\d+ consecutive) (?:\w+ )?(?:failures|errors|failed)\b|\bfailed \d+ times\b`)
 )
 
 func wraps(x logtext.Exception) bool {
@@ -49,9 +52,9 @@ func interrupted(x logtext.Exception) bool { return interrupts.Match(x.Kind) }
 func suspects(log logtext.Log, patience logtext.Patience) []logtext.Exception {
 	var causes, partners, asides []logtext.Exception
 	told := map[string]bool{} // processes whose cause is found
-	for _, x := range slices.Backward(log.Exceptions) {
+	for i, x := range slices.Backward(log.Exceptions) {
 		switch {
-		case wraps(x), log.Survived(x, patience):
+		case wraps(x), log.Survived(x, patience), i > 0 && sumsUp(x, log.Exceptions[i-1]):
 		case x.Aside:
 			asides = append(asides, x)
 		case lost(x), interrupted(x):
@@ -64,6 +67,11 @@ func suspects(log logtext.Log, patience logtext.Patience) []logtext.Exception {
 	slices.Reverse(causes) // what failed first drew the others with it
 	blamed(causes, log.Launch.Rank)
 	return slices.Concat(causes, partners, asides)
+}
+
+// sumsUp: the program had enough of errors, and the one before is the last of them.
+func sumsUp(x, before logtext.Exception) bool {
+	return givesUp.Match(x.Message) && len(x.Causes) == 0 && before.Process == x.Process && !before.Aside && !wraps(before)
 }
 
 // blamed puts the rank first that the launcher saw fail first.

@@ -10,7 +10,7 @@ var (
 	ncclTimeout  = pattern.Of(`Watchdog caught collective operation timeout|[Cc]ollective operation timeout|Some NCCL operations have failed or timed out|Timed out waiting \d+ms for (?:send|recv|all)|wait timeout after \d+ms|[Hh]eartbeat monitor timed out|watchdog got stuck for \d+|due to ProcessGroupNCCL watchdog hang|collective timeout from|ncclTimeout|monitoredBarrier`)
 	gloo         = pattern.Of(`gloo/transport/`)
 	ncclError    = pattern.Of(`NCCL error|ncclUnhandledCudaError|ncclSystemError|ncclInternalError|ncclRemoteError|ncclInvalidUsage`)
-	cutLink      = pattern.Of(`Connection (?:reset|closed) by|Connection reset|DistNetworkError|ncclRemoteError|remote process exited`)
+	cutLink      = pattern.Of(`Connection (?:reset|closed) by|[Cc]onnection abort|Connection reset|DistNetworkError|ncclRemoteError|remote process exited`)
 	ncclWarning  = pattern.Of(`NCCL WARN (?:\[[^\]]*\] )?([^\n]+)`)
 	brokenPool   = pattern.Of(`BrokenProcessPool|TerminatedWorkerError`)
 	lastError    = pattern.Of(`Last error:\s*\n?\s*([^\n]+)`)

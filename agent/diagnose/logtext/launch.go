@@ -20,7 +20,7 @@ type Launch struct {
 }
 
 var (
-	endedBy = pattern.Of(`exitcode\s*:\s*-(\d+) \(pid|failed \(exitcode: -(\d+)\)|terminated with signal (SIG\w+)|Signal \d+ \((SIG\w+)\) received by PID|exited on signal (\d+)|exits with return code = -(\d+)|^(?:\S+: line \d+:)?\s*(?:\d+ )?(Killed|Terminated|Hangup|Segmentation fault|Bus error|Illegal instruction|Floating point exception|Aborted)(?:\s{2,}|\s*\(core dumped\)|$)`)
+	endedBy = pattern.Of(`exitcode\s*:\s*-(\d+) \(pid|failed \(exitcode: -(\d+)\)|terminated with signal (SIG\w+)|Command '\[?'?\S*python[\d.]*'.* died with <Signals\.(SIG\w+): \d+>|Signal \d+ \((SIG\w+)\) received by PID|exited on signal (\d+)|exits with return code = -(\d+)|^(?:\S+: line \d+:)?\s*(?:\d+ )?(Killed|Terminated|Hangup|Segmentation fault|Bus error|Illegal instruction|Floating point exception|Aborted)(?:\s{2,}|\s*\(core dumped\)|$)`)
 	exited  = pattern.Of(`exitcode\s*:\s*([1-9]\d*) \(pid|failed \(exitcode: ([1-9]\d*)\)|terminated with exit code ([1-9]\d*)|returned non-zero exit status ([1-9]\d*)|exits with return code = ([1-9]\d*)`)
 	got     = pattern.Of(`SignalException: Process \d+ got signal: (\d+)|Received (\d+) death signal, shutting down|Received Signals\.(SIG\w+) death signal|Sending process \d+ closing signal (SIGHUP|SIGINT)|^(?:slurmstepd|srun): error: \*\*\* .{0,80} (CANCELLED) `)
 	root    = pattern.Of(`(?:^|\s)rank\s*: (\d+) \(local_rank`)
