@@ -141,6 +141,11 @@ test-python: .tools/wrappers
 export-wrappers: .tools/wrappers ## every wrapper of exported models, those that CI leaves out for their weight too (C++ with LibTorch; Swift where a toolchain is)
 	EXPORT_WRAPPERS=all $(TRAINER_VENV)/bin/python -m pytest -q -rs trainers/tests/test_wrappers.py
 
+.PHONY: export-images
+export-images: ## build an image export-* and run an export of every format in its container (root, buildah, runc; 2 GB from PyPI, 10 minutes; not part of make test)
+	go vet -tags export_images ./images
+	go test -count=1 -tags export_images -run TestTheExportImage -timeout 60m -v ./images
+
 bench: build venv-all ## compare with the named peers and write docs/benchmarks.md (an hour; needs apt's tini, dumb-init, catatonit, and root)
 	@mkdir -p .bench; set -o pipefail; { \
 	  echo "# Benchmarks"; echo; echo "Written by \`make bench\` on $$(date -u +%F), version $(VERSION), $$(nproc) cores. Ratios are peer over ours: above 1 we need less."; echo; \
@@ -150,7 +155,7 @@ bench: build venv-all ## compare with the named peers and write docs/benchmarks.
 	  $(TRAINER_VENV)/bin/python testdata/bench/convert/run.py --agent bin/trainer-agent --python $(TRAINER_VENV)/bin/python --dir .bench/convert --memory /dev/shm; echo; \
 	  go run ./testdata/bench/relay; echo; \
 	  $(TRAINER_VENV)/bin/python testdata/bench/inference/bench.py; echo; \
-	  $(TRAINER_VENV)/bin/python testdata/bench/export/bench.py; echo; \
+	  EXPORT_TOOLBOX_DIR=$(abspath .tools/toolboxes) $(TRAINER_VENV)/bin/python testdata/bench/export/bench.py; echo; \
 	  $(PYTHON) testdata/bench/init/bench.py --agent bin/trainer-agent --sandbox bin/trainer-sandbox; \
 	} | tee .bench/benchmarks.md
 	@cp .bench/benchmarks.md docs/benchmarks.md

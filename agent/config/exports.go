@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/trainers"
 )
 
@@ -14,7 +15,15 @@ import (
 // trainers read the same file, so what is refused here is what a job would end with.
 type exportMatrix struct {
 	Frameworks []string                `json:"frameworks"` // whose export.py goes by it
+	Models     []exportModel           `json:"models"`     // that no format carries
 	Formats    map[string]exportFormat `json:"formats"`
+}
+
+type exportModel struct {
+	Framework string `json:"framework"`
+	Task      string `json:"task"`
+	Refused   string `json:"refused"`
+	Instead   string `json:"instead"`
 }
 
 type exportFormat struct {
@@ -49,6 +58,14 @@ func (c *Config) checkExport(say, doubt func(name, value, text string)) {
 	if !known || !slices.Contains(matrix.Frameworks, c.Framework) {
 		return
 	}
+	for _, m := range matrix.Models {
+		if m.Framework == c.Framework && m.Task == c.TaskType {
+			say("TASK_TYPE", c.TaskType, fmt.Sprintf("another task, because %s; set %s", m.Refused, m.Instead))
+		}
+	}
+	if text := c.unfitSize(); text != "" {
+		say("INPUT_SIZE", fmt.Sprintf("[%d, %d]", c.InputSize[0], c.InputSize[1]), text)
+	}
 	cuda := strings.HasPrefix(c.Device, "cuda")
 	if format.Needs == "cuda" && !cuda {
 		say("DEVICE", c.Device, "cuda on a machine that has a GPU, because "+c.ExportFormat+" is built on the GPU that will run it; or EXPORT_FORMAT=onnx")
@@ -79,4 +96,21 @@ func (c *Config) checkExport(say, doubt func(name, value, text string)) {
 	case cell.Needs == "cuda" && !cuda:
 		say("DEVICE", c.Device, "cuda, because "+asked+" needs a GPU; or QUANTIZATION_TYPE=none")
 	}
+}
+
+// stride is what the sides of a YOLO detector's images are multiples of.
+const stride = 32
+
+// unfitSize says which size the models of the job's task take, where it asks for another.
+func (c *Config) unfitSize() string {
+	height, width := c.InputSize[0], c.InputSize[1]
+	switch task := contract.TaskType(c.TaskType); {
+	case task == contract.TaskImageClassification || task == contract.TaskZeroShotClassification || task == contract.TaskSemanticSegmentation:
+		if height != width {
+			return "as high as wide, as classifiers and models of semantic segmentation take images"
+		}
+	case height%stride != 0 || width%stride != 0:
+		return fmt.Sprintf("multiples of %d, as YOLO's detectors take images", stride)
+	}
+	return ""
 }

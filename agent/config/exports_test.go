@@ -27,6 +27,10 @@ func TestAnExportThatCannotBeIsRefusedByCheck(t *testing.T) {
 		"rotated boxes":               {map[string]string{"MODEL_NAME": "yolo11n-obb"}, []string{"INCLUDE_POSTPROCESSING"}, "rotated boxes"},
 		"rotated boxes, raw":          {map[string]string{"MODEL_NAME": "yolo11n-obb", "INCLUDE_POSTPROCESSING": "false"}, nil, ""},
 		"rotated boxes, validated":    {map[string]string{"MODEL_NAME": "yolo11n-obb", "INCLUDE_POSTPROCESSING": "false", "ENABLE_VALIDATION": "true", "VALIDATION_DATASET_ID": "v"}, []string{"ENABLE_VALIDATION"}, "does not read"},
+		"a model that no format has":  {map[string]string{"FRAMEWORK": "huggingface"}, []string{"TASK_TYPE"}, "RT-DETR"},
+		"a classifier that is wide":   {map[string]string{"TASK_TYPE": "image_classification", "INPUT_SIZE": "[96, 128]"}, []string{"INPUT_SIZE"}, "as high as wide"},
+		"a detector that is wide":     {map[string]string{"INPUT_SIZE": "[96, 128]"}, nil, ""},
+		"a detector between strides":  {map[string]string{"INPUT_SIZE": "[100, 128]"}, []string{"INPUT_SIZE"}, "multiples of 32"},
 		"somebody else's trainer":     {map[string]string{"FRAMEWORK": "mine", "EXPORT_FORMAT": "tensorrt"}, nil, ""},
 	} {
 		base := maps.Clone(minimal)
@@ -57,6 +61,11 @@ func TestTheMatrixIsWhole(t *testing.T) {
 	formats := slices.Sorted(maps.Keys(m.Formats))
 	if !slices.Equal(formats, []string{"coreml", "onnx", "openvino", "tensorrt", "tflite", "torchscript"}) {
 		t.Errorf("formats %v", formats)
+	}
+	for _, model := range m.Models {
+		if model.Refused == "" || model.Instead == "" || !slices.Contains(m.Frameworks, model.Framework) {
+			t.Errorf("%+v", model)
+		}
 	}
 	for name, format := range m.Formats {
 		for _, kind := range []string{"dynamic", "static"} {

@@ -2,12 +2,16 @@ package main_test
 
 import (
 	"math"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // extensions are those of the model's file or folder.
@@ -37,6 +41,7 @@ func (k kind) exported(t *testing.T, dataset, checkpoint, format string) {
 			t.Errorf("%s is not among %v", want, names)
 		}
 	}
+	j.provesItself("export-jobs/"+j.id+"/package.zip", format)
 	percent := contract.Number(0)
 	stages := map[contract.ExportStage]bool{}
 	for _, call := range backend.Accepted(j.calls(), contract.KindExportProgress) {
@@ -49,4 +54,37 @@ func (k kind) exported(t *testing.T, dataset, checkpoint, format string) {
 	if !stages[contract.StageUploading] {
 		t.Errorf("stages %v", stages)
 	}
+}
+
+// provesItself: the package that an export left passes its own selftest, with the
+// interpreter that has the format's runtime.
+func (j *job) provesItself(key, format string) {
+	j.t.Helper()
+	zip := filepath.Join(j.t.TempDir(), "package.zip")
+	if err := os.WriteFile(zip, j.object(key), 0o600); err != nil {
+		j.t.Fatal(err)
+	}
+	out, err := exec.Command(shared.agent, "inspect", zip, "--selftest", "--python", pythonOf(j.t, format)).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "selftest passed: ") || !strings.Contains(string(out), "sha256 matches") {
+		j.t.Errorf("%s: %v\n%s", format, err, out)
+	}
+}
+
+// pythonOf is the trainers' own Python, or that of the toolbox on top of it.
+func pythonOf(t *testing.T, format string) string {
+	t.Helper()
+	if format != "openvino" && format != "tflite" {
+		return need.Python(t)
+	}
+	boxes, err := filepath.Glob(filepath.Join(shared.root, ".tools", "toolboxes", format+"-*", "lib", "python3*", "site-packages", "trainer.pth"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, box := range boxes {
+		if text, err := os.ReadFile(box); err == nil && strings.HasPrefix(string(text), need.Venv()) {
+			return filepath.Join(filepath.Dir(box), "..", "..", "..", "bin", "python")
+		}
+	}
+	t.Fatalf("no toolbox of %s stands on %s: %v", format, need.Venv(), boxes)
+	return ""
 }

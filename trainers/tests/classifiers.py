@@ -127,7 +127,7 @@ class ClassifierTest(TrainerTest):
         for name, modules in (("torchscript", ()), ("onnx", ("onnx", "onnxruntime", "onnxscript"))):
             with self.subTest(name):
                 self.needs(*modules)
-                asked = {"ENABLE_VALIDATION": "true", "INCLUDE_PREPROCESSING": "true", "INCLUDE_POSTPROCESSING": "true"}
+                asked = {"ENABLE_VALIDATION": "true"}
                 run = self.succeed(self.script("export"), "--checkpoint", str(checkpoint), "--format", name, "--output", str(self.root / name), TASK_TYPE=self.task, DATASET_DIR=self.data, **asked)
                 done = run.relay.calls[-1].body
                 self.assertAlmostEqual(done["validation_metrics"]["accuracy"], accuracy)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import importlib.util
 import io
 import json
 import math
@@ -12,7 +14,8 @@ import shutil
 import sys
 import tempfile
 import unittest
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,12 +37,12 @@ from trainer_vision.deploy.evaluate import Validation, compare
 from trainer_vision.deploy.formats import Precision as FileIn
 from trainer_vision.deploy.formats.choice import converter
 from trainer_vision.deploy.golden import runs
-from trainer_vision.deploy.job import Export
+from trainer_vision.deploy.job import Export, clear
 from trainer_vision.deploy.program import program
 from trainer_vision.deploy.reader import Reader
 from trainer_vision.deploy.subject import CLASSIFY, DETECT, LETTERBOX, OBB, POSE, SEGMENT, SHORTEST_CROP, STRETCH, Objects, Preprocess, Subject
 from trainer_vision.inference import Objects as Found
-from trainer_vision.inference import Predictor
+from trainer_vision.inference import Predictor, coco
 
 DEPLOY = Path(graph.__file__).parent
 TOOLBOXES = Path(__file__).resolve().parent.parent.parent / ".tools" / "toolboxes"
@@ -97,6 +100,17 @@ class Resizing(unittest.TestCase):
                 theirs = reader.prepare(Image.fromarray(pixels))[0] * 255
                 self.assertLessEqual(float(np.abs(ours - theirs).max()), 1.01, (mode, kernel, height, width))
                 self.assertLess(float(np.abs(ours - theirs).mean()), 0.1, (mode, kernel, height, width))  # Pillow goes down first where that is less work
+
+    def test_images_for_the_calibration_are_small_and_the_same_to_the_model(self) -> None:
+        """A graph that takes any size leaves one alone that has its size already."""
+        for how in (Preprocess(LETTERBOX, 64, 96), Preprocess(STRETCH, 64, 96, antialias=True), Preprocess(SHORTEST_CROP, 64, 64, 80, "bicubic", True)):
+            reader, image = Reader(described(how, True)), Image.fromarray(picture(700, 500))
+            resize = graph.Letterbox(how) if how.mode == LETTERBOX else graph.Resample(how)
+            small = reader.smaller(image)
+            self.assertLess(small.size, 3 * 120 * 120)
+            ours, theirs = (made[0] if isinstance(made, tuple) else made for made in (resize(torch.from_numpy(np.asarray(one))) for one in (small, image)))
+            self.assertLess(float((ours - theirs).abs().mean()), 0.1, how.mode)
+            self.assertLessEqual(float((ours - theirs).abs().max()), 1.01, how.mode)
 
     def test_a_letterbox_in_the_graph_is_the_one_of_the_metadata(self) -> None:
         how = Preprocess(LETTERBOX, 96, 128)
@@ -215,15 +229,16 @@ class Comparing(unittest.TestCase):
         self.assertIsNone(parity.compare([found], [found.take(np.array([0]))], image, 100, 0.25, 0.005).fault(parity.EXACT))
         self.assertIn("1 objects were found by one", str(parity.compare([found], [found.take(np.array([1]))], image, 100, 0.25, 0.005).fault(parity.EXACT)))
 
-    def test_other_masks_in_the_same_boxes_are_told(self) -> None:
+    def test_other_masks_in_the_same_boxes_are_a_fault(self) -> None:
         def triangles(corner: tuple[int, int]) -> Found:
             outline = np.array([[10, 10], [50, 50], corner])
             return Found(np.array([[10.0, 10, 50, 50]]), np.array([0]), np.array([0.9]), [outline])
 
         none = Found(np.array([[10.0, 10, 50, 50]]), np.array([0]), np.array([0.9]), [np.zeros((0, 2))])
         for found, low, high in ((triangles((50, 10)), 1.0, 1.0), (triangles((10, 50)), 0.01, 0.2), (none, 0.0, 0.0)):
-            overlap = parity.compare([triangles((50, 10))], [found], [Image.new("RGB", (200, 100))], 100, 0.25, 0.005).describe()["mask_overlap"]
-            self.assertTrue(low <= overlap <= high, overlap)
+            compared = parity.compare([triangles((50, 10))], [found], [Image.new("RGB", (200, 100))], 100, 0.25, 0.005)
+            self.assertTrue(low <= compared.describe()["mask_overlap"] <= high)
+            self.assertEqual(compared.fault(parity.EXACT) is None, low == 1.0, compared.fault(parity.EXACT))
 
     def test_rotated_boxes_are_compared_with_their_angles(self) -> None:
         raw = np.array([[50.0, 90], [50, 90], [20, 20], [10, 10], [0.9, 0.1], [0.1, 0.2], [0.5, 0.5]])  # two boxes, the first is sure
@@ -254,6 +269,19 @@ class Comparing(unittest.TestCase):
         self.assertFalse(Validation("accuracy", 9, 0.5, math.nan).passes(0.02))
         with self.assertRaisesRegex(JobError, "exported model's accuracy"):
             compare("accuracy", (0.5, 9), (math.nan, 9))
+
+    def test_an_object_whose_score_is_no_number_is_a_fault(self) -> None:
+        none = Found(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
+        found = Found(np.array([[0.0, 0, 10, 10]]), np.array([0]), np.array([math.nan]))
+        self.assertEqual(parity.compare([none], [found], [Image.new("RGB", (9, 9))], 9, 0.25, 0.005).nonsense(), "it answers with NaN")
+        about = described(Preprocess(LETTERBOX, 96, 96), True)
+        for included, outputs in ((True, {"boxes": np.zeros((1, 4)), "scores": np.array([math.nan]), "classes": np.zeros(1)}), (False, {"raw": np.full((6, 1), math.nan)})):
+            head = {
+                **about, "model": {"task": DETECT}, "classes": [{"name": "a"}, {"name": "b"}], "outputs": [{"kind": kind} for kind in outputs],
+                "postprocess": {"included": included, "conf_threshold": 0.25, "iou_threshold": 0.5, "max_detections": 9, "box_space": "image", "box_format": "xyxy" if included else "cxcywh", "keypoint_shape": None},
+            }
+            answer = Reader(head).decode(list(outputs.values()), (96, 96))
+            self.assertEqual(parity.compare([none], [answer], [Image.new("RGB", (96, 96))], 96, 0.25, 0.005).nonsense(), "it answers with NaN", included)
 
     def test_a_better_export_passes(self) -> None:
         self.assertEqual(Validation("accuracy", 9, 0.5, 0.75).describe(0.02), {"accuracy": 0.75, "original_accuracy": 0.5, "accuracy_drop": -0.25, "passed": True})
@@ -288,6 +316,33 @@ class Golden(unittest.TestCase):
         pictures = [Image.new("RGB", (100, 80))] * 3
         self.assertEqual(golden.shown(pictures, [two, none, one], [one, none, one]), 2)
         self.assertEqual(golden.shown(pictures, [two, none, one], [one, none, none]), 1)
+
+
+    def test_of_those_the_nearest_to_the_original(self) -> None:
+        answers = [np.array([0.9, 0.1])] * 5
+        near = [np.array([0.9 - by, 0.1 + by]) for by in (0.2, 0.05, 0.1, 0.0, 0.0)]
+        pictures = [Image.new("RGB", (100, 80))] * 5  # the last two are the drawn ones, by which a person sees nothing
+        self.assertEqual(golden.shown(pictures, answers, near), 1)
+        self.assertEqual(golden.shown([Image.new("RGB", (2000, 80))] * 5, answers, near), None)
+        one = Found(np.array([[0.0, 0, 10, 10]]), np.array([0]), np.array([0.9]))
+        two = Found(np.array([[0.0, 0, 10, 10], [20, 20, 40, 40]]), np.array([0, 1]), np.array([0.9, 0.9]))
+        near_two = replace(two, scores=np.array([0.9, 0.899]))
+        self.assertEqual(golden.shown(pictures, [one, two, one, one, one], [one, near_two, one, one, one]), 1)
+        self.assertLess(golden.distance(pictures[0], answers[0], near[0]), 1)
+        self.assertGreater(golden.distance(pictures[0], answers[0], np.array([0.6, 0.4])), 1)
+
+    def test_a_mask_in_two_pieces_is_both_of_them(self) -> None:
+        """Its outline is one line through both, or the larger piece alone."""
+        pieces = np.zeros((1, 40, 50), bool)
+        pieces[0, 5:15, 5:15] = pieces[0, 5:15, 25:45] = True
+        box = np.array([[10.0, 10, 90, 30]])
+        original = Found(box, np.array([0]), np.array([0.9]), [np.array([[10, 10], [30, 30], [90, 10]])])
+        every = Found(box, np.array([0]), np.array([0.9]), [original.polygons[0]], pixels=coco.runs(pieces))
+        whole = Predictor(["a"], np.asarray, lambda batch: batch, lambda _raw, _sizes, measured: [every if measured else original])
+        (answer,) = parity.answers(whole, [Image.new("RGB", (100, 80))])
+        mask = model_wrapper.from_runs(golden.described(answer, 0, (100, 80))["mask"]["counts"], 100, 80)
+        self.assertEqual((mask[20, 20], mask[20, 40], mask[20, 70]), (True, False, True))
+        self.assertEqual(parity.compare([answer], [every], [Image.new("RGB", (100, 80))], 50, 0.25, 0.005).mask_overlap, 1.0)
 
 
 class Precision(unittest.TestCase):
@@ -353,16 +408,67 @@ class Quantized(TrainerTest):
         self.assertEqual({(tensor.data_type, int(np.abs(onnx.numpy_helper.to_array(tensor)).max())) for tensor in zeros}, {(onnx.TensorProto.INT8, 0)})
         np.testing.assert_allclose(answer, made.graph(torch.from_numpy(inputs[0]))[0].detach().numpy(), atol=0.05)
 
-    def test_openvino(self) -> None:
-        """The toolbox is the one that the agent's tests make."""
+    @contextlib.contextmanager
+    def toolbox(self, name: str) -> Iterator[None]:
+        """The one that the agent's tests make."""
         with mock.patch.dict(os.environ, {"EXPORT_TOOLBOX_DIR": str(TOOLBOXES)}):
-            if not (toolbox.place("openvino") / "complete").is_file() and not os.environ.get("CI"):
-                self.skipTest(f"there is no toolbox for openvino below {TOOLBOXES}: the exports of go test ./cmd/trainer-agent make it")
+            if not (toolbox.place(name) / "complete").is_file() and not os.environ.get("CI"):
+                self.skipTest(f"there is no toolbox for {name} below {TOOLBOXES}: the exports of go test ./cmd/trainer-agent make it")
+            yield
+
+    def test_what_classifiers_compute_is_known_to_the_interpreter_of_core_ml(self) -> None:
+        """Poolings of ResNet-D, activations of MobileNet and their like."""
+        with self.toolbox("coreml"), tempfile.TemporaryDirectory() as folder:
+            torch.manual_seed(0)
+            model = nn.Sequential(
+                nn.Conv2d(3, 8, 3, 2), nn.Hardswish(), nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False), nn.LeakyReLU(0.1), nn.ZeroPad2d((1, 2, 0, 1)), nn.AvgPool2d(3, 2, 1),
+                nn.ReLU6(), nn.Hardsigmoid(), nn.GELU(), nn.Softplus(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2),
+            ).eval()
+            made = program(subject(CLASSIFY, Preprocess(STRETCH, 31, 31, antialias=True), model=model), whole=True, pixels=False, post=True, batch=False, dtype="float32")
+            kind = converter("coreml", made, Path(folder), 0, lambda text: None)
+            kind.write(Path(folder) / "model.mlpackage", "{}", FileIn())
+            pixels = picture(50, 40).astype(np.float32)
+            np.testing.assert_allclose(kind.load(Path(folder) / "model.mlpackage")(pixels)[0], made.graph(torch.from_numpy(pixels))[0].detach().numpy(), atol=1e-5)
+
+    def test_openvino(self) -> None:
+        with self.toolbox("openvino"):
             for keep, count in (((), 2), (("model.flat",), 1)):  # NNCF leaves so small a convolution alone
                 with self.subTest(keep=keep), tempfile.TemporaryDirectory() as folder:
                     text = (self.written("openvino", keep, Path(folder)) / "model.xml").read_text()
                     shapes = re.findall(r'type="Const"[^>]*>\s*<data element_type="[iu]8" shape="([0-9, ]+)"', text)
                     self.assertEqual(sum(math.prod(map(int, shape.split(","))) >= 128 for shape in shapes), count, shapes)
+
+
+class Patches(nn.Module):
+    """A transformer's embedding for images of another size than its own, as transformers has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.arange(32.0).view(1, 2, 4, 4))
+
+    def interpolate_pos_encoding(self, _embeddings: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        return nn.functional.interpolate(self.table, size=(height // 8, width // 8), mode="bicubic")
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        patches = nn.functional.avg_pool2d(images[:, :2], 8)
+        return (patches + self.interpolate_pos_encoding(patches, *images.shape[2:])).mean((2, 3))
+
+
+class Positions(unittest.TestCase):
+    def test_a_position_embedding_of_another_size_is_interpolated_before_the_export(self) -> None:
+        """LiteRT has no operation for it, and others would do it again for every image."""
+        spec = importlib.util.spec_from_file_location("positions", Path(__file__).parents[1] / "huggingface" / "positions.py")
+        assert spec and spec.loader
+        positions = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(positions)
+        model, images = Patches().eval(), torch.rand(1, 3, 48, 64)
+        expected = model(images)
+        positions.fix(model, (48, 64))
+        self.assertTrue(torch.equal(model(images), expected))
+        self.assertEqual(copy.deepcopy(model).half()(images.half()).dtype, torch.float16)
+        exported = torch.export.export(model, (images,), strict=False)
+        self.assertNotIn("upsample", str(exported.graph))
+        self.assertIn("upsample", str(torch.export.export(Patches().eval(), (images,), strict=False).graph))
 
 
 class Calls(unittest.TestCase):
@@ -386,6 +492,8 @@ class Files(unittest.TestCase):
         self.assertEqual(matrix.refusal("openvino", "dynamic", "int8", "image_classification", "cpu"), None)
         with self.assertRaisesRegex(JobError, "knows eight bits only"):
             matrix.check("onnx", "dynamic", "int16", "object_detection", "cpu")
+        self.assertIn("RT-DETR", str(matrix.model_refusal("huggingface", "object_detection")))
+        self.assertIsNone(matrix.model_refusal("huggingface", "image_classification"))
 
     def test_a_node_is_called_after_its_module(self) -> None:
         from trainer_vision.deploy.formats.onnx import path_of
@@ -433,6 +541,15 @@ class Jobs(unittest.TestCase):
             self.assertEqual((report["passed"], report["images"]), (False, 9))
             self.assertAlmostEqual(report["accuracy_drop"], report["original_accuracy"] - report["accuracy"])
 
+    def test_a_job_that_begins_again_leaves_nothing_of_the_first(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            (root / "model.openvino").mkdir()
+            for name in ("model.openvino/model.xml", "model.onnx", "metadata.json", "package.zip", "validation.json", "job.log"):
+                (root / name).touch()
+            clear(root)
+            self.assertEqual([p.name for p in root.iterdir()], ["job.log"])
+
     def test_an_empty_split_is_that_of_the_validation_dataset(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             job = Job.load((), {"DATASET_DIR": str(fixtures.write_imagefolder(Path(folder) / "data", classes=2))})
@@ -449,6 +566,15 @@ class Jobs(unittest.TestCase):
             self.job(Path(folder), Broken())
         with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(JobError, "on 8 images: it answers with NaN; set another QUANTIZATION_TYPE"):
             self.job(Path(folder), Broken(), QUANTIZATION_TYPE="dynamic")
+
+    def test_a_quantized_file_far_from_the_original_is_refused(self) -> None:
+        """Its selftest could not tell it from a broken one."""
+        class Blunt(nn.Module):
+            def forward(self, images: torch.Tensor) -> torch.Tensor:
+                return images.mean((2, 3))[:, :2] * 0
+
+        with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(JobError, "the dynamic int8 model is far from the original on each of 8 images"):
+            self.job(Path(folder), Blunt(), QUANTIZATION_TYPE="dynamic")
 
 
 def faults(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str = "") -> list[str]:

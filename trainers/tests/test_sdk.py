@@ -150,7 +150,8 @@ class TheJob(unittest.TestCase):
         with tempfile.NamedTemporaryFile() as checkpoint:
             job = Job.load((), {})
             InferenceRequest.load(job, argv, {"CHECKPOINT_FILE": checkpoint.name, "IMAGE_FILES": json.dumps([checkpoint.name])})
-            ExportRequest.load(job, argv, ["onnx"], {"CHECKPOINT_FILE": checkpoint.name, "EXPORT_FORMAT": "onnx"})
+            asked = ExportRequest.load(job, argv, ["onnx"], {"CHECKPOINT_FILE": checkpoint.name, "EXPORT_FORMAT": "onnx"})
+        self.assertEqual((asked.preprocessing, asked.postprocessing, asked.validate, asked.optimization_level), (True, True, False, 0))  # the agent's defaults
 
     def test_from_the_agents_environment(self) -> None:
         settings = {"epochs": 4, "batch_size": 2, "primary_metric": "x", "task_type": "t", "config": {"mosaic": 0.5}}

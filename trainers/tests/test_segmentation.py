@@ -64,7 +64,7 @@ class SegmentationTest(TrainerTest):
         self.assertEqual(sum(int((mask == 3).sum()) for mask in masks), sum(row[3] for row in done["confusion_matrix"]))
         for name in ("torchscript", "onnx"):
             with self.subTest(name):
-                asked = {"TASK_TYPE": "semantic_segmentation", "DATASET_DIR": self.data, "ENABLE_VALIDATION": "true", "INCLUDE_PREPROCESSING": "true"}
+                asked = {"TASK_TYPE": "semantic_segmentation", "DATASET_DIR": self.data, "ENABLE_VALIDATION": "true"}
                 run = self.succeed(f"{self.folder}/export.py", "--checkpoint", str(best), "--format", name, "--output", str(self.root / name), **asked)
                 done = run.relay.calls[-1].body
                 self.assertEqual(done["model_info"]["output_shape"], [4, 64, 64])

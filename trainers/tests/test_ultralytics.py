@@ -114,7 +114,7 @@ class Ultralytics(TrainerTest):
         self.assertEqual([p.name for p in best.parent.iterdir() if p.suffix not in {".pt"}], [])
 
     def export(self, best: Path, data: Path) -> None:
-        whole = {"CHECKPOINT_FILE": best, "TASK_TYPE": "object_detection", "DATASET_DIR": data, "INCLUDE_PREPROCESSING": "true", "INCLUDE_POSTPROCESSING": "true"}
+        whole = {"CHECKPOINT_FILE": best, "TASK_TYPE": "object_detection", "DATASET_DIR": data}
         for name, more in (("torchscript", {"INPUT_SIZE": "[96, 128]"}), ("onnx", {"ENABLE_VALIDATION": "true", "CONFIDENCE_THRESHOLD": 0.1, "IOU_THRESHOLD": 0.5})):
             with self.subTest(name):
                 self.needs("onnx", "onnxruntime", "onnxscript")
@@ -185,9 +185,9 @@ class Ultralytics(TrainerTest):
         self.succeed("ultralytics/predict.py", "--checkpoint", str(best), "--image", str(self.root / "instance_segmentation/images/val/a/000.png"), "--output", str(self.root / "turned"), CONFIDENCE_THRESHOLD="0.001")
         (record,) = json.loads((self.root / "turned/results.json").read_text())["results"]
         self.assertIsNone(record["error"])
-        asked = {"EXPORT_FORMAT": "torchscript", "CHECKPOINT_FILE": best, "TASK_TYPE": "object_detection", "OUTPUT_DIR": self.root / "turned-export", "INCLUDE_PREPROCESSING": "true", "CONFIDENCE_THRESHOLD": "0.001"}
-        self.fail_with("set INCLUDE_POSTPROCESSING=false", "ultralytics/export.py", **asked, INCLUDE_POSTPROCESSING="true")
-        self.succeed("ultralytics/export.py", **asked)
+        asked = {"EXPORT_FORMAT": "torchscript", "CHECKPOINT_FILE": best, "TASK_TYPE": "object_detection", "OUTPUT_DIR": self.root / "turned-export", "CONFIDENCE_THRESHOLD": "0.001"}
+        self.fail_with("set INCLUDE_POSTPROCESSING=false", "ultralytics/export.py", **asked)
+        self.succeed("ultralytics/export.py", **asked, INCLUDE_POSTPROCESSING="false")
         parity = json.loads((self.root / "turned-export/metadata.json").read_text())["parity"]
         self.assertGreater(parity["objects"], 0)
         self.assertLess(parity["pixels"], 0.01)

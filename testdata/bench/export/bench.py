@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Exports of a fresh yolo11n at 640 px on this CPU: time to make, size, and time for one image against the trainer's own predictor; and what suppression in the graph costs.
+"""Exports of a fresh yolo11n at 640 px on one core of this CPU: time to make, size, and time for one image against the trainer's own predictor; and what suppression
+in the graph costs. On one core, because runtimes take another number of threads each.
 
 Formats whose toolbox cannot be installed here are said, not left out.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -22,7 +24,7 @@ import torch
 from PIL import Image
 from trainer_sdk import Job, JobError
 from trainer_sdk.export import ExportRequest
-from trainer_vision.deploy import golden, matrix, timing
+from trainer_vision.deploy import golden, matrix, timing, toolbox
 from trainer_vision.deploy.formats import Precision
 from trainer_vision.deploy.formats.choice import converter
 from trainer_vision.deploy.graph import Suppress
@@ -50,17 +52,19 @@ def median(function: Callable[[], object]) -> float:
 
 
 def main() -> None:
+    os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])  # of the toolboxes' processes too
     image = golden.card(900, 1)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         YOLO("yolo11n.yaml").save(work / "fresh.pt")
-        print(f"## Export\n\nyolo11n with fresh weights at {SIZE} px, one image of {image.width} × {image.height}, {torch.get_num_threads()} threads.\n")
+        print(f"## Export\n\nyolo11n with fresh weights at {SIZE} px, one image of {image.width} × {image.height}, one core.\n")
         print("| format | made in | size | one image | original over it |\n|---|---|---|---|---|")
         original = None
         for name in matrix.formats():
             request = ExportRequest(work / "fresh.pt", name, work, (SIZE, SIZE), 0, True, True, "none", "int8", False, 0.02)
             one = subject(Job.load((), {}), request)
             if original is None:
+                torch.set_num_threads(1)  # the predictor has asked for more
                 original = median(partial(predict, one.predictor, image))
                 print(f"| the trainer's own predictor | | {size_of(work / 'fresh.pt') / 2**20:.1f} MiB | {original:.1f} ms | 1.0 |")
             print(row(name, one, request, image, original, work / name))
@@ -75,19 +79,26 @@ def row(name: str, one: Subject, request: ExportRequest, image: Image.Image, ori
     work.mkdir()
     able = matrix.formats()[name]
     try:
+        if able["toolbox"]:
+            toolbox.python(able["toolbox"], say)  # made before the clock starts
         started = time.perf_counter()
         made = program(one, whole=able["resizes"], pixels=not able["resizes"], post=True, batch=False, dtype=able["image"])
-        kind = converter(name, made, work, 0, lambda text: print(text, file=sys.stderr))
+        kind = converter(name, made, work, 0, say)
         kind.write(request.target, "{}", Precision())
         seconds = time.perf_counter() - started
         pixels = np.array(image)
         given = pixels if able["resizes"] else resized(pixels, one.preprocess.describe())[None]
+        torch.set_num_threads(1)
         took = timing.times(kind.load(request.target), given.astype(able["image"]))["median_ms"]
     except JobError as error:
         return f"| {name} | not here: {str(error).split('. ')[0]} | | | |"
     if name == "coreml":
         return f"| {name} | {seconds:.0f} s | {size_of(request.target) / 2**20:.1f} MiB | interpreted here, so not measured | |"
     return f"| {name} | {seconds:.0f} s | {size_of(request.target) / 2**20:.1f} MiB | {took:.1f} ms | {original / took:.1f} |"
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def suppression() -> str:

@@ -51,9 +51,9 @@ class ExportRequest:
         dtype = env.get("QUANTIZATION_DTYPE", "int8")
         return cls(
             checkpoint=Path(checkpoint), format=name, output_dir=Path(flags.output or job.output_dir).absolute(),
-            input_size=_size(env["INPUT_SIZE"]) if "INPUT_SIZE" in env else None, optimization_level=int(env.get("OPTIMIZATION_LEVEL", 1)),
-            preprocessing=_flag(env, "INCLUDE_PREPROCESSING"), postprocessing=_flag(env, "INCLUDE_POSTPROCESSING"),
-            quantization=quantization, dtype=dtype, validate=_flag(env, "ENABLE_VALIDATION"), accuracy_drop_max=float(env.get("ACCURACY_DROP_MAX", 0.02)),
+            input_size=_size(env["INPUT_SIZE"]) if "INPUT_SIZE" in env else None, optimization_level=int(env.get("OPTIMIZATION_LEVEL", 0)),
+            preprocessing=_flag(env, "INCLUDE_PREPROCESSING", True), postprocessing=_flag(env, "INCLUDE_POSTPROCESSING", True),
+            quantization=quantization, dtype=dtype, validate=_flag(env, "ENABLE_VALIDATION", False), accuracy_drop_max=float(env.get("ACCURACY_DROP_MAX", 0.02)),
             confidence=_fraction(env, "CONFIDENCE_THRESHOLD"), iou=_fraction(env, "IOU_THRESHOLD"),
         )
 
@@ -85,8 +85,9 @@ def _flags(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(list(argv))
 
 
-def _flag(env: Mapping[str, str], name: str) -> bool:
-    return env.get(name, "").lower() in {"true", "1", "yes"}
+def _flag(env: Mapping[str, str], name: str, default: bool) -> bool:
+    """The defaults are the agent's: what export.py makes at a desk is what a job makes."""
+    return env.get(name, str(default)).lower() in {"true", "1", "yes"}
 
 
 def _fraction(env: Mapping[str, str], name: str) -> float | None:

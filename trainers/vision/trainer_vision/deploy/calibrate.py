@@ -21,7 +21,7 @@ def inputs(job: Job, reader: Reader) -> list[np.ndarray]:
     if job.dataset_dir == Path() or not job.dataset_dir.is_dir():
         raise JobError("QUANTIZATION_TYPE=static is calibrated on training images: set VALIDATION_DATASET_ID, or QUANTIZATION_TYPE=dynamic")
     samples = labelled(job, "train", "VALIDATION_DATASET_ID")
-    return [reader.prepare(read_image(sample.path)) for sample in samples[:: max(1, len(samples) // IMAGES)][:IMAGES]]
+    return [reader.smaller(read_image(sample.path)) for sample in samples[:: max(1, len(samples) // IMAGES)][:IMAGES]]
 
 
 def raised(layers: Sequence[str], head: Sequence[str]) -> Iterator[list[str]]:

@@ -6,21 +6,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
 from trainer_sdk import Job, JobError
 from trainer_sdk.export import ExportRequest
 
 from ..classifier import Classifier
 from ..classifier_predict import of_classifier
 from ..segmenter import Segmenter, predictor
+from . import matrix
 from .subject import CLASSIFY, SEMANTIC, SHORTEST_CROP, STRETCH, Preprocess, Subject
 
 Load = Callable[[Job, Path, int | None], Classifier | Segmenter]
+Ready = Callable[[nn.Module, tuple[int, int]], None]
 
 
-def subjects(load: Load, framework: str) -> Callable[[Job, ExportRequest], Subject]:
-    """How a trainer that loads a classifier or a segmenter exports it."""
+def subjects(load: Load, framework: str, ready: Ready = lambda _model, _size: None) -> Callable[[Job, ExportRequest], Subject]:
+    """How a trainer that loads a classifier or a segmenter exports it. `ready` changes the model for one size of images; the original stays as it was."""
 
     def subject(job: Job, request: ExportRequest) -> Subject:
+        if reason := matrix.model_refusal(framework, job.task):
+            raise JobError(reason)
         size = request.input_size
         if size and size[0] != size[1]:
             raise JobError(f"INPUT_SIZE {list(size)} is not square, which these models want")
@@ -33,6 +38,7 @@ def subjects(load: Load, framework: str) -> Callable[[Job, ExportRequest], Subje
         else:
             assert isinstance(original, Classifier)
             head, known = CLASSIFY, of_classifier(original, torch.device("cpu"))
+        ready(trained.model, (trained.preprocess.height, trained.preprocess.width))
         return Subject(trained.model.float().eval().requires_grad_(False), head, framework, trained.architecture, trained.names, trained.preprocess, known)
 
     return subject

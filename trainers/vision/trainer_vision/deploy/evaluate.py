@@ -15,6 +15,7 @@ from ..images import read_image
 from ..inference import Predictor
 from ..inference.measure import measure_of
 from ..inference.samples import check_names, labelled
+from . import parity
 
 SPLIT = "val"
 
@@ -50,15 +51,11 @@ def measured(job: Job, model: Predictor, original: Predictor, advance: Callable[
     found = measure_of(task, original.names, threshold, original.classes)
     for number, sample in enumerate(samples, 1):
         image = read_image(sample.path)
-        answer = answered(model, image)
+        answer = parity.answer(model, image)
         found.add(sample.name, answer, answer, truth(original, sample.path, sample.label, image), image.size)
         advance(number, len(samples))
     value = found.result().overall_metrics[PRIMARY_METRICS.get(task, "accuracy")]
     return float(value), len(samples)
-
-
-def answered(model: Predictor, image: Image.Image) -> Any:
-    return model.decode(model.infer([model.prepare(model.from_picture(image))]), [image.size], False)[0]
 
 
 def truth(original: Predictor, path: Path, label: int | None, image: Image.Image) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from trainer_sdk import PRIMARY_METRICS, Job, JobError, Platform, run, write_json
-from trainer_sdk.export import ExportRequest
+from trainer_sdk.export import SUFFIXES, ExportRequest
 
 from ..inference import Predictor
 from . import calibrate, evaluate, exported, golden, matrix, metadata, package, parity, timing
@@ -41,6 +41,7 @@ def export(subject_of: Callable[[Job, ExportRequest], Subject]) -> None:
         if subject.head == OBB and request.validate:
             raise JobError("ENABLE_VALIDATION: rotated boxes are exported as the model answers them, which the evaluator does not read: set it to false")
         request.output_dir.mkdir(parents=True, exist_ok=True)
+        clear(request.output_dir)
         with tempfile.TemporaryDirectory(prefix="export-") as work:
             Export(job, platform, request, subject, Path(work)).all()
 
@@ -80,7 +81,7 @@ class Export:
                 self.beside(self.request.output_dir)
             raise
         self.tell(80, "packaging", "Writing metadata, wrappers and the package")
-        shown = golden.shown(self.pictures, self.answers, made.answers)
+        shown = self.shown(made)
         golden.write(folder / "golden", self.pictures[shown], self.answers[shown], made.answers[shown])
         described = self.finished(made, folder, shown)
         write_json(folder / "metadata.json", described)
@@ -88,6 +89,15 @@ class Export:
             self.beside(folder)
         package.complete(folder)
         self.hand_over(folder, described, made)
+
+    def shown(self, made: Made) -> int:
+        """The image of the package's selftest. A quantised file that is nowhere near the original has none, and is refused."""
+        found = golden.shown(self.pictures, self.answers, made.answers)
+        if made.precision.kind == "none":
+            return found or 0
+        if found is None or golden.distance(self.pictures[found], self.answers[found], made.answers[found]) > 1:
+            raise JobError(f"the {made.precision.word} model is far from the original on each of {len(self.pictures)} images, so that no selftest could tell it from a broken one. Set another QUANTIZATION_TYPE or QUANTIZATION_DTYPE")
+        return found
 
     def best(self, folder: Path) -> Made:
         """The file in the precision that was asked for; of a quantised one that loses too much, more and more stays float."""
@@ -240,8 +250,6 @@ class Export:
         out, file = self.request.output_dir, self.request.target
         self.tell(95, "uploading", "Handing over to the agent")
         package.pack(folder, out / "package.zip")
-        if file.is_dir():
-            shutil.rmtree(file)
         shutil.move(folder / file.name, file)
         shutil.copyfile(folder / "metadata.json", out / "metadata.json")
         info = {
@@ -250,6 +258,16 @@ class Export:
         }
         numbers = made.validation and made.validation.describe(self.request.accuracy_drop_max)
         self.platform.export_done({"export_path": file.name, "metadata_path": "metadata.json", "package_path": "package.zip", "model_info": info, "validation_metrics": numbers})
+
+
+def clear(folder: Path) -> None:
+    """Take away what an earlier export has left: a job that begins again may be for another format."""
+    for name in (*(f"model{suffix}" for suffix in SUFFIXES.values()), "metadata.json", "package.zip", REPORT):
+        left = folder / name
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def size_of(path: Path) -> int:

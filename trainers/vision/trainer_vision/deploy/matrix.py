@@ -19,6 +19,14 @@ def formats() -> dict[str, Any]:
     return json.loads(FILE.read_text(encoding="utf-8"))["formats"]
 
 
+def model_refusal(framework: str, task: str) -> str | None:
+    """Why a trainer's models of a task are not exported to any format."""
+    for entry in json.loads(FILE.read_text(encoding="utf-8"))["models"]:
+        if (entry["framework"], entry["task"]) == (framework, task):
+            return f"{task} with FRAMEWORK={framework} is not exported: {entry['refused']}. Set {entry['instead']}"
+    return None
+
+
 def cell(name: str, kind: str, dtype: str) -> Mapping[str, Any]:
     return formats()[name]["quantization"][f"{kind} {dtype}"]
 
@@ -57,6 +65,9 @@ def tables() -> str:
     for name, found in formats().items():
         for cell in CELLS:
             lines.append(f"| {name} | {cell} | {sentence(found['quantization'][cell])} |")
+    lines += ["", "| trainer | task | |", "|---|---|---|"]
+    for entry in json.loads(FILE.read_text(encoding="utf-8"))["models"]:
+        lines.append(f"| {entry['framework']} | {entry['task']} | refused: {entry['refused']}; {entry['instead']} |")
     return "\n".join(lines) + "\n"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class Tolerance:
 # classifier that is sure changes a probability by 0.003 for it.
 EXACT = Tolerance(0.1, 5e-3, 1e-2)
 HALF = Tolerance(0.5, 1e-2, 1e-2)
+MASKS = 0.9  # the overlap (IoU) of the same object's two masks, at the median; exports of one model come to 0.99 and more
+SAME_BOX = 0.01  # pixels
 
 
 @dataclass
@@ -43,11 +45,11 @@ class Parity:
     score: float = 0.0
     probability: float = 0.0
     pixel_agreement: float = 1.0  # of masks of classes: the smallest share of pixels of one class in both
-    outlines: list[float] = field(default_factory=list)  # the overlap (IoU) of each object's two outlines
+    outlines: list[float] = field(default_factory=list)  # the overlap (IoU) of each object's two masks
 
     @property
     def mask_overlap(self) -> float | None:
-        """The median. It is told and not judged: outlines of masks in several pieces differ from framework to framework."""
+        """The median."""
         return float(np.median(self.outlines)) if self.outlines else None
 
     def describe(self) -> dict[str, Any]:
@@ -66,15 +68,30 @@ class Parity:
         for name, value, most in (("pixels", self.pixels, allowed.pixels), ("of a score or an angle", self.score, allowed.score), ("of a probability", self.probability, allowed.probability)):
             if not value <= most:
                 return f"they differ by {value:.4g} {name}, more than {most}"
+        if self.mask_overlap is not None and self.mask_overlap < MASKS:
+            return f"their masks overlap by {self.mask_overlap:.2f} only, less than {MASKS}"
         return None if self.pixel_agreement >= 0.99 else f"only {self.pixel_agreement:.1%} of an image's pixels have one class in both"
 
 
 def answers(model: Predictor, images: Sequence[Image.Image]) -> list[Any]:
-    found = []
-    for image in images:
-        prepared = model.prepare(model.from_picture(image))
-        found += model.decode(model.infer([prepared]), [image.size], False)
-    return found
+    return [answer(model, image) for image in images]
+
+
+def answer(model: Predictor, image: Image.Image) -> Any:
+    """With the pixels of masks, which a predictor tells where it is measured: the outline of a mask in several pieces is another one in every framework."""
+    raw = model.infer([model.prepare(model.from_picture(image))])
+    shown = model.decode(raw, [image.size], False)[0]
+    if not isinstance(shown, Objects) or shown.polygons is None or shown.pixels is not None:
+        return shown
+    return with_pixels(shown, model.decode(raw, [image.size], True)[0])
+
+
+def with_pixels(shown: Objects, every: Objects) -> Objects:
+    """The objects that are shown, with the pixels that they have among all. One that is not among them leaves all without."""
+    if every.pixels is None:
+        return shown
+    places = [np.flatnonzero((every.classes == index) & (np.abs(every.boxes - box) < SAME_BOX).all(1)) for box, index in zip(shown.boxes, shown.classes, strict=True)]
+    return replace(shown, pixels=[every.pixels[int(place[0])] for place in places]) if all(map(len, places)) else shown
 
 
 def compare(original: Sequence[Any], exported: Sequence[Any], images: Sequence[Image.Image], side: int, threshold: float, edge: float) -> Parity:
@@ -84,8 +101,7 @@ def compare(original: Sequence[Any], exported: Sequence[Any], images: Sequence[I
         if isinstance(truth, Objects):
             scale = min(1.0, side / max(image.size))
             objects(parity, truth, found, scale, threshold + edge)
-            if truth.polygons is not None and found.polygons is not None:
-                parity.outlines += outlines(truth, found, scale, image.size)
+            parity.outlines += masks(truth, found, scale, image.size)
         elif isinstance(truth, Mask):
             parity.pixel_agreement = min(parity.pixel_agreement, float((truth.classes == found.classes).mean()))
         else:
@@ -97,6 +113,7 @@ def objects(parity: Parity, truth: Objects, found: Objects, scale: float, sure: 
     pairs = match(found, truth, overlaps(found.boxes, truth.boxes))
     alone = [*found.scores[pairs < 0], *np.delete(truth.scores, pairs[pairs >= 0])]
     parity.unmatched += sum(score > sure for score in alone)
+    parity.score, parity.pixels = worse(parity.score, 0 * found.scores), worse(parity.pixels, 0 * found.boxes)  # NaN in any object, paired or not
     a, b = np.flatnonzero(pairs >= 0), pairs[pairs >= 0]
     parity.objects += len(a)
     parity.pixels = worse(parity.pixels, scale * np.abs(found.boxes[a] - truth.boxes[b]))
@@ -105,12 +122,21 @@ def objects(parity: Parity, truth: Objects, found: Objects, scale: float, sure: 
         parity.pixels = worse(parity.pixels, scale * np.abs(found.keypoints[a, :, :2] - truth.keypoints[b, :, :2]))
 
 
-def outlines(truth: Objects, found: Objects, scale: float, size: tuple[int, int]) -> list[float]:
-    """The overlap of each object's two outlines, in pixels of the model's input."""
-    assert truth.polygons is not None and found.polygons is not None
+def masks(truth: Objects, found: Objects, scale: float, size: tuple[int, int]) -> list[float]:
+    """The overlap of each object's two masks: of their pixels where both have them, else of what their outlines enclose."""
+    if truth.pixels is not None and found.pixels is not None:
+        return [overlap(truth.pixels[i], found.pixels[j]) for i, j in paired(truth, found)]
+    if truth.polygons is None or found.polygons is None:
+        return []
     small = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     pairs = [(painted(truth.polygons[i] * scale, small), painted(found.polygons[j] * scale, small)) for i, j in paired(truth, found)]
     return [float((one & other).sum() / (one | other).sum()) for one, other in pairs if (one | other).any()]
+
+
+def overlap(one: Any, other: Any) -> float:
+    from faster_coco_eval.core import mask  # it made the runs
+
+    return float(mask.iou([one], [other], [0])[0, 0])
 
 
 def paired(truth: Objects, found: Objects) -> list[tuple[int, int]]:

@@ -5,13 +5,14 @@ Nothing but the metadata and the file's outputs is used, so what stands in it is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from ..inference import Mask, Objects
+from ..inference.coco import runs
 from ..inference.matching import overlaps
 
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -37,6 +38,17 @@ class Reader:
         ready = pixels.astype(self.input["dtype"])
         return np.ascontiguousarray(ready if self.input["layout"] == "NHWC" else ready.transpose(2, 0, 1))[None]
 
+    def smaller(self, image: Image.Image) -> np.ndarray:
+        """The same input of a small image: one that is resized already is not changed by the graph, and hundreds of photographs fit into memory."""
+        if not self.whole:
+            return self.prepare(image)
+        pixels, resize = np.array(image.convert("RGB")), self.pre["resize"]
+        if resize["mode"] != "shortest_crop":
+            return resized(pixels, resize).astype(self.input["dtype"])
+        width, height = uncropped(resize, image.size)
+        small = scaled(pixels, width, height, resize) if width * height < image.width * image.height else pixels
+        return small.astype(self.input["dtype"])
+
     def decode(self, outputs: Sequence[np.ndarray], size: tuple[int, int]) -> Any:
         """The answer to one image of (width, height): its objects, its mask, or the probability of every class."""
         found = {kind: np.asarray(output) if self.whole else np.asarray(output)[0] for kind, output in zip(self.kinds, outputs, strict=True)}
@@ -49,16 +61,22 @@ class Reader:
         boxes = rows["boxes"].astype(float)
         place = placed(self.pre["resize"], size)
         inside = boxes if self.post["box_space"] == "input" else place.into(boxes)
-        masks = self.masks(rows["extra"], found["mask_prototypes"], inside, place) if self.task == "segment" else None
+        outlines: list[np.ndarray] | None = None
+        pixels: list[dict[str, Any]] | None = None
+        if self.task == "segment":
+            outlines, pixels = [], []
+            for mask in self.masks(rows["extra"], found["mask_prototypes"], inside):
+                outlines.append(place.back(outline(mask)))
+                pixels += runs(place.cut(mask)[None])
         points = rows.get("keypoints")
         if self.post["box_space"] == "input":
             boxes = place.back(boxes)
             points = None if points is None else np.concatenate([place.back(points[..., :2]), points[..., 2:]], -1)
-        return Objects(boxes, rows["classes"].astype(int), rows["scores"].astype(float), masks, points)
+        return Objects(boxes, rows["classes"].astype(int), rows["scores"].astype(float), outlines, points, pixels)
 
     def rows(self, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self.post["included"]:
-            real = found["scores"] > 0
+            real = ~(found["scores"] <= 0)  # NaN is no padding: who compares must see it
             rows = {kind: found[kind][real] for kind in ("boxes", "scores", "classes", "keypoints") if kind in found}
             return {**rows, "extra": found["mask_coefficients"][real] if "mask_coefficients" in found else np.zeros((0, 0))}
         rows = self.end_to_end(found["raw"]) if self.post["box_format"] == "xyxy_score_class" else self.suppressed(found["raw"])
@@ -69,14 +87,14 @@ class Reader:
         return rows
 
     def end_to_end(self, raw: np.ndarray) -> dict[str, np.ndarray]:
-        rows = raw[raw[:, 4] > self.post["conf_threshold"]]
+        rows = raw[~(raw[:, 4] <= self.post["conf_threshold"])]
         return {"boxes": rows[:, :4], "scores": rows[:, 4], "classes": rows[:, 5], "extra": rows[:, 6:]}
 
     def suppressed(self, raw: np.ndarray) -> dict[str, np.ndarray]:
         """Greedy suppression, class by class, of (4 + classes + extra, n)."""
         count = len(self.names)
         rows = raw.T
-        rows = rows[rows[:, 4 : 4 + count].max(1) > self.post["conf_threshold"]]
+        rows = rows[~(rows[:, 4 : 4 + count].max(1) <= self.post["conf_threshold"])]
         scores, classes = rows[:, 4 : 4 + count].max(1), rows[:, 4 : 4 + count].argmax(1)
         boxes = np.concatenate([rows[:, :2] - rows[:, 2:4] / 2, rows[:, :2] + rows[:, 2:4] / 2], 1)
         kept: list[int] = []
@@ -88,16 +106,14 @@ class Reader:
             waiting = waiting[~(near & (classes[waiting] == classes[first]))]
         return {"boxes": boxes[kept], "scores": scores[kept], "classes": classes[kept], "extra": rows[kept, 4 + count :]}
 
-    def masks(self, coefficients: np.ndarray, prototypes: np.ndarray, boxes: np.ndarray, place: Place) -> list[np.ndarray]:
-        """The outline of every object, in pixels of the image."""
+    def masks(self, coefficients: np.ndarray, prototypes: np.ndarray, boxes: np.ndarray) -> Iterator[np.ndarray]:
+        """The pixels of every object, (height, width) of the model's input."""
         threshold = np.log(self.post["mask_threshold"] / (1 - self.post["mask_threshold"]))
         height, width = self.pre["resize"]["height"], self.pre["resize"]["width"]
-        found = []
         for row, (x1, y1, x2, y2) in zip(coefficients, boxes, strict=True):
             large = bilinear(np.tensordot(row, prototypes, 1)[..., None], height, width)[..., 0] > threshold
             across, down = np.arange(width)[None], np.arange(height)[:, None]
-            found.append(place.back(outline(large & (across >= x1) & (across < x2) & (down >= y1) & (down < y2))))
-        return found
+            yield large & (across >= x1) & (across < x2) & (down >= y1) & (down < y2)
 
 
 class Place:
@@ -113,6 +129,13 @@ class Place:
     def back(self, points: np.ndarray) -> np.ndarray:
         pairs = points.reshape(*points.shape[:-1], points.shape[-1] // 2, 2)
         return np.clip((pairs - self.offset) / self.scale, 0, self.size).reshape(points.shape)
+
+
+    def cut(self, mask: np.ndarray) -> np.ndarray:
+        """(h, w) without the margins."""
+        left, top = self.offset
+        width, height = np.round(self.size * self.scale).astype(int)
+        return mask[top : top + height, left : left + width]
 
 
 def placed(resize: Mapping[str, Any], size: tuple[int, int]) -> Place:
@@ -140,10 +163,14 @@ def resized(pixels: np.ndarray, resize: Mapping[str, Any]) -> np.ndarray:
         return whole
     if resize["mode"] == "stretch":
         return scaled(pixels, resize["width"], resize["height"], resize)
-    short = resize["resize_shortest"]
-    new_width, new_height = (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
+    new_width, new_height = uncropped(resize, (width, height))
     left, top = round((new_width - resize["width"]) / 2), round((new_height - resize["height"]) / 2)
     return scaled(pixels, new_width, new_height, resize)[top : top + resize["height"], left : left + resize["width"]]
+
+
+def uncropped(resize: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, int]:
+    (width, height), short = size, resize["resize_shortest"]
+    return (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
 
 
 def scaled(pixels: np.ndarray, width: int, height: int, resize: Mapping[str, Any]) -> np.ndarray:

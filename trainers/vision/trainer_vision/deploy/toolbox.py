@@ -40,14 +40,14 @@ def folder() -> Path:
     return cache / "trainer-agent" / "toolboxes" if os.access(cache, os.W_OK) else Path(tempfile.gettempdir()) / "trainer-agent-toolboxes"
 
 
-def site() -> str:
-    """Where the trainer's own packages are."""
-    return sysconfig.get_path("purelib")
+def sites() -> list[str]:
+    """Where the trainer's own packages are: Debian's Python has several such folders, and a user may have one more."""
+    return [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
 
 
 def place(name: str) -> Path:
     """The environment of a list of requirements with this Python: another list, or another Python, is another environment."""
-    wanted = f"{(LISTS / f'{name}.txt').read_text(encoding='utf-8')}\n{sys.version}\n{site()}"
+    wanted = f"{(LISTS / f'{name}.txt').read_text(encoding='utf-8')}\n{sys.version}\n{sysconfig.get_path('purelib')}"
     return folder() / f"{name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
 
 
@@ -72,7 +72,7 @@ def make(name: str, home: Path, say: Say) -> None:
     shutil.rmtree(home, ignore_errors=True)
     call([sys.executable, "-I", "-m", "venv", "--without-pip", str(home)], name, say)
     own = subprocess.run([str(home / "bin" / "python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True, check=True).stdout.strip()
-    (Path(own) / "trainer.pth").write_text(site() + "\n", encoding="utf-8")
+    (Path(own) / "trainer.pth").write_text("".join(f"{site}\n" for site in sites()), encoding="utf-8")
     pip = [sys.executable, "-I", "-m", "pip", "--python", str(home / "bin" / "python"), "install", "--disable-pip-version-check", "--quiet", "--progress-bar", "off"]
     call([*pip, "-r", str(LISTS / f"{name}.txt")], name, say)
     (home / "complete").touch()
@@ -106,7 +106,10 @@ def main() -> None:
     for name in sys.argv[1:] or known:
         if name not in known:
             sys.exit(f"there is no toolbox {name!r}: {', '.join(known)}")
-        print(python(name, lambda text: print(f"[trainer] {text}", file=sys.stderr, flush=True)))
+        try:
+            print(python(name, lambda text: print(f"[trainer] {text}", file=sys.stderr, flush=True)))
+        except JobError as error:
+            sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -106,6 +106,25 @@ def pool(x: torch.Tensor, kernel_sizes: Any, strides: Any = None, pad_type: Any 
     return functional.max_pool2d(padded, kernel, stride, ceil_mode=bool(ceil_mode))
 
 
+def average(x: torch.Tensor, kernel_sizes: Any, strides: Any = None, pad_type: Any = "valid", pad: Any = None, exclude_padding_from_average: Any = False, ceil_mode: Any = False) -> torch.Tensor:
+    kernel = numbers(kernel_sizes)
+    stride = numbers(strides, kernel)
+    sides = padding(pad, str(pad_type), x.shape[2:], kernel, stride)
+
+    def mean(values: torch.Tensor) -> torch.Tensor:
+        return functional.avg_pool2d(functional.pad(values, sides), kernel, stride, ceil_mode=bool(ceil_mode))
+
+    return mean(x) / mean(torch.ones_like(x)) if exclude_padding_from_average else mean(x)
+
+
+def padded(x: torch.Tensor, pad: Any, mode: Any = "constant", constant_val: Any = 0) -> torch.Tensor:
+    """The pairs are of the last dimensions, in their order; torch wants the last one first."""
+    sides = np.asarray(pad).reshape(-1, 2)[::-1].reshape(-1).tolist()
+    if str(mode) == "constant":
+        return functional.pad(tensor(x), sides, value=float(constant_val))
+    return functional.pad(tensor(x), sides[:4], mode=str(mode))
+
+
 def sliced(x: torch.Tensor, begin: Any, end: Any, stride: Any = None, begin_mask: Any = None, end_mask: Any = None, squeeze_mask: Any = None) -> torch.Tensor:
     first, last, steps = numbers(begin), numbers(end), numbers(stride, [1] * x.ndim)
     free_first, free_last, squeezed = (numbers(mask, [0] * x.ndim) for mask in (begin_mask, end_mask, squeeze_mask))
@@ -154,12 +173,14 @@ def gelu(x: torch.Tensor, mode: Any = "EXACT") -> torch.Tensor:
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "abs": one(torch.abs), "floor": one(torch.floor), "identity": one(lambda x: x), "logical_not": one(torch.logical_not), "relu": one(torch.relu), "round": one(torch.round),
     "sigmoid": one(torch.sigmoid), "silu": one(functional.silu), "sqrt": one(torch.sqrt), "square": one(torch.square), "tanh": one(torch.tanh), "exp": one(torch.exp),
+    "erf": one(torch.erf), "log": lambda x, epsilon=1e-45: torch.log(tensor(x) + float(epsilon)), "relu6": one(functional.relu6), "softplus": one(functional.softplus), "ceil": one(torch.ceil),
+    "leaky_relu": lambda x, alpha=0.01: functional.leaky_relu(x, float(alpha)), "sigmoid_hard": lambda x, alpha=0.2, beta=0.5: (x * float(alpha) + float(beta)).clamp(0, 1),
     "add": both(torch.add), "sub": both(torch.sub), "mul": both(torch.mul), "real_div": both(torch.div), "floor_div": both(torch.floor_divide), "minimum": both(torch.minimum), "maximum": both(torch.maximum), "pow": both(torch.pow),
     "less": both(torch.lt), "less_equal": both(torch.le), "greater": both(torch.gt), "greater_equal": both(torch.ge), "equal": both(torch.eq), "not_equal": both(torch.ne),
     "logical_and": both(torch.logical_and), "logical_or": both(torch.logical_or),
     "reduce_max": reduced(torch.amax), "reduce_min": reduced(torch.amin), "reduce_mean": reduced(torch.mean), "reduce_sum": reduced(torch.sum),
     "reduce_argmax": lambda x, axis, keep_dims=False, **_: x.argmax(int(axis), keepdim=bool(keep_dims)).int(),
-    "conv": conv, "conv_transpose": conv_transpose, "max_pool": pool, "linear": lambda x, weight, bias=None: functional.linear(x, tensor(weight), None if bias is None else tensor(bias)), "matmul": matmul,
+    "conv": conv, "conv_transpose": conv_transpose, "max_pool": pool, "avg_pool": average, "pad": padded, "linear": lambda x, weight, bias=None: functional.linear(x, tensor(weight), None if bias is None else tensor(bias)), "matmul": matmul,
     "layer_norm": layer_norm, "softmax": lambda x, axis=-1: x.softmax(int(axis)), "gelu": gelu, "clip": lambda x, alpha, beta: tensor(x).clamp(float(alpha), float(beta)),
     "batch_norm": lambda x, mean, variance, gamma=None, beta=None, epsilon=1e-5: functional.batch_norm(x, tensor(mean), tensor(variance), None if gamma is None else tensor(gamma), None if beta is None else tensor(beta), eps=float(epsilon)),
     "expand_dims": lambda x, axes: reduce(torch.unsqueeze, sorted(numbers(axes)), tensor(x)),
