@@ -172,6 +172,16 @@ class Places(unittest.TestCase):
                             np.testing.assert_allclose([*low, *high], [0, 0, width, height], atol=3 * max(width, height) / 96)
 
 
+class Masks(unittest.TestCase):
+    def test_probabilities_are_enlarged_to_the_same_mask_as_logits(self) -> None:
+        logits = np.random.default_rng(0).normal(0, 4, (5, 12, 12)).astype(np.float32)
+        powers = np.exp(logits)
+        head = {**described(Preprocess(STRETCH, 12, 12, antialias=True), True), "model": {"task": "semantic"}}
+        masks = [Reader({**head, "outputs": [{"kind": kind}]}).decode([scores], (50, 40)).classes for kind, scores in (("logits", logits), ("probabilities", powers / powers.sum(0)))]
+        self.assertEqual(masks[0].shape, (40, 50))
+        self.assertGreater(float((masks[0] == masks[1]).mean()), 0.9995)
+
+
 class Asking(unittest.TestCase):
     """A job's thresholds against those that are in an exported file."""
 

@@ -16,6 +16,7 @@ from ..inference.coco import runs
 from ..inference.matching import overlaps
 
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+SMALLEST = np.finfo(np.float32).tiny
 
 
 class Reader:
@@ -56,6 +57,8 @@ class Reader:
             return found["probabilities"] if "probabilities" in found else softmax(found["logits"].astype(np.float64))
         if self.task == "semantic":
             scores = next(iter(found.values())).astype(np.float32)
+            if "probabilities" in found:  # trainers enlarge logits; logarithms differ from them by one number a pixel, which changes no largest class
+                scores = np.log(np.maximum(scores, SMALLEST))
             return Mask(bilinear(scores.transpose(1, 2, 0), size[1], size[0]).argmax(2).astype(np.int32))
         rows = self.rows(found)
         boxes = rows["boxes"].astype(float)
