@@ -51,7 +51,10 @@ var machineCauses = []cause{
 		message: "The training opened more files than the container allows (too many open files).",
 		hint:    "Use fewer workers{num_workers} or raise the container's nofile limit.", kind: contract.FailureSystem,
 	}, {
-		code: contract.CodeDiskFull, like: pattern.Of(`(?i)No space left on device|disk quota exceeded|\[Errno (?:28|122)\]|database or disk is full|Not enough (?:free )?disk space(?:\. Needed| to download)|^OSError: \d+ requested and \d+ written`), unless: pattern.Of(`inotify`),
+		code: contract.CodeDiskFull, like: pattern.Of(`(?i)disk quota exceeded|\[Errno 122\]`),
+		message: "The disk's quota is used up.", hint: diskHint,
+	}, {
+		code: contract.CodeDiskFull, like: pattern.Of(`(?i)No space left on device|\[Errno 28\]|database or disk is full|Not enough (?:free )?disk space(?:\. Needed| to download)|^OSError: \d+ requested and \d+ written`), unless: pattern.Of(`inotify`),
 		message: "The disk is full.", hint: diskHint,
 	}, {
 		code: contract.CodeHostOOM, like: pattern.Of(`Unable to allocate ([\d.]+ [KMGTP]iB) for an array`),
