@@ -7,38 +7,41 @@ import (
 	"testing"
 )
 
-// docs/callbacks.openapi.json describes to a backend's author what the backend must
-// serve: written from the same shapes that relay and sandbox check.
-func TestOpenAPIOfTheCallbacks(t *testing.T) {
-	const path = "../docs/callbacks.openapi.json"
-	var want bytes.Buffer
-	enc := json.NewEncoder(&want)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", " ")
-	if err := enc.Encode(openAPI()); err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile(path)
-	if *update {
-		err = os.WriteFile(path, want.Bytes(), 0o644)
-	}
-	if err != nil || !*update && !bytes.Equal(got, want.Bytes()) {
-		t.Errorf("docs/callbacks.openapi.json is not what the contract says (%v): run go test ./contract -update", err)
+// The two documents describe to a backend's author what the backend must serve: written
+// from the same shapes that relay and sandbox check.
+func TestDocumentsOfTheCallbacks(t *testing.T) {
+	for path, document := range map[string]node{
+		"../docs/callbacks.openapi.json":  openAPI(),
+		"../docs/callbacks.asyncapi.json": asyncAPI(),
+	} {
+		var want bytes.Buffer
+		enc := json.NewEncoder(&want)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", " ")
+		if err := enc.Encode(document); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if *update {
+			err = os.WriteFile(path, want.Bytes(), 0o644)
+		}
+		if err != nil || !*update && !bytes.Equal(got, want.Bytes()) {
+			t.Errorf("%s is not what the contract says (%v): run go test ./contract -update", path, err)
+		}
 	}
 }
 
 type node = map[string]any
 
 func openAPI() node {
-	paths, schemas := node{}, node{}
+	paths := node{}
 	for _, kind := range Kinds {
-		schemas[string(kind)] = bodySchema(kind)
 		paths[kind.Pattern()] = node{"post": node{
 			"operationId": string(kind), "summary": "The callback " + string(kind) + ".",
 			"parameters": []any{
 				node{"name": "id", "in": "path", "required": true, "schema": node{"type": "string"}},
-				header(HeaderIdempotencyKey, true, "The same on every try of this callback: the backend takes each key once."),
-				header(HeaderTraceID, false, "TRACE_ID of the job."),
+				header(HeaderIdempotencyKey, true, aboutKey),
+				header(HeaderTraceID, false, aboutTrace),
 			},
 			"requestBody": node{"required": true, "content": node{"application/json": node{"schema": node{"$ref": "#/components/schemas/" + string(kind)}}}},
 			"responses":   answers(kind),
@@ -54,10 +57,15 @@ func openAPI() node {
 		"paths":    paths,
 		"components": node{
 			"securitySchemes": node{"token": node{"type": "http", "scheme": "bearer", "description": "CALLBACK_TOKEN of the job."}},
-			"schemas":         schemas,
+			"schemas":         bodySchemas(),
 		},
 	}
 }
+
+const (
+	aboutKey   = "The same on every try of this callback: the backend takes each key once."
+	aboutTrace = "TRACE_ID of the job."
+)
 
 func header(name string, required bool, text string) node {
 	return node{"name": name, "in": "header", "required": required, "schema": node{"type": "string"}, "description": text}
@@ -66,15 +74,26 @@ func header(name string, required bool, text string) node {
 func answers(kind Kind) node {
 	taken := node{"description": "Taken."}
 	if kind == KindValidation {
-		taken["content"] = node{"application/json": node{"schema": node{
-			"type": "object", "properties": node{"is_best": node{"type": "boolean", "description": "Whether this epoch is the best so far."}},
-		}}}
+		taken["content"] = node{"application/json": node{"schema": verdict()}}
 	}
 	return node{
 		"200": taken,
 		"4XX": node{"description": "Refused for good, but for 401, 408, 425 and 429: this callback is not sent again, the job goes on."},
 		"5XX": node{"description": "Sent again later, as after no answer; Retry-After is honoured."},
 	}
+}
+
+// verdict is what a backend may answer to a validation.
+func verdict() node {
+	return node{"type": "object", "properties": node{"is_best": node{"type": "boolean", "description": "Whether this epoch is the best so far."}}}
+}
+
+func bodySchemas() node {
+	schemas := node{}
+	for _, kind := range Kinds {
+		schemas[string(kind)] = bodySchema(kind)
+	}
+	return schemas
 }
 
 func bodySchema(kind Kind) node {
