@@ -22,7 +22,7 @@ import (
 
 // fromHub is a release of a hub, and whom it is trusted by.
 type fromHub struct {
-	Trainer string `arg:"" placeholder:"NAME[@VERSION]" help:"The trainer; without a version the newest that is no preview."`
+	Trainer string `arg:"" placeholder:"NAME[@VERSION]" help:"The trainer; without a version the newest that is no pre-release."`
 	Hub     string `env:"TRAINER_HUB_URL" default:"http://127.0.0.1:7070" help:"Address of the hub."`
 	Token   string `env:"TRAINER_HUB_TOKEN" placeholder:"TOKEN" help:"API token of the hub; better in the variable, for a command line can be read by others."`
 	Key     string `env:"TRAINER_HUB_KEY" placeholder:"KEY" help:"Public key that releases must be signed with (ed25519, base64). By default the one that the hub names itself."`

@@ -57,7 +57,7 @@ type tokenCmd struct {
 	place
 	who
 	Scope []string `default:"read,publish" help:"What the token may do: read, publish."`
-	Days  int      `default:"90" help:"How long it works."`
+	Days  int      `default:"90" help:"Days for which it works."`
 }
 
 // Help has the examples.
@@ -99,7 +99,7 @@ type orgCmd struct {
 	place
 	Organisation string   `arg:"" help:"Name of the organisation."`
 	Add          []string `placeholder:"USER" help:"Users to add."`
-	Remove       []string `placeholder:"USER" help:"Users to take out."`
+	Remove       []string `placeholder:"USER" help:"Users to remove."`
 }
 
 // Help has the examples.

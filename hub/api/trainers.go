@@ -42,7 +42,7 @@ type Key struct {
 type named struct {
 	Credentials
 	Name    string `path:"name" maxLength:"64"`
-	Version string `query:"version" maxLength:"64" doc:"By default the newest that is no preview."`
+	Version string `query:"version" maxLength:"64" doc:"By default the newest that is no pre-release."`
 }
 
 // trainers are what is published.

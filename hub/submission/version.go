@@ -47,7 +47,7 @@ func (s *Submissions) Versions(ctx context.Context, name string) (list []Version
 	return list, rows.Err()
 }
 
-// Version returns one version; "" is the newest that is no preview.
+// Version returns one version; "" is the newest that is no pre-release.
 func (s *Submissions) Version(ctx context.Context, name, version string) (Version, error) {
 	if version == "" {
 		list, err := s.Versions(ctx, name)
