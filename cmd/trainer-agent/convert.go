@@ -27,7 +27,7 @@ import (
 type ConvertCmd struct {
 	From    string `required:"" help:"Dataset: a folder or a zip." placeholder:"DIR|ZIP" complete:"files"`
 	Task    string `required:"" help:"Task type, for example object_detection." placeholder:"TASK" complete:"object_detection,instance_segmentation,pose_estimation,image_classification,zero_shot_classification,semantic_segmentation"`
-	To      string `help:"Format to write: yolo, imagefolder or coco. By default the one that Ultralytics reads for the task." placeholder:"FORMAT" complete:"yolo,imagefolder,coco"`
+	To      string `help:"Format to write: yolo, imagefolder or coco. By default imagefolder for classification, coco for semantic segmentation, else yolo." placeholder:"FORMAT" complete:"yolo,imagefolder,coco"`
 	Out     string `help:"Folder to make." placeholder:"DIR" type:"path" complete:"folders"`
 	Split   string `help:"How to split, as SPLIT_STRATEGY." placeholder:"JSON"`
 	Strict  bool   `help:"Refuse the dataset on warnings too."`
@@ -42,8 +42,8 @@ type ConvertCmd struct {
 
 // Help is the longer text of --help.
 func (c *ConvertCmd) Help() string {
-	return `Reads the platform's annotations.json, and datasets that are laid out for YOLO, COCO, Pascal VOC
-or LabelMe, with a table of classes, or as folders of classes. Examples:
+	return `Reads the platform's annotations.json; the layouts of YOLO, COCO, Pascal VOC and LabelMe; masks; tables
+of classes; tables of Hugging Face Datasets; and folders of classes. Examples:
 
   trainer-agent convert --from ./cats --task object_detection --dry-run
   trainer-agent convert --from cats.zip --task object_detection --to yolo --out ./prepared
