@@ -21,8 +21,8 @@ import (
 
 // Verbosity says how much the agent tells of a job.
 type Verbosity struct {
-	Quiet   bool `short:"q" xor:"verbosity" help:"Tell only of problems, and how it ended."`
-	Verbose bool `short:"v" xor:"verbosity" help:"Tell everything, as AGENT_LOG_LEVEL=debug."`
+	Quiet   bool `short:"q" xor:"verbosity" help:"Print only problems, and how the job ended."`
+	Verbose bool `short:"v" xor:"verbosity" help:"Print everything, as with AGENT_LOG_LEVEL=debug."`
 }
 
 // jobOptions registers for signals before anything else, then reads the

@@ -42,8 +42,8 @@ func (putCmd) Help() string {
 
 "serve" prints the environment that this command reads. A zip becomes the object
 datasets/ID.zip, a folder the objects below datasets/ID/; what file managers leave
-behind is not uploaded. Annotations come last: until they are there no job takes the
-dataset for whole.`
+behind is not uploaded. Annotations are uploaded last, so that no job takes a half
+uploaded dataset for complete.`
 }
 
 // Run uploads the dataset.
