@@ -1,0 +1,47 @@
+package kit
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
+)
+
+var jsonBlock = regexp.MustCompile("(?s)```json\n(.*?)```")
+
+// The documents that the page on trainers shows are ones that validate takes: messages
+// about a package's documents lead there.
+func TestDocumentsOnThePageAreValid(t *testing.T) {
+	page, err := os.ReadFile("../../docs/trainers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## The package's documents\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	blocks := jsonBlock.FindAllStringSubmatch(section, -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d documents", len(blocks))
+	}
+	var capabilities contract.Capabilities
+	decode(t, blocks[0][1], &capabilities)
+	if found := (&Validator{Dir: t.TempDir()}).checkCapabilities(capabilities); len(found) > 0 {
+		t.Errorf("capabilities.json: %+v", found)
+	}
+	var schema contract.ConfigSchema
+	decode(t, blocks[1][1], &schema)
+	if found := checkSchema(schema); len(found) > 0 {
+		t.Errorf("config_schema.py: %+v", found)
+	}
+}
+
+func decode(t *testing.T, text string, into any) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+}
