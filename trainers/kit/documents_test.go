@@ -37,6 +37,27 @@ func TestDocumentsOnThePageAreValid(t *testing.T) {
 	}
 }
 
+// So are the predictions on the page on inference, which messages name too.
+func TestPredictionsOnThePageAreValid(t *testing.T) {
+	page, err := os.ReadFile("../../docs/inference.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := jsonBlock.FindAllStringSubmatch(string(page), -1)
+	if len(blocks) != 1 {
+		t.Fatalf("%d examples", len(blocks))
+	}
+	var of map[contract.TaskType]json.RawMessage
+	decode(t, blocks[0][1], &of)
+	of[contract.TaskZeroShotClassification] = of[contract.TaskImageClassification]
+	for _, task := range contract.TaskTypes {
+		body := `{"results": [{"width": 64, "height": 48, "predictions": ` + string(of[task]) + `}]}`
+		if wrong := predictionProblem([]byte(body), task, sampleNames()); wrong != "" {
+			t.Errorf("%s: %s", task, wrong)
+		}
+	}
+}
+
 func decode(t *testing.T, text string, into any) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(text))
