@@ -55,6 +55,21 @@ func (t Tools) Make(ctx context.Context, source, dir, lock string) (*Environment
 	return e, nil, t.install(ctx, e, dir)
 }
 
+// onlyWheels starts pip where no other program can be started. A wheel may require
+// something by its address (Requires-Dist: x @ https://…); pip takes what lies there although
+// --only-binary is set, and would build it, which runs its code.
+const onlyWheels = `import runpy, sys
+def refuse(event, _):
+    if event == "subprocess.Popen":
+        raise OSError("` + wouldBuild + `")
+sys.addaudithook(refuse)
+sys.argv[0] = "pip"
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+`
+
+// wouldBuild is how pip ends then.
+const wouldBuild = "no program is started to fetch wheels"
+
 // fetch has pip download wheels, chosen by the requirements or, once they were, by the
 // lock. No code of theirs runs: pip reads a wheel's metadata.
 func (t Tools) fetch(ctx context.Context, lines []string, dir, lock string) ([]Wheel, []contract.Finding, error) {
@@ -62,7 +77,7 @@ func (t Tools) fetch(ctx context.Context, lines []string, dir, lock string) ([]W
 	if err := os.MkdirAll(wheels, 0o755); err != nil || len(lines) == 0 {
 		return nil, nil, err
 	}
-	args := []string{"download", "--only-binary=:all:", "--dest", wheels}
+	args := []string{"-c", onlyWheels, "--disable-pip-version-check", "--no-input", "download", "--only-binary=:all:", "--dest", wheels}
 	if t.Wheels != "" {
 		args = append(args, "--no-index", "--find-links", t.Wheels)
 	}
@@ -76,7 +91,7 @@ func (t Tools) fetch(ctx context.Context, lines []string, dir, lock string) ([]W
 		}
 		args = append(args, "-r", file)
 	}
-	if said, err := t.pip(ctx, dir, args...); err != nil {
+	if said, err := t.run(ctx, dir, append([]string{"-I"}, args...)...); err != nil {
 		found, err := unresolved(said, err)
 		return nil, found, err
 	}
@@ -100,16 +115,12 @@ func (t Tools) install(ctx context.Context, e *Environment, dir string) error {
 	if err := os.WriteFile(lock, []byte(lockText(e.Wheels)), 0o600); err != nil {
 		return err
 	}
-	said, err := t.pip(ctx, dir, "--python", e.Python, "install", "--no-index", "--find-links", filepath.Join(dir, "wheels"),
+	said, err := t.run(ctx, dir, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "--python", e.Python, "install", "--no-index", "--find-links", filepath.Join(dir, "wheels"),
 		"--no-deps", "--require-hashes", "--no-compile", "--no-warn-script-location", "-r", lock)
 	if err != nil {
 		return fmt.Errorf("installing wheels: %w: %s", err, last(said))
 	}
 	return nil
-}
-
-func (t Tools) pip(ctx context.Context, dir string, args ...string) (string, error) {
-	return t.run(ctx, dir, append([]string{"-I", "-m", "pip", "--disable-pip-version-check", "--no-input"}, args...)...)
 }
 
 // run runs the interpreter in dir, which is all that it should write to.
@@ -148,6 +159,8 @@ func unresolved(said string, err error) ([]contract.Finding, error) {
 	switch {
 	case exceeded && over.What != "time":
 		finding.Rule, finding.Text, finding.Fix = "limit."+over.What, "the wheels: "+over.Error(), "require less"
+	case ended && strings.Contains(said, wouldBuild):
+		finding.Text, finding.Fix = "a wheel requires, by an address, what is no wheel", "require packages that need wheels only; nothing is built"
 	case !ended, strings.Contains(said, "Retrying ("), strings.Contains(said, "Could not fetch URL"):
 		return nil, fmt.Errorf("fetching wheels: %w: %s", err, last(said))
 	case strings.Contains(said, "DO NOT MATCH THE HASHES"):

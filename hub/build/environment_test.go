@@ -27,17 +27,20 @@ import (
 
 // wheel writes a wheel of one module, whose .pth file tells on whoever starts a Python
 // that has it.
-func wheel(t *testing.T, dir, name, version, told string) {
+func wheel(t *testing.T, dir, name, version, told string, requires ...string) {
 	t.Helper()
 	out, err := os.Create(filepath.Join(dir, name+"-"+version+"-py3-none-any.whl"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	z, info := zip.NewWriter(out), name+"-"+version+".dist-info/"
+	z, info, needs := zip.NewWriter(out), name+"-"+version+".dist-info/", ""
+	for _, other := range requires {
+		needs += "Requires-Dist: " + other + "\n"
+	}
 	for _, file := range [][2]string{
 		{name + ".py", "version = '" + version + "'\n"},
 		{name + ".pth", "import pathlib; pathlib.Path(" + strings.ReplaceAll("'"+told+"'", `\`, `\\`) + ").touch()\n"},
-		{info + "METADATA", "Metadata-Version: 2.1\nName: " + name + "\nVersion: " + version + "\n"},
+		{info + "METADATA", "Metadata-Version: 2.1\nName: " + name + "\nVersion: " + version + "\n" + needs},
 		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
 		{info + "entry_points.txt", "[console_scripts]\n" + name + " = " + name + ":main\n"},
 		{info + "RECORD", name + ".py,,\n" + name + ".pth,,\n" + info + "METADATA,,\n" + info + "WHEEL,,\n" + info + "entry_points.txt,,\n" + info + "RECORD,,\n"},
@@ -101,6 +104,30 @@ func TestWheelsArePinned(t *testing.T) {
 	wheel(t, index, "cells", "1.0.0", told+"-changed") // other bytes under the same name
 	if _, found, err := tools.Make(t.Context(), dir, t.TempDir(), lock); len(found) != 1 || !strings.Contains(found[0].Text, "another hash") {
 		t.Errorf("changed bytes: %v %v", found, err)
+	}
+}
+
+// A wheel that requires a source distribution by its address, which pip would build: nothing
+// of it runs, and the author reads why.
+func TestNothingIsBuilt(t *testing.T) {
+	index, told := t.TempDir(), filepath.Join(t.TempDir(), "told")
+	project := filepath.Join(t.TempDir(), "evil")
+	for name, text := range map[string]string{
+		"pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n",
+		"backend.py":     "import pathlib; pathlib.Path('" + told + "').touch()\n",
+	} {
+		if err := errors.Join(os.MkdirAll(project, 0o755), os.WriteFile(filepath.Join(project, name), []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wheel(t, index, "cells", "1.0.0", told, "evil @ file://"+project)
+	tools := build.Tools{Python: need.Python(t), Wheels: index, Environ: os.Environ()}
+	_, found, err := tools.Make(t.Context(), source(t, "cells==1.0.0\n"), t.TempDir(), filepath.Join(t.TempDir(), "lock"))
+	if err != nil || len(found) != 1 || !strings.Contains(found[0].Text, "what is no wheel") {
+		t.Errorf("%v %v", found, err)
+	}
+	if _, err := os.Stat(told); err == nil {
+		t.Error("what was to be built ran")
 	}
 }
 
