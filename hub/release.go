@@ -134,6 +134,7 @@ func (w *Work) Environment(ctx context.Context, tools build.Tools) (*build.Envir
 	if w.environment != nil {
 		return w.environment, nil
 	}
+	tools.Locked = true // what is tested and published is what was scanned
 	e, found, err := w.make(ctx, tools)
 	if err == nil && len(found) > 0 {
 		err = errors.New(found[0].Text) // it was made before, of the same bytes

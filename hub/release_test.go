@@ -151,6 +151,27 @@ func manifests(dir, trainer string) int {
 	return len(found)
 }
 
+// Wheels are chosen while a package is built. Where their list is lost later, as with a copy
+// of the data folder, no others are taken in silence.
+func TestNoOtherWheelsThanThoseThatWereScanned(t *testing.T) {
+	tools := build.Tools{Python: need.Python(t), Environ: os.Environ()}
+	r := start(t, hub.Config{Stages: hub.Stages{submission.Testing: func(ctx context.Context, w *hub.Work) error {
+		_, err := w.Environment(ctx, tools)
+		return &hub.Rejection{Reason: fmt.Sprint(err)}
+	}}})
+	ann, files := r.client(t, "ann"), capabilities("custom-yolo", "1.0.0")
+	files["requirements.txt"] = "numpy\n"
+	got := ann.upload(t, "?dry_run=true", []part{{"file", pack(t, files)}})
+	var made struct {
+		ID string `json:"validation_job_id"`
+	}
+	got.into(t, &made)
+	ann.follow(t, made.ID)
+	if v := ann.get(t, made.ID); !strings.Contains(v.Reason, "the lock of the wheels that the package was proven with is gone") {
+		t.Errorf("%+v", v)
+	}
+}
+
 // Content is how the client asks for what is published.
 func (c client) Content(ctx context.Context, name, digest string) (io.ReadCloser, error) {
 	r, err := c.do(ctx, http.MethodGet, "/api/v1/trainers/"+name+"/content/"+digest, "", nil)

@@ -25,6 +25,7 @@ type Tools struct {
 	Python  string // interpreter that wheels are for; it has pip
 	Wheels  string // folder to take wheels from; empty means pip's index
 	Environ []string
+	Locked  bool // the wheels were chosen before: without their lock there is no environment
 }
 
 // Environment is a Python with what a package requires, and nothing else.
@@ -82,9 +83,12 @@ func (t Tools) fetch(ctx context.Context, lines []string, dir, lock string) ([]W
 		args = append(args, "--no-index", "--find-links", t.Wheels)
 	}
 	_, err := os.Stat(lock)
-	if locked := err == nil; locked {
+	switch locked := err == nil; {
+	case t.Locked && !locked:
+		return nil, nil, errors.New("the lock of the wheels that the package was proven with is gone: a retry proves it again, with new ones")
+	case locked:
 		args = append(args, "--no-deps", "--require-hashes", "-r", lock)
-	} else {
+	default:
 		file := filepath.Join(dir, requirementsFile)
 		if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 			return nil, nil, err

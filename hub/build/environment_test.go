@@ -101,6 +101,11 @@ func TestWheelsArePinned(t *testing.T) {
 	if _, err := os.Stat(told); err != nil {
 		t.Errorf("the wheel would not have told: %v", err)
 	}
+	locked := tools
+	locked.Locked = true
+	if _, _, err := locked.Make(t.Context(), dir, t.TempDir(), lock+"-gone"); err == nil || !strings.Contains(err.Error(), "is gone") {
+		t.Errorf("other wheels than those that were chosen: %v", err)
+	}
 	wheel(t, index, "cells", "1.0.0", told+"-changed") // other bytes under the same name
 	if _, found, err := tools.Make(t.Context(), dir, t.TempDir(), lock); len(found) != 1 || !strings.Contains(found[0].Text, "another hash") {
 		t.Errorf("changed bytes: %v %v", found, err)

@@ -69,7 +69,7 @@ func lockText(wheels []Wheel) string {
 	return out.String()
 }
 
-// writeLock puts a lock where it outlives a kill: whole or not at all.
+// writeLock puts a lock where it outlives a kill and a power loss: whole or not at all.
 func writeLock(path, text string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -83,7 +83,18 @@ func writeLock(path, text string) (err error) {
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("keeping the lock: %w", err)
 	}
-	return os.Rename(file.Name(), path)
+	if err := os.Rename(file.Name(), path); err != nil {
+		return fmt.Errorf("keeping the lock: %w", err)
+	}
+	return errors.Join(syncDir(filepath.Dir(path)), syncDir(filepath.Dir(filepath.Dir(path)))) // the folder may be new
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Lock pins the wheels of the environment as pip reads it.
