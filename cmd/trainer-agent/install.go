@@ -110,8 +110,8 @@ type InstallCmd struct {
 
 // Help is shown below the flags.
 func (InstallCmd) Help() string {
-	return `Prints the image, by its digest, and the environment of a job; with --dir it installs the trainer on this
-machine, and checks the signature and every digest first. Examples:
+	return `Prints the image, by its digest, and the environment of a job, when the release is signed for that image;
+with --dir it installs the trainer on this machine, and checks every digest first. Examples:
 
   trainer-agent install cell-counter
   trainer-agent install cell-counter@1.0.0 --dir cell-counter`
@@ -122,8 +122,12 @@ func (c InstallCmd) Run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	client, found, key, err := c.find(ctx)
-	if err == nil && c.Dir != "" {
+	switch {
+	case err != nil:
+	case c.Dir != "":
 		err = install.Here(ctx, client, found.Release, key, c.Python, c.Dir)
+	default:
+		err = install.Signed(ctx, client, found.Release, key)
 	}
 	if err != nil {
 		return unanswered(err)
@@ -131,10 +135,10 @@ func (c InstallCmd) Run() error {
 	if c.JSON {
 		return json.NewEncoder(os.Stdout).Encode(found)
 	}
-	fmt.Printf("Trainer: %s %s, proven with Python %s on %s\n", found.Name, found.Version, found.Python, found.Platform)
+	fmt.Printf("Trainer: %s %s, proven with Python %s on %s\nSigned:  by %s\n", found.Name, found.Version, found.Python, found.Platform, c.signer(key))
 	switch {
 	case c.Dir != "":
-		fmt.Printf("Signed:  by %s\nFolder:  %s\nRun it:  cd %s && trainer-agent run --trainer . --python %s/bin/python\n", c.signer(key), c.Dir, c.Dir, install.Venv)
+		fmt.Printf("Folder:  %s\nRun it:  cd %s && trainer-agent run --trainer . --python %s/bin/python\n", c.Dir, c.Dir, install.Venv)
 	case found.Reference == "":
 		fmt.Println("Image:   the hub makes none; --dir installs the trainer without a container")
 	default:

@@ -137,4 +137,7 @@ func changed(t *testing.T, a author) {
 	if out, code := a.run(t, "trainer-agent", "verify", "cell-counter", "--key", strings.Repeat("A", 43)+"="); code != 1 || !strings.Contains(out, "another hub signed it") {
 		t.Errorf("another key: exit code %d: %s", code, out)
 	}
+	if out, code := a.run(t, "trainer-agent", "install", "cell-counter", "--key", strings.Repeat("A", 43)+"="); code != 1 || strings.Contains(out, "Image:") {
+		t.Errorf("the image of another key: exit code %d: %s", code, out)
+	}
 }

@@ -26,7 +26,7 @@ func Here(ctx context.Context, hub Hub, release contract.Release, key ed25519.Pu
 	if err := fits(ctx, release, python); err != nil {
 		return err
 	}
-	if err := signed(ctx, hub, release, key); err != nil {
+	if err := Signed(ctx, hub, release, key); err != nil {
 		return err
 	}
 	dir, err = filepath.Abs(dir)
@@ -47,6 +47,9 @@ func Here(ctx context.Context, hub Hub, release contract.Release, key ed25519.Pu
 	}
 	if err != nil {
 		return fmt.Errorf("unpacking the package: %w", err)
+	}
+	if _, err := os.Lstat(filepath.Join(source, Venv)); err == nil { // its files would be the environment's, and run when it is made
+		return fmt.Errorf("the package has a %s of its own, where its environment is made: its author has to leave it out", Venv)
 	}
 	if err := os.Rename(source, dir); err != nil {
 		return fmt.Errorf("putting the package in its place: %w", err)

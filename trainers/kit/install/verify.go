@@ -45,7 +45,7 @@ type blob struct {
 // names the package, the bundle, the image and the bill of materials of the release, and that every byte of them
 // is there and is what its digest says.
 func Verify(ctx context.Context, hub Hub, release contract.Release, key ed25519.PublicKey) error {
-	if err := signed(ctx, hub, release, key); err != nil {
+	if err := Signed(ctx, hub, release, key); err != nil {
 		return err
 	}
 	for _, digest := range []string{release.Bundle, release.Image, release.SBOM, release.Attestation} {
@@ -65,8 +65,9 @@ func Verify(ctx context.Context, hub Hub, release contract.Release, key ed25519.
 	return nil
 }
 
-// signed checks the provenance of a release.
-func signed(ctx context.Context, hub Hub, release contract.Release, key ed25519.PublicKey) error {
+// Signed checks that the key signed the provenance of a release, and that it is of this
+// one: of the same name and version, and of the same digests.
+func Signed(ctx context.Context, hub Hub, release contract.Release, key ed25519.PublicKey) error {
 	m, err := readManifest(ctx, hub, release.Name, release.Attestation)
 	if err != nil {
 		return err
@@ -107,24 +108,28 @@ func Open(text []byte, key ed25519.PublicKey) (s contract.Statement, err error) 
 // agrees checks that what was signed is this release.
 func agrees(s contract.Statement, release contract.Release) error {
 	told := s.Predicate.BuildDefinition.ExternalParameters
-	for name, is := range map[string]string{"name": release.Name, "version": release.Version, "package_sha256": release.PackageSHA} {
+	for name, is := range map[string]string{
+		"name": release.Name, "version": release.Version, "package_sha256": release.PackageSHA, "python": release.Python, "platform": release.Platform,
+	} {
 		if told[name] != is {
 			return fmt.Errorf("the signed provenance is of another release: its %s is %q and not %q", name, told[name], is)
 		}
 	}
 	for _, part := range []struct {
 		what, digest, name string
-		signed             []contract.Resource
+		from               []contract.Resource
+		always             bool
 	}{
-		{"bundle", release.Bundle, contract.BundleName(release.Name), s.Subject},
-		{"image", release.Image, release.Name, s.Subject},
-		{"bill of materials", release.SBOM, contract.SBOMName, s.Predicate.RunDetails.Byproducts},
+		{"bundle", release.Bundle, contract.BundleName(release.Name), s.Subject, true},
+		{"image", release.Image, release.Name, s.Subject, false},
+		{"bill of materials", release.SBOM, contract.SBOMName, s.Predicate.RunDetails.Byproducts, true},
 	} {
-		is := func(r contract.Resource) bool {
-			return r.Name == part.name && "sha256:"+r.Digest["sha256"] == part.digest
+		signed := ""
+		if i := slices.IndexFunc(part.from, func(r contract.Resource) bool { return r.Name == part.name }); i >= 0 {
+			signed = "sha256:" + part.from[i].Digest["sha256"]
 		}
-		if part.digest != "" && !slices.ContainsFunc(part.signed, is) {
-			return fmt.Errorf("the %s %s is not what was signed", part.what, part.digest)
+		if part.digest != signed || part.always && signed == "" { // a release without what was signed is another one, too
+			return fmt.Errorf("the %s %q is not what was signed", part.what, part.digest)
 		}
 	}
 	return nil

@@ -129,6 +129,28 @@ func TestAHubThatIsAwayIsToldFromOneThatRefuses(t *testing.T) {
 	}
 }
 
+// What a container runtime is told to fetch is the image that the release names.
+func TestOnlyTheImageOfTheReleaseIsNamed(t *testing.T) {
+	for answer, right := range map[string]bool{
+		`{"image": "sha256:1", "reference": "hub/trainers/cells@sha256:1"}`: true,
+		`{"image": "", "reference": ""}`:                                    true,
+		`{"image": "sha256:1", "reference": "elsewhere/cells@sha256:2"}`:    false,
+		`{"image": "sha256:1", "reference": "elsewhere/cells:latest"}`:      false,
+		`{"image": "sha256:1", "reference": ""}`:                            false,
+		`{"image": "", "reference": "elsewhere/cells@"}`:                    false,
+	} {
+		hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+		client, err := publish.New(hub.URL, "tah_x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Find(t.Context(), "cells", ""); (err == nil) != right {
+			t.Errorf("%s: %v", answer, err)
+		}
+		hub.Close()
+	}
+}
+
 // The security step ends twice, after the scan and after the package has run: what the
 // second end says is told too.
 func TestAStepThatEndsOtherwiseIsToldAgain(t *testing.T) {

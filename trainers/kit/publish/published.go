@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -25,7 +26,19 @@ func (c *Client) Find(ctx context.Context, name, version string) (found Publishe
 		return found, err
 	}
 	req.URL.RawQuery = url.Values{"version": {version}}.Encode()
-	return found, c.do(req, &found)
+	if err := c.do(req, &found); err != nil {
+		return found, err
+	}
+	return found, found.named()
+}
+
+// named checks that what a container runtime is told to fetch is the image of the release,
+// whose digest is signed.
+func (p Published) named() error {
+	if p.Image == "" && p.Reference == "" || p.Image != "" && strings.HasSuffix(p.Reference, "@"+p.Image) {
+		return nil
+	}
+	return fmt.Errorf("the hub names the image %q, and the image of the release is %q", p.Reference, p.Image)
 }
 
 // Key asks for the public key (ed25519) that the hub signs with.
