@@ -170,16 +170,21 @@ func (c *Client) do(req *retryablehttp.Request, answer any) error {
 	if err != nil {
 		return away(req, fmt.Errorf("reading the hub's answer: %w", err))
 	}
-	switch {
-	case resp.StatusCode/100 == 5, resp.StatusCode == http.StatusTooManyRequests:
-		return away(req, problem(resp, text))
-	case resp.StatusCode/100 != 2:
-		return problem(resp, text)
+	if resp.StatusCode/100 != 2 {
+		return refused(req, resp, text)
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
 		return fmt.Errorf("the hub's answer is not JSON: is %s a trainer-hub? %w", c.hub.Redacted(), err)
 	}
 	return nil
+}
+
+// refused is what an answer other than 2xx says, of the hub or of what was asked.
+func refused(req *retryablehttp.Request, resp *http.Response, text []byte) error {
+	if resp.StatusCode/100 == 5 || resp.StatusCode == http.StatusTooManyRequests {
+		return away(req, problem(resp, text))
+	}
+	return problem(resp, text)
 }
 
 // away is an error of the hub, unless it was this side that ended the request.

@@ -125,7 +125,33 @@ func TestAHubThatIsAwayIsToldFromOneThatRefuses(t *testing.T) {
 		if _, is := errors.AsType[*publish.Away](err); is != away || err == nil {
 			t.Errorf("%d: %v", status, err)
 		}
+		_, err = client.Content(t.Context(), "cells", "sha256:1")
+		if _, is := errors.AsType[*publish.Away](err); is != away || err == nil {
+			t.Errorf("content, %d: %v", status, err)
+		}
 		hub.Close()
+	}
+}
+
+// So is one that goes in the middle of a file: nothing is said of the file.
+func TestAHubThatGoesInTheMiddleOfAFileIsAway(t *testing.T) {
+	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		_, _ = io.WriteString(w, "half")
+	}))
+	defer hub.Close()
+	client, err := publish.New(hub.URL, "tah_x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := client.Content(t.Context(), "cells", "sha256:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = from.Close() }()
+	text, err := io.ReadAll(from)
+	if _, is := errors.AsType[*publish.Away](err); !is || string(text) != "half" {
+		t.Errorf("%q, %v", text, err)
 	}
 }
 

@@ -2,11 +2,14 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/hashicorp/go-retryablehttp"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -69,7 +72,22 @@ func (c *Client) Content(ctx context.Context, name, digest string) (io.ReadClose
 		if err != nil {
 			return nil, away(req, err)
 		}
-		return nil, problem(resp, text)
+		return nil, refused(req, resp, text)
 	}
-	return resp.Body, nil
+	return &content{resp.Body, req}, nil
+}
+
+// content is a body whose hub may go away before its end.
+type content struct {
+	io.ReadCloser
+	req *retryablehttp.Request
+}
+
+// Read implements io.Reader.
+func (c *content) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = away(c.req, err)
+	}
+	return n, err
 }
