@@ -26,13 +26,12 @@ import (
 
 // Release is how proven packages are published.
 type Release struct {
-	Build     build.Tools
-	Python    string      // version of Build's, such as 3.11
-	Base      *build.Base // nil means that no images are made
-	Agent     string      // path of the trainer-agent that is put into images
-	Isolation string      // that packages are proven in
-	Registry  registry.Registry
-	Objects   publish.Objects
+	Build    build.Tools
+	Python   string      // version of Build's, such as 3.11
+	Base     *build.Base // nil means that no images are made
+	Agent    string      // path of the trainer-agent that is put into images
+	Registry registry.Registry
+	Objects  publish.Objects
 
 	publisher *publish.Publisher
 }
@@ -90,12 +89,12 @@ func (r *Release) publish(ctx context.Context, w *Work) error {
 		return err
 	}
 	in := publish.Input{
-		Package: w.Package, File: w.File, Lock: e.Lock(), Python: r.Python, Platform: runtime.GOOS + "/" + runtime.GOARCH, Isolation: r.Isolation,
+		Package: w.Package, File: w.File, Lock: e.Lock(), Python: r.Python, Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
 	for _, wheel := range e.Wheels {
 		in.Wheels = append(in.Wheels, publish.Wheel(wheel))
 	}
-	if in.Schema, err = w.schema(ctx); err != nil {
+	if in.Schema, in.Isolation, err = w.tested(ctx); err != nil {
 		return err
 	}
 	if in.Capabilities, err = w.capabilities(); err != nil {
@@ -156,22 +155,31 @@ func (w *Work) make(ctx context.Context, tools build.Tools) (_ *build.Environmen
 	return w.environment, found, err
 }
 
-// schema is what config_schema.py printed when the package was tested.
-func (w *Work) schema(ctx context.Context) ([]byte, error) {
+// tested is what the tests of the package told: what config_schema.py printed, and how its
+// code was isolated, whatever isolation the hub has by now.
+func (w *Work) tested(ctx context.Context) (schema []byte, isolation string, err error) {
 	at, err := w.submissions.Get(ctx, w.task.ID)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	steps, err := w.submissions.Steps(ctx, at)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for _, step := range steps {
-		if schema, ok := step.Facts["schema"]; ok && step.Name == "config_schema" {
-			return json.Marshal(schema)
+		switch step.Name {
+		case "config_schema":
+			if told, ok := step.Facts["schema"]; ok {
+				schema, err = json.Marshal(told)
+			}
+		case training:
+			isolation, _ = step.Facts["isolation"].(string)
 		}
 	}
-	return nil, errors.New("the report of the step config_schema has no schema")
+	if err == nil && (schema == nil || isolation == "") {
+		err = errors.New("the reports of the steps config_schema and " + training + " have no schema, or no isolation")
+	}
+	return schema, isolation, err
 }
 
 const maxCapabilities = 1 << 20

@@ -40,7 +40,7 @@ func release(ctx context.Context, dir, python string) (*hub.Release, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hub.Release{Build: build.Tools{Python: python, Environ: os.Environ()}, Python: "3.11", Base: base, Agent: filepath.Join(dir, "agent"), Isolation: "namespaces"}, nil
+	return &hub.Release{Build: build.Tools{Python: python, Environ: os.Environ()}, Python: "3.11", Base: base, Agent: filepath.Join(dir, "agent")}, nil
 }
 
 // bases writes what release needs.
@@ -59,6 +59,14 @@ func bases(t *testing.T, dir string) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// proven are the reports that publishing asks for.
+func proven() []contract.StepReport {
+	return []contract.StepReport{
+		{Name: "config_schema", Status: contract.StepPassed, Facts: map[string]any{"schema": map[string]any{"framework": "x"}}},
+		{Name: "training_test", Status: contract.StepPassed, Facts: map[string]any{"isolation": "process"}},
 	}
 }
 
@@ -191,7 +199,7 @@ func TestEverybodyMayTrainWithWhatIsPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := start(t, hub.Config{Release: how, Stages: hub.Stages{
-		submission.Testing: reporting(contract.StepReport{Name: "config_schema", Status: contract.StepPassed, Facts: map[string]any{"schema": map[string]any{"framework": "x"}}}),
+		submission.Testing: reporting(proven()...),
 	}})
 	ann, bob := r.client(t, "ann"), r.client(t, "bob")
 	for _, version := range []string{"1.10.0", "1.9.0", "2.0.0-rc.1"} {
@@ -217,6 +225,9 @@ func TestEverybodyMayTrainWithWhatIsPublished(t *testing.T) {
 	if err := install.Verify(t.Context(), bob, got.Release, ed25519.PublicKey(key.Public)); err != nil {
 		t.Error(err)
 	}
+	if text := signed(t, bob, got.Release); !strings.Contains(text, `"isolation":"process"`) {
+		t.Errorf("another isolation is signed than the one that the package was proven in: %s", text)
+	}
 	pulls(t, got.Reference, bob.token)
 	for path, want := range map[string]int{
 		"/api/v1/trainers/no-such/versions": 404, "/api/v1/trainers/no-such/content/" + got.Image: 404,
@@ -229,6 +240,17 @@ func TestEverybodyMayTrainWithWhatIsPublished(t *testing.T) {
 			t.Errorf("without a login %s: %d", path, r.status)
 		}
 	}
+}
+
+// signed is the statement that a hub has signed for a release.
+func signed(t *testing.T, c client, release contract.Release) string {
+	t.Helper()
+	content := "/api/v1/trainers/" + release.Name + "/content/"
+	var manifest v1.Manifest
+	c.ask(t, http.MethodGet, content+release.Attestation).into(t, &manifest)
+	var envelope contract.Envelope
+	c.ask(t, http.MethodGet, content+manifest.Layers[0].Digest.String()).into(t, &envelope)
+	return string(envelope.Payload)
 }
 
 // pulls fetches an image as a container runtime does.

@@ -118,7 +118,7 @@ func (c *serveCmd) proof(ctx context.Context) (p hub.Proof, release func() error
 
 // release is how packages are published.
 func (c *serveCmd) release(ctx context.Context, proof hub.Proof) (*hub.Release, error) {
-	r := &hub.Release{Build: proof.Build, Agent: proof.Agent, Isolation: proof.Runner.Level()}
+	r := &hub.Release{Build: proof.Build, Agent: proof.Agent}
 	var err error
 	if r.Python, err = r.Build.PythonVersion(ctx); err != nil {
 		return nil, fmt.Errorf("%w: set --python", err)
