@@ -132,6 +132,9 @@ func (s *Submissions) claimName(ctx context.Context, tx *sql.Tx, up Upload) erro
 	if err != nil {
 		return err
 	}
+	if err := lockName(ctx, tx, up.Name); err != nil {
+		return err
+	}
 	var owner string
 	var ours bool
 	err = tx.QueryRowContext(ctx, `SELECT owner, `+mine+` FROM trainers WHERE name = $2`, up.Owner, up.Name).Scan(&owner, &ours)

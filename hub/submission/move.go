@@ -11,6 +11,14 @@ import (
 // move changes the state of a submission from what it was read as, in one
 // transaction with everything that follows from it.
 func (s *Submissions) move(ctx context.Context, tx *sql.Tx, from Submission, to State, actor, reason string) error {
+	// A name is locked before the submission, as an upload does it: two who lock in another order
+	// wait for each other.
+	ends := !to.Open() && to != Active
+	if ends {
+		if err := lockName(ctx, tx, from.Name); err != nil {
+			return err
+		}
+	}
 	holds := 0
 	if !from.DryRun && (to.Open() || to == Active) {
 		holds = 1
@@ -30,7 +38,7 @@ func (s *Submissions) move(ctx context.Context, tx *sql.Tx, from Submission, to 
 	if err := s.entered(ctx, tx, from.ID, to, actor, map[string]string{"state": string(to), "from": string(from.State), "reason": reason}); err != nil {
 		return err
 	}
-	if err := s.notify(ctx, tx, from, to, reason); err != nil || to.Open() || to == Active {
+	if err := s.notify(ctx, tx, from, to, reason); err != nil || !ends {
 		return err
 	}
 	return releaseName(ctx, tx, from.Name)
@@ -53,6 +61,15 @@ func (s *Submissions) entered(ctx context.Context, tx *sql.Tx, id string, state 
 		return fmt.Errorf("writing the task: %w", err)
 	}
 	return store.Audit(ctx, tx, s.now(), store.Act{Actor: actor, Action: "submission." + string(state), Subject: id, Detail: detail})
+}
+
+// lockName holds a name, if somebody has it, until the transaction ends: who gives it back
+// and who uploads a version of it come one after the other.
+func lockName(ctx context.Context, tx *sql.Tx, name string) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE trainers SET created = created WHERE name = $1`, name); err != nil {
+		return fmt.Errorf("locking the name: %w", err)
+	}
+	return nil
 }
 
 // releaseName gives a name back that has no version and nothing on its way.

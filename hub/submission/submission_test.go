@@ -540,3 +540,56 @@ func TestOutputOfAStepIsSeenWhileItIsTaken(t *testing.T) {
 		t.Errorf("after it: %q", s.Live("1"))
 	}
 }
+
+// A submission ends, and gives its name back, at the moment in which a new version of it
+// comes in: the name stays its owner's. SQLite has one writer, so there is no such moment.
+func TestNameIsNotGivenBackBeneathAnUpload(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		if d.db.ForUpdate == "" {
+			return
+		}
+		d.create(t, upload("custom-yolo", "1.0.0"))
+		task := d.claim(t)
+		held, err := d.db.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = held.Rollback() }()
+		if _, err := held.ExecContext(t.Context(), `UPDATE audit_head SET seq = seq`); err != nil { // who writes waits here
+			t.Fatal(err)
+		}
+		ends := make(chan error, 2)
+		go func() { ends <- d.Reject(t.Context(), task, "no") }()
+		d.wait(t, 1)
+		go func() {
+			_, err := d.Create(t.Context(), upload("custom-yolo", "1.1.0"))
+			ends <- err
+		}()
+		d.wait(t, 2)
+		if err := held.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+		for range cap(ends) {
+			if err := <-ends; err != nil {
+				t.Error(err)
+			}
+		}
+		var owner string
+		if err := d.db.QueryRowContext(t.Context(), `SELECT owner FROM trainers WHERE name = 'custom-yolo'`).Scan(&owner); owner != "ann" || err != nil {
+			t.Errorf("the name belongs to %q, %v", owner, err)
+		}
+	})
+}
+
+// wait returns when so many transactions wait for another one.
+func (d *desk) wait(t *testing.T, count int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for waiting := -1; waiting != count; {
+		row := d.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+		if err := row.Scan(&waiting); err != nil {
+			t.Fatalf("%d of %d wait: %v", waiting, count, err)
+		}
+	}
+}
