@@ -103,6 +103,21 @@ func TestWhatNoDatabaseTakesIsNamed(t *testing.T) {
 		if got := ann.ask(t, http.MethodGet, "/api/v1/trainers/validation/"+id); got.status != 404 {
 			t.Errorf("%s: %+v", id, got)
 		}
+		for method, path := range map[string]string{
+			http.MethodGet: "/api/v1/trainers/" + id + "/versions", http.MethodPost: "/api/v1/notifications/" + id + "/seen",
+		} {
+			if got := ann.ask(t, method, path); got.status != 404 {
+				t.Errorf("%s: %+v", path, got)
+			}
+		}
+		for _, path := range []string{id + "/install", "custom-yolo/install?version=" + id} {
+			if got := ann.ask(t, http.MethodPost, "/api/v1/trainers/"+path); got.status != 404 {
+				t.Errorf("%s: %+v", path, got)
+			}
+		}
+	}
+	if got := ann.upload(t, "?dry_run=true", []part{{"file", pack(t, capabilities("custom-yolo", "1.0.0"))}, {"metadata", `{"organisation": "\u0000"}`}}); got.status != 422 || !strings.Contains(got.body, "no member of an organisation") {
+		t.Errorf("%+v", got)
 	}
 	if got := ann.upload(t, "?dry_run=true", []part{{"file", pack(t, capabilities("custom-yolo", "1.0.0"))}}, "Idempotency-Key", "\xff"); got.status != 400 || !strings.Contains(got.body, "no UTF-8") {
 		t.Errorf("%+v", got)

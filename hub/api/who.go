@@ -61,7 +61,7 @@ func (d door) own(ctx context.Context, c Credentials, scope, id string) (submiss
 	if err != nil {
 		return submission.Submission{}, p, err
 	}
-	if !utf8.ValidString(id) || strings.ContainsRune(id, 0) { // PostgreSQL takes no such text
+	if !storable(id) {
 		return submission.Submission{}, p, known(d.Log, submission.ErrNotFound)
 	}
 	at, err := d.Submissions.Get(ctx, id)
@@ -73,3 +73,7 @@ func (d door) own(ctx context.Context, c Credentials, scope, id string) (submiss
 	}
 	return at, p, nil
 }
+
+// storable says whether a database can have a text: PostgreSQL has none that is no UTF-8 or
+// has a zero in it, and asked for one it answers with an error.
+func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }

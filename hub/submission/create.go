@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/hub/store"
 )
@@ -161,7 +162,10 @@ func holder(ctx context.Context, tx *sql.Tx, up Upload) (id string, err error) {
 	if up.Organisation == "" {
 		return up.Owner, nil
 	}
-	err = tx.QueryRowContext(ctx, `SELECT id FROM users JOIN members ON organisation = id WHERE name = $1 AND user_id = $2`, up.Organisation, up.Owner).Scan(&id)
+	err = sql.ErrNoRows
+	if !strings.ContainsRune(up.Organisation, 0) { // PostgreSQL takes no such text
+		err = tx.QueryRowContext(ctx, `SELECT id FROM users JOIN members ON organisation = id WHERE name = $1 AND user_id = $2`, up.Organisation, up.Owner).Scan(&id)
+	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", refuse("organisation", "you are no member of an organisation %q: its operator adds you by trainer-hub org", clip(up.Organisation))
 	}

@@ -28,6 +28,9 @@ var ErrNoVersion = errors.New("there is no such trainer, or no such version of i
 // Versions returns the versions of a trainer, or of all for "", newest first by their
 // number.
 func (s *Submissions) Versions(ctx context.Context, name string) (list []Version, err error) {
+	if name != "" && CheckName(name) != nil {
+		return nil, nil
+	}
 	rows, err := s.db.QueryContext(ctx, `SELECT name, version, sha256, receipt, published FROM versions
 		WHERE CAST($1 AS TEXT) = '' OR name = CAST($1 AS TEXT)`, name)
 	if err != nil {
@@ -47,8 +50,12 @@ func (s *Submissions) Versions(ctx context.Context, name string) (list []Version
 	return list, rows.Err()
 }
 
-// Version returns one version; "" is the newest that is no pre-release.
+// Version returns one version; "" is the newest that is no pre-release. What is no name
+// or no version is not there, also for a database that does not take it as text.
 func (s *Submissions) Version(ctx context.Context, name, version string) (Version, error) {
+	if CheckName(name) != nil || version != "" && CheckVersion(version) != nil {
+		return Version{}, ErrNoVersion
+	}
 	if version == "" {
 		list, err := s.Versions(ctx, name)
 		if err != nil || len(list) == 0 {
