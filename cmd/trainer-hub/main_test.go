@@ -188,6 +188,17 @@ func TestATokenBesideNoHubIsSaidToBe(t *testing.T) {
 	}
 }
 
+// What Python needs is there for packages too: the data folder, with the hub's keys, is not
+// to lie in it.
+func TestDataThatPackagesCouldReadIsRefused(t *testing.T) {
+	need.Program(t, "bwrap", "apt install bubblewrap")
+	a := author{dir: t.TempDir(), env: append(os.Environ(), "TRAINER_HUB_PYTHON="+need.Python(t))}
+	a.env = append(a.env, "PYTHONPATH="+a.dir)
+	if out, code := a.run(t, "trainer-hub", "serve", "--addr", "127.0.0.1:0"); code == 0 || !strings.Contains(out, "packages can read the data folder") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
 func TestWhatIsMissingIsNamed(t *testing.T) {
 	a := author{dir: t.TempDir(), env: append(os.Environ(), "TRAINER_HUB_PYTHON="+need.Python(t))}
 	for want, args := range map[string][]string{

@@ -83,6 +83,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = h.Close() }()
+	if err := c.closed(ctx, proof); err != nil {
+		return err
+	}
 	if err := c.greet(ctx, h); err != nil {
 		return err
 	}
@@ -114,6 +117,18 @@ func (c *serveCmd) proof(ctx context.Context) (p hub.Proof, release func() error
 	}
 	p.Runner = namespaces
 	return p, namespaces.Close, nil
+}
+
+// closed refuses a data folder that packages could read: it has the hub's keys.
+func (c *serveCmd) closed(ctx context.Context, proof hub.Proof) error {
+	if c.Isolation == runner.LevelProcess {
+		return nil
+	}
+	folder, err := runner.Exposed(ctx, proof.Build.Python, proof.Environ, c.DataDir)
+	if err == nil && folder != "" {
+		err = fmt.Errorf("packages can read the data folder %s, for Python needs %s: set --data-dir to a folder elsewhere", c.DataDir, folder)
+	}
+	return err
 }
 
 // release is how packages are published.

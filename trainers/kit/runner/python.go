@@ -39,6 +39,24 @@ func PythonPaths(ctx context.Context, python string, env []string) ([]string, er
 	return paths, nil
 }
 
+// Exposed is the folder by which isolated code reads a path, because the interpreter or every
+// program needs that folder; "" when there is none. The path must be there.
+func Exposed(ctx context.Context, python string, env []string, path string) (string, error) {
+	paths, err := PythonPaths(ctx, python, env)
+	if err != nil {
+		return "", err
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return "", err
+	}
+	for _, folder := range append([]string{"/usr"}, paths...) {
+		if at, err := filepath.EvalSymlinks(folder); err == nil && (path == at || strings.HasPrefix(path, at+string(filepath.Separator))) {
+			return folder, nil
+		}
+	}
+	return "", nil
+}
+
 // within says whether a path lies in one of some folders, or in a system folder.
 func within(path string, folders []string) bool {
 	for _, folder := range append([]string{"/usr", "/bin", "/lib"}, folders...) {
