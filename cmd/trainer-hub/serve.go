@@ -29,14 +29,14 @@ type serveCmd struct {
 	URL        string   `env:"TRAINER_HUB_URL" placeholder:"URL" help:"Where people reach the hub, behind a proxy (default: the address)."`
 	Python     string   `env:"TRAINER_HUB_PYTHON" default:"python3" help:"Interpreter that packages are proven with; it has pip and nothing that they require."`
 	Agent      string   `env:"TRAINER_HUB_AGENT" placeholder:"PATH" help:"The trainer-agent that trains (default: beside trainer-hub, else in PATH)."`
-	Isolation  string   `enum:"namespaces,process" default:"namespaces" help:"How a package's code is kept from this machine: namespaces, or process for not at all."`
+	Isolation  string   `env:"TRAINER_HUB_ISOLATION" enum:"namespaces,process" default:"namespaces" help:"How a package's code is kept from this machine: namespaces, or process for not at all."`
 	Wheels     string   `env:"TRAINER_HUB_WHEELS" placeholder:"DIR" type:"path" help:"Folder that wheels are taken from; without one pip asks its index."`
 	Base       string   `env:"TRAINER_HUB_BASE" placeholder:"IMAGE" help:"Image with a Python that trainers' images stand on, NAME@sha256:… or the folder of an OCI layout. Without one no images are made."`
 	Registry   string   `env:"TRAINER_HUB_REGISTRY" placeholder:"HOST/PATH" help:"Registry for what is published (default: the hub's own, at /v2/)."`
 	Schemas    string   `env:"TRAINER_HUB_SCHEMAS" placeholder:"s3://BUCKET" help:"Bucket that the platform reads schemas and capabilities from (default: the folder config-schemas in the data folder)."`
 	Webhook    string   `env:"TRAINER_HUB_WEBHOOK" placeholder:"URL" help:"Address that hears how submissions end; what it is sent is signed with TRAINER_HUB_WEBHOOK_SECRET."`
-	Unscanned  []string `name:"allow-unscanned" enum:"malware,dependencies" placeholder:"SCAN" help:"Let packages pass without this scan where its scanner is missing: malware, dependencies."`
-	MaxPackage int64    `default:"512" placeholder:"MIB" help:"Largest package, in MiB."`
+	Unscanned  []string `name:"allow-unscanned" env:"TRAINER_HUB_ALLOW_UNSCANNED" enum:"malware,dependencies" placeholder:"SCAN" help:"Let packages pass without this scan where its scanner is missing: malware, dependencies."`
+	MaxPackage int64    `env:"TRAINER_HUB_MAX_PACKAGE" default:"512" placeholder:"MIB" help:"Largest package, in MiB."`
 }
 
 // Help has the examples.
@@ -144,7 +144,7 @@ func (c *serveCmd) release(ctx context.Context, proof hub.Proof) (*hub.Release, 
 		}
 	}
 	if c.Registry != "" {
-		if r.Registry, err = registry.OpenRemote(c.Registry); err != nil {
+		if r.Registry, err = registry.OpenRemote(c.Registry, registry.Patience); err != nil {
 			return nil, err
 		}
 	}

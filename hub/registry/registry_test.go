@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
@@ -144,7 +145,7 @@ func (brokenLayer) Uncompressed() (io.ReadCloser, error) { return brokenLayer{}.
 func TestBothKindsKeepTheSame(t *testing.T) {
 	other := httptest.NewServer(ggcr.New())
 	defer other.Close()
-	far, err := registry.OpenRemote(strings.TrimPrefix(other.URL, "http://") + "/vision/")
+	far, err := registry.OpenRemote(strings.TrimPrefix(other.URL, "http://")+"/vision/", registry.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,6 +176,20 @@ func TestBothKindsKeepTheSame(t *testing.T) {
 	}
 	if got := far.Name("trainers/a"); got != strings.TrimPrefix(other.URL, "http://")+"/vision/trainers/a" {
 		t.Errorf("name %s", got)
+	}
+}
+
+// A registry that takes what is sent and never answers is away after a while: whoever
+// publishes next does not wait for it for ever.
+func TestRegistryThatNeverAnswersIsAway(t *testing.T) {
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer silent.Close()
+	far, err := registry.OpenRemote(strings.TrimPrefix(silent.URL, "http://"), 10*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := far.Push(t.Context(), "trainers/a", "1.0.0", image(t, nil)); err == nil || !strings.Contains(err.Error(), "timeout awaiting response headers") {
+		t.Errorf("got %v", err)
 	}
 }
 

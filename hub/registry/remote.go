@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -17,15 +18,25 @@ import (
 
 // Remote is a registry somewhere else. Its login is that of docker or podman on the hub's
 // machine.
-type Remote struct{ prefix string }
+type Remote struct {
+	prefix    string
+	transport http.RoundTripper
+}
 
-// OpenRemote returns the registry of a prefix such as registry.example.com/vision.
-func OpenRemote(prefix string) (*Remote, error) {
+// Patience is how long a registry has to answer once a request was sent: it may look at gigabytes
+// before it does.
+const Patience = 10 * time.Minute
+
+// OpenRemote returns the registry of a prefix such as registry.example.com/vision. One that does
+// not answer within patience is away: nothing else is published while it is waited for.
+func OpenRemote(prefix string, patience time.Duration) (*Remote, error) {
 	prefix = strings.TrimSuffix(prefix, "/")
 	if _, err := name.NewRepository(prefix + "/x"); err != nil {
 		return nil, fmt.Errorf("the registry %q is not HOST or HOST/PATH: %w", prefix, err)
 	}
-	return &Remote{prefix}, nil
+	transport := remote.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = patience
+	return &Remote{prefix, transport}, nil
 }
 
 // Name implements Registry.
@@ -41,13 +52,13 @@ func (r *Remote) Push(ctx context.Context, repository, tag string, image v1.Imag
 	if err != nil {
 		return err
 	}
-	if err := remote.Write(to.Digest(digest.String()), image, options(ctx)...); err != nil {
+	if err := remote.Write(to.Digest(digest.String()), image, r.options(ctx)...); err != nil {
 		return fmt.Errorf("pushing to the registry: %w", err)
 	}
 	if tag == "" {
 		return nil
 	}
-	if err := remote.Tag(to.Tag(tag), image, options(ctx)...); err != nil {
+	if err := remote.Tag(to.Tag(tag), image, r.options(ctx)...); err != nil {
 		return fmt.Errorf("tagging in the registry: %w", err)
 	}
 	return nil
@@ -62,18 +73,18 @@ func (r *Remote) Open(ctx context.Context, repository, digest string) (*Content,
 	if err != nil {
 		return nil, err
 	}
-	manifest, err := remote.Get(at, options(ctx)...)
+	manifest, err := remote.Get(at, r.options(ctx)...)
 	if err == nil {
 		return &Content{io.NopCloser(strings.NewReader(string(manifest.Manifest))), manifest.Size, string(manifest.MediaType)}, nil
 	}
 	if !missing(err) {
 		return nil, fmt.Errorf("asking the registry: %w", err)
 	}
-	return openBlob(ctx, at)
+	return r.openBlob(ctx, at)
 }
 
-func openBlob(ctx context.Context, at name.Digest) (*Content, error) {
-	layer, err := remote.Layer(at, options(ctx)...)
+func (r *Remote) openBlob(ctx context.Context, at name.Digest) (*Content, error) {
+	layer, err := remote.Layer(at, r.options(ctx)...)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +106,6 @@ func missing(err error) bool {
 	return ok && answer.StatusCode == http.StatusNotFound
 }
 
-func options(ctx context.Context) []remote.Option {
-	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)}
+func (r *Remote) options(ctx context.Context) []remote.Option {
+	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithTransport(r.transport)}
 }
