@@ -53,7 +53,11 @@ func (t Tools) Make(ctx context.Context, source, dir, lock string) (*Environment
 	}
 	e := &Environment{Wheels: wheels, dir: filepath.Join(dir, "venv")}
 	e.Python = filepath.Join(e.dir, "bin", "python")
-	return e, nil, t.install(ctx, e, dir)
+	err = t.install(ctx, e, dir)
+	if found := tooMuch(err); len(found) > 0 {
+		return nil, found, nil
+	}
+	return e, nil, err
 }
 
 // onlyWheels starts pip where no other program can be started. A wheel may require
@@ -157,12 +161,12 @@ func (t Tools) environ() (env []string) {
 // unresolved tells an author's fault from the hub's: an index that is away is the
 // hub's, and pip then says as well that it found nothing.
 func unresolved(said string, err error) ([]contract.Finding, error) {
-	over, exceeded := errors.AsType[*runner.Exceeded](err)
+	if found := tooMuch(err); len(found) > 0 {
+		return found, nil
+	}
 	_, ended := errors.AsType[*exec.ExitError](err)
 	finding := contract.Finding{Rule: "dependencies.unresolved", Severity: contract.SeverityError, File: requirementsFile}
 	switch {
-	case exceeded && over.What != "time":
-		finding.Rule, finding.Text, finding.Fix = "limit."+over.What, "the wheels: "+over.Error(), "require less"
 	case ended && strings.Contains(said, wouldBuild):
 		finding.Text, finding.Fix = "a wheel requires, by an address, what is no wheel", "require packages that need wheels only; nothing is built"
 	case !ended, strings.Contains(said, "Retrying ("), strings.Contains(said, "Could not fetch URL"):
@@ -176,6 +180,18 @@ func unresolved(said string, err error) ([]contract.Finding, error) {
 		return nil, fmt.Errorf("fetching wheels: %w: %s", err, last(said))
 	}
 	return []contract.Finding{finding}, nil
+}
+
+// tooMuch is the finding where wheels take more than they may, packed or installed. Time
+// is the hub's, and its index's.
+func tooMuch(err error) []contract.Finding {
+	over, exceeded := errors.AsType[*runner.Exceeded](err)
+	if !exceeded || over.What == "time" {
+		return nil
+	}
+	return []contract.Finding{{
+		Rule: "limit." + over.What, Severity: contract.SeverityError, File: requirementsFile, Text: "the wheels: " + over.Error(), Fix: "require less",
+	}}
 }
 
 // last is the end of what pip said.
