@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"testing"
@@ -121,6 +122,46 @@ func TestWhatNoDatabaseTakesIsNamed(t *testing.T) {
 	}
 	if got := ann.upload(t, "?dry_run=true", []part{{"file", pack(t, capabilities("custom-yolo", "1.0.0"))}}, "Idempotency-Key", "\xff"); got.status != 400 || !strings.Contains(got.body, "no UTF-8") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Where the database fails, nobody hears that a token which still works is gone, or that a
+// good name is to blame.
+func TestAFailingDatabaseIsNotATokenThatIsGone(t *testing.T) {
+	r := start(t, hub.Config{})
+	link, err := r.Link(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	jar, _ := cookiejar.New(nil)
+	browser := client{"", "", &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	browser.ask(t, http.MethodGet, link)
+	browser.url = r.URL()
+	send := func(name string) reply {
+		got, err := browser.do(t.Context(), http.MethodPost, "/api/v1/tokens", "application/json", strings.NewReader(`{"name":"`+name+`","scopes":["read"]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	var made struct{ ID string }
+	send("ci").into(t, &made)
+	if got := send(`\u0000`); got.status != 422 || !strings.Contains(got.body, "a token needs a name") {
+		t.Errorf("%+v", got)
+	}
+	db, err := hub.OpenDatabase(t.Context(), r.config.DataDir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(t.Context(), `ALTER TABLE tokens RENAME TO elsewhere`); err != nil {
+		t.Fatal(err)
+	}
+	if got := send("ci"); got.status != 503 {
+		t.Errorf("making one: %+v", got)
+	}
+	if got := browser.ask(t, http.MethodDelete, "/api/v1/tokens/"+made.ID); got.status != 503 {
+		t.Errorf("ending it: %+v", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -34,8 +35,11 @@ func (d door) tokens() {
 				return nil, err
 			}
 			token, secret, err := d.Users.MakeToken(ctx, p.ID, in.Body.Name, in.Body.Scopes, time.Duration(in.Body.Days)*24*time.Hour)
+			if unfit, is := errors.AsType[*login.Unfit](err); is {
+				return nil, huma.Error422UnprocessableEntity(unfit.Text)
+			}
 			if err != nil {
-				return nil, huma.Error422UnprocessableEntity(err.Error())
+				return nil, known(d.Log, err)
 			}
 			return &struct{ Body madeToken }{madeToken{token, secret}}, nil
 		})
@@ -60,8 +64,15 @@ func (d door) tokens() {
 			if err != nil {
 				return nil, err
 			}
-			if err := d.Users.DropToken(ctx, p.ID, in.ID); err != nil {
+			err = login.ErrUnknown
+			if storable(in.ID) {
+				err = d.Users.DropToken(ctx, p.ID, in.ID)
+			}
+			if errors.Is(err, login.ErrUnknown) {
 				return nil, huma.Error404NotFound("there is no such token of yours")
+			}
+			if err != nil { // the token still works
+				return nil, known(d.Log, err)
 			}
 			return nil, nil
 		})

@@ -24,15 +24,20 @@ type Token struct {
 	Expires int64    `json:"expires" doc:"Milliseconds since 1970."`
 }
 
-// MakeToken makes a token; secret is shown once and never again.
+// Unfit is why a token cannot be made as it was asked for.
+type Unfit struct{ Text string }
+
+func (u *Unfit) Error() string { return u.Text }
+
+// MakeToken makes a token, or returns an *Unfit; secret is shown once and never again.
 func (u *Users) MakeToken(ctx context.Context, userID, name string, scopes []string, life time.Duration) (token Token, secret string, err error) {
 	for _, scope := range scopes {
 		if !slices.Contains(Scopes, scope) {
-			return token, "", fmt.Errorf("%q is no scope: there are %s", scope, strings.Join(Scopes, " and "))
+			return token, "", &Unfit{fmt.Sprintf("%q is no scope: there are %s", scope, strings.Join(Scopes, " and "))}
 		}
 	}
-	if len(scopes) == 0 || name == "" || len(name) > 100 || life <= 0 || life > MaxTokenLife {
-		return token, "", fmt.Errorf("a token needs a name of 1 to 100 characters, a scope, and a life of at most %d days", MaxTokenLife/(24*time.Hour))
+	if len(scopes) == 0 || name == "" || len(name) > 100 || strings.ContainsRune(name, 0) || life <= 0 || life > MaxTokenLife {
+		return token, "", &Unfit{fmt.Sprintf("a token needs a name of 1 to 100 characters, a scope, and a life of at most %d days", MaxTokenLife/(24*time.Hour))}
 	}
 	secret = TokenPrefix + rand.Text()
 	token = Token{ID: store.ID(), Name: name, Scopes: scopes, Created: store.Millis(u.now()), Expires: store.Millis(u.now().Add(life))}
@@ -48,7 +53,7 @@ func (u *Users) MakeToken(ctx context.Context, userID, name string, scopes []str
 			return err
 		}
 		if count >= maxTokens {
-			return fmt.Errorf("there are %d tokens, which is the limit: delete one", count)
+			return &Unfit{fmt.Sprintf("there are %d tokens, which is the limit: delete one", count)}
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO tokens (id, hash, user_id, name, scopes, created, expires) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 			token.ID, hash(secret), userID, name, strings.Join(scopes, " "), token.Created, token.Expires); err != nil {
@@ -98,8 +103,12 @@ func (u *Users) DropToken(ctx context.Context, userID, id string) error {
 		if err != nil {
 			return err
 		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return ErrUnknown
+		n, err := result.RowsAffected()
+		if err == nil && n == 0 {
+			err = ErrUnknown
+		}
+		if err != nil {
+			return err
 		}
 		return store.Audit(ctx, tx, u.now(), store.Act{Actor: userID, Action: "token.dropped", Subject: id})
 	})
