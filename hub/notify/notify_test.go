@@ -123,12 +123,28 @@ func TestWebhookThatIsAwayHearsLater(t *testing.T) {
 			d.now = d.now.Add(time.Hour)
 			_, _ = d.sender.Next(t.Context())
 		}
-		if tries := len(d.heard); tries < 20 || tries > 26 {
-			t.Errorf("%d tries in 40 hours, want some 24", tries)
+		if tries := len(d.heard); tries < 30 || tries > 36 { // ten within the first hours, then one each hour
+			t.Errorf("%d tries, want some 33", tries)
 		}
 		d.answer, d.heard = http.StatusNoContent, nil
 		d.ends(t, "leaves", false)
 		if sent, err := d.sender.Next(t.Context()); !sent || err != nil || len(d.heard) != 1 || !strings.Contains(d.heard[0].body, "leaves") {
+			t.Errorf("%v, %v, %+v", sent, err, d.heard)
+		}
+	})
+}
+
+// A hub that was off for days, as its webhook was, has not tried meanwhile: it is not too late
+// when both are back.
+func TestWebhookHearsAfterDaysWithoutAHub(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		d.ends(t, "cells", false)
+		d.now, d.answer = d.now.Add(3*24*time.Hour), http.StatusServiceUnavailable
+		if sent, err := d.sender.Next(t.Context()); sent || err == nil {
+			t.Errorf("%v, %v", sent, err)
+		}
+		d.now, d.answer = d.now.Add(10*time.Second), http.StatusNoContent
+		if sent, err := d.sender.Next(t.Context()); !sent || err != nil || len(d.heard) != 2 {
 			t.Errorf("%v, %v, %+v", sent, err, d.heard)
 		}
 	})

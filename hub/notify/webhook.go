@@ -22,7 +22,7 @@ const (
 	patience  = 10 * time.Second // of one try
 	firstWait = 5 * time.Second  // after the first try; doubled after each
 	maxWait   = time.Hour
-	giveUp    = 24 * time.Hour // after the end of the submission
+	giveUp    = 24 * time.Hour // of waiting between tries
 	idle      = 5 * time.Second
 	maxAnswer = 64 << 10
 )
@@ -93,13 +93,24 @@ func (s *Sender) Next(ctx context.Context) (sent bool, err error) {
 	}
 	state, next := "delivered", now
 	if refused != nil {
-		state, next = "waiting", now.Add(min(firstWait<<min(tries, 20), maxWait))
-		if next.Sub(time.UnixMilli(note.Created)) > giveUp {
+		state, next = "waiting", now.Add(wait(tries))
+		if waited(tries) > giveUp { // and not a day after the end: a hub that was off for days has not tried
 			state = "given up"
 		}
 	}
 	_, err = s.db.ExecContext(ctx, `UPDATE notifications SET webhook = $1, tries = tries + 1, run_at = $2 WHERE id = $3`, state, store.Millis(next), note.ID)
 	return refused == nil && err == nil, errors.Join(refused, err)
+}
+
+// wait is how long the next try is waited for after so many and one more have failed.
+func wait(tries int64) time.Duration { return min(firstWait<<min(tries, 20), maxWait) }
+
+// waited is how long all of them were waited for, the next one too.
+func waited(tries int64) (sum time.Duration) {
+	for before := range tries + 1 {
+		sum += wait(before)
+	}
+	return sum
 }
 
 // tail reads one column more.
