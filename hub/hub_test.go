@@ -443,10 +443,30 @@ func TestOneTimeLinkBeginsASession(t *testing.T) {
 	}
 	jar, _ := cookiejar.New(nil)
 	browser := client{"", "", &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
-	if got := browser.ask(t, http.MethodGet, link); got.status != 303 || !strings.Contains(got.header.Get("Set-Cookie"), "HttpOnly; SameSite=Lax") {
-		t.Fatalf("%+v", got)
+	// Whoever only looks at the link (a preview in a chat, twice) uses nothing up, and is nobody.
+	for _, method := range []string{http.MethodHead, http.MethodGet, http.MethodGet} {
+		got := browser.ask(t, method, link)
+		if got.status != 200 || got.header.Get("Set-Cookie") != "" || method == http.MethodGet && !strings.Contains(got.body, "Log in as operator") {
+			t.Fatalf("%s: %+v", method, got)
+		}
 	}
 	browser.url = r.URL()
+	use := func(site string) reply {
+		t.Helper()
+		_, code, _ := strings.Cut(link, "?")
+		got, err := browser.do(t.Context(), http.MethodPost, "/login", "application/x-www-form-urlencoded", strings.NewReader(code), "Sec-Fetch-Site", site)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	// Another site cannot log the browser in as whom it likes.
+	if got := use("cross-site"); got.status != 403 || got.header.Get("Set-Cookie") != "" || !strings.Contains(got.body, "another site") {
+		t.Fatalf("%+v", got)
+	}
+	if got := use("same-origin"); got.status != 303 || !strings.Contains(got.header.Get("Set-Cookie"), "HttpOnly; SameSite=Lax") {
+		t.Fatalf("%+v", got)
+	}
 	if got := browser.ask(t, http.MethodGet, "/api/v1/me"); got.status != 200 || !strings.Contains(got.body, `"operator":true`) {
 		t.Errorf("%+v", got)
 	}
@@ -462,6 +482,9 @@ func TestOneTimeLinkBeginsASession(t *testing.T) {
 	if got := (client{"", "", http.DefaultClient}).ask(t, http.MethodGet, link); got.status != 401 {
 		t.Errorf("the link a second time: %+v", got)
 	}
+	if got := use("same-origin"); got.status != 401 {
+		t.Errorf("its button a second time: %+v", got)
+	}
 	if got := browser.ask(t, http.MethodPost, "/logout"); got.status != 204 {
 		t.Errorf("%+v", got)
 	}
@@ -472,13 +495,15 @@ func TestOneTimeLinkBeginsASession(t *testing.T) {
 
 func TestLoginsAreFew(t *testing.T) {
 	r := start(t, hub.Config{})
-	for range 50 {
-		got := client{r.URL(), "", http.DefaultClient}.ask(t, http.MethodGet, "/login?code=guess")
-		if got.status == http.StatusTooManyRequests {
-			return
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		guessed := 0
+		for guessed < 50 && (client{r.URL(), "", http.DefaultClient}).ask(t, method, "/login?code=guess").status != http.StatusTooManyRequests {
+			guessed++
+		}
+		if guessed == 50 {
+			t.Errorf("50 codes could be guessed in a row by %s", method)
 		}
 	}
-	t.Error("50 codes could be guessed in a row")
 }
 
 // A cancelled submission stops at once, and leaves nothing.

@@ -68,6 +68,7 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 	d := door{API: a, doc: doc, mux: mux, closing: ctx, reading: &receiving{of: map[string]int{}}}
 	d.health()
 	d.about()
+	d.links()
 	d.sessions()
 	d.provider()
 	d.tokens()
@@ -78,7 +79,16 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 	d.trainers()
 	d.images()
 	d.notifications()
-	return headers(recovered(a.Log, newRates().limit(http.NewCrossOriginProtection().Handler(mux))))
+	return headers(recovered(a.Log, newRates().limit(ownSite().Handler(mux))))
+}
+
+// ownSite refuses what another site makes a browser send.
+func ownSite() *http.CrossOriginProtection {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		problem(w, http.StatusForbidden, "another site made this browser send the request, so it was refused; a proxy before the hub must pass the Host header on as it is")
+	}))
+	return protection
 }
 
 // door is one handler being put together.

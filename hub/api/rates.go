@@ -20,7 +20,7 @@ var (
 )
 
 const (
-	burstLogin  = 10
+	burstLogin  = 20 // a login is two requests: the link, and its button
 	burstOIDC   = 50
 	burstUpload = 20
 	burstOther  = 200

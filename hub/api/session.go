@@ -2,10 +2,8 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -20,24 +18,8 @@ type me struct {
 	Organisations []string `json:"organisations"`
 }
 
-// sessions are login by a one-time link, and logout.
+// sessions are logout and who is logged in.
 func (d door) sessions() {
-	d.raw(huma.Operation{
-		OperationID: "login", Method: http.MethodGet, Path: "/login", Summary: "Begin a session with a one-time link",
-		Parameters: []*huma.Param{{Name: "code", In: "query", Required: true, Schema: &huma.Schema{Type: "string"}}},
-	}, func(w http.ResponseWriter, r *http.Request) {
-		cookie, err := d.Users.Enter(r.Context(), r.URL.Query().Get("code"))
-		if errors.Is(err, login.ErrUnknown) && strings.Contains(r.Header.Get("Accept"), "text/html") {
-			http.Redirect(w, r, "/?login=link", http.StatusSeeOther) // a person reads the page, not JSON
-			return
-		}
-		if err != nil {
-			answer(w, known(d.Log, err))
-			return
-		}
-		http.SetCookie(w, d.cookie(cookie, int(login.SessionLife/time.Second)))
-		http.Redirect(w, r, "/", http.StatusSeeOther)
-	})
 	d.raw(huma.Operation{OperationID: "logout", Method: http.MethodPost, Path: "/logout", Summary: "End the session"}, func(w http.ResponseWriter, r *http.Request) {
 		if err := d.Users.Leave(r.Context(), credentialsOf(r).Session); err != nil {
 			answer(w, known(d.Log, err))

@@ -145,6 +145,13 @@ func (u *Users) Link(ctx context.Context, userID string) (code string, err error
 	return code, nil
 }
 
+// Invited returns the name of whom a one-time link is for, and leaves the link as it is.
+func (u *Users) Invited(ctx context.Context, code string) (name string, err error) {
+	row := u.db.QueryRowContext(ctx, `SELECT name FROM links JOIN users ON users.id = user_id WHERE hash = $1 AND expires > $2`, hash(code), store.Millis(u.now()))
+	err = unknown(row.Scan(&name))
+	return name, err
+}
+
 // Enter uses a one-time link up and begins a session: cookie is its secret.
 func (u *Users) Enter(ctx context.Context, code string) (cookie string, err error) {
 	err = u.db.Tx(ctx, func(tx *sql.Tx) error {

@@ -59,9 +59,17 @@ func TestLinkWorksOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for range 2 { // whoever looks at it uses nothing up
+			if name, err := h.Invited(t.Context(), code); name != "ann" || err != nil {
+				t.Errorf("it is for %q, %v", name, err)
+			}
+		}
 		cookie, err := h.Enter(t.Context(), code)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if _, err := h.Invited(t.Context(), code); !errors.Is(err, login.ErrUnknown) {
+			t.Errorf("after it was used: %v", err)
 		}
 		if p, err := h.Session(t.Context(), cookie); p.Name != "ann" || !p.Operator() || !p.May(login.ScopePublish) || err != nil {
 			t.Errorf("%+v, %v", p, err)
@@ -226,6 +234,9 @@ func TestSecretsEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.now = h.now.Add(login.LinkLife)
+		if _, err := h.Invited(t.Context(), late); !errors.Is(err, login.ErrUnknown) {
+			t.Errorf("link that is looked at: %v", err)
+		}
 		if _, err := h.Enter(t.Context(), late); !errors.Is(err, login.ErrUnknown) {
 			t.Errorf("link: %v", err)
 		}

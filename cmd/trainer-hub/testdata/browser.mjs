@@ -15,6 +15,7 @@ const seen = new Set(); // the steps that were seen while they ran
 const look = setInterval(async () => seen.add((await tab.locator("[role=status]").first().innerText().catch(() => "")).split(" ")[0]), 50);
 try {
   await tab.goto(LINK);
+  await tab.getByRole("button", { name: "Log in as operator" }).click();
   await tab.getByRole("button", { name: "Upload a trainer" }).click();
   await tab.getByLabel("Package (zip)").setInputFiles(PACKAGE);
   const dryRun = tab.getByLabel("Only prove it");
