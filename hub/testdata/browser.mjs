@@ -249,6 +249,7 @@ const steps = {
     await step({ Reject: "not passed: inference_test; the findings say why" });
     await has("h1 .badge", "rejected");
     await has(".said.bad", "not passed: inference_test");
+    assert.equal(await button("Upload a corrected package").count(), 1);
     await has(".findings li.error .where", "cells/predict.py:40");
     await has(".findings li.error", "clip boxes to the image");
     await looked("rejected");
@@ -270,6 +271,7 @@ const steps = {
     await has(".said.warning", "1 of 3");
     await button("Cancel").click();
     await has("h1 .badge", "cancelled");
+    assert.equal(await button("Upload a corrected package").count(), 0, "nothing of it is wrong");
     await button("Try again").click();
     await has("h1 .badge", "scanning");
   },
@@ -288,6 +290,19 @@ const steps = {
     await has(".card.passed", "nothing was published");
     assert.equal(await button("Cancel").count() + await button("Try again").count(), 0);
     await looked("passed");
+  },
+  async "a script that names no models says nothing of the package"() {
+    const second = await open();
+    await second.route(/\/validation\/[^/]+$/, async (route) => {
+      const response = await route.fetch();
+      const at = await response.json();
+      for (const s of at.steps) if (s.facts?.models_validated) s.facts.models_validated = 0;
+      await route.fulfill({ response, json: at });
+    });
+    await second.goto(tab.url());
+    await has(".card.passed h2", "cell-counter 1.2.0 passed", second);
+    assert.equal(await second.locator(".card.passed", { hasText: "Models" }).count(), 0);
+    await second.close();
   },
   async "the list has it, and links to it"() {
     await tab.getByRole("link", { name: "All submissions" }).click();

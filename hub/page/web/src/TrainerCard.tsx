@@ -12,7 +12,8 @@ function hidden(at: Validation): string {
 
 /** TrainerCard is a package that passed. */
 export function TrainerCard({ at }: { at: Validation }) {
-  const models = at.steps.map((s) => s.facts?.["models_validated"]).find((n) => typeof n === "number");
+  // None when its script builds none: that says nothing of the package.
+  const models = at.steps.map((s) => s.facts?.["models_validated"]).find((n): n is number => typeof n === "number" && n > 0);
   return (
     <section className="card passed" aria-label="The package passed">
       <h2><Theirs>{at.name}</Theirs> <Theirs>{at.version}</Theirs> passed</h2>

@@ -29,7 +29,7 @@ function Shown({ at, followed, onUpload }: { at: Validation; followed: Followed;
         <h1><Theirs>{at.name}</Theirs> <span className="quiet"><Theirs>{at.version}</Theirs></span> <Badge state={at.state} /></h1>
         {open && at.state !== "publishing" && <button type="button" onClick={() => void act("cancel")}>Cancel</button>}
         {at.status === "failed" && <button type="button" onClick={() => void act("retry")}>Try again</button>}
-        {at.status === "failed" && <button type="button" className="first" onClick={onUpload}>Upload a corrected package</button>}
+        {at.state === "rejected" && <button type="button" className="first" onClick={onUpload}>Upload a corrected package</button>}
       </div>
       <p className="visually-hidden" role="status">{running ? `${running.step} is running` : `The submission is ${at.state}`}</p>
       <Way at={at} />

@@ -31,7 +31,7 @@ export function kind(state: string): string {
 
 const meanings = new Map(Object.entries({
   rejected: "The package does not pass. The findings say what is wrong and where.",
-  error: "The hub itself failed, three times. This is not the package's fault: its operator has to look.",
+  error: "The hub itself failed, also when it tried again. This is not the package's fault: the hub's operator has to look.",
   cancelled: "It was stopped before its end.",
 }));
 export const meaning = (state: string) => meanings.get(state) ?? "";
