@@ -194,6 +194,15 @@ func TestOrganisationOwnsAName(t *testing.T) {
 	first := upload(ann, "cell-counter", "1.0.0", "cell-lab")
 	first.into(t, &accepted)
 	ann.follow(t, accepted.ID)
+	sees := func(c client) (one int, list string) {
+		return c.ask(t, http.MethodGet, "/api/v1/trainers/validation/"+accepted.ID).status, c.ask(t, http.MethodGet, "/api/v1/trainers/validation").body
+	}
+	if one, list := sees(bob); one != 200 || !strings.Contains(list, accepted.ID) || !strings.Contains(list, `"author":"ann"`) {
+		t.Errorf("a member sees %d %s", one, list)
+	}
+	if one, list := sees(eve); one != 404 || list != "[]\n" {
+		t.Errorf("a stranger sees %d %s", one, list)
+	}
 	for name, c := range map[string]struct {
 		got    reply
 		status int
@@ -215,6 +224,9 @@ func TestOrganisationOwnsAName(t *testing.T) {
 	member("bob", false)
 	if got := upload(bob, "cell-counter", "1.3.0", ""); got.status != 422 {
 		t.Errorf("who has left: %d %s", got.status, got.body)
+	}
+	if one, list := sees(bob); one != 404 || strings.Contains(list, accepted.ID) {
+		t.Errorf("who has left sees %d %s", one, list)
 	}
 	if got := upload(ann, "bobs-own", "1.1.0", "cell-lab"); got.status != 422 {
 		t.Errorf("another's name: %d %s", got.status, got.body)

@@ -27,6 +27,7 @@ type Validation struct {
 	ID        string                `json:"validation_job_id"`
 	Name      string                `json:"name"`
 	Version   string                `json:"version"`
+	Author    string                `json:"author" doc:"The name of the user who uploaded it."`
 	SHA256    string                `json:"sha256"`
 	DryRun    bool                  `json:"dry_run"`
 	State     submission.State      `json:"state" doc:"received, scanning, building, testing, publishing; active, proven, rejected, error, cancelled"`
@@ -42,7 +43,7 @@ type Validation struct {
 func (d door) view(at submission.Submission, steps []contract.StepReport) Validation {
 	v := Validation{
 		Status: at.State.Status(), CurrentStep: seedStep(at.Step), StepsTotal: len(contract.ValidationSteps), Results: map[string]map[string]any{},
-		ID: at.ID, Name: at.Name, Version: at.Version, SHA256: at.SHA256, DryRun: at.DryRun, State: at.State, Reason: at.Reason,
+		ID: at.ID, Name: at.Name, Version: at.Version, Author: at.Author, SHA256: at.SHA256, DryRun: at.DryRun, State: at.State, Reason: at.Reason,
 		Attempt: at.Attempt, Steps: []contract.StepReport{}, Created: at.Created, Updated: at.Updated,
 	}
 	for _, step := range steps {
@@ -111,7 +112,7 @@ func (d door) validations() {
 			}
 			return d.full(ctx, at)
 		})
-	huma.Register(d.doc, huma.Operation{OperationID: "list-validations", Method: http.MethodGet, Path: "/api/v1/trainers/validation", Summary: "One's submissions, newest first", Security: security},
+	huma.Register(d.doc, huma.Operation{OperationID: "list-validations", Method: http.MethodGet, Path: "/api/v1/trainers/validation", Summary: "One's submissions and those of one's organisations, newest first", Security: security},
 		func(ctx context.Context, in *struct {
 			Credentials
 			All   bool `query:"all" doc:"Everybody's, for the operator."`

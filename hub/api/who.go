@@ -54,8 +54,8 @@ func credentialsOf(r *http.Request) Credentials {
 	return c
 }
 
-// own returns a submission that the caller may see: one's own, or any for the
-// operator. Another's is not found, as if it was not there.
+// own returns a submission that the caller may see: one's own, one of an organisation of
+// theirs, or any for the operator. Another's is not found, as if it was not there.
 func (d door) own(ctx context.Context, c Credentials, scope, id string) (submission.Submission, login.Principal, error) {
 	p, err := d.who(ctx, c, scope)
 	if err != nil {
@@ -65,8 +65,8 @@ func (d door) own(ctx context.Context, c Credentials, scope, id string) (submiss
 		return submission.Submission{}, p, known(d.Log, submission.ErrNotFound)
 	}
 	at, err := d.Submissions.Get(ctx, id)
-	if err == nil && at.Owner != p.ID && !p.Operator() {
-		err = submission.ErrNotFound
+	if err == nil && !p.Operator() {
+		err = d.seen(ctx, p, at)
 	}
 	if err != nil {
 		return at, p, known(d.Log, err)
@@ -77,3 +77,11 @@ func (d door) own(ctx context.Context, c Credentials, scope, id string) (submiss
 // storable says whether a database can have a text: PostgreSQL has none that is no UTF-8 or
 // has a zero in it, and asked for one it answers with an error.
 func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+
+func (d door) seen(ctx context.Context, p login.Principal, at submission.Submission) error {
+	sees, err := d.Submissions.Sees(ctx, p.ID, at)
+	if err == nil && !sees {
+		err = submission.ErrNotFound
+	}
+	return err
+}

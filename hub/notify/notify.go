@@ -27,7 +27,7 @@ type Notification struct {
 	SubmissionID string `json:"validation_job_id"`
 	Name         string `json:"name"`
 	Version      string `json:"version"`
-	State        string `json:"state" doc:"In which the submission ended: active, proven, rejected, error."`
+	State        string `json:"state" doc:"In which the submission ended: active, proven, rejected, error, cancelled."`
 	Text         string `json:"text"`
 	Created      int64  `json:"created" doc:"Milliseconds since 1970."`
 	Seen         bool   `json:"seen"`

@@ -26,6 +26,8 @@ type Upload struct {
 	// Keep puts the bytes where they stay. It is called once nothing refuses the
 	// upload; nil means that they are there.
 	Keep func() error
+
+	holder string // whom the name belongs to, once it is claimed
 }
 
 // Limits of one owner.
@@ -59,7 +61,7 @@ func (s *Submissions) Create(ctx context.Context, up Upload) (made Submission, e
 		if made, err = before(ctx, tx, up); err == nil || !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if err := s.claimName(ctx, tx, up); err != nil {
+		if up.holder, err = s.claimName(ctx, tx, up); err != nil {
 			return err
 		}
 		if err := quota(ctx, tx, up); err != nil {
@@ -127,38 +129,37 @@ func before(ctx context.Context, q queryer, up Upload) (found Submission, err er
 const mine = `(owner = $1 OR owner IN (SELECT organisation FROM members WHERE user_id = $1))`
 
 // claimName holds the name for the owner, or for the organisation that is named; a
-// name that is theirs stays so. A dry run only asks.
-func (s *Submissions) claimName(ctx context.Context, tx *sql.Tx, up Upload) error {
-	holder, err := holder(ctx, tx, up)
+// name that is theirs stays so. A dry run only asks. It returns whom the name belongs to.
+func (s *Submissions) claimName(ctx context.Context, tx *sql.Tx, up Upload) (owner string, err error) {
+	wanted, err := wantedHolder(ctx, tx, up)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := lockName(ctx, tx, up.Name); err != nil {
-		return err
+		return "", err
 	}
-	var owner string
 	var ours bool
 	err = tx.QueryRowContext(ctx, `SELECT owner, `+mine+` FROM trainers WHERE name = $2`, up.Owner, up.Name).Scan(&owner, &ours)
 	switch {
-	case err == nil && ours && up.Organisation != "" && owner != holder:
-		return refuse("organisation", "the name %q does not belong to %s: leave the organisation out, or choose another name", up.Name, up.Organisation)
+	case err == nil && ours && up.Organisation != "" && owner != wanted:
+		return "", refuse("organisation", "the name %q does not belong to %s: leave the organisation out, or choose another name", up.Name, up.Organisation)
 	case err == nil && ours:
-		return nil
+		return owner, nil
 	case err == nil:
-		return refuse("framework_name", "the name %q belongs to somebody else: choose another", up.Name)
+		return "", refuse("framework_name", "the name %q belongs to somebody else: choose another", up.Name)
 	case !errors.Is(err, sql.ErrNoRows):
-		return fmt.Errorf("looking up the name: %w", err)
+		return "", fmt.Errorf("looking up the name: %w", err)
 	}
 	if err := lookAlike(ctx, tx, up); err != nil || up.DryRun {
-		return err
+		return wanted, err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO trainers (name, skeleton, owner, created) VALUES ($1, $2, $3, $4)`,
-		up.Name, skeleton(up.Name), holder, store.Millis(s.now()))
-	return err
+		up.Name, skeleton(up.Name), wanted, store.Millis(s.now()))
+	return wanted, err
 }
 
-// holder is who a new name shall belong to.
-func holder(ctx context.Context, tx *sql.Tx, up Upload) (id string, err error) {
+// wantedHolder is who a new name shall belong to.
+func wantedHolder(ctx context.Context, tx *sql.Tx, up Upload) (id string, err error) {
 	if up.Organisation == "" {
 		return up.Owner, nil
 	}
@@ -236,9 +237,9 @@ func (s *Submissions) insert(ctx context.Context, tx *sql.Tx, id string, up Uplo
 		holds, dry = 0, 1
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO submissions
-		(id, name, version, sha256, size, owner, metadata, dry_run, idempotency_key, state, reason, step, attempt, holds, events, created, updated)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', '', 1, $11, 0, $12, $12)`,
-		id, up.Name, up.Version, up.SHA256, up.Size, up.Owner, up.Metadata, dry, up.Key, string(Received), holds, now)
+		(id, name, version, sha256, size, owner, metadata, dry_run, idempotency_key, state, reason, step, attempt, holds, events, created, updated, holder)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', '', 1, $11, 0, $12, $12, $13)`,
+		id, up.Name, up.Version, up.SHA256, up.Size, up.Owner, up.Metadata, dry, up.Key, string(Received), holds, now, up.holder)
 	if err != nil {
 		return err
 	}

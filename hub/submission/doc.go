@@ -41,6 +41,8 @@ type Submission struct {
 	SHA256  string
 	Size    int64
 	Owner   string // a user's id
+	Author  string // the owner's name
+	Holder  string // whom the trainer belongs to: the owner, or an organisation
 	DryRun  bool
 	State   State
 	Reason  string // why it ended
@@ -60,13 +62,14 @@ var (
 	ErrPublishing = errors.New("the submission is being published, which takes moments and cannot be cancelled")
 )
 
-const columns = `id, name, version, sha256, size, owner, dry_run, state, reason, step, attempt, created, updated`
+const columns = `id, name, version, sha256, size, owner, (SELECT users.name FROM users WHERE users.id = submissions.owner), holder,
+	dry_run, state, reason, step, attempt, created, updated`
 
 type scanner interface{ Scan(...any) error }
 
 func scan(row scanner) (s Submission, err error) {
 	var dry int64
-	err = row.Scan(&s.ID, &s.Name, &s.Version, &s.SHA256, &s.Size, &s.Owner, &dry, &s.State, &s.Reason, &s.Step, &s.Attempt, &s.Created, &s.Updated)
+	err = row.Scan(&s.ID, &s.Name, &s.Version, &s.SHA256, &s.Size, &s.Owner, &s.Author, &s.Holder, &dry, &s.State, &s.Reason, &s.Step, &s.Attempt, &s.Created, &s.Updated)
 	s.DryRun = dry != 0
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
@@ -88,10 +91,24 @@ func (s *Submissions) Get(ctx context.Context, id string) (Submission, error) {
 	return get(ctx, s.db, id)
 }
 
-// List returns the newest submissions of an owner, or of everybody for "".
-func (s *Submissions) List(ctx context.Context, owner string, limit int) (list []Submission, err error) {
+// Sees says whether a submission is a user's own, or of an organisation of theirs.
+func (s *Submissions) Sees(ctx context.Context, user string, at Submission) (bool, error) {
+	if at.Owner == user {
+		return true, nil
+	}
+	var member int64
+	err := s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM members WHERE organisation = $1 AND user_id = $2`, at.Holder, user).Scan(&member)
+	if err != nil {
+		return false, fmt.Errorf("looking for a member: %w", err)
+	}
+	return member > 0, nil
+}
+
+// List returns the newest submissions that a user sees, or everybody's for "".
+func (s *Submissions) List(ctx context.Context, user string, limit int) (list []Submission, err error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT `+columns+` FROM submissions
-		WHERE CAST($1 AS TEXT) = '' OR owner = CAST($1 AS TEXT) ORDER BY created DESC, id DESC LIMIT $2`, owner, limit)
+		WHERE CAST($1 AS TEXT) = '' OR owner = CAST($1 AS TEXT) OR holder IN (SELECT organisation FROM members WHERE user_id = CAST($1 AS TEXT))
+		ORDER BY created DESC, id DESC LIMIT $2`, user, limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing submissions: %w", err)
 	}

@@ -38,7 +38,7 @@ func (s *Submissions) move(ctx context.Context, tx *sql.Tx, from Submission, to 
 	if err := s.entered(ctx, tx, from.ID, to, actor, map[string]string{"state": string(to), "from": string(from.State), "reason": reason}); err != nil {
 		return err
 	}
-	if err := s.notify(ctx, tx, from, to, reason); err != nil || !ends {
+	if err := s.notify(ctx, tx, from, to, actor, reason); err != nil || !ends {
 		return err
 	}
 	return releaseName(ctx, tx, from.Name)
@@ -100,8 +100,23 @@ func (s *Submissions) Cancel(ctx context.Context, id, actor string) error {
 		case !at.State.Open():
 			return ErrEnded
 		}
-		return s.move(ctx, tx, at, Cancelled, actor, "cancelled by its author")
+		by, err := canceller(ctx, tx, at, actor)
+		if err != nil {
+			return err
+		}
+		return s.move(ctx, tx, at, Cancelled, actor, "cancelled by "+by)
 	})
+}
+
+// canceller is who cancels, as the author reads it.
+func canceller(ctx context.Context, tx *sql.Tx, at Submission, actor string) (name string, err error) {
+	if actor == at.Owner {
+		return "its author", nil
+	}
+	if err := tx.QueryRowContext(ctx, `SELECT name FROM users WHERE id = $1`, actor).Scan(&name); err != nil {
+		return "", fmt.Errorf("looking up who cancels: %w", err)
+	}
+	return name, nil
 }
 
 // Retry sends a submission that ended without a version on its way once more,
@@ -119,7 +134,10 @@ func (s *Submissions) Retry(ctx context.Context, id, actor string, operator bool
 			return ErrSucceeded
 		}
 		up = Upload{Name: at.Name, Version: at.Version, SHA256: at.SHA256, Owner: at.Owner, DryRun: at.DryRun, Operator: operator}
-		if err := s.claimName(ctx, tx, up); err != nil {
+		if up.Organisation, err = organisation(ctx, tx, at); err != nil {
+			return err
+		}
+		if _, err := s.claimName(ctx, tx, up); err != nil {
 			return err
 		}
 		if err := quota(ctx, tx, up); err != nil {
@@ -131,4 +149,15 @@ func (s *Submissions) Retry(ctx context.Context, id, actor string, operator bool
 		return s.taken(ctx, up)
 	}
 	return err
+}
+
+// organisation is the name of the one that the trainer of a submission belongs to, "" for none.
+func organisation(ctx context.Context, tx *sql.Tx, at Submission) (name string, err error) {
+	if at.Holder == at.Owner {
+		return "", nil
+	}
+	if err := tx.QueryRowContext(ctx, `SELECT name FROM users WHERE id = $1`, at.Holder).Scan(&name); err != nil {
+		return "", fmt.Errorf("looking up the organisation: %w", err)
+	}
+	return name, nil
 }

@@ -9,16 +9,17 @@ import (
 )
 
 // notify tells the owner how a submission ended, in the transaction that ends it: once,
-// whatever happens to the hub. Who cancelled knows it already.
-func (s *Submissions) notify(ctx context.Context, tx *sql.Tx, at Submission, state State, reason string) error {
-	if state.Open() || state == Cancelled {
+// whatever happens to the hub. An author who cancelled it knows already.
+func (s *Submissions) notify(ctx context.Context, tx *sql.Tx, at Submission, state State, actor, reason string) error {
+	if state.Open() || state == Cancelled && actor == at.Owner {
 		return nil
 	}
 	text := map[State]string{
-		Active:   "%s %s is published: everybody may train with it",
-		Proven:   "%s %s passed; nothing was published, for it was a dry run",
-		Rejected: "%s %s did not pass",
-		Failed:   "the hub itself could not prove %s %s; its operator has to look",
+		Active:    "%s %s is published: everybody may train with it",
+		Proven:    "%s %s passed; nothing was published, for it was a dry run",
+		Rejected:  "%s %s did not pass",
+		Failed:    "the hub itself could not prove %s %s; its operator has to look",
+		Cancelled: "%s %s was stopped before its end",
 	}[state]
 	text = fmt.Sprintf(text, at.Name, at.Version)
 	if reason != "" {

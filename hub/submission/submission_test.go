@@ -284,6 +284,76 @@ func TestRetryBeginsAgain(t *testing.T) {
 	})
 }
 
+// What was uploaded for an organisation is the organisation's after a retry too, and its members see it.
+func TestOrganisationKeepsWhatWasRejected(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		for _, query := range []string{
+			`INSERT INTO users (id, name, role, created) VALUES ('lab', 'cell-lab', 'organisation', 0), ('eve', 'eve', 'author', 0)`,
+			`INSERT INTO members (organisation, user_id) VALUES ('lab', 'ann'), ('lab', 'bob')`,
+		} {
+			if _, err := d.db.ExecContext(t.Context(), query); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := upload("cell-counter", "1.0.0") // a stranger's, from before the name was the organisation's
+		before.Owner, before.DryRun = "eve", true
+		strangers := d.create(t, before)
+		d.finish(t, d.claim(t))
+		up := upload("cell-counter", "1.0.0")
+		up.Organisation = "cell-lab"
+		made := d.create(t, up)
+		if err := d.Reject(t.Context(), d.claim(t), "no"); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Retry(t.Context(), made.ID, "ann", false); err != nil {
+			t.Fatal(err)
+		}
+		var owner string
+		if err := d.db.QueryRowContext(t.Context(), `SELECT owner FROM trainers WHERE name = 'cell-counter'`).Scan(&owner); owner != "lab" || err != nil {
+			t.Errorf("after a retry the name is %q's, %v", owner, err)
+		}
+		d.now = d.now.Add(time.Minute)
+		next := upload("cell-counter", "1.1.0") // names no organisation: the name has one
+		next.Owner = "bob"
+		bobs := d.create(t, next)
+		for user, want := range map[string][]string{"ann": {bobs.ID, made.ID}, "bob": {bobs.ID, made.ID}, "eve": {strangers.ID}} {
+			list, err := d.List(t.Context(), user, 10)
+			var ids []string
+			for _, at := range list {
+				ids = append(ids, at.ID)
+			}
+			if !slices.Equal(ids, want) || err != nil {
+				t.Errorf("%s sees %v, %v, want %v", user, ids, err, want)
+			}
+			for _, at := range []submission.Submission{strangers, made, bobs} {
+				if sees, err := d.Sees(t.Context(), user, at); sees != slices.Contains(want, at.ID) || err != nil {
+					t.Errorf("%s sees %s of %s: %v, %v", user, at.ID, at.Author, sees, err)
+				}
+			}
+		}
+	})
+}
+
+// An author who did not cancel it is told who did.
+func TestAuthorIsToldWhoElseCancelled(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		for actor, want := range map[string]string{"ann": "cancelled by its author", "bob": "cancelled by bob"} {
+			made := d.create(t, upload("custom-yolo", "1.0.0"))
+			if err := d.Cancel(t.Context(), made.ID, actor); err != nil {
+				t.Fatal(err)
+			}
+			var told int
+			row := d.db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM notifications WHERE submission_id = $1 AND user_id = 'ann' AND state = 'cancelled'`, made.ID)
+			if err := row.Scan(&told); err != nil || (told == 1) != (actor != "ann") {
+				t.Errorf("by %s: told %d times, %v", actor, told, err)
+			}
+			if at := d.state(t, made.ID); at.Reason != want {
+				t.Errorf("by %s: %q", actor, at.Reason)
+			}
+		}
+	})
+}
+
 func TestCancelTakesTheLeaseAway(t *testing.T) {
 	each(t, func(t *testing.T, d *desk) {
 		made := d.create(t, upload("custom-yolo", "1.0.0"))

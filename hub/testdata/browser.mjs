@@ -392,6 +392,7 @@ const steps = {
     await has("h1", "My submissions");
     await tab.getByLabel("Everybody's").check();
     await has("tbody th", "cell-counter");
+    await has("tbody tr", "ann");
     await tab.getByRole("link", { name: "Audit log" }).click();
     await has("tbody tr", "submission.proven");
     await has("tbody tr", "ann");

@@ -39,6 +39,7 @@ function Shown({ at, followed, onUpload }: { at: Validation; followed: Followed;
       {at.status === "failed" && <div className="said bad"><strong>{meaning(at.state)}</strong> <Theirs>{at.reason}</Theirs></div>}
       <Steps at={at} running={running} />
       <dl className="facts quiet">
+        <Fact name="Author"><Theirs>{at.author}</Theirs></Fact>
         <Fact name="Begun">{time(at.created)}</Fact>
         <Fact name="Attempt">{at.attempt}</Fact>
         {at.isolation && <Fact name="Isolation">{at.isolation}</Fact>}

@@ -6,6 +6,7 @@ export type Validation = {
   validation_job_id: string;
   name: string;
   version: string;
+  author: string;
   sha256: string;
   dry_run: boolean;
   status: "validating" | "passed" | "failed";
