@@ -65,7 +65,7 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 		"session": {Type: "apiKey", In: "cookie", Name: sessionCookie},
 	}
 	doc := humago.New(mux, config)
-	d := door{API: a, doc: doc, mux: mux, closing: ctx, reading: &receiving{of: map[string]int{}}}
+	d := door{API: a, doc: doc, mux: mux, closing: ctx, reading: newAtOnce(maxReceiving), following: newAtOnce(maxFollowing)}
 	d.health()
 	d.about()
 	d.links()
@@ -94,10 +94,11 @@ func ownSite() *http.CrossOriginProtection {
 // door is one handler being put together.
 type door struct {
 	*API
-	doc     huma.API
-	mux     paths
-	closing context.Context
-	reading *receiving
+	doc       huma.API
+	mux       paths
+	closing   context.Context
+	reading   *atOnce // uploads
+	following *atOnce // streams
 }
 
 // raw puts a handler on the mux that huma would buffer, and describes it.

@@ -20,6 +20,8 @@ const (
 	maxStream = time.Hour // a client comes back with Last-Event-ID
 	// slowest is how long a client may take to read what was sent.
 	slowest = 30 * time.Second
+	// maxFollowing bounds a user's streams: each holds a connection and asks the database.
+	maxFollowing = 30
 )
 
 // streams are the answers that are longer than one JSON object.
@@ -37,7 +39,7 @@ func (d door) streams() {
 }
 
 func (d door) events(w http.ResponseWriter, r *http.Request) {
-	at, _, err := d.own(r.Context(), credentialsOf(r), login.ScopeRead, r.PathValue("id"))
+	at, p, err := d.own(r.Context(), credentialsOf(r), login.ScopeRead, r.PathValue("id"))
 	if err != nil {
 		answer(w, err)
 		return
@@ -49,6 +51,11 @@ func (d door) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if !d.following.begin(p.ID) {
+		problem(w, http.StatusTooManyRequests, fmt.Sprintf("%d streams of yours are open: close one, or ask for the submission itself now and then", maxFollowing))
+		return
+	}
+	defer d.following.end(p.ID)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events back
 	s := stream{door: d, w: w, control: http.NewResponseController(w), id: at.ID, after: after}
@@ -84,6 +91,9 @@ func (s *stream) follow(r *http.Request) {
 		select {
 		case <-changed:
 		case <-look.C:
+			if _, err := s.who(r.Context(), credentialsOf(r), login.ScopeRead); err != nil {
+				return // a login that has ended sees no more; a client that still may comes back
+			}
 		case <-alive.C:
 			if s.write(": alive\n\n") != nil || s.control.Flush() != nil {
 				return

@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -28,30 +27,6 @@ const (
 	// maxReceiving bounds what a user's uploads take of the disk before the quota counts them.
 	maxReceiving = 3
 )
-
-// receiving counts the uploads that are being read, for each user.
-type receiving struct {
-	mu sync.Mutex
-	of map[string]int
-}
-
-func (r *receiving) begin(user string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.of[user] >= maxReceiving {
-		return false
-	}
-	r.of[user]++
-	return true
-}
-
-func (r *receiving) end(user string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.of[user]--; r.of[user] == 0 {
-		delete(r.of, user)
-	}
-}
 
 // Metadata is the field "metadata" of an upload. What is left out is taken from
 // the package's capabilities.json; what is given must agree with it.
