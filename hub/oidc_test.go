@@ -26,6 +26,30 @@ func (r running) browser(t *testing.T) client {
 	return client{r.URL(), "", &http.Client{Jar: jar}}
 }
 
+// session is a browser that has logged in by a one-time link.
+func (r running) session(t *testing.T, name string) client {
+	t.Helper()
+	db, err := hub.OpenDatabase(t.Context(), r.config.DataDir, r.config.Database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	users := login.New(db, time.Now)
+	id, err := users.Ensure(t.Context(), name, login.Author)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := users.Link(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := r.browser(t)
+	if got, err := c.do(t.Context(), http.MethodPost, "/login", "application/x-www-form-urlencoded", strings.NewReader("code="+code)); err != nil || got.status != http.StatusOK {
+		t.Fatalf("%+v, %v", got, err) // the page, after the login
+	}
+	return c
+}
+
 // enter logs in by the provider and returns where that ended, and as whom.
 func (c client) enter(t *testing.T, path string) (place, name string) {
 	t.Helper()

@@ -13,7 +13,10 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -79,7 +82,22 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 	d.trainers()
 	d.images()
 	d.notifications()
-	return headers(recovered(a.Log, newRates().limit(ownSite().Handler(mux))))
+	return headers(recovered(a.Log, newRates().limit(text(ownSite().Handler(mux)))))
+}
+
+// text refuses an address that is no text for a database: that is the caller's mistake, and
+// no database that is away.
+func text(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, _ := url.QueryUnescape(r.URL.RawQuery) // what cannot be read is in no value
+		for _, part := range []string{r.URL.Path, query} {
+			if !utf8.ValidString(part) || strings.ContainsRune(part, 0) {
+				problem(w, http.StatusNotFound, "there is nothing at this address: it is no UTF-8, or has a NUL")
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // ownSite refuses what another site makes a browser send.

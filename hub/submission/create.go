@@ -96,6 +96,9 @@ func check(up Upload) error {
 	if err := CheckVersion(up.Version); err != nil {
 		return refuse("version", "%v", err)
 	}
+	if strings.ContainsRune(up.Organisation, 0) {
+		return refuse("organisation", "an organisation's name has no NUL: there is none of this name")
+	}
 	return nil
 }
 
