@@ -76,6 +76,7 @@ type front struct {
 	*httptest.Server
 	control *httptest.Server
 	away    atomic.Bool
+	held    atomic.Bool // answers to uploads, until the browser gives up
 }
 
 func (r running) front(t *testing.T, steps script) *front {
@@ -88,6 +89,13 @@ func (r running) front(t *testing.T, steps script) *front {
 	f.control = httptest.NewServer(mux)
 	t.Cleanup(f.control.Close)
 	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to); p.Out.Host = p.In.Host }}
+	proxy.ModifyResponse = func(resp *http.Response) error {
+		if !f.held.Load() || !strings.HasSuffix(resp.Request.URL.Path, "/upload") {
+			return nil
+		}
+		<-resp.Request.Context().Done()
+		return resp.Request.Context().Err()
+	}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if f.away.Load() {
 			http.Error(w, "<h1>Bad Gateway</h1>", http.StatusBadGateway)
@@ -97,6 +105,7 @@ func (r running) front(t *testing.T, steps script) *front {
 	}))
 	t.Cleanup(func() { f.CloseClientConnections(); f.Close() })
 	mux.HandleFunc("POST /cut", func(http.ResponseWriter, *http.Request) { f.CloseClientConnections() })
+	mux.HandleFunc("POST /hold", func(_ http.ResponseWriter, req *http.Request) { f.held.Store(req.URL.Query().Get("is") == "true") })
 	mux.HandleFunc("POST /away", func(_ http.ResponseWriter, req *http.Request) {
 		f.away.Store(req.URL.Query().Get("is") == "true")
 		f.CloseClientConnections()

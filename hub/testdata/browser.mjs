@@ -359,6 +359,25 @@ const steps = {
     await button("Cancel").click();
     await has("h1 .badge", "cancelled");
   },
+  async "an upload that is stopped after its last byte is not said to be kept nowhere"() {
+    await tab.goto(PAGE_URL);
+    const before = (await submissions()).length;
+    await control("hold?is=true");
+    await choose("cells.zip");
+    await tab.waitForFunction(() => document.querySelector("dialog fieldset input")?.value === "cell-counter");
+    await button("Upload").click();
+    await has("dialog", "Sent; the hub looks at it");
+    while ((await submissions()).length === before) await tab.waitForTimeout(50);
+    await button("Stop").click();
+    await has("dialog [role=alert]", "Your submissions show whether the hub took it");
+    await control("hold?is=false");
+    await button("Close").click();
+    await gone("dialog");
+    await tab.reload();
+    await tab.getByRole("link", { name: "cell-counter" }).first().click();
+    await button("Cancel").click();
+    await has("h1 .badge", "cancelled");
+  },
   async "a package that is dropped anywhere is taken"() {
     await tab.goto(PAGE_URL);
     await has("tbody th", "cell-counter");
@@ -390,13 +409,37 @@ const steps = {
     await has("main", "You are logged in as ann now");
     await button("Log in as boss").click();
     await has("h1", "My submissions");
+    let answer;
+    const late = new Promise((resolve) => { answer = resolve; });
+    await tab.route(/\/validation\?limit=50$/, async (route) => { const response = await route.fetch(); await late; await route.fulfill({ response }); });
+    const asked = tab.waitForRequest(/\/validation\?limit=50$/);
+    await tab.evaluate(() => window.dispatchEvent(new Event("focus")));
+    await asked;
     await tab.getByLabel("Everybody's").check();
     await has("tbody th", "cell-counter");
     await has("tbody tr", "ann");
+    const came = tab.waitForResponse(/\/validation\?limit=50$/);
+    answer();
+    await (await came).finished();
+    await tab.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    assert.ok(await tab.locator("tbody tr").count() > 0, "an answer that is late replaces no newer one");
+    await tab.unroute(/\/validation\?limit=50$/);
     await tab.getByRole("link", { name: "Audit log" }).click();
     await has("tbody tr", "submission.proven");
     await has("tbody tr", "ann");
     await looked("audit");
+    let older = 0;
+    const act = (seq) => ({ seq, at: 0, actor: "hub", action: "user.made", subject: "x", detail: null });
+    await tab.route(/\/admin\/audit/, async (route) => {
+      const more = new URL(route.request().url()).searchParams.has("before");
+      older += more;
+      await route.fulfill({ json: more ? [act(1)] : Array.from({ length: 100 }, (_, n) => act(101 - n)) });
+    });
+    await tab.reload();
+    await button("Show older ones").dblclick();
+    await tab.waitForFunction(() => document.querySelectorAll("tbody tr").length > 100);
+    assert.equal(older, 1, "older acts were asked for twice");
+    await tab.unroute(/\/admin\/audit/);
     await button("Log out").click();
     await has("h1", "Log in");
   },

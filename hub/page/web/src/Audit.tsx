@@ -9,8 +9,10 @@ const page = 100;
 export function Audit() {
   const [list, setList] = useState<Act[]>([]);
   const [more, setMore] = useState(true);
+  const [busy, setBusy] = useState(false); // a second click would bring the same acts twice
   const [problem, setProblem] = useState<Problem>();
   const load = useCallback(async (before: number) => {
+    setBusy(true);
     try {
       const acts = await ask<Act[]>("GET", `/api/v1/admin/audit?limit=${page}${before ? `&before=${before}` : ""}`);
       setList((l) => (before ? [...l, ...acts] : acts));
@@ -18,6 +20,8 @@ export function Audit() {
       setProblem(undefined);
     } catch (error) {
       setProblem(asProblem(error));
+    } finally {
+      setBusy(false);
     }
   }, []);
   useEffect(() => void load(0), [load]);
@@ -37,7 +41,7 @@ export function Audit() {
           ))}</tbody>
         </table>
       </Scroll>
-      {more && list.length > 0 && <p><button type="button" onClick={() => void load(list.at(-1)!.seq)}>Show older ones</button></p>}
+      {more && list.length > 0 && <p><button type="button" disabled={busy} onClick={() => void load(list.at(-1)!.seq)}>Show older ones</button></p>}
     </>
   );
 }

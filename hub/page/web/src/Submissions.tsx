@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { Me, Problem, Validation, ask, asProblem, validations } from "./api";
 import { whenSeen } from "./follow";
 import { Badge, Said, Scroll, Theirs } from "./parts";
@@ -13,12 +13,17 @@ export function Submissions({ me, onUpload }: { me: Me; onUpload: () => void }) 
   const [limit, setLimit] = useState(most);
   const [list, setList] = useState<Validation[]>();
   const [problem, setProblem] = useState<Problem>();
+  const wanted = useRef(""); // an answer to what was asked before is late
   const load = useCallback(async () => {
+    const path = `${validations}?limit=${limit}${all ? "&all=true" : ""}`;
+    wanted.current = path;
     try {
-      setList(await ask<Validation[]>("GET", `${validations}?limit=${limit}${all ? "&all=true" : ""}`));
+      const answer = await ask<Validation[]>("GET", path);
+      if (wanted.current !== path) return;
+      setList(answer);
       setProblem(undefined);
     } catch (error) {
-      setProblem(asProblem(error));
+      if (wanted.current === path) setProblem(asProblem(error));
     }
   }, [all, limit]);
   useEffect(() => {

@@ -16,8 +16,10 @@ export function TrainerUploadModal({ first, about, me, onClose, onSent }: Props)
   const [sent, setSent] = useState<number>(); // share of the bytes; undefined while nothing is sent
   const sending = useRef<Sending>(undefined);
   const key = useRef({ of: "", is: "" });
+  const newest = useRef<File>(undefined); // of those that were chosen
 
   const choose = async (chosen: File) => {
+    newest.current = chosen;
     setFile(chosen);
     setInside(undefined);
     setProblem(undefined);
@@ -26,9 +28,10 @@ export function TrainerUploadModal({ first, about, me, onClose, onSent }: Props)
       return;
     }
     try {
-      setInside(await read(chosen));
+      const found = await read(chosen);
+      if (newest.current === chosen) setInside(found);
     } catch (error) {
-      setProblem(new Problem(0, (error as Error).message));
+      if (newest.current === chosen) setProblem(new Problem(0, (error as Error).message));
     }
   };
   useEffect(() => {

@@ -18,7 +18,11 @@ export function send(form: FormData, dryRun: boolean, key: string, progress: (se
       if (request.status === 401) sessionEnded();
       reject(problemOf(request.status, request.responseText));
     };
-    request.onabort = () => reject(new Problem(0, "The upload was stopped; the hub keeps nothing of it."));
+    let whole = false; // the last byte is on its way: the hub takes what it gets whole
+    request.upload.onload = () => { whole = true; };
+    request.onabort = () => reject(new Problem(0, whole
+      ? "The upload was stopped after all of it was sent. Your submissions show whether the hub took it."
+      : "The upload was stopped; the hub keeps nothing of it."));
     request.onerror = () => void why().then(reject);
   });
   request.open("POST", `/api/v1/trainers/upload${dryRun ? "?dry_run=true" : ""}`);
