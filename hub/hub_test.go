@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -583,6 +584,35 @@ func TestWhereTheHubKeepsItsFilesIsNotTold(t *testing.T) {
 	}
 	if got := ann.ask(t, http.MethodGet, at+"/log?step=other").body; got != "" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Nor why a stage ended, which is in events and in what the author is told.
+func TestWhyAStageEndedTellsNoPaths(t *testing.T) {
+	ends := make(chan error, 1)
+	r := start(t, hub.Config{Database: storetest.Postgres(t), Stages: hub.Stages{submission.Testing: func(_ context.Context, w *hub.Work) error {
+		text := fmt.Sprintf("mkdir %s/x beside %s and %s: no space\x00 left\xff", w.Dir, w.File, w.Lock)
+		if err := <-ends; err != nil {
+			return &hub.Rejection{Reason: text}
+		}
+		return errors.New(text)
+	}}})
+	ann := r.client(t, "ann")
+	const want = "mkdir …/x beside …/"
+	for kind, end := range map[string]error{"fault": nil, "state": errors.New("reject")} {
+		ends <- end
+		id := ann.submit(t, "custom-yolo", "1.0.0", "?dry_run=true")
+		ctx, stop := context.WithTimeout(t.Context(), streamPatience)
+		_, events := ann.stream(ctx, t, id)
+		lines, told := bufio.NewScanner(events), ""
+		for lines.Scan() && !strings.Contains(told, "no space left") {
+			told = lines.Text()
+		}
+		stop()
+		if !strings.Contains(told, want) || strings.Contains(told, r.config.DataDir) {
+			t.Errorf("%s: %q", kind, told)
+		}
+		_ = ann.ask(t, http.MethodPost, "/api/v1/trainers/validation/"+id+"/cancel")
 	}
 }
 

@@ -78,7 +78,16 @@ func (w *Work) Report(ctx context.Context, step contract.StepReport) error {
 
 // private leaves out where the hub keeps its files.
 func (w *Work) private() *strings.Replacer {
-	return strings.NewReplacer(w.Dir, "…", filepath.Dir(w.File), "…")
+	hidden := []string{w.Dir, "…"}
+	if w.File != "" { // it may be what the hub could not find
+		hidden = append(hidden, filepath.Dir(w.File), "…")
+	}
+	return strings.NewReplacer(append(hidden, filepath.Dir(filepath.Dir(w.Dir)), "…")...) // the data folder
+}
+
+// said is why a stage ended, as its author reads it; PostgreSQL keeps no NUL.
+func (w *Work) said(why string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(w.private().Replace(why), "\x00", ""), "")
 }
 
 // Output takes what the processes of a step write, for those who watch; done ends it.
@@ -191,9 +200,9 @@ func (w *worker) settle(ctx context.Context, work *Work, err error) error {
 		defer cancel()
 		return errors.Join(ctx.Err(), w.submissions.Release(late, work.task))
 	case errors.As(err, &rejection):
-		return w.submissions.Reject(ctx, work.task, rejection.Reason)
+		return w.submissions.Reject(ctx, work.task, work.said(rejection.Reason))
 	default:
-		return errors.Join(err, w.submissions.Fault(ctx, work.task, err))
+		return errors.Join(err, w.submissions.Fault(ctx, work.task, errors.New(work.said(err.Error()))))
 	}
 }
 
