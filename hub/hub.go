@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -34,16 +35,17 @@ import (
 
 // Config is how a hub runs.
 type Config struct {
-	Addr       string          // host:port; port 0 picks a free one
-	URL        string          // where people reach it; by default the address
-	DataDir    string          // packages, work, and the database unless Database says otherwise
-	Database   string          // postgres://…; empty means SQLite in DataDir
-	MaxPackage int64           // bytes
-	Stages     Stages          // the work of each state
-	OIDC       *login.OIDC     // the login provider; nil for one-time links only
-	Release    *Release        // how what was proven is published; nil means that it is not
-	Webhook    *notify.Webhook // that hears how submissions end; nil for none
-	Log        *slog.Logger
+	Addr        string          // host:port; port 0 picks a free one
+	URL         string          // where people reach it; by default the address
+	BehindProxy bool            // the only way here is a proxy, whose X-Forwarded-For says who asks
+	DataDir     string          // packages, work, and the database unless Database says otherwise
+	Database    string          // postgres://…; empty means SQLite in DataDir
+	MaxPackage  int64           // bytes
+	Stages      Stages          // the work of each state
+	OIDC        *login.OIDC     // the login provider; nil for one-time links only
+	Release     *Release        // how what was proven is published; nil means that it is not
+	Webhook     *notify.Webhook // that hears how submissions end; nil for none
+	Log         *slog.Logger
 }
 
 // operator is the user that the printed link is for.
@@ -143,10 +145,10 @@ func (h *Hub) workDir() string { return filepath.Join(h.config.DataDir, "work") 
 // URL is where people reach the hub.
 func (h *Hub) URL() string { return h.config.URL }
 
-// Link is a one-time address that logs the operator in. It exists on loopback
-// only: what is printed on a server is kept in logs.
+// Link is a one-time address that logs the operator in, "" where others than this machine's
+// people reach the hub: what is printed on a server is kept in logs.
 func (h *Hub) Link(ctx context.Context) (string, error) {
-	if address, ok := h.listener.Addr().(*net.TCPAddr); !ok || !address.IP.IsLoopback() {
+	if h.config.BehindProxy || !h.local() {
 		return "", nil
 	}
 	id, err := h.users.Ensure(ctx, operator, login.Operator)
@@ -157,13 +159,24 @@ func (h *Hub) Link(ctx context.Context) (string, error) {
 	return h.config.URL + "/login?code=" + code, err
 }
 
+// local says that the hub is for this machine: it listens on loopback, and so do people reach it.
+func (h *Hub) local() bool {
+	at, err := url.Parse(h.config.URL)
+	if err != nil {
+		return false
+	}
+	address, ok := h.listener.Addr().(*net.TCPAddr)
+	ip := net.ParseIP(at.Hostname())
+	return ok && address.IP.IsLoopback() && (at.Hostname() == "localhost" || ip.IsLoopback())
+}
+
 // Serve works and answers until ctx ends. What is being proven then is begun
 // again by the next hub.
 func (h *Hub) Serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	server := &http.Server{
 		Handler: (&api.API{
-			Submissions: h.submissions, Packages: h.packages, Users: h.users, MaxPackage: h.config.MaxPackage, URL: h.config.URL,
+			Submissions: h.submissions, Packages: h.packages, Users: h.users, MaxPackage: h.config.MaxPackage, URL: h.config.URL, BehindProxy: h.config.BehindProxy,
 			Ready: h.ready, Audit: h.db, Page: page.Handler(), OIDC: h.config.OIDC, Publishes: h.stages.publish(), Log: h.config.Log,
 			Notifications: h.notifications, Registry: h.config.Release.registry(), Key: h.config.Release.key(),
 		}).Handler(ctx),

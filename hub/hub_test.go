@@ -507,6 +507,48 @@ func TestLoginsAreFew(t *testing.T) {
 	}
 }
 
+// What a server prints is kept in its logs: it prints no login.
+func TestServerPrintsNoLink(t *testing.T) {
+	for name, c := range map[string]struct {
+		config hub.Config
+		link   bool
+	}{
+		"at a desk":        {hub.Config{}, true},
+		"by a name":        {hub.Config{URL: "http://localhost:7070"}, true},
+		"behind a proxy":   {hub.Config{BehindProxy: true}, false},
+		"for other people": {hub.Config{URL: "https://hub.example.com"}, false},
+	} {
+		if link, err := start(t, c.config).Link(t.Context()); (link != "") != c.link || err != nil {
+			t.Errorf("%s: %q, %v", name, link, err)
+		}
+	}
+}
+
+// Behind a proxy each address has limits of its own, and none makes itself another one; without
+// one nobody is believed.
+func TestLimitsBehindAProxy(t *testing.T) {
+	for _, behind := range []bool{true, false} {
+		t.Run(fmt.Sprint(behind), func(t *testing.T) {
+			anybody := client{start(t, hub.Config{BehindProxy: behind}).URL(), "", http.DefaultClient}
+			limited := func(forwarded string) bool {
+				t.Helper()
+				return anybody.ask(t, http.MethodGet, "/login?code=guess", "X-Forwarded-For", forwarded).status == http.StatusTooManyRequests
+			}
+			for n := 0; !limited("198.51.100.1"); n++ {
+				if n == 50 {
+					t.Fatal("50 codes could be guessed in a row")
+				}
+			}
+			if !limited("203.0.113.9, 198.51.100.1") {
+				t.Error("a client made itself another address")
+			}
+			if limited("198.51.100.1, 198.51.100.2") == behind {
+				t.Errorf("another address has limits of its own: %v, want %v", !behind, behind)
+			}
+		})
+	}
+}
+
 // A cancelled submission stops at once, and leaves nothing.
 func TestCancelEndsTheWork(t *testing.T) {
 	begun := make(chan string, 1)

@@ -153,6 +153,13 @@ func TestPackageIsProven(t *testing.T) {
 	}
 }
 
+// A hub for others prints no login.
+func TestHubBehindAProxyPrintsNoLink(t *testing.T) {
+	if a := serve(t, "--behind-proxy"); a.link != "" {
+		t.Errorf("it printed %s", a.link)
+	}
+}
+
 // The operator makes an organisation and another operator, and reads who did what.
 func TestOperatorsCommands(t *testing.T) {
 	a := author{dir: t.TempDir(), env: os.Environ()}

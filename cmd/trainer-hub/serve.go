@@ -27,6 +27,7 @@ type serveCmd struct {
 	provider
 	Addr       string   `env:"TRAINER_HUB_ADDR" default:"127.0.0.1:7070" help:"Address to listen on; port 0 picks a free one."`
 	URL        string   `env:"TRAINER_HUB_URL" placeholder:"URL" help:"Where people reach the hub, behind a proxy (default: the address)."`
+	Proxied    bool     `name:"behind-proxy" env:"TRAINER_HUB_BEHIND_PROXY" help:"People reach the hub by a proxy only, whose X-Forwarded-For says who asks: limits are then each address's own."`
 	Python     string   `env:"TRAINER_HUB_PYTHON" default:"python3" help:"Interpreter that packages are proven with; it has pip and nothing that they require."`
 	Agent      string   `env:"TRAINER_HUB_AGENT" placeholder:"PATH" help:"The trainer-agent that trains (default: beside trainer-hub, else in PATH)."`
 	Isolation  string   `env:"TRAINER_HUB_ISOLATION" enum:"namespaces,process" default:"namespaces" help:"How a package's code is kept from this machine: namespaces, or process for not at all."`
@@ -41,10 +42,10 @@ type serveCmd struct {
 
 // Help has the examples.
 func (serveCmd) Help() string {
-	return `Prints a one-time link that logs in, on loopback only. Examples:
+	return `Prints a one-time link that logs in, where it is for this machine alone. Examples:
 
   trainer-hub serve --python .venv/bin/python
-  trainer-hub serve --addr 0.0.0.0:7070 --url https://hub.example.com --database postgres://hub@db/hub
+  trainer-hub serve --url https://hub.example.com --behind-proxy --database postgres://hub@db/hub
 
 Users of a hub that is reached by a network get a link or a token from its operator: "trainer-hub link
 NAME", "trainer-hub token NAME"; or log in by an OpenID Connect provider: --oidc-issuer. Put TLS in front of it.`
@@ -76,7 +77,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	h, err := hub.Open(ctx, hub.Config{
-		Addr: c.Addr, URL: c.URL, DataDir: c.DataDir, Database: c.Database, MaxPackage: c.MaxPackage << 20,
+		Addr: c.Addr, URL: c.URL, BehindProxy: c.Proxied, DataDir: c.DataDir, Database: c.Database, MaxPackage: c.MaxPackage << 20,
 		Stages: proof.Stages(), Release: releases, Webhook: webhook, OIDC: oidc, Log: log,
 	})
 	if err != nil {

@@ -41,6 +41,8 @@ type API struct {
 	MaxPackage int64
 	// URL is where people reach the hub, without a slash at its end.
 	URL string
+	// BehindProxy says that the only way here is a proxy, which says in X-Forwarded-For who asks.
+	BehindProxy bool
 	// Ready returns why the hub cannot work, or nil.
 	Ready func(context.Context) error
 	Audit *store.DB
@@ -82,7 +84,7 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 	d.trainers()
 	d.images()
 	d.notifications()
-	return headers(recovered(a.Log, newRates().limit(text(ownSite().Handler(mux)))))
+	return headers(recovered(a.Log, newRates(a.BehindProxy).limit(text(ownSite().Handler(mux)))))
 }
 
 // text refuses an address that is no text for a database: that is the caller's mistake, and

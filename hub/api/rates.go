@@ -3,6 +3,7 @@ package api
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -29,11 +30,14 @@ const (
 
 // rates limits how often each address asks.
 type rates struct {
-	mu      sync.Mutex
-	clients map[string]*rate.Limiter
+	behindProxy bool
+	mu          sync.Mutex
+	clients     map[string]*rate.Limiter
 }
 
-func newRates() *rates { return &rates{clients: map[string]*rate.Limiter{}} }
+func newRates(behindProxy bool) *rates {
+	return &rates{behindProxy: behindProxy, clients: map[string]*rate.Limiter{}}
+}
 
 func (r *rates) limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -45,8 +49,7 @@ func (r *rates) limit(next http.Handler) http.Handler {
 	})
 }
 
-// client is the limiter of an address and a kind of request. The address is the
-// connection's: what a header says anybody may write.
+// client is the limiter of an address and a kind of request.
 func (r *rates) client(req *http.Request) *rate.Limiter {
 	kind, limit, burst := "other", rateOther, burstOther
 	switch {
@@ -57,13 +60,9 @@ func (r *rates) client(req *http.Request) *rate.Limiter {
 	case req.Method == http.MethodPost && req.URL.Path == uploadPath:
 		kind, limit, burst = "upload", rateUpload, burstUpload
 	}
-	host, _, err := net.SplitHostPort(req.RemoteAddr)
-	if err != nil {
-		host = req.RemoteAddr
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	key := kind + " " + host
+	key := kind + " " + r.address(req)
 	if known := r.clients[key]; known != nil {
 		return known
 	}
@@ -73,4 +72,20 @@ func (r *rates) client(req *http.Request) *rate.Limiter {
 	limiter := rate.NewLimiter(limit, burst)
 	r.clients[key] = limiter
 	return limiter
+}
+
+// address is the connection's, for what a header says anybody may write; behind a proxy it is
+// what the proxy itself has put at the end of X-Forwarded-For.
+func (r *rates) address(req *http.Request) string {
+	if said := req.Header.Values("X-Forwarded-For"); r.behindProxy && len(said) > 0 {
+		last := said[len(said)-1]
+		if address, err := netip.ParseAddr(strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])); err == nil {
+			return address.String()
+		}
+	}
+	host, _, err := net.SplitHostPort(req.RemoteAddr)
+	if err != nil {
+		return req.RemoteAddr
+	}
+	return host
 }
