@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,8 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"net/url"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -71,7 +74,11 @@ func (d door) upload(w http.ResponseWriter, r *http.Request) {
 		answer(w, err)
 		return
 	}
-	up := submission.Upload{Owner: p.ID, Operator: p.Operator(), DryRun: r.URL.Query().Get("dry_run") == "true", Key: r.Header.Get("Idempotency-Key")}
+	up := submission.Upload{Owner: p.ID, Operator: p.Operator(), Key: r.Header.Get("Idempotency-Key")}
+	if up.DryRun, err = dryRun(r); err != nil {
+		answer(w, err)
+		return
+	}
 	if len(up.Key) > maxKey || !utf8.ValidString(up.Key) {
 		problem(w, http.StatusBadRequest, "the Idempotency-Key is too long, or no UTF-8", field("header.Idempotency-Key", fmt.Sprintf("at most %d characters", maxKey)))
 		return
@@ -114,11 +121,32 @@ func (d door) upload(w http.ResponseWriter, r *http.Request) {
 		answer(w, known(d.Log, err))
 		return
 	}
-	url := d.URL + validationPath + made.ID
+	at := d.URL + validationPath + made.ID
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Location", url)
+	w.Header().Set("Location", at)
 	w.WriteHeader(http.StatusAccepted)
-	_ = json.NewEncoder(w).Encode(accepted{made.ID, made.State.Status(), url})
+	_ = json.NewEncoder(w).Encode(accepted{made.ID, made.State.Status(), at})
+}
+
+// dryRun reads the query. Nothing in it is passed over: who means a dry run publishes nothing.
+func dryRun(r *http.Request) (bool, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return false, huma.Error400BadRequest("the address has a query that cannot be read: " + err.Error())
+	}
+	for name := range query {
+		if name != "dry_run" {
+			return false, huma.NewError(http.StatusUnprocessableEntity, "the address has a query that is not known", field("query."+name, "only dry_run is"))
+		}
+	}
+	switch said := query["dry_run"]; {
+	case len(said) == 0, slices.Equal(said, []string{"false"}):
+		return false, nil
+	case slices.Equal(said, []string{"true"}):
+		return true, nil
+	default:
+		return false, huma.NewError(http.StatusUnprocessableEntity, "it cannot be told whether this is a dry run", field("query.dry_run", "say true or false"))
+	}
 }
 
 // form are the parts of an upload.
@@ -190,8 +218,8 @@ func (d door) broken(err error) error {
 func (f form) describe(up *submission.Upload) error {
 	var given Metadata
 	if len(f.metadata) > 0 {
-		if err := json.Unmarshal(f.metadata, &given); err != nil {
-			return huma.NewError(http.StatusUnprocessableEntity, "the metadata are no JSON object", field("body.metadata", err.Error()))
+		if err := strictly(f.metadata, &given); err != nil {
+			return huma.NewError(http.StatusUnprocessableEntity, "the metadata are no JSON object of the fields that are known", field("body.metadata", err.Error()))
 		}
 	}
 	inside, err := peek(f.file.Path())
@@ -210,6 +238,19 @@ func (f form) describe(up *submission.Upload) error {
 	text, err := json.Marshal(full)
 	up.Name, up.Version, up.SHA256, up.Size, up.Metadata, up.Organisation = inside.Framework, inside.Version, f.file.SHA256, f.file.Size, string(text), given.Organisation
 	return err
+}
+
+// strictly reads JSON that has no field of another name: one that is misspelt would be passed over.
+func strictly(text []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the object")
+	}
+	return nil
 }
 
 func or(first, second string) string {
