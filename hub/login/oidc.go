@@ -10,11 +10,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+	"golang.org/x/sync/singleflight"
 )
 
 // OIDC is a login provider that speaks OpenID Connect.
@@ -26,8 +27,8 @@ type OIDC struct {
 	Domains  []string // of verified e-mail addresses; without any, whoever the provider knows may enter
 	Redirect string   // the hub's address that the provider sends people back to
 
-	mu    sync.Mutex
-	known *provider
+	known  atomic.Pointer[provider]
+	asking singleflight.Group
 }
 
 // provider is what was discovered of an issuer.
@@ -71,27 +72,39 @@ func (o *OIDC) Discover(ctx context.Context) error {
 	return err
 }
 
+// provider is asked for once by all who log in at a time: nobody waits behind others for a
+// provider that does not answer.
 func (o *OIDC) provider(ctx context.Context) (*provider, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.known != nil {
-		return o.known, nil
+	if known := o.known.Load(); known != nil {
+		return known, nil
 	}
+	asked := o.asking.DoChan("", func() (any, error) { return o.ask(context.WithoutCancel(ctx)) })
+	select {
+	case told := <-asked:
+		found, _ := told.Val.(*provider)
+		return found, told.Err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("asking the login provider %s: %w", o.Issuer, ctx.Err())
+	}
+}
+
+func (o *OIDC) ask(ctx context.Context) (*provider, error) {
 	client := &http.Client{Timeout: providerPatience, Transport: bounded{http.DefaultTransport}}
 	found, err := oidc.NewProvider(oidc.ClientContext(ctx, client), o.Issuer)
 	if err != nil {
 		return nil, fmt.Errorf("asking the login provider %s: %w", o.Issuer, err)
 	}
-	o.known = &provider{
+	known := &provider{
 		client: client,
 		oauth: oauth2.Config{
 			ClientID: o.ClientID, ClientSecret: o.Secret, Endpoint: found.Endpoint(), RedirectURL: o.Redirect,
 			Scopes: []string{oidc.ScopeOpenID, "profile", "email"},
 		},
 		// The keys are fetched again when they change, long after this request.
-		verifier: found.VerifierContext(oidc.ClientContext(context.WithoutCancel(ctx), client), &oidc.Config{ClientID: o.ClientID}),
+		verifier: found.VerifierContext(oidc.ClientContext(ctx, client), &oidc.Config{ClientID: o.ClientID}),
 	}
-	return o.known, nil
+	o.known.Store(known)
+	return known, nil
 }
 
 // Begin returns where to send a browser, and the flow that it must bring back.
