@@ -175,7 +175,11 @@ func TestOperatorsCommands(t *testing.T) {
 		{"link ann --operator", 0, "/login?code="},
 		{"audit --last 2", 0, `"action":"user.promoted"`},
 		{"audit", 0, "4 acts, unchanged"},
+		{"org cel-lab", 1, "there is no organisation cel-lab"},
+		{"org cel-lab --remove ann", 1, "there is no organisation cel-lab"},
+		{"org cell-lab", 0, "ann\n"},
 		{"org cell-lab --remove ann", 0, ""},
+		{"org cell-lab --remove ann", 1, "ann is no member of cell-lab"},
 	} {
 		if out, code := a.run(t, "trainer-hub", strings.Fields(c.args)...); code != c.code || !strings.Contains(out, c.want) {
 			t.Errorf("%s: exit code %d: %s", c.args, code, out)
@@ -223,6 +227,7 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 		"Run the hub until":                        {},
 		"making the data folder":                   {"token", "ann", "--data-dir", "/proc/nowhere"},
 		"there is no hub's":                        {"audit", "--data-dir", "nowhere"},
+		"there is no hub's database in":            {"org", "cell-lab", "--data-dir", "nowhere"},
 	} {
 		if out, code := a.run(t, "trainer-hub", args...); !strings.Contains(out, want) || (code == 0) != (len(args) == 0) {
 			t.Errorf("%v: exit code %d: %s", args, code, out)

@@ -113,17 +113,23 @@ as it. Prints its members. Examples:
 
 // Run changes the members and prints them.
 func (c *orgCmd) Run(ctx context.Context) error {
+	if err := c.missing(); err != nil {
+		return fmt.Errorf("there is no hub's database in %s: set --data-dir or --database (%w)", c.DataDir, err)
+	}
 	db, err := hub.OpenDatabase(ctx, c.DataDir, c.Database)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
 	users := login.New(db, time.Now)
-	for member, names := range map[bool][]string{true: c.Add, false: c.Remove} {
-		for _, name := range names {
-			if err := users.SetMember(ctx, c.Organisation, name, member); err != nil {
-				return err
-			}
+	for _, name := range c.Add {
+		if err := users.SetMember(ctx, c.Organisation, name, true); err != nil {
+			return err
+		}
+	}
+	for _, name := range c.Remove {
+		if err := users.SetMember(ctx, c.Organisation, name, false); err != nil {
+			return err
 		}
 	}
 	members, err := users.Members(ctx, c.Organisation)

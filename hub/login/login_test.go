@@ -148,7 +148,10 @@ func TestOrganisationIsNobodyWhoLogsIn(t *testing.T) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
+		_, none := h.Members(t.Context(), "no-lab")
 		for what, err := range map[string]error{
+			"the members of none":       none,
+			"who is taken out of none":  h.SetMember(t.Context(), "no-lab", "ann", false),
 			"a user as an organisation": h.SetMember(t.Context(), "ann", "ann", true),
 			"nobody as a member":        h.SetMember(t.Context(), "cell-lab", "nobody", true),
 			"an organisation in one":    h.SetMember(t.Context(), "cell-lab", "cell-lab", true),
@@ -162,6 +165,9 @@ func TestOrganisationIsNobodyWhoLogsIn(t *testing.T) {
 		}
 		if in, err := h.Organisations(t.Context(), h.ann); len(in) != 0 || err != nil {
 			t.Errorf("%v, %v", in, err)
+		}
+		if err := h.SetMember(t.Context(), "cell-lab", "ann", false); err == nil {
+			t.Error("who is in no more was taken out")
 		}
 	})
 }

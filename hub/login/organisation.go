@@ -17,18 +17,20 @@ const Organisation = "organisation"
 var ErrOrganisation = errors.New("this is an organisation: nobody logs in as it; make a link or token for one of its members")
 
 // SetMember puts a user into an organisation, which is made when it is new, or takes
-// the user out.
+// the user out, who must be in it.
 func (u *Users) SetMember(ctx context.Context, organisation, user string, member bool) error {
-	org, err := u.Ensure(ctx, organisation, Organisation)
-	if err != nil {
-		return err
+	if member {
+		if _, err := u.Ensure(ctx, organisation, Organisation); err != nil {
+			return err
+		}
 	}
 	return u.db.Tx(ctx, func(tx *sql.Tx) error {
-		if role, err := roleOf(ctx, tx, org); err != nil || role != Organisation {
-			return errors.Join(err, fmt.Errorf("%s is a user, not an organisation: choose another name", organisation))
+		org, err := organisationOf(ctx, tx, organisation)
+		if err != nil {
+			return err
 		}
 		var id, role string
-		err := tx.QueryRowContext(ctx, `SELECT id, role FROM users WHERE name = $1`, user).Scan(&id, &role)
+		err = tx.QueryRowContext(ctx, `SELECT id, role FROM users WHERE name = $1`, user).Scan(&id, &role)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return fmt.Errorf("there is no user %s: trainer-hub link %s makes one", user, user)
@@ -45,11 +47,36 @@ func (u *Users) SetMember(ctx context.Context, organisation, user string, member
 		if err != nil {
 			return fmt.Errorf("changing the members of %s: %w", organisation, err)
 		}
-		if changed, err := result.RowsAffected(); err != nil || changed == 0 {
+		switch changed, err := result.RowsAffected(); {
+		case err != nil:
 			return err
+		case changed == 0 && !member:
+			return fmt.Errorf("%s is no member of %s", user, organisation)
+		case changed == 0:
+			return nil
 		}
 		return store.Audit(ctx, tx, u.now(), store.Act{Actor: "hub", Action: action, Subject: org, Detail: map[string]string{"organisation": organisation, "user": user}})
 	})
+}
+
+// queryer is a transaction or the database itself.
+type queryer interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}
+
+// organisationOf is the id of an organisation.
+func organisationOf(ctx context.Context, q queryer, name string) (id string, err error) {
+	var role string
+	err = q.QueryRowContext(ctx, `SELECT id, role FROM users WHERE name = $1`, name).Scan(&id, &role)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", fmt.Errorf("there is no organisation %s: trainer-hub org %s --add USER makes one", name, name)
+	case err != nil:
+		return "", fmt.Errorf("looking up the organisation: %w", err)
+	case role != Organisation:
+		return "", fmt.Errorf("%s is a user, not an organisation: choose another name", name)
+	}
+	return id, nil
 }
 
 // person refuses what is for people when the user is an organisation.
@@ -72,8 +99,11 @@ func (u *Users) Organisations(ctx context.Context, userID string) ([]string, err
 
 // Members are the names of an organisation's members.
 func (u *Users) Members(ctx context.Context, organisation string) ([]string, error) {
-	return u.names(ctx, `SELECT users.name FROM members JOIN users ON users.id = user_id JOIN users AS owner ON owner.id = organisation
-		WHERE owner.name = $1 ORDER BY users.name`, organisation)
+	id, err := organisationOf(ctx, u.db, organisation)
+	if err != nil {
+		return nil, err
+	}
+	return u.names(ctx, `SELECT name FROM members JOIN users ON users.id = user_id WHERE organisation = $1 ORDER BY name`, id)
 }
 
 func (u *Users) names(ctx context.Context, query, of string) (names []string, err error) {
