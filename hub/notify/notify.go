@@ -6,6 +6,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -63,11 +64,19 @@ func (n *Notifications) List(ctx context.Context, user string, limit int) (list 
 	return list, rows.Err()
 }
 
+// ErrNotFound is a notification that the user was not told.
+var ErrNotFound = errors.New("there is no such notification of yours")
+
 // See marks a user's notifications as seen, up to one of them.
 func (n *Notifications) See(ctx context.Context, user, upTo string) error {
-	_, err := n.db.ExecContext(ctx, `UPDATE notifications SET seen = 1 WHERE user_id = $1 AND id <= $2`, user, upTo)
+	result, err := n.db.ExecContext(ctx, `UPDATE notifications SET seen = 1
+		WHERE user_id = $1 AND id <= (SELECT id FROM notifications WHERE id = $2 AND user_id = $1)`, user, upTo)
 	if err != nil {
 		return fmt.Errorf("marking notifications as seen: %w", err)
 	}
-	return nil
+	seen, err := result.RowsAffected()
+	if err == nil && seen == 0 {
+		err = ErrNotFound
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -85,6 +86,11 @@ func TestEveryEndIsToldOnce(t *testing.T) {
 		}
 		if other, err := d.List(t.Context(), "bob", 10); len(other) > 0 || err != nil {
 			t.Errorf("another's: %+v, %v", other, err)
+		}
+		for user, id := range map[string]string{"ann": "zzz", "bob": list[0].ID} {
+			if err := d.See(t.Context(), user, id); !errors.Is(err, notify.ErrNotFound) {
+				t.Errorf("%s sees %s: %v", user, id, err)
+			}
 		}
 		if err := d.See(t.Context(), "ann", list[1].ID); err != nil {
 			t.Error(err)
