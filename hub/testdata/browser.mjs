@@ -417,7 +417,7 @@ const steps = {
     await asked;
     await tab.getByLabel("Everybody's").check();
     await has("tbody th", "cell-counter");
-    await has("tbody tr", "ann");
+    await has("tbody td", /^ann$/);
     const came = tab.waitForResponse(/\/validation\?limit=50$/);
     answer();
     await (await came).finished();
