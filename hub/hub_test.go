@@ -665,6 +665,25 @@ func TestWhyAStageEndedTellsNoPaths(t *testing.T) {
 	}
 }
 
+// What nothing serves is a problem as every other error.
+func TestUnknownAddressIsAProblem(t *testing.T) {
+	anybody := client{start(t, hub.Config{}).URL(), "", http.DefaultClient}
+	for _, c := range []struct {
+		method, path string
+		status       int
+		text         string
+	}{
+		{http.MethodGet, "/nowhere", 404, "/openapi.json"},
+		{http.MethodGet, "/api/v1/trainers/", 404, "/openapi.json"},
+		{http.MethodPost, "/healthz", 405, "GET, HEAD"},
+		{http.MethodDelete, "/api/v1/trainers/x/versions", 405, "GET, HEAD"},
+	} {
+		if got := anybody.ask(t, c.method, c.path); got.status != c.status || got.header.Get("Content-Type") != "application/problem+json" || !strings.Contains(got.body, c.text) {
+			t.Errorf("%s %s: %+v", c.method, c.path, got)
+		}
+	}
+}
+
 func TestTwoHubsDoNotShareAFolder(t *testing.T) {
 	r := start(t, hub.Config{})
 	config := r.config

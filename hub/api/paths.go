@@ -28,9 +28,31 @@ func (p paths) HandleFunc(pattern string, handler func(http.ResponseWriter, *htt
 func (p paths) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rest, below := strings.CutPrefix(r.URL.Path, trainersPath)
 	first, _, _ := strings.Cut(rest, "/")
+	mux := p.others
 	if below && first != "upload" && first != "validation" {
-		p.named.ServeHTTP(w, r)
+		mux = p.named
+	}
+	if _, found := mux.Handler(r); found == "" {
+		w = nothing{w}
+	}
+	mux.ServeHTTP(w, r)
+}
+
+// nothing makes what a mux says of an address or a method that it does not know a problem.
+type nothing struct{ http.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (n nothing) WriteHeader(status int) {
+	if status < http.StatusBadRequest { // on to a cleaner path
+		n.ResponseWriter.WriteHeader(status)
 		return
 	}
-	p.others.ServeHTTP(w, r)
+	why := "there is nothing at this address; /openapi.json describes those that there are"
+	if status == http.StatusMethodNotAllowed {
+		why = "this address takes other methods: " + n.Header().Get("Allow")
+	}
+	problem(n.ResponseWriter, status, why)
 }
+
+// Write leaves the mux's own words out.
+func (nothing) Write(text []byte) (int, error) { return len(text), nil }
