@@ -22,12 +22,6 @@ func bareEnding(c findings) (*contract.Failure, bool) {
 // complaint is a line that calls itself an error, in no form that is known better.
 var complaint = pattern.Of(`(?i)^\W*(?:\S+ ){0,6}?\W*(?:error|fatal|exception|critical)\b|\w(?:Error|Exception)\b: |Assertion .{1,200} failed|\bfailed: |OP_REQUIRES failed|Error reported to Coordinator|Resource exhausted`)
 
-// notFound is what a shell says of a command that is not there.
-var notFound = pattern.Of(`: ([^\s:]+): (?:command )?not found$`)
-
-// lookup is what the dynamic linker says before it ends the process.
-var lookup = pattern.Of(`: symbol lookup error: `)
-
 func bare(c findings) *contract.Failure {
 	switch {
 	case fromOutside(c.signal):
@@ -37,24 +31,18 @@ func bare(c findings) *contract.Failure {
 	}
 	switch c.ExitCode {
 	case contract.ExitNotFound:
-		if l, ok := c.log.Mentions(lookup); ok { // the linker's code is the shell's
-			return failed(c.Settings, withStop(trimStop(clip(l))), "A compiled library does not fit another one that it is linked with: install versions that were built for each other, or use an image that has them.")
+		if f := refused(c.log.Lines, ofLinker, ofShell, notThere); f != nil {
+			return f
 		}
-		if l, ok := c.log.Mentions(notFound); ok {
-			return contract.Failf(contract.CodeConfigInvalid, "A command was not found: %s.", notFound.Groups(l)[1]).WithHint("Check the trainer's command and the scripts that it runs, and what the image has installed.")
-		}
-		return contract.Failf(contract.CodeConfigInvalid, "The training command was not found.").WithHint("Check the trainer's command and its path in the image.")
+		return contract.Failf(contract.CodeConfigInvalid, "A command was not found (code 127).").WithHint("Check the trainer's command, the scripts that it runs, and their paths in the image.")
 	case contract.ExitCannotRun:
-		return contract.Failf(contract.CodeConfigInvalid, "The training command can't be executed.").WithHint("Check its file mode and that it is built for this machine.")
-	case 2:
-		said := c.log.LastSaid()
-		if l, ok := c.log.Says(complaint, c.patience); ok {
-			said = c.log.WithNext(l)
+		if f := refused(c.log.Lines, ofShell, cannotRun); f != nil {
+			return f
 		}
-		if said != "" {
-			said = " It said: " + withStop(trimStop(clip(said)))
-		}
-		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code 2, as programs do on wrong arguments.%s", said).WithHint("Check the trainer's command.")
+		return contract.Failf(contract.CodeConfigInvalid, "A command can't be executed (code 126).").WithHint("Check its file mode and that it is built for this machine.")
+	}
+	if f := refused([]logtext.Line{{Text: c.log.LastSaid()}}, ofLinker); f != nil {
+		return f
 	}
 	if l, ok := c.log.Says(complaint, c.patience); ok && !launchers.Match(l) {
 		return contract.Failf(contract.CodeTrainingFailed, "The training script ended with code %d%s. The last error that it printed: %s", c.ExitCode, afterEpoch(c.Evidence), withStop(trimStop(clip(c.log.WithNext(l))))).
