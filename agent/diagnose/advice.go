@@ -17,7 +17,7 @@ type advice struct {
 }
 
 var (
-	processLimit = pattern.Of(`can't start new thread|pthread_create failed|pthread_create: Resource temporarily|fork: (?:retry: )?Resource temporarily unavailable|Thread creation failed: Resource temporarily|Cannot fork|newosproc|failed to create new OS thread|uv_thread_create`)
+	processLimit = pattern.Of(`can't start new thread|pthread_create failed|pthread_create: Resource temporarily|fork: (?:retry: )?Resource temporarily unavailable|Thread creation failed: Resource temporarily|Cannot fork|newosproc|failed to create new OS thread|uv_thread_create|unable to create (?:new )?native thread`)
 	network      = pattern.Of(`urllib|requests|http[/.]client|httpx|httpcore|aiohttp|ssl\.py|/socket\.py|botocore|huggingface_hub|urlopen|wandb|fsspec`)
 )
 
@@ -62,7 +62,7 @@ var advices = []advice{
 	{like: pattern.Of(`(?i)failed to find C compiler|InvalidCxxCompiler|No working C\+\+ compiler|CUDA_HOME environment variable is not set|CUDA_HOME does not exist|Error building extension|Ninja is required|No such file or directory: '(?:gcc|g\+\+|cc|c\+\+|nvcc|ninja|/usr/local/cuda\S*nvcc)'|command '\S*(?:gcc|g\+\+|nvcc|ninja)' failed|` + compiling.String()),
 		hint: "The script compiles code as it runs: install the compiler and Python's headers (build-essential, python3-dev, for CUDA the devel image) in the trainer's Dockerfile, or switch compilation off."},
 	{like: pattern.Of(`EOF when reading a line`), hint: "The script waits for somebody's answer on a terminal, and a job has none: pass the answer as an argument or a setting."},
-	{like: pattern.Of(`Cannot re-initialize CUDA in forked subprocess`),
+	{like: pattern.Of(`Cannot re-initialize CUDA in forked subprocess|(?:CUDA error|cuda runtime error \(\d+\) ?): initialization error`),
 		hint: "Leave CUDA to the main process: return CPU tensors from the dataset, start the workers with multiprocessing_context=\"spawn\", or set NUM_WORKERS=0{num_workers}."},
 	{like: pattern.Of(`Expected more than 1 value per channel when training`),
 		hint: "A batch had one image, which BatchNorm cannot train on: use drop_last=True, or a BATCH_SIZE{batch_size} that leaves no rest of one."},
@@ -116,7 +116,7 @@ var advices = []advice{
 	{like: pattern.Of(`No such file or directory: '?/(?:psm_|torch_\d|mp-)`), hint: "A block of shared memory was gone: the process that had made it ended first. Look above for why."},
 	{like: pattern.Of(`^FileNotFoundError: [^\n]{0,40}No such file or directory: '[^'/]{1,100}'`), stack: pattern.Of(`subprocess\.py`), hint: "The command is not in the image: install it in the trainer's Dockerfile."},
 	{like: pattern.Of(`^FileNotFoundError`), hint: "Check the path: the dataset is at DATASET_DIR, weights at PRETRAINED_WEIGHTS, output goes to OUTPUT_DIR."},
-	{like: pattern.Of(`^PermissionError`), hint: "Write below OUTPUT_DIR only; the dataset is read-only, and what the script reads must be readable for the user that it runs as."},
+	{like: pattern.Of(`(?m)^PermissionError`), hint: "Write below OUTPUT_DIR only; the dataset is read-only, and what the script reads must be readable for the user that it runs as."},
 	{like: pattern.Of(`^(?:SyntaxError|IndentationError|NameError|AttributeError|TypeError)`), hint: "Correct the training script, or pin the library version that it was written for."},
 }
 

@@ -16,6 +16,7 @@ type cause struct {
 	stack    *pattern.Pattern     // must be in the traceback too, when given
 	names    *pattern.Pattern     // captures the file or variable in the traceback or a line, where one tells it
 	unless   *pattern.Pattern     // must not be in the text or the traceback, when given
+	without  *pattern.Pattern     // must not be in the text, when given
 	message  string               // "${name}" is what the expression captured, "{short}" the exception
 	hint     string               // "{batch_size}" is the job's setting
 	kind     contract.FailureType // in place of the code's own type, "" to keep it
@@ -76,6 +77,7 @@ func (row cause) fits(s Settings, text, stack string) bool {
 	return row.like.Match(text) &&
 		(row.stack == nil || row.stack.Match(stack)) &&
 		(row.unless == nil || !row.unless.Match(text) && !row.unless.Match(stack)) &&
+		(row.without == nil || !row.without.Match(text)) &&
 		(!row.needsGPU || !strings.EqualFold(s.Device, "cpu"))
 }
 

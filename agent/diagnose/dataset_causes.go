@@ -6,7 +6,7 @@ import (
 )
 
 // ofModel is where a damaged or missing file is no part of the dataset.
-const ofModel = `(?i)weights|checkpoint|ckpt|pretrained|load_model|state_dict`
+const ofModel = `(?i)weights|checkpoint|ckpt|pretrained|backbone|load_model|state_dict`
 
 // What a sentence about a dataset speaks of, and what is wrong with it.
 const (
@@ -31,7 +31,7 @@ const byItself = `(?m:site-packages/(?:datasets/(?:arrow_dataset|arrow_writer|co
 var datasetCauses = []cause{
 	{
 		code: contract.CodeDatasetInvalid, raised: true,
-		like:    pattern.Of(`(?i)\b(?:images?|image list|samples?|files?|inputs?)\b[^\n]{0,60}\b(?:labels?|label list|masks?|annotations?|targets)\b[^\n]{0,40}(?:do(?:es)? not match|don't match|doesn't match|mismatch|\bdiffer\b|not equal|must be equal|must match)|mismatch[^\n]{0,30}\bimages?\b[^\n]{0,40}\b(?:labels?|masks?|annotations?)\b|different numbers? of (?:images?|samples?) and (?:labels?|masks?|annotations?)`),
+		like:    pattern.Of(`(?i)\b(?:images?|image list|samples?|files?)\b[^\n]{0,60}\b(?:labels?|label list|masks?|annotations?|targets)\b[^\n]{0,40}(?:do(?:es)? not match|don't match|doesn't match|mismatch|\bdiffer\b|not equal|must be equal|must match)|mismatch[^\n]{0,30}\bimages?\b[^\n]{0,40}\b(?:labels?|masks?|annotations?)\b|different numbers? of (?:images?|samples?) and (?:labels?|masks?|annotations?)`),
 		unless:  pattern.Of(`(?i)batch|shape|tensor|logit|predict|detection|dimension|channel|\bsizes?\b|dtype`),
 		message: "Images and labels of the dataset do not belong together: {short}.", hint: "Give every image its label, and every label its image.",
 	}, {
@@ -95,7 +95,7 @@ var datasetCauses = []cause{
 		code: contract.CodeDatasetInvalid, raised: true,
 		like:    pattern.Of(`(?i)^(?:\w+\.)*(?:ValueError|RuntimeError|AssertionError|Exception|SyntaxError|KeyError|FileNotFoundError|OSError|IndexError|ArrowInvalid|\w*(?:data|annotation|label|image)\w*(?:error|exception)): (?:[^\n]*` + ofDatasetNoun + `[^\n]*` + trouble + `|[^\n]*` + trouble + `[^\n]*` + ofDatasetNoun + `)`),
 		stack:   pattern.Of(`(?m)^\s*File "(?:[^"\n]*(?i:\w[/\\](?:datasets?|data|dataloaders?|data_loaders?|packaged_modules[/\\]\w+)[/\\]\w+\.py|[/\\]\w*(?:dataset|data_?load)\w*\.py|[/\\](?:coco|voc)\w*\.py)", line \d+, in [^\n]*|[^"\n]*", line \d+, in (?:verify_dataset\w*|check_\w*dataset\w*|load_(?:annotations|labels|images|dataset|data)\w*|__getitem__))\n(?:    [^\n]*\n){0,3}[A-Za-z]`),
-		unless:  pattern.Of(`(?i)shape|dimension|tensor|dtype|\bchannels?\b|batch|argument|keyword|must be one of|should be one of|support|implement|install|permission|time[d ]?out|connection|network|http|memory|(?:fail|could|can|unable)\w*[^\n]{0,20}download|\bhub\b|parameter|NoneType|attribute|\bworkers?\b|iterable|stack expects|checkpoint|weights|\[Errno|regist(?:er|ry)|predict|tokenizer|collat|interpolation|\btransforms?\b|\bmode\b|num_classes|is not a file in the archive|` + byItself),
+		unless:  pattern.Of(`(?i)shape|dimension|tensor|dtype|\bchannels?\b|batch|argument|keyword|must be one of|should be one of|support|implement|install|permission|time[d ]?out|connection|network|http|memory|(?:fail|could|can|unable)\w*[^\n]{0,20}download|\bhub\b|parameter|NoneType|attribute|\bworkers?\b|iterable|stack expects|checkpoint|weights|\[Errno|regist(?:er|ry)|predict|tokenizer|collat|interpolation|\btransforms?\b|\bmode\b|num_classes|is not a file in the archive|while generating the dataset|command line|` + byItself),
 		message: "The trainer can't use the dataset: {short}.", hint: "That is what the trainer said where it reads the dataset. Check the dataset's images, annotations and splits.",
 	}, { // a file of the dataset by its name, in a program's own sentence, wherever it is said
 		code: contract.CodeDatasetInvalid, raised: true,

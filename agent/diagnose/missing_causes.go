@@ -21,6 +21,9 @@ const (
 	dataFolder = `(?i:(?:^|[/\\'" ])(?:data|datasets?|train\w*|val\w*|tests?|images?|images?\w*|imgs|labels?\w*|masks?|annotations?|JPEGImages|ImageSets|VOC\w*|coco\w*|splits?|tiles|shards|samples)[/\\])`
 	// reading is where datasets are read.
 	reading = `in (?:__getitem__|__getitems__|_?load_(?:image|img|label|mask|ann|data|sample)\w*|pil_loader|default_loader|_?read_image|imread\w*)\b|(?i:datasets?\w*(?:\.py|[/\\])|data_?loader\w*\.py|\bloader\.py)|read_csv|read_parquet`
+	// inPath is a folder of datasets in a line that is no frame's own: a project may lie
+	// in a folder of such a name.
+	inPath = `(?m:^\s*(?:[^F\s]|F[^i\n]|Fi[^l\n]|Fil[^e\n]|File[^ \n])[^\n]*)` + dataFolder
 	// ofOutput is what a training writes itself, and what a package or a report brings.
 	ofOutput = `(?i:[/\\'"](?:dump|pred\w*|out|outputs?|results?|runs?|logs?|vis\w*|assets?|demo|fonts?|icons?|plots?|figures?)[/\\]|\b(?:logo|icon|watermark|confusion_matrix)\b|results\.csv|metrics\.csv|history\.csv)|in (?:save|dump|write|export)\w*\b|\.save\w*\(|open\([^\n]{0,200}['"][wax]b?\+?['"]|imwrite|savefig|to_csv|log_artifact|log_image|wandb|mlflow|os\.(?:remove|unlink|rename|replace)\(|shutil\.|'[^'\n]*site-packages/`
 )
@@ -34,7 +37,7 @@ func named(names string) *pattern.Pattern {
 
 var missingCauses = []cause{
 	{
-		code: contract.CodeDatasetInvalid, raised: true, like: named(dataNames), stack: pattern.Of(dataFolder + `|` + reading), unless: pattern.Of(ofOutput),
+		code: contract.CodeDatasetInvalid, raised: true, like: named(dataNames), stack: pattern.Of(inPath + `|` + reading), unless: pattern.Of(ofOutput),
 		message: "A file of the dataset is not there: ${1}${2}${3}.", hint: "Check the path, the lists and annotations that name it, and that it was uploaded: the dataset is at DATASET_DIR.",
 	}, {
 		code: contract.CodeDatasetInvalid, raised: true, like: pattern.Of(`^FileNotFoundError: [^\n]{0,40}No such file or directory: '([^'\n]{1,200})'`),
@@ -46,25 +49,25 @@ var missingCauses = []cause{
 		message: "The dataset's LMDB is not there, or none: {short}.", hint: "Check the path: the dataset is at DATASET_DIR.",
 	}, { // HDF5 holds both
 		code: contract.CodeWeightsUnavailable, raised: true, like: pattern.Of(hdf5), stack: pattern.Of(`load_model|load_weights|saving`),
-		message: "The weights ${1} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
+		message: "The weights ${1} are not there.", hint: checkWeights,
 	}, {
 		code: contract.CodeDatasetInvalid, raised: true, like: pattern.Of(hdf5), stack: pattern.Of(dataFolder + `|` + reading), unless: pattern.Of(ofModel + `|` + ofOutput),
 		message: "A file of the dataset is not there: ${1}.", hint: "Check the path: the dataset is at DATASET_DIR.",
 	}, {
 		code: contract.CodeWeightsUnavailable, raised: true, like: named(modelNames),
-		unless:  pattern.Of(ofDataset + `|memmap|torch_geometric|os\.(?:remove|unlink|rename|replace|listdir|stat)\(|shutil\.|\.unlink\(|_del_model|in save\b`),
-		message: "The weights ${1}${2}${3} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
+		unless:  pattern.Of(ofDataset + `|` + ofOwnCheckpoint),
+		message: "The weights ${1}${2}${3} are not there.", hint: checkWeights,
 	}, {
-		code: contract.CodeWeightsUnavailable, raised: true, like: pattern.Of(`(?i)\.\w{2,8} is not a checkpoint file|Failed to find any matching files for|No pretrained weights exist for|Unable to load weights from|find a valid checkpoint at|find a checkpoint index|no suitable checkpoints? found|checksum does not (?:not )?match|\b(?:checkpoints?|weights|pretrained (?:model|weights)|saved ?model)\b(?: (?:file|path))?(?: '[^'\n]{1,200}'| /\S{1,200})? (?:does(?: not|n't) exist|is missing|not found|is not a file)|(?:could not|couldn't|cannot|can't|unable to|failed to) (?:find|locate|open|load|read|download) (?:the )?(?:\w+ )?(?:weights|checkpoint|pretrained (?:model|weights|backbone))(?: file)?(?: from| at|:| ['"/])|\b(?:checkpoint|weights)(?: file)? \S+ is (?:empty|corrupt\w*|truncated|damaged)`), unless: pattern.Of(otherTraffic.String() + `|in save\w*\b|\.save\w*\(|Parent directory|(?i:size mismatch|shape|optimizer|\bkeys?\b|permission)`),
+		code: contract.CodeWeightsUnavailable, raised: true, like: pattern.Of(`(?i)\.\w{2,8} is not a checkpoint file|Failed to find any matching files for|No pretrained weights exist for|Unable to load weights from|find a valid checkpoint at|find a checkpoint index|no suitable checkpoints? found|\b(?:model|weights|checkpoint)\b[^\n]{0,80}checksum does not (?:not )?match|\b(?:checkpoints?|weights|pretrained (?:model|weights)|saved ?model)\b(?: (?:file|path))?(?: '[^'\n]{1,200}'| /\S{1,200})? (?:does(?: not|n't) exist|is missing|not found|is not a file)|(?:could not|couldn't|cannot|can't|unable to|failed to) (?:find|locate|open|load|read|download) (?:the )?(?:\w+ )?(?:weights|checkpoint|pretrained (?:model|weights|backbone))(?: file)?(?: from| at|:| ['"/])|\b(?:checkpoint|weights)(?: file)? \S+ is (?:empty|corrupt\w*|truncated|damaged)`), unless: pattern.Of(otherTraffic.String() + `|in save\w*\b|\.save\w*\(|Parent directory|(?i:size mismatch|shape|optimizer|\bkeys?\b|permission)`), without: pattern.Of(`(?i)(?:class|sample|loss|label|category)[ _]weights`),
 		message: "The weights are not there, or can't be used: {short}.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL, and that a checkpoint to resume from is there.",
 	}, { // in whatever words, where weights are loaded
 		code: contract.CodeWeightsUnavailable, raised: true,
-		like:    pattern.Of(`(?i)\b(?:checkpoint|weights|zip archive|magic number|ModelProto|model\.safetensors|SavedModel|config file at)\b[^\n]{0,160}\b(?:corrupt\w*|damaged|truncated|incomplete|invalid header|not a valid|has size)|(?:corrupt\w*|damaged|truncated|incomplete|invalid|error parsing)\b[^\n]{0,100}\b(?:checkpoint|weights|zip archive|magic number|ModelProto)\b|Consistency check failed: file should be of size`),
+		like:    pattern.Of(`(?i)\b(?:checkpoint|weights|zip archive|magic number|ModelProto|model\.safetensors|SavedModel|config file at)\b[^\n]{0,160}\b(?:corrupt\w*|damaged|truncated|incomplete|invalid header|not a valid (?:\w+ ){0,2}(?:file|archive|checkpoint)|has size)|(?:corrupt\w*|damaged|truncated|incomplete|error parsing)\b[^\n]{0,100}\b(?:checkpoint|weights|zip archive|magic number|ModelProto)\b|invalid (?:\w+ )?(?:zip archive|magic number|ModelProto)\b|Consistency check failed: file should be of size`),
 		stack:   pattern.Of(`from_pretrained|load_\w*(?:checkpoint|weights|pretrained|state_dict|model)\w*|in load\b|onnx[/.]|torch\.load\(|torch/serialization|saved_model|safetensors|modeling_utils`),
 		unless:  pattern.Of(otherTraffic.String() + `|in save\w*\b|Weights only load failed|size mismatch`),
 		message: "The weights are damaged, or none: {short}.", hint: "Upload them again; a truncated download and a Git LFS pointer look like this.",
 	}, {
-		code: contract.CodeConfigInvalid, raised: true, like: named(configNames), unless: pattern.Of(`'[^'\n]*site-packages/|(?:processor|tokenizer|generation|adapter)_config\.json|check_(?:det_|cls_)?dataset|in save\w*\b|os\.(?:remove|unlink|rename|replace)\(|shutil\.`),
+		code: contract.CodeConfigInvalid, raised: true, like: named(configNames), unless: pattern.Of(`'[^'\n]*site-packages/|(?:processor|tokenizer|generation|adapter)_config\.json|check_(?:det_|cls_)?dataset|in save\w*\b|open\([^\n]{0,200},\s*(?:mode=)?['"][wax]b?\+?['"]|os\.(?:remove|unlink|rename|replace)\(|shutil\.`),
 		message: "The script's settings ${1}${2}${3} are not there.", hint: "Check the trainer's command, the path, and what its Dockerfile copies into the image.",
 	},
 }

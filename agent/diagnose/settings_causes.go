@@ -22,7 +22,7 @@ var settingsCauses = []cause{
 	}, { // a number that is none of the allowed ones, by the names that settings have
 		code: contract.CodeConfigInvalid, raised: true,
 		like:    pattern.Of(`^(?:Error|ValueError|AssertionError|RuntimeError|SystemExit|Exception): (?i:invalid (?:value (?:for|of) )?` + settingNames + `\b[^\n]{0,20}: ?-?[\d.]+|(?:--|args\.|cfg\.)?` + settingNames + `\b[^\n]{0,60}(?:must be|should be|has to be|needs to be|cannot be|can't be))|argparse\.ArgumentError: argument `),
-		unless:  pattern.Of(`(?i)\bmatch|\bsame\b|\binputs?\b|tensor|shape|\bequal\b`),
+		unless:  pattern.Of(`(?i)\bmatch|\bsame\b|\binputs?\b|tensor|shape|\bequal\b|\bbuffer\b|conflicting option`),
 		message: "A setting of the script is not valid: {short}.", hint: "Check the job's settings and the trainer's command.",
 	}, {
 		code: contract.CodeConfigInvalid, raised: true,
