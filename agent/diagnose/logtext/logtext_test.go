@@ -141,6 +141,31 @@ func TestTracebacksThatLostPartsAreRead(t *testing.T) {
 	}
 }
 
+// Every rule is tried on each of an exception's causes.
+func TestALongChainKeepsItsNearestAndItsFirst(t *testing.T) {
+	for name, between := range map[string]string{"a chain": handling, "a group": sibling} {
+		var log []string
+		for i := range 300 {
+			log = append(log, header+":", `  File "/app/train.py", line 1, in main`, fmt.Sprintf("ValueError: try %d", i), "", between, "")
+		}
+		found := Read(log).Exceptions
+		if len(found) != 1 {
+			t.Fatalf("%s: %d exceptions", name, len(found))
+		}
+		x := found[0]
+		if len(x.Causes) != maxCauses {
+			t.Errorf("%s: %d causes, want %d", name, len(x.Causes), maxCauses)
+		}
+		if between == handling && (x.Message != "try 299" || x.Causes[0].Message != "try 298" || x.Causes[maxCauses-1].Message != "try 0") {
+			t.Errorf("%q, %q, …, %q", x.Message, x.Causes[0].Message, x.Causes[maxCauses-1].Message)
+		}
+	}
+	nested := lines(strings.Repeat("Original "+header+":\nValueError: in a worker\n", 300))
+	if found := Read(nested).Exceptions; len(found) != 1 || len(found[0].Causes) != maxCauses {
+		t.Errorf("%d exceptions", len(found))
+	}
+}
+
 func TestTheFirstSentenceOfAMessage(t *testing.T) {
 	cases := map[string]string{
 		"one line\nand advice":                                         "E: one line",

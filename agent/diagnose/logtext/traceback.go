@@ -1,6 +1,7 @@
 package logtext
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,6 +15,7 @@ const (
 	causing    = "The above exception was the direct cause of the following exception:"
 	sibling    = "+-- and another exception of the same group --+"
 	maxMessage = 24 // lines of one exception's message
+	maxCauses  = 16 // exceptions that one came from: every rule is tried on each of them
 )
 
 var (
@@ -56,20 +58,30 @@ func (p *parser) parse() []Exception {
 		x.end = p.at - 1
 		x.Aside = asideLine.Match(before)
 		if chained && len(out) > 0 {
-			x.Causes = append(x.Causes, out[len(out)-1])
-			x.Causes = append(x.Causes, out[len(out)-1].Causes...)
-			x.Aside = x.Aside || out[len(out)-1].Aside
+			x.cameFrom(out[len(out)-1])
 			out = out[:len(out)-1]
 		}
 		if grouped && len(out) > 0 { // the first of a group came first
 			first := &out[len(out)-1]
-			first.Causes, first.end = append(first.Causes, x), x.end
+			if first.end = x.end; len(first.Causes) < maxCauses {
+				first.Causes = append(first.Causes, x)
+			}
 		} else {
 			out = append(out, x)
 		}
 		chained, grouped, before = false, false, ""
 	}
 	return out
+}
+
+// cameFrom puts what an exception came from behind it. Of a long chain the first of all,
+// which is the last here, stays.
+func (x *Exception) cameFrom(y Exception) {
+	x.Causes = append(append(x.Causes, y), y.Causes...)
+	if n := len(x.Causes); n > maxCauses {
+		x.Causes = slices.Delete(x.Causes, maxCauses-1, n-1)
+	}
+	x.Aside = x.Aside || y.Aside
 }
 
 // startsBlock: a header, or a SyntaxError of the script itself, which has none.
@@ -146,8 +158,9 @@ func (p *parser) message(x *Exception) {
 			}
 			outer := *x
 			outer.Block = p.lines[max(0, start-40):start]
-			*x = inner
-			x.Causes = append(x.Causes, outer)
+			if *x = inner; len(x.Causes) < maxCauses {
+				x.Causes = append(x.Causes, outer)
+			}
 			return
 		}
 		if l == "" && p.goesOn() {
