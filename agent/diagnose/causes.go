@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/diagnose/logtext"
@@ -24,6 +25,10 @@ type cause struct {
 	raised   bool                 // too general for a plain line: an exception must say it
 	needsGPU bool                 // only where the job asked for one can it be missing
 }
+
+// inputCauses are faults of what the job was given: dataset, weights, settings, script and
+// image, in the words of a library that is known by them.
+var inputCauses = slices.Concat(lossCauses, imageCauses, environCauses, annotationCauses, weightsCauses, argumentCauses, packageCauses)
 
 // excepted are the tables in which exceptions are looked up: the machine's faults first, and
 // what says more before what says less.

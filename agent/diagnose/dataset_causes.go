@@ -5,6 +5,8 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
+const checkDataset = "Check the dataset's images, annotations and splits."
+
 // ofModel is where a damaged or missing file is no part of the dataset.
 const ofModel = `(?i)weights|checkpoint|ckpt|pretrained|backbone|load_model|state_dict`
 
