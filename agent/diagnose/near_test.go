@@ -62,6 +62,9 @@ func TestALineThatSpeaksOfNoTroubleIsNoCause(t *testing.T) {
 		said string
 		e    Evidence
 	}{
+		"a file that a shell copies":    {"cp: cannot stat 'runs/best.pt': No such file or directory", Evidence{ExitCode: 1}},
+		"a batch that was left out":     {"2 batches were skipped because of CUDA out of memory", Evidence{ExitCode: 1}},
+		"a cache that is not needed":    {"Could not write cache (No space left on device), continuing without", Evidence{ExitCode: 1}},
 		"a count of no errors":          {"GPU 0: uncorrectable ECC errors: 0", Evidence{ExitCode: 1}},
 		"a split that is not validated": {"val dataset is empty, skipping validation", Evidence{ExitCode: 137, Signal: 9}},
 		"a word that begins like inf":   {"loss = information gain over all classes", Evidence{ExitCode: 3}},

@@ -69,7 +69,7 @@ var weightsCauses = []cause{
 		message: "{short}.", hint: "Check the path: the dataset is at DATASET_DIR, weights are at PRETRAINED_WEIGHTS.",
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`No such file or directory: '?([^'\n]*\.(?:pt|pth|pth\.tar|safetensors|bin|ckpt))['"\s]|No such file or directory: '?([^'\n]*\.(?:pt|pth|pth\.tar|safetensors|bin|ckpt))$`),
-		unless:  pattern.Of(ofDataset + `|` + ofOwnCheckpoint),
+		unless:  pattern.Of(ofDataset + `|` + ofOwnCheckpoint + `|^(?:cp|mv|ls|rm|ln|cat|stat|chmod|tar): `),
 		message: "The weights ${1}${2} are not there.", hint: checkWeights,
 	}, { // in a program's own sentence
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?i)([^\s'"<>]+\.(?:pt|pth|pth\.tar|safetensors|ckpt|weights|h5|pdparams|caffemodel))\b['"]?,? (?:(?:was|is|could|can) )?(?:not (?:be )?(?:found|a valid file|exist|located)|does(?: not|n't) exist|cannot be found|is missing)|\b(?:checkpoint|weights)(?: file)? ['"]?/?[\w./-]+['"]? (?:(?:was|is|could|can) )?not (?:be )?found|File not found: filepath=\S+\.(?:keras|h5)\b|no (?:checkpoint|weights?|model) (?:file )?found at ['"]?(?P<at>[^\s'"]+)`), raised: true, unless: pattern.Of(ofDataset),

@@ -79,6 +79,9 @@ func (g Log) wentOn(line int, p Patience) bool {
 // Wording by which a program guesses or advises; never a fact.
 var advice = pattern.Of(`(?i)might be|may be caused|could be (due|caused)|please try|please check|consider |you can try|try (to )?(reduc|set|increas)|if reserved (but unallocated )?memory is|to avoid|in case of|if you (?:see|get|run into)`)
 
+// Wording by which a program says that it goes on.
+var passedOver = pattern.Of(`(?i)\b(?:skipp(?:ed|ing)|ignor(?:ed|ing)|continu(?:es|ing)|retrying|will retry|fall(?:s|ing) back)\b`)
+
 // A line at this level tells of something that was survived.
 var levelled = pattern.Of(`(?i)^\W*(\S+\s+){0,3}(warn(ing)?|info|debug|userwarning|futurewarning)\b|warning ⚠|^\W*[IW]\d{4} |^\[rank\d+\]:\[W|^\[W\d* `)
 
@@ -95,14 +98,14 @@ var stackHead = pattern.Of(`^Exception raised from .+most recent call first`)
 // of every table is tried on every line.
 const maxFact = 600
 
-// Says finds the last line that states a fact, and that was not survived: advice and
-// warnings are passed over.
+// Says finds the last line that states a fact, and that was not survived: advice, warnings
+// and what a program went on from are left out.
 func (g Log) Says(fact *pattern.Pattern, p Patience) (string, bool) {
 	for i := len(g.Lines) - 1; i >= 0; i-- {
 		l := g.Lines[i].Text
 		l = l[:min(len(l), maxFact)]
 		at := fact.At(l)
-		if at < 0 || stackHead.Match(l) || Warns(l) || g.wentOn(i, p) {
+		if at < 0 || stackHead.Match(l) || Warns(l) || passedOver.Match(l) || g.wentOn(i, p) {
 			continue
 		}
 		if a := advice.At(l); a >= 0 && a <= at {
