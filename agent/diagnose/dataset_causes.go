@@ -85,7 +85,7 @@ var datasetCauses = []cause{
 	}, { // tifffile, rasterio, SimpleITK, nibabel, imageio, PyAV, libsndfile, TensorFlow
 		code: contract.CodeDatasetInvalid, raised: true,
 		like:    pattern.Of(`TiffFileError|not a TIFF file|not recognized as being in a supported file format|RasterioIOError|cannot find a suitable reader for file|Exception thrown in SimpleITK \w*Reader\w*|Unable to determine ImageIO reader|Cannot work out file type|Could not find a (?:format|backend) to (?:read|open)|Invalid data found when processing input|moov atom not found|Error opening '[^'\n]{1,200}': (?:File contains data|Format not recognised|System error)|InvalidArgumentError: [^\n]{0,200}(?:Input is empty|got empty file)`),
-		unless:  pattern.Of(ofModel),
+		unless:  pattern.Of(ofModel + `|iomode .w|in (?:write|save|encode|export)\w*\b|imwrite|mimsave`), // what it makes itself
 		message: "A file of the dataset can't be read: {short}.", hint: "Find the file (not there, truncated, or of another kind behind its name's ending) and replace or remove it.",
 	}, {
 		code: contract.CodeDatasetInvalid, raised: true,
@@ -112,8 +112,8 @@ var datasetCauses = []cause{
 	}, { // an archive or a database that the script itself opens
 		code: contract.CodeDatasetInvalid, raised: true,
 		like:    pattern.Of(`^tarfile\.ReadError: \(?['"]?(?:not a|unexpected end|file could not be opened|empty file|invalid)|^zlib\.error: |^gzip\.BadGzipFile|^EOFError: Compressed file ended before|^sqlite3\.DatabaseError: (?:file is not a database|database disk image is malformed)`),
-		stack:   pattern.Of(dataFolder + `|` + reading),
-		unless:  pattern.Of(ofModel),
+		stack:   pattern.Of(inPath + `|` + reading),
+		unless:  pattern.Of(ofModel + `|optuna|mlflow`),
 		message: "A file of the dataset is damaged, or of another kind: {short}.", hint: "Find the file and replace it; a truncated upload or a server's error page looks like this.",
 	},
 }

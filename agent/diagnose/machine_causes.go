@@ -79,7 +79,7 @@ var machineCauses = []cause{
 		hint: "Install the framework's build for CUDA in the image, or set DEVICE=cpu.", kind: contract.FailureSystem,
 	}, {
 		code: contract.CodeGPUError, like: pattern.Of(`(?i)torch\.cuda\.is_available\(\): False|\b(?:cuda|gpu|gpuaccelerator|accelerator|rocm|hip)s?\b[^\n]{0,60}\b(?:(?:is |are )?(?:not |un)available|(?:is|are) required)|\bno (?:available )?(?:cuda|gpu|nvidia)[^\n]{0,30}(?:found|detected|available|visible)|(?:require|need)s? (?:a |an )?(?:cuda|gpu|nvidia)[^\n]{0,20}(?:device|gpu)?\b[^\n]{0,20}(?:to run|but|available|$)`),
-		raised: true, needsGPU: true, unless: pattern.Of(`(?i)^ImportError|\bbindings\b|container-cli|\bbusy\b|precision|\bcuda[ -]?(?:toolkit|>|v?\d)|bf16|bfloat16|flash|kernel|torchvision|extension|capabilit|compute|version|only has|\bgraphs?\b|decod|encod|more memory`),
+		raised: true, needsGPU: true, unless: pattern.Of(`(?i)^ImportError|\bbindings\b|container-cli|\bbusy\b|precision|\bcuda[ -]?(?:toolkit|>|v?\d)|bf16|bfloat16|flash|kernel|torchvision|extension|capabilit|compute|version|only has|\bgraphs?\b|decod|encod|more memory|(?:argument|parameter) is`),
 		message: "The training asked for a GPU, but the container has none that works: {short}.",
 		hint:    "Give the job a GPU, check the node's driver, or set DEVICE=cpu.", kind: contract.FailureSystem,
 	}, {

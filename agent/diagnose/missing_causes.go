@@ -51,7 +51,7 @@ var missingCauses = []cause{
 		code: contract.CodeWeightsUnavailable, raised: true, like: pattern.Of(hdf5), stack: pattern.Of(`load_model|load_weights|saving`),
 		message: "The weights ${1} are not there.", hint: checkWeights,
 	}, {
-		code: contract.CodeDatasetInvalid, raised: true, like: pattern.Of(hdf5), stack: pattern.Of(dataFolder + `|` + reading), unless: pattern.Of(ofModel + `|` + ofOutput),
+		code: contract.CodeDatasetInvalid, raised: true, like: pattern.Of(hdf5), stack: pattern.Of(inPath + `|` + reading), unless: pattern.Of(ofModel + `|` + ofOutput),
 		message: "A file of the dataset is not there: ${1}.", hint: "Check the path: the dataset is at DATASET_DIR.",
 	}, {
 		code: contract.CodeWeightsUnavailable, raised: true, like: named(modelNames),

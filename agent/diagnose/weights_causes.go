@@ -16,8 +16,9 @@ const (
 	ofDataset        = `/(?:processed|raw|tokens|features|embeddings|latents)/|(?:^|[/'"\s])(?:train|val|test|training|validation)[\w-]*\.(?:bin|pt|h5)\b|dataset\w*\.(?:bin|pt|h5)\b`
 	tensorsOfDataset = `(?:^|[/\\'"\s])(?:data|datasets?)[/\\][^'"\s]*\.(?:pt|bin|h5|hdf5)\b`
 	nameOfWeights    = `(?i)unable to open file|weight|checkpoint|ckpt|pretrain|model|backbone|encoder|yolo|resnet|\bvit|\bbest|\blast|epoch|\bsam\d?\b|dino|clip|swin|efficientnet|convnext|mobilenet`
-	// ofOwnCheckpoint is what is done to a file that the training writes itself.
-	ofOwnCheckpoint = `memmap|torch_geometric|os\.(?:remove|unlink|rename|replace|listdir|stat)\(|shutil\.|\.unlink\(|_del_model|in save\b|open\([^\n]{0,200},\s*(?:mode=)?['"][wax]b?\+?['"]`
+	// ofOwnCheckpoint is what is done to a file that the training writes itself, and where
+	// no weights are read.
+	ofOwnCheckpoint = `in __getitem__\b|memmap|torch_geometric|os\.(?:remove|unlink|rename|replace|listdir|stat)\(|shutil\.|\.unlink\(|_del_model|in save\b|open\([^\n]{0,200},\s*(?:mode=)?['"][wax]b?\+?['"]`
 )
 
 var (
