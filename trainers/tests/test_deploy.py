@@ -33,6 +33,7 @@ from trainer_sdk.inference import InferenceRequest
 from trainer_vision import classifier_predict
 from trainer_vision.deploy import calibrate, exported, golden, graph, matrix, metadata, package, parity, toolbox, triton, worker
 from trainer_vision.deploy.calibrate import raised
+from trainer_vision.deploy.classifiers import subjects
 from trainer_vision.deploy.evaluate import Validation, compare
 from trainer_vision.deploy.formats import Precision as FileIn
 from trainer_vision.deploy.formats.choice import converter
@@ -504,6 +505,18 @@ class Files(unittest.TestCase):
             matrix.check("onnx", "dynamic", "int16", "object_detection", "cpu")
         self.assertIn("RT-DETR", str(matrix.model_refusal("huggingface", "object_detection")))
         self.assertIsNone(matrix.model_refusal("huggingface", "image_classification"))
+
+    def test_a_task_that_nobody_named_is_the_checkpoints(self) -> None:
+        def load(*_: Any) -> Any:
+            raise JobError("the checkpoint is read")
+
+        request = ExportRequest(Path(__file__), "onnx", Path("/nowhere"), None, 0, True, True, "none", "int8", False, 0.02)
+        for task, said in ((None, "the checkpoint is read"), ("image_classification", "the checkpoint is read"), ("object_detection", "RT-DETR")):
+            env = {} if task is None else {"TASK_TYPE": task}
+            with mock.patch.dict(os.environ, env), self.assertRaisesRegex(JobError, said):
+                if task is None:
+                    os.environ.pop("TASK_TYPE", None)
+                subjects(load, "huggingface")(Job.load((), env), request)
 
     def test_a_node_is_called_after_its_module(self) -> None:
         from trainer_vision.deploy.formats.onnx import path_of
