@@ -236,8 +236,12 @@ func TestTheTargetsOfANewPackage(t *testing.T) {
 			t.Errorf("it does not say what it measured:\n%s", out)
 		}
 	}
-	if found, _ := filepath.Glob(filepath.Join(dir, "workspace", "run-1", "bucket", "export-jobs", "*", "package.zip")); len(found) != 1 {
-		t.Errorf("the exported package: %v", found)
+	found, _ := filepath.Glob(filepath.Join(dir, "workspace", "run-1", "bucket", "export-jobs", "*", "package.zip"))
+	if len(found) != 1 {
+		t.Fatalf("the exported package: %v", found)
+	}
+	if out := agentAt(t, dir, nil, 0, "inspect", found[0], "--selftest", "--python", py); !strings.Contains(out, "sha256 matches") || !strings.Contains(out, "selftest passed: ") {
+		t.Errorf("the exported package:\n%s", out)
 	}
 }
 

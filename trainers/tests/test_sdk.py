@@ -326,7 +326,7 @@ class TheEnd(TrainerTest):
         self.assertEqual([body["primary_metric_value"] for body in relay.of("validation")], [0.5, 0.4])
 
     def test_only_the_standard_library_is_imported(self) -> None:
-        probe = "import sys, trainer_sdk, trainer_sdk.inference, trainer_sdk.export; print([m for m in sys.modules if 'site-packages' in str(getattr(sys.modules[m], '__file__', ''))])"
+        probe = "import sys, trainer_sdk, trainer_sdk.inference, trainer_sdk.export, trainer_sdk.package; print([m for m in sys.modules if 'site-packages' in str(getattr(sys.modules[m], '__file__', ''))])"
         found = subprocess.run([sys.executable, "-S", "-c", probe], cwd=TRAINERS / "sdk", capture_output=True, text=True, check=True, env=environment(None))
         self.assertEqual(found.stdout.strip(), "[]")
 

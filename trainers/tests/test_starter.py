@@ -7,9 +7,12 @@ import shutil
 import subprocess
 import sys
 import unittest
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import starters
+from metadata_schema import schema_faults
 from process import environment
 
 
@@ -25,11 +28,27 @@ class Plain(starters.StarterTest):
         self.assertGreater(run.relay.calls[-1].body["overall_metrics"]["accuracy"], 0.6)
         run = self.succeed(self.script("export"), "--checkpoint", str(best), "--format", "onnx", "--output", str(self.root / "onnx"), TASK_TYPE=self.task)
         self.assertEqual(run.relay.calls[-1].body["model_info"]["output_shape"], [1, 3])
+        self.assert_package_proves_itself(self.root / "onnx/package.zip")
+        self.fail_with("INPUT_SIZE [64, 64]: this trainer exports at the size of the training, [32, 32]", self.script("export"), "--checkpoint", str(best), "--output", str(self.root / "no"), TASK_TYPE=self.task, INPUT_SIZE="[64, 64]")
         with np.load(best) as file:
             arrays = {key: file[key] for key in file.files}
         arrays["w2"][:] = np.nan
         np.savez(self.root / "broken.npz", **arrays)
         self.fail_with("differs from the original by nan", self.script("export"), "--checkpoint", str(self.root / "broken.npz"), "--format", "onnx", "--output", str(self.root / "no"), TASK_TYPE=self.task)
+
+    def assert_package_proves_itself(self, package: Path) -> None:
+        """Its metadata are what wrappers read, and its own wrapper finds the golden answer, and no other one."""
+        self.needs("onnxruntime")
+        folder = self.root / "package"
+        with zipfile.ZipFile(package) as archive:
+            archive.extractall(folder)
+        self.assertEqual(schema_faults(json.loads((folder / "metadata.json").read_text())), [])
+        golden = folder / "golden/answer.json"
+        answer = json.loads(golden.read_text())
+        for probabilities, code in ((answer["probabilities"], 0), ([1 - p for p in answer["probabilities"]], 1)):
+            golden.write_text(json.dumps({**answer, "probabilities": probabilities}))
+            found = subprocess.run([sys.executable, str(folder / "runtimes/python/example.py"), "--selftest"], capture_output=True, text=True, env=environment(None))
+            self.assertEqual(found.returncode, code, found.stderr)
 
     def test_explanations(self) -> None:
         self.train("explained", EPOCHS=4)

@@ -6,16 +6,22 @@ From the environment that the agent prepares, or
 
 from __future__ import annotations
 
+import io
 import sys
 import time
+from pathlib import Path
 
 import model
 import numpy as np
+import trainer_vision
 from onnx.reference import ReferenceEvaluator
+from PIL import Image
 from trainer_sdk import Job, JobError, Platform, run
-from trainer_sdk.export import Exported, ExportRequest, run_export
+from trainer_sdk.export import ExportRequest
+from trainer_sdk.package import Exported, Golden, run_export
 
 TOLERANCE = 1e-3  # of a probability, exported against original
+WRAPPER = Path(trainer_vision.__file__).parent / "deploy" / "runtimes" / "python"
 
 
 def main(job: Job, platform: Platform) -> None:
@@ -29,21 +35,34 @@ def convert(network: model.Network, request: ExportRequest) -> Exported:
     if request.quantization != "none" or request.validate:
         raise JobError("this trainer's export has no quantization and no ENABLE_VALIDATION yet: see export.py")
     size = network.image_size
+    if request.input_size not in (None, (size, size)):
+        raise JobError(f"INPUT_SIZE {list(request.input_size or ())}: this trainer exports at the size of the training, [{size}, {size}]; leave INPUT_SIZE unset")
     model.write_onnx(network, request.target)
     session = ReferenceEvaluator(str(request.target))
-    image = np.random.default_rng(0).random((1, 3, size, size), dtype=np.float32)
+    picture = drawn()
+    image = np.asarray(model.prepare(picture, size))[None]
     started = time.perf_counter()
     answer = session.run(None, {"images": image})[0]
     milliseconds = 1000 * (time.perf_counter() - started)
-    difference = float(np.abs(answer - model.probabilities(network, image)).max())
-    if not difference <= TOLERANCE:  # NaN is no small difference
-        raise JobError(f"the exported model differs from the original by {difference:.2g} on a random image")
+    golden = Golden(png(picture), picture.width, picture.height, model.probabilities(network, image)[0].tolist(), answer[0].tolist())
+    if not golden.difference <= TOLERANCE:  # NaN is no small difference
+        raise JobError(f"the exported model differs from the original by {golden.difference:.2g} on a drawn image")
     return Exported(
-        file=request.target, input_shape=image.shape, output_shape=answer.shape, inference_ms=milliseconds,
-        model={"architecture": network.name, "num_classes": len(network.class_names), "class_names": network.class_names},
-        preprocessing={"resize": {"method": "resize", "size": [size, size]}, "normalize": {"scale": 1 / 255}, "channel_order": "RGB", "data_type": "float32", "layout": "NCHW", "embedded": False},
-        postprocessing={"softmax": {"apply": False, "temperature": 1.0}, "top_k": 5, "embedded": True},
+        file=request.target, architecture=network.name, class_names=network.class_names, size=size, kernel="bicubic", names=("images", "output"), golden=golden,
+        milliseconds=milliseconds, verified_by="onnx.reference", wrapper=WRAPPER,
     )
+
+
+def drawn() -> Image.Image:
+    """Patches of many colours, larger than the model's input and of another shape."""
+    colours = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return Image.fromarray(colours).resize((320, 240))
+
+
+def png(picture: Image.Image) -> bytes:
+    target = io.BytesIO()
+    picture.save(target, "PNG")
+    return target.getvalue()
 
 
 if __name__ == "__main__":

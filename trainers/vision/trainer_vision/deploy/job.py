@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from trainer_sdk import PRIMARY_METRICS, Job, JobError, Platform, run, write_json
 from trainer_sdk.export import SUFFIXES, ExportRequest
+from trainer_sdk.package import digest
 
 from ..inference import Predictor
 from . import calibrate, evaluate, exported, golden, matrix, metadata, package, parity, timing
@@ -232,7 +233,7 @@ class Export:
         took = timing.times(call, Reader(made.metadata).prepare(self.pictures[shown]))
         head = made.metadata
         return {
-            **head, "model": {**head["model"], "sha256": metadata.digest(file), "size_bytes": size_of(file), "float_parts": list(made.precision.keep)},
+            **head, "model": {**head["model"], "sha256": digest(file), "size_bytes": size_of(file), "float_parts": list(made.precision.keep)},
             "thresholds": {"confidence": head["postprocess"]["conf_threshold"], "iou": head["postprocess"]["iou_threshold"], "accuracy_drop_max": self.request.accuracy_drop_max},
             "parity": made.parity.describe(), "timing": took,
             "validation": made.validation and {**made.validation.describe(self.request.accuracy_drop_max), "metric": made.validation.metric, "images": made.validation.images},

@@ -5,16 +5,15 @@ The copy inside the model's file lacks what is known only afterwards: sizes, sum
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from trainer_sdk import Job, clean, now
 from trainer_sdk.export import RUNTIMES, ExportRequest
+from trainer_sdk.package import digest
 
 from ..inference.running import class_ids
 from .program import Program
@@ -122,18 +121,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's files with their names, in order."""
-    total = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-        if path.is_dir():
-            total.update(f"{file.relative_to(path).as_posix()}\n".encode())
-        with file.open("rb") as content:
-            while block := content.read(1 << 20):
-                total.update(block)
-    return total.hexdigest()
 
 
 def text(metadata: Mapping[str, Any]) -> str:
