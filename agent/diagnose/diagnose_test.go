@@ -79,6 +79,20 @@ func TestDiagnose(t *testing.T) {
 		"exit 0 but the trainer reported a failure": {
 			e:    Evidence{Checkpoints: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "the validation set is empty"}},
 			code: contract.CodeTrainingFailed, says: "the validation set is empty."},
+		"a setting that the trainer refuses": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "IMAGE_SIZE 100 is not a multiple of 32; use 96"}, LogTail: log("[trainer] error: IMAGE_SIZE 100 is not a multiple of 32; use 96")},
+			code: contract.CodeConfigInvalid, says: "IMAGE_SIZE 100 is not a multiple of 32; use 96."},
+		"an option that the trainer does not know": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "unknown option 'momentun' (did you mean 'momentum'?)"}},
+			code: contract.CodeConfigInvalid, says: "unknown option 'momentun' (did you mean 'momentum'?)."},
+		"an export's setting that the trainer refuses": {
+			e:    Evidence{JobType: contract.JobExport, ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "INPUT_SIZE [9, 8] is not square, which these models want"}},
+			code: contract.CodeConfigInvalid, says: "INPUT_SIZE [9, 8] is not square"},
+		"a setting that is only the remedy": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "no improvement was possible: set a lower LEARNING_RATE"}},
+			code: contract.CodeTrainingFailed, says: "set a lower LEARNING_RATE."},
+		"a setting that is printed before a bare exit": {
+			e: Evidence{ExitCode: 1, LogTail: log("BATCH_SIZE 16")}, code: contract.CodeTrainingFailed, says: "ended with code 1"},
 		"the trainer's own report names a known cause": {
 			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "CUDA out of memory. Tried to allocate 2 GiB"}, Settings: Settings{BatchSize: 64}},
 			code: contract.CodeCUDAOOM, says: "Out of GPU memory. Try reducing batch_size (now 64)."},

@@ -216,5 +216,13 @@ func ownReport(c findings) (*contract.Failure, bool) {
 			return found(f)
 		}
 	}
-	return found(contract.Failf(contract.CodeTrainingFailed, "%s.", trimStop(message)).WithEvidence(c.log.Last(10)...))
+	code := contract.CodeTrainingFailed
+	if refusedSetting.Match(message) {
+		code = contract.CodeConfigInvalid
+	}
+	return found(contract.Failf(code, "%s.", trimStop(message)).WithEvidence(c.log.Last(10)...))
 }
+
+// refusedSetting: a report that begins with a setting of the job, as the trainers' refusals
+// do, or with an option of CONFIG_JSON.
+var refusedSetting = pattern.Of(`^(?:(?:MODEL_NAME|TASK_TYPE|EPOCHS|BATCH_SIZE|LEARNING_RATE|IMAGE_SIZE|CONFIG_JSON|INPUT_SIZE|EXPORT_FORMAT|QUANTIZATION_TYPE|ENABLE_VALIDATION|CONFIDENCE_THRESHOLD|IOU_THRESHOLD|XAI_METHOD|XAI_TARGET_LAYERS)\b|(?:unknown )?option ')`)

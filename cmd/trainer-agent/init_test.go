@@ -245,6 +245,15 @@ func TestTheTargetsOfANewPackage(t *testing.T) {
 	}
 }
 
+// What a trainer refuses is the user's to correct, not the script's fault.
+func TestASettingThatTheTrainerRefuses(t *testing.T) {
+	py, dir := need.Python(t), newPackage(t, "plain")
+	agentAt(t, dir, []string{"IMAGE_SIZE=65"}, 1, "try", "--", py, "train.py")
+	if _, done := told(t, dir); done.Error == nil || done.Error.Code != contract.CodeConfigInvalid || done.Error.Message != "IMAGE_SIZE 65 is not a multiple of 8." {
+		t.Errorf("%+v", done.Error)
+	}
+}
+
 // Which Python ran is the first thing to know where packages are missing.
 func TestValidationSaysWhichPythonItTook(t *testing.T) {
 	dir := newPackage(t, "plain")
