@@ -28,6 +28,7 @@ from metadata_schema import schema_faults
 from PIL import Image
 from process import TrainerTest
 from torch import nn
+from torchvision.transforms import InterpolationMode
 from trainer_sdk import Job, JobError, Platform
 from trainer_sdk.export import ExportRequest
 from trainer_sdk.inference import InferenceRequest
@@ -45,6 +46,9 @@ from trainer_vision.deploy.reader import Reader
 from trainer_vision.deploy.subject import CLASSIFY, DETECT, LETTERBOX, OBB, POSE, SEGMENT, SHORTEST_CROP, STRETCH, Objects, Preprocess, Subject
 from trainer_vision.inference import Objects as Found
 from trainer_vision.inference import Predictor, coco
+from trainer_vision.inference.running import finite
+from trainer_vision.masks import eval_transform
+from trainer_vision.segmenter import Segmenter, predictor
 
 DEPLOY = Path(graph.__file__).parent
 TOOLBOXES = Path(__file__).resolve().parent.parent.parent / ".tools" / "toolboxes"
@@ -182,6 +186,20 @@ class Masks(unittest.TestCase):
         masks = [Reader({**head, "outputs": [{"kind": kind}]}).decode([scores], (50, 40)).classes for kind, scores in (("logits", logits), ("probabilities", powers / powers.sum(0)))]
         self.assertEqual(masks[0].shape, (40, 50))
         self.assertGreater(float((masks[0] == masks[1]).mean()), 0.9995)
+
+    def test_a_mask_of_what_is_no_number_is_none(self) -> None:
+        """The largest of NaN is the first class, which most pixels may have."""
+        head = {**described(Preprocess(STRETCH, 12, 12, antialias=True), True), "model": {"task": "semantic"}}
+        for kind in ("logits", "probabilities"):
+            whole, broken = (Reader({**head, "outputs": [{"kind": kind}]}).decode([np.full((2, 12, 12), value)], (50, 40)) for value in (0.5, math.nan))
+            self.assertEqual((finite(whole), finite(broken)), (True, False))
+            compared = [parity.compare([whole], [found], [Image.new("RGB", (50, 40))], 12, 0, 0) for found in (whole, broken)]
+            self.assertEqual([(one.pixel_agreement, one.nonsense()) for one in compared], [(1.0, None), (1.0, "it answers with NaN")])
+        how = Preprocess(STRETCH, 12, 12, antialias=True)
+        model = predictor(Segmenter(nn.Identity(), ["a", "b", "c"], eval_transform(12, [0.0] * 3, [1.0] * 3, InterpolationMode.BILINEAR), how, "test", True), Job.load((), {}))
+        images = torch.rand(2, 3, 12, 12)
+        images[1, 0, 0, 0] = math.nan
+        self.assertEqual([finite(one) for one in model.decode(images, [(50, 40)] * 2, False)], [True, False])
 
 
 class Asking(unittest.TestCase):

@@ -72,7 +72,7 @@ def predictor(segmenter: Segmenter, job: Job) -> Predictor:
     def decode(scores: torch.Tensor, sizes: list[tuple[int, int]], _measured: bool) -> Sequence[Mask]:
         """In the images' own sizes."""
         large = (functional.interpolate(one[None], size=(height, width), mode="bilinear", align_corners=False) for one, (width, height) in zip(scores, sizes, strict=True))
-        return [Mask(one[0].argmax(0).to(torch.int32).cpu().numpy()) for one in large]
+        return [Mask(one[0].argmax(0).to(torch.int32).cpu().numpy(), bool(one.isfinite().all())) for one in large]
 
     return Predictor(
         segmenter.names, prepare, infer, decode, truth=Labels(segmenter.classes, segmenter.ignore_background, job).read, task="semantic_segmentation", classes=len(segmenter.classes),

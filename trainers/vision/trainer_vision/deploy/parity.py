@@ -104,6 +104,7 @@ def compare(original: Sequence[Any], exported: Sequence[Any], images: Sequence[I
             parity.outlines += masks(truth, found, scale, image.size)
         elif isinstance(truth, Mask):
             parity.pixel_agreement = min(parity.pixel_agreement, float((truth.classes == found.classes).mean()))
+            parity.score = parity.score if found.finite else math.inf
         else:
             parity.probability = worse(parity.probability, np.abs(truth - found))
     return parity

@@ -57,9 +57,10 @@ class Reader:
             return found["probabilities"] if "probabilities" in found else softmax(found["logits"].astype(np.float64))
         if self.task == "semantic":
             scores = next(iter(found.values())).astype(np.float32)
+            finite = bool(np.isfinite(scores).all())
             if "probabilities" in found:  # trainers enlarge logits; logarithms differ from them by one number a pixel, which changes no largest class
                 scores = np.log(np.maximum(scores, SMALLEST))
-            return Mask(bilinear(scores.transpose(1, 2, 0), size[1], size[0]).argmax(2).astype(np.int32))
+            return Mask(bilinear(scores.transpose(1, 2, 0), size[1], size[0]).argmax(2).astype(np.int32), finite)
         rows = self.rows(found)
         boxes = rows["boxes"].astype(float)
         place = placed(self.pre["resize"], size)

@@ -44,6 +44,7 @@ class Mask:
     """The class of every pixel of one image, (h, w) indices; of a labelled one a negative index counts nowhere."""
 
     classes: np.ndarray
+    finite: bool = True  # whether the scores that it was made of are numbers: the largest of NaN is some class
 
 
 Answer = Objects | Mask | np.ndarray

@@ -272,7 +272,7 @@ class Run:
 def finite(answer: Answer) -> bool:
     if isinstance(answer, Objects):
         return bool(np.isfinite(answer.boxes).all() and np.isfinite(answer.scores).all())
-    return isinstance(answer, Mask) or bool(np.isfinite(answer).all())
+    return answer.finite if isinstance(answer, Mask) else bool(np.isfinite(answer).all())
 
 
 def write_objects(out: Path, classes: Classes, parts: Parts) -> None:
