@@ -452,7 +452,8 @@ class Quantized(TrainerTest):
             torch.manual_seed(0)
             model = nn.Sequential(
                 nn.Conv2d(3, 8, 3, 2), nn.Hardswish(), nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False), nn.LeakyReLU(0.1), nn.ZeroPad2d((1, 2, 0, 1)), nn.AvgPool2d(3, 2, 1),
-                nn.ReLU6(), nn.Hardsigmoid(), nn.GELU(), nn.Softplus(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2),
+                nn.ReLU6(), nn.Hardsigmoid(), nn.GELU(), nn.Softplus(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                nn.LayerNorm(8, elementwise_affine=False), nn.Linear(8, 2),
             ).eval()
             made = program(subject(CLASSIFY, Preprocess(STRETCH, 31, 31, antialias=True), model=model), whole=True, pixels=False, post=True, batch=False, dtype="float32")
             kind = converter("coreml", made, Path(folder), 0, lambda text: None)

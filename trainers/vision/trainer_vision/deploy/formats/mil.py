@@ -138,7 +138,8 @@ def matmul(x: Any, y: Any, transpose_x: Any = False, transpose_y: Any = False) -
 
 
 def layer_norm(x: torch.Tensor, axes: Any, gamma: Any = None, beta: Any = None, epsilon: Any = 1e-5) -> torch.Tensor:
-    return functional.layer_norm(x, [x.shape[i] for i in numbers(axes)], tensor(gamma), tensor(beta), float(epsilon))
+    weight, bias = (None if one is None else tensor(one) for one in (gamma, beta))
+    return functional.layer_norm(x, [x.shape[i] for i in numbers(axes)], weight, bias, float(epsilon))
 
 
 def gather(x: Any, indices: Any, axis: Any = 0, **_: Any) -> torch.Tensor:
