@@ -351,8 +351,8 @@ func TestUploadIsProvenAndEverybodyMaySeeHow(t *testing.T) {
 }
 
 func TestWhatIsWrongWithAnUploadIsNamed(t *testing.T) {
-	r := start(t, hub.Config{})
-	ann := r.client(t, "ann")
+	r := start(t, hub.Config{BehindProxy: true})
+	ann, from := r.client(t, "ann"), 0
 	good := part{"file", pack(t, capabilities("custom-yolo", "1.0.0"))}
 	for name, c := range map[string]struct {
 		query  string
@@ -383,8 +383,9 @@ func TestWhatIsWrongWithAnUploadIsNamed(t *testing.T) {
 		"metadata too large":        {"?dry_run=true", []part{{"metadata", strings.Repeat(" ", 65<<10)}, good}, 413, `at most 65536 bytes`},
 		"package too large":         {"?dry_run=true", []part{{"file", strings.Repeat("x", maxPackage+1)}}, 413, `at most 1 MiB`},
 	} {
+		from++ // an address of its own: one may send twenty at once
 		t.Run(name, func(t *testing.T) {
-			got := ann.upload(t, c.query, c.parts)
+			got := ann.upload(t, c.query, c.parts, "X-Forwarded-For", fmt.Sprintf("192.0.2.%d", from))
 			if got.status != c.status || !strings.Contains(got.body, c.text) || got.header.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("%d %s, want %d with %s", got.status, got.body, c.status, c.text)
 			}

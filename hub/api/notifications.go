@@ -8,7 +8,6 @@ import (
 
 	"github.com/vision-platform/trainer-agent/hub/login"
 	"github.com/vision-platform/trainer-agent/hub/notify"
-	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
 const maxNotifications = 100
@@ -30,9 +29,6 @@ func (d door) notifications() {
 	huma.Register(d.doc, huma.Operation{OperationID: "see-notifications", Method: http.MethodPost, Path: "/api/v1/notifications/{id}/seen", Summary: "Mark a notification and those before it as seen", Security: security, DefaultStatus: http.StatusNoContent},
 		func(ctx context.Context, in *oneSubmission) (*struct{}, error) {
 			p, err := d.who(ctx, in.Credentials, login.ScopeRead)
-			if err == nil && !storable(in.ID) {
-				err = known(d.Log, submission.ErrNotFound)
-			}
 			if err == nil {
 				if err = d.Notifications.See(ctx, p.ID, in.ID); err != nil {
 					err = known(d.Log, err)

@@ -64,10 +64,7 @@ func (d door) tokens() {
 			if err != nil {
 				return nil, err
 			}
-			err = login.ErrUnknown
-			if storable(in.ID) {
-				err = d.Users.DropToken(ctx, p.ID, in.ID)
-			}
+			err = d.Users.DropToken(ctx, p.ID, in.ID)
 			if errors.Is(err, login.ErrUnknown) {
 				return nil, huma.Error404NotFound("there is no such token of yours")
 			}

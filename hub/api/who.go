@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -61,9 +60,6 @@ func (d door) own(ctx context.Context, c Credentials, scope, id string) (submiss
 	if err != nil {
 		return submission.Submission{}, p, err
 	}
-	if !storable(id) {
-		return submission.Submission{}, p, known(d.Log, submission.ErrNotFound)
-	}
 	at, err := d.Submissions.Get(ctx, id)
 	if err == nil && !p.Operator() {
 		err = d.seen(ctx, p, at)
@@ -73,10 +69,6 @@ func (d door) own(ctx context.Context, c Credentials, scope, id string) (submiss
 	}
 	return at, p, nil
 }
-
-// storable says whether a database can have a text: PostgreSQL has none that is no UTF-8 or
-// has a zero in it, and asked for one it answers with an error.
-func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 func (d door) seen(ctx context.Context, p login.Principal, at submission.Submission) error {
 	sees, err := d.Submissions.Sees(ctx, p.ID, at)
