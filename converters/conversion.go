@@ -64,7 +64,7 @@ func (j *conversion) run(ctx context.Context) (*Prepared, error) {
 		return nil, err
 	}
 	j.similarNames()
-	p.Rules = labels.NewRules(j.catalog, j.Task, w.masks, j.problems)
+	p.Rules = labels.NewRules(j.catalog, j.Task, w.masks, images.Frames(files), j.problems)
 	j.assign(p)
 	if err := j.copies(ctx, p, files); err != nil {
 		return nil, err

@@ -17,10 +17,23 @@ func TestCoordinatesOfAnotherFrameAreSeen(t *testing.T) {
 		}
 		return with(maps.Clone(pictures), m{file: doc})
 	}
+	var classed []any
+	for i, name := range names {
+		classed = append(classed, m{"id": i, "file_name": name, "width": 64, "height": 48, "annotation": m{"class_id": 1},
+			"annotations": []any{m{"class_id": 1, "bbox": []int{32, 24, 60, 44}}}})
+	}
 	const instances = "annotations/instances_train.json"
 	for _, c := range []published{
 		{name: "corners for widths", files: changed(instances, func(_, a m) { a["bbox"] = []int{32, 24, 60, 44} }), refused: "fits as x1, y1, x2, y2"},
 		{name: "corners for widths in rows of YOLO", files: yoloSet("", "0 .1 .1 .4 .4\n0 .6 .2 .95 .4\n", plainConfig), refused: "fits as x1, y1, x2, y2"},
+		{name: "one thing on each photo, and sizes that say the photo lies", says: "size_differs: image 0 is 64x48, not 48x64",
+			files: changed(instances, func(im, a m) {
+				im["width"], im["height"], a["bbox"] = 48, 64, []int{14, 4, 46, 40}
+			})},
+		{name: "corners beside outlines, which are what the task takes", task: segmenting, splits: "train 4, val 2", files: changed(instances, func(_, a m) {
+			a["bbox"], a["segmentation"] = []int{32, 24, 60, 44}, [][]int{{32, 24, 60, 24, 60, 44, 32, 44}}
+		})},
+		{name: "corners beside the classes of whole images", task: classifying, splits: "train 4, val 2", files: with(maps.Clone(pictures), m{"annotations.json": m{"classes": cats, "images": classed}})},
 		{name: "boxes of whole images", files: yoloSet("", "0 .5 .5 1 1\n", plainConfig), splits: "train 5, val 2"},
 		{name: "images made smaller", refused: "they were drawn on other files", files: changed(instances, func(im, a m) {
 			im["width"], im["height"], a["bbox"] = 128, 96, []int{70, 50, 20, 20}

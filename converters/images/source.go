@@ -55,6 +55,16 @@ func (f *Folder) Find(ctx context.Context, c *dataset.Catalog, problems *problem
 	return files, err
 }
 
+// Frames says the displayed size of each image, 0 where it has no file that can be used.
+func Frames(files []File) func(i int) (width, height int) {
+	return func(i int) (width, height int) {
+		if files[i].Path == "" {
+			return 0, 0
+		}
+		return files[i].Width, files[i].Height
+	}
+}
+
 // locate fills in Path and Rel.
 func locate(c *dataset.Catalog, t *Tree, files []File, problems *problem.List) {
 	names := make([]string, len(c.Images))

@@ -44,9 +44,12 @@ type Rules struct {
 	Shapes   bool // some annotation of the dataset has an outline
 }
 
+// Frame is the displayed size of an image's file; 0 where it has none that is used.
+type Frame func(image int) (width, height int)
+
 // NewRules looks over the whole catalog: what its keypoints look like, and
 // whether it has what the task needs at all.
-func NewRules(c *dataset.Catalog, task contract.TaskType, masks bool, problems *problem.List) Rules {
+func NewRules(c *dataset.Catalog, task contract.TaskType, masks bool, frame Frame, problems *problem.List) Rules {
 	r := Rules{Task: task, Masks: masks}
 	geometric, shapes, points := 0, 0, 0
 	for i := range c.Objects.Len() {
@@ -74,7 +77,7 @@ func NewRules(c *dataset.Catalog, task contract.TaskType, masks bool, problems *
 			problems.AddN(problem.NoVisibleKeypoints, points, 0, "none of %d has one", points)
 		}
 	}
-	if n := corners(c); n > 0 {
+	if n := r.corners(c, frame); n > 0 {
 		problems.AddN(problem.BboxLooksCorners, n, 0, "of %d", c.Objects.Len())
 	}
 	return r

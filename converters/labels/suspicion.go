@@ -1,6 +1,9 @@
 package labels
 
-import "github.com/vision-platform/trainer-agent/converters/dataset"
+import (
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/dataset"
+)
 
 // minCorners is from how many boxes on that stick out a dataset may be written in
 // corners.
@@ -10,19 +13,23 @@ const minCorners = 3
 // whole dataset reads as corners: no box contradicts them, and more than a quarter
 // of the boxes make no sense otherwise. In a dataset of true widths the boxes on the
 // right and at the bottom contradict.
-func corners(c *dataset.Catalog) (out int) {
+func (r Rules) corners(c *dataset.Catalog, frame Frame) (out int) {
 	boxes := 0
 	for i := range c.Objects.Len() {
 		o := c.Objects.At(i)
-		im := &c.Images[o.Image]
-		width, height := float64(im.Width), float64(im.Height)
-		if o.Format == dataset.CXCYWHNormalized {
-			width, height = 1, 1
-		} else if o.Format != dataset.XYWH || width == 0 || height == 0 {
-			continue // it was declared, or how large the image is stands in the file alone
+		if !r.usesBox(o) {
+			continue
+		}
+		width, height := 1.0, 1.0
+		switch o.Format {
+		case dataset.CXCYWHNormalized:
+		case dataset.XYWH:
+			width, height = widest(c, int(o.Image), frame)
+		default:
+			continue // it was declared
 		}
 		b := o.Box
-		if !o.HasBox {
+		if width == 0 || height == 0 {
 			continue
 		}
 		if !(b[2] > b[0] && b[3] > b[1] && b[0] >= 0 && b[1] >= 0 && b[2] <= slack*width && b[3] <= slack*height) {
@@ -37,6 +44,25 @@ func corners(c *dataset.Catalog) (out int) {
 		return 0
 	}
 	return out
+}
+
+// usesBox reports whether the task takes the object's box: an outline counts before it,
+// and a class is one of the whole image.
+func (r Rules) usesBox(o *dataset.Object) bool {
+	if r.Task == contract.TaskImageClassification || r.Task == contract.TaskZeroShotClassification {
+		return false
+	}
+	return o.HasBox && !(r.Task.NeedsOutlines() && o.HasShape())
+}
+
+// widest is the size of an image that no box may exceed, 0 where it has no file: the
+// annotations may say a size that is wrong, that of a photo lying on its side, for one.
+func widest(c *dataset.Catalog, i int, frame Frame) (width, height float64) {
+	w, h := frame(i)
+	if w == 0 || h == 0 {
+		return 0, 0
+	}
+	return float64(max(w, int(c.Images[i].Width))), float64(max(h, int(c.Images[i].Height)))
 }
 
 // What rounding adds to a box, and what no annotator adds to a true one, as factors.

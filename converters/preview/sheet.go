@@ -66,7 +66,7 @@ func Write(ctx context.Context, out io.Writer, dir string, task contract.TaskTyp
 	if len(picked) == 0 {
 		return contract.Failf(contract.CodeDatasetInvalid, "%s has no image to show.", dir)
 	}
-	p := painter{c: c, files: files, rules: labels.NewRules(c, task, true, problems), problems: problems}
+	p := painter{c: c, files: files, rules: labels.NewRules(c, task, true, images.Frames(files), problems), problems: problems}
 	sheet := image.NewRGBA(image.Rect(0, 0, columns*(tile+margin)+margin, rows(len(picked))*(tile+caption+margin)+margin))
 	draw.Draw(sheet, sheet.Bounds(), image.NewUniform(color.RGBA{24, 26, 30, 255}), image.Point{}, draw.Src)
 	for k, i := range picked {
