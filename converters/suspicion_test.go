@@ -3,6 +3,8 @@ package converters_test
 import (
 	"maps"
 	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 // TestCoordinatesOfAnotherFrameAreSeen: annotations that a reader takes without a word,
@@ -38,6 +40,9 @@ func TestCoordinatesOfAnotherFrameAreSeen(t *testing.T) {
 		{name: "images made smaller", refused: "they were drawn on other files", files: changed(instances, func(im, a m) {
 			im["width"], im["height"], a["bbox"] = 128, 96, []int{70, 50, 20, 20}
 		})},
+		{name: "images made smaller, and boxes around all of each", splits: "train 4, val 2", says: "size_differs", files: changed(instances, func(im, a m) {
+			im["width"], im["height"], a["bbox"] = 128, 96, []int{0, 0, 128, 96}
+		})},
 		{name: "a size that is wrong and boxes that are right", splits: "train 4, val 2", says: "size_differs: image 0 is 64x48, not 640x640",
 			files: changed(instances, func(im, _ m) { im["width"], im["height"] = 640, 640 })},
 		{name: "a box beside its outline", task: segmenting, says: "box_elsewhere: annotation 1", files: changed(instances, func(_, a m) {
@@ -54,6 +59,19 @@ func TestCoordinatesOfAnotherFrameAreSeen(t *testing.T) {
 			}
 			check(t, c)
 		})
+	}
+}
+
+// Tools that know of outlines only write 0, 0, 0, 0 for the box.
+func TestABoxOfNothingIsNotBesideItsOutline(t *testing.T) {
+	doc := cocoOf(cats, "0.jpg", "1.jpg")
+	for _, a := range doc["annotations"].([]any) {
+		a.(m)["bbox"], a.(m)["segmentation"] = []int{0, 0, 0, 0}, [][]int{{40, 30, 60, 30, 60, 46, 40, 46}}
+	}
+	files := with(numberedFiles("images/%d.jpg", 2, image64), m{"annotations/instances_train.json": doc})
+	p := prepare(t, request(t, folder(t, files), segmenting, contract.FormatYOLO))
+	if found := find(p, "box_elsewhere"); found.Count != 0 {
+		t.Errorf("%+v", found)
 	}
 }
 

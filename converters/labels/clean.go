@@ -188,7 +188,7 @@ func (c cleaner) clip(box [4]float64) ([4]float64, bool) {
 		c.report(problem.DegenerateBbox)
 		return box, false
 	}
-	if c.otherSize() && c.fitsOther(box) {
+	if c.otherSize() && c.fitsOther(box) && !c.wholeImage(box) {
 		c.report(problem.FitsOtherSize)
 	}
 	cut := [4]float64{max(box[0], 0), max(box[1], 0), min(box[2], c.width), min(box[3], c.height)}

@@ -92,8 +92,21 @@ func (c cleaner) fitsOther(b [4]float64) bool {
 	return (b[2] > margin*c.width || b[3] > margin*c.height) && b[2] <= slack*float64(im.Width) && b[3] <= slack*float64(im.Height)
 }
 
-// disjoint reports boxes that do not touch.
+// wholeImage reports a box around all of the image that the annotations are of: clipped
+// to a smaller file it is one around all of that.
+func (c cleaner) wholeImage(b [4]float64) bool {
+	im := &c.c.Images[c.o.Image]
+	width, height := float64(im.Width), float64(im.Height)
+	left, top := (slack-1)*width, (slack-1)*height
+	return b[0] <= left && b[1] <= top && b[2] >= width-left && b[3] >= height-top && width >= c.width && height >= c.height
+}
+
+// disjoint reports a box, if it is one, that does not touch the other: tools that know
+// of outlines only write 0, 0, 0, 0.
 func disjoint(a, b [4]float64) bool {
+	if a[0] >= a[2] || a[1] >= a[3] {
+		return false
+	}
 	return a[2] < b[0] || b[2] < a[0] || a[3] < b[1] || b[3] < a[1]
 }
 
