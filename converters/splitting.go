@@ -66,7 +66,11 @@ func (j *conversion) reportSplit(a *split.Assignment) {
 		j.problems.Add(problem.SplitSaysNothing, i, "the %s: all %d are in %s", sourceWords[s.Source], len(a.Splits), s.Split)
 	}
 	for i, l := range a.Lost {
-		j.problems.Add(problem.SplitWithoutImage, i, "%s: all %d", l.Split, l.Images)
+		kind := problem.SplitWithoutImage
+		if l.Split == contract.SplitTest { // nothing takes its place, and people leave it out to download less
+			kind = problem.TestWithoutImage
+		}
+		j.problems.Add(kind, i, "%s: all %d", l.Split, l.Images)
 	}
 	for i, m := range a.Covered {
 		j.problems.Add(problem.SplitMovedForClass, i, "image %s to %s for %q", name(m.Image), m.To, j.catalog.Classes[m.Class].Name)

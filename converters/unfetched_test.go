@@ -39,6 +39,8 @@ func TestWhatIsNotThereIsNoDataset(t *testing.T) {
 		{name: "all of a split are broken", files: with(yoloSet("", row, plainConfig), numberedFiles("images/val/val%d.jpg", 2, func() any { return "<html>404</html>" })), refused: "splits lost every image"},
 		{name: "all of a split are missing", refused: "splits lost every image", files: without(
 			cocoPair(cats, "annotations/instances_{split}.json", "{split}{i}.jpg", "{split}/{split}{i}.jpg"), "val/val0.jpg", "val/val1.jpg")},
+		{name: "all of test were not downloaded", splits: "train 4, val 2", says: "test_without_image: test: all 2", files: with(
+			cocoPair(cats, "annotations/instances_{split}.json", "{split}{i}.jpg", "{split}/{split}{i}.jpg"), m{"annotations/instances_test.json": cocoOf(cats, "test0.jpg", "test1.jpg")})},
 		{name: "no keypoint is labelled", task: contract.TaskPoseEstimation, files: with(maps.Clone(pictures), m{"annotations/person_keypoints_train.json": posed}), refused: "none of the dataset is labelled"},
 		{name: "panoptic", task: segmenting, files: with(maps.Clone(pictures), m{"annotations/panoptic_train.json": panoptic}), refused: "COCO panoptic"},
 	} {

@@ -448,6 +448,9 @@ var (
 	SplitWithoutImage = splits.kind("split_without_image", Error,
 		"splits lost every image that was given to them: missing, broken or left out",
 		"Bring these images, or give the split others; nothing else is trained or validated on in their place.")
+	TestWithoutImage = splits.kind("test_without_image", Warning,
+		"test splits lost every image that was given to them: missing, broken or left out; there is no test split",
+		"")
 	SplitMovedImage = splits.kind("split_moved_image", Info,
 		"images were moved so that neither train nor val is empty",
 		"")
