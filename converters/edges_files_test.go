@@ -85,6 +85,7 @@ func TestEdgeCasesOfFiles(t *testing.T) {
 		{name: "25 out of the dataset", root: named(m{"../../etc/passwd": nil}), refused: "unsafe_path", example: "../../etc/passwd"},
 		{name: "25 absolute", root: named(m{"/etc/passwd": nil}), refused: "unsafe_path"},
 		{name: "25 a drive", root: named(m{`C:\x.jpg`: nil}), refused: "unsafe_path"},
+		{name: "25 an address whose file was not downloaded", root: named(m{"https://host/a.jpg": nil}), problem: "missing_file", example: "https://host/a.jpg", check: has()},
 		{name: "25 backslashes out of the dataset", root: named(m{`..\..\x.jpg`: nil}), refused: "unsafe_path"},
 		{name: "26 inner images, labels and hidden folders", root: named(m{"images/x.jpg": whole, "labels/x.jpg": whole, ".d/x.jpg": whole, ".x.jpg": whole}), check: has("images_/x.jpg", "labels_/x.jpg", "_.d/x.jpg", "_.x.jpg")},
 		{name: "28 too small for Ultralytics", root: named(m{"s.jpg": jpegOf(9, 40)}), problem: "image_too_small", check: has()},

@@ -80,7 +80,7 @@ func locate(c *dataset.Catalog, t *Tree, files []File, problems *problem.List) {
 		}
 		file := m.files[i]
 		if file < 0 {
-			if _, ok := clean(name); ok {
+			if _, ok := clean(name); ok || address(name) {
 				missing = append(missing, i)
 			} else {
 				problems.Add(problem.UnsafePath, i, "image %s: %q", c.Images[i].ID, name)
