@@ -38,6 +38,9 @@ func (p *parser) named(raw json.RawMessage) []float64 {
 
 // parts reads train_ratio, val_ratio and test_ratio.
 func (p *parser) parts() []float64 {
+	if p.counts() {
+		return nil
+	}
 	var values [3]float64
 	var there [3]bool
 	for i, key := range []string{"train_ratio", "val_ratio", "test_ratio"} {
@@ -81,6 +84,18 @@ func (p *parser) parts() []float64 {
 		ratio = append(ratio, test)
 	}
 	return p.whole(ratio, "train_ratio, val_ratio and test_ratio")
+}
+
+// counts reports that train, val and test say how many images each split has: a
+// dataset's own statistics, or what stands beside custom_splits.
+func (p *parser) counts() bool {
+	for _, key := range []string{"train", "val", "test"} {
+		var n float64
+		if raw := p.raw[key]; given(raw) && json.Unmarshal(raw, &n) == nil && n > 1 {
+			return p.config || given(p.raw["custom_splits"]) || given(p.raw["splits"])
+		}
+	}
+	return false
 }
 
 // round takes the noise off a difference: 1 − 0.7 − 0.2 is meant to be 0.1.

@@ -69,6 +69,7 @@ func ParseConfig(text []byte) (*contract.SplitStrategy, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.config = true
 	s := p.strategy()
 	s.Method = contract.SplitAuto
 	if len(s.CustomSplits) > 0 {
@@ -83,6 +84,7 @@ func ParseConfig(text []byte) (*contract.SplitStrategy, error) {
 // parser is one strategy being read; what is wrong with it is collected.
 type parser struct {
 	raw      map[string]json.RawMessage
+	config   bool // it is a dataset's split_config
 	unknown  []string
 	problems []error
 }

@@ -33,6 +33,7 @@ func TestParseStrategyReadsBothSpellings(t *testing.T) {
 		`{"train_ratio": 0.7, "val_ratio": 0.2}`:                       {Method: "auto", Ratio: []float64{.7, .2, .1}},
 		`{"train_ratio": 0.7, "val_ratio": 0.3}`:                       {Method: "auto", Ratio: []float64{.7, .3}},
 		`{"train": 0.7, "val": 0.2, "test": 0.1}`:                      {Method: "auto", Ratio: []float64{.7, .2, .1}},
+		`{"splits": {"1": "val"}, "train": 80, "val": 1, "test": 0}`:   {Method: "custom", CustomSplits: map[string]contract.Split{"1": "val"}},
 		`{"method": "auto", "validation_split": 0.25}`:                 {Method: "auto", Ratio: []float64{.75, .25}},
 		`{"train_ratio": 0.9}`:                                         {Method: "auto", Ratio: []float64{.9, .1}},
 		`{"val_ratio": 0.25}`:                                          {Method: "auto", Ratio: []float64{.75, .25}},
@@ -84,6 +85,7 @@ func TestParseStrategySaysWhatIsWrong(t *testing.T) {
 		`{"test_size": 0.2}`:                                  "test_ratio is given without",
 		`{"train_ratio": "most"}`:                             "expected a part of 1",
 		`{"train_ratio": 70, "val_ratio": 30}`:                "train_ratio is 70, more than the whole",
+		`{"train": 70, "val": 30}`:                            "train_ratio is 70, more than the whole",
 		`{"method": 3}`:                                       "method is 3",
 		`{"rattio": [0.7, 0.3]}`:                              `the key "rattio" means nothing; did you mean "ratio"?`,
 		`{"seeds": 7}`:                                        `did you mean "seed"?`,
@@ -98,6 +100,18 @@ func TestParseStrategySaysWhatIsWrong(t *testing.T) {
 	_, err := ParseStrategy([]byte(`{"method": "x", "seed": "abc", "ratio": [0.8, 0.1]}`))
 	if n := strings.Count(err.Error(), "\n") + 1; n != 3 {
 		t.Errorf("%d problems reported, want all 3: %v", n, err)
+	}
+}
+
+// A dataset may say how many images its splits have, and leave to each image which it is in.
+func TestParseConfigTakesCountsForNoRatio(t *testing.T) {
+	for text, want := range map[string][]float64{
+		`{"method": "predefined", "train": 800, "val": 200, "test": 0}`: nil,
+		`{"train": 0.7, "val": 0.3}`:                                    {.7, .3},
+	} {
+		if got, err := ParseConfig([]byte(text)); err != nil || !reflect.DeepEqual(got.Ratio, want) {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
 	}
 }
 
