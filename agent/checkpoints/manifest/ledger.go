@@ -79,19 +79,20 @@ func (l *Ledger) Holder(file string) string {
 }
 
 // EpochOfContent is the epoch of another object with the content of this checkpoint, 0
-// when none says. Folders have files that are equal in every epoch.
-func (l *Ledger) EpochOfContent(files []contract.ManifestFile) int {
+// when none says; the latest of several, in which nothing was learned. Folders have files
+// that are equal in every epoch.
+func (l *Ledger) EpochOfContent(files []contract.ManifestFile) (epoch int) {
 	if len(files) != 1 {
 		return 0
 	}
 	for _, e := range l.Entries {
 		for _, f := range e.Files {
-			if f.SHA256 == files[0].SHA256 && f.Name != files[0].Name && f.Epoch > 0 {
-				return f.Epoch
+			if f.SHA256 == files[0].SHA256 && f.Name != files[0].Name {
+				epoch = max(epoch, f.Epoch)
 			}
 		}
 	}
-	return 0
+	return epoch
 }
 
 // Admitted are the epochs that are kept by frequency.

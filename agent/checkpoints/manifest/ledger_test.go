@@ -48,3 +48,21 @@ func TestTheNewestOfManyByEpochThenByTime(t *testing.T) {
 		}
 	}
 }
+
+// A training whose weights do not change writes the same file in every epoch.
+func TestTheLatestOfEqualObjectsSaysTheEpoch(t *testing.T) {
+	var m contract.Manifest
+	for epoch := range 9 {
+		m.Files = append(m.Files, contract.ManifestFile{Name: naming.OfEpoch(epoch+1, ".pt").Name, SHA256: "same", Epoch: epoch + 1})
+	}
+	last := contract.ManifestFile{Name: "last.pt", SHA256: "same"}
+	l := LedgerOf(m)
+	for range 20 {
+		if got := l.EpochOfContent([]contract.ManifestFile{last}); got != 9 {
+			t.Fatalf("epoch %d, want 9", got)
+		}
+	}
+	if got := l.EpochOfContent([]contract.ManifestFile{{Name: "last.pt", SHA256: "other"}}); got != 0 {
+		t.Errorf("epoch %d of another content", got)
+	}
+}
