@@ -120,6 +120,28 @@ func TestWorkspacesAndStatesOfOtherJobsAreClosed(t *testing.T) {
 	}
 }
 
+// In HOME, /tmp or the working directory they stay open, also where the own state is elsewhere.
+func TestAnotherJobsWorkspaceInReachIsNoIsolation(t *testing.T) {
+	home := t.TempDir()
+	for _, dir := range []string{"mine", "theirs/runs", "theirs/home"} {
+		if err := os.MkdirAll(filepath.Join(home, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, required := range []bool{false, true} {
+		s, events := stageOf(required)
+		s.Job = Job{Workspace: job.Workspace{Root: filepath.Join(home, "mine"), State: t.TempDir()}, Home: home}
+		plan, err := s.Job.policy().Plan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.judge(s.aboutNeighbours(&plan))
+		if refused := err != nil && strings.Contains(err.Error(), "reach another job's files, because "+filepath.Join(home, "theirs")); refused != required || len(events.Warnings()) > 0 {
+			t.Errorf("required %v: %v, %q", required, err, events.Warnings())
+		}
+	}
+}
+
 // Homes are often links; a file that is closed already is not cured by chmod.
 func TestTheCureOfALinkIsThatOfWhatItLeadsTo(t *testing.T) {
 	if confine.ABI() == 0 {

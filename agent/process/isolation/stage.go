@@ -182,7 +182,23 @@ func (s *Stage) findings(open []string, plan *confine.Plan) (list []string) {
 	}
 	list = append(list, s.aboutSockets(open)...)
 	list = append(list, s.aboutDisks(openDisk("/sys/class/block", "/dev"))...)
+	list = append(list, s.aboutNeighbours(plan)...)
 	return append(list, s.aboutCache(plan)...)
+}
+
+// aboutNeighbours: other jobs' workspaces in a folder of the child's stay open to it. At a
+// desk they are one person's.
+func (s *Stage) aboutNeighbours(plan *confine.Plan) []string {
+	if !s.Required || plan == nil || s.other() {
+		return nil
+	}
+	others := s.Job.neighbours()
+	at := slices.IndexFunc(plan.Open, func(c confine.Conflict) bool { return slices.Contains(others, c.Path) })
+	if at < 0 {
+		return nil
+	}
+	return []string{"The training process can reach another job's files, because " + plan.Open[at].String() +
+		", where the process makes files. Set WORKSPACE_DIR and AGENT_STATE_DIR to folders elsewhere."}
 }
 
 // aboutCache: a shared cache in a folder of the child's stays open to it, and other jobs
