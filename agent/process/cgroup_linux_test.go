@@ -1,7 +1,9 @@
 package process
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,30 +76,55 @@ func TestGroupOfAKilledAgentIsSweptAway(t *testing.T) {
 
 func init() { roles["group"] = nameGroup }
 
-// nameGroup says which group an agent makes.
+// nameGroup says which group an agent makes, and lives until its input ends.
 func nameGroup([]string) int {
 	s, err := NewSupervisor(Options{})
 	if err != nil || s.group == nil {
 		return 1
 	}
-	fmt.Print(s.group.Path)
+	fmt.Println(s.group.Path)
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	s.group.Remove()
 	return 0
 }
 
-// Both are the first process of a namespace, and one that ends kills its group.
+// Both are the first process of a namespace, and one that ends kills its group. They live
+// at the same time: the number of a namespace that is gone is given to the next one.
 func TestAgentsOfTwoNamespacesDoNotShareAGroup(t *testing.T) {
 	need.Root(t)
 	var paths []string
 	for range 2 {
-		out, err := exec.Command("unshare", append([]string{"--pid", "--fork", "--mount-proc"}, self("group")...)...).Output()
-		if err != nil {
-			need.Missing(t, "unshare, and a cgroup of the child's own: %v", err)
-		}
-		paths = append(paths, string(out))
+		paths = append(paths, groupOfAnAgent(t))
 	}
 	if paths[0] == paths[1] {
 		t.Errorf("both use %s", paths[0])
 	}
+}
+
+// groupOfAnAgent starts one in a namespace of its own, which lives as long as the test.
+func groupOfAnAgent(t *testing.T) string {
+	t.Helper()
+	cmd := exec.Command("unshare", append([]string{"--pid", "--fork", "--mount-proc"}, self("group")...)...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		need.Missing(t, "unshare: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	path, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		need.Missing(t, "namespaces, and a cgroup of the child's own: %v", err)
+	}
+	return path
 }
 
 func TestOneWriteKillsTheChildsCgroup(t *testing.T) {
