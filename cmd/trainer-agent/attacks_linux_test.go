@@ -42,7 +42,8 @@ var postures = []posture{
 	{name: "one user", user: 1000},
 	{name: "root", user: 0},
 	{name: "AGENT_RUN_AS, no Landlock", env: []string{"AGENT_RUN_AS", "2000:2000", "AGENT_STATE_DIR", "/mnt/state", "STATE_AS_THE_AGENT_KNOWS_IT", "/mnt/state"}, bare: true, gets: map[string]string{
-		"a14_other_jobs_data": "a cache for each tenant",
+		"a14_other_jobs_data":        "a cache for each tenant",
+		"a17_another_jobs_workspace": "a user for each job",
 	}},
 	{name: "one user, no Landlock", user: 1000, bare: true, gets: map[string]string{
 		"a01_credential_files":       "give secrets as environment variables (`secretKeyRef`)",
@@ -149,6 +150,7 @@ install -D -m 600 -o "$user" /dev/null "$dir/another/.agent/outbox/00000001.log"
 install -D -m 600 -o "$user" /dev/null "$dir/another/runs/best.pt"
 install -D -m 600 -o "$user" /dev/null "$dir/another/home/.netrc"
 chown -R "$user" "$dir/another"
+chown -R "${AGENT_RUN_AS:-$user}" "$dir/another/runs" "$dir/another/home" # whose they are
 cp -r "$attacks" "$dir/attacks"
 install -m 711 "$agent" /run/bin/trainer-agent
 as() { setpriv --reuid "$user" --regid "$user" --clear-groups "$@"; }
