@@ -7,7 +7,7 @@ import (
 
 // minCorners is from how many boxes on that stick out a dataset may be written in
 // corners.
-const minCorners = 3
+const minCorners = 5
 
 // corners is how many boxes stick out of their image as they are read, where the
 // whole dataset reads as corners: no box contradicts them, and more than a quarter
@@ -55,11 +55,12 @@ func (r Rules) usesBox(o *dataset.Object) bool {
 	return o.HasBox && !(r.Task.NeedsOutlines() && o.HasShape())
 }
 
-// widest is the size of an image that no box may exceed, 0 where it has no file: the
-// annotations may say a size that is wrong, that of a photo lying on its side, for one.
+// widest is the size of an image that no box may exceed, 0 where it has no file or the
+// annotations say none: whoever wrote those need not have known the image. They may say
+// a size that is wrong, that of a photo lying on its side, for one.
 func widest(c *dataset.Catalog, i int, frame Frame) (width, height float64) {
 	w, h := frame(i)
-	if w == 0 || h == 0 {
+	if w == 0 || h == 0 || c.Images[i].Width == 0 || c.Images[i].Height == 0 {
 		return 0, 0
 	}
 	return float64(max(w, int(c.Images[i].Width))), float64(max(h, int(c.Images[i].Height)))
