@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +57,45 @@ func TestTrainingLogKeepsBeginningAndEnd(t *testing.T) {
 	}
 	if rest, _ := filepath.Glob(path + ".tail*"); rest != nil {
 		t.Errorf("parts left behind: %v", rest)
+	}
+}
+
+// The end of a log tells why a job failed, most of all when the disk was full.
+func TestTheEndOfATrainingLogNeedsNoRoomToBeRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "training.log")
+	log, err := CreateTrainingLog(path, 4000, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 1000 {
+		fmt.Fprintf(log, "line %d\n", i)
+	}
+	full, err := os.Open(path) // takes nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = log.head.Close()
+	log.head = full
+	body, size, err := log.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(io.NewSectionReader(body, 0, size))
+	if err != nil || !strings.HasPrefix(string(text), "line 0\n") || !strings.Contains(string(text), "left out here]\nline ") || !strings.HasSuffix(string(text), "\nline 999\n") {
+		t.Errorf("%v: %d bytes, %.40q … %q", err, len(text), text, text[max(0, len(text)-40):])
+	}
+	piece := make([]byte, 700)
+	for at := range len(text) {
+		n, err := body.ReadAt(piece, int64(at))
+		if !bytes.Equal(piece[:n], text[at:min(at+len(piece), len(text))]) || (err == nil) != (n == len(piece)) {
+			t.Fatalf("%d bytes at %d: %v", n, at, err)
+		}
+	}
+	if err := log.Close(); err == nil || !strings.Contains(err.Error(), "stays in "+path) {
+		t.Errorf("nobody is told where the end is: %v", err)
+	}
+	if rest, _ := filepath.Glob(path + ".tail*"); len(rest) != 2 {
+		t.Errorf("the end of the log is in %v", rest)
 	}
 }
 

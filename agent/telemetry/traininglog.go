@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -29,6 +30,7 @@ type TrainingLog struct {
 	limit   int64    // of it
 	segment int64
 	rolls   int
+	whole   joined // once writing has ended
 }
 
 // CreateTrainingLog starts path from nothing, or appends when append is set (a second
@@ -102,45 +104,60 @@ func (l *TrainingLog) roll() (err error) {
 
 func (l *TrainingLog) tailPath(roll int) string { return fmt.Sprintf("%s.tail%d", l.path, roll%2) }
 
-// Finish ends writing and, if the log was longer than its limit, joins its parts with a
-// line between them that says so. It returns the whole, to be read until Close.
+// Finish ends writing. It returns the whole, to be read until Close, which needs no room on
+// the disk: the parts, with a line between them where the middle was dropped.
 func (l *TrainingLog) Finish() (body io.ReaderAt, size int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.file != nil {
-		l.file = nil
-		err = l.join()
+	l.file = nil
+	if l.whole == nil {
+		whole, err := l.parts()
+		if err != nil {
+			return nil, 0, fmt.Errorf("reading the training log: %w", err)
+		}
+		l.whole = whole
 	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("joining the training log: %w", err)
-	}
-	info, err := l.head.Stat()
-	if err != nil {
-		return nil, 0, fmt.Errorf("reading the training log: %w", err)
-	}
-	return l.head, info.Size(), nil
+	return l.whole, l.whole.size(), nil
 }
 
-func (l *TrainingLog) join() (err error) {
+func (l *TrainingLog) parts() (joined, error) {
+	whole, err := joined{}.with(l.head)
 	if l.rolls > 2 {
-		_, err = fmt.Fprintf(l.head, "[trainer-agent: %d MiB of output left out here]\n", int64(l.rolls-2)*l.segment>>20)
+		gap := fmt.Sprintf("[trainer-agent: %d MiB of output left out here]\n", int64(l.rolls-2)*l.segment>>20)
+		whole = append(whole, io.NewSectionReader(strings.NewReader(gap), 0, int64(len(gap))))
 	}
 	for roll := max(1, l.rolls-1); roll <= l.rolls && err == nil; roll++ {
-		_, err = io.Copy(l.head, io.NewSectionReader(l.tails[roll%2], 0, l.segment))
-		_ = os.Remove(l.tailPath(roll)) // it is in the whole now
+		whole, err = whole.with(l.tails[roll%2])
 	}
-	return err
+	return whole, err
 }
 
-// Close ends writing, and reading.
+// Close ends writing, and reading, and makes one file of the parts.
 func (l *TrainingLog) Close() error {
 	_, _, err := l.Finish()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err == nil {
+		err = l.join()
+	}
 	for _, f := range []*os.File{l.head, l.tails[0], l.tails[1]} {
 		if f != nil {
 			err = errors.Join(err, f.Close())
 		}
 	}
 	return err
+}
+
+// join puts the parts behind the first one. Where they find no room they stay.
+func (l *TrainingLog) join() error {
+	for _, part := range l.whole[1:] {
+		if _, err := io.Copy(l.head, part); err != nil {
+			_ = l.head.Truncate(l.whole[0].Size())
+			return fmt.Errorf("joining the training log, whose end stays in %s.tail*: %w", l.path, err)
+		}
+	}
+	for roll := 1; roll <= min(l.rolls, len(l.tails)); roll++ {
+		_ = os.Remove(l.tailPath(roll)) // it is in the whole now
+	}
+	return nil
 }
