@@ -127,6 +127,24 @@ func TestTerminationMessageFitsAndStaysJSON(t *testing.T) {
 	}
 }
 
+func TestLongReasonsDoNotTakeTheFailureFromATerminationMessage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "termination-log")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reason := contract.ManifestFailed{Name: "last.pt", Reason: strings.Repeat("r", 2000)}
+	failure := contract.Failf(contract.CodeStorageError, "The checkpoint is not in the bucket.")
+	r := contract.Result{JobID: "j", ExitCode: 75, Error: failure, NotUploaded: []contract.ManifestFailed{reason, reason, reason}}
+	if err := (&Termination{Path: path}).Final(r); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := os.ReadFile(path)
+	var got contract.Result
+	if err := json.Unmarshal(b, &got); err != nil || len(b) > 4096 || got.Error == nil || got.Error.Code != contract.CodeStorageError {
+		t.Errorf("%d bytes, %v: %.300s", len(b), err, b)
+	}
+}
+
 // Where the kubelet made no file, a training that is root can put anything in its place.
 func TestATerminationMessageGoesIntoNoPipeAndThroughNoLink(t *testing.T) {
 	dir := t.TempDir()

@@ -77,7 +77,8 @@ func (t *Termination) write(message []byte) error {
 }
 
 // terminationMessage is the result without what makes it long, as JSON of at
-// most 4 KiB. Evidence goes first, from its end: the most telling stands first.
+// most 4 KiB. Evidence goes first, from its end: the most telling stands first. The
+// failure itself goes last.
 func terminationMessage(r contract.Result) []byte {
 	r.Artifacts, r.FinalMetrics = nil, nil
 	if r.Error != nil {
@@ -92,13 +93,16 @@ func terminationMessage(r contract.Result) []byte {
 	}
 	for {
 		b, err := json.Marshal(r)
-		if err == nil && len(b) <= maxTermination {
+		switch {
+		case err == nil && len(b) <= maxTermination:
 			return b
-		}
-		if r.Error == nil || len(r.Error.Evidence) == 0 {
+		case r.Error != nil && len(r.Error.Evidence) > 0:
+			r.Error.Evidence = r.Error.Evidence[:len(r.Error.Evidence)-1]
+		case len(r.NotUploaded)+len(r.Warnings) > 0: // their reasons may be long
+			r.NotUploaded, r.Warnings = nil, nil
+		default:
 			return []byte(clipText(fmt.Sprintf(`{"job_id":%q,"status":%q,"exit_code":%d}`, r.JobID, r.Status, r.ExitCode), maxTermination))
 		}
-		r.Error.Evidence = r.Error.Evidence[:len(r.Error.Evidence)-1]
 	}
 }
 
