@@ -52,7 +52,7 @@ func (r Rules) usesBox(o *dataset.Object) bool {
 	if r.Task == contract.TaskImageClassification || r.Task == contract.TaskZeroShotClassification {
 		return false
 	}
-	return o.HasBox && !(r.Task.NeedsOutlines() && o.HasShape())
+	return o.HasBox && (!r.Task.NeedsOutlines() || !o.HasShape())
 }
 
 // widest is the size of an image that no box may exceed, 0 where it has no file or the
