@@ -17,15 +17,17 @@ type about struct {
 	Login      string `json:"login" doc:"What the login provider is called; empty means that there are one-time links only."`
 }
 
-func (d door) about() {
-	d.mux.HandleFunc("GET /{$}", d.Page.ServeHTTP)
-	d.mux.HandleFunc("GET /assets/", d.Page.ServeHTTP)
+func (a *API) about() about {
+	told := about{Version: contract.Version, Publishes: a.Publishes, MaxPackage: a.MaxPackage}
+	if a.OIDC != nil {
+		told.Login = a.OIDC.Name
+	}
+	return told
+}
+
+func (a about) register(d door) {
 	huma.Register(d.doc, huma.Operation{OperationID: "about", Method: http.MethodGet, Path: "/api/v1/about", Summary: "What this hub is"},
 		func(context.Context, *struct{}) (*struct{ Body about }, error) {
-			a := about{Version: contract.Version, Publishes: d.Publishes, MaxPackage: d.MaxPackage}
-			if d.OIDC != nil {
-				a.Login = d.OIDC.Name
-			}
 			return &struct{ Body about }{a}, nil
 		})
 }

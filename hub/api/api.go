@@ -10,13 +10,9 @@ package api
 import (
 	"context"
 	"crypto/ed25519"
-	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
-	"time"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -69,115 +65,39 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 		"token":   {Type: "http", Scheme: "bearer", Description: "An API token: tah_…"},
 		"session": {Type: "apiKey", In: "cookie", Name: sessionCookie},
 	}
-	doc := humago.New(mux, config)
-	d := door{API: a, doc: doc, mux: mux, closing: ctx, reading: newAtOnce(maxReceiving), following: newAtOnce(maxFollowing)}
-	d.health()
-	d.about()
-	d.links()
-	d.sessions()
-	d.provider()
-	d.tokens()
-	d.uploads()
-	d.validations()
-	d.streams()
-	d.audits()
-	d.trainers()
-	d.images()
-	d.notifications()
-	return headers(recovered(a.Log, newRates(a.BehindProxy).limit(text(ownSite().Handler(mux)))))
+	d := door{gate: gate{a.Users, a.Log}, doc: humago.New(mux, config), mux: mux}
+	d.mux.HandleFunc("GET /{$}", a.Page.ServeHTTP)
+	d.mux.HandleFunc("GET /assets/", a.Page.ServeHTTP)
+	health(d, a.Ready)
+	a.about().register(d)
+	a.logins(d)
+	a.proofs(ctx, d)
+	audits(d, a.Audit)
+	trainers{d, a.Submissions, a.Registry, a.Key}.register()
+	images(d, a.Registry)
+	notifications{d.gate, a.Notifications}.register(d.doc)
+	return outside(a.Log, newRates(a.BehindProxy), mux)
 }
 
-// text refuses an address that is no text for a database: that is the caller's mistake, and
-// no database that is away.
-func text(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		query, _ := url.QueryUnescape(r.URL.RawQuery) // what cannot be read is in no value
-		for _, part := range []string{r.URL.Path, query} {
-			if !utf8.ValidString(part) || strings.ContainsRune(part, 0) {
-				problem(w, http.StatusNotFound, "there is nothing at this address: it is no UTF-8, or has a NUL")
-				return
-			}
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// ownSite refuses what another site makes a browser send.
-func ownSite() *http.CrossOriginProtection {
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		problem(w, http.StatusForbidden, "another site made this browser send the request, so it was refused; a proxy before the hub must pass the Host header on as it is")
-	}))
-	return protection
-}
-
-// door is one handler being put together.
-type door struct {
-	*API
-	doc       huma.API
-	mux       paths
-	closing   context.Context
-	reading   *atOnce // uploads
-	following *atOnce // streams
-}
-
-// raw puts a handler on the mux that huma would buffer, and describes it.
-func (d door) raw(op huma.Operation, handler http.HandlerFunc) {
-	op.Errors, op.Responses = nil, describe(op)
-	d.doc.OpenAPI().AddOperation(&op)
-	d.mux.HandleFunc(op.Method+" "+op.Path, handler)
-}
-
-func describe(op huma.Operation) map[string]*huma.Response {
-	if op.Responses == nil {
-		op.Responses = map[string]*huma.Response{}
+// logins are the ways in, and who is in.
+func (a *API) logins(d door) {
+	set := cookies{secure: strings.HasPrefix(a.URL, "https:")}
+	links{d, set}.register()
+	sessions(d, set)
+	if a.OIDC != nil {
+		provider{d, set, a.OIDC}.register()
 	}
-	op.Responses["default"] = &huma.Response{Description: "A problem (RFC 9457).", Content: map[string]*huma.MediaType{"application/problem+json": {}}}
-	return op.Responses
+	tokens{d.gate}.register(d.doc)
 }
 
-// headers are those that every answer has: no other origin may run, frame or read
-// anything here.
-func headers(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r)
-	})
-}
-
-// recovered answers 500 for a bug of ours; the rest of the hub goes on.
-func recovered(log *slog.Logger, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			bug := recover()
-			if err, ok := bug.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-				return // a client that went away
-			}
-			if bug != nil {
-				log.Error("a request met a bug", "method", r.Method, "path", r.URL.Path, "bug", bug)
-				problem(w, http.StatusInternalServerError, "the hub met a bug of its own; its log says more")
-			}
-		}()
-		next.ServeHTTP(w, r)
-	})
-}
-
-// health are the probes. They ask for no login.
-func (d door) health() {
-	d.raw(huma.Operation{OperationID: "healthz", Method: http.MethodGet, Path: "/healthz", Summary: "Whether the hub lives"}, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte("ok\n"))
-	})
-	d.raw(huma.Operation{OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Summary: "Whether the hub can take uploads"}, func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-		defer cancel()
-		if err := d.Ready(ctx); err != nil {
-			problem(w, http.StatusServiceUnavailable, err.Error())
-			return
-		}
-		_, _ = w.Write([]byte("ok\n"))
-	})
+// proofs are uploads, and what becomes of them.
+func (a *API) proofs(ctx context.Context, d door) {
+	uploads{
+		gate: d.gate, submissions: a.Submissions, reader: reader{a.Packages, a.MaxPackage, a.Log},
+		url: a.URL, publishes: a.Publishes, reading: newAtOnce(maxReceiving),
+	}.register(d)
+	own := theirs{d.gate, a.Submissions}
+	validations{own}.register(d.doc)
+	streams{own, ctx, newAtOnce(maxFollowing)}.register(d)
+	logs{own}.register(d)
 }

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/registry"
 )
 
 // images is the registry for container runtimes, where the hub has one itself. A login is
 // a token: as the password of any user name (docker login), or as a bearer.
-func (d door) images() {
-	handler, ok := d.Registry.(http.Handler)
+func images(d door, where registry.Registry) {
+	handler, ok := where.(http.Handler)
 	if !ok {
 		return
 	}
@@ -27,11 +28,11 @@ func (d door) images() {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		case err != nil:
-			answer(w, known(d.Log, err))
+			answer(w, known(d.log, err))
 			return
 		}
 		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxUpload)); err != nil {
-			answer(w, known(d.Log, err))
+			answer(w, known(d.log, err))
 			return
 		}
 		handler.ServeHTTP(w, r)

@@ -16,51 +16,56 @@ const maxForm = 4 << 10
 
 // links are login by a one-time link. Opening it only shows a button: a chat that looks what
 // a link leads to does not use it up, and no other site can log a browser in as somebody else.
-func (d door) links() {
-	d.raw(huma.Operation{
+type links struct {
+	door
+	cookies cookies
+}
+
+func (l links) register() {
+	l.raw(huma.Operation{
 		OperationID: "login", Method: http.MethodGet, Path: "/login", Summary: "A one-time link: a page whose button logs in",
 		Parameters: []*huma.Param{{Name: "code", In: "query", Required: true, Schema: &huma.Schema{Type: "string"}}},
-	}, d.offer)
-	d.raw(huma.Operation{
+	}, l.offer)
+	l.raw(huma.Operation{
 		OperationID: "use-login", Method: http.MethodPost, Path: "/login", Summary: "Begin a session with the code of a one-time link",
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/x-www-form-urlencoded": {Schema: &huma.Schema{
 			Type: "object", Required: []string{"code"}, Properties: map[string]*huma.Schema{"code": {Type: "string"}},
 		}}}},
-	}, d.enter)
+	}, l.enter)
 }
 
 // offer shows whom a link logs in, and who is logged in now.
-func (d door) offer(w http.ResponseWriter, r *http.Request) {
+func (l links) offer(w http.ResponseWriter, r *http.Request) {
 	code := r.URL.Query().Get("code")
-	name, err := d.Users.Invited(r.Context(), code)
+	name, err := l.users.Invited(r.Context(), code)
 	if err != nil {
-		d.refuseLink(w, r, err)
+		l.refuse(w, r, err)
 		return
 	}
-	now, _ := d.principal(r.Context(), credentialsOf(r)) // nobody, mostly
+	now, _ := l.principal(r.Context(), credentialsOf(r)) // nobody, mostly
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Referrer-Policy", "same-origin") // with none a browser would not say that the form is the hub's own
 	_ = offerPage.Execute(w, struct{ Code, Name, Now string }{code, name, now.Name})
 }
 
-func (d door) enter(w http.ResponseWriter, r *http.Request) {
+func (l links) enter(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	cookie, err := d.Users.Enter(r.Context(), r.PostFormValue("code"))
+	cookie, err := l.users.Enter(r.Context(), r.PostFormValue("code"))
 	if err != nil {
-		d.refuseLink(w, r, err)
+		l.refuse(w, r, err)
 		return
 	}
-	http.SetCookie(w, d.cookie(cookie, int(login.SessionLife/time.Second)))
+	http.SetCookie(w, l.cookies.session(cookie, int(login.SessionLife/time.Second)))
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// refuseLink sends a person to the page, which says why, and answers a program with a problem.
-func (d door) refuseLink(w http.ResponseWriter, r *http.Request, err error) {
+// refuse sends a person to the page, which says why, and answers a program with a problem.
+func (l links) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, login.ErrUnknown) && strings.Contains(r.Header.Get("Accept"), "text/html") {
 		http.Redirect(w, r, "/?login=link", http.StatusSeeOther)
 		return
 	}
-	answer(w, known(d.Log, err))
+	answer(w, known(l.log, err))
 }
 
 // offerPage looks as the page does, and needs no JavaScript.

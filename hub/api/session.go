@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -19,13 +18,13 @@ type me struct {
 }
 
 // sessions are logout and who is logged in.
-func (d door) sessions() {
+func sessions(d door, cookies cookies) {
 	d.raw(huma.Operation{OperationID: "logout", Method: http.MethodPost, Path: "/logout", Summary: "End the session"}, func(w http.ResponseWriter, r *http.Request) {
-		if err := d.Users.Leave(r.Context(), credentialsOf(r).Session); err != nil {
-			answer(w, known(d.Log, err))
+		if err := d.users.Leave(r.Context(), credentialsOf(r).Session); err != nil {
+			answer(w, known(d.log, err))
 			return
 		}
-		http.SetCookie(w, d.cookie("", -1))
+		http.SetCookie(w, cookies.session("", -1))
 		w.WriteHeader(http.StatusNoContent)
 	})
 	huma.Register(d.doc, huma.Operation{OperationID: "me", Method: http.MethodGet, Path: "/api/v1/me", Summary: "Who asks", Security: security},
@@ -34,17 +33,10 @@ func (d door) sessions() {
 			if err != nil {
 				return nil, err
 			}
-			organisations, err := d.Users.Organisations(ctx, p.ID)
+			organisations, err := d.users.Organisations(ctx, p.ID)
 			if err != nil {
-				return nil, known(d.Log, err)
+				return nil, known(d.log, err)
 			}
 			return &struct{ Body me }{me{p.Name, p.Role, p.Operator(), append([]string{}, organisations...)}}, nil
 		})
-}
-
-func (d door) cookie(value string, age int) *http.Cookie {
-	return &http.Cookie{
-		Name: sessionCookie, Value: value, Path: "/", MaxAge: age, HttpOnly: true,
-		Secure: strings.HasPrefix(d.URL, "https:"), SameSite: http.SameSiteLaxMode,
-	}
 }

@@ -1,8 +1,8 @@
 package api
 
 import (
+	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -24,22 +24,23 @@ const (
 	maxFollowing = 30
 )
 
-// streams are the answers that are longer than one JSON object.
-func (d door) streams() {
-	id := &huma.Param{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}}
+// streams are the events of submissions, as they happen.
+type streams struct {
+	theirs
+	closing   context.Context // of the hub
+	following *atOnce
+}
+
+func (s streams) register(d door) {
 	d.raw(huma.Operation{
 		OperationID: "validation-events", Method: http.MethodGet, Path: validationPath + "{id}/events", Security: security,
 		Summary:    "What happens to a submission, as server-sent events; the stream ends with the submission",
-		Parameters: []*huma.Param{id, {Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: "integer"}}},
-	}, d.events)
-	d.raw(huma.Operation{
-		OperationID: "validation-log", Method: http.MethodGet, Path: validationPath + "{id}/log", Security: security,
-		Summary: "What the steps' processes wrote", Parameters: []*huma.Param{id, {Name: "step", In: "query", Description: "Of this step only; of the one that is being taken, what was written so far.", Schema: &huma.Schema{Type: "string"}}},
-	}, d.log)
+		Parameters: []*huma.Param{submissionID, {Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: "integer"}}},
+	}, s.events)
 }
 
-func (d door) events(w http.ResponseWriter, r *http.Request) {
-	at, p, err := d.own(r.Context(), credentialsOf(r), login.ScopeRead, r.PathValue("id"))
+func (s streams) events(w http.ResponseWriter, r *http.Request) {
+	at, p, err := s.own(r.Context(), credentialsOf(r), login.ScopeRead, r.PathValue("id"))
 	if err != nil {
 		answer(w, err)
 		return
@@ -51,20 +52,20 @@ func (d door) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if !d.following.begin(p.ID) {
+	if !s.following.begin(p.ID) {
 		problem(w, http.StatusTooManyRequests, fmt.Sprintf("%d streams of yours are open: close one, or ask for the submission itself now and then", maxFollowing))
 		return
 	}
-	defer d.following.end(p.ID)
+	defer s.following.end(p.ID)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events back
-	s := stream{door: d, w: w, control: http.NewResponseController(w), id: at.ID, after: after}
-	s.follow(r)
+	one := stream{streams: s, w: w, control: http.NewResponseController(w), id: at.ID, after: after}
+	one.follow(r)
 }
 
 // stream is one client that follows a submission.
 type stream struct {
-	door
+	streams
 	w       http.ResponseWriter
 	control *http.ResponseController
 	id      string
@@ -84,7 +85,7 @@ func (s *stream) follow(r *http.Request) {
 	look, alive, end := time.NewTicker(otherHubs), time.NewTicker(keepAlive), time.NewTimer(maxStream)
 	defer func() { look.Stop(); alive.Stop(); end.Stop() }()
 	for {
-		changed := s.Submissions.Changed()
+		changed := s.submissions.Changed()
 		if more, err := s.send(r); !more || err != nil {
 			return
 		}
@@ -111,12 +112,12 @@ func (s *stream) follow(r *http.Request) {
 // send writes what happened since; more is false once the submission has ended
 // and all was said.
 func (s *stream) send(r *http.Request) (more bool, err error) {
-	at, err := s.Submissions.Get(r.Context(), s.id) // before its events: none is missed
+	at, err := s.submissions.Get(r.Context(), s.id) // before its events: none is missed
 	if err != nil {
 		return false, err
 	}
 	for {
-		events, err := s.Submissions.Events(r.Context(), s.id, s.after)
+		events, err := s.submissions.Events(r.Context(), s.id, s.after)
 		if err != nil {
 			return false, err
 		}
@@ -128,33 +129,6 @@ func (s *stream) send(r *http.Request) (more bool, err error) {
 				return false, err
 			}
 			s.after = e.Seq
-		}
-	}
-}
-
-func (d door) log(w http.ResponseWriter, r *http.Request) {
-	at, _, err := d.own(r.Context(), credentialsOf(r), login.ScopeRead, r.PathValue("id"))
-	if err != nil {
-		answer(w, err)
-		return
-	}
-	steps, err := d.Submissions.Steps(r.Context(), at)
-	if err != nil {
-		answer(w, known(d.Log, err))
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	only := r.URL.Query().Get("step")
-	if live := d.Submissions.Live(at.ID); only != "" && only == at.Step && live != "" { // it has no report yet, or that of an earlier try
-		_, _ = io.WriteString(w, live)
-		return
-	}
-	for _, step := range steps {
-		switch only {
-		case "":
-			_, _ = fmt.Fprintf(w, "== %s: %s in %.1f s\n%s\n", step.Name, step.Status, step.Seconds, step.Log)
-		case step.Name:
-			_, _ = io.WriteString(w, step.Log)
 		}
 	}
 }

@@ -24,58 +24,59 @@ type madeToken struct {
 
 // tokens are a user's API tokens. They are made in a session only: a token that
 // was stolen makes no others.
-func (d door) tokens() {
-	huma.Register(d.doc, huma.Operation{OperationID: "make-token", Method: http.MethodPost, Path: "/api/v1/tokens", Summary: "Make an API token", DefaultStatus: http.StatusCreated, Security: security[1:]},
-		func(ctx context.Context, in *struct {
-			Credentials
-			Body newToken
-		}) (*struct{ Body madeToken }, error) {
-			p, err := d.session(ctx, in.Credentials)
-			if err != nil {
-				return nil, err
-			}
-			token, secret, err := d.Users.MakeToken(ctx, p.ID, in.Body.Name, in.Body.Scopes, time.Duration(in.Body.Days)*24*time.Hour)
-			if unfit, is := errors.AsType[*login.Unfit](err); is {
-				return nil, huma.Error422UnprocessableEntity(unfit.Text)
-			}
-			if err != nil {
-				return nil, known(d.Log, err)
-			}
-			return &struct{ Body madeToken }{madeToken{token, secret}}, nil
-		})
-	huma.Register(d.doc, huma.Operation{OperationID: "list-tokens", Method: http.MethodGet, Path: "/api/v1/tokens", Summary: "One's tokens that still work", Security: security[1:]},
-		func(ctx context.Context, in *struct{ Credentials }) (*struct{ Body []login.Token }, error) {
-			p, err := d.session(ctx, in.Credentials)
-			if err != nil {
-				return nil, err
-			}
-			list, err := d.Users.Tokens(ctx, p.ID)
-			if err != nil {
-				return nil, known(d.Log, err)
-			}
-			return &struct{ Body []login.Token }{append([]login.Token{}, list...)}, nil
-		})
-	huma.Register(d.doc, huma.Operation{OperationID: "drop-token", Method: http.MethodDelete, Path: "/api/v1/tokens/{id}", Summary: "End a token", Security: security[1:]},
-		func(ctx context.Context, in *struct {
-			Credentials
-			ID string `path:"id" maxLength:"64"`
-		}) (*struct{}, error) {
-			p, err := d.session(ctx, in.Credentials)
-			if err != nil {
-				return nil, err
-			}
-			err = d.Users.DropToken(ctx, p.ID, in.ID)
-			if errors.Is(err, login.ErrUnknown) {
-				return nil, huma.Error404NotFound("there is no such token of yours")
-			}
-			if err != nil { // the token still works
-				return nil, known(d.Log, err)
-			}
-			return nil, nil
-		})
+type tokens struct{ gate }
+
+func (t tokens) register(doc huma.API) {
+	const path = "/api/v1/tokens"
+	huma.Register(doc, huma.Operation{OperationID: "make-token", Method: http.MethodPost, Path: path, Summary: "Make an API token", DefaultStatus: http.StatusCreated, Security: security[1:]}, t.make)
+	huma.Register(doc, huma.Operation{OperationID: "list-tokens", Method: http.MethodGet, Path: path, Summary: "One's tokens that still work", Security: security[1:]}, t.list)
+	huma.Register(doc, huma.Operation{OperationID: "drop-token", Method: http.MethodDelete, Path: path + "/{id}", Summary: "End a token", Security: security[1:]}, t.drop)
 }
 
-func (d door) session(ctx context.Context, c Credentials) (login.Principal, error) {
-	c.Authorization = ""
-	return d.who(ctx, c, login.ScopeRead)
+func (t tokens) make(ctx context.Context, in *struct {
+	Credentials
+	Body newToken
+}) (*struct{ Body madeToken }, error) {
+	p, err := t.session(ctx, in.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	token, secret, err := t.users.MakeToken(ctx, p.ID, in.Body.Name, in.Body.Scopes, time.Duration(in.Body.Days)*24*time.Hour)
+	if unfit, is := errors.AsType[*login.Unfit](err); is {
+		return nil, huma.Error422UnprocessableEntity(unfit.Text)
+	}
+	if err != nil {
+		return nil, known(t.log, err)
+	}
+	return &struct{ Body madeToken }{madeToken{token, secret}}, nil
+}
+
+func (t tokens) list(ctx context.Context, in *struct{ Credentials }) (*struct{ Body []login.Token }, error) {
+	p, err := t.session(ctx, in.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	list, err := t.users.Tokens(ctx, p.ID)
+	if err != nil {
+		return nil, known(t.log, err)
+	}
+	return &struct{ Body []login.Token }{append([]login.Token{}, list...)}, nil
+}
+
+func (t tokens) drop(ctx context.Context, in *struct {
+	Credentials
+	ID string `path:"id" maxLength:"64"`
+}) (*struct{}, error) {
+	p, err := t.session(ctx, in.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	err = t.users.DropToken(ctx, p.ID, in.ID)
+	if errors.Is(err, login.ErrUnknown) {
+		return nil, huma.Error404NotFound("there is no such token of yours")
+	}
+	if err != nil { // the token still works
+		return nil, known(t.log, err)
+	}
+	return nil, nil
 }

@@ -3,99 +3,14 @@ package api
 import (
 	"context"
 	"net/http"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/hub/login"
 	"github.com/vision-platform/trainer-agent/hub/submission"
-	"github.com/vision-platform/trainer-agent/trainers/kit"
 )
 
 const validationPath = "/api/v1/trainers/validation/"
-
-// Validation is a submission as the platform's frontend polls it, with what was
-// found and how long each step took.
-type Validation struct {
-	Status         string                    `json:"status" enum:"validating,passed,failed"`
-	CurrentStep    string                    `json:"current_step"`
-	StepsCompleted int                       `json:"steps_completed"`
-	StepsTotal     int                       `json:"steps_total"`
-	Results        map[string]map[string]any `json:"results" doc:"For each of the six steps: passed, duration, issues, and what was measured."`
-
-	ID        string                `json:"validation_job_id"`
-	Name      string                `json:"name"`
-	Version   string                `json:"version"`
-	Author    string                `json:"author" doc:"The name of the user who uploaded it."`
-	SHA256    string                `json:"sha256"`
-	DryRun    bool                  `json:"dry_run"`
-	State     submission.State      `json:"state" doc:"received, scanning, building, testing, publishing; active, proven, rejected, error, cancelled"`
-	Reason    string                `json:"reason" doc:"Why it ended."`
-	Attempt   int64                 `json:"attempt"`
-	Isolation string                `json:"isolation" doc:"How its code was kept from the hub's machine; empty when none of it has run, and in lists."`
-	Steps     []contract.StepReport `json:"steps" doc:"In the order in which they were taken; their logs are at …/log."`
-	Created   int64                 `json:"created" doc:"Milliseconds since 1970."`
-	Updated   int64                 `json:"updated" doc:"Milliseconds since 1970."`
-}
-
-// view puts a submission and its steps into the platform's words.
-func (d door) view(at submission.Submission, steps []contract.StepReport) Validation {
-	v := Validation{
-		Status: at.State.Status(), CurrentStep: seedStep(at.Step), StepsTotal: len(contract.ValidationSteps), Results: map[string]map[string]any{},
-		ID: at.ID, Name: at.Name, Version: at.Version, Author: at.Author, SHA256: at.SHA256, DryRun: at.DryRun, State: at.State, Reason: at.Reason,
-		Attempt: at.Attempt, Steps: []contract.StepReport{}, Created: at.Created, Updated: at.Updated,
-	}
-	for _, step := range steps {
-		v.add(step)
-		if level, told := step.Facts["isolation"].(string); told {
-			v.Isolation = level
-		}
-		step.Log = ""
-		v.Steps = append(v.Steps, step)
-	}
-	v.StepsCompleted = len(v.Results)
-	if _, running := v.Results[v.CurrentStep]; running && at.State.Open() {
-		v.StepsCompleted-- // one part of it is over, another is not
-	}
-	return v
-}
-
-// seedStep is which of the six steps a step belongs to: wheels are chosen by a file of
-// the structure, and whatever else is no step of its own there is a part of the security
-// scan.
-func seedStep(step string) string {
-	switch {
-	case step == "" || slices.Contains(contract.ValidationSteps, step):
-		return step
-	case step == "dependencies":
-		return "structure"
-	default:
-		return "security"
-	}
-}
-
-// add puts a step's report to the results of the step that it belongs to.
-func (v *Validation) add(step contract.StepReport) {
-	name := seedStep(step.Name)
-	result := v.Results[name]
-	if result == nil {
-		result = map[string]any{"passed": true, "duration": 0.0, "issues": []string{}}
-		v.Results[name] = result
-	}
-	passed := step.Status == contract.StepPassed || step.Status == contract.StepSkipped
-	result["passed"] = result["passed"].(bool) && passed
-	result["duration"] = result["duration"].(float64) + step.Seconds
-	for _, finding := range step.Findings {
-		result["issues"] = append(result["issues"].([]string), kit.Issue(finding))
-	}
-	for key, value := range step.Facts {
-		result[key] = value
-	}
-	if name == "security" {
-		result["threats"] = result["issues"]
-	}
-}
 
 type oneSubmission struct {
 	Credentials
@@ -103,70 +18,74 @@ type oneSubmission struct {
 }
 
 // validations are what people and programs ask of a submission.
-func (d door) validations() {
-	huma.Register(d.doc, huma.Operation{OperationID: "get-validation", Method: http.MethodGet, Path: validationPath + "{id}", Summary: "How far a submission is", Security: security},
-		func(ctx context.Context, in *oneSubmission) (*struct{ Body Validation }, error) {
-			at, _, err := d.own(ctx, in.Credentials, login.ScopeRead, in.ID)
-			if err != nil {
-				return nil, err
-			}
-			return d.full(ctx, at)
-		})
-	huma.Register(d.doc, huma.Operation{OperationID: "list-validations", Method: http.MethodGet, Path: "/api/v1/trainers/validation", Summary: "One's submissions and those of one's organisations, newest first", Security: security},
-		func(ctx context.Context, in *struct {
-			Credentials
-			All   bool `query:"all" doc:"Everybody's, for the operator."`
-			Limit int  `query:"limit" minimum:"1" maximum:"200" default:"50"`
-		}) (*struct{ Body []Validation }, error) {
-			p, err := d.who(ctx, in.Credentials, login.ScopeRead)
-			if err != nil {
-				return nil, err
-			}
-			owner := p.ID
-			if in.All && p.Operator() {
-				owner = ""
-			}
-			list, err := d.Submissions.List(ctx, owner, in.Limit)
-			if err != nil {
-				return nil, known(d.Log, err)
-			}
-			out := &struct{ Body []Validation }{[]Validation{}}
-			for _, at := range list {
-				out.Body = append(out.Body, d.view(at, nil))
-			}
-			return out, nil
-		})
-	d.act("cancel", "Stop a submission that is on its way", func(ctx context.Context, id string, p login.Principal) error {
-		return d.Submissions.Cancel(ctx, id, p.ID)
+type validations struct{ theirs }
+
+func (v validations) register(doc huma.API) {
+	huma.Register(doc, huma.Operation{OperationID: "get-validation", Method: http.MethodGet, Path: validationPath + "{id}", Summary: "How far a submission is", Security: security}, v.get)
+	huma.Register(doc, huma.Operation{OperationID: "list-validations", Method: http.MethodGet, Path: "/api/v1/trainers/validation", Summary: "One's submissions and those of one's organisations, newest first", Security: security}, v.list)
+	v.act(doc, "cancel", "Stop a submission that is on its way", func(ctx context.Context, id string, p login.Principal) error {
+		return v.submissions.Cancel(ctx, id, p.ID)
 	})
-	d.act("retry", "Prove a submission that ended once more, with the same bytes", func(ctx context.Context, id string, p login.Principal) error {
-		return d.Submissions.Retry(ctx, id, p.ID, p.Operator())
+	v.act(doc, "retry", "Prove a submission that ended once more, with the same bytes", func(ctx context.Context, id string, p login.Principal) error {
+		return v.submissions.Retry(ctx, id, p.ID, p.Operator())
 	})
 }
 
+func (v validations) get(ctx context.Context, in *oneSubmission) (*struct{ Body Validation }, error) {
+	at, _, err := v.own(ctx, in.Credentials, login.ScopeRead, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return v.full(ctx, at)
+}
+
+func (v validations) list(ctx context.Context, in *struct {
+	Credentials
+	All   bool `query:"all" doc:"Everybody's, for the operator."`
+	Limit int  `query:"limit" minimum:"1" maximum:"200" default:"50"`
+}) (*struct{ Body []Validation }, error) {
+	p, err := v.who(ctx, in.Credentials, login.ScopeRead)
+	if err != nil {
+		return nil, err
+	}
+	owner := p.ID
+	if in.All && p.Operator() {
+		owner = ""
+	}
+	list, err := v.submissions.List(ctx, owner, in.Limit)
+	if err != nil {
+		return nil, known(v.log, err)
+	}
+	out := &struct{ Body []Validation }{[]Validation{}}
+	for _, at := range list {
+		out.Body = append(out.Body, view(at, nil))
+	}
+	return out, nil
+}
+
 // act registers POST …/{id}/NAME, which answers with the submission as it is then.
-func (d door) act(name, summary string, do func(context.Context, string, login.Principal) error) {
-	huma.Register(d.doc, huma.Operation{OperationID: name + "-validation", Method: http.MethodPost, Path: validationPath + "{id}/" + name, Summary: summary, Security: security},
+func (v validations) act(doc huma.API, name, summary string, do func(context.Context, string, login.Principal) error) {
+	huma.Register(doc, huma.Operation{OperationID: name + "-validation", Method: http.MethodPost, Path: validationPath + "{id}/" + name, Summary: summary, Security: security},
 		func(ctx context.Context, in *oneSubmission) (*struct{ Body Validation }, error) {
-			_, p, err := d.own(ctx, in.Credentials, login.ScopePublish, in.ID)
+			_, p, err := v.own(ctx, in.Credentials, login.ScopePublish, in.ID)
 			if err != nil {
 				return nil, err
 			}
 			if err := do(ctx, in.ID, p); err != nil {
-				return nil, known(d.Log, err)
+				return nil, known(v.log, err)
 			}
-			at, err := d.Submissions.Get(ctx, in.ID)
+			at, err := v.submissions.Get(ctx, in.ID)
 			if err != nil {
-				return nil, known(d.Log, err)
+				return nil, known(v.log, err)
 			}
-			return d.full(ctx, at)
+			return v.full(ctx, at)
 		})
 }
 
-func (d door) full(ctx context.Context, at submission.Submission) (*struct{ Body Validation }, error) {
-	steps, err := d.Submissions.Steps(ctx, at)
+func (v validations) full(ctx context.Context, at submission.Submission) (*struct{ Body Validation }, error) {
+	steps, err := v.submissions.Steps(ctx, at)
 	if err != nil {
-		return nil, known(d.Log, err)
+		return nil, known(v.log, err)
 	}
-	return &struct{ Body Validation }{d.view(at, steps)}, nil
+	return &struct{ Body Validation }{view(at, steps)}, nil
 }

@@ -2,16 +2,14 @@ package api
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/vision-platform/trainer-agent/hub/login"
-	"github.com/vision-platform/trainer-agent/hub/submission"
 )
-
-const sessionCookie = "trainer_hub_session"
 
 // Credentials are where a request may carry a login.
 type Credentials struct {
@@ -22,11 +20,17 @@ type Credentials struct {
 // security says in /openapi.json that an operation wants a login.
 var security = []map[string][]string{{"token": {}}, {"session": {}}}
 
+// gate knows who asks.
+type gate struct {
+	users *login.Users
+	log   *slog.Logger
+}
+
 // who returns who asks and may do what a scope says.
-func (d door) who(ctx context.Context, c Credentials, scope string) (login.Principal, error) {
-	p, err := d.principal(ctx, c)
+func (g gate) who(ctx context.Context, c Credentials, scope string) (login.Principal, error) {
+	p, err := g.principal(ctx, c)
 	if err != nil {
-		return p, known(d.Log, err)
+		return p, known(g.log, err)
 	}
 	if !p.May(scope) {
 		return p, huma.Error403Forbidden("the token has no scope " + scope + ": make one that has")
@@ -34,14 +38,20 @@ func (d door) who(ctx context.Context, c Credentials, scope string) (login.Princ
 	return p, nil
 }
 
-func (d door) principal(ctx context.Context, c Credentials) (login.Principal, error) {
+func (g gate) principal(ctx context.Context, c Credentials) (login.Principal, error) {
 	if scheme, token, ok := strings.Cut(c.Authorization, " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return d.Users.Token(ctx, strings.TrimSpace(token))
+		return g.users.Token(ctx, strings.TrimSpace(token))
 	}
 	if c.Session == "" {
 		return login.Principal{}, login.ErrUnknown
 	}
-	return d.Users.Session(ctx, c.Session)
+	return g.users.Session(ctx, c.Session)
+}
+
+// session is who asks in a session, whatever token there is.
+func (g gate) session(ctx context.Context, c Credentials) (login.Principal, error) {
+	c.Authorization = ""
+	return g.who(ctx, c, login.ScopeRead)
 }
 
 // credentialsOf reads the login of a request that huma did not read.
@@ -51,29 +61,4 @@ func credentialsOf(r *http.Request) Credentials {
 		c.Session = cookie.Value
 	}
 	return c
-}
-
-// own returns a submission that the caller may see: one's own, one of an organisation of
-// theirs, or any for the operator. Another's is not found, as if it was not there.
-func (d door) own(ctx context.Context, c Credentials, scope, id string) (submission.Submission, login.Principal, error) {
-	p, err := d.who(ctx, c, scope)
-	if err != nil {
-		return submission.Submission{}, p, err
-	}
-	at, err := d.Submissions.Get(ctx, id)
-	if err == nil && !p.Operator() {
-		err = d.seen(ctx, p, at)
-	}
-	if err != nil {
-		return at, p, known(d.Log, err)
-	}
-	return at, p, nil
-}
-
-func (d door) seen(ctx context.Context, p login.Principal, at submission.Submission) error {
-	sees, err := d.Submissions.Sees(ctx, p.ID, at)
-	if err == nil && !sees {
-		err = submission.ErrNotFound
-	}
-	return err
 }

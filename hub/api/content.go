@@ -1,0 +1,48 @@
+package api
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/submission"
+)
+
+// content sends bytes that may be gigabytes.
+func (t trainers) content(w http.ResponseWriter, r *http.Request) {
+	if _, err := t.who(r.Context(), credentialsOf(r), login.ScopeRead); err != nil {
+		answer(w, err)
+		return
+	}
+	version, err := t.submissions.Version(r.Context(), r.PathValue("name"), "")
+	if err == nil && t.registry == nil {
+		err = submission.ErrNoVersion
+	}
+	if err != nil {
+		answer(w, known(t.log, err))
+		return
+	}
+	p, err := t.publishedAs(version)
+	if err != nil {
+		answer(w, known(t.log, err))
+		return
+	}
+	content, err := t.registry.Open(r.Context(), p.Repository, r.PathValue("digest"))
+	if err != nil {
+		answer(w, known(t.log, err))
+		return
+	}
+	defer func() { _ = content.Close() }()
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxUpload)); err != nil {
+		answer(w, known(t.log, err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if content.MediaType != "" {
+		w.Header().Set("Content-Type", content.MediaType)
+	}
+	w.Header().Set("Content-Length", fmt.Sprint(content.Size))
+	_, _ = io.Copy(w, content)
+}

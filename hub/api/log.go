@@ -1,0 +1,51 @@
+package api
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/vision-platform/trainer-agent/hub/login"
+)
+
+// submissionID is the parameter of the addresses that are on the mux itself.
+var submissionID = &huma.Param{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}}
+
+// logs are what the processes of steps wrote.
+type logs struct{ theirs }
+
+func (l logs) register(d door) {
+	d.raw(huma.Operation{
+		OperationID: "validation-log", Method: http.MethodGet, Path: validationPath + "{id}/log", Security: security,
+		Summary: "What the steps' processes wrote", Parameters: []*huma.Param{submissionID, {Name: "step", In: "query", Description: "Of this step only; of the one that is being taken, what was written so far.", Schema: &huma.Schema{Type: "string"}}},
+	}, l.read)
+}
+
+func (l logs) read(w http.ResponseWriter, r *http.Request) {
+	at, _, err := l.own(r.Context(), credentialsOf(r), login.ScopeRead, r.PathValue("id"))
+	if err != nil {
+		answer(w, err)
+		return
+	}
+	steps, err := l.submissions.Steps(r.Context(), at)
+	if err != nil {
+		answer(w, known(l.log, err))
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	only := r.URL.Query().Get("step")
+	if live := l.submissions.Live(at.ID); only != "" && only == at.Step && live != "" { // it has no report yet, or that of an earlier try
+		_, _ = io.WriteString(w, live)
+		return
+	}
+	for _, step := range steps {
+		switch only {
+		case "":
+			_, _ = fmt.Fprintf(w, "== %s: %s in %.1f s\n%s\n", step.Name, step.Status, step.Seconds, step.Log)
+		case step.Name:
+			_, _ = io.WriteString(w, step.Log)
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package api
+
+import (
+	"context"
+
+	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/submission"
+)
+
+// theirs lets people at the submissions that they may see.
+type theirs struct {
+	gate
+	submissions *submission.Submissions
+}
+
+// own returns a submission that the caller may see: one's own, one of an organisation of
+// theirs, or any for the operator. Another's is not found, as if it was not there.
+func (t theirs) own(ctx context.Context, c Credentials, scope, id string) (submission.Submission, login.Principal, error) {
+	p, err := t.who(ctx, c, scope)
+	if err != nil {
+		return submission.Submission{}, p, err
+	}
+	at, err := t.submissions.Get(ctx, id)
+	if err == nil && !p.Operator() {
+		err = t.seen(ctx, p, at)
+	}
+	if err != nil {
+		return at, p, known(t.log, err)
+	}
+	return at, p, nil
+}
+
+func (t theirs) seen(ctx context.Context, p login.Principal, at submission.Submission) error {
+	sees, err := t.submissions.Sees(ctx, p.ID, at)
+	if err == nil && !sees {
+		err = submission.ErrNotFound
+	}
+	return err
+}
