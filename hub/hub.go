@@ -1,7 +1,7 @@
 // Package hub makes trainers into packages that strangers can trust: it takes an
 // uploaded package, proves it, and says what it found. It wires its rooms, which
 // do not know each other: store (the database), blob (the bytes), submission (the
-// way and the queue), login (who asks), api (the door) and page (for people).
+// way and the queue), catalog (what is published), login (who asks), api (the door) and page (for people).
 //
 // It promises that no submission is lost or done twice by a kill, a power loss or
 // a second hub on the same database, and that a package's code never meets the
@@ -26,6 +26,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/hub/api"
 	"github.com/vision-platform/trainer-agent/hub/blob"
+	"github.com/vision-platform/trainer-agent/hub/catalog"
 	"github.com/vision-platform/trainer-agent/hub/login"
 	"github.com/vision-platform/trainer-agent/hub/notify"
 	"github.com/vision-platform/trainer-agent/hub/page"
@@ -58,7 +59,8 @@ type Hub struct {
 	listener      net.Listener
 	db            *store.DB
 	packages      *blob.Folder
-	submissions   *submission.Submissions
+	desk          *submission.Desk
+	catalog       *catalog.Catalog
 	notifications *notify.Notifications
 	users         *login.Users
 	stages        Stages
@@ -81,9 +83,10 @@ func Open(ctx context.Context, config Config) (h *Hub, err error) {
 	if h.packages, err = blob.Open(filepath.Join(config.DataDir, "packages")); err != nil {
 		return h, err
 	}
-	h.submissions, h.users, h.notifications = submission.New(h.db, time.Now), login.New(h.db, time.Now), notify.New(h.db, time.Now)
+	h.desk, h.catalog = submission.New(h.db, time.Now), catalog.New(h.db)
+	h.users, h.notifications = login.New(h.db, time.Now), notify.New(h.db, time.Now)
 	if config.Database == "" { // whoever had a lease of this folder's database is gone
-		if err := h.submissions.Forget(ctx); err != nil {
+		if err := h.desk.Queue.Forget(ctx); err != nil {
 			return h, err
 		}
 	}
@@ -176,7 +179,7 @@ func (h *Hub) Serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	server := &http.Server{
 		Handler: (&api.API{
-			Submissions: h.submissions, Packages: h.packages, Users: h.users, MaxPackage: h.config.MaxPackage, URL: h.config.URL, BehindProxy: h.config.BehindProxy,
+			Submissions: h.desk, Catalog: h.catalog, Packages: h.packages, Users: h.users, MaxPackage: h.config.MaxPackage, URL: h.config.URL, BehindProxy: h.config.BehindProxy,
 			Ready: h.ready, Audit: h.db, Page: page.Handler(), OIDC: h.config.OIDC, Publishes: h.stages.publish(), Log: h.config.Log,
 			Notifications: h.notifications, Registry: h.config.Release.registry(), Key: h.config.Release.key(),
 		}).Handler(ctx),
@@ -202,7 +205,7 @@ func (h *Hub) Serve(ctx context.Context) error {
 	group.Go(func() error { h.worker().run(ctx); return nil })
 	if h.config.Webhook != nil {
 		group.Go(func() error {
-			h.notifications.Sender(*h.config.Webhook, h.config.Log).Run(ctx, h.submissions.Changed)
+			h.notifications.Sender(*h.config.Webhook, h.config.Log).Run(ctx, h.desk.Bell.Changed)
 			return nil
 		})
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/hub/build"
+	"github.com/vision-platform/trainer-agent/hub/catalog"
 	"github.com/vision-platform/trainer-agent/hub/objects"
 	"github.com/vision-platform/trainer-agent/hub/publish"
 	"github.com/vision-platform/trainer-agent/hub/registry"
@@ -34,6 +35,7 @@ type Release struct {
 	Objects  publish.Objects
 
 	publisher *publish.Publisher
+	catalog   *catalog.Catalog
 }
 
 // What lies in the data folder where nothing else is set.
@@ -63,7 +65,7 @@ func (h *Hub) openRelease() (err error) {
 		r.Objects = objects.Folder{Dir: filepath.Join(h.config.DataDir, schemasDir)}
 	}
 	key, err := publish.OpenKey(filepath.Join(h.config.DataDir, keyFile))
-	r.publisher = &publish.Publisher{Registry: r.Registry, Objects: r.Objects, Key: key}
+	r.catalog, r.publisher = h.catalog, &publish.Publisher{Registry: r.Registry, Objects: r.Objects, Key: key}
 	h.stages[submission.Publishing] = r.publish
 	return err
 }
@@ -100,7 +102,7 @@ func (r *Release) publish(ctx context.Context, w *Work) error {
 	if in.Capabilities, err = w.capabilities(); err != nil {
 		return err
 	}
-	if in.Newest, err = w.submissions.Newest(ctx, w.Package.Name, w.Package.Version); err != nil {
+	if in.Newest, err = r.catalog.Newest(ctx, w.Package.Name, w.Package.Version); err != nil {
 		return err
 	}
 	if r.Base != nil {
@@ -158,11 +160,11 @@ func (w *Work) make(ctx context.Context, tools build.Tools) (_ *build.Environmen
 // tested is what the tests of the package told: what config_schema.py printed, and how its
 // code was isolated, whatever isolation the hub has by now.
 func (w *Work) tested(ctx context.Context) (schema []byte, isolation string, err error) {
-	at, err := w.submissions.Get(ctx, w.task.ID)
+	at, err := w.records.Get(ctx, w.task.ID)
 	if err != nil {
 		return nil, "", err
 	}
-	steps, err := w.submissions.Steps(ctx, at)
+	steps, err := w.records.Steps(ctx, at)
 	if err != nil {
 		return nil, "", err
 	}

@@ -54,12 +54,13 @@ type Work struct {
 	source      string // the package, unpacked; none of its code has been near it
 	environment *build.Environment
 	task        *submission.Task
-	submissions *submission.Submissions
+	records     *submission.Records
+	output      *submission.Output
 }
 
 // Begin says which step is being taken.
 func (w *Work) Begin(ctx context.Context, step string) error {
-	return w.submissions.Begin(ctx, w.task, step)
+	return w.task.Begin(ctx, step)
 }
 
 // Report keeps what a step found.
@@ -73,7 +74,7 @@ func (w *Work) Report(ctx context.Context, step contract.StepReport) error {
 		told = append(told, f)
 	}
 	step.Findings = told
-	return w.submissions.Report(ctx, w.task, step)
+	return w.task.Report(ctx, step)
 }
 
 // private leaves out where the hub keeps its files.
@@ -92,28 +93,28 @@ func (w *Work) said(why string) string {
 
 // Output takes what the processes of a step write, for those who watch; done ends it.
 func (w *Work) Output() (out io.Writer, done func()) {
-	return w.submissions.Output(w.task, w.private())
+	return w.output.Of(w.task, w.private())
 }
 
 // worker takes one submission after the other.
 type worker struct {
-	locks       string // a folder
-	submissions *submission.Submissions
-	packages    *blob.Folder
-	stages      Stages
-	dir         string
-	log         *slog.Logger
+	locks    string // a folder
+	desk     *submission.Desk
+	packages *blob.Folder
+	stages   Stages
+	dir      string
+	log      *slog.Logger
 }
 
 func (h *Hub) worker() *worker {
-	return &worker{filepath.Join(h.config.DataDir, "locks"), h.submissions, h.packages, h.stages, h.workDir(), h.config.Log}
+	return &worker{filepath.Join(h.config.DataDir, "locks"), h.desk, h.packages, h.stages, h.workDir(), h.config.Log}
 }
 
 // run works until ctx ends. A database that is away is waited for.
 func (w *worker) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		changed := w.submissions.Changed()
-		task, err := w.submissions.Claim(ctx)
+		changed := w.desk.Bell.Changed()
+		task, err := w.desk.Queue.Claim(ctx)
 		if err != nil && ctx.Err() == nil {
 			w.log.Error("looking for work", "error", err)
 		}
@@ -134,7 +135,8 @@ func (w *worker) take(ctx context.Context, task *submission.Task) {
 	log := w.log.With("submission", task.ID, "trainer", task.Name, "version", task.Version)
 	work := &Work{
 		Package: contract.Package{Name: task.Name, Version: task.Version, SHA256: task.SHA256},
-		Dir:     filepath.Join(w.dir, task.ID), Lock: filepath.Join(w.locks, fmt.Sprintf("%s-%d.txt", task.ID, task.Attempt)), task: task, submissions: w.submissions,
+		Dir:     filepath.Join(w.dir, task.ID), Lock: filepath.Join(w.locks, fmt.Sprintf("%s-%d.txt", task.ID, task.Attempt)), task: task,
+		records: w.desk.Records, output: w.desk.Output,
 	}
 	defer w.clear(work)
 	defer func() {
@@ -192,17 +194,17 @@ func (w *worker) settle(ctx context.Context, work *Work, err error) error {
 	var rejection *Rejection
 	switch {
 	case err == nil:
-		return w.submissions.Advance(ctx, work.task, work.Receipt)
+		return work.task.Advance(ctx, work.Receipt)
 	case errors.Is(err, submission.ErrLost):
 		return err
 	case ctx.Err() != nil: // the hub stops
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 		defer cancel()
-		return errors.Join(ctx.Err(), w.submissions.Release(late, work.task))
+		return errors.Join(ctx.Err(), work.task.Release(late))
 	case errors.As(err, &rejection):
-		return w.submissions.Reject(ctx, work.task, work.said(rejection.Reason))
+		return work.task.Reject(ctx, work.said(rejection.Reason))
 	default:
-		return errors.Join(err, w.submissions.Fault(ctx, work.task, errors.New(work.said(err.Error()))))
+		return errors.Join(err, work.task.Fault(ctx, errors.New(work.said(err.Error()))))
 	}
 }
 
@@ -210,8 +212,8 @@ func (w *worker) settle(ctx context.Context, work *Work, err error) error {
 // submission stops at once.
 func (w *worker) keep(ctx context.Context, task *submission.Task, release context.CancelCauseFunc) {
 	for {
-		changed := w.submissions.Changed()
-		if err := w.submissions.Renew(ctx, task); errors.Is(err, submission.ErrLost) {
+		changed := w.desk.Bell.Changed()
+		if err := task.Renew(ctx); errors.Is(err, submission.ErrLost) {
 			release(err)
 			return
 		}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/hub/blob"
+	"github.com/vision-platform/trainer-agent/hub/catalog"
 	"github.com/vision-platform/trainer-agent/hub/login"
 	"github.com/vision-platform/trainer-agent/hub/notify"
 	"github.com/vision-platform/trainer-agent/hub/registry"
@@ -28,7 +29,8 @@ import (
 
 // API serves the hub. Every field but Registry and Key is required.
 type API struct {
-	Submissions *submission.Submissions
+	Submissions *submission.Desk
+	Catalog     *catalog.Catalog
 	Packages    *blob.Folder
 	Users       *login.Users
 	// Notifications are how submissions ended.
@@ -73,7 +75,7 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 	a.logins(d)
 	a.proofs(ctx, d)
 	audits(d, a.Audit)
-	trainers{d, a.Submissions, a.Registry, a.Key}.register()
+	trainers{d, a.Catalog, a.Registry, a.Key}.register()
 	images(d, a.Registry)
 	notifications{d.gate, a.Notifications}.register(d.doc)
 	return outside(a.Log, newRates(a.BehindProxy), mux)
@@ -93,11 +95,11 @@ func (a *API) logins(d door) {
 // proofs are uploads, and what becomes of them.
 func (a *API) proofs(ctx context.Context, d door) {
 	uploads{
-		gate: d.gate, submissions: a.Submissions, reader: reader{a.Packages, a.MaxPackage, a.Log},
+		gate: d.gate, intake: a.Submissions.Intake, reader: reader{a.Packages, a.MaxPackage, a.Log},
 		url: a.URL, publishes: a.Publishes, reading: newAtOnce(maxReceiving),
 	}.register(d)
-	own := theirs{d.gate, a.Submissions}
-	validations{own}.register(d.doc)
-	streams{own, ctx, newAtOnce(maxFollowing)}.register(d)
-	logs{own}.register(d)
+	own := theirs{d.gate, a.Submissions.Records}
+	validations{own, a.Submissions.Acts}.register(d.doc)
+	streams{own, a.Submissions.Bell, ctx, newAtOnce(maxFollowing)}.register(d)
+	logs{own, a.Submissions.Output}.register(d)
 }

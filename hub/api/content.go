@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/hub/catalog"
 	"github.com/vision-platform/trainer-agent/hub/login"
-	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
 // content sends bytes that may be gigabytes.
@@ -16,9 +16,9 @@ func (t trainers) content(w http.ResponseWriter, r *http.Request) {
 		answer(w, err)
 		return
 	}
-	version, err := t.submissions.Version(r.Context(), r.PathValue("name"), "")
+	version, err := t.catalog.Version(r.Context(), r.PathValue("name"), "")
 	if err == nil && t.registry == nil {
-		err = submission.ErrNoVersion
+		err = catalog.ErrNotFound
 	}
 	if err != nil {
 		answer(w, known(t.log, err))

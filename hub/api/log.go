@@ -8,13 +8,17 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
 // submissionID is the parameter of the addresses that are on the mux itself.
 var submissionID = &huma.Param{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}}
 
 // logs are what the processes of steps wrote.
-type logs struct{ theirs }
+type logs struct {
+	theirs
+	output *submission.Output // of what is being taken
+}
 
 func (l logs) register(d door) {
 	d.raw(huma.Operation{
@@ -29,14 +33,14 @@ func (l logs) read(w http.ResponseWriter, r *http.Request) {
 		answer(w, err)
 		return
 	}
-	steps, err := l.submissions.Steps(r.Context(), at)
+	steps, err := l.records.Steps(r.Context(), at)
 	if err != nil {
 		answer(w, known(l.log, err))
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	only := r.URL.Query().Get("step")
-	if live := l.submissions.Live(at.ID); only != "" && only == at.Step && live != "" { // it has no report yet, or that of an earlier try
+	if live := l.output.Live(at.ID); only != "" && only == at.Step && live != "" { // it has no report yet, or that of an earlier try
 		_, _ = io.WriteString(w, live)
 		return
 	}

@@ -10,7 +10,7 @@ import (
 // theirs lets people at the submissions that they may see.
 type theirs struct {
 	gate
-	submissions *submission.Submissions
+	records *submission.Records
 }
 
 // own returns a submission that the caller may see: one's own, one of an organisation of
@@ -20,7 +20,7 @@ func (t theirs) own(ctx context.Context, c Credentials, scope, id string) (submi
 	if err != nil {
 		return submission.Submission{}, p, err
 	}
-	at, err := t.submissions.Get(ctx, id)
+	at, err := t.records.Get(ctx, id)
 	if err == nil && !p.Operator() {
 		err = t.seen(ctx, p, at)
 	}
@@ -31,7 +31,7 @@ func (t theirs) own(ctx context.Context, c Credentials, scope, id string) (submi
 }
 
 func (t theirs) seen(ctx context.Context, p login.Principal, at submission.Submission) error {
-	sees, err := t.submissions.Sees(ctx, p.ID, at)
+	sees, err := t.records.Sees(ctx, p.ID, at)
 	if err == nil && !sees {
 		err = submission.ErrNotFound
 	}

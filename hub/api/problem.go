@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/vision-platform/trainer-agent/hub/blob"
+	"github.com/vision-platform/trainer-agent/hub/catalog"
 	"github.com/vision-platform/trainer-agent/hub/login"
 	"github.com/vision-platform/trainer-agent/hub/notify"
 	"github.com/vision-platform/trainer-agent/hub/registry"
@@ -56,7 +57,7 @@ func known(log *slog.Logger, err error) error {
 	case errors.As(err, &refusal):
 		status := http.StatusUnprocessableEntity
 		return huma.NewError(status, refusal.Text, field("body.metadata."+refusal.Field, refusal.Text))
-	case errors.Is(err, submission.ErrNotFound), errors.Is(err, submission.ErrNoVersion), errors.Is(err, registry.ErrNotFound), errors.Is(err, notify.ErrNotFound):
+	case errors.Is(err, submission.ErrNotFound), errors.Is(err, catalog.ErrNotFound), errors.Is(err, registry.ErrNotFound), errors.Is(err, notify.ErrNotFound):
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, submission.ErrEnded), errors.Is(err, submission.ErrOpen), errors.Is(err, submission.ErrSucceeded), errors.Is(err, submission.ErrPublishing):
 		return huma.Error409Conflict(err.Error())

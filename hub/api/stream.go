@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
 const (
@@ -27,6 +28,7 @@ const (
 // streams are the events of submissions, as they happen.
 type streams struct {
 	theirs
+	bell      *submission.Bell
 	closing   context.Context // of the hub
 	following *atOnce
 }
@@ -85,7 +87,7 @@ func (s *stream) follow(r *http.Request) {
 	look, alive, end := time.NewTicker(otherHubs), time.NewTicker(keepAlive), time.NewTimer(maxStream)
 	defer func() { look.Stop(); alive.Stop(); end.Stop() }()
 	for {
-		changed := s.submissions.Changed()
+		changed := s.bell.Changed()
 		if more, err := s.send(r); !more || err != nil {
 			return
 		}
@@ -112,12 +114,12 @@ func (s *stream) follow(r *http.Request) {
 // send writes what happened since; more is false once the submission has ended
 // and all was said.
 func (s *stream) send(r *http.Request) (more bool, err error) {
-	at, err := s.submissions.Get(r.Context(), s.id) // before its events: none is missed
+	at, err := s.records.Get(r.Context(), s.id) // before its events: none is missed
 	if err != nil {
 		return false, err
 	}
 	for {
-		events, err := s.submissions.Events(r.Context(), s.id, s.after)
+		events, err := s.records.Events(r.Context(), s.id, s.after)
 		if err != nil {
 			return false, err
 		}

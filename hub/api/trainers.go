@@ -12,8 +12,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/hub/catalog"
 	"github.com/vision-platform/trainer-agent/hub/registry"
-	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
 // Published is a version of a trainer that everybody may train with.
@@ -40,9 +40,9 @@ type named struct {
 // trainers are what is published.
 type trainers struct {
 	door
-	submissions *submission.Submissions
-	registry    registry.Registry // nil where nothing is published, and so is the key
-	key         ed25519.PublicKey
+	catalog  *catalog.Catalog
+	registry registry.Registry // nil where nothing is published, and so is the key
+	key      ed25519.PublicKey
 }
 
 func (t trainers) register() {
@@ -55,12 +55,12 @@ func (t trainers) register() {
 	}) ([]Published, error) {
 		list, err := t.published(ctx, in.Name)
 		if err == nil && len(list) == 0 {
-			err = submission.ErrNoVersion
+			err = catalog.ErrNotFound
 		}
 		return list, err
 	})
 	read(t.door, "install-trainer", http.MethodPost, trainersPath+"{name}/install", "What a job needs to train with a version", func(ctx context.Context, in *named) (Install, error) {
-		version, err := t.submissions.Version(ctx, in.Name, in.Version)
+		version, err := t.catalog.Version(ctx, in.Name, in.Version)
 		if err != nil {
 			return Install{}, err
 		}
@@ -69,7 +69,7 @@ func (t trainers) register() {
 	})
 	read(t.door, "key", http.MethodGet, "/api/v1/key", "The key that signs what is published", func(context.Context, *struct{ Credentials }) (Key, error) {
 		if t.key == nil {
-			return Key{}, submission.ErrNoVersion
+			return Key{}, catalog.ErrNotFound
 		}
 		sum := sha256.Sum256(t.key)
 		return Key{"ed25519", hex.EncodeToString(sum[:]), t.key}, nil
@@ -85,7 +85,7 @@ func (t trainers) register() {
 }
 
 func (t trainers) published(ctx context.Context, name string) ([]Published, error) {
-	versions, err := t.submissions.Versions(ctx, name)
+	versions, err := t.catalog.Versions(ctx, name)
 	list := []Published{}
 	for _, v := range versions {
 		p, wrong := t.publishedAs(v)
@@ -97,7 +97,7 @@ func (t trainers) published(ctx context.Context, name string) ([]Published, erro
 	return list, err
 }
 
-func (t trainers) publishedAs(v submission.Version) (p Published, err error) {
+func (t trainers) publishedAs(v catalog.Version) (p Published, err error) {
 	if err := json.Unmarshal(v.Receipt, &p.Release); err != nil {
 		return p, fmt.Errorf("reading the receipt of %s %s: %w", v.Name, v.Version, err)
 	}

@@ -34,11 +34,11 @@ type accepted struct {
 // uploads take packages.
 type uploads struct {
 	gate
-	submissions *submission.Submissions
-	reader      reader
-	url         string // where people reach the hub
-	publishes   bool   // without it every upload must be a dry run
-	reading     *atOnce
+	intake    *submission.Intake
+	reader    reader
+	url       string // where people reach the hub
+	publishes bool   // without it every upload must be a dry run
+	reading   *atOnce
 }
 
 // register registers POST /api/v1/trainers/upload: on the mux itself, because huma would
@@ -81,7 +81,7 @@ func (u uploads) take(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusUnprocessableEntity, "this hub proves packages and does not publish them: upload with ?dry_run=true", field("query.dry_run", "must be true here"))
 		return
 	}
-	if err := u.submissions.MayUpload(r.Context(), p.ID, up.Key); err != nil {
+	if err := u.intake.MayUpload(r.Context(), p.ID, up.Key); err != nil {
 		answer(w, known(u.log, err))
 		return
 	}
@@ -110,7 +110,7 @@ func (u uploads) take(w http.ResponseWriter, r *http.Request) {
 	up.Keep = form.file.Keep
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), slowest) // it came whole: a client that goes now changes nothing
 	defer cancel()
-	made, err := u.submissions.Create(ctx, up)
+	made, err := u.intake.Create(ctx, up)
 	if err != nil {
 		answer(w, known(u.log, err))
 		return

@@ -18,16 +18,19 @@ type oneSubmission struct {
 }
 
 // validations are what people and programs ask of a submission.
-type validations struct{ theirs }
+type validations struct {
+	theirs
+	acts *submission.Acts
+}
 
 func (v validations) register(doc huma.API) {
 	huma.Register(doc, huma.Operation{OperationID: "get-validation", Method: http.MethodGet, Path: validationPath + "{id}", Summary: "How far a submission is", Security: security}, v.get)
 	huma.Register(doc, huma.Operation{OperationID: "list-validations", Method: http.MethodGet, Path: "/api/v1/trainers/validation", Summary: "One's submissions and those of one's organisations, newest first", Security: security}, v.list)
 	v.act(doc, "cancel", "Stop a submission that is on its way", func(ctx context.Context, id string, p login.Principal) error {
-		return v.submissions.Cancel(ctx, id, p.ID)
+		return v.acts.Cancel(ctx, id, p.ID)
 	})
 	v.act(doc, "retry", "Prove a submission that ended once more, with the same bytes", func(ctx context.Context, id string, p login.Principal) error {
-		return v.submissions.Retry(ctx, id, p.ID, p.Operator())
+		return v.acts.Retry(ctx, id, p.ID, p.Operator())
 	})
 }
 
@@ -52,7 +55,7 @@ func (v validations) list(ctx context.Context, in *struct {
 	if in.All && p.Operator() {
 		owner = ""
 	}
-	list, err := v.submissions.List(ctx, owner, in.Limit)
+	list, err := v.records.List(ctx, owner, in.Limit)
 	if err != nil {
 		return nil, known(v.log, err)
 	}
@@ -74,7 +77,7 @@ func (v validations) act(doc huma.API, name, summary string, do func(context.Con
 			if err := do(ctx, in.ID, p); err != nil {
 				return nil, known(v.log, err)
 			}
-			at, err := v.submissions.Get(ctx, in.ID)
+			at, err := v.records.Get(ctx, in.ID)
 			if err != nil {
 				return nil, known(v.log, err)
 			}
@@ -83,7 +86,7 @@ func (v validations) act(doc huma.API, name, summary string, do func(context.Con
 }
 
 func (v validations) full(ctx context.Context, at submission.Submission) (*struct{ Body Validation }, error) {
-	steps, err := v.submissions.Steps(ctx, at)
+	steps, err := v.records.Steps(ctx, at)
 	if err != nil {
 		return nil, known(v.log, err)
 	}

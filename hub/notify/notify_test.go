@@ -26,7 +26,7 @@ var secret = []byte("a secret of the tests")
 // wants.
 type desk struct {
 	*notify.Notifications
-	submissions *submission.Submissions
+	submissions *submission.Desk
 	sender      *notify.Sender
 	now         time.Time
 	answer      int
@@ -58,16 +58,16 @@ func each(t *testing.T, test func(t *testing.T, d *desk)) {
 // ends has a submission end.
 func (d *desk) ends(t *testing.T, name string, reject bool) {
 	t.Helper()
-	_, err := d.submissions.Create(t.Context(), submission.Upload{Name: name, Version: "1.0.0", SHA256: name, Owner: "ann", Metadata: "{}"})
+	_, err := d.submissions.Intake.Create(t.Context(), submission.Upload{Name: name, Version: "1.0.0", SHA256: name, Owner: "ann", Metadata: "{}"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	task, err := d.submissions.Claim(t.Context())
+	task, err := d.submissions.Queue.Claim(t.Context())
 	for err == nil && task.State.Open() {
 		if reject {
-			err = d.submissions.Reject(t.Context(), task, "not passed: training_test")
+			err = task.Reject(t.Context(), "not passed: training_test")
 		} else {
-			err = d.submissions.Advance(t.Context(), task, json.RawMessage(`{}`))
+			err = task.Advance(t.Context(), json.RawMessage(`{}`))
 		}
 	}
 	if err != nil {

@@ -20,8 +20,8 @@ type Event struct {
 const maxEvents = 500
 
 // Events returns what happened after an event, oldest first; 0 is the beginning.
-func (s *Submissions) Events(ctx context.Context, id string, after int64) (events []Event, err error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT seq, at, kind, data FROM submission_events WHERE submission_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, id, after, maxEvents)
+func (r *Records) Events(ctx context.Context, id string, after int64) (events []Event, err error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT seq, at, kind, data FROM submission_events WHERE submission_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, id, after, maxEvents)
 	if err != nil {
 		return nil, fmt.Errorf("reading events: %w", err)
 	}
@@ -39,8 +39,8 @@ func (s *Submissions) Events(ctx context.Context, id string, after int64) (event
 }
 
 // Steps returns the reports of a submission's newest attempt, in order.
-func (s *Submissions) Steps(ctx context.Context, at Submission) (steps []contract.StepReport, err error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT report FROM steps WHERE submission_id = $1 AND attempt = $2 ORDER BY position`, at.ID, at.Attempt)
+func (r *Records) Steps(ctx context.Context, at Submission) (steps []contract.StepReport, err error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT report FROM steps WHERE submission_id = $1 AND attempt = $2 ORDER BY position`, at.ID, at.Attempt)
 	if err != nil {
 		return nil, fmt.Errorf("reading steps: %w", err)
 	}

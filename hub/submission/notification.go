@@ -10,7 +10,7 @@ import (
 
 // notify tells the owner how a submission ended, in the transaction that ends it: once,
 // whatever happens to the hub. An author who cancelled it knows already.
-func (s *Submissions) notify(ctx context.Context, tx *sql.Tx, at Submission, state State, actor, reason string) error {
+func (j journal) notify(ctx context.Context, tx *sql.Tx, at Submission, state State, actor, reason string) error {
 	if state.Open() || state == Cancelled && actor == at.Owner {
 		return nil
 	}
@@ -25,7 +25,7 @@ func (s *Submissions) notify(ctx context.Context, tx *sql.Tx, at Submission, sta
 	if reason != "" {
 		text += ": " + reason
 	}
-	now := store.Millis(s.now())
+	now := store.Millis(j.now())
 	_, err := tx.ExecContext(ctx, `INSERT INTO notifications (id, user_id, submission_id, state, text, created, seen, webhook, tries, run_at)
 		VALUES ($1, $2, $3, $4, $5, $6, 0, 'waiting', 0, $6)`, store.ID(), at.Owner, at.ID, string(state), text, now)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 // maxLive bounds what is kept of a step's output while it is taken.
 const maxLive = 16 << 10
 
-// output is what the processes of steps write while they are taken, for those who watch.
+// Output is what the processes of steps write while they are taken, for those who watch.
 // It is in memory: what stays is in the step's report.
-type output struct {
+type Output struct {
 	mu sync.Mutex
 	of map[string]*live // by submission
 }
@@ -22,32 +22,32 @@ type live struct {
 	hide *strings.Replacer
 }
 
-// Output takes what the processes of the task's step write. Whoever reads it sees it
+// Of takes what the processes of the task's step write. Whoever reads it sees it
 // without what hide replaces. Done ends it.
-func (s *Submissions) Output(t *Task, hide *strings.Replacer) (w io.Writer, done func()) {
+func (o *Output) Of(t *Task, hide *strings.Replacer) (w io.Writer, done func()) {
 	l := &live{hide: hide}
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	s.out.of[t.ID] = l
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.of[t.ID] = l
 	return l, func() {
-		s.out.mu.Lock()
-		defer s.out.mu.Unlock()
-		delete(s.out.of, t.ID)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		delete(o.of, t.ID)
 	}
 }
 
 // Live is what the step that is being taken has written so far.
-func (s *Submissions) Live(id string) string {
-	if l := s.liveOf(id); l != nil {
+func (o *Output) Live(id string) string {
+	if l := o.find(id); l != nil {
 		return l.read()
 	}
 	return ""
 }
 
-func (s *Submissions) liveOf(id string) *live {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	return s.out.of[id]
+func (o *Output) find(id string) *live {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.of[id]
 }
 
 // Write never fails; it keeps the end.

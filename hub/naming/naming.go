@@ -1,4 +1,6 @@
-package submission
+// Package naming says what the names and versions of trainers are: which are names at all,
+// which look alike, and which are the platform's. It knows no database and nobody's trainer.
+package naming
 
 import (
 	"fmt"
@@ -23,14 +25,14 @@ var reserved = map[string]bool{}
 
 func init() {
 	for _, name := range []string{"ultralytics", "timm", "huggingface", "starter", "plain", "torch", "pytorch", "official", "admin", "hub", "platform", "trainer-agent", "trainer-hub", "upload", "validation"} {
-		reserved[skeleton(name)] = true
+		reserved[Skeleton(name)] = true
 	}
 }
 
-// CheckName returns what is wrong with a trainer's name.
-func CheckName(name string) error {
+// Check returns what is wrong with a trainer's name.
+func Check(name string) error {
 	if len(name) < minName || len(name) > maxName || !trainerName.MatchString(name) {
-		return fmt.Errorf("%q is no trainer name: use %d to %d lower-case letters and digits, words joined by - or _, a letter first", clip(name), minName, maxName)
+		return fmt.Errorf("%q is no trainer name: use %d to %d lower-case letters and digits, words joined by - or _, a letter first", Clip(name), minName, maxName)
 	}
 	return nil
 }
@@ -40,12 +42,13 @@ func CheckName(name string) error {
 func CheckVersion(version string) error {
 	v, err := semver.Parse(version)
 	if err != nil || len(version) > maxVersion || len(v.Build) > 0 {
-		return fmt.Errorf("%q is no semantic version such as 1.4.0 or 2.0.0-rc.1 (https://semver.org), without build metadata", clip(version))
+		return fmt.Errorf("%q is no semantic version such as 1.4.0 or 2.0.0-rc.1 (https://semver.org), without build metadata", Clip(version))
 	}
 	return nil
 }
 
-func clip(text string) string {
+// Clip shortens a text that is no name, for a message.
+func Clip(text string) string {
 	if len(text) > maxName {
 		return text[:maxName] + "…"
 	}
@@ -54,18 +57,18 @@ func clip(text string) string {
 
 var alike = strings.NewReplacer("-", "", "_", "", "0", "o", "1", "l", "i", "l", "5", "s", "rn", "m", "vv", "w")
 
-// skeleton is what a name looks like at a glance: two names with one skeleton are
+// Skeleton is what a name looks like at a glance: two names with one skeleton are
 // taken for each other.
-func skeleton(name string) string { return alike.Replace(name) }
+func Skeleton(name string) string { return alike.Replace(name) }
 
 // minTypo is the length from which one wrong letter makes an impostor: shorter
 // names are too close to each other by nature.
 const minTypo = 6
 
-// typo says whether two skeletons differ by one letter left out, added or
+// Typo says whether two skeletons differ by one letter left out, added or
 // exchanged, or by two letters that changed places. Digits tell versions of a
 // model apart: yolo-v8 is no impostor of yolo-v9.
-func typo(a, b string) bool {
+func Typo(a, b string) bool {
 	if len(a) > len(b) {
 		a, b = b, a
 	}
@@ -89,3 +92,12 @@ func typo(a, b string) bool {
 }
 
 func digit(c byte) bool { return '0' <= c && c <= '9' }
+
+// Reserved says whether strangers would take a name for the platform's own.
+func Reserved(name string) bool { return reserved[Skeleton(name)] }
+
+// Number is a version that CheckVersion has let pass.
+func Number(version string) semver.Version {
+	v, _ := semver.Parse(version)
+	return v
+}

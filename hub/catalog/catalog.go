@@ -1,0 +1,105 @@
+// Package catalog is what a hub has published: the versions of trainers. It promises that a
+// version that is asked for is that version or an error, never another. It leaves the way to a
+// version to hub/submission, which writes it when it was published, and the bytes to the registry.
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vision-platform/trainer-agent/hub/naming"
+	"github.com/vision-platform/trainer-agent/hub/store"
+)
+
+// Catalog is that of one hub.
+type Catalog struct{ db *store.DB }
+
+// New returns the catalog of a database.
+func New(db *store.DB) *Catalog { return &Catalog{db} }
+
+// Version is a published version of a trainer.
+type Version struct {
+	Name      string
+	Version   string
+	SHA256    string
+	Receipt   json.RawMessage // what publishing left
+	Published int64           // milliseconds since 1970
+}
+
+// ErrNotFound is a trainer, or a version of it, that is not published.
+var ErrNotFound = errors.New("there is no such trainer, or no such version of it")
+
+// Versions returns the versions of a trainer, or of all for "", newest first by their
+// number.
+func (c *Catalog) Versions(ctx context.Context, name string) (list []Version, err error) {
+	if name != "" && naming.Check(name) != nil {
+		return nil, nil
+	}
+	rows, err := c.db.QueryContext(ctx, `SELECT name, version, sha256, receipt, published FROM versions
+		WHERE CAST($1 AS TEXT) = '' OR name = CAST($1 AS TEXT)`, name)
+	if err != nil {
+		return nil, fmt.Errorf("listing versions: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	slices.SortFunc(list, func(a, b Version) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), naming.Number(b.Version).Compare(naming.Number(a.Version)))
+	})
+	return list, rows.Err()
+}
+
+// Version returns one version; "" is the newest that is no pre-release. What is no name
+// or no version is not there, also for a database that does not take it as text.
+func (c *Catalog) Version(ctx context.Context, name, version string) (Version, error) {
+	if naming.Check(name) != nil || version != "" && naming.CheckVersion(version) != nil {
+		return Version{}, ErrNotFound
+	}
+	if version == "" {
+		list, err := c.Versions(ctx, name)
+		if err != nil || len(list) == 0 {
+			return Version{}, errors.Join(err, ErrNotFound)
+		}
+		if i := slices.IndexFunc(list, func(v Version) bool { return len(naming.Number(v.Version).Pre) == 0 }); i > 0 {
+			return list[i], nil
+		}
+		return list[0], nil
+	}
+	return scan(c.db.QueryRowContext(ctx, `SELECT name, version, sha256, receipt, published FROM versions WHERE name = $1 AND version = $2`, name, version))
+}
+
+// Newest says whether no published version would be taken before this one.
+func (c *Catalog) Newest(ctx context.Context, name, version string) (bool, error) {
+	at, err := c.Version(ctx, name, "")
+	if errors.Is(err, ErrNotFound) {
+		return true, nil
+	}
+	mine, other := naming.Number(version), naming.Number(at.Version)
+	if preview := len(mine.Pre) > 0; preview != (len(other.Pre) > 0) {
+		return !preview, err
+	}
+	return mine.GE(other), err
+}
+
+type scanner interface{ Scan(...any) error }
+
+func scan(row scanner) (v Version, err error) {
+	var receipt string
+	err = row.Scan(&v.Name, &v.Version, &v.SHA256, &receipt, &v.Published)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	v.Receipt = json.RawMessage(receipt)
+	return v, err
+}
