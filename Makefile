@@ -142,9 +142,10 @@ export-wrappers: .tools/wrappers ## every wrapper of exported models, those that
 	EXPORT_WRAPPERS=all $(TRAINER_VENV)/bin/python -m pytest -q -rs trainers/tests/test_wrappers.py
 
 .PHONY: export-images
-export-images: ## build an image export-* and run an export of every format in its container (root, buildah, runc; 2 GB from PyPI, 10 minutes; not part of make test)
+#: TRAINER         trainer of export-images: timm, ultralytics, huggingface (all)
+export-images: ## build the images export-* and run exports in their containers (root, buildah, runc; 1.2 GB from PyPI and 10 minutes each; not part of make test)
 	go vet -tags export_images ./images
-	go test -count=1 -tags export_images -run TestTheExportImage -timeout 60m -v ./images
+	go test -count=1 -tags export_images -run 'TestTheExportImage/$(TRAINER)' -timeout 120m -v ./images
 
 bench: build venv-all ## compare with the named peers and write docs/benchmarks.md (an hour; needs apt's tini, dumb-init, catatonit, and root)
 	@mkdir -p .bench; set -o pipefail; { \

@@ -43,9 +43,11 @@ type ExportDone struct {
 // ModelInfo describes an exported model.
 type ModelInfo struct {
 	ModelSizeMB      Number `json:"model_size_mb"`      // MiB
-	InferenceSpeedMs Number `json:"inference_speed_ms"` // per image
-	InputShape       []int  `json:"input_shape"`
-	OutputShape      []int  `json:"output_shape"`
+	InferenceSpeedMs Number `json:"inference_speed_ms"` // per image, median
+	// InferenceP95Ms is the 95th percentile; nil of a trainer that did not measure it.
+	InferenceP95Ms *Number `json:"inference_speed_p95_ms,omitempty"`
+	InputShape     []int   `json:"input_shape"`
+	OutputShape    []int   `json:"output_shape"`
 }
 
 // ExportValidation compares the exported model with the original.

@@ -50,7 +50,7 @@ var (
 	}}}
 	shapeConfusion = &Shape{Kind: ShapeList, Of: shapeIntegers, Null: true, Most: MaxClasses}
 	shapeModelInfo = &Shape{Kind: ShapeObject, Null: true, Fields: map[string]*Shape{
-		"model_size_mb": shapeNumber, "inference_speed_ms": shapeNumber,
+		"model_size_mb": shapeNumber, "inference_speed_ms": shapeNumber, "inference_speed_p95_ms": shapeNumber,
 		"input_shape":  {Kind: ShapeList, Of: shapeInteger, Null: true},
 		"output_shape": {Kind: ShapeList, Of: shapeInteger, Null: true},
 	}}

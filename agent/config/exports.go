@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -63,6 +64,9 @@ func (c *Config) checkExport(say, doubt func(name, value, text string)) {
 			say("TASK_TYPE", c.TaskType, fmt.Sprintf("another task, because %s; set %s", m.Refused, m.Instead))
 		}
 	}
+	if c.set["IMAGE_SIZE"] && !c.set["INPUT_SIZE"] {
+		doubt("IMAGE_SIZE", strconv.Itoa(c.ImageSize), "does nothing in an export: INPUT_SIZE is the size of the exported model, and without it that is the checkpoint's own")
+	}
 	if text := c.unfitSize(); text != "" {
 		say("INPUT_SIZE", fmt.Sprintf("[%d, %d]", c.InputSize[0], c.InputSize[1]), text)
 	}
@@ -98,12 +102,18 @@ func (c *Config) checkExport(say, doubt func(name, value, text string)) {
 	}
 }
 
-// stride is what the sides of a YOLO detector's images are multiples of.
-const stride = 32
+const (
+	stride      = 32    // what the sides of a YOLO detector's images are multiples of
+	smallestFit = 32    // pixels of a side, as of IMAGE_SIZE
+	largestFit  = 16384 // pixels of a side, as of IMAGE_SIZE
+)
 
 // unfitSize says which size the models of the job's task take, where it asks for another.
 func (c *Config) unfitSize() string {
 	height, width := c.InputSize[0], c.InputSize[1]
+	if min(height, width) < smallestFit || max(height, width) > largestFit {
+		return fmt.Sprintf("sides of %d to %d pixels", smallestFit, largestFit)
+	}
 	switch task := contract.TaskType(c.TaskType); {
 	case task == contract.TaskImageClassification || task == contract.TaskZeroShotClassification || task == contract.TaskSemanticSegmentation:
 		if height != width {

@@ -83,7 +83,11 @@ func (c CheckCmd) table(cfg *config.Config, problems []config.Problem) error {
 		fmt.Printf("%s: %s\n", label, p)
 	}
 	if wrong == 0 {
-		fmt.Printf("The environment is complete: a %s job for %s.\n", cfg.Job.Type, cfg.Job.ID)
+		article := "a"
+		if cfg.Job.Type != contract.JobTraining {
+			article = "an"
+		}
+		fmt.Printf("The environment is complete: %s %s job for %s.\n", article, cfg.Job.Type, cfg.Job.ID)
 	} else {
 		fmt.Printf("%d to fix.\n", wrong)
 	}

@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"encoding/json"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -42,17 +44,58 @@ func (k kind) exported(t *testing.T, dataset, checkpoint, format string) {
 		}
 	}
 	j.provesItself("export-jobs/"+j.id+"/package.zip", format)
+	j.toldOfTheExport()
+	var about struct {
+		Model struct {
+			SizeBytes int64 `json:"size_bytes"`
+		}
+		Timing struct {
+			Median float64 `json:"median_ms"`
+			P95    float64 `json:"p95_ms"`
+		}
+	}
+	if err := json.Unmarshal(j.object("export-jobs/"+j.id+"/metadata.json"), &about); err != nil {
+		t.Fatal(err)
+	}
+	info := d.ModelInfo
+	if math.Abs(float64(about.Model.SizeBytes)/(1<<20)-float64(info.ModelSizeMB)) > 0.001 || float64(info.InferenceSpeedMs) != about.Timing.Median ||
+		info.InferenceP95Ms == nil || float64(*info.InferenceP95Ms) != about.Timing.P95 || info.InferenceSpeedMs > *info.InferenceP95Ms {
+		t.Errorf("model_info %+v, metadata.json %+v", info, about)
+	}
+}
+
+// toldOfTheExport: the callbacks have the contract's fields and no others, percentages
+// never fall, and an export begins with the checkpoint and ends with the upload.
+func (j *job) toldOfTheExport() {
+	j.t.Helper()
 	percent := contract.Number(0)
-	stages := map[contract.ExportStage]bool{}
+	var stages []contract.ExportStage
 	for _, call := range backend.Accepted(j.calls(), contract.KindExportProgress) {
 		var p contract.ExportProgress
-		if err := call.Decode(&p); err != nil || p.ProgressPercent < percent || p.ProgressPercent > 100 {
-			t.Errorf("progress %+v after %v (%v)", p, percent, err)
+		if err := call.Decode(&p); err != nil || p.ProgressPercent < percent || p.ProgressPercent > 100 || p.Message == "" || !slices.Contains(contract.ExportStages, p.Stage) {
+			j.t.Errorf("progress %+v after %v (%v)", p, percent, err)
 		}
-		percent, stages[p.Stage] = p.ProgressPercent, true
+		j.hasFields(call.Body, "message", "progress_percent", "stage", "timestamp")
+		if percent = p.ProgressPercent; !slices.Contains(stages, p.Stage) {
+			stages = append(stages, p.Stage)
+		}
 	}
-	if !stages[contract.StageUploading] {
-		t.Errorf("stages %v", stages)
+	if want := []contract.ExportStage{contract.StageDownloading, contract.StageConverting, contract.StageValidating, contract.StagePackaging, contract.StageUploading}; !slices.Equal(stages, want) {
+		j.t.Errorf("stages %v, want %v", stages, want)
+	}
+	for _, call := range backend.Accepted(j.calls(), contract.KindExportDone) {
+		j.hasFields(call.Body, "error_message", "exit_code", "export_path", "metadata_path", "model_info", "package_path", "status", "timestamp", "validation_metrics")
+	}
+}
+
+func (j *job) hasFields(body []byte, want ...string) {
+	j.t.Helper()
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil {
+		j.t.Fatal(err)
+	}
+	if got := slices.Sorted(maps.Keys(fields)); !slices.Equal(got, want) {
+		j.t.Errorf("fields %v, want %v", got, want)
 	}
 }
 

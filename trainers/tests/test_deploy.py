@@ -10,7 +10,6 @@ import json
 import math
 import os
 import re
-import shutil
 import sys
 import tempfile
 import unittest
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import fixtures
 import numpy as np
 import torch
 import torchvision
@@ -29,18 +27,17 @@ from PIL import Image
 from process import TrainerTest
 from torch import nn
 from torchvision.transforms import InterpolationMode
-from trainer_sdk import Job, JobError, Platform
+from trainer_sdk import Job, JobError
 from trainer_sdk.export import ExportRequest
 from trainer_sdk.inference import InferenceRequest
 from trainer_vision import classifier_predict
-from trainer_vision.deploy import calibrate, exported, golden, graph, matrix, metadata, package, parity, toolbox, triton, worker
+from trainer_vision.deploy import exported, golden, graph, matrix, metadata, package, parity, toolbox, triton, worker
 from trainer_vision.deploy.calibrate import raised
 from trainer_vision.deploy.classifiers import subjects
 from trainer_vision.deploy.evaluate import Validation, compare
 from trainer_vision.deploy.formats import Precision as FileIn
 from trainer_vision.deploy.formats.choice import converter
 from trainer_vision.deploy.golden import runs
-from trainer_vision.deploy.job import Export, clear
 from trainer_vision.deploy.program import program
 from trainer_vision.deploy.reader import Reader
 from trainer_vision.deploy.subject import CLASSIFY, DETECT, LETTERBOX, OBB, POSE, SEGMENT, SHORTEST_CROP, STRETCH, Objects, Preprocess, Subject
@@ -259,6 +256,13 @@ class Comparing(unittest.TestCase):
         self.assertIsNone(parity.compare([found], [found.take(np.array([0]))], image, 100, 0.25, 0.005).fault(parity.EXACT))
         self.assertIn("1 objects were found by one", str(parity.compare([found], [found.take(np.array([1]))], image, 100, 0.25, 0.005).fault(parity.EXACT)))
 
+    def test_what_nobody_believes_is_not_compared(self) -> None:
+        """With a threshold of 0 every anchor is an object."""
+        found = Found(np.array([[0.0, 0, 10, 10], [20, 20, 40, 40]]), np.array([0, 1]), np.array([0.9, 0.004]))
+        other = replace(found, boxes=found.boxes + np.array([[0.0], [5.0]]))
+        compared = parity.compare([found], [other], [Image.new("RGB", (100, 100))], 100, 0.0, 0.005)
+        self.assertEqual((compared.objects, compared.pixels), (1, 0.0))
+
     def test_other_masks_in_the_same_boxes_are_a_fault(self) -> None:
         def triangles(corner: tuple[int, int]) -> Found:
             outline = np.array([[10, 10], [50, 50], corner])
@@ -299,6 +303,8 @@ class Comparing(unittest.TestCase):
         self.assertFalse(Validation("accuracy", 9, 0.5, math.nan).passes(0.02))
         with self.assertRaisesRegex(JobError, "exported model's accuracy"):
             compare("accuracy", (0.5, 9), (math.nan, 9))
+        with self.assertRaisesRegex(JobError, "VALIDATION_DATASET_ID: the original model's mAP50-95 on the val split is 0, so that no export could lose anything"):
+            compare("mAP50-95", (0.0, 9), (0.0, 9))
 
     def test_an_object_whose_score_is_no_number_is_a_fault(self) -> None:
         none = Found(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
@@ -552,72 +558,6 @@ class Files(unittest.TestCase):
     def test_runs_are_those_of_coco(self) -> None:
         self.assertEqual(runs(np.array([[1, 0], [1, 1]])), {"size": [2, 2], "counts": [0, 2, 1, 1]})
         self.assertEqual(runs(np.array([[0, 2], [0, 2]])), {"size": [2, 2], "counts": [2, 2], "values": [0, 2]})
-
-
-class Jobs(unittest.TestCase):
-    """A whole job with a model that is made up."""
-
-    def job(self, root: Path, model: nn.Module, **more: str) -> tuple[Platform, list[Any], Path]:
-        data = fixtures.write_imagefolder(root / "data", classes=2)
-        knows = Predictor(["a circle", "a square"], np.asarray, lambda batch: batch, lambda raw, *_: [np.array([0.9, 0.1] if one[..., 0].max() > 200 else [0.1, 0.9]) for one in raw], task="image_classification")
-        one = Subject(model, CLASSIFY, "test", "none", knows.names, Preprocess(STRETCH, 32, 32, antialias=True), knows)
-        env = {"TASK_TYPE": "image_classification", "DATASET_DIR": str(data), "OUTPUT_DIR": str(root / "out"), "EXPORT_FORMAT": "torchscript", "CHECKPOINT_FILE": __file__, "INCLUDE_PREPROCESSING": "true", "INCLUDE_POSTPROCESSING": "true", **more}
-        job = Job.load((), env)
-        request = ExportRequest.load(job, [], ["torchscript"], env)
-        request.output_dir.mkdir()
-        platform, told = Platform(job, rank=1), []
-        platform.export_done = lambda results=None, error=None: told.append((results, error))  # type: ignore[method-assign]
-        with tempfile.TemporaryDirectory() as work:
-            Export(job, platform, request, one, Path(work)).all()
-        return platform, told, request.output_dir
-
-    def test_a_validation_that_fails_leaves_its_report_and_no_model(self) -> None:
-        class Wrong(nn.Module):
-            def forward(self, images: torch.Tensor) -> torch.Tensor:
-                return images.mean((2, 3))[:, :2] * 0 + torch.tensor([1.0, 0.0])
-
-        with tempfile.TemporaryDirectory() as folder:
-            with self.assertRaisesRegex(JobError, r"accuracy is 0\.\d+, the original's .* more than ACCURACY_DROP_MAX 0.02. Set a larger one"):
-                self.job(Path(folder), Wrong(), ENABLE_VALIDATION="true")
-            self.assertEqual([p.name for p in (Path(folder) / "out").iterdir()], ["validation.json"])
-            report = json.loads((Path(folder) / "out/validation.json").read_text())
-            self.assertEqual((report["passed"], report["images"]), (False, 9))
-            self.assertAlmostEqual(report["accuracy_drop"], report["original_accuracy"] - report["accuracy"])
-
-    def test_a_job_that_begins_again_leaves_nothing_of_the_first(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            root = Path(folder)
-            (root / "model.openvino").mkdir()
-            for name in ("model.openvino/model.xml", "model.onnx", "metadata.json", "package.zip", "validation.json", "job.log"):
-                (root / name).touch()
-            clear(root)
-            self.assertEqual([p.name for p in root.iterdir()], ["job.log"])
-
-    def test_an_empty_split_is_that_of_the_validation_dataset(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            job = Job.load((), {"DATASET_DIR": str(fixtures.write_imagefolder(Path(folder) / "data", classes=2))})
-            shutil.rmtree(job.dataset_dir / "train")
-            with self.assertRaisesRegex(JobError, "VALIDATION_DATASET_ID: the split 'train' has no image in"):
-                calibrate.inputs(job, Reader(described(Preprocess(STRETCH, 32, 32, antialias=True), True)))
-
-    def test_a_file_that_says_something_else_is_not_handed_over(self) -> None:
-        class Broken(nn.Module):
-            def forward(self, images: torch.Tensor) -> torch.Tensor:
-                return images.mean((2, 3))[:, :2] * float("nan")
-
-        with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(JobError, "does not say what the original says on 8 images: they differ by"):
-            self.job(Path(folder), Broken())
-        with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(JobError, "on 8 images: it answers with NaN; set another QUANTIZATION_TYPE"):
-            self.job(Path(folder), Broken(), QUANTIZATION_TYPE="dynamic")
-
-    def test_a_quantized_file_far_from_the_original_is_refused(self) -> None:
-        """Its selftest could not tell it from a broken one."""
-        class Blunt(nn.Module):
-            def forward(self, images: torch.Tensor) -> torch.Tensor:
-                return images.mean((2, 3))[:, :2] * 0
-
-        with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(JobError, "the dynamic int8 model is far from the original on each of 8 images"):
-            self.job(Path(folder), Blunt(), QUANTIZATION_TYPE="dynamic")
 
 
 class Metadata(unittest.TestCase):

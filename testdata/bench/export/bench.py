@@ -28,7 +28,7 @@ from trainer_vision.deploy import golden, matrix, timing, toolbox
 from trainer_vision.deploy.formats import Precision
 from trainer_vision.deploy.formats.choice import converter
 from trainer_vision.deploy.graph import Suppress
-from trainer_vision.deploy.job import size_of
+from trainer_vision.deploy.output import size_of
 from trainer_vision.deploy.program import program
 from trainer_vision.deploy.reader import resized
 from trainer_vision.deploy.subject import Objects, Subject

@@ -18,6 +18,7 @@ from ..inference.samples import check_names, labelled
 from . import parity
 
 SPLIT = "val"
+VARIABLE = "VALIDATION_DATASET_ID"
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,18 @@ class Validation:
         return {"accuracy": self.exported, "original_accuracy": self.original, "accuracy_drop": self.drop, "passed": self.passes(most)}
 
 
+def check(job: Job, original: Predictor) -> None:
+    """What would make a validation fail is said before anything is converted."""
+    if job.dataset_dir == Path() or not job.dataset_dir.is_dir():
+        raise JobError("ENABLE_VALIDATION needs a dataset: set VALIDATION_DATASET_ID")
+    check_names(job, original.names[: original.classes], VARIABLE)
+
+
 def measured(job: Job, model: Predictor, original: Predictor, advance: Callable[[int, int], None]) -> tuple[float, int]:
     """The primary metric of a model on the split, with the labels as the trainer reads them, and how many images it holds."""
     task = original.task or job.task
-    check_names(job, original.names[: original.classes])
     threshold = original.settings.get("confidence", 0.0)
-    samples = labelled(job, SPLIT, "VALIDATION_DATASET_ID")
+    samples = labelled(job, SPLIT, VARIABLE)
     found = measure_of(task, original.names, threshold, original.classes)
     for number, sample in enumerate(samples, 1):
         image = read_image(sample.path)
@@ -70,4 +77,7 @@ def compare(metric: str, original: tuple[float, int], exported: tuple[float, int
     for whose, value in (("original", original[0]), ("exported", exported[0])):
         if not math.isfinite(value):
             raise JobError(f"the {whose} model's {metric} on the {SPLIT} split is {value}: it holds no label, or the model answers with NaN")
+    if original[0] == 0:
+        raise JobError(f"{VARIABLE}: the original model's {metric} on the {SPLIT} split is 0, so that no export could lose anything. "
+                       "Is it the right dataset, is CONFIDENCE_THRESHOLD too high, or has the model hardly been trained? ENABLE_VALIDATION=false exports it all the same")
     return Validation(metric, original[1], original[0], exported[0])

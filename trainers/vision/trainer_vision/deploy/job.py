@@ -7,25 +7,28 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from trainer_sdk import PRIMARY_METRICS, Job, JobError, Platform, run, write_json
-from trainer_sdk.export import SUFFIXES, ExportRequest
+from trainer_sdk.export import ExportRequest
 from trainer_sdk.package import digest
 
 from ..inference import Predictor
+from ..inference.samples import task_of
 from . import calibrate, evaluate, exported, golden, matrix, metadata, package, parity, timing
 from .formats import Converter, Precision, Run
 from .formats.choice import converter
 from .graph import refusal
+from .output import REPORT, clear, hand, size_of
 from .program import Program, program
 from .reader import Reader
-from .subject import OBB, Subject
+from .stopping import Stopped, at_once
+from .subject import OBB, OBJECTS, Subject, broken
 
-REPORT = "validation.json"  # of an export that failed it
 PARTS = 5  # of a validation, of each of which is told
 
 
@@ -37,16 +40,23 @@ def export(subject_of: Callable[[Job, ExportRequest], Subject]) -> None:
         matrix.check(request.format, request.quantization, request.dtype, job.task, job.device)
         platform.export_progress(5, "downloading", f"The checkpoint is here: {request.checkpoint.name}")
         subject = subject_of(job, request)
-        if reason := refusal(subject.head, request.postprocessing):
+        if reason := broken(subject.model) or refusal(subject.head, request.postprocessing):
             raise JobError(reason)
+        job = replace(job, task=task_of(subject.predictor, job, request.checkpoint))
         if subject.head == OBB and request.validate:
             raise JobError("ENABLE_VALIDATION: rotated boxes are exported as the model answers them, which the evaluator does not read: set it to false")
+        if request.validate:
+            evaluate.check(job, subject.predictor)
         request.output_dir.mkdir(parents=True, exist_ok=True)
         clear(request.output_dir)
         with tempfile.TemporaryDirectory(prefix="export-") as work:
-            Export(job, platform, request, subject, Path(work)).all()
+            try:
+                Export(job, platform, request, subject, Path(work)).all()
+            except Stopped:
+                clear(request.output_dir)
+                raise
 
-    run(main, argv=[], fail="export_done")
+    run(at_once(main), argv=[], fail="export_done")
 
 
 @dataclass(frozen=True)
@@ -81,13 +91,13 @@ class Export:
             if self.request.format == "tensorrt":  # what can be built elsewhere is left all the same
                 self.beside(self.request.output_dir)
             raise
-        self.tell(80, "packaging", "Writing metadata, wrappers and the package")
         shown = self.shown(made)
+        if self.request.format != "onnx":
+            self.beside(folder)
+        self.tell(90, "packaging", "Writing metadata, wrappers and the package")
         golden.write(folder / "golden", self.pictures[shown], self.answers[shown], made.answers[shown])
         described = self.finished(made, folder, shown)
         write_json(folder / "metadata.json", described)
-        if self.request.format != "onnx":
-            self.beside(folder)
         package.complete(folder)
         self.hand_over(folder, described, made)
 
@@ -122,16 +132,19 @@ class Export:
         able = matrix.formats()[name]
         how = {"whole": self.request.preprocessing and able["resizes"], "pixels": self.request.preprocessing and not able["resizes"], "post": self.request.postprocessing}
         made = program(self.subject, **how, batch=not self.request.preprocessing and able["free_batch"], dtype=able["image"])
-        return converter(name, made, self.work, self.request.optimization_level, self.installing), made
+        return converter(name, made, self.work, self.request.optimization_level, partial(self.say, "export_toolbox")), made
 
     def tell(self, percent: float, stage: str, message: str) -> None:
         """Never less than before: a quantised file may be made several times."""
+        if self.platform.stop_requested:  # a library took the signal's exception for one of its own
+            raise Stopped
         self.percent = max(self.percent, percent)
+        print(f"[trainer] {message}", file=sys.stderr, flush=True)
         self.platform.export_progress(self.percent, stage, message)
 
-    def installing(self, text: str) -> None:
+    def say(self, event: str, text: str) -> None:
         print(f"[trainer] {text}", file=sys.stderr, flush=True)
-        self.platform.event("export_toolbox", text)
+        self.platform.event(event, text)
 
     def made(self, worker: tuple[Converter, Program], target: Path, precision: Precision) -> Made:
         """Write, open, compare, and measure where it was asked for."""
@@ -191,6 +204,8 @@ class Export:
         if made.validation and not made.validation.passes(self.request.accuracy_drop_max):
             self.fail(made.validation)
         found = made.parity
+        if self.subject.head in OBJECTS and not found.objects:
+            self.say("export_unproven", f"Neither model finds an object on {found.images} images, which proves nothing about boxes. Set VALIDATION_DATASET_ID to a dataset that shows some, or a lower CONFIDENCE_THRESHOLD")
         if made.precision.kind == "none" or made.precision.dtype == "float16":
             fault = found.fault(self.tolerance(made.precision))
         elif found.unmatched > found.objects and not made.validation:
@@ -212,11 +227,9 @@ class Export:
         raise JobError(message)
 
     def validated(self, model: Predictor) -> evaluate.Validation:
-        if self.job.dataset_dir == Path() or not self.job.dataset_dir.is_dir():
-            raise JobError("ENABLE_VALIDATION needs a dataset: set VALIDATION_DATASET_ID")
         if self.original is None:
             self.original = self.measured(self.subject.predictor, 50, "Measuring the original")
-        metric = PRIMARY_METRICS.get(self.subject.predictor.task or self.job.task, "accuracy")
+        metric = PRIMARY_METRICS.get(self.job.task, "accuracy")
         return evaluate.compare(metric, self.original, self.measured(model, 65, "Measuring the exported model"))
 
     def measured(self, model: Predictor, percent: float, what: str) -> tuple[float, int]:
@@ -242,6 +255,7 @@ class Export:
 
     def beside(self, folder: Path) -> None:
         """model.onnx, which other runtimes and other machines can read."""
+        self.tell(82, "converting", "Converting to onnx, to lie beside it")
         request = replace(self.request, format="onnx", quantization="none", validate=False)
         again = Export(self.job, self.platform, request, self.subject, self.work)
         again.answers, again.percent = self.answers, self.percent
@@ -251,28 +265,14 @@ class Export:
         out, file = self.request.output_dir, self.request.target
         self.tell(95, "uploading", "Handing over to the agent")
         package.pack(folder, out / "package.zip")
-        shutil.move(folder / file.name, file)
         shutil.copyfile(folder / "metadata.json", out / "metadata.json")
+        hand(folder / file.name, file)
         info = {
             "model_size_mb": round(described["model"]["size_bytes"] / 2**20, 3), "inference_speed_ms": described["timing"]["median_ms"],
-            "input_shape": described["input"]["shape"], "output_shape": described["outputs"][0]["shape"],
+            "inference_speed_p95_ms": described["timing"]["p95_ms"], "input_shape": described["input"]["shape"], "output_shape": described["outputs"][0]["shape"],
         }
         numbers = made.validation and made.validation.describe(self.request.accuracy_drop_max)
         self.platform.export_done({"export_path": file.name, "metadata_path": "metadata.json", "package_path": "package.zip", "model_info": info, "validation_metrics": numbers})
-
-
-def clear(folder: Path) -> None:
-    """Take away what an earlier export has left: a job that begins again may be for another format."""
-    for name in (*(f"model{suffix}" for suffix in SUFFIXES.values()), "metadata.json", "package.zip", REPORT):
-        left = folder / name
-        if left.is_dir():
-            shutil.rmtree(left)
-        else:
-            left.unlink(missing_ok=True)
-
-
-def size_of(path: Path) -> int:
-    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
 
 
 def first_lines(text: str, most: int = 600) -> str:

@@ -32,6 +32,7 @@ EXACT = Tolerance(0.1, 5e-3, 1e-2)
 HALF = Tolerance(0.5, 1e-2, 1e-2)
 MASKS = 0.9  # the overlap (IoU) of the same object's two masks, at the median; exports of one model come to 0.99 and more
 SAME_BOX = 0.01  # pixels
+FAINT = 0.01  # a score that a model gives to nothing; with a threshold of 0 there are hundreds of such boxes
 
 
 @dataclass
@@ -99,6 +100,7 @@ def compare(original: Sequence[Any], exported: Sequence[Any], images: Sequence[I
     parity = Parity(images=len(images))
     for truth, found, image in zip(original, exported, images, strict=True):
         if isinstance(truth, Objects):
+            truth, found = visible(truth), visible(found)
             scale = min(1.0, side / max(image.size))
             objects(parity, truth, found, scale, threshold + edge)
             parity.outlines += masks(truth, found, scale, image.size)
@@ -108,6 +110,10 @@ def compare(original: Sequence[Any], exported: Sequence[Any], images: Sequence[I
         else:
             parity.probability = worse(parity.probability, np.abs(truth - found))
     return parity
+
+
+def visible(answer: Objects) -> Objects:
+    return answer.take(np.flatnonzero(~(answer.scores <= FAINT)))  # NaN is not faint
 
 
 def objects(parity: Parity, truth: Objects, found: Objects, scale: float, sure: float) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
 
 from ..inference import Predictor
@@ -13,6 +14,7 @@ from ..inference import Predictor
 LETTERBOX, STRETCH, SHORTEST_CROP = "letterbox", "stretch", "shortest_crop"
 DETECT, SEGMENT, POSE, OBB, CLASSIFY, SEMANTIC = "detect", "segment", "pose", "obb", "classify", "semantic"
 OBJECTS = (DETECT, SEGMENT, POSE)
+STATISTICS = ("running_mean", "running_var")  # of batch norms
 
 
 @dataclass(frozen=True)
@@ -65,3 +67,10 @@ class Subject:
     predictor: Predictor  # the trainer's own way, at the size and the thresholds of the export
     objects: Objects | None = None
     sensitive: Sequence[str] = field(default_factory=tuple)  # modules below `model` that stay float first, when quantisation costs too much
+
+
+def broken(model: nn.Module) -> str | None:
+    """Why a model's weights are of no use, if so. What they answer does not tell it: a detector whose scores are NaN finds nothing."""
+    weights = [*model.named_parameters(), *((name, one) for name, one in model.named_buffers() if name.endswith(STATISTICS))]
+    bad = [name for name, one in weights if not bool(torch.isfinite(one).all())]
+    return f"{len(bad)} of {len(weights)} weights of the checkpoint hold NaN or infinity, the first is {bad[0]}: export a checkpoint of an earlier epoch" if bad else None

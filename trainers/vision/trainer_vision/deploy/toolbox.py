@@ -7,6 +7,7 @@ Made at first use, beside the trainer's own packages (torch is not installed aga
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -17,14 +18,18 @@ import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import trainer_sdk
 from trainer_sdk import JobError
 
 LISTS = Path(__file__).with_name("toolboxes")
 TICK_SECONDS = 10
+FULL = os.strerror(errno.ENOSPC)
+ROOM = "up to 1 GB"
 Say = Callable[[str], None]
 
 
@@ -58,42 +63,58 @@ def python(name: str, say: Say) -> Path:
         try:
             home.parent.mkdir(parents=True, exist_ok=True)
             with (home.parent / f".{home.name}.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                with telling(f"Waiting for another job that installs the packages for {name}", say):
+                    fcntl.flock(lock, fcntl.LOCK_EX)
                 if not (home / "complete").is_file():
-                    make(name, home, say)
+                    make(name, home, lock, say)
         except OSError as error:
             raise JobError(f"the packages for {name} cannot be installed below {home.parent}: {error}. Set EXPORT_TOOLBOX_DIR to a folder that can be written, or use an image export-*") from error
     return home / "bin" / "python"
 
 
-def make(name: str, home: Path, say: Say) -> None:
-    """With -I: the folder that the trainer runs in may have a venv.py of its own."""
+def make(name: str, home: Path, lock: IO[str], say: Say) -> None:
+    """With -I: the folder that the trainer runs in may have a venv.py of its own. What is not whole takes no room afterwards."""
     say(f"Installing the packages for {name}, once, below {home.parent.name}")
     shutil.rmtree(home, ignore_errors=True)
-    call([sys.executable, "-I", "-m", "venv", "--without-pip", str(home)], name, say)
-    own = subprocess.run([str(home / "bin" / "python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True, check=True).stdout.strip()
-    (Path(own) / "trainer.pth").write_text("".join(f"{site}\n" for site in sites()), encoding="utf-8")
-    pip = [sys.executable, "-I", "-m", "pip", "--python", str(home / "bin" / "python"), "install", "--disable-pip-version-check", "--quiet", "--progress-bar", "off"]
-    call([*pip, "-r", str(LISTS / f"{name}.txt")], name, say)
-    (home / "complete").touch()
+    try:
+        call([sys.executable, "-I", "-m", "venv", "--without-pip", str(home)], name, lock, say)
+        own = subprocess.run([str(home / "bin" / "python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True, check=True).stdout.strip()
+        (Path(own) / "trainer.pth").write_text("".join(f"{site}\n" for site in sites()), encoding="utf-8")
+        pip = [sys.executable, "-I", "-m", "pip", "--python", str(home / "bin" / "python"), "install", "--disable-pip-version-check", "--quiet", "--progress-bar", "off"]
+        call([*pip, "-r", str(LISTS / f"{name}.txt")], name, lock, say)
+        (home / "complete").touch()
+    except BaseException:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
 
 
-def call(command: list[str], name: str, say: Say) -> None:
-    """Run a command; say every ten seconds that it is still at work."""
+def call(command: list[str], name: str, lock: IO[str], say: Say) -> None:
+    """Run a command. It holds the lock too: where it outlives a job that was killed, the next job waits for its end."""
+    with telling(f"Installing the packages for {name}", say):
+        done = subprocess.run(command, capture_output=True, text=True, pass_fds=[lock.fileno()])
+    if done.returncode == 0:
+        return
+    reason = " ".join(line.strip() for line in done.stderr.splitlines()[-3:])[:500] or f"exit {done.returncode}"
+    cure = "Use an image export-*, which has them, or let this machine reach a package index"
+    if FULL in done.stderr:
+        cure = f"They need {ROOM} below EXPORT_TOOLBOX_DIR ({folder()}) and as much in the temporary folder: make room, or set EXPORT_TOOLBOX_DIR and TMPDIR to folders of a larger disk"
+    raise JobError(f"the packages for {name} cannot be installed: {reason}. {cure}")
+
+
+@contextmanager
+def telling(text: str, say: Say) -> Iterator[None]:
+    """Say every ten seconds that it still lasts."""
     started, finished = time.monotonic(), threading.Event()
 
     def tick() -> None:
         while not finished.wait(TICK_SECONDS):
-            say(f"Installing the packages for {name}: {time.monotonic() - started:.0f} s")
+            say(f"{text}: {time.monotonic() - started:.0f} s")
 
     threading.Thread(target=tick, daemon=True).start()
     try:
-        done = subprocess.run(command, capture_output=True, text=True)
+        yield
     finally:
         finished.set()
-    if done.returncode != 0:
-        reason = " ".join(line.strip() for line in done.stderr.splitlines()[-3:]) or f"exit {done.returncode}"
-        raise JobError(f"the packages for {name} cannot be installed: {reason[:500]}. Use an image export-*, which has them, or let this machine reach a package index")
 
 
 def imports() -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import os
 import shutil
 import sys
 import time
@@ -27,7 +26,7 @@ from .outputs import write_coco, write_csv, write_results
 from .predictor import Answer, Mask, Objects, Predictor
 from .records import EXPLAINED, PART, Classes, Parts, Truth, describe, describe_truth
 from .report import write_report
-from .samples import Sample, check_names, given, labelled
+from .samples import Sample, check_names, given, labelled, task_of
 
 WORST = 48  # images in the report
 NAMED = 100  # images that could not be used, by name; results.json has a record of each
@@ -83,9 +82,7 @@ class Run:
 
     def __init__(self, job: Job, platform: Platform, request: InferenceRequest, predictor: Predictor) -> None:
         self.job, self.platform, self.request, self.predictor = job, platform, request, predictor
-        self.task = predictor.task or job.task
-        if "TASK_TYPE" in os.environ and self.task != job.task:
-            raise JobError(f"the checkpoint {request.checkpoint.name} is one for {self.task}, the job's TASK_TYPE is {job.task}")
+        self.task = task_of(predictor, job, request.checkpoint)
         asked = Explaining.load(platform)
         self.explainer = Explainer(predictor, asked, request.output_dir, request.batch_size, platform) if asked else None
         self.classes = Classes(predictor.names, class_ids(job, predictor.names))

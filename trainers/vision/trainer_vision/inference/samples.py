@@ -12,6 +12,8 @@ from typing import Any
 from trainer_sdk import Job, JobError
 from trainer_sdk.inference import InferenceRequest, images_below
 
+from .predictor import Predictor
+
 SPLITS = ("train", "val", "test")
 
 
@@ -99,8 +101,16 @@ def _renamed(job: Job) -> dict[str, str]:
     return {str(k): plain(str(v)) for k, v in json.loads(path.read_text(encoding="utf-8")).items()} if path.is_file() else {}
 
 
-def check_names(job: Job, names: Sequence[str]) -> None:
+def task_of(predictor: Predictor, job: Job, checkpoint: Path) -> str:
+    """The checkpoint's own task, which must be the job's where somebody named that."""
+    task = predictor.task or job.task
+    if "TASK_TYPE" in os.environ and task != job.task:
+        raise JobError(f"the checkpoint {checkpoint.name} is one for {task}, the job's TASK_TYPE is {job.task}")
+    return task
+
+
+def check_names(job: Job, names: Sequence[str], variable: str = "DATASET_ID") -> None:
     """The dataset's classes must be the checkpoint's, in their order: else every metric would be of something else."""
     classes = [c.name for c in job.classes()]
     if classes and classes != list(names):
-        raise JobError(f"the checkpoint knows the classes {list(names)}, the dataset has {classes}")
+        raise JobError(f"{variable}: the checkpoint knows the classes {list(names)}, the dataset has {classes}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import weakref
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from . import Precision, Run
 
 START = "import sys; sys.path.extend(sys.argv[3:]); from trainer_vision.deploy.worker import main; main(*sys.argv[1:3])"
 LAST_LINES = 5  # of what the converter wrote before it died
+MISSING = re.compile(r"ModuleNotFoundError|ImportError|PackageNotFoundError").search
 
 
 class Remote:
@@ -28,6 +30,7 @@ class Remote:
         self.start: Path | None = None
         signature = json.dumps({"shape": program.input_shape, "outputs": program.graph.outputs})
         python = toolbox.python(name, say)
+        self.home = python.parent.parent
         with self.log.open("wb") as log:
             self.process = subprocess.Popen([str(python), "-I", "-c", START, name, signature, *toolbox.imports()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
         weakref.finalize(self, end, self.process)
@@ -54,7 +57,8 @@ class Remote:
     def died(self) -> JobError:
         code = self.process.wait()
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
-        return JobError(f"the converter to {self.name} ended with {code}: {' '.join(lines)[:600]}")
+        cure = f". Its packages are damaged: remove {self.home}, and they are installed again" if any(map(MISSING, lines)) else ""
+        return JobError(f"the converter to {self.name} ended with {code}: {' '.join(lines)[-600:]}{cure}")
 
     def write(self, target: Path, metadata: str, precision: Precision) -> None:
         more = {"kind": precision.kind, "dtype": precision.dtype, "keep": list(precision.keep)}
