@@ -13,6 +13,7 @@ import re
 import sys
 import tempfile
 import unittest
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -577,10 +578,39 @@ class Metadata(unittest.TestCase):
             self.assertEqual(schema_faults(said), [])
             self.assertEqual(said["outputs"][0]["shape"], [2] if whole else [-1, 2])
             self.assertNotIn("/nowhere", json.dumps(said))
+            self.assertEqual({k: said["model"][k] for k in ("input_size", "num_classes", "class_names")}, {"input_size": [32, 32], "num_classes": 2, "class_names": one.names})
+            self.assertEqual(said["runtime"], {"engine": "onnxruntime", "file": "model.onnx", "languages": ["python", "cpp", "kotlin"]})
         named = {**said, "model": {**said["model"], "name": "ViT_tiny.v2"}}
         self.assertIn('name: "ViT_tiny.v2"', str(triton.config(named)))
         self.assertIn("`ViT_tiny.v2/config.pbtxt`", package.readme(named, True, True))  # else Triton does not load it
         self.assertEqual(schema_faults({**said, "input": {**said["input"], "dtype": "float64"}}), [".input.dtype: 'float64' is not among ['uint8', 'float32']"])
+
+    def test_a_package_has_the_files_of_the_contract_and_the_same_bytes_twice(self) -> None:
+        one = subject(CLASSIFY, Preprocess(STRETCH, 32, 32, antialias=True), model=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)).eval())
+        made = program(one, whole=True, pixels=False, post=True, batch=False)
+        python, cpp = ("model_wrapper.py", "requirements.txt", "example.py"), ("model_wrapper.cpp", "model_wrapper.h", "CMakeLists.txt", "example.cpp")
+        kotlin, swift = ("ModelWrapper.kt", "build.gradle", "Example.kt"), ("Package.swift", "Sources/ModelWrapper/ModelWrapper.swift", "Sources/Example/main.swift")
+        languages = {"python": python, "cpp": cpp, "kotlin": kotlin, "swift": swift}
+        for kind, more in (("onnx", ("kotlin",)), ("torchscript", ()), ("openvino", ()), ("tflite", ("kotlin",)), ("coreml", ("swift",)), ("tensorrt", ())):
+            with self.subTest(format=kind), tempfile.TemporaryDirectory() as work:
+                folder, request = Path(work) / "package", ExportRequest(Path(__file__), kind, Path(), None, 0, True, True, "none", "int8", False, 0.02)
+                (folder / "golden").mkdir(parents=True)
+                for name in (request.target.name, "model.onnx", "golden/image.png", "golden/answer.json", "left.log"):
+                    (folder / name).write_text(name)
+                said = metadata.describe(Job.load((), {}), request, one, made, metadata.outputs(made, made.answer()), {}, "float32")
+                (folder / "metadata.json").write_text(json.dumps(said))
+                package.complete(folder)
+                for name in ("one.zip", "two.zip"):
+                    package.pack(folder, Path(work) / name)
+                    (folder / "golden/image.png").touch()
+                self.assertEqual((Path(work) / "one.zip").read_bytes(), (Path(work) / "two.zip").read_bytes())
+                with zipfile.ZipFile(Path(work) / "one.zip") as archive:
+                    names = set(archive.namelist())
+                wanted = {request.target.name, "model.onnx", "metadata.json", "README.md", "Dockerfile", "golden/image.png", "golden/answer.json"}
+                wanted |= {f"runtimes/{language}/{name}" for language in ("python", "cpp", *more) for name in languages[language]}
+                self.assertEqual(wanted - names, set())
+                self.assertNotIn("left.log", names)
+                self.assertEqual({name.split("/")[1] for name in names if name.startswith("runtimes/")}, {"python", "cpp", *more})
 
 
 if __name__ == "__main__":

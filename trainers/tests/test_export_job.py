@@ -87,6 +87,12 @@ class Jobs(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder, self.assertRaises(Stopped):
             self.job(Path(folder), Mean(), stopped=True)
 
+    def test_what_does_not_fit_on_the_disk_leaves_no_part_of_it(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            with mock.patch("trainer_vision.deploy.job.hand", side_effect=OSError(28, "No space left on device")), self.assertRaises(OSError):
+                self.job(Path(folder), Mean(), EXPORT_FORMAT="onnx")
+            self.assertEqual(list((Path(folder) / "out").iterdir()), [])
+
     def test_a_validation_that_fails_leaves_its_report_and_no_model(self) -> None:
         class Wrong(nn.Module):
             def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -50,11 +50,7 @@ def export(subject_of: Callable[[Job, ExportRequest], Subject]) -> None:
         request.output_dir.mkdir(parents=True, exist_ok=True)
         clear(request.output_dir)
         with tempfile.TemporaryDirectory(prefix="export-") as work:
-            try:
-                Export(job, platform, request, subject, Path(work)).all()
-            except Stopped:
-                clear(request.output_dir)
-                raise
+            Export(job, platform, request, subject, Path(work)).all()
 
     run(at_once(main), argv=[], fail="export_done")
 
@@ -99,7 +95,11 @@ class Export:
         described = self.finished(made, folder, shown)
         write_json(folder / "metadata.json", described)
         package.complete(folder)
-        self.hand_over(folder, described, made)
+        try:
+            self.hand_over(folder, described, made)
+        except BaseException:  # a full disk, or a signal: a part of it is of no use
+            clear(self.request.output_dir)
+            raise
 
     def shown(self, made: Made) -> int:
         """The image of the package's selftest. A quantised file that is nowhere near the original has none, and is refused."""

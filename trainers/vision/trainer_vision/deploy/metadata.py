@@ -16,6 +16,7 @@ from trainer_sdk.export import RUNTIMES, ExportRequest
 from trainer_sdk.package import digest
 
 from ..inference.running import class_ids
+from .package import languages
 from .program import Program
 from .subject import OBJECTS, SEGMENT, Subject
 
@@ -29,7 +30,11 @@ def describe(job: Job, request: ExportRequest, subject: Subject, program: Progra
     """What holds of the file whatever it weighs; `more` are versions of a converter."""
     return clean({
         "schema_version": SCHEMA,
-        "model": {"name": job.model or subject.architecture, "framework": subject.framework, "architecture": subject.architecture, "task": subject.head, "file": request.target.name, "format": request.format, "precision": precision},
+        "model": {
+            "name": job.model or subject.architecture, "framework": subject.framework, "architecture": subject.architecture, "task": subject.head,
+            "file": request.target.name, "format": request.format, "precision": precision,
+            "input_size": [subject.preprocess.height, subject.preprocess.width], "num_classes": len(subject.names), "class_names": list(subject.names),
+        },
         "classes": classes(job, subject.names),
         "input": {"name": "image", "layout": program.layout, "dtype": dtype_of(program), "shape": program.input_shape, "color": "RGB"},
         "preprocess": preprocess(subject, program),
@@ -92,11 +97,13 @@ def seed_fields(job: Job, request: ExportRequest, subject: Subject, program: Pro
     if objects:
         nms = {"method": "none" if objects.end_to_end else "nms", "iou_threshold": objects.iou, "confidence_threshold": objects.confidence, "max_detections": objects.most}
         post: dict[str, Any] = {"nms": nms, "coordinate_format": postprocess(subject, program)["box_format"], "embedded": program.graph.finishes}
+        if subject.head == SEGMENT:
+            post["mask_threshold"] = MASK_THRESHOLD
     else:
         post = {"softmax": {"apply": not program.graph.finishes, "temperature": 1.0}, "top_k": 5, "embedded": program.graph.finishes}
     return {
         "format_version": "1.0", "export_format": request.format, "task_type": job.task, "model_name": job.model or subject.architecture, "generated_at": now(),
-        "preprocessing": pre, "postprocessing": post, "runtime": {"engine": RUNTIMES[request.format], "file": request.target.name},
+        "preprocessing": pre, "postprocessing": post, "runtime": {"engine": RUNTIMES[request.format], "file": request.target.name, "languages": languages(subject.head, request.format)},
         "optimization": {
             "level": request.optimization_level, "quantization": request.quantization, "dtype": request.dtype if request.quantization != "none" else "float32",
             "include_preprocessing": request.preprocessing, "include_postprocessing": request.postprocessing,

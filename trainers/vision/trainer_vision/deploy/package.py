@@ -27,6 +27,11 @@ CMAKE_ENGINES = {"torchscript": "libtorch", "openvino": "openvino", "tflite": "t
 KEPT = ("metadata.json", "README.md", "Dockerfile", "model.onnx", "golden", "runtimes", "triton")  # and the model itself
 
 
+def languages(task: str, kind: str) -> list[str]:
+    """In which the package has a wrapper."""
+    return list(LANGUAGES[kind]) if task in TASKS else []
+
+
 def complete(folder: Path) -> None:
     """Add what a person needs beside the model."""
     metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
@@ -115,7 +120,7 @@ def readme(metadata: Mapping[str, Any], wrapped: bool, triton_there: bool) -> st
     ]
     if not wrapped:
         lines += [f"There is no wrapper for the task {model['task']}; metadata.json says how the outputs are read.", ""]
-    for language in LANGUAGES[model["format"]] if wrapped else ():
+    for language in languages(model["task"], model["format"]):
         lines += [f"## {language}", "", START[language].format(engine=CMAKE_ENGINES.get(model["format"], "onnxruntime")), ""]
     if wrapped:
         name = image_name(metadata)
