@@ -49,8 +49,8 @@ type Config struct {
 	Log         *slog.Logger
 }
 
-// operator is the user that the printed link is for.
-const operator = "operator"
+// Operator is the user that the printed link is for, and in whose name trainer-hub's commands act.
+const Operator = "operator"
 
 // Hub is a hub that was opened.
 type Hub struct {
@@ -83,7 +83,8 @@ func Open(ctx context.Context, config Config) (h *Hub, err error) {
 	if h.packages, err = blob.Open(filepath.Join(config.DataDir, "packages")); err != nil {
 		return h, err
 	}
-	h.desk, h.catalog = submission.New(h.db, time.Now), catalog.New(h.db)
+	h.desk = submission.New(h.db, time.Now)
+	h.catalog = catalog.New(h.db, time.Now, h.desk.Bell.Ring)
 	h.users, h.notifications = login.New(h.db, time.Now), notify.New(h.db, time.Now)
 	if config.Database == "" { // whoever had a lease of this folder's database is gone
 		if err := h.desk.Queue.Forget(ctx); err != nil {
@@ -154,7 +155,7 @@ func (h *Hub) Link(ctx context.Context) (string, error) {
 	if h.config.BehindProxy || !h.local() {
 		return "", nil
 	}
-	id, err := h.users.Ensure(ctx, operator, login.Operator)
+	id, err := h.users.Ensure(ctx, Operator, login.Operator)
 	if err != nil {
 		return "", err
 	}
@@ -203,6 +204,9 @@ func (h *Hub) Serve(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error { h.worker().run(ctx); return nil })
+	if post := h.signpost(); post != nil {
+		group.Go(func() error { post.run(ctx); return nil })
+	}
 	if h.config.Webhook != nil {
 		group.Go(func() error {
 			h.notifications.Sender(*h.config.Webhook, h.config.Log).Run(ctx, h.desk.Bell.Changed)

@@ -192,6 +192,30 @@ func TestProviderComesBack(t *testing.T) {
 	}
 }
 
+// A database that is away during a login is the hub's fault, and the person is not sent to the provider's operator.
+func TestDatabaseAwayDuringALogin(t *testing.T) {
+	i := logintest.New(t)
+	r := providedBy(t, i)
+	db, err := hub.OpenDatabase(t.Context(), r.config.DataDir, r.config.Database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	move := func(from, to string) {
+		if _, err := db.ExecContext(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move("identities", "away")
+	if place, who := r.browser(t).enter(t, "/login/oidc"); place != "/?login=hub" || who != "" {
+		t.Errorf("at %s as %q", place, who)
+	}
+	move("away", "identities")
+	if place, who := r.browser(t).enter(t, "/login/oidc"); place != "/?" || who == "" {
+		t.Errorf("at %s as %q", place, who)
+	}
+}
+
 // A name belongs to an organisation, and each of its members may upload versions.
 func TestOrganisationOwnsAName(t *testing.T) {
 	r := start(t, hub.Config{Stages: hub.Stages{"publishing": reporting()}})

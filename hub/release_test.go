@@ -104,6 +104,10 @@ func (m *mortal) Put(ctx context.Context, key string, text []byte) error {
 	return err
 }
 
+func (m *mortal) Get(ctx context.Context, key string) ([]byte, error) { return m.docs.Get(ctx, key) }
+
+func (m *mortal) Delete(ctx context.Context, key string) error { return m.docs.Delete(ctx, key) }
+
 const pushes, puts = 4, 4 // image, bundle, bill, provenance; two documents, twice
 
 // The hub is killed after each thing that it publishes: each version is there once and

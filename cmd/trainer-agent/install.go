@@ -42,8 +42,19 @@ func (f fromHub) find(ctx context.Context) (*publish.Client, publish.Published, 
 	if err != nil {
 		return nil, found, nil, err
 	}
+	warn(found)
 	key, err := f.key(ctx, client)
 	return client, found, key, err
+}
+
+// warn tells people of a version that its owner has withdrawn, on whatever way they asked for it.
+func warn(found publish.Published) {
+	switch found.State {
+	case "deprecated":
+		fmt.Fprintf(os.Stderr, "trainer-agent: warning: %s %s is deprecated: %s\n", found.Name, found.Version, found.Reason)
+	case "yanked":
+		fmt.Fprintf(os.Stderr, "trainer-agent: warning: %s %s was yanked: %s. Only who names this version still gets it; trainer-agent install %s gets the newest that is offered.\n", found.Name, found.Version, found.Reason, found.Name)
+	}
 }
 
 func (f fromHub) key(ctx context.Context, client *publish.Client) (ed25519.PublicKey, error) {

@@ -44,7 +44,32 @@ func TestPublishedTrainerTrains(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	trains(t, a, filepath.Join(a.dir, "installed"))
+	withdrawn(t, a)
 	changed(t, a)
+}
+
+// withdrawn withdraws the version in each way; what install says of it is seen by whoever trains.
+func withdrawn(t *testing.T, a author) {
+	for _, c := range []struct {
+		state, install string
+		code           int
+		want           string
+	}{
+		{"deprecated", "cell-counter", 0, "warning: cell-counter 0.1.0 is deprecated: it forgets a class"},
+		{"yanked", "cell-counter@0.1.0", 0, "warning: cell-counter 0.1.0 was yanked: it forgets a class"},
+		{"", "cell-counter", 1, "all versions of this trainer were withdrawn"},
+		{"quarantined", "cell-counter@0.1.0", 1, "quarantined by the hub's operator, and nobody can train with it: it forgets a class"},
+		{"active", "cell-counter", 0, "TRAINER_VERSION=0.1.0"},
+	} {
+		if c.state != "" {
+			if out, code := a.run(t, "trainer-hub", "state", "cell-counter@0.1.0", c.state, "--reason", "it forgets a class"); code != 0 {
+				t.Fatalf("%s: exit code %d: %s", c.state, code, out)
+			}
+		}
+		if out, code := a.run(t, "trainer-agent", "install", c.install); code != c.code || !strings.Contains(out, c.want) || (c.code == 1) == strings.Contains(out, "Image:") {
+			t.Errorf("%s, install %s: exit code %d: %s", c.state, c.install, code, out)
+		}
+	}
 }
 
 // base is an image of no file that says that it has the Python which packages are proven

@@ -75,8 +75,10 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 	a.logins(d)
 	a.proofs(ctx, d)
 	audits(d, a.Audit)
-	trainers{d, a.Catalog, a.Registry, a.Key}.register()
-	images(d, a.Registry)
+	published := trainers{d, a.Catalog, a.Registry, a.Key}
+	published.register()
+	versions{d.gate, a.Catalog, published.publishedAs}.register(d.doc)
+	images(d, a.Registry, a.Catalog)
 	notifications{d.gate, a.Notifications}.register(d.doc)
 	return outside(a.Log, newRates(a.BehindProxy), mux)
 }

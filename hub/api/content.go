@@ -8,6 +8,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/hub/catalog"
 	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/publish"
 )
 
 // content sends bytes that may be gigabytes.
@@ -16,7 +17,8 @@ func (t trainers) content(w http.ResponseWriter, r *http.Request) {
 		answer(w, err)
 		return
 	}
-	version, err := t.catalog.Version(r.Context(), r.PathValue("name"), "")
+	name, digest := r.PathValue("name"), r.PathValue("digest")
+	err := t.catalog.Readable(r.Context(), name, digest)
 	if err == nil && t.registry == nil {
 		err = catalog.ErrNotFound
 	}
@@ -24,12 +26,7 @@ func (t trainers) content(w http.ResponseWriter, r *http.Request) {
 		answer(w, known(t.log, err))
 		return
 	}
-	p, err := t.publishedAs(version)
-	if err != nil {
-		answer(w, known(t.log, err))
-		return
-	}
-	content, err := t.registry.Open(r.Context(), p.Repository, r.PathValue("digest"))
+	content, err := t.registry.Open(r.Context(), publish.Repository(name), digest)
 	if err != nil {
 		answer(w, known(t.log, err))
 		return

@@ -1,17 +1,22 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/hub/catalog"
 	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/publish"
 	"github.com/vision-platform/trainer-agent/hub/registry"
 )
 
 // images is the registry for container runtimes, where the hub has one itself. A login is
 // a token: as the password of any user name (docker login), or as a bearer.
-func images(d door, where registry.Registry) {
+func images(d door, where registry.Registry, of *catalog.Catalog) {
 	handler, ok := where.(http.Handler)
 	if !ok {
 		return
@@ -31,10 +36,38 @@ func images(d door, where registry.Registry) {
 			answer(w, known(d.log, err))
 			return
 		}
+		if name, reference, ok := asked(r.URL.Path); ok {
+			if err := of.Readable(r.Context(), name, reference); err != nil && !errors.Is(err, catalog.ErrNotFound) {
+				denied(w, d.log, err)
+				return
+			}
+		}
 		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxUpload)); err != nil {
 			answer(w, known(d.log, err))
 			return
 		}
 		handler.ServeHTTP(w, r)
 	})
+}
+
+// asked is the trainer, and the tag or the digest of it, that a container runtime asks for.
+func asked(path string) (name, reference string, ok bool) {
+	rest, ok := strings.CutPrefix(path, "/v2/"+publish.Repository(""))
+	parts := strings.Split(rest, "/")
+	if !ok || len(parts) != 3 {
+		return "", "", false
+	}
+	return parts[0], parts[2], true
+}
+
+// denied says in the registry's words why a version is for nobody.
+func denied(w http.ResponseWriter, log *slog.Logger, err error) {
+	refused, is := errors.AsType[*catalog.Refusal](err)
+	if !is {
+		answer(w, known(log, err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusForbidden)
+	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []map[string]string{{"code": "DENIED", "message": refused.Text}}})
 }

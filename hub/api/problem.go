@@ -49,7 +49,14 @@ func field(location, message string) error {
 // may ask again.
 func known(log *slog.Logger, err error) error {
 	var refusal *submission.Refusal
+	var withdrawn *catalog.Refusal
 	switch {
+	case errors.As(err, &withdrawn) && withdrawn.Gone:
+		return huma.NewError(http.StatusGone, withdrawn.Text)
+	case errors.As(err, &withdrawn) && withdrawn.Foreign:
+		return huma.Error403Forbidden(withdrawn.Text)
+	case errors.As(err, &withdrawn):
+		return huma.Error409Conflict(withdrawn.Text)
 	case errors.As(err, &refusal) && refusal.Quota:
 		return huma.Error403Forbidden(refusal.Text)
 	case errors.As(err, &refusal) && refusal.Field == "":
@@ -57,7 +64,7 @@ func known(log *slog.Logger, err error) error {
 	case errors.As(err, &refusal):
 		status := http.StatusUnprocessableEntity
 		return huma.NewError(status, refusal.Text, field("body.metadata."+refusal.Field, refusal.Text))
-	case errors.Is(err, submission.ErrNotFound), errors.Is(err, catalog.ErrNotFound), errors.Is(err, registry.ErrNotFound), errors.Is(err, notify.ErrNotFound):
+	case errors.Is(err, submission.ErrNotFound), errors.Is(err, catalog.ErrNotFound), errors.Is(err, catalog.ErrWithdrawn), errors.Is(err, registry.ErrNotFound), errors.Is(err, notify.ErrNotFound):
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, submission.ErrEnded), errors.Is(err, submission.ErrOpen), errors.Is(err, submission.ErrSucceeded), errors.Is(err, submission.ErrPublishing):
 		return huma.Error409Conflict(err.Error())

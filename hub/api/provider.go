@@ -32,7 +32,7 @@ func (p provider) register() {
 func (p provider) begin(w http.ResponseWriter, r *http.Request) {
 	address, flow, err := p.oidc.Begin(r.Context(), inside(r.URL.Query().Get("to")))
 	if err != nil {
-		p.refuse(w, r, err)
+		p.refuse(w, r, why(err), err)
 		return
 	}
 	http.SetCookie(w, p.cookies.flow(flow))
@@ -45,12 +45,16 @@ func (p provider) callback(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	who, err := p.oidc.Finish(r.Context(), flow, query.Get("state"), query.Get("code"))
 	if err != nil {
-		p.refuse(w, r, err)
+		p.refuse(w, r, why(err), err)
 		return
 	}
 	cookie, err := p.users.EnterAs(r.Context(), who)
-	if err != nil {
-		p.refuse(w, r, err)
+	switch {
+	case errors.Is(err, login.ErrUnknown): // an identity that is none
+		p.refuse(w, r, "away", err)
+		return
+	case err != nil:
+		p.refuse(w, r, "hub", err)
 		return
 	}
 	http.SetCookie(w, p.cookies.session(cookie, int(login.SessionLife/time.Second)))
@@ -58,18 +62,23 @@ func (p provider) callback(w http.ResponseWriter, r *http.Request) {
 }
 
 // refuse sends a browser back to the page, which says why; the log has the rest.
-func (p provider) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	why := "away"
+func (p provider) refuse(w http.ResponseWriter, r *http.Request, why string, err error) {
+	p.log.Warn("a login by the provider failed", "why", why, "error", err)
+	http.Redirect(w, r, "/?login="+why, http.StatusSeeOther)
+}
+
+// why is what the page says of a login that the provider did not let pass.
+func why(err error) string {
 	switch {
 	case errors.Is(err, login.ErrDenied):
-		why = "denied"
+		return "denied"
 	case errors.Is(err, login.ErrForeign):
-		why = "expired"
+		return "expired"
 	case errors.Is(err, login.ErrDomain):
-		why = "domain"
+		return "domain"
+	default:
+		return "away"
 	}
-	p.log.Warn("a login by the provider failed", "error", err)
-	http.Redirect(w, r, "/?login="+why, http.StatusSeeOther)
 }
 
 // inside is a place of the page, whatever was asked for: a login leads nowhere else.

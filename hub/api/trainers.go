@@ -21,6 +21,8 @@ type Published struct {
 	contract.Release
 	Reference string `json:"reference" doc:"The image for a container runtime, NAME@sha256:…; empty where the hub makes none."`
 	Published int64  `json:"published" doc:"Milliseconds since 1970."`
+	State     string `json:"state" enum:"active,deprecated,yanked,quarantined,removed"`
+	Reason    string `json:"reason" doc:"Why it is in its state; empty when it is active and was never anything else."`
 }
 
 // Key is who signs.
@@ -60,7 +62,7 @@ func (t trainers) register() {
 		return list, err
 	})
 	read(t.door, "install-trainer", http.MethodPost, trainersPath+"{name}/install", "What a job needs to train with a version", func(ctx context.Context, in *named) (Install, error) {
-		version, err := t.catalog.Version(ctx, in.Name, in.Version)
+		version, err := t.catalog.Installable(ctx, in.Name, in.Version)
 		if err != nil {
 			return Install{}, err
 		}
@@ -101,7 +103,8 @@ func (t trainers) publishedAs(v catalog.Version) (p Published, err error) {
 	if err := json.Unmarshal(v.Receipt, &p.Release); err != nil {
 		return p, fmt.Errorf("reading the receipt of %s %s: %w", v.Name, v.Version, err)
 	}
-	if p.Published = v.Published; p.Image != "" && t.registry != nil {
+	p.Published, p.State, p.Reason = v.Published, string(v.State), v.Reason
+	if p.Image != "" && t.registry != nil {
 		p.Reference = t.registry.Name(p.Repository) + "@" + p.Image
 	}
 	return p, nil

@@ -12,16 +12,23 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/hub/naming"
 	"github.com/vision-platform/trainer-agent/hub/store"
 )
 
 // Catalog is that of one hub.
-type Catalog struct{ db *store.DB }
+type Catalog struct {
+	db      *store.DB
+	now     func() time.Time
+	changed func()
+}
 
-// New returns the catalog of a database.
-func New(db *store.DB) *Catalog { return &Catalog{db} }
+// New returns the catalog of a database; changed is called after each change of a version.
+func New(db *store.DB, now func() time.Time, changed func()) *Catalog {
+	return &Catalog{db, now, changed}
+}
 
 // Version is a published version of a trainer.
 type Version struct {
@@ -30,10 +37,15 @@ type Version struct {
 	SHA256    string
 	Receipt   json.RawMessage // what publishing left
 	Published int64           // milliseconds since 1970
+	State     State
+	Reason    string // of its state
 }
 
 // ErrNotFound is a trainer, or a version of it, that is not published.
 var ErrNotFound = errors.New("there is no such trainer, or no such version of it")
+
+// ErrWithdrawn is a trainer that has no version left for who names none.
+var ErrWithdrawn = errors.New("all versions of this trainer were withdrawn; one that is only yanked can still be had by its number")
 
 // Versions returns the versions of a trainer, or of all for "", newest first by their
 // number.
@@ -41,7 +53,7 @@ func (c *Catalog) Versions(ctx context.Context, name string) (list []Version, er
 	if name != "" && naming.Check(name) != nil {
 		return nil, nil
 	}
-	rows, err := c.db.QueryContext(ctx, `SELECT name, version, sha256, receipt, published FROM versions
+	rows, err := c.db.QueryContext(ctx, `SELECT name, version, sha256, receipt, published, state, reason FROM versions
 		WHERE CAST($1 AS TEXT) = '' OR name = CAST($1 AS TEXT)`, name)
 	if err != nil {
 		return nil, fmt.Errorf("listing versions: %w", err)
@@ -60,29 +72,48 @@ func (c *Catalog) Versions(ctx context.Context, name string) (list []Version, er
 	return list, rows.Err()
 }
 
-// Version returns one version; "" is the newest that is no pre-release. What is no name
-// or no version is not there, also for a database that does not take it as text.
+// Version returns one version, whatever its state; "" is the newest that is offered, before all
+// pre-releases. What is no name or no version is not there, also for a database that does not take
+// it as text.
 func (c *Catalog) Version(ctx context.Context, name, version string) (Version, error) {
 	if naming.Check(name) != nil || version != "" && naming.CheckVersion(version) != nil {
 		return Version{}, ErrNotFound
 	}
 	if version == "" {
-		list, err := c.Versions(ctx, name)
-		if err != nil || len(list) == 0 {
-			return Version{}, errors.Join(err, ErrNotFound)
-		}
-		if i := slices.IndexFunc(list, func(v Version) bool { return len(naming.Number(v.Version).Pre) == 0 }); i > 0 {
-			return list[i], nil
-		}
-		return list[0], nil
+		return c.newest(ctx, name)
 	}
-	return scan(c.db.QueryRowContext(ctx, `SELECT name, version, sha256, receipt, published FROM versions WHERE name = $1 AND version = $2`, name, version))
+	return scan(c.db.QueryRowContext(ctx, `SELECT name, version, sha256, receipt, published, state, reason FROM versions WHERE name = $1 AND version = $2`, name, version))
+}
+
+func (c *Catalog) newest(ctx context.Context, name string) (Version, error) {
+	list, err := c.Versions(ctx, name)
+	if err != nil || len(list) == 0 {
+		return Version{}, errors.Join(err, ErrNotFound)
+	}
+	offered := slices.DeleteFunc(list, func(v Version) bool { return !v.State.Offered() })
+	if len(offered) == 0 {
+		return Version{}, ErrWithdrawn
+	}
+	if i := slices.IndexFunc(offered, func(v Version) bool { return len(naming.Number(v.Version).Pre) == 0 }); i > 0 {
+		return offered[i], nil
+	}
+	return offered[0], nil
+}
+
+// Installable is Version for who trains with it: what is quarantined or was removed is an error
+// that says so.
+func (c *Catalog) Installable(ctx context.Context, name, version string) (Version, error) {
+	at, err := c.Version(ctx, name, version)
+	if err == nil {
+		err = refusal(at)
+	}
+	return at, err
 }
 
 // Newest says whether no published version would be taken before this one.
 func (c *Catalog) Newest(ctx context.Context, name, version string) (bool, error) {
 	at, err := c.Version(ctx, name, "")
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrWithdrawn) {
 		return true, nil
 	}
 	mine, other := naming.Number(version), naming.Number(at.Version)
@@ -96,7 +127,7 @@ type scanner interface{ Scan(...any) error }
 
 func scan(row scanner) (v Version, err error) {
 	var receipt string
-	err = row.Scan(&v.Name, &v.Version, &v.SHA256, &receipt, &v.Published)
+	err = row.Scan(&v.Name, &v.Version, &v.SHA256, &receipt, &v.Published, &v.State, &v.Reason)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}

@@ -28,7 +28,7 @@ type Notification struct {
 	SubmissionID string `json:"validation_job_id"`
 	Name         string `json:"name"`
 	Version      string `json:"version"`
-	State        string `json:"state" doc:"In which the submission ended: active, proven, rejected, error, cancelled."`
+	State        string `json:"state" doc:"In which the submission ended: active, proven, rejected, error, cancelled; or version. and the state that its version has now."`
 	Text         string `json:"text"`
 	Created      int64  `json:"created" doc:"Milliseconds since 1970."`
 	Seen         bool   `json:"seen"`

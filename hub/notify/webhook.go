@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/hub/store"
@@ -127,7 +128,7 @@ func (s *Sender) send(ctx context.Context, note Notification) error {
 	body, err := json.Marshal(struct {
 		Type string `json:"type"`
 		Notification
-	}{"submission." + note.State, note})
+	}{kind(note.State), note})
 	if err != nil {
 		return err
 	}
@@ -156,4 +157,12 @@ func Sign(secret []byte, at time.Time, body []byte) string {
 	_, _ = fmt.Fprintf(mac, "%d.", at.Unix())
 	_, _ = mac.Write(body)
 	return fmt.Sprintf("t=%d,v1=%s", at.Unix(), hex.EncodeToString(mac.Sum(nil)))
+}
+
+// kind is what a message is about: a state of a submission, unless the state says of what it is.
+func kind(state string) string {
+	if strings.Contains(state, ".") {
+		return state
+	}
+	return "submission." + state
 }

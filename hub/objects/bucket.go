@@ -3,14 +3,21 @@ package objects
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
+
+// maxDocument bounds what is read.
+const maxDocument = 16 << 20
 
 // patience bounds one document with all its tries.
 const patience = time.Minute
@@ -35,6 +42,33 @@ func OpenBucket(ctx context.Context, name string) (*Bucket, error) {
 		c.Region = "us-east-1" // stores other than Amazon's take any
 	}
 	return &Bucket{name, s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })}, nil
+}
+
+// Get reads a document; fs.ErrNotExist where there is none.
+func (b *Bucket) Get(ctx context.Context, key string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	object, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(b.name), Key: aws.String(key)})
+	if _, none := errors.AsType[*types.NoSuchKey](err); none {
+		return nil, fmt.Errorf("%s: %w", key, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = object.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(object.Body, maxDocument+1))
+	if err == nil && len(text) > maxDocument {
+		err = fmt.Errorf("%s has more than %d bytes", key, maxDocument)
+	}
+	return text, err
+}
+
+// Delete removes a document, if there is one.
+func (b *Bucket) Delete(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(b.name), Key: aws.String(key)})
+	return err
 }
 
 // Put writes a document.

@@ -2,7 +2,9 @@ package objects_test
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +20,8 @@ import (
 // putter is either kind.
 type putter interface {
 	Put(ctx context.Context, key string, text []byte) error
+	Get(ctx context.Context, key string) ([]byte, error)
+	Delete(ctx context.Context, key string) error
 }
 
 // put puts twice: the second document replaces the first, and is read as JSON by whoever
@@ -31,6 +35,20 @@ func put(t *testing.T, to putter, read func(key string) string) {
 		if got := read("schemas/cells.json"); got != text {
 			t.Errorf("%q, want %q", got, text)
 		}
+		if got, err := to.Get(t.Context(), "schemas/cells.json"); string(got) != text || err != nil {
+			t.Errorf("%q, %v; want %q", got, err, text)
+		}
+	}
+	for range 2 { // the second time there is none
+		if err := to.Delete(t.Context(), "schemas/cells.json"); err != nil {
+			t.Error(err)
+		}
+		if _, err := to.Get(t.Context(), "schemas/cells.json"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a document that is none: %v", err)
+		}
+	}
+	if err := to.Put(t.Context(), "schemas/cells.json", []byte("{}")); err != nil {
+		t.Error(err)
 	}
 }
 

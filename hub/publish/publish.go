@@ -18,6 +18,10 @@ type Registry interface {
 // Objects is the bucket that the platform reads schemas and capabilities from.
 type Objects interface {
 	Put(ctx context.Context, key string, text []byte) error
+	// Get returns an error that is fs.ErrNotExist where there is none.
+	Get(ctx context.Context, key string) ([]byte, error)
+	// Delete is done where there is none.
+	Delete(ctx context.Context, key string) error
 }
 
 // Publisher publishes.
@@ -166,11 +170,13 @@ func CapabilitiesKey(framework string) string { return "model-capabilities/" + f
 // putDocuments puts the documents of the version, which stay, and then those that the
 // platform reads.
 func (p *Publisher) putDocuments(ctx context.Context, in Input) error {
-	at := in.Package.Name + "/" + in.Package.Version + ".json"
 	docs := []struct {
 		key  string
 		text []byte
-	}{{"schemas/" + at, in.Schema}, {"model-capabilities/" + at, in.Capabilities}}
+	}{
+		{versioned("schemas", in.Package.Name, in.Package.Version), in.Schema},
+		{versioned("model-capabilities", in.Package.Name, in.Package.Version), in.Capabilities},
+	}
 	if in.Newest {
 		docs = append(docs, docs[0], docs[1])
 		docs[2].key, docs[3].key = SchemaKey(in.Package.Name), CapabilitiesKey(in.Package.Name)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,6 +48,19 @@ func (p *place) Put(_ context.Context, key string, text []byte) error {
 		return err
 	}
 	p.objects[key] = string(text)
+	return nil
+}
+
+func (p *place) Get(_ context.Context, key string) ([]byte, error) {
+	text, there := p.objects[key]
+	if !there {
+		return nil, fs.ErrNotExist
+	}
+	return []byte(text), nil
+}
+
+func (p *place) Delete(_ context.Context, key string) error {
+	delete(p.objects, key)
 	return nil
 }
 

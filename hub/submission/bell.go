@@ -19,7 +19,8 @@ func (b *Bell) Changed() <-chan struct{} {
 	return b.next
 }
 
-func (b *Bell) ring() {
+// Ring says that something changed.
+func (b *Bell) Ring() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	close(b.next)

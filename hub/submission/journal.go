@@ -41,6 +41,6 @@ func (j journal) tx(ctx context.Context, fn func(*sql.Tx) error) error {
 	if err := j.db.Tx(ctx, fn); err != nil {
 		return err
 	}
-	j.bell.ring()
+	j.bell.Ring()
 	return nil
 }

@@ -89,8 +89,22 @@ func (t *Task) Advance(ctx context.Context, receipt json.RawMessage) error {
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO versions (name, version, submission_id, sha256, receipt, published) VALUES ($1, $2, $3, $4, $5, $6)`,
 			t.Name, t.Version, t.ID, t.SHA256, string(receipt), store.Millis(t.now()))
-		return err
+		if err != nil {
+			return err
+		}
+		return pointed(ctx, tx, t.Name, store.Millis(t.now()))
 	})
+}
+
+// pointed asks the catalog to look which version is the newest by now: one may have been withdrawn
+// since this one was published.
+func pointed(ctx context.Context, tx *sql.Tx, name string, now int64) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO pointers (name, asked, tries, run_at) VALUES ($1, 1, 0, $2)
+		ON CONFLICT (name) DO UPDATE SET asked = pointers.asked + 1, tries = 0, run_at = excluded.run_at`, name, now)
+	if err != nil {
+		return fmt.Errorf("asking to look at the newest version: %w", err)
+	}
+	return nil
 }
 
 // Reject ends a submission by its author's fault; the findings say why.

@@ -20,6 +20,8 @@ type Published struct {
 	Reference   string            `json:"reference"` // the image for a container runtime; may be empty
 	Environment map[string]string `json:"environment"`
 	PodSpec     map[string]any    `json:"pod_spec"`
+	State       string            `json:"state"`  // deprecated and yanked are warned of
+	Reason      string            `json:"reason"` // of the state
 }
 
 // Find asks for a version of a trainer; "" is the newest.

@@ -148,6 +148,7 @@ const refusals = new Map(Object.entries({
   expired: "The login took too long, or was begun in another browser. Try it again.",
   domain: "This hub is not open to your account. Ask its operator.",
   away: "The login provider cannot be reached, or its answer is not valid. Try it later, or ask the hub's operator to look into its log.",
+  hub: "The provider let you in, but the hub's own database cannot be reached. Try it again in a moment, or ask the hub's operator.",
 }));
 
 /** Ended keeps the page as it is, with whatever was typed into it, while somebody logs in elsewhere. */

@@ -1,0 +1,70 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/hub/catalog"
+	"github.com/vision-platform/trainer-agent/hub/publish"
+)
+
+// signpost keeps what the platform reads of each trainer at its newest version that is offered: a
+// version that was published or withdrawn has asked for it, in the transaction that did so.
+type signpost struct {
+	catalog   *catalog.Catalog
+	pointers  *catalog.Pointers
+	publisher *publish.Publisher
+	changed   func() <-chan struct{}
+	log       *slog.Logger
+}
+
+// signpost is nil where nothing is published.
+func (h *Hub) signpost() *signpost {
+	if h.config.Release == nil {
+		return nil
+	}
+	return &signpost{h.catalog, h.catalog.Pointers(), h.config.Release.publisher, h.desk.Bell.Changed, h.config.Log}
+}
+
+func (s *signpost) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		changed := s.changed()
+		found, err := s.next(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("pointing the platform at the newest version", "error", err)
+		}
+		if found {
+			continue
+		}
+		select {
+		case <-changed:
+		case <-time.After(idle):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// next looks at one trainer; what fails is put off.
+func (s *signpost) next(ctx context.Context) (found bool, err error) {
+	at, err := s.pointers.Next(ctx)
+	if err != nil || at == nil {
+		return false, err
+	}
+	if err := s.point(ctx, at.Name); err != nil {
+		return true, errors.Join(err, s.pointers.Later(ctx, at))
+	}
+	return true, s.pointers.Done(ctx, at)
+}
+
+func (s *signpost) point(ctx context.Context, name string) error {
+	newest, err := s.catalog.Version(ctx, name, "")
+	if errors.Is(err, catalog.ErrWithdrawn) {
+		newest, err = catalog.Version{}, nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.publisher.Point(ctx, name, newest.Version)
+}

@@ -1,0 +1,159 @@
+package hub_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/vision-platform/trainer-agent/hub"
+	"github.com/vision-platform/trainer-agent/hub/api"
+	"github.com/vision-platform/trainer-agent/hub/catalog"
+	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/submission"
+	"github.com/vision-platform/trainer-agent/testdata/need"
+)
+
+// published is a hub in a folder, with versions of ann's trainer custom-yolo.
+func published(t *testing.T, dir string, versions ...string) (running, hub.Config) {
+	t.Helper()
+	bases(t, dir)
+	how, err := release(t.Context(), dir, need.Python(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := hub.Config{DataDir: filepath.Join(dir, "data"), Release: how, Stages: hub.Stages{submission.Testing: reporting(proven()...)}}
+	r := start(t, config)
+	ann := r.client(t, "ann")
+	for _, version := range versions {
+		if id := ann.submit(t, "custom-yolo", version, ""); ann.follow(t, id) == nil || ann.get(t, id).State != submission.Active {
+			t.Fatalf("%s: %+v", version, ann.get(t, id))
+		}
+	}
+	return r, r.config
+}
+
+// patch changes a version's state.
+func (c client) patch(t *testing.T, version, state string) reply {
+	t.Helper()
+	text := fmt.Sprintf(`{"state": %q, "reason": "it forgets a class"}`, state)
+	r, err := c.do(t.Context(), http.MethodPatch, "/api/v1/trainers/custom-yolo/versions/"+version, "application/json", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// reads waits until the platform reads a version of custom-yolo, "" for none.
+func reads(t *testing.T, config hub.Config, version string) {
+	t.Helper()
+	var text []byte
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) { // a file tells nobody that it changed
+		var err error
+		text, err = os.ReadFile(filepath.Join(config.DataDir, "config-schemas", "model-capabilities", "custom-yolo.json"))
+		if version == "" && errors.Is(err, fs.ErrNotExist) || version != "" && strings.Contains(string(text), `"`+version+`"`) {
+			return
+		}
+	}
+	t.Errorf("the platform reads %s, want %q", text, version)
+}
+
+func TestWithdrawnVersions(t *testing.T) {
+	r, config := published(t, t.TempDir(), "1.0.0", "1.1.0")
+	ann, bob := r.client(t, "ann"), r.client(t, "bob")
+	op := client{r.URL(), r.token(t, "op", login.Operator, login.Scopes...), http.DefaultClient}
+	install := func(version string) (got api.Install, status int, body string) {
+		t.Helper()
+		answer := bob.ask(t, http.MethodPost, "/api/v1/trainers/custom-yolo/install?version="+version)
+		if answer.status == http.StatusOK {
+			answer.into(t, &got)
+		}
+		return got, answer.status, answer.body
+	}
+	if got := bob.patch(t, "1.1.0", "yanked"); got.status != http.StatusForbidden {
+		t.Errorf("a stranger: %d %s", got.status, got.body)
+	}
+	if got := ann.patch(t, "1.1.0", "removed"); got.status != http.StatusForbidden {
+		t.Errorf("an author: %d %s", got.status, got.body)
+	}
+	reads(t, config, "1.1.0")
+	if got := ann.patch(t, "1.1.0", "yanked"); got.status != http.StatusOK || !strings.Contains(got.body, `"state":"yanked"`) {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	reads(t, config, "1.0.0")
+	if got, _, body := install(""); got.Version != "1.0.0" || got.State != "active" {
+		t.Errorf("the newest: %s", body)
+	}
+	if got, _, body := install("1.1.0"); got.Version != "1.1.0" || got.State != "yanked" || got.Reason != "it forgets a class" {
+		t.Errorf("by its number: %s", body)
+	}
+	if got := ann.patch(t, "1.1.0", "active"); got.status != http.StatusOK {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	reads(t, config, "1.1.0")
+
+	whole, _, _ := install("1.1.0")
+	if got := op.patch(t, "1.1.0", "quarantined"); got.status != http.StatusOK {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if _, status, body := install("1.1.0"); status != http.StatusForbidden || !strings.Contains(body, "quarantined by the hub's operator, and nobody can train with it: it forgets a class") {
+		t.Errorf("%d %s", status, body)
+	}
+	if got := bob.ask(t, http.MethodGet, "/api/v1/trainers/custom-yolo/content/"+whole.Bundle); got.status != http.StatusForbidden {
+		t.Errorf("its bundle: %d", got.status)
+	}
+	at, err := name.NewDigest(whole.Reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := remote.Image(at, remote.WithAuth(&authn.Basic{Username: "token", Password: bob.token})); err == nil || !strings.Contains(err.Error(), "DENIED") {
+		t.Errorf("its image is pulled: %v", err)
+	}
+	for _, version := range []string{"1.1.0", "1.0.0"} {
+		if got := op.patch(t, version, "removed"); got.status != http.StatusOK {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+	reads(t, config, "")
+	if _, status, _ := install("1.0.0"); status != http.StatusGone {
+		t.Errorf("a removed one: %d", status)
+	}
+	if _, status, body := install(""); status != http.StatusNotFound || !strings.Contains(body, "withdrawn") {
+		t.Errorf("the newest of none: %d %s", status, body)
+	}
+	if got := ann.upload(t, "", []part{{"file", pack(t, capabilities("custom-yolo", "1.0.0"))}}); got.status != http.StatusUnprocessableEntity {
+		t.Errorf("a removed version is uploaded again: %d %s", got.status, got.body)
+	}
+	if got := ann.ask(t, http.MethodGet, "/api/v1/notifications"); !strings.Contains(got.body, "custom-yolo 1.1.0 is quarantined now: it forgets a class") {
+		t.Errorf("the author is not told: %s", got.body)
+	}
+}
+
+// A hub that was killed after a version was yanked, and before the platform's documents were
+// changed, changes them at its next start.
+func TestKilledAfterAYank(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("before", func(t *testing.T) { // the hub ends with it
+		_, config := published(t, dir, "1.0.0", "1.1.0")
+		reads(t, config, "1.1.0")
+	})
+	db, err := hub.OpenDatabase(t.Context(), filepath.Join(dir, "data"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	yank := catalog.Change{Name: "custom-yolo", Version: "1.1.0", To: catalog.Yanked, Reason: "no", Actor: "ann", Operator: true}
+	if err := errors.Join(catalog.New(db, time.Now, func() {}).Change(t.Context(), yank), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_, config := published(t, dir)
+	reads(t, config, "1.0.0")
+}
