@@ -28,7 +28,7 @@ func (k kind) exported(t *testing.T, dataset, checkpoint, format string) {
 		"EXPORT_TOOLBOX_DIR", filepath.Join(shared.root, ".tools", "toolboxes")).mustExit(0)
 	var d contract.ExportDone
 	j.final(contract.KindExportDone, &d)
-	if d.Status != contract.StatusSucceeded || d.ExportPath == nil || d.MetadataPath == nil || d.PackagePath == nil || d.ModelInfo == nil || d.ModelInfo.InferenceSpeedMs <= 0 {
+	if d.Status != contract.StatusSucceeded || d.ExportPath == nil || d.MetadataPath == nil || d.PackagePath == nil || d.ModelInfo == nil {
 		t.Fatalf("done: %+v", d)
 	}
 	if m := d.ValidationMetrics; m == nil || !m.Passed || math.Abs(float64(m.AccuracyDrop)) > 0.001 || m.OriginalAccuracy < 0.1 {
@@ -58,8 +58,14 @@ func (k kind) exported(t *testing.T, dataset, checkpoint, format string) {
 		t.Fatal(err)
 	}
 	info := d.ModelInfo
-	if math.Abs(float64(about.Model.SizeBytes)/(1<<20)-float64(info.ModelSizeMB)) > 0.001 || float64(info.InferenceSpeedMs) != about.Timing.Median ||
-		info.InferenceP95Ms == nil || float64(*info.InferenceP95Ms) != about.Timing.P95 || info.InferenceSpeedMs > *info.InferenceP95Ms {
+	if math.Abs(float64(about.Model.SizeBytes)/(1<<20)-float64(info.ModelSizeMB)) > 0.001 {
+		t.Errorf("model_info %+v, metadata.json %+v", info, about)
+	}
+	if format == "coreml" { // it is interpreted here: how long that takes is nobody's business
+		if info.InferenceSpeedMs.Finite() || info.InferenceP95Ms != nil {
+			t.Errorf("times of an interpreter: %+v", info)
+		}
+	} else if p95 := info.InferenceP95Ms; p95 == nil || info.InferenceSpeedMs <= 0 || *p95 < info.InferenceSpeedMs || float64(info.InferenceSpeedMs) != about.Timing.Median || float64(*p95) != about.Timing.P95 {
 		t.Errorf("model_info %+v, metadata.json %+v", info, about)
 	}
 }

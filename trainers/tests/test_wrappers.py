@@ -145,6 +145,14 @@ class Python(WrapperTest):
             self.assertIn(text, found.stderr)
         found = run(RUNTIMES, EXAMPLE, TESTS / "blobs.py", "--model", self.root / "onnx/segment")
         self.assertIn("cannot be read", found.stderr)
+        (folder / "metadata.json").write_text(json.dumps(metadata))
+        for name, said in (("golden/answer.json", "answer.json is damaged"), ("golden/image.png", "image.png cannot be read")):
+            whole = (folder / name).read_bytes()
+            (folder / name).write_bytes(whole[: len(whole) // 2])
+            found = run(RUNTIMES, EXAMPLE, "--selftest", "--model", folder)
+            self.assertEqual(found.returncode, 1)
+            self.assertIn(said, found.stderr)
+            (folder / name).write_bytes(whole)
 
     def test_runs_of_masks(self) -> None:
         import numpy as np

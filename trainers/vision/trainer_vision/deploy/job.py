@@ -243,14 +243,14 @@ class Export:
         """metadata.json: what the file says of itself, and what is known now."""
         file = folder / self.request.target.name
         call = made.run
-        took = timing.times(call, Reader(made.metadata).prepare(self.pictures[shown]))
+        took = None if self.request.format in timing.INTERPRETED else timing.times(call, Reader(made.metadata).prepare(self.pictures[shown]))
         head = made.metadata
         return {
             **head, "model": {**head["model"], "sha256": digest(file), "size_bytes": size_of(file), "float_parts": list(made.precision.keep)},
             "thresholds": {"confidence": head["postprocess"]["conf_threshold"], "iou": head["postprocess"]["iou_threshold"], "accuracy_drop_max": self.request.accuracy_drop_max},
             "parity": made.parity.describe(), "timing": took,
             "validation": made.validation and {**made.validation.describe(self.request.accuracy_drop_max), "metric": made.validation.metric, "images": made.validation.images},
-            "provenance": {**head["provenance"], "verified_by": [f"{head['runtime']['engine']} on {made.parity.images} images"]},
+            "provenance": {**head["provenance"], "verified_by": [f"{head['runtime']['engine']}{' (its program, interpreted)' if took is None else ''} on {made.parity.images} images"]},
         }
 
     def beside(self, folder: Path) -> None:
@@ -267,9 +267,10 @@ class Export:
         package.pack(folder, out / "package.zip")
         shutil.copyfile(folder / "metadata.json", out / "metadata.json")
         hand(folder / file.name, file)
+        took = described["timing"] or {"median_ms": None, "p95_ms": None}
         info = {
-            "model_size_mb": round(described["model"]["size_bytes"] / 2**20, 3), "inference_speed_ms": described["timing"]["median_ms"],
-            "inference_speed_p95_ms": described["timing"]["p95_ms"], "input_shape": described["input"]["shape"], "output_shape": described["outputs"][0]["shape"],
+            "model_size_mb": round(described["model"]["size_bytes"] / 2**20, 3), "inference_speed_ms": took["median_ms"], "inference_speed_p95_ms": took["p95_ms"],
+            "input_shape": described["input"]["shape"], "output_shape": described["outputs"][0]["shape"],
         }
         numbers = made.validation and made.validation.describe(self.request.accuracy_drop_max)
         self.platform.export_done({"export_path": file.name, "metadata_path": "metadata.json", "package_path": "package.zip", "model_info": info, "validation_metrics": numbers})

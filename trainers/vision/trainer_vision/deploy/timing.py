@@ -9,6 +9,7 @@ import numpy as np
 from .formats import Run
 
 WARM_UP, ROUNDS, SECONDS = 3, 50, 5.0
+INTERPRETED = ("coreml",)  # formats whose program is interpreted here: that takes other times than the runtime it is for
 
 
 def times(run: Run, image: np.ndarray) -> dict[str, float | int]:

@@ -95,10 +95,10 @@ def call(command: list[str], name: str, lock: IO[str], say: Say) -> None:
     if done.returncode == 0:
         return
     reason = " ".join(line.strip() for line in done.stderr.splitlines()[-3:])[:500] or f"exit {done.returncode}"
-    cure = "Use an image export-*, which has them, or let this machine reach a package index"
+    cure = "use an image export-*, which has them, or let this machine reach a package index"
     if FULL in done.stderr:
-        cure = f"They need {ROOM} below EXPORT_TOOLBOX_DIR ({folder()}) and as much in the temporary folder: make room, or set EXPORT_TOOLBOX_DIR and TMPDIR to folders of a larger disk"
-    raise JobError(f"the packages for {name} cannot be installed: {reason}. {cure}")
+        cure = f"they need {ROOM} below EXPORT_TOOLBOX_DIR ({folder()}) and as much in the temporary folder. Make room, or set EXPORT_TOOLBOX_DIR and TMPDIR to folders of a larger disk"
+    raise JobError(f"the packages for {name} cannot be installed: {cure}. pip says: {reason}")  # what pip says may be long, and a report is cut
 
 
 @contextmanager

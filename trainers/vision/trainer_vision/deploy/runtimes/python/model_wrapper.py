@@ -500,10 +500,13 @@ class ModelWrapper:
         folder = self.folder / "golden"
         try:
             expected = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+            image = folder / _inside(expected["image"])
         except OSError as error:
             raise WrapperError(f"the package has no golden answer: {error}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise WrapperError(f"{folder / 'answer.json'} is damaged: {error!r}. Unpack the package again") from error
         wrong = [] if self.intact() else [f"{self.path.name} is not the file that metadata.json describes: its sha256 differs"]
-        return wrong + compare(expected, self.predict(folder / _inside(expected["image"])).to_json())
+        return wrong + compare(expected, self.predict(image).to_json())
 
     def intact(self) -> bool:
         """Whether the model has the checksum of metadata.json; metadata inside a model cannot hold one."""
