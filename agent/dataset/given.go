@@ -59,7 +59,7 @@ func (f *InputsFetching) Start(ctx context.Context) error {
 	}
 	f.Checkpoint = filepath.Join(f.Dir, path.Base(f.CheckpointURI))
 	if err := f.fetch(ctx, f.CheckpointURI, f.Checkpoint); errors.Is(err, fs.ErrNotExist) {
-		return contract.Failf(contract.CodeWeightsUnavailable, "The checkpoint %s does not exist.", f.CheckpointURI).WithHint("Check CHECKPOINT_PATH.")
+		return contract.Failf(contract.CodeWeightsUnavailable, "The checkpoint %s does not exist.", f.CheckpointURI).WithHint("Check CHECKPOINT_PATH: that of a folder ends with a slash.")
 	} else if err != nil {
 		return err
 	}
