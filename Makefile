@@ -141,6 +141,10 @@ test-python: .tools/wrappers
 export-wrappers: .tools/wrappers ## every wrapper of exported models, those that CI leaves out for their weight too (C++ with LibTorch; Swift where a toolchain is)
 	EXPORT_WRAPPERS=all $(TRAINER_VENV)/bin/python -m pytest -q -rs trainers/tests/test_wrappers.py
 
+.PHONY: explanations
+explanations: ## every cell of the table of explanations, of more models than make test asks (2 minutes)
+	EXPLANATIONS=all $(TRAINER_VENV)/bin/python -m pytest -q -rs trainers/tests/test_methods.py
+
 .PHONY: export-images
 #: TRAINER         trainer of export-images: timm, ultralytics, huggingface (all)
 export-images: ## build the images export-* and run exports in their containers (root, buildah, runc; 1.2 GB from PyPI and 10 minutes each; not part of make test)

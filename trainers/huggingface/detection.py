@@ -148,7 +148,8 @@ def collate(batch: list[tuple[torch.Tensor, Target, str]]) -> dict[str, Any]:
 def best_boxes(logits: torch.Tensor, boxes: torch.Tensor, classes: int) -> torch.Tensor:
     """The most likely objects of every image, (n, MOST, 6): x1, y1, x2, y2 as fractions, score, class."""
     # DETR has an answer more than classes, for no object; the others score every class by itself.
-    scores = logits.float().softmax(-1)[..., :-1] if logits.shape[-1] == classes + 1 else logits.float().sigmoid()
+    logits = logits.float().masked_fill(logits.isposinf(), torch.nan)  # infinitely sure is broken, and a score of 1 would hide it
+    scores = logits.softmax(-1)[..., :-1] if logits.shape[-1] == classes + 1 else logits.sigmoid()
     top, where = scores.flatten(1).topk(min(MOST, scores[0].numel()), dim=1)
     corners = box_convert(boxes.float(), "cxcywh", "xyxy").gather(1, (where // classes)[..., None].expand(-1, -1, 4))
     return torch.cat([corners, top[..., None], (where % classes)[..., None].float()], 2)

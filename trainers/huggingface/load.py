@@ -21,7 +21,7 @@ from trainer_vision.classifier import Classifier
 from trainer_vision.deploy.subject import SHORTEST_CROP, STRETCH, Preprocess
 from trainer_vision.inference import Objects, Predictor
 from trainer_vision.masks import eval_transform
-from trainer_vision.processes import torch_device, use_cpus
+from trainer_vision.processes import ready_to_predict, torch_device
 from trainer_vision.segmenter import Segmenter
 
 
@@ -85,7 +85,7 @@ def detector(job: Job, request: InferenceRequest) -> Predictor:
     saved, model, how = _built(request.checkpoint, request.image_size)
     device = torch_device(job.device)
     model.to(device)
-    use_cpus()
+    ready_to_predict(model)
     transform = detection.eval_transform(how)
     nothing = torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)
     confidence = detection.CONFIDENCE if request.confidence is None else request.confidence

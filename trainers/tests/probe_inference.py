@@ -16,7 +16,7 @@ import torch
 import yolo
 from trainer_sdk import Job, JobError
 from trainer_sdk.inference import InferenceRequest
-from trainer_vision.inference.running import finite
+from trainer_vision.inference.predictor import finite
 from ultralytics import YOLO
 
 request = InferenceRequest.load(Job.load((), {}), (), {"CHECKPOINT_FILE": __file__, "IMAGE_FILES": json.dumps([__file__]), "IMAGE_SIZE": "64"})
@@ -28,6 +28,9 @@ with mock.patch("time.time", itertools.count(0, 1000).__next__):
     found = detector.decode((answer, torch.zeros(3, 3, 64, 64)), [(64, 64)] * 3, False)
 answer[1, :, 1] = torch.nan
 nan = [finite(objects) for objects in detector.decode((answer, torch.zeros(3, 3, 64, 64)), [(64, 64)] * 3, False)]
+masks = torch.ones(3, 32, 16, 16)
+masks[2, 0, 0, 0] = torch.inf
+nan += [not broken for broken in yolo.not_a_number(torch.zeros(3, 6, 2), masks)]
 thin = yolo.explanation.Letter(detector.letterbox, (1000, 1))
 Path("none.onnx").write_text("no model")
 try:

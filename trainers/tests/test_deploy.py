@@ -35,7 +35,7 @@ from trainer_vision import classifier_predict
 from trainer_vision.deploy import exported, golden, graph, matrix, metadata, package, parity, toolbox, triton, worker
 from trainer_vision.deploy.calibrate import raised
 from trainer_vision.deploy.classifiers import subjects
-from trainer_vision.deploy.evaluate import Validation, compare
+from trainer_vision.deploy.evaluate import Validation, compare, measured
 from trainer_vision.deploy.formats import Precision as FileIn
 from trainer_vision.deploy.formats.choice import converter
 from trainer_vision.deploy.golden import runs
@@ -44,7 +44,7 @@ from trainer_vision.deploy.reader import Reader
 from trainer_vision.deploy.subject import CLASSIFY, DETECT, LETTERBOX, OBB, POSE, SEGMENT, SHORTEST_CROP, STRETCH, Objects, Preprocess, Subject
 from trainer_vision.inference import Objects as Found
 from trainer_vision.inference import Predictor, coco
-from trainer_vision.inference.running import finite
+from trainer_vision.inference.predictor import finite
 from trainer_vision.masks import eval_transform
 from trainer_vision.segmenter import Segmenter, predictor
 
@@ -319,6 +319,31 @@ class Comparing(unittest.TestCase):
             }
             answer = Reader(head).decode(list(outputs.values()), (96, 96))
             self.assertEqual(parity.compare([none], [answer], [Image.new("RGB", (96, 96))], 96, 0.25, 0.005).nonsense(), "it answers with NaN", included)
+
+    def test_a_classifier_that_answers_with_no_number_has_no_accuracy(self) -> None:
+        """The largest of NaN is the first class, which some images have."""
+        whole = Predictor(["a circle", "a square", "a triangle"], np.asarray, np.stack, lambda raw, _sizes, _measured: [np.array([1.0, 0, 0])] * len(raw), task="image_classification")
+        with tempfile.TemporaryDirectory() as folder:
+            job = Job.load((), {"DATASET_DIR": str(fixtures.write_imagefolder(Path(folder) / "data"))})
+            self.assertEqual(measured(job, whole, whole, lambda *_: None), (1 / 3, 9))
+            for value in (math.nan, math.inf):
+                broken = replace(whole, decode=lambda raw, _sizes, _measured, value=value: [np.array([value, 0, 0])] * len(raw))
+                for model, original, whose in ((broken, whole, "exported"), (broken, broken, "original")):
+                    with self.assertRaisesRegex(JobError, f"the {whose} model's answer to 000.png is NaN or infinite"):
+                        measured(job, model, original, lambda *_: None)
+
+    def test_a_mask_of_no_number_is_no_empty_mask(self) -> None:
+        about = described(Preprocess(LETTERBOX, 96, 96), True)
+        head = {
+            **about, "model": {"task": SEGMENT}, "classes": [{"name": "a"}, {"name": "b"}], "outputs": [{"kind": kind} for kind in ("boxes", "scores", "classes", "mask_coefficients", "mask_prototypes")],
+            "postprocess": {"included": True, "box_space": "image", "mask_threshold": 0.5},
+        }
+        for coefficient, prototype, fine in ((1, 1, [True, True]), (math.nan, 1, [False, True]), (1, math.inf, [False, False])):
+            coefficients, prototypes = np.ones((2, 4)), np.ones((4, 24, 24))
+            coefficients[0, 0], prototypes[0, 0, 0] = coefficient, prototype
+            found = Reader(head).decode([np.array([[0.0, 0, 50, 50]] * 2), np.array([0.9, 0.8]), np.zeros(2), coefficients, prototypes], (96, 96))
+            self.assertEqual(np.isfinite(found.scores).tolist(), fine)
+            self.assertEqual(finite(found), all(fine))
 
     def test_a_better_export_passes(self) -> None:
         self.assertEqual(Validation("accuracy", 9, 0.5, 0.75).describe(0.02), {"accuracy": 0.75, "original_accuracy": 0.5, "accuracy_drop": -0.25, "passed": True})

@@ -44,7 +44,7 @@ class Ultralytics(TrainerTest):
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
         told = json.loads(found.stdout.splitlines()[-1])
         self.assertRegex(told.pop("refused"), "cannot read the checkpoint none.onnx: ")
-        self.assertEqual(told, {"boxes": [1, 1, 1], "operator": True, "thin": [64, 1], "finite": [True, False, True]})
+        self.assertEqual(told, {"boxes": [1, 1, 1], "operator": True, "thin": [64, 1], "finite": [True, False, True, True, True, False]})
 
     def test_a_model_that_predicts_has_all_processors(self) -> None:
         """Ultralytics leaves PyTorch one, unless somebody asks for more."""

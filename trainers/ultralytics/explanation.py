@@ -20,15 +20,16 @@ from ultralytics.data.augment import LetterBox
 def detector(model: Any, letterbox: LetterBox, device: torch.device) -> Differentiable:
     """From a model that was read anew: one that has predicted holds anchors without gradients."""
     own = model.float().to(device).eval().requires_grad_(True)
-    layers = [f"model.{i}" for i in own.model[-1].f]
+    head = own.model[-1]
+    if getattr(head, "end2end", False):
+        raise JobError("XAI_METHOD: this model's head chooses its boxes itself and gives none of them a gradient; use lime or shap")
+    layers = [f"model.{i}" for i in head.f]
 
     def score(prepared: np.ndarray, target: Target, size: tuple[int, int]) -> torch.Tensor:
         images = torch.from_numpy(np.ascontiguousarray(prepared[..., ::-1])).to(device).permute(2, 0, 1)[None].float() / 255
-        answer = own(images)
-        rows = answer[0] if isinstance(answer, list | tuple) else answer
-        rows = rows[0] if isinstance(rows, list | tuple) else rows
-        if rows.ndim != 3 or rows.shape[1] < 4 + len(own.names):
-            raise JobError("XAI_METHOD gradcam: this model's head chooses its boxes itself and gives none of them a gradient; use lime or shap")
+        rows = own(images)
+        while isinstance(rows, list | tuple):
+            rows = rows[0]
         return rows[0, 4 + target.index, anchor(rows[0].detach(), target, Letter(letterbox, size))]
 
     def place(heat: np.ndarray, size: tuple[int, int]) -> np.ndarray:

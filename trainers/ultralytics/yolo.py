@@ -16,7 +16,7 @@ from trainer_sdk import Job, JobError
 from trainer_sdk.inference import InferenceRequest
 from trainer_vision.inference import Objects, Predictor
 from trainer_vision.inference.coco import runs
-from trainer_vision.processes import use_cpus
+from trainer_vision.processes import ready_to_predict
 from ultralytics import YOLO
 from ultralytics.data.augment import LetterBox, classify_transforms
 from ultralytics.engine.results import Results
@@ -29,7 +29,7 @@ CONFIDENCE, OVERLAP = 0.25, 0.7  # Ultralytics' own, for what nobody set
 FLOOR = 0.001  # confidence down to which its validation looks
 MOST = 300  # detections an image
 DEFAULT_SIZE = 640
-NO_NUMBER = Objects(np.full((1, 4), np.nan), np.zeros(1, dtype=int), np.full(1, np.nan))  # the answer to an image that is NaN
+NO_NUMBER = Objects(np.full((1, 4), np.nan), np.zeros(1, dtype=int), np.full(1, np.nan))  # the answer to an image for which the model has none
 PATIENCE = 3600.0  # seconds an image: Ultralytics' limit leaves the rest of a batch without detections, and says so only in its log
 
 
@@ -90,8 +90,8 @@ class Backend:
             raise
         except Exception as error:  # of an exported file it is read only here
             raise unreadable(request.checkpoint, error) from error
-        use_cpus()  # after Ultralytics, which leaves one out
         self.network = self.predictor.model
+        ready_to_predict(self.network)  # after Ultralytics, which leaves a processor out
         self.fixed = not self.trained and not self.network.dynamic
         if self.fixed:
             self.size = list(self.network.imgsz)
@@ -120,7 +120,8 @@ class Detector(Backend):
 
     @torch.inference_mode()
     def infer(self, batch: list[np.ndarray]) -> tuple[Any, torch.Tensor]:
-        images = torch.from_numpy(np.stack(batch)).to(self.predictor.device).permute(0, 3, 1, 2).contiguous().flip(1)
+        images = torch.from_numpy(np.stack(batch)).to(self.predictor.device).permute(0, 3, 1, 2)
+        images = (images.contiguous() if images.is_cuda else images).flip(1)
         images = (images.half() if self.network.fp16 else images.float()).div_(255)
         return self.run(images), images
 
@@ -132,7 +133,7 @@ class Detector(Backend):
         if self.segments:
             more["protos"] = answer[0][1] if isinstance(answer[0], tuple) else answer[1]
             answer = answer[0]
-        broken = not_a_number(answer)
+        broken = not_a_number(answer, *more.values())
         kept = nms.non_max_suppression(
             answer, FLOOR if measured else self.confidence, self.overlap, multi_label=measured, max_det=MOST,
             nc=0 if self.boxes_only else len(self.network.names), rotated=self.rotated, end2end=getattr(self.network, "end2end", False),
@@ -145,11 +146,14 @@ class Detector(Backend):
         return [NO_NUMBER if nan else objects(result, measured) for nan, result in zip(broken, results, strict=True)]
 
 
-def not_a_number(answer: Any) -> list[bool]:
-    """Of which images the answer is NaN: suppression leaves such candidates out, and a broken model would find nothing and say nothing."""
-    while isinstance(answer, list | tuple):
-        answer = answer[0]
-    return answer.flatten(1).sum(1, dtype=torch.float32).isnan().tolist()
+def not_a_number(*answers: Any) -> list[bool]:
+    """Of which images an answer is NaN or infinite: suppression leaves such candidates out, and a broken model would find nothing and say nothing."""
+    sums = []
+    for answer in answers:
+        while isinstance(answer, list | tuple):
+            answer = answer[0]
+        sums.append(answer.flatten(1).sum(1, dtype=torch.float32))
+    return (~torch.stack(sums).isfinite().all(0)).tolist()
 
 
 def objects(result: Results, measured: bool = False) -> Objects:

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Inference beside its peers: the guide's loop of one image a call, Ultralytics' own batched prediction and validation, and ours.
 
-    bench.py [--images 200] [--sizes 96 320] [--rounds 3]
+    bench.py [--images 120] [--rounds 3] [--kinds mixed-96 mixed-320 vga-640 photo-640]
 
 The same YOLO11n with random weights predicts the same JPEGs on the CPU; results are compared box by box. Ours runs as predict.py
-does, without drawings: reading, batches, records and files are in its time; loading the checkpoint, which the peers have done too, is told apart. Beside them is the time of the model alone, on images
-that are read and prepared already: no loop around it can be faster. Prints a section in Markdown.
+does, without drawings: reading, batches, records and files are in its time; loading the checkpoint, which the peers have done too,
+is told apart. Beside them is the time of the model alone, on images that are read and prepared already: no loop around it, on the
+same threads, can be faster. Prints a section in Markdown.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +44,40 @@ from ultralytics.data.augment import LetterBox
 
 THEIRS = torch.get_num_threads()  # as Ultralytics has set it for the model of its users
 BATCH, CONFIDENCE = 16, 0.25
-COLUMNS = ("guide", "peer", "ours", "single", "batched", "val", "test")
-DOES_IT_ALL = ("guide", "peer", "ours", "val", "test")  # reads, predicts and writes; the others have images that are ready
+COLUMNS = ("guide", "peer", "ours", "ours1", "single", "batched", "val", "test")
+DOES_IT_ALL = ("guide", "peer", "ours", "ours1", "val", "test")  # reads, predicts and writes; the others have images that are ready
 
 
-def write_images(folder: Path, count: int) -> list[Path]:
-    rng = np.random.default_rng(1)
-    folder.mkdir()
-    paths = []
-    for i in range(count):
-        width, height = [(640, 480), (480, 640), (1280, 720)][i % 3]
-        small = rng.integers(0, 255, (height // 16, width // 16, 3), dtype=np.uint8)
-        paths.append(folder / f"{i:04}.jpg")
-        Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC).save(paths[-1], quality=90)
-    return paths
+@dataclass(frozen=True)
+class Kind:
+    """Images of some shapes, and the size at which the model sees them."""
+
+    words: str
+    shapes: tuple[tuple[int, int], ...]
+    size: int
+    share: float = 1.0  # of --images
+    noise: float = 0.0  # as of a camera: it makes the files as large as photographs
+
+    def write(self, folder: Path, count: int) -> list[Path]:
+        rng = np.random.default_rng(1)
+        folder.mkdir()
+        paths = [folder / f"{i:04}.jpg" for i in range(max(4, round(self.share * count)))]
+        for i, path in enumerate(paths):
+            width, height = self.shapes[i % len(self.shapes)]
+            small = Image.fromarray(rng.integers(0, 255, (height // 16, width // 16, 3), dtype=np.uint8))
+            picture = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC)).astype(np.float32)
+            picture += self.noise * rng.standard_normal(picture.shape, dtype=np.float32)
+            Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(path, quality=90)
+        return paths
+
+
+MIXED = ((640, 480), (480, 640), (1280, 720))
+KINDS = {
+    "mixed-96": Kind("three shapes, at 96", MIXED, 96),
+    "mixed-320": Kind("three shapes, at 320", MIXED, 320),
+    "vga-640": Kind("640 × 480, at 640", MIXED[:1], 640, 0.5),
+    "photo-640": Kind("12 megapixels, at 640", ((4000, 3000),), 640, 0.2, 6),
+}
 
 
 def loud(model: YOLO, images: list[np.ndarray]) -> YOLO:
@@ -106,8 +128,11 @@ def asked(weights: Path, paths: list[Path], size: int, out: Path) -> tuple[Job, 
     return job, InferenceRequest.load(job, (), env)
 
 
-def ours(predictor: Predictor, job: Job, request: InferenceRequest) -> list[np.ndarray]:
-    use_cpus()
+def ours(predictor: Predictor, job: Job, request: InferenceRequest, torch_alone: bool = False) -> list[np.ndarray]:
+    """With as many threads for the model as a job has, or with as many as the peers."""
+    torch.set_num_threads(THEIRS)
+    if not torch_alone:
+        use_cpus()
     with contextlib.redirect_stdout(io.StringIO()):
         Run(job, Platform(job), request, predictor).all()
     records = json.loads((request.output_dir / "results.json").read_text())["results"]
@@ -196,8 +221,8 @@ def medians(taken: dict[str, list[float]]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[96, 320])
+    parser.add_argument("--images", type=int, default=120)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, help="only the job of so many images around a model that costs nothing")
     args = parser.parse_args()
@@ -206,44 +231,50 @@ def main() -> None:
             print(many(args.many, Path(name)))
         return
     os.environ.pop("TASK_TYPE", None)
+    print(f"## Inference: JPEGs, YOLO11n, {os.cpu_count()} CPUs, images a second, median of {args.rounds} rounds\n")
+    print(
+        f"| JPEGs, and pixels of the model | one image a call (the guide's loop) | yolo predict, batch 16 | ours, batch 16 | ours with {THEIRS} thread for the model"
+        " | the model alone, one by one | in batches | yolo val | our test run |\n|---|---|---|---|---|---|---|---|---|"
+    )
     with tempfile.TemporaryDirectory() as name:
-        compare(Path(name), args)
+        notes = [compare(Path(name, kind), KINDS[kind], args) for kind in args.kinds]
+    print("\n" + "\n".join(notes))
+    print(f"\nThreads of the model: {THEIRS} as Ultralytics sets it, ours all processors. Processor ms are of all threads and of processes that load images.")
+    print("`yolo predict` in batches of mixed shapes pads them otherwise. The three that predict have loaded the checkpoint already; ours includes its")
+    print("records and its files, without drawings. `yolo val` and the test run load it, and the test run measures more.")
     print("\nA job of small images and five boxes each around a model that costs nothing, with PyTorch loaded:\n\n| images | time | peak memory |\n|---|---|---|", flush=True)
     for count in (1000, 100_000):
         subprocess.run([sys.executable, __file__, "--many", str(count)], check=True)
 
 
-def compare(folder: Path, args: argparse.Namespace) -> None:
-    paths = write_images(folder / "images", args.images)
+def compare(folder: Path, kind: Kind, args: argparse.Namespace) -> str:
+    """A row of the table, and what is to be said of it."""
+    folder.mkdir()
+    paths, size = kind.write(folder / "images", args.images), kind.size
     write_labels(folder / "labelled", paths)
     weights = folder / "yolo11n.pt"
-    letterbox = LetterBox((320, 320), auto=False)
+    letterbox = LetterBox((size, size), auto=False)
+    torch.manual_seed(0)
     loud(YOLO("yolo11n.yaml"), [letterbox(image=yolo.read(path)) for path in paths[:6]]).save(weights)
     model = YOLO(weights)
-    print(f"## Inference: {args.images} JPEGs of three shapes, YOLO11n, {os.cpu_count()} CPUs, images a second, median of {args.rounds} rounds\n")
-    print("| pixels | one image a call (the guide's loop) | yolo predict, batch 16 | ours, batch 16 | the model alone, one by one | in batches | yolo val | our test run |\n|---|---|---|---|---|---|---|---|")
-    notes = []
-    for size in args.sizes:
-        guide(model, paths[:3], size), peer(model, paths[:3], size)
-        job, request = asked(weights, paths, size, folder / "out")
-        started = time.perf_counter()
-        predictor = yolo.detector(yolo.load_model(weights), job, request, "cpu")
-        loading = time.perf_counter() - started
-        times, work, answers = timed(args.rounds, {
-            "guide": lambda size=size: guide(model, paths, size), "peer": lambda size=size: peer(model, paths, size),
-            "ours": lambda predictor=predictor, job=job, request=request: ours(predictor, job, request),
-            "single": lambda size=size: alone(weights, paths, size, 1), "batched": lambda size=size: alone(weights, paths, size, BATCH),
-            "val": lambda size=size: validation(YOLO(weights), folder / "labelled", size), "test": lambda size=size: test_run(weights, folder / "labelled", size, folder / "tested"),
-        })
-        ready = {**times, "single": answers["single"], "batched": answers["batched"]}
-        print(f"| {size} | " + " | ".join(f"{args.images / ready[label]:.1f}" for label in COLUMNS) + " |", flush=True)
-        print(f"| {size}, processor ms an image | " + " | ".join(f"{1000 * work[label] / args.images:.1f}" if label in DOES_IT_ALL else "" for label in COLUMNS) + " |", flush=True)
-        notes.append(f"Ours has loaded the checkpoint in {loading:.1f} s.")
-        notes.append(f"At {size} pixels ours beside one image a call: {differences(answers['guide'], answers['ours'])}; mAP50-95 of yolo val {answers['val']:.4f}, of our test run {answers['test']:.4f}.")
-    print("\n" + " ".join(notes))
-    print(f"Threads of the model: {THEIRS} as Ultralytics sets it, ours all processors. Processor ms are of all threads and of processes that load images.")
-    print("`yolo predict` in batches of mixed shapes pads them otherwise. The three that predict have loaded the checkpoint already; ours includes its")
-    print("records and its files, without drawings. `yolo val` and the test run load it, and the test run measures more.")
+    guide(model, paths[:3], size), peer(model, paths[:3], size)
+    job, request = asked(weights, paths, size, folder / "out")
+    started = time.perf_counter()
+    predictor = yolo.detector(yolo.load_model(weights), job, request, "cpu")
+    loading = time.perf_counter() - started
+    times, work, answers = timed(args.rounds, {
+        "guide": lambda: guide(model, paths, size), "peer": lambda: peer(model, paths, size),
+        "ours": lambda: ours(predictor, job, request), "ours1": lambda: ours(predictor, job, request, torch_alone=True),
+        "single": lambda: alone(weights, paths, size, 1), "batched": lambda: alone(weights, paths, size, BATCH),
+        "val": lambda: validation(YOLO(weights), folder / "labelled", size), "test": lambda: test_run(weights, folder / "labelled", size, folder / "tested"),
+    })
+    ready = {**times, "single": answers["single"], "batched": answers["batched"]}
+    print(f"| {kind.words} | " + " | ".join(f"{len(paths) / ready[label]:.1f}" for label in COLUMNS) + " |", flush=True)
+    print(f"| {kind.words}, processor ms an image | " + " | ".join(f"{1000 * work[label] / len(paths):.1f}" if label in DOES_IT_ALL else "" for label in COLUMNS) + " |", flush=True)
+    return (
+        f"{kind.words} ({len(paths)} images): the checkpoint was loaded in {loading:.1f} s. Ours beside one image a call: {differences(answers['guide'], answers['ours'])}; "
+        f"mAP50-95 of yolo val {answers['val']:.4f}, of our test run {answers['test']:.4f}."
+    )
 
 
 if __name__ == "__main__":

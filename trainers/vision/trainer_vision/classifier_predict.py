@@ -16,7 +16,7 @@ from .classifier_explain import differentiable
 from .deploy.exported import is_exported, read
 from .inference import Predictor
 from .inference import predict as predict_with
-from .processes import torch_device, use_cpus
+from .processes import ready_to_predict, torch_device
 from .segmenter import with_labels
 
 EXPORTED = {".onnx", ".torchscript", ".pt2", ".engine", ".tflite", ".mlpackage", ".xml"}
@@ -40,7 +40,7 @@ def predict(load: Load) -> None:
 
 def of_classifier(classifier: Classifier, device: torch.device) -> Predictor:
     model = classifier.model.to(device).eval()
-    use_cpus()
+    ready_to_predict(model)
 
     @torch.inference_mode()
     def infer(batch: list[torch.Tensor]) -> torch.Tensor:

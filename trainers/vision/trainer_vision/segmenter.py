@@ -22,7 +22,7 @@ from trainer_sdk import Job, JobError
 from .deploy.subject import Preprocess
 from .inference import Mask, Predictor, predict
 from .masks import BACKGROUND, Joint, SplitMasks, painted
-from .processes import torch_device, use_cpus
+from .processes import ready_to_predict, torch_device
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def predict_masks(load: Callable[[Job, Path, int | None], Segmenter]) -> None:
 def predictor(segmenter: Segmenter, job: Job) -> Predictor:
     device = torch_device(job.device)
     model = segmenter.model.to(device).eval()
-    use_cpus()
+    ready_to_predict(model)
 
     def prepare(image: Image.Image) -> torch.Tensor:
         return segmenter.transform(image, torch.zeros(image.height, image.width, dtype=torch.int64))[0]

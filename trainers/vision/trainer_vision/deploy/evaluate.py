@@ -14,6 +14,7 @@ from trainer_sdk import PRIMARY_METRICS, Job, JobError
 from ..images import read_image
 from ..inference import Predictor
 from ..inference.measure import measure_of
+from ..inference.predictor import finite
 from ..inference.samples import check_names, labelled
 from . import parity
 
@@ -59,6 +60,8 @@ def measured(job: Job, model: Predictor, original: Predictor, advance: Callable[
     for number, sample in enumerate(samples, 1):
         image = read_image(sample.path)
         answer = parity.answer(model, image)
+        if not finite(answer):
+            raise JobError(f"the {'original' if model is original else 'exported'} model's answer to {sample.name} is NaN or infinite, so there is nothing to measure")
         found.add(sample.name, answer, answer, truth(original, sample.path, sample.label, image), image.size)
         advance(number, len(samples))
     value = found.result().overall_metrics[PRIMARY_METRICS.get(task, "accuracy")]

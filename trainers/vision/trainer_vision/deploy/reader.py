@@ -65,10 +65,14 @@ class Reader:
         boxes = rows["boxes"].astype(float)
         place = placed(self.pre["resize"], size)
         inside = boxes if self.post["box_space"] == "input" else place.into(boxes)
+        scores = rows["scores"].astype(float)
         outlines: list[np.ndarray] | None = None
         pixels: list[dict[str, Any]] | None = None
         if self.task == "segment":
             outlines, pixels = [], []
+            if not np.isfinite(found["mask_prototypes"]).all():
+                scores = np.full_like(scores, np.nan)
+            scores[~np.isfinite(rows["extra"]).all(1)] = np.nan  # a mask of NaN is an empty one, and nobody would see it
             for mask in self.masks(rows["extra"], found["mask_prototypes"], inside):
                 outlines.append(place.back(outline(mask)))
                 pixels += runs(place.cut(mask)[None])
@@ -76,7 +80,7 @@ class Reader:
         if self.post["box_space"] == "input":
             boxes = place.back(boxes)
             points = None if points is None else np.concatenate([place.back(points[..., :2]), points[..., 2:]], -1)
-        return Objects(boxes, rows["classes"].astype(int), rows["scores"].astype(float), outlines, points, pixels)
+        return Objects(boxes, rows["classes"].astype(int), scores, outlines, points, pixels)
 
     def rows(self, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         if self.post["included"]:

@@ -51,6 +51,16 @@ Answer = Objects | Mask | np.ndarray
 """What is known of one image: its objects, its mask, or of a classifier the probability of every class."""
 
 
+def finite(answer: Answer) -> bool:
+    """Whether an answer is one: the largest of NaN is the first class, and nothing is found where every score is NaN."""
+    if isinstance(answer, Mask):
+        return answer.finite
+    if not isinstance(answer, Objects):
+        return bool(np.isfinite(answer).all())
+    numbers = [answer.boxes, answer.scores, *(answer.polygons or ())]
+    return all(bool(np.isfinite(n).all()) for n in (numbers if answer.keypoints is None else [*numbers, answer.keypoints]))
+
+
 def same_shape(prepared: Any) -> Hashable:
     return tuple(prepared.shape)
 

@@ -23,7 +23,7 @@ from .explain.explainer import Explainer, Explaining
 from .loading import Loaded, loaded
 from .measure import HEADS, Measure, Measured, measure_of
 from .outputs import write_coco, write_csv, write_results
-from .predictor import Answer, Mask, Objects, Predictor
+from .predictor import Answer, Mask, Predictor, finite
 from .records import EXPLAINED, PART, Classes, Parts, Truth, describe, describe_truth
 from .report import write_report
 from .samples import Sample, check_names, given, labelled, task_of
@@ -264,12 +264,6 @@ class Run:
         write_sheet(out, [entry["drawing"] for entry in shown if entry["drawing"]])
         facts = {"job": self.job.id, "task": self.task, "images": len(self.samples), "images with an error": failed.count, **self._settings(), **self.timing.means()}
         write_report(out / "report.html", f"{'Test run' if measured else 'Inference job'} {self.job.id}", facts, measured, self.predictor.names, shown, failed.named)
-
-
-def finite(answer: Answer) -> bool:
-    if isinstance(answer, Objects):
-        return bool(np.isfinite(answer.boxes).all() and np.isfinite(answer.scores).all())
-    return answer.finite if isinstance(answer, Mask) else bool(np.isfinite(answer).all())
 
 
 def write_objects(out: Path, classes: Classes, parts: Parts) -> None:

@@ -65,7 +65,7 @@ class Explainer:
             raise JobError(MASKS)
         if asked.method in BY_GRADIENT:
             if predictor.differentiable is None:
-                raise JobError(f"XAI_METHOD {asked.method} needs the model's gradients, which this one does not give; use lime or shap, which need its answers alone")
+                raise JobError(f"XAI_METHOD {asked.method} needs the model's {'gradients' if asked.method == 'gradcam' else 'attention'}, which this one does not give; use lime or shap, which need its answers alone")
             from .gradients import find
 
             self.model = predictor.differentiable()
@@ -98,6 +98,8 @@ class Explainer:
     def _one(self, item: Loaded, picture: np.ndarray, scaled: Target, target: Target, truth: Truth, scale: float, stem: str) -> dict[str, Any]:
         score = scorer(self.predictor, scaled, self.batch_size)
         heat = heat_maps.normal(self._heat(item, picture, scaled, score))
+        if not np.isfinite(heat).all():
+            raise ValueError("its heat is NaN or infinite")
         folder = self.out / "xai"
         folder.mkdir(parents=True, exist_ok=True)
         names = {"heatmap_path": f"xai/{stem}-heatmap.png", "overlay_path": f"xai/{stem}-overlay.jpg"}

@@ -11,7 +11,7 @@ from PIL import Image
 from trainer_sdk import JobError
 
 from ..matching import overlaps
-from ..predictor import Answer, Mask, Objects, Predictor
+from ..predictor import Answer, Mask, Objects, Predictor, finite
 
 MASKS = "ENABLE_XAI: masks of classes are not explained; the mask itself says which pixels are the class"
 
@@ -50,7 +50,10 @@ def scorer(predictor: Predictor, target: Target, batch_size: int) -> Score:
         for start in range(0, len(pictures), batch_size):
             part = pictures[start : start + batch_size]
             raw = predictor.infer([predictor.prepare(predictor.from_picture(Image.fromarray(p))) for p in part])
-            found += [_similarity(a, target) for a in predictor.decode(raw, [(p.shape[1], p.shape[0]) for p in part], True)]
+            answers = predictor.decode(raw, [(p.shape[1], p.shape[0]) for p in part], True)
+            if not all(map(finite, answers)):
+                raise ValueError("the model's answer to a part of the picture is NaN or infinite")
+            found += [_similarity(a, target) for a in answers]
         return np.array(found)
 
     return score

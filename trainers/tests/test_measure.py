@@ -1,0 +1,131 @@
+"""What an answer is worth: matching, calibration, and the one evaluator of test runs."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from inference_jobs import NAMES, objects
+from trainer_sdk import JobError
+from trainer_vision.inference import Mask, Objects
+from trainer_vision.inference.calibration import best_threshold, calibration
+from trainer_vision.inference.coco import runs
+from trainer_vision.inference.matching import confusion, errors, match, overlaps
+from trainer_vision.inference.measure import measure_of
+from trainer_vision.inference.report import write_report
+
+
+class Matching(unittest.TestCase):
+    def test_every_kind_of_error_has_its_name(self) -> None:
+        truth = objects((0, 0, 10, 10, 0, 1), (50, 50, 60, 60, 1, 1), (80, 80, 90, 90, 1, 1))
+        for kind, box in {
+            None: (0, 0, 10, 10, 0, 0.9), "classification": (0, 0, 10, 10, 1, 0.9), "localisation": (6, 0, 16, 10, 0, 0.9),
+            "both": (6, 0, 16, 10, 1, 0.9), "background": (30, 0, 40, 10, 0, 0.9),
+        }.items():
+            with self.subTest(kind):
+                found = objects(box)
+                overlap = overlaps(found.boxes, truth.boxes)
+                kinds, missed = errors(found, truth, overlap, match(found, truth, overlap))
+                self.assertEqual(kinds, [kind])
+                self.assertEqual(missed, [1, 2] if kind in {None, "classification", "localisation"} else [0, 1, 2])
+        twice = objects((0, 0, 10, 10, 0, 0.9), (0, 0, 10, 9, 0, 0.8))
+        overlap = overlaps(twice.boxes, truth.boxes)
+        self.assertEqual(errors(twice, truth, overlap, match(twice, truth, overlap))[0], [None, "duplicate"])
+
+    def test_the_confusion_matrix_has_a_background(self) -> None:
+        truth = objects((0, 0, 10, 10, 0, 1), (50, 50, 60, 60, 1, 1))
+        found = objects((0, 0, 10, 10, 1, 0.9), (30, 0, 40, 10, 0, 0.9))
+        matrix = confusion(found, truth, overlaps(found.boxes, truth.boxes), 2)
+        self.assertEqual(matrix.tolist(), [[0, 1, 0], [0, 0, 1], [1, 0, 0]])
+
+
+class Calibration(unittest.TestCase):
+    def test_a_confidence_that_is_a_probability_has_no_error(self) -> None:
+        scores = np.repeat([0.2, 0.8], 10)
+        right = np.array([1, 1] + [0] * 8 + [1] * 8 + [0, 0])
+        self.assertAlmostEqual(calibration(scores, right)["ece"], 0)
+        self.assertAlmostEqual(calibration(scores, np.ones(20))["ece"], 0.5)
+
+    def test_the_best_threshold_is_that_of_the_best_f1(self) -> None:
+        found = best_threshold(np.array([0.9, 0.8, 0.3, 0.3]), np.array([1, 1, 0, 1]), 3)
+        self.assertEqual(found, {"threshold": 0.3, "f1": 0.85714, "precision": 0.75, "recall": 1.0})
+        self.assertIsNone(best_threshold(np.zeros(0), np.zeros(0), 3))
+
+
+class Measure(unittest.TestCase):
+    def test_boxes_are_measured_as_coco_does(self) -> None:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+
+        rng = np.random.default_rng(3)
+        measure: Any = measure_of("object_detection", NAMES, 0.5)
+        for i in range(12):
+            corner = rng.uniform(0, 60, (3, 2))
+            boxes = np.hstack([corner, corner + rng.uniform(10, 40, (3, 2))])
+            truth = Objects(boxes, np.array([0, 1, 1]), np.ones(3))
+            found = Objects(boxes + rng.normal(0, 3, boxes.shape), rng.integers(0, 2, 3), rng.uniform(0.1, 1, 3))
+            measure.add(f"{i}.jpg", found.take(np.flatnonzero(found.scores >= 0.5)), found, truth, (100, 100))
+        result = measure.result()
+        with contextlib.redirect_stdout(io.StringIO()):
+            labelled = COCO()
+            labelled.dataset = {"images": measure.images, "annotations": [{**a, "iscrowd": 0} for a in measure.labelled], "categories": [{"id": 1}, {"id": 2}]}
+            labelled.createIndex()
+            judge = COCOeval(labelled, labelled.loadRes([{k: v for k, v in f.items() if k != "id"} for f in measure.found]), "bbox")
+            judge.evaluate(), judge.accumulate(), judge.summarize()
+        self.assertAlmostEqual(result.overall_metrics["mAP50-95"], judge.stats[0], places=6)
+        self.assertAlmostEqual(result.overall_metrics["mAP50"], judge.stats[1], places=6)
+        self.assertEqual([row["support"] for row in result.per_class_metrics], [12, 24])
+        self.assertEqual(len(result.confusion_matrix), 3)
+
+    def test_masks_are_measured_by_their_pixels_at_the_models_size(self) -> None:
+        from pycocotools import mask as judge
+
+        ring = np.array([[10.0, 8], [60, 8], [60, 40], [30, 56], [10, 40]])
+        truth = Objects(np.array([[10.0, 8, 60, 56]]), np.array([0]), np.ones(1), [ring])
+        for scale in (1, 0.5):
+            pixels = judge.decode(judge.merge(judge.frPyObjects([(ring * scale).ravel().tolist()], int(64 * scale), int(80 * scale))))
+            measure: Any = measure_of("instance_segmentation", NAMES, 0.5)
+            found = Objects(truth.boxes, truth.classes, np.array([0.9]), [ring], pixels=runs(pixels[None]))
+            measure.add("0.png", found, found, truth, (80, 64))
+            self.assertAlmostEqual(measure.result().overall_metrics["mAP50-95(M)"], 1)
+            wrong = dataclasses.replace(found, pixels=runs(np.roll(pixels, int(20 * scale), 1)[None]))
+            measure = measure_of("instance_segmentation", NAMES, 0.5)
+            measure.add("0.png", wrong, wrong, truth, (80, 64))
+            self.assertEqual(measure.result().overall_metrics["mAP50-95(M)"], 0)
+
+    def test_curves_of_many_classes_leave_room_in_the_callback(self) -> None:
+        measure: Any = measure_of("object_detection", [str(i) for i in range(150)], 0.5)
+        for i in range(150):
+            box = objects((0, 0, 10, 10, i, 0.9))
+            measure.add("0.png", box, box, box, (20, 20))
+        self.assertEqual(list(measure.result().pr_curves), [str(i) for i in range(100)])
+
+    def test_nothing_labelled_is_nothing_measured(self) -> None:
+        measure: Any = measure_of("object_detection", NAMES, 0.5)
+        measure.add("0.png", objects((0, 0, 10, 10, 0, 0.9)), objects((0, 0, 10, 10, 0, 0.9)), objects(), (20, 20))
+        with self.assertRaisesRegex(JobError, "none of the 1 images of the split has a labelled object"):
+            measure.result()
+
+    def test_a_report_of_many_classes_has_no_matrix(self) -> None:
+        names = [str(i) for i in range(1002)]
+        measure: Any = measure_of("image_classification", names, 0.5)
+        measure.add("0.png", np.eye(1002)[0], None, 0, (2, 2))
+        with tempfile.TemporaryDirectory() as folder:
+            write_report(Path(folder, "report.html"), "many", {}, measure.result(), names, [])
+            self.assertIn("1002 classes are too many for a matrix", Path(folder, "report.html").read_text())
+
+    def test_masks_of_one_name_all_count(self) -> None:
+        measure: Any = measure_of("semantic_segmentation", NAMES, 0.5, 2)
+        for found in (0, 1):
+            measure.add("0.png", Mask(np.full((2, 2), found)), Mask(np.full((2, 2), found)), Mask(np.zeros((2, 2), dtype=int)), (2, 2))
+        self.assertEqual(measure.result().overall_metrics["pixel_accuracy"], 0.5)
+
+
+if __name__ == "__main__":
+    unittest.main()
