@@ -316,3 +316,25 @@ func TestATestRunThatReportsNoMetricsHasFailed(t *testing.T) {
 		t.Errorf("%s", body)
 	}
 }
+
+// How far it is, is a bar on a terminal.
+func TestPersonSeesHowFarAnInferenceIs(t *testing.T) {
+	picture, err := os.ReadFile(filepath.Join(shared.root, "docs", "sandbox.png"))
+	if err == nil {
+		err = shared.Put("in/good.png", picture)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, _ := json.Marshal(slices.Repeat([]string{contract.URI(bucket, "in/good.png")}, 40))
+	j := newJob(t, "").light(strings.Replace(slowly, "0.05", "0.5", 1)).with("INFERENCE_TYPE", "inference_job", "DATASET_ID", "", "IMAGE_PATHS", string(list), "BATCH_SIZE", "4")
+	p := j.sits(90, 40, append([]string{"run"}, j.flags...)...)
+	p.sees("inference ━", "0%  ", " s left")
+	if code := p.leaves(); code != 0 {
+		t.Fatalf("exit code %d:\n%s", code, p.screen())
+	}
+	if seen := p.screen(); !strings.Contains(seen, "✓ succeeded") || !strings.Contains(seen, "contact-sheet.jpg") {
+		t.Errorf("%s", seen)
+	}
+	p.clean()
+}
