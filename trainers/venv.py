@@ -121,7 +121,7 @@ def main() -> None:
     run(venv, f"installing the requirements of {', '.join(args.trainers)}", [*pip, "-c", str(CONSTRAINTS), *names])
     if "tests" in args.trainers:  # in a folder of their own: what they require must not change the trainers' versions
         beside = ["--upgrade", "--no-deps", "--target", str(venv / "integrations"), "-r", str(INTEGRATIONS)]
-        run(venv, "installing Lightning, Keras, fastai and openai beside them", [*pip, *beside])
+        run(venv, "installing Lightning, Keras, fastai, openai and supervision beside them", [*pip, *beside])
         run(venv, "making an environment for trackers", [sys.executable, "-m", "venv", str(venv / "trackers")])
         run(venv, "installing MLflow's server, TensorBoard and W&B", [str(venv / "trackers" / "bin" / "python"), *pip[1:], *TRACKERS])
     stamp.touch()

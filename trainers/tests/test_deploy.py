@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import fixtures
 import numpy as np
 import torch
 import torchvision

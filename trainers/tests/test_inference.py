@@ -8,6 +8,8 @@ import io
 import json
 import os
 import re
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -18,6 +20,7 @@ from urllib.parse import unquote
 import numpy as np
 from inference_jobs import NAMES, InferenceTest, objects
 from PIL import Image
+from process import TRAINERS
 from trainer_sdk import Job, JobError
 from trainer_vision.inference import Mask, Predictor
 from trainer_vision.inference.draw import font
@@ -212,6 +215,18 @@ class Jobs(InferenceTest):
             found = whole.loadRes(str(self.root / "out/predictions.json"))
         self.assertEqual((len(whole.imgs), len(found.anns), whole.cats[7]["name"]), (5, 5, NAMES[0]))
         self.assertEqual(found.anns[1]["bbox"], [1, 2, 36, 24])
+
+    def test_coco_is_read_by_supervision(self) -> None:
+        beside = Path(os.environ.get("TRAINER_VENV", TRAINERS.parent / ".venv")) / "integrations"
+        if not (beside / "supervision").is_dir():
+            self.needs("supervision")
+        self.run_job(self.lines(self.images(5)))
+        probe = (
+            "import sys; sys.path.append(sys.argv[1]); import supervision; d = supervision.DetectionDataset.from_coco(sys.argv[2], sys.argv[3])\n"
+            "print(len(d), d.classes, sum(len(found) for found in d.annotations.values()), next(iter(d.annotations.values())).xyxy.tolist())"
+        )
+        found = subprocess.run([sys.executable, "-c", probe, str(beside), str(self.root / "in"), str(self.root / "out/predictions.coco.json")], capture_output=True, text=True)
+        self.assertEqual(found.stdout, f"5 {NAMES} 5 [[1.0, 2.0, 37.0, 26.0]]\n", found.stderr[-2000:])
 
     def test_the_report_needs_no_network_and_korean_is_readable(self) -> None:
         self.run_job(self.lines(self.images(3)))
