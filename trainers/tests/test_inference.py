@@ -108,6 +108,39 @@ class Jobs(InferenceTest):
         with self.assertRaisesRegex(JobError, "none of the 1 images could be used; the first: s3://b/gone.png does not exist"):
             self.run_job(lines[3:])
 
+    def test_odd_images_are_read_or_told(self) -> None:
+        folder = self.root / "odd"
+        folder.mkdir()
+        noise = np.random.default_rng(1).integers(0, 255, (40, 60, 4), dtype=np.uint8)
+        plain, turned = Image.fromarray(noise[..., :3]), Image.Exif()
+        turned[0x0112] = 6
+        Image.fromarray(noise[:1, :1, :3]).save(folder / "one.png")
+        Image.new("RGB", (1, 10_000)).save(folder / "tall.png")
+        Image.new("RGB", (10_000, 1)).save(folder / "wide.png")
+        Image.fromarray(noise).convert("CMYK").save(folder / "cmyk.jpg")
+        Image.fromarray(noise[..., 0].astype(np.uint16) * 256).save(folder / "sixteen.png")
+        plain.convert("P").save(folder / "palette.png")
+        Image.fromarray(noise).save(folder / "alpha.png")
+        for suffix in ("gif", "webp", "png"):
+            plain.save(folder / f"moving.{suffix}", save_all=True, append_images=[Image.new("RGB", plain.size)] * 2)
+        plain.save(folder / "turned.jpg", exif=turned)
+        for name in ("a space", "고양이", "a\nline", "quote'\""):
+            plain.save(folder / f"{name}.png")
+        plain.save(folder / "whole.jpg")
+        (folder / "cut.jpg").write_bytes((folder / "whole.jpg").read_bytes()[:600])
+        (folder / "empty.jpg").touch()
+        (folder / "none.jpg").write_bytes(b"no image")
+        paths = sorted(folder.iterdir())
+        with mock.patch("trainer_vision.images._said", set()):  # what it says once, other tests wait for
+            found = {Path(record["image_path"]).name: record for record in self.run_job(self.lines(paths))}
+        self.assertEqual(list(found), [path.name for path in paths])
+        told = {name: record["error"].split(" cannot be read: ")[1].split(" /")[0] for name, record in found.items() if record["error"]}
+        self.assertEqual(set(told), {"cut.jpg", "empty.jpg", "none.jpg"})
+        self.assertEqual(told["empty.jpg"], "it is empty")
+        self.assertEqual((found["turned.jpg"]["width"], found["turned.jpg"]["height"]), (40, 60))
+        drawn = {path.name.split("-", 1)[1] for path in (self.root / "out/visualizations").iterdir()}
+        self.assertEqual(drawn, {f"{Path(name).stem}.jpg" for name in found if name not in told})
+
     def test_an_image_without_a_pixel_at_the_models_size_is_a_record(self) -> None:
         def prepare(image: Image.Image) -> np.ndarray:
             if image.height == 30:

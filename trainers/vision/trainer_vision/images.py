@@ -24,7 +24,15 @@ def read_image(path: Path) -> Image.Image:
     except JobError:
         raise
     except Exception as error:  # decoders raise whatever they like of broken bytes, struct.error of broken EXIF
-        raise JobError(f"the image {path} cannot be read: {error}") from error
+        raise JobError(f"the image {path} cannot be read: {why(path, error)}") from error
+
+
+def why(path: Path, error: Exception) -> str:
+    if path.is_file() and not path.stat().st_size:
+        return "it is empty"
+    if isinstance(error, ImportError):  # beside Ultralytics, Pillow looks for a reader of HEIF where no other knows the file
+        return "it is of no format that is known here"
+    return str(error)
 
 
 def to_rgb(image: Image.Image, path: Path) -> Image.Image:
