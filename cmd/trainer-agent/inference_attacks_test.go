@@ -106,7 +106,7 @@ func TestAnInferenceThatIsKilledAtAnyMomentEndsAsOneThatIsNot(t *testing.T) {
 	j := newJob(t, "").light(slowly).with(env...)
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
-	for range 4 {
+	for range 3 {
 		j.start()
 		time.Sleep(time.Duration(random.Float64() * float64(length))) // any moment is one to be killed at
 		j.killAll()
@@ -165,12 +165,14 @@ func TestOddRequestsOfAnInference(t *testing.T) {
 		"a threshold of 0":          {constant, []string{"INFERENCE_TYPE", "inference_job", "CONFIDENCE_THRESHOLD", "0", "IOU_THRESHOLD", "0"}, 0, ""},
 		"a threshold of 1":          {constant, []string{"INFERENCE_TYPE", "inference_job", "CONFIDENCE_THRESHOLD", "1", "IOU_THRESHOLD", "1"}, 0, ""},
 		"a threshold above 1":       {constant, []string{"INFERENCE_TYPE", "inference_job", "CONFIDENCE_THRESHOLD", "1.5"}, 1, "CONFIDENCE_THRESHOLD"},
+		"an answer of NaN":          {strings.Replace(constant, "[0.5]", "[np.nan]", 1), []string{"INFERENCE_TYPE", "inference_job"}, 1, "images could be used; the first: the model's answer to"},
 		"pictures alone":            {constant, []string{"INFERENCE_TYPE", "inference_job", "DATASET_ID", "pictures"}, 0, ""},
 		"pictures to measure":       {constant, []string{"INFERENCE_TYPE", "test_run", "DATASET_ID", "pictures"}, 1, "annotations.json"},
 		"labels of other names":     {strings.Replace(measuring, "[c.name for c in job.classes()]", "['cat', 'dog']", 1), []string{"INFERENCE_TYPE", "test_run", "TASK_TYPE", "image_classification", "DATASET_ID", classes}, 1, "the checkpoint knows the classes ['cat', 'dog'], the dataset has"},
 		"a split that is not there": {measuring, []string{"INFERENCE_TYPE", "test_run", "TASK_TYPE", "image_classification", "DATASET_ID", classes, "TEST_SPLIT", "test"}, 1, "TEST_SPLIT: the split 'test' has no image"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			j := newJob(t, "").light(c.script).with(c.env...).mustExit(c.exit)
 			kind := contract.KindInferenceDone
 			if c.env[1] == "test_run" {
