@@ -26,6 +26,11 @@ func TestAttacksInAContainerLikeThePods(t *testing.T) {
 	c.with("CALLBACK_TOKEN", "", "CALLBACK_TOKEN_FILE", "/var/run/secrets/trainer/callback-token", "AGENT_DATASET_CACHE_DIR", "/cache",
 		"CACHE_AS_THE_AGENT_KNOWS_IT", "/cache", "STATE_AS_THE_AGENT_KNOWS_IT", "/workspace/.agent",
 		"DATABASE_URL", "postgres://me:word@db/x", "SOME_PASSWORD", "x", "SOME_API_KEY", "x").start()
+	neighbour := make(chan struct{})
+	go func() {
+		defer close(neighbour)
+		_, _ = c.exec("python3", "/attacks/neighbour.py") // in the same network, but no child of the agent's
+	}()
 	var exit int
 	ended := make(chan struct{})
 	go func() {
@@ -40,6 +45,7 @@ func TestAttacksInAContainerLikeThePods(t *testing.T) {
 		default:
 		}
 	}
+	<-neighbour
 	if exit != 0 {
 		t.Fatalf("exit code %d\n%s\n%s", exit, c.stdout.String(), c.stderr.String())
 	}

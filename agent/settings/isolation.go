@@ -16,7 +16,7 @@ func Isolation(cfg *config.Config, ws job.Workspace, environ, secretFiles []stri
 	getenv := httpx.Getenv(environ)
 	s := &isolation.Stage{Required: cfg.RequireIsolation, RunAs: runAs(cfg), Job: isolation.Job{
 		Workspace: ws, Credentials: append(cfg.CredentialFiles(environ), secretFiles...),
-		Shared: []string{cfg.WeightsDir, cfg.DatasetPath, cfg.LocalBucketDir}, Cache: cfg.CacheDir, Temp: cmp.Or(getenv("TMPDIR"), "/tmp"),
+		Shared: []string{cfg.WeightsDir, cfg.DatasetPath, cfg.LocalBucketDir}, Cache: cfg.CacheDir, Temp: cmp.Or(getenv("TMPDIR"), "/tmp"), Peers: cfg.Nodes > 1,
 	}}
 	if !cfg.PassCredentials { // they lie there
 		s.Job.Secrets = config.SecretFolders

@@ -44,6 +44,7 @@ var postures = []posture{
 	{name: "AGENT_RUN_AS, no Landlock", env: []string{"AGENT_RUN_AS", "2000:2000", "AGENT_STATE_DIR", "/mnt/state", "STATE_AS_THE_AGENT_KNOWS_IT", "/mnt/state"}, bare: true, gets: map[string]string{
 		"a14_other_jobs_data":        "a cache for each tenant",
 		"a17_another_jobs_workspace": "a user for each job",
+		"a20_abstract_sockets":       "a container for each job",
 	}},
 	{name: "one user, no Landlock", user: 1000, bare: true, gets: map[string]string{
 		"a01_credential_files":       "give secrets as environment variables (`secretKeyRef`)",
@@ -53,6 +54,7 @@ var postures = []posture{
 		"a07_inputs_and_cache":       "nothing to do: each job checks what it takes from the cache, and works on a copy of its own",
 		"a14_other_jobs_data":        "a cache for each tenant",
 		"a17_another_jobs_workspace": "AGENT_RUN_AS with a user for each job",
+		"a20_abstract_sockets":       "a container for each job",
 		"a08_signals":                "AGENT_RUN_AS; a forged stop ends the job as STOPPED, which is retried",
 	}},
 }
@@ -156,6 +158,7 @@ install -m 711 "$agent" /run/bin/trainer-agent
 as() { setpriv --reuid "$user" --regid "$user" --clear-groups "$@"; }
 as env -i PATH="$PATH" AWS_SECRET_ACCESS_KEY=another WORKSPACE_DIR="$dir/workspace" AGENT_METRICS_ADDR=127.0.0.1:1 \
   sh -c 'while [ ! -e "$WORKSPACE_DIR/runs/over" ]; do /run/bin/trainer-agent health; done' > /dev/null 2>&1 &
+as env -i PATH="$PATH" WORKSPACE_DIR="$dir/workspace" python3 "$dir/attacks/neighbour.py" &
 cd "$dir/attacks"
 caps="--inh-caps=-all --bounding-set=-all"
 [ "$user" != 0 ] || caps=

@@ -15,7 +15,8 @@ const minABI = 2
 // WholeABI is the first that keeps a child from emptying a file (Linux 6.2).
 const WholeABI = 3
 
-// signalsABI is the first that keeps signals within a domain (Linux 6.12).
+// signalsABI is the first that keeps signals, and connections to abstract sockets, within
+// a domain (Linux 6.12).
 const signalsABI = 6
 
 // onFiles are the rights of one file, the others those of a folder. Listing, running
@@ -52,6 +53,9 @@ func (p Plan) openRuleset(abi int) (int, error) {
 	attr := unix.LandlockRulesetAttr{Handled_access_fs: rightsOf(abi)}
 	if abi >= signalsABI {
 		attr.Scoped = unix.LANDLOCK_SCOPE_SIGNAL
+		if !p.peers {
+			attr.Scoped |= unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET
+		}
 	}
 	// An older kernel takes a longer structure when what it does not know is zero.
 	r, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)

@@ -16,11 +16,13 @@ type Policy struct {
 	ReadOnly []string // may be read, also below what is private: inputs, what other jobs share
 	Writable []string // open again, below what is read-only
 	Whole    []string // folders in which the child makes files: never taken apart
+	Peers    bool     // other agents of this machine have children of the same job: theirs exchange memory by abstract sockets
 }
 
 // Plan is a Policy as the rules of one moment's file system.
 type Plan struct {
 	rules []rule
+	peers bool
 	// Open are the private and read-only paths that are not protected, because they
 	// lie in a folder that must stay whole.
 	Open []Conflict
@@ -43,7 +45,7 @@ var errCrowded = fmt.Errorf("the folders above what is private have more than %d
 
 // Plan looks at the file system.
 func (p Policy) Plan() (Plan, error) {
-	c := cutter{closed: map[string]bool{}}
+	c := cutter{closed: map[string]bool{}, plan: Plan{peers: p.Peers}}
 	whole := slices.DeleteFunc(resolve(p.Whole), func(dir string) bool { return dir == "/" }) // nobody counts on it
 	for _, list := range []struct {
 		paths  []string

@@ -19,6 +19,7 @@ type Job struct {
 	Cache       string          // of this machine's jobs: closed, but for what this job uses of it
 	Used        func() []string // nil: nothing
 	Home, Temp  string          // of the child; may be empty
+	Peers       bool            // it runs under several agents, some of them on this machine perhaps
 }
 
 // policy of the file system as it is now. The converted labels stay writable: some
@@ -29,6 +30,7 @@ func (j Job) policy() confine.Policy {
 		ReadOnly: slices.Concat(j.Workspace.Given(), j.Shared, j.used()),
 		Writable: []string{filepath.Join(j.Workspace.Prepared(), "labels")},
 		Whole:    []string{j.Workspace.Output(), j.Workspace.Home(), "/dev/shm"},
+		Peers:    j.Peers,
 	}
 	for _, file := range j.Credentials {
 		p.Private = append(p.Private, volume(file))

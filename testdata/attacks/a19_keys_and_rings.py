@@ -1,0 +1,32 @@
+"""Keys that the kernel keeps for the user, and calls that no filter sees or that hold others up (io_uring, userfaultfd)."""
+
+import ctypes
+import errno
+import os
+import platform
+
+# Calls that Python has no name for.
+NUMBERS = {
+    "x86_64": {"add_key": 248, "request_key": 249, "keyctl": 250, "userfaultfd": 323, "io_uring_setup": 425},
+    "aarch64": {"add_key": 217, "request_key": 218, "keyctl": 219, "userfaultfd": 282, "io_uring_setup": 425},
+}
+USER_KEYRING, SESSION_KEYRING, GET_KEYRING_ID, USER_MODE_ONLY = -4, -3, 0, 1
+
+
+def attack() -> object:
+    libc = ctypes.CDLL(None, use_errno=True)
+    refusals = set()
+    for name, arguments in (
+        ("keyctl", (GET_KEYRING_ID, USER_KEYRING, 1)),
+        ("keyctl", (GET_KEYRING_ID, SESSION_KEYRING, 0)),
+        ("add_key", (b"user", b"planted", b"x", 1, USER_KEYRING)),
+        ("request_key", (b"user", b"planted", None, 0)),
+        ("userfaultfd", (os.O_CLOEXEC | USER_MODE_ONLY,)),
+        ("io_uring_setup", (4, ctypes.create_string_buffer(120))),
+    ):
+        if libc.syscall(NUMBERS[platform.machine()][name], *arguments) >= 0:
+            return name
+        refusals.add(ctypes.get_errno())
+    if refusals - {errno.EPERM, errno.ENOSYS}:  # a key that is not there is no boundary
+        return f"refused by chance: {[os.strerror(number) for number in refusals]}"
+    return None
