@@ -5,8 +5,8 @@
     python3 trainers/lock.py --uv PATH [--upgrade]
 
 requirements.lock has everything. requirements.cpu.lock is without torch and what
-torch needs of CUDA: images with VARIANT=cpu take that build from its own index,
-by version, because PyPI has no hashes of it. setuptools is in neither: Python's own
+torch needs of CUDA: images with VARIANT=cpu take that build from its own index, by
+torch.cpu.lock, which is written by hand because PyPI has no hashes of it. setuptools is in neither: Python's own
 image brings it. constraints.txt has one version of
 each package for all trainers, which venv.py keeps to too.
 """

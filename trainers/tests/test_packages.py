@@ -57,6 +57,9 @@ class Packages(unittest.TestCase):
                 self.assertLessEqual(cpu.items(), locked.items())
                 self.assertEqual({name for name in locked if name not in cpu and not name.startswith(("cuda-", "nvidia-"))}, {"torch", "torchvision", "triton"})
                 self.assertEqual(lock.count(" \\\n    --hash=sha256:") >= len(locked), True)
+                of_torch = (TRAINERS / "torch.cpu.lock").read_text()
+                self.assertEqual(versions_in(of_torch), {name: required[name] for name in ("torch", "torchvision")}, "torch.cpu.lock has hashes of other versions")
+                self.assertEqual(len(re.findall(r"^    --hash=sha256:[0-9a-f]{64}", of_torch, re.MULTILINE)), 3)
 
     def test_bases_are_pinned_by_digest_and_equal(self) -> None:
         pinned = re.compile(r"^ARG (GO_IMAGE|PYTHON_IMAGE)=([a-z]+:[a-z0-9.-]+@sha256:[0-9a-f]{64})$")
