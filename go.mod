@@ -2,7 +2,7 @@ module github.com/vision-platform/trainer-agent
 
 go 1.26.0
 
-toolchain go1.26.8
+toolchain go1.26.11
 
 require (
 	github.com/CycloneDX/cyclonedx-go v0.12.0

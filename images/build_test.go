@@ -99,7 +99,8 @@ func newBuilder() (*builder, error) {
 			b.env = append(b.env, kv)
 		}
 	}
-	b.env = append(b.env, "CONTAINERS_STORAGE_CONF="+conf, "BUILDAH_ISOLATION=chroot", "BUILDAH_FORMAT=docker", "BUILDAH_LAYERS=true")
+	// The images' Go is at least go.mod's: it is fetched here, where a proxy's certificate is known.
+	b.env = append(b.env, "GOTOOLCHAIN=auto", "CONTAINERS_STORAGE_CONF="+conf, "BUILDAH_ISOLATION=chroot", "BUILDAH_FORMAT=docker", "BUILDAH_LAYERS=true")
 	return b, nil
 }
 

@@ -1,6 +1,8 @@
 package images
 
 import (
+	"debug/buildinfo"
+	"go/version"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -51,6 +53,29 @@ func TestAgentImageHoldsNothingElse(t *testing.T) {
 	slices.Sort(files)
 	if want := []string{"etc/ssl/certs/ca-certificates.crt", "usr/local/bin/trainer-agent", "usr/local/bin/trainer-gpu"}; !slices.Equal(files, want) {
 		t.Errorf("%v", files)
+	}
+}
+
+// A release and an image are built with the toolchain that go.mod names, whichever this machine and the base have.
+func TestImagesAreBuiltWithTheToolchainOfGoMod(t *testing.T) {
+	b := images(t)
+	mod, err := os.ReadFile(filepath.Join(b.root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(mod), "\ntoolchain ")
+	named, _, _ := strings.Cut(after, "\n")
+	if !found || !version.IsValid(named) {
+		t.Fatalf("go.mod names no toolchain: %q", named)
+	}
+	for image, program := range map[string]string{"agent": "trainer-agent", "sandbox": "trainer-sandbox"} {
+		info, err := buildinfo.ReadFile(filepath.Join(b.mount(t, imageOf(image)), "usr/local/bin", program))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if version.Compare(info.GoVersion, named) < 0 {
+			t.Errorf("%s was built with %s, go.mod names %s", program, info.GoVersion, named)
+		}
 	}
 }
 

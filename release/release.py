@@ -4,8 +4,9 @@
     python3 release/release.py --version v1.2.3 --commit 0123abcd4567 --go-licenses .tools/go-licenses
 
 Nothing in the output depends on this machine, the folder or the time: the same
-commit, Go version and C compiler give the same bytes. --twice builds once more,
-from a copy in another folder and with a cache of its own, and compares.
+commit and C compiler give the same bytes. Go is the one that go.mod's toolchain line
+names, whichever this machine has. --twice builds once more, from a copy in another
+folder and with a cache of its own, and compares.
 Standard library only, but for the wheels' builder, which is fetched into an environment of its own.
 """
 
@@ -13,6 +14,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,9 +32,15 @@ PLATFORMS = ["linux/amd64", "linux/arm64", "darwin/arm64"]
 C_COMPILERS = {"linux/amd64": "x86_64-linux-gnu-gcc", "linux/arm64": "aarch64-linux-gnu-gcc"}
 
 
+def toolchain() -> str:
+    """The Go that releases are built with: this machine's may have weaknesses that it mends. Where it is another, go fetches it as a module, checked by sum.golang.org."""
+    line = re.search(r"^toolchain (go\S+)$", (ROOT / "go.mod").read_text(), re.MULTILINE)
+    return line[1] if line else sys.exit("release: go.mod has no toolchain line")
+
+
 def go(*args: str, root: Path = ROOT, **env: str) -> str:
     # Settings that change bytes are fixed here, whatever the caller's environment says.
-    fixed = {"GOFLAGS": "-trimpath -buildvcs=false -tags=grpcnotrace", "GOAMD64": "v1", "GOARM64": "v8.0", "GOWORK": "off", "GOEXPERIMENT": ""}
+    fixed = {"GOTOOLCHAIN": toolchain(), "GOFLAGS": "-trimpath -buildvcs=false -tags=grpcnotrace", "GOAMD64": "v1", "GOARM64": "v8.0", "GOWORK": "off", "GOEXPERIMENT": ""}
     done = subprocess.run(["go", *args], cwd=root, env=os.environ | fixed | env, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         sys.exit(f"release: go {' '.join(args[:1])} failed with {done.returncode}")
@@ -70,12 +78,15 @@ def licences(tool: str, out: Path) -> dict[str, set[str]]:
     command = [tool, "report", "--ignore", MODULE, "--template", str(ROOT / "release" / "licences.tpl"), "./cmd/trainer-agent", "./cmd/trainer-gpu", "./cmd/trainer-sandbox"]
     rule = "=" * 80 + "\n"
     host = "/".join(go("env", "GOHOSTOS", "GOHOSTARCH").split())
+    # The tool takes for the standard library what lies in GOROOT, by default the one that it was built with.
+    goroot = Path(go("env", "GOROOT").strip())
+    of_go = {"GOROOT": str(goroot), "PATH": f"{goroot / 'bin'}{os.pathsep}{os.environ['PATH']}", "GOTOOLCHAIN": "local", "GOFLAGS": ""}
     # The union of the platforms: each links packages that another does not, and
     # only here is there surely a C compiler, for the probe's.
     texts: dict[str, str] = {}
     for platform in PLATFORMS:
         system, arch = platform.split("/")
-        env = os.environ | {"GOOS": system, "GOARCH": arch, "CGO_ENABLED": str(int(platform == host)), "GOFLAGS": ""}
+        env = os.environ | of_go | {"GOOS": system, "GOARCH": arch, "CGO_ENABLED": str(int(platform == host))}
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"release: go-licenses failed:\n{done.stderr}")
@@ -88,7 +99,6 @@ def licences(tool: str, out: Path) -> dict[str, set[str]]:
         if licence in ("", "Unknown"):
             sys.exit(f"release: the licence of {path} is not known")
         names.setdefault(path, set()).add(licence)
-    goroot = Path(go("env", "GOROOT").strip())
     texts["The Go runtime and standard library\nBSD-3-Clause\n"] = "\n" + (goroot / "LICENSE").read_text() + "\n"
     body = "".join(f"{rule}{head}{rule}{texts[head].rstrip()}\n\n" for head in sorted(texts, key=str.lower))
     (out / "THIRD_PARTY_LICENSES.txt").write_text("Licences of what the binaries contain.\n\n" + body)
@@ -99,6 +109,8 @@ def sbom(binary: Path, version: str, names: dict[str, set[str]]) -> Path:
     """Write a CycloneDX 1.6 bill of materials from what the binary says of itself."""
     info = json.loads(go("version", "-m", "-json", str(binary)))
     info = info[0] if isinstance(info, list) else info
+    if info["GoVersion"] != toolchain():
+        sys.exit(f"release: {binary.name} was built with {info['GoVersion']}, not with go.mod's {toolchain()}")
     digest = sha256(binary)
     purl = f"pkg:golang/{MODULE}@{version}"
     components = [{"type": "library", "bom-ref": f"pkg:golang/std@{info['GoVersion'].removeprefix('go')}", "name": "std",
