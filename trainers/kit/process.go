@@ -33,12 +33,24 @@ var limits = runner.Limits{Memory: 4 << 30, Files: 50_000, Processes: 128 + 16*r
 // no setting of a job, no credential.
 var inherited = []string{"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"}
 
+// environ are the variables that a process may get some of: in an image, where none of
+// this machine's paths is, none but that of its packages.
+func (t Tools) environ() []string {
+	if !t.Image {
+		return t.Environ
+	}
+	if t.Packages == "" {
+		return nil
+	}
+	return []string{"PYTHONPATH=" + t.Packages}
+}
+
 // environment is what a process of the package gets.
 func (v *Validator) environment(more map[string]string) []string {
 	env := []string{"PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"}
 	isolated := v.Tools.Runner.Level() != runner.LevelProcess
 	own := []string{"HOME", "TMPDIR"} // of the isolation
-	for _, pair := range v.Tools.Environ {
+	for _, pair := range v.Tools.environ() {
 		name, _, _ := strings.Cut(pair, "=")
 		if slices.Contains(inherited, name) && (!isolated || !slices.Contains(own, name)) {
 			env = append(env, pair)
@@ -70,9 +82,12 @@ func (v *Validator) run(ctx context.Context, result *contract.StepResult, c runn
 		c.Stdout = c.Stderr // in order, for the author
 	}
 	c.Dir, c.Read = v.Dir, append(slices.Concat(c.Read, v.proof.python), v.Dir)
-	program, err := exec.LookPath(c.Program)
-	if err != nil {
-		return "", err
+	program := c.Program
+	if !v.Tools.Image {
+		var err error
+		if program, err = exec.LookPath(c.Program); err != nil {
+			return "", err
+		}
 	}
 	bounded := limits
 	bounded.Disk = v.Disk
@@ -80,7 +95,7 @@ func (v *Validator) run(ctx context.Context, result *contract.StepResult, c runn
 		bounded.Time += stopDelay
 	}
 	c.Program = program
-	err = v.Tools.Runner.Run(ctx, c, bounded)
+	err := v.Tools.Runner.Run(ctx, c, bounded)
 	text := stderr.String()
 	result.Log = strings.ToValidUTF8((result.Log + text)[max(0, len(result.Log)+len(text)-maxLog):], "")
 	return text, err
@@ -93,8 +108,7 @@ func notRun(err error, file string) *finding {
 		f := with(fault("limit."+over.What, file, over.Error()), "docs/trainers.md names the limits of a validation")
 		return &f
 	}
-	_, ended := errors.AsType[*exec.ExitError](err)
-	if err == nil || ended || errors.Is(err, exec.ErrWaitDelay) { // it left somebody with its output open
+	if err == nil || runner.Ended(err) || errors.Is(err, exec.ErrWaitDelay) { // it left somebody with its output open
 		return nil
 	}
 	f := machineFault(err)

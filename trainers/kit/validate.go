@@ -43,7 +43,7 @@ type Validator struct {
 	proof proof
 }
 
-// Tools are what the steps use. Every field but Base and Runner is required.
+// Tools are what the steps use. Python, Agent and Environ are required.
 type Tools struct {
 	Python string // interpreter with the package's requirements
 	// Base is what Python's environment stands on, where its packages are a stranger's: they
@@ -52,6 +52,10 @@ type Tools struct {
 	Agent   string // path of trainer-agent itself
 	Environ []string
 	Runner  runner.Runner // nil means processes, without isolation
+	// Image says that Python is a program of the runner's image and no file of this machine.
+	// Packages is the folder of what it has beside its own, "" where the image has all.
+	Image    bool
+	Packages string
 }
 
 // proof is what the steps hand on.
@@ -160,6 +164,12 @@ func (v *Validator) prepare(ctx context.Context) []finding {
 
 // pythonPaths are the files and folders that the interpreter needs.
 func (t Tools) pythonPaths(ctx context.Context, env []string) ([]string, error) {
+	if t.Image {
+		if t.Packages == "" {
+			return nil, nil
+		}
+		return []string{t.Packages}, nil
+	}
 	if t.Base == "" {
 		return runner.PythonPaths(ctx, t.Python, env)
 	}

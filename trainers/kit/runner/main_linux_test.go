@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -18,21 +19,39 @@ import (
 // with 0 when it got what it wanted.
 func TestMain(m *testing.M) {
 	if os.Getenv("HUB") != "" { // runs an attack, and is killed meanwhile
-		n, err := NewNamespaces(context.Background())
+		var r Runner
+		var err error
+		if os.Getenv("HUB_LEVEL") == LevelContainer {
+			r, err = NewContainer(context.Background(), "")
+		} else {
+			r, err = NewNamespaces(context.Background())
+		}
 		if err == nil {
-			err = n.Run(context.Background(), Command{Program: "/bin/sh", Args: []string{"-c", "echo ready; sleep 3600; : " + os.Getenv("HUB")}, Dir: "/", Env: []string{"PATH=/usr/bin:/bin"}, Stdout: os.Stdout}, Limits{})
+			err = r.Run(context.Background(), Command{Program: "/bin/sh", Args: []string{"-c", "echo ready; sleep 3600; : " + os.Getenv("HUB")}, Dir: "/", Env: []string{"PATH=/usr/bin:/bin"}, Stdout: os.Stdout}, Limits{})
 		}
 		fmt.Println(err)
 		os.Exit(1)
 	}
 	if name := os.Getenv("ATTACK"); name != "" {
-		if err := attacks[name](os.Getenv("AIM")); err != nil {
+		if name == "several" {
+			several(os.Getenv("AIM"))
+		} else if err := attacks[name](os.Getenv("AIM")); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
 		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// several tries attacks one after the other, and prints which of them got what they wanted.
+func several(lines string) {
+	for line := range strings.Lines(lines) {
+		name, aim, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		if attacks[name](aim) == nil {
+			fmt.Println("got", name, aim)
+		}
+	}
 }
 
 var attacks = map[string]func(aim string) error{

@@ -14,17 +14,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
 
 const (
-	inside    = "1000"     // user and group in the namespaces
+	inside    = 1000       // user and group in the namespaces
 	tmpSize   = 512 << 20  // bytes of /tmp, in memory
 	shmSize   = 1024 << 20 // bytes of /dev/shm
-	accounts  = "trainer:x:" + inside + ":" + inside + "::/tmp:/bin/sh\n"
-	firstUser = 50_000 // of those that root's commands run as; no system gives them to people
+	firstUser = 50_000     // of those that root's commands run as; no system gives them to people
 	users     = 9_000
 )
 
@@ -34,10 +32,8 @@ var systemFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"
 // Namespaces runs commands by bubblewrap: own users, processes, mounts, host name and an
 // empty network, no capability, everything read-only but Write, /tmp and /dev/shm.
 type Namespaces struct {
+	kept     // a file of accounts, and a place to mount at
 	user int // outside, for root's commands; 0 means this process's own
-
-	mu  sync.Mutex
-	dir string // what the level needs: a file of accounts, and a place to mount at
 }
 
 // programs that make the isolation; the last ones set limits inside.
@@ -50,10 +46,9 @@ func NewNamespaces(ctx context.Context) (*Namespaces, error) {
 			return nil, fmt.Errorf("isolation by namespaces needs the program %s (Debian: apt install bubblewrap util-linux mount): %w", name, err)
 		}
 	}
-	n := &Namespaces{}
-	if os.Geteuid() == 0 {
-		n.user = firstUser + rand.IntN(users)
-	}
+	n := &Namespaces{user: stranger()}
+	n.names = []string{filepath.Base(passwd("")), filepath.Base(stage(""))}
+	n.fill = func(dir string) error { return errors.Join(writeAccount(dir, inside), os.Mkdir(stage(dir), 0o755)) } //nolint:gosec // for another user
 	var said strings.Builder
 	if err := n.Run(ctx, Command{Program: "/bin/true", Dir: "/", Env: []string{"PATH=/usr/bin:/bin"}, Stderr: &said}, Limits{}); err != nil {
 		return nil, errors.Join(fmt.Errorf("this machine refuses isolation by namespaces: %s (%w); the kernel's settings are kernel.unprivileged_userns_clone, user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns", strings.TrimSpace(said.String()), err), n.Close())
@@ -61,57 +56,35 @@ func NewNamespaces(ctx context.Context) (*Namespaces, error) {
 	return n, nil
 }
 
-// Close forgets what the level needed.
-func (n *Namespaces) Close() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return os.RemoveAll(n.dir) // "" is nothing
+// stranger is the user that commands of root run as, outside of namespaces: no system gives
+// its number to people. Where this process is not root it is 0.
+func stranger() int {
+	if os.Geteuid() != 0 {
+		return 0
+	}
+	return firstUser + rand.IntN(users)
 }
 
-// prepare returns the folder with what the level needs. It is made anew where it is gone:
-// systems clear /tmp of what is some days old, beneath a hub that runs for months.
-func (n *Namespaces) prepare() (dir string, err error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	_, accountsErr := os.Stat(passwd(n.dir))
-	_, stageErr := os.Stat(stage(n.dir))
-	if n.dir != "" && accountsErr == nil && stageErr == nil {
-		return n.dir, nil
-	}
-	if err := os.RemoveAll(n.dir); err != nil {
-		return "", err
-	}
-	if n.dir, err = os.MkdirTemp("", "trainer-isolation-*"); err != nil {
-		return "", err
-	}
-	return n.dir, errors.Join(os.WriteFile(passwd(n.dir), []byte(accounts), 0o644), os.Mkdir(stage(n.dir), 0o755))
-}
-
-func passwd(dir string) string { return filepath.Join(dir, "passwd") }
-func stage(dir string) string  { return filepath.Join(dir, "stage") }
+func stage(dir string) string { return filepath.Join(dir, "stage") }
 
 // Level implements Runner.
 func (n *Namespaces) Level() string { return LevelNamespaces }
 
 // Run implements Runner.
 func (n *Namespaces) Run(ctx context.Context, c Command, limits Limits) error {
-	dir, err := n.prepare()
+	dir, err := n.folder()
 	if err != nil {
-		return fmt.Errorf("preparing the isolation: %w", err)
+		return err
 	}
-	if n.user != 0 {
-		for _, dir := range c.Write {
-			if err := give(dir, n.user); err != nil {
-				return err
-			}
-		}
+	if err := give(c.Write, n.user); err != nil {
+		return err
 	}
 	began, telling, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("preparing the isolation: %w", err)
 	}
 	defer func() { _ = began.Close() }()
-	err = watched(ctx, limits, c.Write, func(ctx context.Context) *exec.Cmd {
+	err = watched(ctx, limits, c.Write, nil, func(ctx context.Context) *exec.Cmd {
 		args := n.arguments(dir, c, limits)
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", c.Env, c.Stdout, c.Stderr
@@ -184,7 +157,7 @@ func (n *Namespaces) arguments(dir string, c Command, limits Limits) (args []str
 		args = append(args, "--", "setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--pdeathsig", "KILL", "--")
 	}
 	args = append(args, "bwrap", "--json-status-fd", strconv.Itoa(statusFD), "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL", "--die-with-parent", "--new-session",
-		"--uid", inside, "--gid", inside, "--hostname", "trainer", "--proc", "/proc", "--dev", "/dev",
+		"--uid", strconv.Itoa(inside), "--gid", strconv.Itoa(inside), "--hostname", "trainer", "--proc", "/proc", "--dev", "/dev",
 		"--size", strconv.Itoa(shmSize), "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--size", strconv.Itoa(tmpSize), "--tmpfs", "/tmp")
 	for _, folder := range systemFolders {
 		if target, err := os.Readlink(folder); err == nil {
@@ -209,16 +182,21 @@ func (n *Namespaces) arguments(dir string, c Command, limits Limits) (args []str
 	return append(append(args, "--", c.Program), c.Args...)
 }
 
-// give makes a folder the user's own, with what is in it.
-func give(dir string, user int) error {
-	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+// give makes folders the user's own, with what is in them; 0 changes nothing.
+func give(folders []string, user int) error {
+	if user == 0 {
+		return nil
+	}
+	for _, folder := range folders {
+		err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			return os.Lchown(path, user, user)
+		})
 		if err != nil {
-			return err
+			return fmt.Errorf("preparing the isolation: %w", err)
 		}
-		return os.Lchown(path, user, user)
-	})
-	if err != nil {
-		return fmt.Errorf("preparing the isolation: %w", err)
 	}
 	return nil
 }

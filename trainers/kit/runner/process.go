@@ -20,7 +20,7 @@ func (Process) Level() string { return LevelProcess }
 // Run implements Runner. The command is asked to stop with SIGTERM, so that an agent can
 // end its own child.
 func (Process) Run(ctx context.Context, c Command, limits Limits) error {
-	return watched(ctx, limits, c.Write, func(ctx context.Context) *exec.Cmd {
+	return watched(ctx, limits, c.Write, nil, func(ctx context.Context) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, c.Program, c.Args...)
 		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.Dir, c.Env, c.Stdout, c.Stderr
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -29,8 +29,10 @@ func (Process) Run(ctx context.Context, c Command, limits Limits) error {
 	})
 }
 
-// watched starts a command and ends it at its limits, with its process group.
-func watched(ctx context.Context, limits Limits, writes []string, command func(context.Context) *exec.Cmd) error {
+// watched starts a command and ends it at its limits, with its process group. Where the
+// command's processes are not those below the one that is started, root is the first of
+// them; 0 as long as it is not known.
+func watched(ctx context.Context, limits Limits, writes []string, root func(context.Context) int, command func(context.Context) *exec.Cmd) error {
 	if limits.Time > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limits.Time, exceeded("time", "more than %s", limits.Time))
@@ -46,7 +48,10 @@ func watched(ctx context.Context, limits Limits, writes []string, command func(c
 	watching := make(chan struct{})
 	go func() {
 		defer close(watching)
-		if over := watch(ctx, cmd.Process.Pid, limits, writes); over != nil {
+		if root == nil {
+			root = func(context.Context) int { return cmd.Process.Pid }
+		}
+		if over := watch(ctx, root, limits, writes); over != nil {
 			end(over)
 			killTree(cmd.Process.Pid) // it is still growing: no time to tidy up
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"time"
 )
 
@@ -12,12 +13,15 @@ import (
 const (
 	LevelProcess    = "process"
 	LevelNamespaces = "namespaces"
+	LevelContainer  = "container"
+	LevelKubernetes = "kubernetes"
 )
 
 // Command is one program of a step. It finds Read and Write at their own paths; at a
-// level above LevelProcess it finds nothing else of this machine but its system folders.
+// level above LevelProcess it finds nothing else of this machine but its system folders, and
+// where a level has an image not even those.
 type Command struct {
-	Program string // absolute, or found in the PATH of Env
+	Program string // absolute, or found in the PATH of Env; in an image, as the image has it
 	Args    []string
 	Dir     string
 	Env     []string
@@ -40,8 +44,20 @@ type Limits struct {
 type Runner interface {
 	Level() string
 	// Run returns when the command and everything that it started has ended: nil, an
-	// *exec.ExitError, an *Exceeded, or an error of this machine, such as ErrNoRoom.
+	// *exec.ExitError or an *Exit, an *Exceeded, or an error of this machine, such as ErrNoRoom.
 	Run(context.Context, Command, Limits) error
+}
+
+// Exit is how a command ended that ran on another machine.
+type Exit struct{ Code int }
+
+func (e *Exit) Error() string { return fmt.Sprintf("exit status %d", e.Code) }
+
+// Ended says whether an error is the command's own end.
+func Ended(err error) bool {
+	_, here := errors.AsType[*exec.ExitError](err)
+	_, there := errors.AsType[*Exit](err)
+	return here || there
 }
 
 // ErrNoRoom ends a command before the disk is full, whoever filled it: a file that no

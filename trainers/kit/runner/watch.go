@@ -20,7 +20,7 @@ const (
 
 // watch returns what was exceeded, or ErrNoRoom, or nil when ctx ended. Between two looks
 // the kernel's own limits hold, where a level sets them.
-func watch(ctx context.Context, pid int, limits Limits, writes []string) error {
+func watch(ctx context.Context, root func(context.Context) int, limits Limits, writes []string) error {
 	ticker := time.NewTicker(usageEvery)
 	defer ticker.Stop()
 	for i := 1; ; i++ {
@@ -29,8 +29,10 @@ func watch(ctx context.Context, pid int, limits Limits, writes []string) error {
 			return nil
 		case <-ticker.C:
 		}
-		if over := overUsage(pid, limits); over != nil {
-			return over
+		if pid := root(ctx); pid > 0 {
+			if over := overUsage(pid, limits); over != nil {
+				return over
+			}
 		}
 		if i%diskEvery == 0 {
 			if over := overDisk(writes, limits); over != nil {
