@@ -28,6 +28,7 @@ type Proof struct {
 	Agent   string      // path of trainer-agent
 	Environ []string
 	Runner  runner.Runner // where a package's code runs
+	Image   bool          // it runs with the Python of the runner's image, and the wheels beside it
 	// AllowUnscanned are scans that may be missing: malware, dependencies.
 	AllowUnscanned []string
 	Scanners       scan.Tools
@@ -124,6 +125,13 @@ func (p Proof) test(ctx context.Context, w *Work) error {
 	if err != nil {
 		return err
 	}
+	tools := kit.Tools{Python: e.Python, Base: p.Build.Python, Agent: p.Agent, Environ: p.Environ, Runner: p.Runner}
+	if p.Image {
+		tools.Image, tools.Python = true, "python3"
+		if tools.Packages, err = e.Packages(); err != nil {
+			return err
+		}
+	}
 	telling, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	told := teller{work: w, allowed: p.AllowUnscanned, isolation: p.Runner.Level()}
@@ -133,7 +141,7 @@ func (p Proof) test(ctx context.Context, w *Work) error {
 	v = kit.Validator{
 		Output:   out,
 		Security: func(ctx context.Context) []contract.Finding { return scan.Findings(scan.Run(ctx, v.Dir, p.Scanners)) },
-		Zip:      w.File, Scratch: scratch, Strict: true, Tools: kit.Tools{Python: e.Python, Base: p.Build.Python, Agent: p.Agent, Environ: p.Environ, Runner: p.Runner},
+		Zip:      w.File, Scratch: scratch, Strict: true, Tools: tools,
 		Progress: func(state contract.PackageValidation) {
 			if err := told.tell(telling, state); err != nil {
 				stop(err)

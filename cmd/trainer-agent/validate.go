@@ -22,7 +22,8 @@ import (
 type ValidateCmd struct {
 	Package   string        `arg:"" type:"path" default:"." help:"Folder of the package, or the zip that is uploaded."`
 	Python    string        `default:"python3" help:"Interpreter that has the package's requirements."`
-	Isolation string        `enum:"process,namespaces" default:"process" help:"Where the package's code runs: process (as you, not isolated) or namespaces (by bubblewrap: without network, credentials and other files)."`
+	Isolation string        `enum:"process,namespaces,container" default:"process" help:"Where the package's code runs: process (as you, not isolated), namespaces (by bubblewrap) or container (by podman or docker): both without network, credentials and other files."`
+	Image     string        `placeholder:"IMAGE" help:"Of the containers: NAME@sha256:… or the folder of an OCI layout, with a Python that has the package's requirements (default: this machine's own programs)."`
 	Dataset   string        `placeholder:"DIR|ZIP" type:"path" help:"Dataset of the training test, in Platform Format; by default a small one made for the task."`
 	Limit     time.Duration `default:"5m" help:"Longest time of one run of the package's code."`
 	Disk      string        `default:"4GiB" help:"Most that one run of the package's code may write to the disk."`
@@ -37,11 +38,14 @@ real epoch through this agent, 5 minutes at most), inference_test, security. Exa
 
   trainer-agent validate --python .venv/bin/python
   trainer-agent validate --isolation namespaces --python .venv/bin/python stranger.zip
+  trainer-agent validate --isolation container --python .venv/bin/python stranger.zip
+  trainer-agent validate --isolation container --image registry.example.com/trainer@sha256:… stranger.zip
   docker run --rm --entrypoint trainer-agent my-trainer validate --strict --json /app
 
 Exits with 1 when a step failed. Where a scanner is not installed the security step is "partly", not
 "passed", and the exit code is 0; with --strict it fails. The package's own code runs: take
---isolation namespaces for a stranger's package, or a container without credentials.`
+--isolation namespaces or container for a stranger's package. If this machine cannot isolate, nothing
+of it runs. A hub can have it run in Kubernetes too: trainer-hub serve --isolation kubernetes.`
 }
 
 // Run validates.
@@ -64,8 +68,8 @@ func (c ValidateCmd) Run() error {
 	if err != nil {
 		return fmt.Errorf("opening the package: %w", err)
 	}
-	if _, err := exec.LookPath(c.Python); err != nil {
-		return fmt.Errorf("--python %s: %w", c.Python, err)
+	if err := c.fits(); err != nil {
+		return err
 	}
 	scratch, err := os.MkdirTemp("", "trainer-validation-*")
 	if err != nil {
@@ -79,13 +83,13 @@ func (c ValidateCmd) Run() error {
 	if !info.IsDir() {
 		v.Zip = pack
 	}
-	if c.Isolation == runner.LevelNamespaces {
-		n, err := runner.NewNamespaces(ctx)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = n.Close() }()
-		v.Tools.Runner = n
+	level, release, err := c.runner(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = release() }()
+	if v.Tools.Runner = level; c.Image != "" {
+		v.Tools.Image, v.Tools.Python = true, c.Python
 	}
 	if v.Run(ctx).Status != "failed" {
 		return nil
@@ -95,6 +99,39 @@ func (c ValidateCmd) Run() error {
 		fmt.Fprintf(os.Stderr, "It ran with python3. With the packages that are installed for it: --python %s\n", own)
 	}
 	return exitCode(contract.ExitFailed)
+}
+
+// fits says which flags do not go together, or what they name that is not there.
+func (c ValidateCmd) fits() error {
+	if c.Image != "" {
+		if c.Isolation != runner.LevelContainer {
+			return fmt.Errorf("--image is for --isolation container, not for %s", c.Isolation)
+		}
+		return nil
+	}
+	if _, err := exec.LookPath(c.Python); err != nil {
+		return fmt.Errorf("--python %s: %w", c.Python, err)
+	}
+	return nil
+}
+
+// runner is where the package's code runs.
+func (c ValidateCmd) runner(ctx context.Context) (runner.Runner, func() error, error) {
+	switch c.Isolation {
+	case runner.LevelNamespaces:
+		n, err := runner.NewNamespaces(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		return n, n.Close, nil
+	case runner.LevelContainer:
+		n, err := runner.NewContainer(ctx, c.Image)
+		if err != nil {
+			return nil, nil, err
+		}
+		return n, n.Close, nil
+	}
+	return runner.Process{}, func() error { return nil }, nil
 }
 
 // interpreter keeps a path valid for processes that start in another folder.

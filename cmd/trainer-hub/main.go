@@ -24,6 +24,7 @@ type cli struct {
 	Audit   auditCmd   `cmd:"" help:"Check that the audit log was not changed, and print it."`
 	Scan    scanCmd    `cmd:"" help:"Scan a package as the hub scans an upload; none of its code runs."`
 	Vulndb  vulndbCmd  `cmd:"" help:"Keep the known vulnerabilities of Python packages."`
+	Step    stepCmd    `cmd:"" hidden:"" help:"The first process of a pod that proves a package."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`

@@ -25,12 +25,12 @@ type serveCmd struct {
 	place
 	scanners
 	provider
+	isolation
 	Addr       string   `env:"TRAINER_HUB_ADDR" default:"127.0.0.1:7070" help:"Address to listen on; port 0 picks a free one."`
 	URL        string   `env:"TRAINER_HUB_URL" placeholder:"URL" help:"Where people reach the hub, behind a proxy (default: the address)."`
 	Proxied    bool     `name:"behind-proxy" env:"TRAINER_HUB_BEHIND_PROXY" help:"People reach the hub by a proxy only, whose X-Forwarded-For says who asks: limits are then each address's own."`
 	Python     string   `env:"TRAINER_HUB_PYTHON" default:"python3" help:"Interpreter that packages are proven with; it has pip and nothing that they require."`
 	Agent      string   `env:"TRAINER_HUB_AGENT" placeholder:"PATH" help:"The trainer-agent that trains (default: beside trainer-hub, else in PATH)."`
-	Isolation  string   `env:"TRAINER_HUB_ISOLATION" enum:"namespaces,process" default:"namespaces" help:"How a package's code is kept from this machine: namespaces, or process for not at all."`
 	Wheels     string   `env:"TRAINER_HUB_WHEELS" placeholder:"DIR" type:"path" help:"Folder that wheels are taken from; without one pip asks its index."`
 	Base       string   `env:"TRAINER_HUB_BASE" placeholder:"IMAGE" help:"Image with a Python that trainers' images stand on, NAME@sha256:… or the folder of an OCI layout. Without one no images are made."`
 	Registry   string   `env:"TRAINER_HUB_REGISTRY" placeholder:"HOST/PATH" help:"Registry for what is published (default: the hub's own, at /v2/)."`
@@ -63,11 +63,15 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	proof, release, err := c.proof(ctx)
+	where, err := c.open(ctx, c.Base)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = release() }()
+	defer func() { _ = where.close() }()
+	proof, err := c.proof(where)
+	if err != nil {
+		return err
+	}
 	releases, err := c.release(ctx, proof)
 	if err != nil {
 		return err
@@ -84,52 +88,37 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = h.Close() }()
-	if err := c.closed(ctx, proof); err != nil {
+	if err := where.closed(ctx, proof, c.DataDir); err != nil {
 		return err
 	}
-	if err := c.greet(ctx, h); err != nil {
+	stop, err := where.start(ctx, c.DataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stop() }()
+	if err := c.greet(ctx, h, where); err != nil {
 		return err
 	}
 	return h.Serve(ctx)
 }
 
 // proof is what packages are proven with.
-func (c *serveCmd) proof(ctx context.Context) (p hub.Proof, release func() error, err error) {
-	p = hub.Proof{Environ: os.Environ(), AllowUnscanned: c.Unscanned, Runner: runner.Process{}}
+func (c *serveCmd) proof(where level) (p hub.Proof, err error) {
+	p = hub.Proof{Environ: os.Environ(), AllowUnscanned: c.Unscanned, Runner: where.Runner, Image: where.image}
 	if p.Scanners, err = c.tools(); err != nil {
-		return p, nil, err
+		return p, err
 	}
 	if p.Agent, err = c.agent(); err != nil {
-		return p, nil, err
+		return p, err
 	}
 	p.Build = build.Tools{Wheels: c.Wheels, Environ: os.Environ()}
 	if p.Build.Python, err = exec.LookPath(c.Python); err == nil {
 		p.Build.Python, err = filepath.Abs(p.Build.Python)
 	}
 	if err != nil {
-		return p, nil, fmt.Errorf("finding Python: %w: set --python", err)
+		return p, fmt.Errorf("finding Python: %w: set --python", err)
 	}
-	if c.Isolation == runner.LevelProcess {
-		return p, func() error { return nil }, nil
-	}
-	namespaces, err := runner.NewNamespaces(ctx)
-	if err != nil {
-		return p, nil, fmt.Errorf("isolating packages: %w. --isolation process runs their code like any program of yours: only for packages that you trust", err)
-	}
-	p.Runner = namespaces
-	return p, namespaces.Close, nil
-}
-
-// closed refuses a data folder that packages could read: it has the hub's keys.
-func (c *serveCmd) closed(ctx context.Context, proof hub.Proof) error {
-	if c.Isolation == runner.LevelProcess {
-		return nil
-	}
-	folder, err := runner.Exposed(ctx, proof.Build.Python, proof.Environ, c.DataDir)
-	if err == nil && folder != "" {
-		err = fmt.Errorf("packages can read the data folder %s, for Python needs %s: set --data-dir to a folder elsewhere", c.DataDir, folder)
-	}
-	return err
+	return p, nil
 }
 
 // release is how packages are published.
@@ -203,7 +192,7 @@ func executable(path string) bool {
 }
 
 // greet prints what a person needs to know at the start.
-func (c *serveCmd) greet(ctx context.Context, h *hub.Hub) error {
+func (c *serveCmd) greet(ctx context.Context, h *hub.Hub, where level) error {
 	link, err := h.Link(ctx)
 	if err != nil {
 		return err
@@ -220,7 +209,11 @@ func (c *serveCmd) greet(ctx context.Context, h *hub.Hub) error {
 	if c.Base != "" {
 		images = "on " + c.Base
 	}
-	fmt.Printf("Data:      %s (%s)\nImages:    %s\nIsolation: %s\n", c.DataDir, database, images, c.Isolation)
+	isolated := where.Level()
+	if where.says != "" {
+		isolated += " (" + where.says + ")"
+	}
+	fmt.Printf("Data:      %s (%s)\nImages:    %s\nIsolation: %s\n", c.DataDir, database, images, isolated)
 	for _, scan := range c.Unscanned {
 		fmt.Printf("Allowed without a scan: %s\n", scan)
 	}

@@ -200,8 +200,8 @@ func last(said string) string {
 	return strings.Join(lines[max(0, len(lines)-3):], " ")
 }
 
-// site is the folder of the installed packages.
-func (e *Environment) site() (string, error) {
+// Packages is the folder of the installed packages.
+func (e *Environment) Packages() (string, error) {
 	found, err := filepath.Glob(filepath.Join(e.dir, "lib", "python*", "site-packages"))
 	if err == nil && len(found) != 1 {
 		err = fmt.Errorf("%d folders of packages: %w", len(found), fs.ErrNotExist)

@@ -74,7 +74,7 @@ func (i Image) addAgent(l *layer) error {
 }
 
 func (i Image) addWheels(l *layer) error {
-	site, err := i.Environment.site()
+	site, err := i.Environment.Packages()
 	if err != nil {
 		return err
 	}

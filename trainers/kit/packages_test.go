@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/testdata/need"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
+	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
 )
 
 // hostile is a package and what must be said of it.
@@ -42,7 +44,6 @@ func parseHostile(t *testing.T, comment []byte) (h hostile) {
 // built is the agent, and a package that passes.
 func built(t *testing.T) (agent, starter string) {
 	t.Helper()
-	need.Program(t, "bwrap", "apt install bubblewrap")
 	dir := t.TempDir()
 	agent = filepath.Join(dir, "trainer-agent")
 	if out, err := exec.Command("go", "build", "-o", agent, "../../cmd/trainer-agent").CombinedOutput(); err != nil {
@@ -57,10 +58,10 @@ func built(t *testing.T) (agent, starter string) {
 
 // validated runs the agent as its user would and returns its last word. It must leave
 // nothing in the folder for temporary files.
-func validated(t *testing.T, agent, python, pack string, args ...string) (last contract.PackageValidation, out string) {
+func validated(t *testing.T, agent, level, python, pack string, args ...string) (last contract.PackageValidation, out string) {
 	t.Helper()
 	temp := t.TempDir()
-	cmd := exec.Command(agent, append([]string{"validate", "--json", "--isolation", "namespaces", "--python", python, pack}, args...)...)
+	cmd := exec.Command(agent, append([]string{"validate", "--json", "--isolation", level, "--python", python, pack}, args...)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -83,9 +84,27 @@ func validated(t *testing.T, agent, python, pack string, args ...string) (last c
 }
 
 func TestHostilePackagesEndInTheirOwnFinding(t *testing.T) {
+	need.Program(t, "bwrap", "apt install bubblewrap")
+	hostilePackages(t, runner.LevelNamespaces)
+}
+
+// In containers those are looked at whose code must be kept from something; all of them by
+// make test-container, which sets HOSTILE_PACKAGES.
+func TestHostilePackagesEndInTheirOwnFindingInAContainer(t *testing.T) {
+	need.Program(t, "podman", "apt install podman")
+	if os.Getenv("HOSTILE_PACKAGES") == "all" {
+		hostilePackages(t, runner.LevelContainer)
+		return
+	}
+	hostilePackages(t, runner.LevelContainer, "fork-bomb", "fills-the-disk", "uses-the-network")
+}
+
+// hostilePackages has the packages looked at, all where none is named.
+func hostilePackages(t *testing.T, level string, names ...string) {
+	t.Helper()
 	python := need.Python(t)
 	agent, starter := built(t)
-	if got, out := validated(t, agent, python, starter); got.Status == "failed" {
+	if got, out := validated(t, agent, level, python, starter); got.Status == "failed" {
 		t.Fatalf("the package that they are made from does not pass: %s", out)
 	}
 	files, err := filepath.Glob(filepath.Join(need.Repository(), "testdata", "packages", "*.txtar"))
@@ -93,7 +112,11 @@ func TestHostilePackagesEndInTheirOwnFinding(t *testing.T) {
 		t.Fatalf("%d packages (%v)", len(files), err)
 	}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		if len(names) > 0 && !slices.Contains(names, name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			content, err := txtar.ParseFile(file)
 			if err != nil {
@@ -108,7 +131,7 @@ func TestHostilePackagesEndInTheirOwnFinding(t *testing.T) {
 				args = append(args, "--disk", want.disk)
 			}
 			started := time.Now()
-			got, out := validated(t, agent, python, dir, args...)
+			got, out := validated(t, agent, level, python, dir, args...)
 			if got.Status != "failed" || !says(got.Results[want.step], want) {
 				t.Errorf("want %+v, got %s", want, out)
 			}
@@ -149,6 +172,7 @@ func overlaid(t *testing.T, starter string, files []txtar.File) string {
 
 // Archives are refused before anything of them is on the disk or run.
 func TestHostileArchivesAreRefusedByTheAgent(t *testing.T) {
+	need.Program(t, "bwrap", "apt install bubblewrap")
 	python := need.Python(t)
 	agent, starter := built(t)
 	whole := filepath.Join(t.TempDir(), "whole.zip")
@@ -173,13 +197,13 @@ func TestHostileArchivesAreRefusedByTheAgent(t *testing.T) {
 		t.Run(rule, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "p.zip")
 			zipped(t, path, fill)
-			got, out := validated(t, agent, python, path)
+			got, out := validated(t, agent, runner.LevelNamespaces, python, path)
 			if got.Status != "failed" || got.StepsCompleted != 1 || !says(got.Results["structure"], hostile{rule: rule}) {
 				t.Errorf("%s", out)
 			}
 		})
 	}
-	if got, out := validated(t, agent, python, whole); got.Status == "failed" {
+	if got, out := validated(t, agent, runner.LevelNamespaces, python, whole); got.Status == "failed" {
 		t.Errorf("a good archive: %s", out)
 	}
 }

@@ -175,7 +175,7 @@ func (c *Container) Run(ctx context.Context, cmd Command, limits Limits) error {
 		// Not wrapped: how the engine ended is no end of the command.
 		err = fmt.Errorf("%s could not run the container: %v: %s", c.engine.name, err, said.String()) //nolint:errorlint // see above
 	case err != nil && (end.oom || told(killed)):
-		err = exceeded("memory", "more than %s of memory", size(limits.Memory))
+		err = Over("memory", limits)
 	}
 	if removeErr != nil { // it may go on running
 		return fmt.Errorf("removing the container: %v", removeErr) //nolint:errorlint // see above

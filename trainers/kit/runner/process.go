@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -12,15 +13,23 @@ import (
 const stopDelay = 10 * time.Second
 
 // Process runs a command as a process of this user: not isolated.
-type Process struct{}
+type Process struct {
+	// First says that this process is the first one of a container, which whoever lost its
+	// parent becomes a child of: all that is in the container counts.
+	First bool
+}
 
 // Level implements Runner.
 func (Process) Level() string { return LevelProcess }
 
 // Run implements Runner. The command is asked to stop with SIGTERM, so that an agent can
 // end its own child.
-func (Process) Run(ctx context.Context, c Command, limits Limits) error {
-	return watched(ctx, limits, c.Write, nil, func(ctx context.Context) *exec.Cmd {
+func (p Process) Run(ctx context.Context, c Command, limits Limits) error {
+	var root func(context.Context) int
+	if p.First {
+		root = func(context.Context) int { return os.Getpid() }
+	}
+	return watched(ctx, limits, c.Write, root, func(ctx context.Context) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, c.Program, c.Args...)
 		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.Dir, c.Env, c.Stdout, c.Stderr
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -35,7 +44,7 @@ func (Process) Run(ctx context.Context, c Command, limits Limits) error {
 func watched(ctx context.Context, limits Limits, writes []string, root func(context.Context) int, command func(context.Context) *exec.Cmd) error {
 	if limits.Time > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limits.Time, exceeded("time", "more than %s", limits.Time))
+		ctx, cancel = context.WithTimeoutCause(ctx, limits.Time, Over("time", limits))
 		defer cancel()
 	}
 	ctx, end := context.WithCancelCause(ctx)

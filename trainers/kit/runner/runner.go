@@ -75,8 +75,13 @@ type Exceeded struct {
 
 func (e *Exceeded) Error() string { return "it was ended because it used " + e.Text }
 
-func exceeded(what, format string, args ...any) *Exceeded {
-	return &Exceeded{what, fmt.Sprintf(format, args...)}
+// Over says that a limit was exceeded, in the words that are the same at every level.
+func Over(what string, limits Limits) *Exceeded {
+	return &Exceeded{what, map[string]string{
+		"memory": "more than " + size(limits.Memory) + " of memory", "disk": "more than " + size(limits.Disk) + " of disk",
+		"files": fmt.Sprintf("more than %d files", limits.Files), "processes": fmt.Sprintf("more than %d processes and threads", limits.Processes),
+		"time": fmt.Sprintf("more than %s", limits.Time),
+	}[what]}
 }
 
 // size writes bytes for people.

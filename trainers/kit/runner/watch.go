@@ -51,11 +51,16 @@ func overUsage(pid int, limits Limits) *Exceeded {
 	case !known:
 		return nil
 	case limits.Processes > 0 && now.tasks > limits.Processes:
-		return exceeded("processes", "more than %d processes and threads", limits.Processes)
+		return Over("processes", limits)
 	case limits.Memory > 0 && now.memory > limits.Memory:
-		return exceeded("memory", "more than %s of memory", size(limits.Memory))
+		return Over("memory", limits)
 	}
 	return nil
+}
+
+// Closed says that a command hid what it wrote.
+func Closed() *Exceeded {
+	return &Exceeded{"disk", "a folder so deep or so closed that what lies in it cannot be counted"}
 }
 
 // full says whether the disk of a folder has less than the reserve.
@@ -72,7 +77,7 @@ func overDisk(folders []string, limits Limits) (over *Exceeded) {
 	for _, folder := range folders {
 		_ = filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENAMETOOLONG) {
-				over = exceeded("disk", "a folder so deep or so closed that what lies in it cannot be counted")
+				over = Closed()
 				return fs.SkipAll
 			}
 			files++
@@ -83,9 +88,9 @@ func overDisk(folders []string, limits Limits) (over *Exceeded) {
 			}
 			switch {
 			case limits.Disk > 0 && bytes > limits.Disk:
-				over = exceeded("disk", "more than %s of disk", size(limits.Disk))
+				over = Over("disk", limits)
 			case limits.Files > 0 && files > limits.Files:
-				over = exceeded("files", "more than %d files", limits.Files)
+				over = Over("files", limits)
 			default:
 				return nil
 			}

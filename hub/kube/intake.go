@@ -1,0 +1,178 @@
+package kube
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
+)
+
+// intake is the door for pods: at an address that only one of them knows, its files are
+// fetched, and once what it did is told. It knows nothing else of the hub.
+type intake struct {
+	mu      sync.Mutex
+	waiting map[string]*transfer
+}
+
+// transfer is one command on its way to a pod and back.
+type transfer struct {
+	program string // of the step
+	command runner.Command
+	limits  runner.Limits
+	started chan struct{} // closed when the step has begun to tell
+	ended   chan error    // how it ended; one, which is kept
+
+	telling sync.Once
+}
+
+func newTransfer(program string, c runner.Command, limits runner.Limits) *transfer {
+	return &transfer{program: program, command: c, limits: limits, started: make(chan struct{}), ended: make(chan error, 1)}
+}
+
+// open gives a transfer an address, until it is closed.
+func (i *intake) open(t *transfer) (path string, end func()) {
+	path = "/" + rand.Text()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.waiting == nil {
+		i.waiting = map[string]*transfer{}
+	}
+	i.waiting[path] = t
+	return path, func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		delete(i.waiting, path)
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	i.mu.Lock()
+	t := i.waiting[r.URL.Path]
+	i.mu.Unlock()
+	switch {
+	case t == nil:
+		http.NotFound(w, r)
+	case r.Method == http.MethodGet:
+		w.Header().Set("Content-Type", "application/x-tar")
+		if err := pack(w, t.program, t.command, t.limits); err != nil {
+			panic(http.ErrAbortHandler) // the pod sees that it was cut
+		}
+	case r.Method == http.MethodPost:
+		t.serve(w, r)
+	default:
+		http.Error(w, "GET or POST", http.StatusMethodNotAllowed)
+	}
+}
+
+func (t *transfer) serve(w http.ResponseWriter, r *http.Request) {
+	first := false
+	t.telling.Do(func() { first = true })
+	if !first {
+		http.Error(w, "it was told already", http.StatusConflict)
+		return
+	}
+	close(t.started)
+	t.ended <- t.hear(r.Body)
+}
+
+// hear reads what a step tells.
+func (t *transfer) hear(from io.Reader) error {
+	var told *result
+	files, w := io.Pipe()
+	kept := make(chan error, 1)
+	unpacking := false
+	defer func() {
+		_ = w.CloseWithError(errCut)
+		if unpacking {
+			<-kept
+		}
+	}()
+	for buffer := make([]byte, maxFrame); ; {
+		kind, content, err := readFrame(from, buffer)
+		if err != nil {
+			return err
+		}
+		switch kind {
+		case frameOut:
+			err = write(t.command.Stdout, content)
+		case frameErr:
+			err = write(t.command.Stderr, content)
+		case frameResult:
+			told = &result{}
+			err = json.NewDecoder(bytes.NewReader(content)).Decode(told)
+		case frameFiles:
+			if !unpacking {
+				unpacking = true
+				go func() {
+					err := unpack(files, t.command, t.limits)
+					if err == nil {
+						_, err = io.Copy(io.Discard, files) // the padding of a tar
+					}
+					_ = files.CloseWithError(err) // nil: nobody writes any longer
+					kept <- err
+				}()
+			}
+			_, err = w.Write(content)
+		case frameEnd:
+			_ = w.Close()
+			if unpacking {
+				unpacking = false
+				err = <-kept
+			}
+			if err == nil && told == nil {
+				err = errors.New("the pod does not say how its command ended")
+			}
+			if err != nil {
+				return err
+			}
+			return told.err()
+		default:
+			err = fmt.Errorf("the pod sends what is no frame: %q", kind)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func write(to io.Writer, content []byte) error {
+	if to == nil || len(content) == 0 {
+		return nil
+	}
+	_, err := to.Write(content)
+	return err
+}
+
+func (r *result) err() error {
+	switch {
+	case r.Over != nil:
+		return r.Over
+	case r.Fault != "":
+		return errors.New("in the pod: " + r.Fault)
+	case r.Exit != 0:
+		return &runner.Exit{Code: r.Exit}
+	}
+	return nil
+}
+
+// serveIntake answers pods until ctx ends.
+func serveIntake(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !strings.Contains(err.Error(), "closed network connection") {
+		return fmt.Errorf("serving the intake of proofs: %w", err)
+	}
+	return nil
+}
