@@ -145,6 +145,10 @@ export-wrappers: .tools/wrappers ## every wrapper of exported models, those that
 explanations: ## every cell of the table of explanations, of more models than make test asks (2 minutes)
 	EXPLANATIONS=all $(TRAINER_VENV)/bin/python -m pytest -q -rs trainers/tests/test_methods.py
 
+.PHONY: test-container
+test-container: venv-all ## every hostile package in containers of podman; make test has some of them (10 minutes)
+	HOSTILE_PACKAGES=all go test -count=1 -timeout 60m -run HostilePackagesEndInTheirOwnFindingInAContainer -v ./trainers/kit
+
 .PHONY: export-images
 #: TRAINER         trainer of export-images: timm, ultralytics, huggingface (all)
 export-images: ## build the images export-* and run exports in their containers (root, buildah, runc; 1.2 GB from PyPI and 10 minutes each; not part of make test)

@@ -96,7 +96,7 @@ func TestHostilePackagesEndInTheirOwnFindingInAContainer(t *testing.T) {
 		hostilePackages(t, runner.LevelContainer)
 		return
 	}
-	hostilePackages(t, runner.LevelContainer, "fork-bomb", "fills-the-disk", "uses-the-network")
+	hostilePackages(t, runner.LevelContainer, "fork-bomb", "uses-the-network")
 }
 
 // hostilePackages has the packages looked at, all where none is named.
