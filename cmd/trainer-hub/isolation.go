@@ -84,7 +84,7 @@ type stepCmd struct {
 }
 
 // Run runs the command of the order.
-func (c stepCmd) Run(ctx context.Context) error {
+func (c stepCmd) Run(ctx context.Context) error { //nolint:unparam // kong wants it
 	if code := kube.Step(ctx, c.Dir, os.Getenv(kube.IntakeVariable)); code != 0 {
 		os.Exit(code)
 	}

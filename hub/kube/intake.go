@@ -95,7 +95,7 @@ func (t *transfer) hear(from io.Reader) error {
 	defer func() {
 		_ = w.CloseWithError(errCut)
 		if unpacking {
-			<-kept
+			_ = <-kept // the reason is another one
 		}
 	}()
 	for buffer := make([]byte, maxFrame); ; {

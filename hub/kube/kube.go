@@ -158,7 +158,7 @@ func (k *Kubernetes) wait(ctx context.Context, name string, t *transfer) error {
 	for {
 		select {
 		case err := <-t.ended:
-			return k.heard(ctx, err, t, now, seen)
+			return k.heard(ctx, err, t, seen)
 		case s := <-seen:
 			now = &s.pod
 			if s.gone || now.over() {
@@ -180,7 +180,7 @@ func (k *Kubernetes) wait(ctx context.Context, name string, t *transfer) error {
 }
 
 // heard is the end that a step told. Where it was cut, the end of the pod says why.
-func (k *Kubernetes) heard(ctx context.Context, err error, t *transfer, now *pod, seen <-chan sighting) error {
+func (k *Kubernetes) heard(ctx context.Context, err error, t *transfer, seen <-chan sighting) error {
 	if !errors.Is(err, errCut) {
 		return err
 	}

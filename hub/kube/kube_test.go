@@ -67,7 +67,7 @@ func TestWhatGrowsInAPodIsEnded(t *testing.T) {
 	for want, script := range map[string]string{
 		"time":      "sleep 60",
 		"disk":      `for i in 1 2 3 4 5 6 7 8 9; do head -c 16777216 /dev/zero > "$1/$i"; done; sleep 60`,
-		"processes": `b() { b | b & b; }; b; wait; sleep 60`,
+		"processes": `for i in $(seq 300); do sleep 60 & done; wait`, // no bomb: this machine's root is not bounded by the kernel
 		"memory":    `exec python3 -c "x = bytearray(1 << 29); x[::4096] = b'1' * len(x[::4096]); input()" < /dev/zero`,
 	} {
 		command, _, _, said := shell(t, script)

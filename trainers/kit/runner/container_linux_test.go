@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,11 +57,11 @@ func TestNothingOfTheMachineCanBeReachedFromAContainer(t *testing.T) {
 	if said, err := attack(t, Process{}, "several", lines(work), "", Limits{}); err != nil || strings.Count(said, "got ") != len(work) {
 		t.Errorf("the test proves nothing: without isolation %v %s", err, said)
 	}
-	all := append(work, [][2]string{
+	all := slices.Concat(work, [][2]string{
 		{"connect", "169.254.169.254:80"}, {"connect", "[fd00:ec2::254]:80"}, {"read", "/etc/shadow"}, {"read", "/proc/1/root/etc/shadow"}, {"read", "/dev/sda"}, {"read", "/run/podman/podman.sock"},
 		{"write", "/usr/x"}, {"write", "/x"}, {"write", "/etc/passwd"}, {"write", "/dev/x"}, {"write", "/run/x"}, {"write", "/var/tmp/x"}, {"write", self}, {"write", "/proc/sys/kernel/hostname"},
 		{"write", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}, {"write", "/sys/fs/cgroup/x"}, {"become root", ""}, {"namespace", ""}, {"mount", ""},
-	}...)
+	})
 	said, err := attack(t, c, "several", lines(append(all, [2]string{"write", filepath.Join(writable, "new")})), writable, Limits{})
 	if want := "got write " + filepath.Join(writable, "new") + "\n"; err != nil || said != want {
 		t.Errorf("%v: %q, want its own folder alone: %q", err, said, want)
