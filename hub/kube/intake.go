@@ -32,11 +32,14 @@ type transfer struct {
 	started chan struct{} // closed when the step has begun to tell
 	ended   chan error    // how it ended; one, which is kept
 
-	telling sync.Once
+	mu       sync.Mutex
+	begun    bool
+	closed   chan struct{} // when nobody wants to hear any longer
+	finished chan struct{} // closed when nothing more is written for the command
 }
 
 func newTransfer(program string, c runner.Command, limits runner.Limits) *transfer {
-	return &transfer{program: program, command: c, limits: limits, started: make(chan struct{}), ended: make(chan error, 1)}
+	return &transfer{program: program, command: c, limits: limits, started: make(chan struct{}), ended: make(chan error, 1), closed: make(chan struct{}), finished: make(chan struct{})}
 }
 
 // open gives a transfer an address, until it is closed.
@@ -50,8 +53,9 @@ func (i *intake) open(t *transfer) (path string, end func()) {
 	i.waiting[path] = t
 	return path, func() {
 		i.mu.Lock()
-		defer i.mu.Unlock()
 		delete(i.waiting, path)
+		i.mu.Unlock()
+		t.close()
 	}
 }
 
@@ -76,14 +80,45 @@ func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (t *transfer) serve(w http.ResponseWriter, r *http.Request) {
-	first := false
-	t.telling.Do(func() { first = true })
-	if !first {
+	if !t.begin() {
 		http.Error(w, "it was told already", http.StatusConflict)
 		return
 	}
 	close(t.started)
+	defer close(t.finished)
+	go func() {
+		select {
+		case <-t.closed:
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // cuts it
+		case <-t.finished:
+		}
+	}()
 	t.ended <- t.hear(r.Body)
+}
+
+// begin says whether a step may tell: the first one may, as long as it is wanted.
+func (t *transfer) begin() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	select {
+	case <-t.closed:
+		return false
+	default:
+	}
+	first := !t.begun
+	t.begun = true
+	return first
+}
+
+// close ends the hearing; after it nothing is written for the command.
+func (t *transfer) close() {
+	t.mu.Lock()
+	close(t.closed)
+	begun := t.begun
+	t.mu.Unlock()
+	if begun {
+		<-t.finished
+	}
 }
 
 // hear reads what a step tells.
