@@ -167,12 +167,14 @@ def sure(found: Objects, confidence: float) -> Objects:
 
 @contextlib.contextmanager
 def told_of_divergence() -> Iterator[None]:
-    """The matching of boxes with labels refuses those that are NaN, with a dump of them in place of the reason."""
+    """The matching of boxes with labels refuses those that are NaN, with a dump of them in place of the reason. A batch norm refuses a single number."""
     try:
         yield
     except ValueError as error:
         if "boxes1 must be in" in str(error) or "infeasible" in str(error) or "invalid numeric entries" in str(error):
             raise JobError("the training has diverged: the boxes of the model are NaN. Set a lower LEARNING_RATE, or a longer warmup_ratio") from error
+        if "more than 1 value per channel" in str(error):
+            raise JobError("a batch norm cannot learn from a single image as small as this: set BATCH_SIZE to 2 or more (a number that leaves no single image at the end of an epoch), or IMAGE_SIZE to 64 or more") from error
         raise
 
 

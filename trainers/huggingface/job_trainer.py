@@ -17,6 +17,14 @@ class JobTrainer(Trainer):
     """transformers' Trainer; a saved model has what is needed to use it beside it."""
 
     extra_files: Mapping[str, Any] = MappingProxyType({})
+    drops_single = False  # the last batch of an epoch is one image, from which a batch norm cannot learn: it is left out
+
+    def get_train_dataloader(self) -> Any:
+        self.args.dataloader_drop_last = self.drops_single
+        try:
+            return super().get_train_dataloader()
+        finally:
+            self.args.dataloader_drop_last = False  # a validation has every image
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """Load as from_pretrained does, every tensor or an error.

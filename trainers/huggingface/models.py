@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 from clip import ZeroShotCLIP, byte_tokenizer
-from safetensors.torch import load_file
 from trainer_sdk import JobError, Platform
-from trainer_vision.weights import report_weights
+from trainer_vision.weight_files import check_file, check_numbers, read_tensors
+from trainer_vision.weights import beginning, report_weights
 from transformers import (
     AutoConfig,
     AutoModelForImageClassification,
@@ -125,9 +125,9 @@ def _name_classes(config: PretrainedConfig, names: Sequence[str]) -> None:
 
 def read_config(name: str, image_size: int, folder: Path | None = None, weights: Path | None = None) -> PretrainedConfig:
     """The configuration of the weights' folder, else of the model's name: for the image size, or for that of a file of tensors."""
-    if folder is not None:
-        return AutoConfig.from_pretrained(folder)
     stem = name.rsplit("/", 1)[-1]
+    if folder is not None:
+        return _of_folder(folder, stem)
     if stem not in CONFIGS:
         raise JobError(f"MODEL_NAME {name!r} is not known without weights: use one of {', '.join(CONFIGS)}, or give PRETRAINED_WEIGHT_URL of a zip with config.json")
     config = CONFIGS[stem](image_size)
@@ -136,10 +136,42 @@ def read_config(name: str, image_size: int, folder: Path | None = None, weights:
     if patch is None:  # any size is taken
         return config
     if weights is not None:
-        vision.image_size = _side_of(_tensors(weights), patch)
+        vision.image_size = _side_of(read_tensors(weights), patch)
     if image_size % patch:
         raise JobError(f"IMAGE_SIZE {image_size} is not a multiple of the model's patch of {patch}; use {max(image_size // patch, 1) * patch}")
     return config
+
+
+def _of_folder(folder: Path, stem: str) -> PretrainedConfig:
+    """The configuration beside weights, which must be that of the model where its name is known."""
+    for file in (path for path in folder.iterdir() if path.suffix in {".safetensors", ".bin", ".json"}):
+        check_file(file)
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except Exception as error:
+        raise JobError(f"{folder / 'config.json'} describes no model of transformers: {error}") from error
+    if stem in CONFIGS and (wrong := _differences(config, CONFIGS[stem](NATIVE_SIZE))):
+        raise JobError(f"the weights in {folder} are not of {stem}: {'; '.join(wrong)}. Give weights of {stem}, or name the model that they are of; an empty MODEL_NAME takes any")
+    return config
+
+
+_SHAPE = ("hidden_size", "hidden_sizes", "num_hidden_layers", "depths", "patch_size", "d_model", "decoder_layers", "projection_dim")
+
+
+def _differences(found: PretrainedConfig, wanted: PretrainedConfig) -> list[str]:
+    """What of a network's shape is another one; the size of images and the number of classes are no part of it."""
+    if found.model_type != wanted.model_type:
+        return [f"they are of a {found.model_type}, not of a {wanted.model_type}"]
+    differences = []
+    for part in (None, "vision_config", "backbone_config"):
+        ours, theirs = (getattr(config, part, None) if part else config for config in (wanted, found))
+        values = [(key, getattr(theirs, key, None), getattr(ours, key)) for key in _SHAPE if getattr(ours, key, None) is not None]
+        differences += [f"{key} is {has}, not {should}" for key, has, should in values if _plain(has) != _plain(should)]
+    return differences
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _side_of(tensors: Mapping[str, torch.Tensor], patch: int) -> int:
@@ -182,15 +214,16 @@ def _load(cls: Any, config: PretrainedConfig, folder: Path | None, weights: Path
     if weights is None:
         return build_empty(config)
     try:
-        how = {"config": config, "ignore_mismatched_sizes": True, "output_loading_info": True}
+        how = {"config": config, "ignore_mismatched_sizes": True, "output_loading_info": True, "dtype": torch.float32}
         if folder is not None:
             model, report = cls.from_pretrained(folder, **how)
         else:
-            model, report = _empty_class(cls, config).from_pretrained(None, state_dict=_tensors(weights), **how)
+            model, report = _empty_class(cls, config).from_pretrained(None, state_dict=read_tensors(weights), **how)
     except JobError:
         raise
     except Exception as error:
-        raise JobError(f"cannot load the weights {weights}: {error}") from error
+        raise JobError(f"cannot load the weights {weights}: {beginning(error)}") from error
+    check_numbers(weights, dict(model.named_parameters()))
     fresh = {*report["missing_keys"], *(key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"])}
     report_weights(model, weights, fresh & set(model.state_dict()), head_of(model), report["unexpected_keys"], platform)
     return model
@@ -199,13 +232,6 @@ def _load(cls: Any, config: PretrainedConfig, folder: Path | None, weights: Path
 def _empty_class(cls: Any, config: PretrainedConfig) -> Any:
     """The class that an Auto class stands for: only that takes tensors without a folder."""
     return cls if issubclass(cls, PreTrainedModel) else cls._model_mapping[type(config)]
-
-
-def _tensors(path: Path) -> dict[str, torch.Tensor]:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return state.get("state_dict", state)
 
 
 def _tokenizer(folder: Path | None, config: PretrainedConfig) -> Any:

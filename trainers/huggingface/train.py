@@ -23,10 +23,10 @@ import torch
 from clip import ZeroShotCLIP, templates
 from config_schema import schema
 from reports import JobCallback
-from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
+from trainer_sdk import Job, JobError, Platform, check_options, run
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
 from trainer_vision.first_batch import check_first_batch
-from trainer_vision.processes import PROCESSES, gpu_count, torch_device
+from trainer_vision.processes import PROCESSES, launch, torch_device
 from transformers import Trainer, TrainingArguments, set_seed
 
 TASKS: dict[str, Any] = {"image_classification": classification, "zero_shot_classification": classification, "semantic_segmentation": segmentation, "object_detection": detection}
@@ -84,10 +84,12 @@ def build_trainer(job: Job, platform: Platform, options: dict[str, Any]) -> tupl
     how = preprocessing.of_model(job.model, folder, models.native_size(model.config) or job.image_size).at(job.image_size)
     task.set_transforms(train, val, how, options)
     more = models.size_arguments(model, job.image_size)
+    batch = max(min(job.batch_size // PROCESSES, len(train)), 1)
     if task is not detection:  # whose models cannot be run without numbers
-        check_first_batch(model, max(min(job.batch_size // PROCESSES, len(train)), 1), job.image_size, "pixel_values", **more)
+        check_first_batch(model, batch, job.image_size, "pixel_values", **more)
     callback = JobCallback(job, platform, options["patience"])
     trainer = task.trainer(names, val, callback, more, model=model, args=training_arguments(job, options), train_dataset=train)
+    trainer.drops_single = len(train) > batch and len(train) % batch == 1
     trainer.extra_files = {
         "preprocessor_config.json": how.describe(),
         "trainer.json": {
@@ -143,5 +145,5 @@ def report_zero_shot(trainer: Trainer, callback: JobCallback, platform: Platform
 
 
 if __name__ == "__main__":
-    launch_processes(gpu_count(Job.load(sys.argv[1:]).device))
+    launch(sys.argv[1:])
     run(main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -81,6 +82,16 @@ class TrainerTest(unittest.TestCase):
         self.assertEqual(run.code, 1, run.output[-4000:])
         self.assertIn(text, run.output)
         return run
+
+    def assert_a_cut_epoch_is_trained_again(self, folder: str, cut_at: int, **job: object) -> None:
+        """A stop in the middle of the second of three epochs, then a resume: every epoch is that of the uninterrupted training."""
+        settings = {"EPOCHS": 3, "CHECKPOINT_FREQUENCY": 0, "NUM_WORKERS": 0, "DEVICE": "cpu", **job}
+        command = [sys.executable, str(Path(__file__).with_name("probe_cut.py")), folder, json.dumps({k: str(v) for k, v in settings.items()}), str(cut_at)]
+        found = subprocess.run(command, capture_output=True, text=True, env=environment(None, package=TRAINERS / folder), timeout=TIMEOUT)
+        self.assertEqual(found.returncode, 0, found.stderr[-3000:])
+        whole, pieces, completed = json.loads(found.stdout.splitlines()[-1])
+        self.assertEqual(([row["epoch"] for row in whole], completed), ([1, 2, 3], 1))
+        self.assertEqual(pieces, whole)
 
     def needs(self, *modules: str) -> None:
         """Skip where a package of the pinned requirements is missing on a person's machine; fail in CI."""

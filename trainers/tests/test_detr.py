@@ -92,7 +92,13 @@ class Detr(TrainerTest):
         results = json.loads((self.root / "detr-run/results.json").read_text())["results"]
         self.assertEqual({box["class_index"] for result in results for box in result["predictions"]["boxes"]}, {0, 1, 2})
 
+    def test_a_cut_epoch_leaves_no_trace(self) -> None:
+        self.needs("scipy", "faster_coco_eval")
+        self.assert_a_cut_epoch_is_trained_again("huggingface", 48 + 12, **self.job("unused", EPOCHS=3, IMAGE_SIZE=64))
+
     def test_what_is_refused_says_what_to_do(self) -> None:
+        self.needs("scipy", "faster_coco_eval")
+        self.fail_with("a batch norm cannot learn from a single image as small as this: set BATCH_SIZE to 2 or more", TRAIN, **self.job("refused", IMAGE_SIZE=32, BATCH_SIZE=1))
         self.fail_with("IMAGE_SIZE 100 is not a multiple of 32, which detectors here want; use 96", TRAIN, **self.job("refused", IMAGE_SIZE=100))
 
     def test_a_training_that_diverges_says_so(self) -> None:

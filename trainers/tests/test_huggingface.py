@@ -78,6 +78,27 @@ class ImageClassification(ClassifierTest):
         subprocess.run([sys.executable, "-c", code, str(self.root / kind)], check=True, capture_output=True, env=environment(None))
         return self.root / kind
 
+    def test_weights_are_those_of_the_model_in_full_precision(self) -> None:
+        code = (
+            "import sys, offline, models, torch; from trainer_sdk import JobError; from transformers import ViTConfig as C, ViTForImageClassification as M\n"
+            "def vit(layers): return M(C(hidden_size=192, num_attention_heads=3, num_hidden_layers=layers, intermediate_size=768))\n"
+            "def told(weights):\n"
+            "    try: return sorted({str(p.dtype) for p in models.build('image_classification', 'vit-tiny-patch16-224', 'ab', 224, weights).parameters()})\n"
+            "    except JobError as error: return str(error)\n"
+            "import json, pathlib; out = pathlib.Path(sys.argv[1]) / 'tiny-vit'; answers = []\n"
+            "vit(12).half().save_pretrained(out / 'half'); vit(4).save_pretrained(out / 'other'); torch.save(vit(13).state_dict(), out / 'deeper.pt')\n"
+            "torch.save({'model': {'module.' + k: v for k, v in vit(12).state_dict().items()}}, out / 'wrapped.pt'); (out / 'text.pt').write_text('hello')\n"
+            "names = ('half', 'wrapped.pt', 'other', sys.argv[2], 'deeper.pt', 'text.pt'); answers = [told(out / name) for name in names]; print(json.dumps(answers))"
+        )
+        found = subprocess.run([sys.executable, "-c", code, str(self.root), str(self.foreign("ResNet"))], capture_output=True, text=True, env=environment(None, package=TRAINERS / "huggingface"))
+        self.assertEqual(found.returncode, 0, found.stderr[-2000:])
+        half, wrapped, other, foreign, deeper, text = json.loads(found.stdout.splitlines()[-1])
+        self.assertEqual((half, wrapped), (["torch.float32"], ["torch.float32"]))
+        self.assertIn("are not of vit-tiny-patch16-224: num_hidden_layers is 4, not 12", other)
+        self.assertIn("they are of a resnet, not of a vit", foreign)
+        self.assertIn("of a deeper model", deeper)
+        self.assertIn("are cut short, or no file of PyTorch", text)
+
     def test_a_batch_of_one_is_refused_where_it_cannot_train(self) -> None:
         change = {"MODEL_NAME": "", "IMAGE_SIZE": 32, "BATCH_SIZE": 1, "PRETRAINED_WEIGHTS": self.foreign("ResNet")}
         self.fail_with("set BATCH_SIZE to 2 or more", "huggingface/train.py", **self.job("one", **change))
@@ -115,6 +136,9 @@ class ZeroShot(ClassifierTest):
     folder = "huggingface"
     model = "clip-vit-tiny-patch16"
     task = "zero_shot_classification"
+
+    def test_a_cut_epoch_leaves_no_trace(self) -> None:
+        self.assert_a_cut_epoch_is_trained_again("huggingface", 24 + 12, **self.job("unused", CHECKPOINT_FREQUENCY=0))
 
     def test_clip_is_evaluated_by_text_and_tuned(self) -> None:
         whole: Any = self.train("whole")

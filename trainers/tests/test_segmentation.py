@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import unittest
 from pathlib import Path
@@ -83,6 +84,9 @@ class UNet(SegmentationTest):
     def test_training_resume_prediction_and_export(self) -> None:
         self.assert_predicts_and_exports(self.assert_learns_and_resumes("epoch-6.pt", 6))
 
+    def test_a_cut_epoch_leaves_no_trace(self) -> None:
+        self.assert_a_cut_epoch_is_trained_again(self.folder, 24 + 12, **self.job("unused", EPOCHS=3, CHECKPOINT_FREQUENCY=0))
+
     def test_weights_of_a_classifier_are_the_encoders(self) -> None:
         folders = fixtures.write_imagefolder(self.root / "folders")
         classifier = self.job("classifier", EPOCHS=1, TASK_TYPE="image_classification", MODEL_NAME="test_resnet", DATASET_DIR=folders)
@@ -98,10 +102,18 @@ class UNet(SegmentationTest):
     def test_what_is_refused_says_what_to_do(self) -> None:
         for message, change in (
             ("MODEL_NAME 'resnet18' does not segment: use unet-resnet18", {"MODEL_NAME": "resnet18"}),
+            ("all annotated pixels are of the class ['circle'], and with ignore_background nothing else counts", {"DATASET_DIR": self.only_circles(), "CONFIG_JSON": '{"config": {"ignore_background": true}}'}),
             ("annotations/instances_train.json: semantic_segmentation wants the format coco", {"DATASET_DIR": self.root}),
         ):
             with self.subTest(message):
                 self.fail_with(message, "timm/train.py", **self.job("refused", **change))
+
+    def only_circles(self) -> Path:
+        data = shutil.copytree(self.data, self.root / "circles")
+        path = data / "annotations/instances_train.json"
+        document = json.loads(path.read_text())
+        path.write_text(json.dumps({**document, "annotations": [row for row in document["annotations"] if row["category_id"] == 1]}))
+        return data
 
 
 class SegFormer(SegmentationTest):
@@ -111,6 +123,9 @@ class SegFormer(SegmentationTest):
 
     def test_training_resume_prediction_and_export(self) -> None:
         self.assert_predicts_and_exports(self.assert_learns_and_resumes("checkpoint-42", 7))
+
+    def test_a_cut_epoch_leaves_no_trace(self) -> None:
+        self.assert_a_cut_epoch_is_trained_again(self.folder, 24 + 12, **self.job("unused", EPOCHS=3, CHECKPOINT_FREQUENCY=0))
 
     def test_what_is_refused_says_what_to_do(self) -> None:
         self.fail_with("needs a model that segments; vit-tiny-patch16-224 is a vit. Use segformer-b0", "huggingface/train.py", **self.job("refused", MODEL_NAME="vit-tiny-patch16-224"))

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import fixtures
+import torch
 from classifiers import assert_presets_learn
 from PIL import Image
 from process import GUARD, TRAINERS, TrainerTest, environment, started
@@ -45,6 +46,12 @@ class Ultralytics(TrainerTest):
         told = json.loads(found.stdout.splitlines()[-1])
         self.assertRegex(told.pop("refused"), "cannot read the checkpoint none.onnx: ")
         self.assertEqual(told, {"boxes": [1, 1, 1], "operator": True, "thin": [64, 1], "finite": [True, False, True, True, True, False]})
+
+    def test_images_are_read_as_in_the_other_trainers(self) -> None:
+        """Training, classification and prediction: the same pixels of every kind of image, and the same refusals."""
+        probe = subprocess.run([sys.executable, str(PROBE.with_name("probe_reading.py"))], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
+        self.assertEqual(probe.returncode, 0, probe.stderr[-2000:])
+        self.assertEqual(json.loads(probe.stdout.splitlines()[-1]), {"differ": [], "refused": ["float-rgb.tif", "float.tif", "int32.tif"]})
 
     def test_a_model_that_predicts_has_all_processors(self) -> None:
         """Ultralytics leaves PyTorch one, unless somebody asks for more."""
@@ -304,12 +311,19 @@ class Ultralytics(TrainerTest):
 
     def test_what_cannot_be_trained_is_refused_by_name(self) -> None:
         base = {k: str(v) for k, v in self.job("object_detection", "refused").items()}
+        files = {"tensors.pt": None, "text.pt": b"hello", "pointer.pt": b"version https://git-lfs.github.com/spec/v1\n", "some.safetensors": b"hello"}
+        for name, content in files.items():
+            torch.save({"state_dict": {"a": torch.zeros(2)}}, self.root / name) if content is None else (self.root / name).write_bytes(content)
         cases = {
             "MODEL_NAME 'yolo11q' is not a model of Ultralytics": {"MODEL_NAME": "yolo11q"},
             "does not fit the task detect; use yolo11n": {"MODEL_NAME": "yolo11n-seg"},
             "torch sees no GPU": {"DEVICE": "cuda"},
             "LEARNING_RATE 10 is more than 1, the largest that Ultralytics takes; 0.001 suits AdamW": {"LEARNING_RATE": "10"},
             "/absent.pt do not exist": {"PRETRAINED_WEIGHTS": "/absent.pt"},
+            "tensors.pt hold no model of Ultralytics": {"PRETRAINED_WEIGHTS": str(self.root / "tensors.pt")},
+            "text.pt are cut short, or no file of PyTorch": {"PRETRAINED_WEIGHTS": str(self.root / "text.pt")},
+            "pointer.pt are a pointer of Git LFS": {"PRETRAINED_WEIGHTS": str(self.root / "pointer.pt")},
+            "some.safetensors are not a .pt file": {"PRETRAINED_WEIGHTS": str(self.root / "some.safetensors")},
             "option 'mosaic' is 2, expected a value from 0.0 to 1.0": {"CONFIG_JSON": '{"mosaic": 2}'},
         }
         probe = subprocess.run([sys.executable, str(PROBE), json.dumps([{**base, **case} for case in cases.values()])], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import timm
-import torch
-from timm.models import load_state_dict
 from torch import nn
 from trainer_sdk import JobError, Platform
-from trainer_vision.weights import report_weights
+from trainer_vision.weight_files import read_tensors
+from trainer_vision.weights import beginning, report_weights
 
 Options = Mapping[str, Any]
 
@@ -29,7 +28,7 @@ def build_model(name: str, classes: int, image_size: int, options: Options, weig
     try:
         model = _from_weights(name, weights, arguments, platform) if weights else timm.create_model(name, pretrained=False, **arguments)
     except (AssertionError, ValueError, TypeError, RuntimeError) as error:
-        raise JobError(f"cannot build {name} for {image_size} px with {arguments}" + (f" from {weights}" if weights else "") + f": {error}") from error
+        raise JobError(f"cannot build {name} for {image_size} px with {arguments}" + (f" from {weights}" if weights else "") + f": {beginning(error)}") from error
     if options["freeze_backbone"]:
         model.requires_grad_(False)
         model.get_classifier().requires_grad_(True)
@@ -58,16 +57,6 @@ def _from_weights(name: str, path: Path, arguments: dict[str, Any], platform: Pl
     missing, unexpected = loads[-1]
     report_weights(model, path, missing, head, unexpected, platform)
     return model
-
-
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        tensors = load_state_dict(str(path))
-    except Exception as error:
-        raise JobError(f"cannot read the weights {path}: {error}") from error
-    if not all(isinstance(value, torch.Tensor) for value in tensors.values()):
-        raise JobError(f"the weights {path} hold other things than tensors; save model.state_dict()")
-    return tensors
 
 
 def head_names(name: str) -> list[str]:

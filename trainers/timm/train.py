@@ -26,12 +26,12 @@ from model import keep_frozen_norms
 from segmentation import Segmentation
 from torch import nn
 from torch.utils.data import DistributedSampler
-from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
+from trainer_sdk import Job, JobError, Platform, check_options, run
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.mask_metrics import MaskResults
 from trainer_vision.metrics import ClassifierResults
-from trainer_vision.processes import PROCESSES, RANK, agree, gpu_count, torch_device
+from trainer_vision.processes import PROCESSES, RANK, agree, launch, torch_device
 
 TASKS = {"image_classification": Classification, "semantic_segmentation": Segmentation}
 Results = ClassifierResults | MaskResults
@@ -232,5 +232,5 @@ def seed_everything(seed: int) -> None:
 
 
 if __name__ == "__main__":
-    launch_processes(gpu_count(Job.load(sys.argv[1:]).device))
+    launch(sys.argv[1:])
     run(main)

@@ -8,11 +8,12 @@ from typing import Any
 
 import timm
 import torch
-from model import check_name, head_names, read_tensors, recorded_loads
+from model import check_name, head_names, recorded_loads
 from torch import nn
 from torch.nn import functional
 from trainer_sdk import JobError, Platform
-from trainer_vision.weights import report_weights
+from trainer_vision.weight_files import read_tensors
+from trainer_vision.weights import beginning, report_weights
 
 PREFIX = "unet-"
 WIDTHS = (256, 128, 64, 32, 16)  # of the decoder's stages, from the coarsest on
@@ -63,14 +64,14 @@ def build_unet(name: str, outputs: int, options: Mapping[str, Any], weights: Pat
         with recorded_loads() as loads:
             model = UNet(timm.create_model(encoder, **arguments, **overlay), outputs)
     except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
-        raise JobError(f"{encoder} gives no features at several scales, which a U-Net wants, or its weights {weights} do not fit: {error}. Use {PREFIX}resnet18") from error
+        raise JobError(f"{encoder} gives no features at several scales, which a U-Net wants, or its weights {weights} do not fit: {beginning(error)}. Use {PREFIX}resnet18") from error
     if whole:
         fresh = load_whole(model, tensors)
         report_weights(model, weights, fresh, ["head."], set(tensors) - set(model.state_dict()), platform)
     elif weights:
         missing, unexpected = loads[-1]
         fresh = {f"encoder.{key}" for key in missing if not key.startswith(tuple(head_names(encoder)))} | {key for key in model.state_dict() if not key.startswith("encoder.")}
-        report_weights(model, weights, fresh, ["decoder.", "head."], unexpected, platform)
+        report_weights(model, weights, fresh, ["decoder.", "head."], [f"encoder.{key}" for key in unexpected], platform)
     if options["freeze_backbone"]:
         model.encoder.requires_grad_(False)
     return model

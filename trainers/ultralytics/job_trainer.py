@@ -14,7 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import reading  # noqa: F401  Ultralytics reads images with it from here on
 import torch
+from checkpoints import read_checkpoint
 from dataset_check import check_folders, check_labels, check_names
 from exact import ExactEpochs, rewrite
 from results import BoxRecorder, ClassRecorder, NamedSamples, per_class_metrics, platform_metrics, pr_curves
@@ -27,7 +29,6 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.models.yolo.obb import OBBTrainer
 from ultralytics.models.yolo.pose import PoseTrainer
 from ultralytics.models.yolo.segment import SegmentationTrainer
-from ultralytics.nn.tasks import load_checkpoint
 from ultralytics.utils import RANK
 from ultralytics.utils.torch_utils import strip_optimizer
 
@@ -87,7 +88,7 @@ class JobTrainerMixin(ExactEpochs):
             theirs = weights.state_dict()
             fresh = [name for name, tensor in model.state_dict().items() if name not in theirs or theirs[name].shape != tensor.shape]
             head = f"model.{len(model.model) - 1}."
-            report_weights(model, Path(self.args.pretrained), fresh, [head], set(theirs) - set(model.state_dict()), self.platform)
+            report_weights(model, Path(self.args.pretrained), fresh, [head], set(theirs) - set(model.state_dict()), self.platform, in_layers=False)
         return model
 
     # --- several processes on CPU, which Ultralytics does not do; on GPUs it does ----------------
@@ -208,7 +209,7 @@ class JobTrainerMixin(ExactEpochs):
 
     def _restore_history(self, checkpoint: Path) -> None:
         """Write results.csv again as it was when the checkpoint was saved; a finished one holds every epoch."""
-        _, state = load_checkpoint(checkpoint)
+        _, state = read_checkpoint(checkpoint)
         columns = state.get("train_results") or {}
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         rows = [row for row in rows if state["epoch"] < 0 or row["epoch"] <= state["epoch"] + 1]

@@ -12,12 +12,14 @@ from typing import Any
 
 import offline  # noqa: F401  before ultralytics
 import torch
+from checkpoints import read_checkpoint
 from config_schema import schema
 from job_trainer import job_trainer
-from trainer_sdk import Job, JobError, Platform, check_options, launch_processes, run
+from trainer_sdk import Job, JobError, Platform, check_options, run
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
-from trainer_vision.processes import gpu_count
-from ultralytics.nn.tasks import load_checkpoint, yaml_model_load
+from trainer_vision.processes import launch
+from trainer_vision.weight_files import check_numbers
+from ultralytics.nn.tasks import yaml_model_load
 from ultralytics.utils import DEFAULT_CFG_DICT, RANK
 
 TASKS = {"object_detection": "detect", "instance_segmentation": "segment", "pose_estimation": "pose", "image_classification": "classify"}
@@ -60,7 +62,7 @@ def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
     """The job with an image size and a learning rate that suit model and optimizer, where nobody set them."""
     name, size = options["optimizer"], SIZES.get(job.task, 640)
     if job.resume_checkpoint and resumable(job.resume_checkpoint):  # as they were when it was saved
-        saved = load_checkpoint(job.resume_checkpoint)[1]["train_args"]
+        saved = read_checkpoint(job.resume_checkpoint)[1]["train_args"]
         job = job.choose(image_size=saved["imgsz"], learning_rate=saved["lr0"], batch_size=saved["batch"])
     if name == "auto":
         if "learning_rate" not in job.unset:
@@ -131,7 +133,7 @@ def ultralytics_device(device: str) -> str:
 
 def resumable(checkpoint: Path) -> bool:
     """Whether a checkpoint holds a training under way: its optimiser, and an epoch that was completed."""
-    _, state = load_checkpoint(existing(checkpoint))
+    _, state = read_checkpoint(checkpoint)
     return state.get("optimizer") is not None and state.get("epoch", -1) >= 0
 
 
@@ -144,7 +146,7 @@ def finished(job: Job) -> bool:
     path = job.resume_checkpoint
     if path is None or not path.is_file() or path.suffix != ".pt":
         return False
-    _, state = load_checkpoint(path)
+    _, state = read_checkpoint(path)
     if state.get("optimizer") is not None:
         return state["epoch"] + 1 >= job.epochs
     asked = state.get("train_args", {}).get("epochs", 0)
@@ -152,16 +154,9 @@ def finished(job: Job) -> bool:
 
 
 def check_weights(path: Path) -> str:
-    load_checkpoint(existing(path))
+    model, _ = read_checkpoint(path)
+    check_numbers(path, model.state_dict())
     return str(path)
-
-
-def existing(path: Path) -> Path:
-    if not path.is_file():
-        raise JobError(f"the weights {path} do not exist")
-    if path.suffix != ".pt":
-        raise JobError(f"the weights {path} are not a .pt file, which is what Ultralytics loads")
-    return path
 
 
 def final_metrics(job: Job, history: list[dict[str, float]], seconds: float) -> dict[str, float]:
@@ -178,7 +173,5 @@ def relative_to_output(job: Job, path: Path) -> str | None:
 
 
 if __name__ == "__main__":
-    requested = Job.load(sys.argv[1:])
-    if not finished(requested):  # what is left of a finished training is for one process
-        launch_processes(gpu_count(requested.device))
+    launch(sys.argv[1:], alone=finished)  # what is left of a finished training is for one process
     run(main)

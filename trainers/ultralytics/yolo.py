@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torchvision  # noqa: F401  Ultralytics' suppression is a loop in Python where nobody has imported it
 from PIL import Image
+from reading import imread
 from trainer_sdk import Job, JobError
 from trainer_sdk.inference import InferenceRequest
 from trainer_vision.inference import Objects, Predictor
@@ -22,7 +23,6 @@ from ultralytics.data.augment import LetterBox, classify_transforms
 from ultralytics.engine.results import Results
 from ultralytics.utils import YAML, nms
 from ultralytics.utils.checks import check_imgsz
-from ultralytics.utils.patches import imread
 
 TASKS = {"obb": "object_detection", "detect": "object_detection", "segment": "instance_segmentation", "pose": "pose_estimation", "classify": "image_classification"}
 CONFIDENCE, OVERLAP = 0.25, 0.7  # Ultralytics' own, for what nobody set

@@ -76,6 +76,12 @@ def launch_processes(per_node: int, env: Mapping[str, str] | None = None) -> Non
     os.execv(sys.executable, [*command, *sys.argv])
 
 
+def words(error: JobError) -> str:
+    """The message alone: a data loader raises what a worker raised with the worker's traceback before it."""
+    name = f"{type(error).__module__}.{type(error).__name__}: "
+    return str(error).rpartition(name)[2].strip() if str(error).startswith("Caught ") else str(error)
+
+
 def run(train: Callable[[Job, Platform], None], argv: Sequence[str] | None = None, fail: str = "done") -> NoReturn:
     """Run a trainer to its end: exit 0, 1 with a failed `done`, or 143 when it was told to stop.
 
@@ -106,7 +112,7 @@ def run(train: Callable[[Job, Platform], None], argv: Sequence[str] | None = Non
     except BaseException as error:
         if isinstance(error, SystemExit) and error.code in {0, None}:
             raise
-        message = str(error) if isinstance(error, JobError) else f"{type(error).__name__}: {error}"
+        message = words(error) if isinstance(error, JobError) else f"{type(error).__name__}: {error}"
         if not isinstance(error, JobError):
             traceback.print_exc()
         print(f"[trainer] error: {message}", file=sys.stderr, flush=True)

@@ -21,7 +21,7 @@ def check_first_batch(model: nn.Module, batch_size: int, image_size: int, argume
     try:
         torch.func.functional_call(model, ghost, () if argument else (images,), {argument: images, **more} if argument else more)
     except (ValueError, RuntimeError, AssertionError) as error:
-        advice = "set BATCH_SIZE to 2 or more, or a larger IMAGE_SIZE" if "more than 1 value per channel" in str(error) else "set another IMAGE_SIZE"
+        advice = "set BATCH_SIZE to 2 or more (with as many images to train on), or a larger IMAGE_SIZE" if "more than 1 value per channel" in str(error) else "set another IMAGE_SIZE"
         raise JobError(f"the model cannot train on batches of {batch_size} images of {image_size} px: {error}. {advice}") from error
     finally:
         model.train(was_training)

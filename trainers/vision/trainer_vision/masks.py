@@ -59,6 +59,10 @@ class SplitMasks(Dataset[tuple[torch.Tensor, torch.Tensor, str]]):
     def check_annotated(self, split: str) -> None:
         if not any(self.annotations.values()):
             raise JobError(f"{split}: no image has an annotated pixel; there is nothing to learn")
+        present = {row["category_id"] - 1 for rows in self.annotations.values() for row in rows if not row["iscrowd"]}
+        if self.background == IGNORE and len(present) < 2:
+            names = [c.name for c in self.classes if c.index in present]
+            raise JobError(f"{split}: all annotated pixels are of the class {names}, and with ignore_background nothing else counts: set ignore_background to false")
 
 
 def outputs(names: Sequence[str], ignore_background: bool) -> list[str]:

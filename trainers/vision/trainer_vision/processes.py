@@ -5,14 +5,16 @@ Every function is right for a single process too, so that a training loop has on
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from trainer_sdk import JobError
+from trainer_sdk import Job, JobError, launch_processes
 
 RANK = int(os.environ.get("RANK", 0))
 PROCESSES = int(os.environ.get("WORLD_SIZE", 1))
@@ -72,6 +74,14 @@ def cpus(root: Path = Path("/sys/fs/cgroup")) -> int:
 def gpu_count(device: str) -> int:
     """How many processes a job on this device starts on one machine."""
     return torch.cuda.device_count() if device == "cuda" else 1
+
+
+def launch(argv: Sequence[str], alone: Callable[[Job], bool] = lambda _job: False) -> None:
+    """Start the script again with a process a GPU. A job that cannot be read is left to `run`, which tells the platform why."""
+    with contextlib.suppress(JobError, ValueError):
+        job = Job.load(argv)
+        if not alone(job):
+            launch_processes(gpu_count(job.device))
 
 
 def joined() -> bool:

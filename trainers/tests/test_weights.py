@@ -1,0 +1,88 @@
+"""Files of weights as people have them: what is read of them, and what is refused with its reason."""
+
+from __future__ import annotations
+
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from trainer_sdk import JobError
+from trainer_vision.weight_files import read_tensors
+from trainer_vision.weights import report_weights
+
+
+def network(layers: int = 2) -> nn.Module:
+    return nn.ModuleDict({"body": nn.Sequential(*(nn.Linear(3, 3) for _ in range(layers))), "head": nn.Linear(3, 2)})
+
+
+class Weights(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.tensors = network().state_dict()
+
+    def write(self, name: str, content: Any) -> Path:
+        path = self.folder / name
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        elif name.endswith(".safetensors"):
+            save_file(content, path)
+        else:
+            torch.save(content, path)
+        return path
+
+    def test_tensors_are_found_however_they_were_saved(self) -> None:
+        other = {name: torch.zeros_like(value) for name, value in self.tensors.items()}
+        for name, content in {
+            "plain.pt": self.tensors, "plain.safetensors": self.tensors,
+            **{f"{key}.pt": {"epoch": 3, key: self.tensors} for key in ("state_dict", "model_state_dict", "model", "ema")},
+            "average first.pt": {"model": other, "model_ema": self.tensors, "optimizer": {}},
+            **{f"{prefix}pt": {prefix + key: value for key, value in self.tensors.items()} for prefix in ("module.", "_orig_mod.", "_orig_mod.module.")},
+        }.items():
+            with self.subTest(name):
+                read = read_tensors(self.write(name, content))
+                self.assertTrue(read.keys() == self.tensors.keys() and all(torch.equal(read[key], self.tensors[key]) for key in read))
+
+    def test_half_precision_starts_as_full_precision(self) -> None:
+        for kind in (torch.float16, torch.bfloat16):
+            read = read_tensors(self.write("half.safetensors", {name: value.to(kind) for name, value in self.tensors.items()}))
+            self.assertEqual({value.dtype for value in read.values()}, {torch.float32})
+
+    def test_what_is_no_file_of_weights_is_named(self) -> None:
+        whole = self.write("whole.pt", self.tensors).read_bytes()
+        pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 4\n"
+        for message, name, content in (
+            ("are an empty file", "empty.pt", b""),
+            ("are a pointer of Git LFS", "pointer.pt", pointer),
+            ("are a pointer of Git LFS", "pointer.safetensors", pointer),
+            ("are a page (HTML or XML)", "page.pt", b"<!DOCTYPE html><title>404</title>"),
+            ("are cut short, or no file of PyTorch", "text.pt", b"hello, this is text"),
+            ("are cut short, or no file of PyTorch", "cut.pt", whole[: len(whole) // 2]),
+            ("are cut short, or no file of safetensors", "text.safetensors", b"hello"),
+            ("hold Python objects", "module.pt", network()),
+            ("hold other things than tensors", "list.pt", [1, 2]),
+            ("hold other things than tensors", "net.pt", {"net": self.tensors}),
+            ("are NaN, first in body.0.weight", "nan.pt", {name: torch.full_like(value, float("nan")) for name, value in self.tensors.items()}),
+        ):
+            with self.subTest(name), self.assertRaises(JobError) as refused:
+                read_tensors(self.write(name, content))
+            self.assertIn(message, str(refused.exception))
+        with self.assertRaisesRegex(JobError, "absent.pt do not exist"):
+            read_tensors(self.folder / "absent.pt")
+
+    def test_a_part_of_a_deeper_model_is_not_taken_for_the_model(self) -> None:
+        """All tensors of a ResNet-18 are in a ResNet-34."""
+        unused = set(network(4).state_dict()) - set(self.tensors)
+        with self.assertRaisesRegex(JobError, r"of a deeper model, .* no place for 4 of their tensors \(body.2.bias, body.2.weight, "):
+            report_weights(network(), Path("deep.pt"), [], ["head"], unused)
+        told = report_weights(network(), Path("text.pt"), [], ["head"], ["text_tower.0.weight"])
+        self.assertEqual(told, "weights: 6 of 6 tensors from text.pt; not used: text_tower.0.weight")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,25 @@
+"""Ultralytics' checkpoints as they are read before a training: what is none ends the job with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from trainer_sdk import JobError
+from trainer_vision.weight_files import check_file
+from ultralytics.nn.tasks import load_checkpoint
+
+
+def read_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The model in a checkpoint, and what else is in it. Ultralytics' own advice, to take another model, is left out."""
+    check_file(path)
+    if path.suffix != ".pt":
+        raise JobError(f"the weights {path} are not a .pt file, which is what Ultralytics loads")
+    try:
+        model, state = load_checkpoint(path)
+    except Exception as error:
+        broken = "is not a loadable checkpoint" in str(error)
+        reason = "are cut short, or no file of PyTorch" if broken else "hold no model of Ultralytics: save them with Ultralytics itself, tensors alone (a state_dict) are not enough"
+        raise JobError(f"the weights {path} {reason}") from error
+    return model, state
