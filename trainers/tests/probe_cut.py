@@ -24,6 +24,7 @@ from trainer_vision.folders import SplitImages
 from trainer_vision.masks import SplitMasks
 
 environment, cut_at = json.loads(sys.argv[2]), int(sys.argv[3])
+NEVER = -1
 
 
 class Stopping(Platform):
@@ -71,8 +72,8 @@ for split_kind in filter(None, (SplitImages, SplitMasks, SplitBoxes)):
 torch.set_num_threads(1)
 with tempfile.TemporaryDirectory() as temporary, contextlib.redirect_stdout(sys.stderr):
     folder = Path(temporary)
-    whole = run(folder / "whole", 0).epochs
+    whole = run(folder / "whole", NEVER).epochs
     cut = run(folder / "cut", cut_at)
     assert cut.stop_requested and not cut.finished, "it was not stopped"
-    rest = run(folder / "rest", 0, RESUME_CHECKPOINT=str(newest(folder / "cut/checkpoints")))
+    rest = run(folder / "rest", NEVER, RESUME_CHECKPOINT=str(newest(folder / "cut/checkpoints")))
 print(json.dumps([whole, [*cut.epochs, *rest.epochs], len(cut.epochs)]))
