@@ -55,8 +55,7 @@ def main(job: Job, platform: Platform) -> None:
 
 def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
     """The job with an image size and a learning rate that suit the model, where nobody set them."""
-    if job.resume_checkpoint and (job.resume_checkpoint / "trainer.json").is_file():  # as they were when it was saved
-        saved = json.loads((job.resume_checkpoint / "trainer.json").read_text(encoding="utf-8"))
+    if saved := resumed(job):  # as they were when it was saved
         job = job.choose(**{name: saved[name] for name in ("image_size", "learning_rate", "batch_size") if name in saved})
     weights = job.pretrained_weights
     if options["freeze_backbone"] and not weights and not job.resume_checkpoint:
@@ -71,11 +70,23 @@ def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
     return job
 
 
+def resumed(job: Job) -> dict[str, Any]:
+    """What the trainer wrote beside the checkpoint that the job goes on from."""
+    path = job.resume_checkpoint / "trainer.json" if job.resume_checkpoint else None
+    return json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
+
+
+def check_resumed(job: Job, names: list[str]) -> None:
+    if (saved := resumed(job).get("class_names", names)) != names:
+        raise JobError(f"the checkpoint {job.resume_checkpoint} has the classes {saved}, the dataset {names}")
+
+
 def build_trainer(job: Job, platform: Platform, options: dict[str, Any]) -> tuple[Trainer, JobCallback]:
     task = TASKS[job.task]
     say_ignored(platform, options, task.IGNORED)
     train, val = task.splits(job, options)
     names = task.outputs([c.name for c in train.classes], options)
+    check_resumed(job, names)
     weights = job.pretrained_weights
     folder = models.model_folder(weights) if weights else None
     model = models.build(job.task, job.model, names, job.image_size, weights, options["prompt"], None if job.resume_checkpoint else platform)

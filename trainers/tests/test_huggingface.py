@@ -10,6 +10,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
+import fixtures
 from classifiers import ClassifierTest, assert_presets_learn
 from process import TRAINERS, environment
 
@@ -36,6 +37,8 @@ class ImageClassification(ClassifierTest):
         self.assertEqual(Path(state["best_model_checkpoint"]), best)
         self.assert_resumes_exactly(step(self.root / "whole", 7), whole, completed=7)
         self.assert_nothing_left_to_train(step(self.root / "whole", 8), whole)
+        two = fixtures.write_imagefolder(self.root / "two", classes=2)
+        self.fail_with("has the classes ['a circle', 'a square', 'a triangle'], the dataset ['a circle', 'a square']", "huggingface/train.py", **self.job("two-out", EPOCHS=9, DATASET_DIR=two, RESUME_CHECKPOINT=step(self.root / "whole", 7)))
         self.assert_predicts_and_exports(best, whole.done["final_metrics"]["accuracy"])
         self.assert_explains(best, "attention")
         weights = Path(shutil.make_archive(str(self.root / "weights"), "zip", best))

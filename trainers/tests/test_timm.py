@@ -100,7 +100,7 @@ class Timm(ClassifierTest):
         one = fixtures.write_imagefolder(self.root / "one", classes=1)
         for message, change in (
             ("is not a model of timm; near it: resnet18", {"MODEL_NAME": "resnet_18"}),
-            ("train/0-circle/000.png cannot be read", {"DATASET_DIR": broken}),
+            ("train/0-circle/000.png cannot be read", {"DATASET_DIR": broken, "NUM_WORKERS": 1}),
             ("val: the folders give the class order ['1-square', '2-triangle', 'z-circle']", {"DATASET_DIR": renamed}),
             ("unknown option 'mixupp' (did you mean 'mixup'?). Valid options: amp, amp_dtype, auto_augment,", {"CONFIG_JSON": '{"config": {"mixupp": 0.2}}'}),
             ("torch sees no GPU", {"DEVICE": "cuda"}),
@@ -111,6 +111,7 @@ class Timm(ClassifierTest):
             with self.subTest(message):
                 run = self.fail_with(message, "timm/train.py", **self.job("refused", EPOCHS=1, **change))
                 self.assertIn(message, run.done["error_message"])
+                self.assertNotIn("Traceback", run.done["error_message"])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -297,8 +298,16 @@ class Ultralytics(TrainerTest):
                     self.assertEqual(end.done["final_metrics"]["best_epoch"], run.done["final_metrics"]["best_epoch"])
                     self.assertNotIn("Starting training", end.output)
 
+        self.fail_with("has the classes ['circle', 'square', 'triangle'], the dataset ['circle', 'square', 'star']", TRAIN, **{**self.job("object_detection", "renamed", EPOCHS=9, RESUME_CHECKPOINT=last), "DATASET_DIR": self.with_a_star()})
+
         finished = self.succeed(TRAIN, **self.job("object_detection", "again", EPOCHS=1, RESUME_CHECKPOINT=self.root / "resumed/checkpoints/last.pt"))
         self.assertEqual(finished.epochs(), [1])  # a finished training has no optimizer: its weights start a new one
+
+    def with_a_star(self) -> Path:
+        data = shutil.copytree(self.root / "object_detection", self.root / "star", ignore=shutil.ignore_patterns("*.cache"))
+        for name in ("classes.json", "data.yaml"):
+            (data / name).write_text((data / name).read_text().replace("triangle", "star").replace(str(self.root / "object_detection"), str(data)))
+        return data
 
     def test_two_processes_report_once(self) -> None:
         run = self.succeed(TRAIN, **self.job("object_detection", "two", PET_NPROC_PER_NODE=2, OMP_NUM_THREADS=1))

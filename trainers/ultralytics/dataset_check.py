@@ -63,6 +63,14 @@ def _too_small(paths: Sequence[Path]) -> str:
     return f"; {small} of them have a side of less than {SMALLEST} pixels, which Ultralytics refuses: leave them out or use another trainer" if small else ""
 
 
+def check_resumed(names: Mapping[int, str], classes: Sequence[ClassEntry], checkpoint: Path) -> None:
+    """A checkpoint goes on with its own classes; the agent's word before what Ultralytics takes for an ImageNet code is no part of a name."""
+    expected = [c.name for c in classes]
+    found = [names[i] for i in sorted(names)]
+    if expected and (found[1:] != expected[1:] or found[0] not in {expected[0], f"class {expected[0]}"}):
+        raise JobError(f"the checkpoint {checkpoint} has the classes {found}, the dataset {expected}")
+
+
 def check_names(names: Mapping[int, str], classes: Sequence[ClassEntry]) -> None:
     """The class order of data.yaml must be that of classes.json."""
     expected = {c.index: c.name for c in classes}
