@@ -59,7 +59,7 @@ PYLINTERS := ruff==0.17.6 mypy==2.4.1
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export TRAINER_VENV := $(abspath $(VENV))
 
-.PHONY: help build hub page images venv venv-all demo demo-k8s docs check test test-go test-python presets export-wrappers bench compare release prometheus lint lock audit fmt clean
+.PHONY: help build hub page images venv venv-all demo demo-k8s docs check test test-go test-python export-wrappers bench compare release prometheus lint lock audit fmt clean
 
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -137,9 +137,6 @@ test-python: .tools/wrappers
 .PHONY: .tools/wrappers
 .tools/wrappers:
 	@$(PYTHON) trainers/tests/wrapper_tools.py .tools/wrappers
-
-presets: ## every preset and every value of every select and flag of the trainers, for every task (20 minutes; no part of CI, which has a sample)
-	$(TRAINER_VENV)/bin/python trainers/tests/every_option.py
 
 export-wrappers: .tools/wrappers ## every wrapper of exported models, those that CI leaves out for their weight too (C++ with LibTorch; Swift where a toolchain is)
 	EXPORT_WRAPPERS=all $(TRAINER_VENV)/bin/python -m pytest -q -rs trainers/tests/test_wrappers.py
