@@ -7,6 +7,8 @@ SHELL := /bin/bash
 #: VENV            virtual environment of trainers and tests (.venv)
 #: FRAMEWORK       trainer of venv and demo: plain, ultralytics, timm, huggingface (ultralytics)
 #: HUB_FLAGS       flags of the hub (--allow-unscanned malware,dependencies)
+#: WHEELS          folder of wheels for bench-hub
+#: COLD            1: bench-hub fetches wheels from the index as well
 #: KEEP            1: demo leaves its page open
 #: VERSION         version of binaries and images (git describe)
 #: COMMIT          commit of binaries and images (git rev-parse)
@@ -168,6 +170,10 @@ bench: build venv-all ## compare with the named peers and write docs/benchmarks.
 	  $(PYTHON) testdata/bench/init/bench.py --agent bin/trainer-agent --sandbox bin/trainer-sandbox; \
 	} | tee .bench/benchmarks.md
 	@cp .bench/benchmarks.md docs/benchmarks.md
+
+.PHONY: bench-hub
+bench-hub: build ## time packages from their upload to a job that trains with them (an hour; WHEELS is a folder of what pip download fetched, COLD=1 fetches them too); its table belongs into docs/benchmarks.md
+	$(PYTHON) testdata/bench/hub/bench.py --bin bin --wheels "$(WHEELS)" $(if $(COLD),--cold)
 
 compare: venv-all ## compare the trainers with the frameworks' own tools (half an hour; fetches two scripts from GitHub); its table belongs into docs/benchmarks.md
 	@$(TRAINER_VENV)/bin/python testdata/bench/compare/compare.py

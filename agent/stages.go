@@ -189,7 +189,13 @@ func newLife(o *Options) *life {
 // announced is what the first event says of the job, and of where it runs.
 func announced(cfg *config.Config) map[string]any {
 	known := map[string]any{
-		"job_type": cfg.JobType, "framework": cfg.Framework, "model_name": cfg.ModelName, "device": cfg.Device, "nodes": cfg.Nodes,
+		"job_type": cfg.JobType, "task_type": cfg.TaskType, "framework": cfg.Framework, "model_name": cfg.ModelName, "device": cfg.Device, "nodes": cfg.Nodes,
+	}
+	if cfg.TrainerName != "" {
+		known["trainer"] = contract.UsedTrainer{Name: cfg.TrainerName, Version: cfg.TrainerVersion, Digest: cfg.TrainerDigest}
+	}
+	if cfg.Job.Type == contract.JobTraining {
+		known["primary_metric"] = cfg.PrimaryMetric
 	}
 	for name, value := range map[string]string{"pod": cfg.PodName, "node": cfg.NodeName} {
 		if value != "" {

@@ -82,6 +82,17 @@ func TestTheFirstEventNamesThePod(t *testing.T) {
 	}
 }
 
+func TestTheFirstEventNamesTheTrainer(t *testing.T) {
+	cfg := trainingOf(3)
+	if known := announced(cfg); known["trainer"] != nil {
+		t.Errorf("of no hub: %v", known)
+	}
+	cfg.TrainerName, cfg.TrainerVersion, cfg.TrainerDigest = "cell-counter", "1.0.0", "sha256:00"
+	if known := announced(cfg); known["trainer"] != (contract.UsedTrainer{Name: "cell-counter", Version: "1.0.0", Digest: "sha256:00"}) {
+		t.Errorf("of a hub: %v", known)
+	}
+}
+
 func TestResumingIsPromisedOnlyWhenSomethingIsStored(t *testing.T) {
 	for name, c := range map[string]struct {
 		resume string

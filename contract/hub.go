@@ -79,6 +79,21 @@ type Package struct {
 	Dir     string `json:"-"`       // where it is unpacked; not to be written to
 }
 
+// UsedTrainer is the trainer of a hub that a job trains with, as agent_started tells it.
+type UsedTrainer struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Digest  string `json:"digest"` // of its image or bundle
+}
+
+// Card is what a list of trainers shows of one, in its author's words.
+type Card struct {
+	DisplayName string   `json:"display_name"`
+	Description string   `json:"description"`
+	License     string   `json:"license,omitempty"`
+	Tasks       []string `json:"tasks"` // names of task types that are supported
+}
+
 // Release is a published version of a trainer: what of it is where, by digest. The digests
 // are sha256:HEX.
 type Release struct {

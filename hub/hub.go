@@ -32,6 +32,7 @@ import (
 	"github.com/vision-platform/trainer-agent/hub/page"
 	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
+	"github.com/vision-platform/trainer-agent/hub/usage"
 )
 
 // Config is how a hub runs.
@@ -45,6 +46,7 @@ type Config struct {
 	Stages      Stages          // the work of each state
 	OIDC        *login.OIDC     // the login provider; nil for one-time links only
 	Release     *Release        // how what was proven is published; nil means that it is not
+	Platform    *url.URL        // that the callbacks of jobs are passed on to; nil for none
 	Webhook     *notify.Webhook // that hears how submissions end; nil for none
 	Log         *slog.Logger
 }
@@ -62,6 +64,7 @@ type Hub struct {
 	desk          *submission.Desk
 	catalog       *catalog.Catalog
 	notifications *notify.Notifications
+	trainings     *usage.Trainings
 	users         *login.Users
 	stages        Stages
 }
@@ -86,6 +89,7 @@ func Open(ctx context.Context, config Config) (h *Hub, err error) {
 	h.desk = submission.New(h.db, time.Now)
 	h.catalog = catalog.New(h.db, time.Now, h.desk.Bell.Ring)
 	h.users, h.notifications = login.New(h.db, time.Now), notify.New(h.db, time.Now)
+	h.trainings = usage.New(h.db, time.Now, h.released)
 	if config.Database == "" { // whoever had a lease of this folder's database is gone
 		if err := h.desk.Queue.Forget(ctx); err != nil {
 			return h, err
@@ -182,7 +186,7 @@ func (h *Hub) Serve(ctx context.Context) error {
 		Handler: (&api.API{
 			Submissions: h.desk, Catalog: h.catalog, Packages: h.packages, Users: h.users, MaxPackage: h.config.MaxPackage, URL: h.config.URL, BehindProxy: h.config.BehindProxy,
 			Ready: h.ready, Audit: h.db, Page: page.Handler(), OIDC: h.config.OIDC, Publishes: h.stages.publish(), Log: h.config.Log,
-			Notifications: h.notifications, Registry: h.config.Release.registry(), Key: h.config.Release.key(),
+			Notifications: h.notifications, Trainings: h.trainings, Platform: h.config.Platform, Registry: h.config.Release.registry(), Key: h.config.Release.key(),
 		}).Handler(ctx),
 		// Uploads and streams set deadlines of their own.
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,

@@ -22,6 +22,7 @@ import (
 	"github.com/vision-platform/trainer-agent/hub/publish"
 	"github.com/vision-platform/trainer-agent/hub/registry"
 	"github.com/vision-platform/trainer-agent/hub/submission"
+	"github.com/vision-platform/trainer-agent/hub/usage"
 	"github.com/vision-platform/trainer-agent/trainers/kit/archive"
 )
 
@@ -70,6 +71,18 @@ func (h *Hub) openRelease() (err error) {
 	return err
 }
 
+// released is a published version, for those who count what is trained with it.
+func (h *Hub) released(ctx context.Context, name, version string) (found contract.Release, err error) {
+	v, err := h.catalog.Version(ctx, name, version)
+	if errors.Is(err, catalog.ErrNotFound) || version == "" { // the newest is no answer to which one it was
+		return found, &usage.Uncounted{Text: fmt.Sprintf("%s %s is not published here", name, version)}
+	}
+	if err == nil {
+		err = json.Unmarshal(v.Receipt, &found)
+	}
+	return found, err
+}
+
 func (r *Release) registry() registry.Registry {
 	if r == nil {
 		return nil
@@ -115,7 +128,11 @@ func (r *Release) publish(ctx context.Context, w *Work) error {
 	if err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}
-	w.Receipt, err = json.Marshal(release)
+	told := receipt{Release: release}
+	if told.Card, err = w.card(ctx, in.Capabilities); err != nil {
+		return err
+	}
+	w.Receipt, err = json.Marshal(told)
 	return err
 }
 

@@ -37,7 +37,7 @@ func run(m *testing.M) int {
 type author struct {
 	dir          string
 	env          []string
-	link         string // that the hub printed
+	url, link    string // that the hub printed
 	requirements string // that the hub has wheels for
 }
 
@@ -91,23 +91,22 @@ func serve(t *testing.T, flags ...string) author {
 		}
 	})
 	lines := bufio.NewScanner(stdout)
-	url := ""
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "Isolation:") {
 		if after, ok := strings.CutPrefix(lines.Text(), "Hub:"); ok {
-			url = strings.TrimSpace(after)
+			a.url = strings.TrimSpace(after)
 		}
 		if after, ok := strings.CutPrefix(lines.Text(), "Log in:"); ok {
 			a.link = strings.TrimSpace(after)
 		}
 	}
-	if url == "" {
+	if a.url == "" {
 		t.Fatal("the hub printed no address")
 	}
 	token, code := a.run(t, "trainer-hub", "token", "ann")
 	if code != 0 {
 		t.Fatal(token)
 	}
-	a.env = append(a.env, "TRAINER_HUB_URL="+url, "TRAINER_HUB_TOKEN="+strings.TrimSpace(token))
+	a.env = append(a.env, "TRAINER_HUB_URL="+a.url, "TRAINER_HUB_TOKEN="+strings.TrimSpace(token))
 	return a
 }
 
@@ -219,6 +218,7 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 		"is not HOST or HOST/PATH":                 {"serve", "--isolation", "process", "--registry", "UPPER case"},
 		"is not s3://BUCKET":                       {"serve", "--isolation", "process", "--schemas", "config-schemas"},
 		"needs TRAINER_HUB_WEBHOOK_SECRET":         {"serve", "--isolation", "process", "--webhook", "http://host/"},
+		"is not http(s)://HOST":                    {"serve", "--isolation", "process", "--platform", "127.0.0.1:8000"},
 		"no user name":                             {"token", "Ann Smith"},
 		`"all" is no scope`:                        {"token", "ann", "--scope", "all"},
 		"vulnerability data":                       {"scan", "--advisories", "no-such.zip", "."},

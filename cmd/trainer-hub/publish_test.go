@@ -43,7 +43,12 @@ func TestPublishedTrainerTrains(t *testing.T) {
 	if out, code := a.run(t, "trainer-agent", "install", "cell-counter", "--json"); code != 0 || !strings.Contains(out, `/trainers/cell-counter@sha256:`) || !strings.Contains(out, `"readOnlyRootFilesystem":true`) {
 		t.Errorf("exit code %d: %s", code, out)
 	}
-	trains(t, a, filepath.Join(a.dir, "installed"))
+	p, err := jobtest.Start(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	trains(t, a, p, filepath.Join(a.dir, "installed"))
 	withdrawn(t, a)
 	changed(t, a)
 }
@@ -97,13 +102,10 @@ func base(t *testing.T) string {
 	return dir
 }
 
-// trains runs a job of the platform with an installed trainer.
-func trains(t *testing.T, a author, dir string) {
-	p, err := jobtest.Start(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = p.Close() }()
+// trains runs a job of the platform with an installed trainer; more is of its environment,
+// NAME=value.
+func trains(t *testing.T, a author, p *jobtest.Platform, dir string, more ...string) contract.Done {
+	t.Helper()
 	if err := p.Put("datasets/squares.zip", jobtest.Dataset(contract.TaskImageClassification, 12)); err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +116,7 @@ func trains(t *testing.T, a author, dir string) {
 	for name, value := range env {
 		job.Env = append(job.Env, name+"="+value)
 	}
+	job.Env = append(job.Env, more...) // the last of a name counts
 	var log strings.Builder
 	job.Stdout, job.Stderr = &log, &log
 	if err := job.Start(); err != nil {
@@ -126,6 +129,7 @@ func trains(t *testing.T, a author, dir string) {
 	if _, measured := done.FinalMetrics["accuracy"]; done.Status != contract.StatusSucceeded || !measured {
 		t.Errorf("%+v\n%s", done, log.String())
 	}
+	return done
 }
 
 // changed changes one byte of each kind of file in the registry; verify finds it, and

@@ -36,6 +36,7 @@ type serveCmd struct {
 	Registry   string   `env:"TRAINER_HUB_REGISTRY" placeholder:"HOST/PATH" help:"Registry for what is published (default: the hub's own, at /v2/)."`
 	Schemas    string   `env:"TRAINER_HUB_SCHEMAS" placeholder:"s3://BUCKET" help:"Bucket that the platform reads schemas and capabilities from (default: the folder config-schemas in the data folder)."`
 	Webhook    string   `env:"TRAINER_HUB_WEBHOOK" placeholder:"URL" help:"Address that hears how submissions end; what it is sent is signed with TRAINER_HUB_WEBHOOK_SECRET."`
+	Platform   string   `env:"TRAINER_HUB_PLATFORM" placeholder:"URL" help:"Backend of the platform. Jobs whose BACKEND_BASE_URL is the hub then reach it, and what they train is counted."`
 	Unscanned  []string `name:"allow-unscanned" env:"TRAINER_HUB_ALLOW_UNSCANNED" enum:"malware,dependencies" placeholder:"SCAN" help:"Let packages pass without this scan where its scanner is missing: malware, dependencies."`
 	MaxPackage int64    `env:"TRAINER_HUB_MAX_PACKAGE" default:"512" placeholder:"MIB" help:"Largest package, in MiB."`
 }
@@ -80,9 +81,13 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	platform, err := c.platform()
+	if err != nil {
+		return err
+	}
 	h, err := hub.Open(ctx, hub.Config{
 		Addr: c.Addr, URL: c.URL, BehindProxy: c.Proxied, DataDir: c.DataDir, Database: c.Database, MaxPackage: c.MaxPackage << 20,
-		Stages: proof.Stages(), Release: releases, Webhook: webhook, OIDC: oidc, Log: log,
+		Stages: proof.Stages(), Release: releases, Webhook: webhook, Platform: platform, OIDC: oidc, Log: log,
 	})
 	if err != nil {
 		return err
@@ -168,6 +173,19 @@ func (c *serveCmd) webhook() (*notify.Webhook, error) {
 		return nil, fmt.Errorf("--webhook needs %s, of at least %d characters: what the webhook is sent is signed with it", webhookSecret, minSecret)
 	}
 	return &notify.Webhook{URL: c.Webhook, Secret: []byte(secret)}, nil
+}
+
+// platform is whom callbacks are passed on to. It is no other than a web address: a job
+// writes what is sent there.
+func (c *serveCmd) platform() (*url.URL, error) {
+	if c.Platform == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(c.Platform)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("--platform %q is not http(s)://HOST, without user or query", c.Platform)
+	}
+	return u, nil
 }
 
 func (c *serveCmd) agent() (string, error) {

@@ -56,7 +56,7 @@ func (w who) ensure(ctx context.Context, at place, do func(users *login.Users, i
 type tokenCmd struct {
 	place
 	who
-	Scope []string `default:"read,publish" help:"What the token may do: read, publish."`
+	Scope []string `default:"read,publish" help:"What the token may do: read, publish; usage, for the platform's own token (--operator), tells the hub what was trained."`
 	Days  int      `default:"90" help:"Days for which it works."`
 }
 

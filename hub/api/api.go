@@ -12,6 +12,7 @@ import (
 	"crypto/ed25519"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -25,9 +26,10 @@ import (
 	"github.com/vision-platform/trainer-agent/hub/registry"
 	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
+	"github.com/vision-platform/trainer-agent/hub/usage"
 )
 
-// API serves the hub. Every field but Registry and Key is required.
+// API serves the hub. Every field but Platform, OIDC, Registry and Key is required.
 type API struct {
 	Submissions *submission.Desk
 	Catalog     *catalog.Catalog
@@ -35,6 +37,10 @@ type API struct {
 	Users       *login.Users
 	// Notifications are how submissions ended.
 	Notifications *notify.Notifications
+	// Trainings are what was trained with what is published.
+	Trainings *usage.Trainings
+	// Platform is whom the callbacks of jobs are passed on to; nil for nobody.
+	Platform *url.URL
 	// MaxPackage is the most bytes of an uploaded package.
 	MaxPackage int64
 	// URL is where people reach the hub, without a slash at its end.
@@ -77,9 +83,14 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 	audits(d, a.Audit)
 	published := trainers{d, a.Catalog, a.Registry, a.Key}
 	published.register()
+	shelf{published, a.Submissions.Records, a.Packages}.register()
 	versions{d.gate, a.Catalog, published.publishedAs}.register(d.doc)
 	images(d, a.Registry, a.Catalog)
 	notifications{d.gate, a.Notifications}.register(d.doc)
+	usages{d, a.Catalog, a.Trainings}.register()
+	if a.Platform != nil {
+		callbacks{d, a.Trainings, a.Platform}.register()
+	}
 	return outside(a.Log, newRates(a.BehindProxy), mux)
 }
 

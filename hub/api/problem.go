@@ -14,6 +14,7 @@ import (
 	"github.com/vision-platform/trainer-agent/hub/notify"
 	"github.com/vision-platform/trainer-agent/hub/registry"
 	"github.com/vision-platform/trainer-agent/hub/submission"
+	"github.com/vision-platform/trainer-agent/hub/usage"
 )
 
 // problem answers with an RFC 9457 problem.
@@ -50,6 +51,7 @@ func field(location, message string) error {
 func known(log *slog.Logger, err error) error {
 	var refusal *submission.Refusal
 	var withdrawn *catalog.Refusal
+	var wrong *usage.Wrong
 	switch {
 	case errors.As(err, &withdrawn) && withdrawn.Gone:
 		return huma.NewError(http.StatusGone, withdrawn.Text)
@@ -68,6 +70,8 @@ func known(log *slog.Logger, err error) error {
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, submission.ErrEnded), errors.Is(err, submission.ErrOpen), errors.Is(err, submission.ErrSucceeded), errors.Is(err, submission.ErrPublishing):
 		return huma.Error409Conflict(err.Error())
+	case errors.As(err, &wrong):
+		return huma.Error422UnprocessableEntity("the callback is not what the contract says", field("body.body", wrong.Error()))
 	case errors.Is(err, login.ErrUnknown):
 		return huma.Error401Unauthorized(err.Error())
 	case errors.Is(err, blob.ErrFull):

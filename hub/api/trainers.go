@@ -19,10 +19,11 @@ import (
 // Published is a version of a trainer that everybody may train with.
 type Published struct {
 	contract.Release
-	Reference string `json:"reference" doc:"The image for a container runtime, NAME@sha256:…; empty where the hub makes none."`
-	Published int64  `json:"published" doc:"Milliseconds since 1970."`
-	State     string `json:"state" enum:"active,deprecated,yanked,quarantined,removed"`
-	Reason    string `json:"reason" doc:"Why it is in its state; empty when it is active and was never anything else."`
+	Reference string        `json:"reference" doc:"The image for a container runtime, NAME@sha256:…; empty where the hub makes none."`
+	Card      contract.Card `json:"card" doc:"What a list shows of it."`
+	Published int64         `json:"published" doc:"Milliseconds since 1970."`
+	State     string        `json:"state" enum:"active,deprecated,yanked,quarantined,removed"`
+	Reason    string        `json:"reason" doc:"Why it is in its state; empty when it is active and was never anything else."`
 }
 
 // Key is who signs.
@@ -48,9 +49,6 @@ type trainers struct {
 }
 
 func (t trainers) register() {
-	read(t.door, "list-trainers", http.MethodGet, "/api/v1/trainers", "Every version of every trainer", func(ctx context.Context, _ *struct{ Credentials }) ([]Published, error) {
-		return t.published(ctx, "")
-	})
 	read(t.door, "list-versions", http.MethodGet, trainersPath+"{name}/versions", "The versions of a trainer, newest first", func(ctx context.Context, in *struct {
 		Credentials
 		Name string `path:"name" maxLength:"64"`
@@ -100,9 +98,10 @@ func (t trainers) published(ctx context.Context, name string) ([]Published, erro
 }
 
 func (t trainers) publishedAs(v catalog.Version) (p Published, err error) {
-	if err := json.Unmarshal(v.Receipt, &p.Release); err != nil {
+	if err := json.Unmarshal(v.Receipt, &p); err != nil {
 		return p, fmt.Errorf("reading the receipt of %s %s: %w", v.Name, v.Version, err)
 	}
+	p.Card.Tasks = append([]string{}, p.Card.Tasks...)
 	p.Published, p.State, p.Reason = v.Published, string(v.State), v.Reason
 	if p.Image != "" && t.registry != nil {
 		p.Reference = t.registry.Name(p.Repository) + "@" + p.Image

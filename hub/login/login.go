@@ -40,9 +40,10 @@ const (
 const (
 	ScopeRead    = "read"    // see one's own submissions
 	ScopePublish = "publish" // upload, cancel, retry
+	ScopeUsage   = "usage"   // tell what was trained; of operators only, for what it tells is counted
 )
 
-// Scopes are all there are.
+// Scopes are those that everybody has.
 var Scopes = []string{ScopeRead, ScopePublish}
 
 // How long each secret lives.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,8 +33,8 @@ func (u *Unfit) Error() string { return u.Text }
 // MakeToken makes a token, or returns an *Unfit; secret is shown once and never again.
 func (u *Users) MakeToken(ctx context.Context, userID, name string, scopes []string, life time.Duration) (token Token, secret string, err error) {
 	for _, scope := range scopes {
-		if !slices.Contains(Scopes, scope) {
-			return token, "", &Unfit{fmt.Sprintf("%q is no scope: there are %s", scope, strings.Join(Scopes, " and "))}
+		if !slices.Contains(append([]string{ScopeUsage}, Scopes...), scope) {
+			return token, "", &Unfit{fmt.Sprintf("%q is no scope: there are %s and, for operators, %s", scope, strings.Join(Scopes, ", "), ScopeUsage)}
 		}
 	}
 	if len(scopes) == 0 || name == "" || len(name) > 100 || strings.ContainsRune(name, 0) || life <= 0 || life > MaxTokenLife {
@@ -44,6 +45,9 @@ func (u *Users) MakeToken(ctx context.Context, userID, name string, scopes []str
 	err = u.db.Tx(ctx, func(tx *sql.Tx) error {
 		if err := person(ctx, tx, userID); err != nil {
 			return err
+		}
+		if role, err := roleOf(ctx, tx, userID); err != nil || role != Operator && slices.Contains(scopes, ScopeUsage) {
+			return errors.Join(err, &Unfit{"the scope " + ScopeUsage + " is for the platform, by a token of an operator: trainer-hub token NAME --operator --scope " + ScopeUsage})
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM tokens WHERE expires <= $1`, store.Millis(u.now())); err != nil {
 			return err

@@ -392,6 +392,40 @@ const steps = {
     await button("Close").click();
     await gone("dialog");
   },
+  async "what one was told is new until it was seen"() {
+    await tab.goto(PAGE_URL);
+    await tab.getByRole("link", { name: /^Notifications \(\d+ new\)$/ }).click();
+    await has("li.card.new", "cell-counter 1.2.0 passed");
+    await has("nav", /Notifications(?! \()/);
+    await looked("notifications");
+    await tab.reload();
+    await has("li.card", "cell-counter 1.2.0 passed");
+    assert.equal(await tab.locator("li.card.new").count(), 0, "what was on the screen was seen");
+  },
+  async "the words of a published trainer are text, at every width"() {
+    const card = { display_name: HOSTILE, description: HOSTILE, license: HOSTILE, tasks: ["object_detection", HOSTILE] };
+    const published = { name: "cell-counter", version: "1.2.0", package_sha256: "a".repeat(64), bundle: `sha256:${"b".repeat(64)}`, image: "", reference: "", python: "3.11", platform: "linux/amd64", agent: "1", card, published: Date.now(), state: "deprecated", reason: HOSTILE };
+    const readme = ["script", "img", "h1", "p", "a", "table"].map((tag) => ({ tag, href: tag === "a" ? "https://example.com" : undefined, kids: [{ text: HOSTILE }] }));
+    const schema = { fields: [{ name: HOSTILE, type: "select", default: HOSTILE, options: [HOSTILE, 1], description: HOSTILE }] };
+    const capabilities = { models: [{ model_name: HOSTILE, task_types: [HOSTILE], description: HOSTILE, supported: true }] };
+    const proof = { isolation: "namespaces", models_validated: 3, unscanned: ["malware"], steps: [{ name: "training_test", status: "passed", seconds: 5 }] };
+    const training = { version: "1.2.0", task: "object_detection", device: HOSTILE, started: Date.now(), seconds: 61, status: "failed", failure_code: "CUDA_OOM", metric: HOSTILE, value: 0.5 };
+    const numbers = { trainings: 3, succeeded: 1, failed: 1, stopped: 0, running: 1, median_seconds: 61, causes: [{ of: "settings", code: "CUDA_OOM", count: 1 }], recent: [training] };
+    const answers = { "/api/v1/trainers": [published], "/api/v1/trainers/cell-counter": { ...published, readme, schema, capabilities, proof }, "/api/v1/trainers/cell-counter/versions": [published], "/api/v1/trainers/cell-counter/analytics": numbers };
+    await tab.route((url) => url.pathname in answers, (route) => route.fulfill({ json: answers[new URL(route.request().url()).pathname] }));
+    await tab.getByRole("link", { name: "Trainers", exact: true }).click();
+    await has(".shelf h2", "window.hacked=1");
+    await looked("trainers");
+    await tab.locator(".shelf h2 a").press("Enter");
+    for (const words of ["settings (CUDA_OOM, 1)", "1 min 1 s", "not scanned for everything (malware)"]) await has("main", words);
+    await has(".readme", "window.hacked=1");
+    assert.equal(await tab.evaluate(() => window.hacked), undefined);
+    assert.equal(await tab.locator("main img, main script").count(), 0);
+    assert.equal(await tab.locator(".readme a").getAttribute("rel"), "noopener noreferrer nofollow");
+    await looked("trainer");
+    await tab.unrouteAll();
+    await tab.goto(PAGE_URL);
+  },
   async "a token is made, shown once, and ended"() {
     await tab.getByRole("link", { name: "Tokens" }).click();
     await tab.getByLabel("Name", { exact: true }).fill(HOSTILE.slice(0, 60));

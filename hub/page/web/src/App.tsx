@@ -1,11 +1,14 @@
 import { Component, ReactNode, useCallback, useEffect, useRef, useState } from "react";
-import { About, Me, Problem, ask, asProblem, onSessionEnd } from "./api";
+import { About, Me, Notification, Problem, ask, asProblem, onSessionEnd } from "./api";
 import { Audit } from "./Audit";
+import { Catalogue } from "./Catalogue";
 import { whenSeen } from "./follow";
+import { Notifications } from "./Notifications";
 import { Link, Place, usePlace } from "./place";
 import { Said, Theirs } from "./parts";
 import { Submissions } from "./Submissions";
 import { Tokens } from "./Tokens";
+import { Trainer } from "./Trainer";
 import { TrainerUploadModal } from "./TrainerUploadModal";
 import { ValidationProgress } from "./ValidationProgress";
 
@@ -39,21 +42,37 @@ export function App() {
     return () => { heard(); seen(); };
   }, [load]);
 
+  const [unseen, look] = useUnseen(me?.name);
+
   return (
     <>
       <a className="skip" href="#main">Skip to the content</a>
       <header className="top">
         <Link to={{}} className="brand">Trainer hub</Link>
-        {me && <Menu me={me} onProblem={setProblem} />}
+        {me && <Menu me={me} unseen={unseen} onProblem={setProblem} />}
       </header>
       <main id="main" tabIndex={-1}>
         <Said problem={problem} />
         {ended && me && <Ended about={about} name={me.name} />}
         {me === null && <Login about={about} />}
-        {me && about && <Bug><Inside me={me} about={about} /></Bug>}
+        {me && about && <Bug><Inside me={me} about={about} onSeen={look} /></Bug>}
       </main>
     </>
   );
+}
+
+/** useUnseen counts what one was told and has not looked at. */
+function useUnseen(name?: string): [number, () => void] {
+  const [unseen, setUnseen] = useState(0);
+  const look = useCallback(() => {
+    ask<Notification[]>("GET", "/api/v1/notifications").then((all) => setUnseen(all.filter((n) => !n.seen).length), () => {}); // the next look may have it
+  }, []);
+  useEffect(() => {
+    if (!name) return;
+    look();
+    return whenSeen(look);
+  }, [name, look]);
+  return [unseen, look];
 }
 
 /** Bug is shown in place of a blank page when this page does not understand an answer, of a hub that is newer for example. */
@@ -66,7 +85,7 @@ class Bug extends Component<{ children: ReactNode }, { error?: Error }> {
   }
 }
 
-function Menu({ me, onProblem }: { me: Me; onProblem: (p: Problem) => void }) {
+function Menu({ me, unseen, onProblem }: { me: Me; unseen: number; onProblem: (p: Problem) => void }) {
   const leave = async () => {
     try {
       await ask("POST", "/logout");
@@ -77,6 +96,8 @@ function Menu({ me, onProblem }: { me: Me; onProblem: (p: Problem) => void }) {
   };
   return (
     <nav aria-label="Pages">
+      <Link to={{ page: "trainers" }}>Trainers</Link>
+      <Link to={{ page: "notifications" }}>Notifications{unseen > 0 && ` (${unseen} new)`}</Link>
       <Link to={{ page: "tokens" }}>Tokens</Link>
       {me.operator && <Link to={{ page: "audit" }}>Audit log</Link>}
       <span className="who"><Theirs>{me.name}</Theirs>{me.operator && me.name !== "operator" && " (operator)"}</span>
@@ -85,7 +106,7 @@ function Menu({ me, onProblem }: { me: Me; onProblem: (p: Problem) => void }) {
   );
 }
 
-function Inside({ me, about }: { me: Me; about: About }) {
+function Inside({ me, about, onSeen }: { me: Me; about: About; onSeen: () => void }) {
   const [place, go] = usePlace();
   const [uploading, setUploading] = useState<File | true>();
   useDroppedFile(setUploading);
@@ -94,6 +115,9 @@ function Inside({ me, about }: { me: Me; about: About }) {
   return (
     <>
       {place.submission ? <ValidationProgress key={place.submission} id={place.submission} onUpload={upload} />
+        : place.trainer ? <Trainer key={`${place.trainer} ${place.version}`} name={place.trainer} version={place.version} />
+        : place.page === "trainers" ? <Catalogue />
+        : place.page === "notifications" ? <Notifications onSeen={onSeen} />
         : place.page === "tokens" ? <Tokens />
           : place.page === "audit" ? <Audit />
             : <Submissions me={me} onUpload={upload} />}
@@ -109,8 +133,8 @@ function Inside({ me, about }: { me: Me; about: About }) {
 
 /** useTitle names the window, so that tabs can be told apart and a screen reader says where it is. */
 function useTitle(place: Place) {
-  const name = place.page === "tokens" ? "API tokens" : place.page === "audit" ? "Audit log" : "My submissions";
-  useEffect(() => { if (!place.submission) document.title = `${name} · Trainer hub`; }, [place.submission, name]);
+  const name = place.page === "trainers" ? "Trainers" : place.page === "notifications" ? "Notifications" : place.page === "tokens" ? "API tokens" : place.page === "audit" ? "Audit log" : "My submissions";
+  useEffect(() => { if (!place.submission && !place.trainer) document.title = `${name} · Trainer hub`; }, [place.submission, place.trainer, name]);
 }
 
 /** useDroppedFile takes a file that is dropped anywhere; without it the browser would leave the page for the file. */

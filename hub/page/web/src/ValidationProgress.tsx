@@ -3,7 +3,7 @@ import { Finding, Step, Validation, ahead, askText, asProblem, validation } from
 import { Followed, Running, useValidation } from "./follow";
 import { Badge, Fact, Said, Scroll, Theirs } from "./parts";
 import { Link } from "./place";
-import { TrainerCard } from "./TrainerCard";
+import { PassedCard } from "./PassedCard";
 import { duration, kind, meaning, time, visible } from "./words";
 
 /** ValidationProgress is one submission: where it is, each step as it happens, what was found, and what can be done. */
@@ -35,7 +35,7 @@ function Shown({ at, followed, onUpload }: { at: Validation; followed: Followed;
       <Way at={at} />
       {open && !live && <p className="said quiet">Connecting to the hub; what is shown may be old.</p>}
       {fault && <p className="said warning">The hub itself had a fault while {fault.state}: <Theirs>{fault.text}</Theirs>. It tries again by itself ({fault.try} of {fault.of}).</p>}
-      {at.status === "passed" && <TrainerCard at={at} />}
+      {at.status === "passed" && <PassedCard at={at} />}
       {at.status === "failed" && <div className="said bad"><strong>{meaning(at.state)}</strong> <Theirs>{at.reason}</Theirs></div>}
       <Steps at={at} running={running} />
       <dl className="facts quiet">

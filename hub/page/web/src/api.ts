@@ -24,6 +24,28 @@ export type About = { version: string; publishes: boolean; max_package: number; 
 export type Token = { id: string; name: string; scopes: string[]; created: number; expires: number };
 export type Act = { seq: number; at: number; actor: string; action: string; subject: string; detail: unknown };
 
+export type Card = { display_name: string; description: string; license?: string; tasks: string[] };
+export type Published = {
+  name: string; version: string; package_sha256: string; bundle: string; image: string; reference: string; python: string; platform: string; agent: string;
+  card: Card; published: number; state: string; reason: string;
+};
+export type Model = { model_name: string; task_types?: string[]; description?: string; parameters?: { min?: number }; supported: boolean };
+export type CapabilitiesOf = { models?: Model[] | null };
+export type Option = { name: string; type: string; default: unknown; min?: number; max?: number; options?: unknown[]; description?: string };
+export type Schema = { fields?: Option[] | null };
+export type Node = { tag?: string; text?: string; href?: string; kids?: Node[] };
+export type Proof = { isolation: string; models_validated: number; unscanned: string[]; steps: { name: string; status: string; seconds: number }[] };
+export type TrainerDetail = Published & { capabilities: CapabilitiesOf; readme: Node[]; schema: Schema | null; proof: Proof };
+export type Training = {
+  version: string; task: string; device: string; started: number; seconds: number; status: string; failure_code: string; metric: string; value: number | null;
+};
+export type Analytics = {
+  trainings: number; succeeded: number; failed: number; stopped: number; running: number; median_seconds: number | null;
+  causes: { of: string; code: string; count: number }[]; recent: Training[];
+};
+export type Notification = { id: string; validation_job_id: string; name: string; version: string; state: string; text: string; created: number; seen: boolean };
+
+export const trainer = (name: string) => `/api/v1/trainers/${encodeURIComponent(name)}`;
 export const validations = "/api/v1/trainers/validation";
 export const validation = (id: string) => `${validations}/${encodeURIComponent(id)}`;
 

@@ -1,13 +1,15 @@
 import { AnchorHTMLAttributes, useEffect, useState } from "react";
 
-/** Place is what the address says is shown: a submission, another page, or one's submissions. */
-export type Place = { submission?: string; page?: Page };
-export type Page = "tokens" | "audit";
+/** Place is what the address says is shown: a submission, a trainer, another page, or one's submissions. */
+export type Place = { submission?: string; trainer?: string; version?: string; page?: Page };
+const pages = ["trainers", "notifications", "tokens", "audit"] as const;
+export type Page = (typeof pages)[number];
 
 const read = (): Place => {
   const query = new URLSearchParams(location.search);
-  const submission = query.get("submission") ?? "";
-  return { submission: /^[\w-]+$/.test(submission) ? submission : undefined, page: (["tokens", "audit"] as const).find((p) => p === query.get("page")) };
+  const word = (key: string) => { const value = query.get(key) ?? ""; return /^[\w-][\w.-]*$/.test(value) ? value : undefined; };
+  const submission = word("submission"), trainer = word("trainer");
+  return { submission: submission?.includes(".") ? undefined : submission, trainer, version: trainer && word("version"), page: pages.find((p) => p === query.get("page")) };
 };
 
 const address = (place: Place) => {

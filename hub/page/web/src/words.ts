@@ -14,6 +14,10 @@ export function duration(seconds: number): string {
 export const visible = (text: string) =>
   text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
+/** task is a task type in words: object_detection is "Object detection". */
+export const task = (name: string) => visible(name).replace(/_/g, " ").replace(/^./, (c) => c.toUpperCase());
+
+export const day = (ms: number) => new Date(ms).toLocaleDateString();
 export const time = (ms: number) => new Date(ms).toLocaleString();
 
 export function size(bytes: number): string {
@@ -23,9 +27,9 @@ export function size(bytes: number): string {
 
 /** kind of a state, for its colour: what is not known is on its way. */
 export function kind(state: string): string {
-  if (state === "proven" || state === "active" || state === "passed") return "good";
-  if (state === "rejected" || state === "error" || state === "failed") return "bad";
-  if (state === "cancelled" || state === "skipped" || state === "waiting") return "quiet";
+  if (state === "proven" || state === "active" || state === "passed" || state === "succeeded") return "good";
+  if (state === "rejected" || state === "error" || state === "failed" || state === "quarantined" || state === "removed") return "bad";
+  if (state === "cancelled" || state === "stopped" || state === "deprecated" || state === "yanked" || state === "skipped" || state === "waiting") return "quiet";
   return "running";
 }
 

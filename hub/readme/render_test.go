@@ -1,0 +1,51 @@
+package readme_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/vision-platform/trainer-agent/hub/readme"
+)
+
+func render(t *testing.T, markdown string) string {
+	t.Helper()
+	text, err := json.Marshal(readme.Render([]byte(markdown)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestAReadmeIsATreeOfTextAndLinks(t *testing.T) {
+	for markdown, want := range map[string]string{
+		"# Cells\n\nIt *counts*.":       `[{"tag":"h1","kids":[{"text":"Cells"}]},{"tag":"p","kids":[{"text":"It "},{"tag":"em","kids":[{"text":"counts"}]},{"text":"."}]}]`,
+		"[docs](https://example.com/a)": `[{"tag":"p","kids":[{"tag":"a","href":"https://example.com/a","kids":[{"text":"docs"}]}]}]`,
+		"```sh\nmake run\n```":          `[{"tag":"pre","kids":[{"tag":"code","kids":[{"text":"make run\n"}]}]}]`,
+		"| a |\n|---|\n| 1 |":           `[{"tag":"table","kids":[{"tag":"thead","kids":[{"tag":"tr","kids":[{"tag":"th","kids":[{"text":"a"}]}]}]},{"tag":"tbody","kids":[{"tag":"tr","kids":[{"tag":"td","kids":[{"text":"1"}]}]}]}]}]`,
+		"1 < 2 & \"3\"":                 `[{"tag":"p","kids":[{"text":"1 \u003c 2 \u0026 \"3\""}]}]`,
+	} {
+		if got := render(t, markdown); got != want {
+			t.Errorf("%s\n got %s\nwant %s", markdown, got, want)
+		}
+	}
+}
+
+// What a stranger's README may try: nothing of it is left, or it is text.
+func TestNothingOfAReadmeRunsOrIsFetched(t *testing.T) {
+	for _, markdown := range []string{
+		"<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "![x](https://evil.example/pixel.png)", "[x](javascript:alert(1))",
+		"[x](JaVaScRiPt:alert(1))", "[x](data:text/html,<script>)", "<a href=\"javascript:alert(1)\" onclick=alert(1)>x</a>", "<iframe src=https://evil.example>",
+		"<style>*{display:none}</style>", "<form action=/logout><button>x</button></form>", "[x](/api/v1/tokens)", "<svg onload=alert(1)>", "<base href=https://evil.example>",
+	} {
+		got := render(t, markdown)
+		for _, wrong := range []string{`"script"`, `"img"`, `"iframe"`, `"style"`, `"form"`, `"svg"`, `"base"`, "href", "onclick", "onerror", "evil"} {
+			if strings.Contains(got, wrong) {
+				t.Errorf("%s has %s: %s", markdown, wrong, got)
+			}
+		}
+	}
+	if deep := render(t, strings.Repeat("> ", 5000)+"x"); len(deep) > 40_000 {
+		t.Errorf("%d bytes of quotes in quotes", len(deep))
+	}
+}
