@@ -130,7 +130,7 @@ func (t *transfer) hear(from io.Reader) error {
 	defer func() {
 		_ = w.CloseWithError(errCut)
 		if unpacking {
-			_ = <-kept // the reason is another one
+			<-kept //nolint:errcheck // the reason is another one
 		}
 	}()
 	for buffer := make([]byte, maxFrame); ; {
