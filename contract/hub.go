@@ -22,6 +22,8 @@ type Finding struct {
 	Line     int    `json:"line,omitempty"` // from 1; 0 means the whole file
 	Text     string `json:"text"`
 	Fix      string `json:"fix,omitempty"`
+	// SHA256 is of the file, hexadecimal, where a hub may waive the rule: a waiver belongs to both.
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 // Of the findings of one step: how many are told, and how many bytes of each text.

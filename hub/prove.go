@@ -52,7 +52,9 @@ func (p Proof) build(ctx context.Context, w *Work) error {
 		for _, wheel := range e.Wheels {
 			wheels = append(wheels, scan.Requirement{Name: wheel.Name, Version: wheel.Version})
 		}
-		found, err = p.Scanners.Wheels(wheels)
+		if found, err = p.Scanners.Wheels(wheels); err == nil {
+			found, err = w.judged(ctx, w.source, found)
+		}
 	}
 	if err != nil {
 		return err
@@ -80,6 +82,9 @@ func (p Proof) scan(ctx context.Context, w *Work) error {
 		for _, r := range scan.Run(ctx, root, p.Scanners) {
 			report.Findings = append(report.Findings, p.weighed(r.Findings)...)
 			maps.Copy(report.Facts, r.Facts)
+		}
+		if report.Findings, err = w.judged(ctx, root, report.Findings); err != nil {
+			return err
 		}
 	}
 	report.Findings = contract.Told(report.Findings)
@@ -139,9 +144,15 @@ func (p Proof) test(ctx context.Context, w *Work) error {
 	defer done()
 	var v kit.Validator
 	v = kit.Validator{
-		Output:   out,
-		Security: func(ctx context.Context) []contract.Finding { return scan.Findings(scan.Run(ctx, v.Dir, p.Scanners)) },
-		Zip:      w.File, Scratch: scratch, Strict: true, Tools: tools,
+		Output: out,
+		Security: func(ctx context.Context) []contract.Finding {
+			found, err := w.judged(ctx, v.Dir, scan.Findings(scan.Run(ctx, v.Dir, p.Scanners)))
+			if err != nil {
+				stop(err)
+			}
+			return found
+		},
+		Zip: w.File, Scratch: scratch, Strict: true, Tools: tools,
 		Progress: func(state contract.PackageValidation) {
 			if err := told.tell(telling, state); err != nil {
 				stop(err)

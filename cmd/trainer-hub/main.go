@@ -20,6 +20,7 @@ type cli struct {
 	Token   tokenCmd   `cmd:"" help:"Make an API token for a user, who is made when new."`
 	Link    linkCmd    `cmd:"" help:"Make a one-time login link for a user, who is made when new."`
 	Org     orgCmd     `cmd:"" help:"Show or change the members of an organisation, which owns names of trainers."`
+	Appeals appealsCmd `cmd:"" help:"Print the appeals of authors whose packages were rejected, and decide them."`
 	State   stateCmd   `cmd:"" help:"Deprecate, yank, quarantine, remove or restore a version."`
 	Audit   auditCmd   `cmd:"" help:"Check that the audit log was not changed, and print it."`
 	Scan    scanCmd    `cmd:"" help:"Scan a package as the hub scans an upload; none of its code runs."`

@@ -113,6 +113,7 @@ func (a *API) proofs(ctx context.Context, d door) {
 	}.register(d)
 	own := theirs{d.gate, a.Submissions.Records}
 	validations{own, a.Submissions.Acts}.register(d.doc)
+	appeals{own, a.Submissions.Appeals}.register(d.doc)
 	streams{own, a.Submissions.Bell, ctx, newAtOnce(maxFollowing)}.register(d)
 	logs{own, a.Submissions.Output}.register(d)
 }

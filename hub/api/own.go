@@ -37,3 +37,20 @@ func (t theirs) seen(ctx context.Context, p login.Principal, at submission.Submi
 	}
 	return err
 }
+
+// full is a submission with its steps and its newest appeal.
+func (t theirs) full(ctx context.Context, at submission.Submission) (*struct{ Body Validation }, error) {
+	steps, err := t.records.Steps(ctx, at)
+	if err != nil {
+		return nil, known(t.log, err)
+	}
+	v := view(at, steps)
+	list, err := t.records.Appeals(ctx, at.ID, false, 1)
+	if err != nil {
+		return nil, known(t.log, err)
+	}
+	if len(list) > 0 {
+		v.Appeal = &list[0]
+	}
+	return &struct{ Body Validation }{v}, nil
+}

@@ -124,7 +124,7 @@ func (s *stream) send(r *http.Request) (more bool, err error) {
 			return false, err
 		}
 		if len(events) == 0 {
-			return at.State.Open(), s.control.Flush()
+			return !at.State.Ended(), s.control.Flush()
 		}
 		for _, e := range events {
 			if err := s.write("id: %d\nevent: %s\ndata: {\"at\":%d,\"data\":%s}\n\n", e.Seq, e.Kind, e.At, e.Data); err != nil {

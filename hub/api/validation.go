@@ -84,11 +84,3 @@ func (v validations) act(doc huma.API, name, summary string, do func(context.Con
 			return v.full(ctx, at)
 		})
 }
-
-func (v validations) full(ctx context.Context, at submission.Submission) (*struct{ Body Validation }, error) {
-	steps, err := v.records.Steps(ctx, at)
-	if err != nil {
-		return nil, known(v.log, err)
-	}
-	return &struct{ Body Validation }{view(at, steps)}, nil
-}

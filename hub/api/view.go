@@ -23,11 +23,12 @@ type Validation struct {
 	Author    string                `json:"author" doc:"The name of the user who uploaded it."`
 	SHA256    string                `json:"sha256"`
 	DryRun    bool                  `json:"dry_run"`
-	State     submission.State      `json:"state" doc:"received, scanning, building, testing, publishing; active, proven, rejected, error, cancelled"`
+	State     submission.State      `json:"state" doc:"received, scanning, building, testing, publishing; review; active, proven, rejected, error, cancelled"`
 	Reason    string                `json:"reason" doc:"Why it ended."`
 	Attempt   int64                 `json:"attempt"`
 	Isolation string                `json:"isolation" doc:"How its code was kept from the hub's machine; empty when none of it has run, and in lists."`
 	Steps     []contract.StepReport `json:"steps" doc:"In the order in which they were taken; their logs are at …/log."`
+	Appeal    *submission.Appeal    `json:"appeal,omitempty" doc:"The newest; absent in lists."`
 	Created   int64                 `json:"created" doc:"Milliseconds since 1970."`
 	Updated   int64                 `json:"updated" doc:"Milliseconds since 1970."`
 }

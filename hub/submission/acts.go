@@ -25,8 +25,11 @@ func (a *Acts) Cancel(ctx context.Context, id, actor string) error {
 			return err
 		case at.State == Publishing:
 			return ErrPublishing
-		case !at.State.Open():
+		case at.State.Ended():
 			return ErrEnded
+		}
+		if err := withdraw(ctx, tx, id, store.Millis(a.now())); err != nil {
+			return err
 		}
 		by, err := canceller(ctx, tx, at, actor)
 		if err != nil {
@@ -56,7 +59,7 @@ func (a *Acts) Retry(ctx context.Context, id, actor string, operator bool) error
 		switch {
 		case err != nil:
 			return err
-		case at.State.Open():
+		case !at.State.Ended():
 			return ErrOpen
 		case !at.State.Retryable():
 			return ErrSucceeded

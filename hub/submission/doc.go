@@ -21,6 +21,7 @@ type Desk struct {
 	Records *Records // who looks
 	Intake  *Intake  // who uploads
 	Acts    *Acts    // authors and the operator
+	Appeals *Appeals // who was rejected, and the operator
 	Queue   *Queue   // workers
 	Output  *Output  // what a worker's steps write, for who looks
 	Bell    *Bell    // that wakes who waits for a change
@@ -30,7 +31,7 @@ type Desk struct {
 func New(db *store.DB, now func() time.Time) *Desk {
 	bell, output := newBell(), &Output{of: map[string]*live{}}
 	j := journal{db, now, bell}
-	return &Desk{Records: &Records{db}, Intake: &Intake{j}, Acts: &Acts{j}, Queue: &Queue{j, output}, Output: output, Bell: bell}
+	return &Desk{Records: &Records{db}, Intake: &Intake{j}, Acts: &Acts{j}, Appeals: &Appeals{j}, Queue: &Queue{j, output}, Output: output, Bell: bell}
 }
 
 // Submission is one uploaded package on its way.

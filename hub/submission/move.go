@@ -13,18 +13,18 @@ import (
 func (j journal) move(ctx context.Context, tx *sql.Tx, from Submission, to State, actor, reason string) error {
 	// A name is locked before the submission, as an upload does it: two who lock in another order
 	// wait for each other.
-	ends := !to.Open() && to != Active
+	ends := to.Ended() && to != Active
 	if ends {
 		if err := lockName(ctx, tx, from.Name); err != nil {
 			return err
 		}
 	}
 	holds := 0
-	if !from.DryRun && (to.Open() || to == Active) {
+	if !from.DryRun && (!to.Ended() || to == Active) {
 		holds = 1
 	}
 	attempt := from.Attempt
-	if !from.State.Open() { // a retry
+	if !from.State.Open() && to.Open() { // a retry, or an appeal that was granted
 		attempt++
 	}
 	result, err := tx.ExecContext(ctx, `UPDATE submissions SET state = $1, reason = $2, step = '', attempt = $3, holds = $4 WHERE id = $5 AND state = $6`,

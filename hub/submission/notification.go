@@ -11,7 +11,7 @@ import (
 // notify tells the owner how a submission ended, in the transaction that ends it: once,
 // whatever happens to the hub. An author who cancelled it knows already.
 func (j journal) notify(ctx context.Context, tx *sql.Tx, at Submission, state State, actor, reason string) error {
-	if state.Open() || state == Cancelled && actor == at.Owner {
+	if !state.Ended() || state == Cancelled && actor == at.Owner {
 		return nil
 	}
 	text := map[State]string{
@@ -25,9 +25,14 @@ func (j journal) notify(ctx context.Context, tx *sql.Tx, at Submission, state St
 	if reason != "" {
 		text += ": " + reason
 	}
+	return j.tell(ctx, tx, at, string(state), text)
+}
+
+// tell writes a notification of a submission's owner.
+func (j journal) tell(ctx context.Context, tx *sql.Tx, at Submission, kind, text string) error {
 	now := store.Millis(j.now())
 	_, err := tx.ExecContext(ctx, `INSERT INTO notifications (id, user_id, submission_id, state, text, created, seen, webhook, tries, run_at)
-		VALUES ($1, $2, $3, $4, $5, $6, 0, 'waiting', 0, $6)`, store.ID(), at.Owner, at.ID, string(state), text, now)
+		VALUES ($1, $2, $3, $4, $5, $6, 0, 'waiting', 0, $6)`, store.ID(), at.Owner, at.ID, kind, text, now)
 	if err != nil {
 		return fmt.Errorf("writing a notification: %w", err)
 	}

@@ -13,6 +13,7 @@ const (
 	Building   State = "building"
 	Testing    State = "testing"
 	Publishing State = "publishing"
+	Review     State = "review" // rejected, and its author's appeal waits for the operator
 	Active     State = "active"
 	Proven     State = "proven"
 	Rejected   State = "rejected" // the author's to mend
@@ -25,6 +26,9 @@ var way = []State{Received, Scanning, Building, Testing, Publishing}
 
 // Open says whether a submission is still on its way.
 func (s State) Open() bool { return slices.Contains(way, s) }
+
+// Ended says whether nobody has to do anything more.
+func (s State) Ended() bool { return !s.Open() && s != Review }
 
 // Next is the state after s; a dry run is not published.
 func (s State) Next(dryRun bool) State {
@@ -46,7 +50,7 @@ func (s State) Retryable() bool { return s == Rejected || s == Failed || s == Ca
 // Status is the state in the three words of the platform's API.
 func (s State) Status() string {
 	switch {
-	case s.Open():
+	case !s.Ended():
 		return "validating"
 	case s == Active, s == Proven:
 		return "passed"

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/vision-platform/trainer-agent/hub/submission"
+)
+
+const maxAppeals = 200
+
+type appealsCmd struct {
+	place
+	All    bool   `help:"Print those that were decided too."`
+	Grant  string `placeholder:"ID" xor:"decision" help:"Grant this appeal: its package is proven again, and the rule passes for a file of these bytes from now on."`
+	Refuse string `placeholder:"ID" xor:"decision" help:"Refuse this appeal."`
+	Reason string `help:"Why; the author reads it."`
+}
+
+// Help has the examples.
+func (appealsCmd) Help() string {
+	return `Prints the appeals that wait, and decides one. Works beside a hub that runs. Examples:
+
+  trainer-hub appeals
+  trainer-hub appeals --grant 0193… --reason "the pickle only asks for its process's number"
+  trainer-hub appeals --refuse 0193… --reason "take the code out of weights.pkl"`
+}
+
+// Run prints appeals, or decides one.
+func (c *appealsCmd) Run(ctx context.Context) error {
+	return c.asOperator(ctx, func(at desk) error {
+		submissions := submission.New(at.db, time.Now)
+		if id := c.Grant + c.Refuse; id != "" {
+			return submissions.Appeals.Decide(ctx, id, submission.Decision{Grant: c.Grant != "", Answer: c.Reason, Actor: at.operator})
+		}
+		list, err := submissions.Records.Appeals(ctx, "", !c.All, maxAppeals)
+		for _, a := range list {
+			fmt.Printf("%s  %s  %s %s by %s, submission %s\n  %s\n", a.ID, a.State, a.Name, a.Version, a.Author, a.SubmissionID, a.Reason)
+			if a.Answer != "" {
+				fmt.Printf("  answered: %s\n", a.Answer)
+			}
+		}
+		return err
+	})
+}
