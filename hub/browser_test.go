@@ -121,6 +121,7 @@ func (r running) front(t *testing.T, steps script) *front {
 		case <-req.Context().Done():
 		}
 	})
+	mux.HandleFunc("POST /published", r.publishes(t))
 	mux.HandleFunc("POST /login", r.loginOf(t, false))
 	mux.HandleFunc("POST /expire", r.loginOf(t, true))
 	return f
@@ -142,6 +143,27 @@ func (r running) loginOf(t *testing.T, end bool) http.HandlerFunc {
 		}
 		if err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// publishes makes a version of a submission, as a hub does that has a registry.
+func (r running) publishes(t *testing.T) http.HandlerFunc {
+	return func(_ http.ResponseWriter, req *http.Request) {
+		db, err := hub.OpenDatabase(req.Context(), r.config.DataDir, r.config.Database)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = db.Close() }()
+		for _, statement := range []string{
+			`UPDATE submissions SET state = 'active', dry_run = 0, holds = 1 WHERE id = $1`,
+			`INSERT INTO trainers (name, skeleton, owner, created) SELECT name, name, owner, 0 FROM submissions WHERE id = $1`,
+			`INSERT INTO versions (name, version, submission_id, sha256, receipt, published) SELECT name, version, id, sha256, '{}', 0 FROM submissions WHERE id = $1`,
+		} {
+			if _, err := db.ExecContext(req.Context(), statement, req.URL.Query().Get("id")); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

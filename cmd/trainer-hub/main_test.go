@@ -182,10 +182,10 @@ func TestOperatorsCommands(t *testing.T) {
 		{"appeals", 0, ""},
 		{"appeals --grant none --reason why", 1, "there is no such appeal"},
 		{"appeals --grant none", 1, "say why"},
-		{"appeals --grant a --refuse b", 1, "can't be used together"},
+		{"appeals --grant a --refuse b", 80, "can't be used together"},
 		{"state cell-counter yanked --reason why", 1, "names no version"},
 		{"state cell-counter@1.0.0 yanked --reason why", 1, "no such version"},
-		{"state cell-counter@1.0.0 gone --reason why", 1, "must be one of"},
+		{"state cell-counter@1.0.0 gone --reason why", 80, "must be one of"},
 	} {
 		if out, code := a.run(t, "trainer-hub", strings.Fields(c.args)...); code != c.code || !strings.Contains(out, c.want) {
 			t.Errorf("%s: exit code %d: %s", c.args, code, out)

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { appeals } from "./appeals.mjs";
 
 const { PAGE_URL, CONTROL_URL, PAGE_SHOTS, CHROMIUM, NODE_FOLDER, PACKAGES } = process.env;
 const require = createRequire(path.join(NODE_FOLDER, "package.json"));
@@ -438,6 +439,7 @@ const steps = {
     await gone("tbody");
     assert.equal((await fetch(`${PAGE_URL}/api/v1/me`, { headers: { Authorization: `Bearer ${secret}` } })).status, 401);
   },
+  ...appeals({ browser, tab, control, step, report, login, has, gone, button, choose, looked, HOSTILE, PAGE_URL }),
   async "the operator reads the audit log and everybody's submissions"() {
     await tab.goto(await link("boss", "operator"));
     await has("main", "You are logged in as ann now");

@@ -1,5 +1,6 @@
 import { Component, ReactNode, useCallback, useEffect, useRef, useState } from "react";
 import { About, Me, Notification, Problem, ask, asProblem, onSessionEnd } from "./api";
+import { Appeals } from "./Appeals";
 import { Audit } from "./Audit";
 import { Catalogue } from "./Catalogue";
 import { whenSeen } from "./follow";
@@ -99,6 +100,7 @@ function Menu({ me, unseen, onProblem }: { me: Me; unseen: number; onProblem: (p
       <Link to={{ page: "trainers" }}>Trainers</Link>
       <Link to={{ page: "notifications" }}>Notifications{unseen > 0 && ` (${unseen} new)`}</Link>
       <Link to={{ page: "tokens" }}>Tokens</Link>
+      {me.operator && <Link to={{ page: "appeals" }}>Appeals</Link>}
       {me.operator && <Link to={{ page: "audit" }}>Audit log</Link>}
       <span className="who"><Theirs>{me.name}</Theirs>{me.operator && me.name !== "operator" && " (operator)"}</span>
       <button type="button" onClick={() => void leave()}>Log out</button>
@@ -114,12 +116,13 @@ function Inside({ me, about, onSeen }: { me: Me; about: About; onSeen: () => voi
   const upload = () => setUploading(true);
   return (
     <>
-      {place.submission ? <ValidationProgress key={place.submission} id={place.submission} onUpload={upload} />
+      {place.submission ? <ValidationProgress key={place.submission} id={place.submission} me={me} onUpload={upload} />
         : place.trainer ? <Trainer key={`${place.trainer} ${place.version}`} name={place.trainer} version={place.version} />
         : place.page === "trainers" ? <Catalogue />
         : place.page === "notifications" ? <Notifications onSeen={onSeen} />
         : place.page === "tokens" ? <Tokens />
           : place.page === "audit" ? <Audit />
+            : place.page === "appeals" ? <Appeals />
             : <Submissions me={me} onUpload={upload} />}
       {uploading && (
         <TrainerUploadModal
@@ -133,7 +136,7 @@ function Inside({ me, about, onSeen }: { me: Me; about: About; onSeen: () => voi
 
 /** useTitle names the window, so that tabs can be told apart and a screen reader says where it is. */
 function useTitle(place: Place) {
-  const name = place.page === "trainers" ? "Trainers" : place.page === "notifications" ? "Notifications" : place.page === "tokens" ? "API tokens" : place.page === "audit" ? "Audit log" : "My submissions";
+  const name = place.page === "trainers" ? "Trainers" : place.page === "notifications" ? "Notifications" : place.page === "tokens" ? "API tokens" : place.page === "audit" ? "Audit log" : place.page === "appeals" ? "Appeals" : "My submissions";
   useEffect(() => { if (!place.submission && !place.trainer) document.title = `${name} · Trainer hub`; }, [place.submission, place.trainer, name]);
 }
 

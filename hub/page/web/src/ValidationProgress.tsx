@@ -1,26 +1,28 @@
 import { ReactNode, useCallback, useEffect, useRef, useState } from "react";
-import { Finding, Step, Validation, ahead, askText, asProblem, validation } from "./api";
+import { Appeal } from "./Appeal";
+import { Finding, Me, Step, Validation, ahead, askText, asProblem, validation } from "./api";
 import { Followed, Running, useValidation } from "./follow";
 import { Badge, Fact, Said, Scroll, Theirs } from "./parts";
 import { Link } from "./place";
 import { PassedCard } from "./PassedCard";
+import { VersionState } from "./VersionState";
 import { duration, kind, meaning, time, visible } from "./words";
 
 /** ValidationProgress is one submission: where it is, each step as it happens, what was found, and what can be done. */
-export function ValidationProgress({ id, onUpload }: { id: string; onUpload: () => void }) {
+export function ValidationProgress({ id, me, onUpload }: { id: string; me: Me; onUpload: () => void }) {
   const followed = useValidation(id);
   const { at, problem } = followed;
   return (
     <>
       <p><Link to={{}}>All submissions</Link></p>
       <Said problem={problem} />
-      {at && <Shown at={at} followed={followed} onUpload={onUpload} />}
+      {at && <Shown at={at} me={me} followed={followed} onUpload={onUpload} />}
     </>
   );
 }
 
-function Shown({ at, followed, onUpload }: { at: Validation; followed: Followed; onUpload: () => void }) {
-  const { running, fault, live, act } = followed;
+function Shown({ at, me, followed, onUpload }: { at: Validation; me: Me; followed: Followed; onUpload: () => void }) {
+  const { running, fault, live, load, act } = followed;
   const open = at.status === "validating";
   useEffect(() => { document.title = `${at.state}: ${at.name} ${at.version} · Trainer hub`; }, [at.state, at.name, at.version]);
   return (
@@ -37,6 +39,8 @@ function Shown({ at, followed, onUpload }: { at: Validation; followed: Followed;
       {fault && <p className="said warning">The hub itself had a fault while {fault.state}: <Theirs>{fault.text}</Theirs>. It tries again by itself ({fault.try} of {fault.of}).</p>}
       {at.status === "passed" && <PassedCard at={at} />}
       {at.status === "failed" && <div className="said bad"><strong>{meaning(at.state)}</strong> <Theirs>{at.reason}</Theirs></div>}
+      {at.state === "active" && <VersionState name={at.name} number={at.version} me={me} />}
+      <Appeal at={at} me={me} onChange={load} />
       <Steps at={at} running={running} />
       <dl className="facts quiet">
         <Fact name="Author"><Theirs>{at.author}</Theirs></Fact>
@@ -53,7 +57,7 @@ function Shown({ at, followed, onUpload }: { at: Validation; followed: Followed;
 /** The way, as far as this page knows it; a state that it does not know is shown after it, as the hub says it. */
 function Way({ at }: { at: Validation }) {
   const known = at.dry_run ? ["received", "scanning", "building", "testing", "proven"] : ["received", "scanning", "building", "testing", "publishing", "active"];
-  const states = known.includes(at.state) ? known : at.status === "validating" ? [...known.slice(0, -1), at.state] : [];
+  const states = known.includes(at.state) ? known : at.status === "validating" && at.state !== "review" ? [...known.slice(0, -1), at.state] : [];
   const now = states.indexOf(at.state);
   if (now < 0) return null;
   return (
@@ -68,7 +72,7 @@ function Way({ at }: { at: Validation }) {
 const six = ["structure", "config_schema", "capabilities", "training_test", "inference_test", "security"];
 
 function Steps({ at, running }: { at: Validation; running?: Running }) {
-  const open = at.status === "validating";
+  const open = at.status === "validating" && at.state !== "review";
   const done = at.steps.filter((s) => s.name !== running?.step);
   const waiting = open ? six.filter((name) => name !== running?.step && !done.some((s) => s.name === name)) : [];
   if (done.length + waiting.length === 0 && !running) return null;

@@ -1,6 +1,6 @@
 // The hub's API as this page needs it; /openapi.json describes all of it.
 
-export type Finding = { rule: string; severity: string; file?: string; line?: number; text: string; fix?: string };
+export type Finding = { rule: string; severity: string; file?: string; line?: number; text: string; fix?: string; sha256?: string };
 export type Step = { name: string; status: string; seconds: number; findings: Finding[]; facts?: Record<string, unknown> };
 export type Validation = {
   validation_job_id: string;
@@ -16,9 +16,12 @@ export type Validation = {
   attempt: number;
   isolation: string;
   steps: Step[];
+  appeal?: AppealOf;
   created: number;
   updated: number;
 };
+export type AppealOf = { id: string; validation_job_id: string; name: string; version: string; author: string; reason: string; state: "waiting" | "granted" | "refused" | "withdrawn"; answer: string; created: number };
+export type Version = { name: string; version: string; state: string; reason: string };
 export type Me = { name: string; operator: boolean; organisations: string[] };
 export type About = { version: string; publishes: boolean; max_package: number; login: string };
 export type Token = { id: string; name: string; scopes: string[]; created: number; expires: number };
@@ -47,6 +50,8 @@ export type Notification = { id: string; validation_job_id: string; name: string
 
 export const trainer = (name: string) => `/api/v1/trainers/${encodeURIComponent(name)}`;
 export const validations = "/api/v1/trainers/validation";
+export const appeals = "/api/v1/admin/appeals";
+export const version = (name: string, number: string) => `/api/v1/trainers/${encodeURIComponent(name)}/versions/${encodeURIComponent(number)}`;
 export const validation = (id: string) => `${validations}/${encodeURIComponent(id)}`;
 
 /** Problem is why something was not done, in the hub's words where it answered. Status 0 means that no answer came. */

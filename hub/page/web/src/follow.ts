@@ -3,7 +3,7 @@ import { Problem, Validation, ask, asProblem, validation } from "./api";
 
 export type Fault = { state: string; text: string; try: number; of: number; again_in_seconds: number };
 export type Running = { step: string; at: number };
-export type Followed = { at?: Validation; problem?: Problem; running?: Running; fault?: Fault; live: boolean; act: (verb: "cancel" | "retry") => Promise<void> };
+export type Followed = { at?: Validation; problem?: Problem; running?: Running; fault?: Fault; live: boolean; load: () => Promise<void>; act: (verb: "cancel" | "retry") => Promise<void> };
 
 /**
  * useValidation follows one submission. What is shown is always one answer of the hub; events only say when to ask again, so
@@ -59,7 +59,7 @@ export function useValidation(id: string): Followed {
       setProblem(asProblem(error));
     }
   }, [id, load]);
-  return { at, problem, running, fault, live, act };
+  return { at, problem, running, fault, live, load, act };
 }
 
 const unseen = 5000; // ms between two questions of a tab that nobody looks at

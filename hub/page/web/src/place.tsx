@@ -2,7 +2,7 @@ import { AnchorHTMLAttributes, useEffect, useState } from "react";
 
 /** Place is what the address says is shown: a submission, a trainer, another page, or one's submissions. */
 export type Place = { submission?: string; trainer?: string; version?: string; page?: Page };
-const pages = ["trainers", "notifications", "tokens", "audit"] as const;
+const pages = ["trainers", "notifications", "tokens", "audit", "appeals"] as const;
 export type Page = (typeof pages)[number];
 
 const read = (): Place => {
