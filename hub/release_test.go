@@ -8,16 +8,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
@@ -25,6 +21,7 @@ import (
 	"github.com/vision-platform/trainer-agent/hub"
 	"github.com/vision-platform/trainer-agent/hub/api"
 	"github.com/vision-platform/trainer-agent/hub/build"
+	"github.com/vision-platform/trainer-agent/hub/build/buildtest"
 	"github.com/vision-platform/trainer-agent/hub/objects"
 	"github.com/vision-platform/trainer-agent/hub/registry"
 	"github.com/vision-platform/trainer-agent/hub/submission"
@@ -46,17 +43,8 @@ func release(ctx context.Context, dir, python string) (*hub.Release, error) {
 // bases writes what release needs.
 func bases(t *testing.T, dir string) {
 	t.Helper()
-	image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: runtime.GOARCH, RootFS: v1.RootFS{Type: "layers"}, Config: v1.Config{Env: []string{"PYTHON_VERSION=3.11.2"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	at, err := layout.Write(filepath.Join(dir, "base"), empty.Index)
-	if err == nil {
-		err = at.AppendImage(image)
-	}
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "agent"), []byte("ELF"), 0o700)
-	}
+	buildtest.Base(t, filepath.Join(dir, "base"), "3.11.2")
+	err := os.WriteFile(filepath.Join(dir, "agent"), []byte("ELF"), 0o700)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +264,7 @@ func pulls(t *testing.T, reference, token string) {
 		t.Error(err)
 	}
 	layers, err := image.Layers()
-	if err != nil || len(layers) != 3 {
+	if err != nil || len(layers) != 4 {
 		t.Errorf("%d layers, %v", len(layers), err)
 	}
 }

@@ -4,14 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/jobtest"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -23,6 +17,7 @@ import (
 func TestPublishedTrainerTrains(t *testing.T) {
 	a := serve(t, "--base", base(t))
 	a.init(t, "cell-counter")
+	a.needs(t, "cell-counter")
 	if out, code := a.run(t, "trainer-agent", "publish", "cell-counter", "--wait"); code != 0 || !strings.Contains(out, "The package passed and is published.") {
 		t.Fatalf("exit code %d: %s", code, out)
 	}
@@ -49,6 +44,7 @@ func TestPublishedTrainerTrains(t *testing.T) {
 	}
 	defer func() { _ = p.Close() }()
 	trains(t, a, p, filepath.Join(a.dir, "installed"))
+	t.Run("in a container", func(t *testing.T) { trainsInAContainer(t, a) })
 	withdrawn(t, a)
 	changed(t, a)
 }
@@ -75,31 +71,6 @@ func withdrawn(t *testing.T, a author) {
 			t.Errorf("%s, install %s: exit code %d: %s", c.state, c.install, code, out)
 		}
 	}
-}
-
-// base is an image of no file that says that it has the Python which packages are proven
-// with, as an OCI layout.
-func base(t *testing.T) string {
-	t.Helper()
-	version, err := exec.Command(need.Python(t), "-c", "import platform; print(platform.python_version(), end='')").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{
-		OS: "linux", Architecture: runtime.GOARCH, RootFS: v1.RootFS{Type: "layers"}, Config: v1.Config{Env: []string{"PYTHON_VERSION=" + string(version)}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	at, err := layout.Write(dir, empty.Index)
-	if err == nil {
-		err = at.AppendImage(image)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 // trains runs a job of the platform with an installed trainer; more is of its environment,

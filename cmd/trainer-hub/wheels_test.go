@@ -35,12 +35,12 @@ func wheels(t *testing.T) (dir, requirements string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := filepath.Glob(filepath.Join(dir, "*.whl"))
-	if len(made) != len(required) || err != nil {
-		t.Fatalf("wheels %v, %v", made, err)
-	}
-	for _, path := range made {
-		parts := strings.Split(filepath.Base(path), "-")
+	for _, name := range required {
+		made, err := filepath.Glob(filepath.Join(dir, name+"-*.whl"))
+		if len(made) != 1 || err != nil {
+			t.Fatalf("wheels %v, %v", made, err)
+		}
+		parts := strings.Split(filepath.Base(made[0]), "-")
 		requirements += parts[0] + "==" + parts[1] + "\n"
 	}
 	return dir, requirements

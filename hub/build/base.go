@@ -22,6 +22,7 @@ type Base struct {
 	Image  v1.Image
 	Name   string // as the operator gave it
 	Digest string
+	Python string // path of its interpreter
 }
 
 // OpenBase opens a base: NAME@sha256:… of a registry, or the folder of an OCI layout. Its
@@ -49,7 +50,11 @@ func OpenBase(ctx context.Context, from, python string) (*Base, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the base image %s: %w", from, err)
 	}
-	return &Base{image, from, digest.String()}, nil
+	interpreter, err := interpreter(image, file.Config.Env, python)
+	if err != nil {
+		return nil, fmt.Errorf("looking into the base image %s: %w", from, err)
+	}
+	return &Base{image, from, digest.String(), interpreter}, nil
 }
 
 func open(ctx context.Context, from string) (v1.Image, error) {

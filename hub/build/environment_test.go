@@ -11,17 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/vision-platform/trainer-agent/hub/build"
+	"github.com/vision-platform/trainer-agent/hub/build/buildtest"
 	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
@@ -164,20 +161,9 @@ func TestWhoseFaultMissingWheelsAre(t *testing.T) {
 // base writes a base as an OCI layout.
 func base(t *testing.T, python string) string {
 	t.Helper()
-	image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: runtime.GOARCH, RootFS: v1.RootFS{Type: "layers"}, Config: v1.Config{
-		Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin", "PYTHON_VERSION=" + python, "PYTHONPATH=/opt/own", "HOME=/root"}, Cmd: []string{"python3"},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
-	at, err := layout.Write(dir, empty.Index)
-	if err == nil {
-		err = at.AppendImage(image)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	minor := strings.Join(strings.Split(python, ".")[:2], ".")
+	buildtest.Write(t, dir, python, []string{"PATH=/usr/local/bin:/usr/bin:/bin", "PYTHONPATH=/opt/own", "HOME=/root"}, buildtest.Python(t, minor))
 	return dir
 }
 
@@ -199,8 +185,12 @@ func TestSameInputGivesTheSameImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	var digests []v1.Hash
-	for range 2 {
-		e, found, err := tools.Make(t.Context(), dir, t.TempDir(), filepath.Join(t.TempDir(), "lock"))
+	// The path of a program's interpreter is too long for its first line, once.
+	for _, at := range []string{t.TempDir(), filepath.Join(t.TempDir(), strings.Repeat("long", 40))} {
+		if err := os.MkdirAll(at, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		e, found, err := tools.Make(t.Context(), dir, at, filepath.Join(t.TempDir(), "lock"))
 		if err != nil || len(found) > 0 {
 			t.Fatalf("%v %v", found, err)
 		}
@@ -213,7 +203,7 @@ func TestSameInputGivesTheSameImage(t *testing.T) {
 			t.Fatal(err)
 		}
 		digests = append(digests, digest)
-		looks(t, image)
+		looks(t, image, version)
 	}
 	if digests[0] != digests[1] {
 		t.Errorf("%v", digests)
@@ -221,7 +211,7 @@ func TestSameInputGivesTheSameImage(t *testing.T) {
 }
 
 // looks checks an image's files and configuration.
-func looks(t *testing.T, image v1.Image) {
+func looks(t *testing.T, image v1.Image, version string) {
 	t.Helper()
 	file, err := image.ConfigFile()
 	if err != nil {
@@ -231,7 +221,7 @@ func looks(t *testing.T, image v1.Image) {
 	if strings.Join(c.Entrypoint, " ") != "trainer-agent run --trainer . --" || len(c.Cmd) > 0 || c.WorkingDir != "/app" || c.User != "1000:1000" {
 		t.Errorf("%+v", c)
 	}
-	for _, pair := range []string{"FRAMEWORK=cell-counter", "PYTHONPATH=/opt/trainers/packages:/opt/own", "HOME=/tmp", "PATH=/usr/local/bin:/usr/bin:/bin"} {
+	for _, pair := range []string{"FRAMEWORK=cell-counter", "PYTHONPATH=/opt/own", "HOME=/tmp", "PATH=/opt/trainers/venv/bin:/usr/local/bin:/usr/bin:/bin"} {
 		if !slices.Contains(c.Env, pair) {
 			t.Errorf("%s is not in %v", pair, c.Env)
 		}
@@ -244,7 +234,8 @@ func looks(t *testing.T, image v1.Image) {
 	for _, layer := range layers {
 		files = append(files, list(t, layer)...)
 	}
-	for _, name := range []string{"usr/local/bin/trainer-agent", "workspace/", "opt/trainers/packages/cells.py", "opt/trainers/packages/cells-1.0.0.dist-info/RECORD", "app/train.py", "app/sub/x.py"} {
+	site := "opt/trainers/venv/lib/python" + version + "/site-packages/"
+	for _, name := range []string{"usr/local/bin/trainer-agent", "workspace/", site + "cells.pth", site + "cells-1.0.0.dist-info/RECORD", "opt/trainers/venv/bin/cells", "opt/trainers/venv/bin/python", "opt/trainers/venv/pyvenv.cfg", "app/train.py", "app/sub/x.py"} {
 		if !slices.Contains(files, name) {
 			t.Errorf("%s is not in %v", name, files)
 		}
@@ -274,18 +265,27 @@ func list(t *testing.T, layer v1.Layer) (names []string) {
 		if !header.ModTime.IsZero() && header.ModTime.Unix() != 0 {
 			t.Errorf("%s is of %s", header.Name, header.ModTime)
 		}
-		if strings.HasSuffix(header.Name, "RECORD") {
-			if text, err := io.ReadAll(in); err != nil || strings.Contains(string(text), "../") {
-				t.Errorf("RECORD: %s, %v", text, err)
-			}
+		text, err := io.ReadAll(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(header.Name, "RECORD") && !strings.Contains(string(text), "../../../bin/cells,,\n") {
+			t.Errorf("RECORD: %s", text)
+		}
+		if strings.HasSuffix(header.Name, "bin/cells") && !strings.HasPrefix(string(text), "#!/opt/trainers/venv/bin/python\n# -*-") {
+			t.Errorf("a program: %s", text)
 		}
 	}
 }
 
 func TestBaseMustFit(t *testing.T) {
-	dir := base(t, "3.9.1")
+	none, moved := t.TempDir(), t.TempDir()
+	buildtest.Write(t, none, "3.11.2", nil, buildtest.Python(t, "3.9"))
+	buildtest.Write(t, moved, "3.11.2", []string{"PATH=/opt/bin"}, buildtest.Python(t, "3.11"))
 	for from, want := range map[string]string{
-		dir:                    "has Python 3.9.1, and packages are proven with Python 3.11",
+		none:                   "there is no python3.11 in /usr/local/sbin:",
+		moved:                  "there is no python3.11 in /opt/bin",
+		base(t, "3.9.1"):       "has Python 3.9.1, and packages are proven with Python 3.11",
 		t.TempDir():            "opening the base image",
 		"python:3.11-bookworm": "name it by its digest",
 	} {

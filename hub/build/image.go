@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	app      = "app"
-	packages = "opt/trainers/packages"
-	agent    = "usr/local/bin/trainer-agent"
-	user     = 1000
+	app   = "app"
+	venv  = "opt/trainers/venv"
+	agent = "usr/local/bin/trainer-agent"
+	user  = 1000
 )
 
 // Image is what an image is assembled of.
@@ -33,8 +33,8 @@ type Image struct {
 // files in dir, which must stay as long as the image is used.
 func (i Image) Assemble(dir string) (v1.Image, error) {
 	agentLayer, agentErr := writeLayer(filepath.Join(dir, "agent.tar.gz"), i.addAgent)
-	wheels, wheelsErr := writeLayer(filepath.Join(dir, "wheels.tar.gz"), i.addWheels)
-	source, sourceErr := writeLayer(filepath.Join(dir, "app.tar.gz"), func(l *layer) error { return l.tree(i.Source, app) })
+	wheels, wheelsErr := writeLayer(filepath.Join(dir, "wheels.tar.gz"), func(l *layer) error { return i.Environment.addTo(l, i.Base.Python) })
+	source, sourceErr := writeLayer(filepath.Join(dir, "app.tar.gz"), func(l *layer) error { return l.tree(i.Source, app, asItIs) })
 	if err := errors.Join(agentErr, wheelsErr, sourceErr); err != nil {
 		return nil, err
 	}
@@ -73,24 +73,12 @@ func (i Image) addAgent(l *layer) error {
 	return errors.Join(l.file(agent, 0o711, info.Size(), file), l.folder("workspace", user))
 }
 
-func (i Image) addWheels(l *layer) error {
-	site, err := i.Environment.Packages()
-	if err != nil {
-		return err
-	}
-	return l.tree(site, packages)
-}
-
 // configure makes the image a trainer's, as docs/trainers.md describes one.
 func (i Image) configure(c *v1.Config) {
 	c.Entrypoint, c.Cmd, c.StopSignal = []string{"trainer-agent", "run", "--trainer", ".", "--"}, nil, "SIGTERM"
 	c.WorkingDir, c.User = "/"+app, fmt.Sprintf("%d:%d", user, user)
-	found := "/" + packages
-	if own := value(c.Env, "PYTHONPATH"); own != "" && own != found {
-		found += ":" + own
-	}
 	for _, pair := range []string{
-		"FRAMEWORK=" + i.Name, "TRAINER_NAME=" + i.Name, "TRAINER_VERSION=" + i.Version, "PYTHONPATH=" + found,
+		"FRAMEWORK=" + i.Name, "TRAINER_NAME=" + i.Name, "TRAINER_VERSION=" + i.Version, "PATH=/" + venv + "/bin:" + searched(c.Env), "VIRTUAL_ENV=/" + venv,
 		"PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1", "WORKSPACE_DIR=/workspace", "HOME=/tmp", "AGENT_METRICS_ADDR=127.0.0.1:9464",
 	} {
 		name, _, _ := strings.Cut(pair, "=")

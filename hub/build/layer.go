@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -64,8 +63,14 @@ func (l *layer) file(name string, mode fs.FileMode, size int64, from io.Reader) 
 	return err
 }
 
-// tree adds the files below a folder. Whatever is neither file nor folder is an error.
-func (l *layer) tree(dir, to string) error {
+// edit is what becomes of a file on its way into a layer; nil leaves it as it is.
+type edit func(text []byte) []byte
+
+// asItIs takes every file unchanged.
+func asItIs(string) (edit, bool) { return nil, true }
+
+// tree adds the files below a folder, each as asked. Whatever is neither file nor folder is an error.
+func (l *layer) tree(dir, to string, as func(name string) (_ edit, kept bool)) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -75,21 +80,26 @@ func (l *layer) tree(dir, to string) error {
 		return err
 	}
 	return fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case entry.IsDir() && entry.Name() == "__pycache__":
+		}
+		if entry.IsDir() && entry.Name() == "__pycache__" {
 			return fs.SkipDir
+		}
+		change, kept := as(name)
+		switch {
+		case !kept:
+			return nil
 		case entry.IsDir():
 			return l.folder(path.Join(to, name), 0)
 		case !entry.Type().IsRegular():
 			return fmt.Errorf("%s is neither file nor folder", name)
 		}
-		return l.copy(root, name, path.Join(to, name))
+		return l.copy(root, name, path.Join(to, name), change)
 	})
 }
 
-func (l *layer) copy(root *os.Root, name, to string) error {
+func (l *layer) copy(root *os.Root, name, to string, change edit) error {
 	file, err := root.Open(name)
 	if err != nil {
 		return err
@@ -100,25 +110,21 @@ func (l *layer) copy(root *os.Root, name, to string) error {
 		return err
 	}
 	mode := 0o644 | info.Mode().Perm()&0o111
-	if path.Base(name) == "RECORD" && strings.HasSuffix(path.Dir(name), ".dist-info") {
-		text, err := io.ReadAll(file)
-		if err != nil {
-			return err
-		}
-		text = withoutScripts(text)
-		return l.file(to, mode, int64(len(text)), bytes.NewReader(text))
+	if change == nil {
+		return l.file(to, mode, info.Size(), file)
 	}
-	return l.file(to, mode, info.Size(), file)
+	text, err := io.ReadAll(file)
+	if err != nil {
+		return err
+	}
+	text = change(text)
+	return l.file(to, mode, int64(len(text)), bytes.NewReader(text))
 }
 
-// withoutScripts leaves programs out of an installed package's list of files: they begin
-// with the path of the interpreter that they were installed for, and are not in the image.
-func withoutScripts(record []byte) []byte {
-	var out bytes.Buffer
-	for line := range bytes.Lines(record) {
-		if !bytes.HasPrefix(line, []byte("../")) {
-			out.Write(line)
-		}
+// link adds a symbolic link.
+func (l *layer) link(name, target string) error {
+	if err := l.folder(path.Dir(name), 0); err != nil {
+		return err
 	}
-	return out.Bytes()
+	return l.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target, Mode: 0o777})
 }
