@@ -111,6 +111,8 @@ type Release struct {
 	Platform    string `json:"platform"`       // that the wheels are for, such as linux/amd64
 	Agent       string `json:"agent"`          // version of trainer-agent that proved it
 	Key         string `json:"key"`            // SHA-256 of the key that signed, hexadecimal
+	// Requires is what the trainer needs where its jobs run; nil for nothing.
+	Requires *Requires `json:"requires,omitempty"`
 }
 
 // Media types of what a release consists of beside its image.

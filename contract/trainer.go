@@ -20,6 +20,7 @@ type Capabilities struct {
 	Models         []CapabilityModel  `json:"models"`
 	TaskTypes      []CapabilityTask   `json:"task_types"`
 	DatasetFormats []CapabilityFormat `json:"dataset_formats"`
+	Requires       *Requires          `json:"requires,omitempty"`
 }
 
 // CapabilityModel is one model of a trainer.

@@ -137,7 +137,18 @@ func (c client) upload(t *testing.T, query string, parts []part, header ...strin
 // submit uploads a good package and returns its id.
 func (c client) submit(t *testing.T, name, version, query string, header ...string) string {
 	t.Helper()
-	r := c.upload(t, query, []part{{"file", pack(t, capabilities(name, version))}}, header...)
+	return c.submitFiles(t, capabilities(name, version), query, header...)
+}
+
+// submitNeeding submits a package with requirements.
+func (c client) submitNeeding(t *testing.T, name, version, requires string) string {
+	t.Helper()
+	return c.submitFiles(t, map[string]string{"capabilities.json": fmt.Sprintf(`{"framework": %q, "version": %q, "requires": %s}`, name, version, requires)}, "")
+}
+
+func (c client) submitFiles(t *testing.T, files map[string]string, query string, header ...string) string {
+	t.Helper()
+	r := c.upload(t, query, []part{{"file", pack(t, files)}}, header...)
 	if r.status != http.StatusAccepted {
 		t.Fatalf("%d %s", r.status, r.body)
 	}

@@ -115,6 +115,11 @@ func (r *Release) publish(ctx context.Context, w *Work) error {
 	if in.Capabilities, err = w.capabilities(); err != nil {
 		return err
 	}
+	var document contract.Capabilities
+	if err := json.Unmarshal(in.Capabilities, &document); err != nil {
+		return fmt.Errorf("reading capabilities.json: %w", err) // it was proven
+	}
+	in.Requires = document.Requires
 	if in.Newest, err = r.catalog.Newest(ctx, w.Package.Name, w.Package.Version); err != nil {
 		return err
 	}

@@ -195,7 +195,7 @@ func TestEverybodyMayTrainWithWhatIsPublished(t *testing.T) {
 	}})
 	ann, bob := r.client(t, "ann"), r.client(t, "bob")
 	for _, version := range []string{"1.10.0", "1.9.0", "2.0.0-rc.1"} {
-		if id := ann.submit(t, "custom-yolo", version, ""); ann.follow(t, id) == nil || ann.get(t, id).State != submission.Active {
+		if id := ann.submitNeeding(t, "custom-yolo", version, `{"python": ">=3.11", "device": "cuda"}`); ann.follow(t, id) == nil || ann.get(t, id).State != submission.Active {
 			t.Fatalf("%s: %+v", version, ann.get(t, id))
 		}
 	}
@@ -206,6 +206,14 @@ func TestEverybodyMayTrainWithWhatIsPublished(t *testing.T) {
 	}
 	var got api.Install
 	bob.ask(t, http.MethodPost, "/api/v1/trainers/custom-yolo/install").into(t, &got)
+	if got.Requires == nil || got.Requires.Device != "cuda" || !strings.Contains(fmt.Sprint(got.PodSpec), "nvidia.com/gpu:1") {
+		t.Errorf("%+v", got)
+	}
+	for place, want := range map[string]int{"python=3.11.2&device=cuda:0": 200, "python=3.10.1": 422, "device=cpu": 422, "agent=dev": 200} {
+		if r := bob.ask(t, http.MethodPost, "/api/v1/trainers/custom-yolo/install?"+place); r.status != want || want == 422 && !strings.Contains(r.body, "cannot train there: the trainer requires") {
+			t.Errorf("%s: %d %s", place, r.status, r.body)
+		}
+	}
 	if got.Version != "1.10.0" || got.Environment["TRAINER_DIGEST"] != got.Image || got.PodSpec["containers"] == nil {
 		t.Errorf("%+v", got)
 	}

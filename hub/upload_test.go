@@ -78,6 +78,8 @@ func TestWhatIsWrongWithAnUploadIsNamed(t *testing.T) {
 		"two packages":              {"?dry_run=true", []part{good, good}, 422, `two packages`},
 		"not a zip":                 {"?dry_run=true", []part{{"file", "PK"}}, 422, `it is no zip`},
 		"no capabilities":           {"?dry_run=true", []part{{"file", pack(t, map[string]string{"train.py": ""})}}, 422, `capabilities.json is missing`},
+		"requires malformed":        {"?dry_run=true", []part{{"file", pack(t, map[string]string{"capabilities.json": `{"framework": "x", "version": "1.0.0", "requires": {"gpu": true}}`})}}, 422, `requires: json: unknown field`},
+		"requires the impossible":   {"?dry_run=true", []part{{"file", pack(t, map[string]string{"capabilities.json": `{"framework": "x", "version": "1.0.0", "requires": {"agent": ">=2,<1"}}`})}}, 422, `requires.agent: no version is`},
 		"capabilities too deep":     {"?dry_run=true", []part{{"file", pack(t, map[string]string{"a/b/capabilities.json": "{}"})}}, 422, `capabilities.json is missing`},
 		"capabilities are no JSON":  {"?dry_run=true", []part{{"file", pack(t, map[string]string{"a/capabilities.json": "[]"})}}, 422, `not what the contract says`},
 		"capabilities without name": {"?dry_run=true", []part{{"file", pack(t, map[string]string{"capabilities.json": "{}"})}}, 422, `"body.metadata.framework_name"`},

@@ -15,6 +15,9 @@ type CheckCmd struct {
 	fromFile
 	JSON bool `help:"Print JSON."`
 	All  bool `help:"Print unset variables and the defaults of other kinds of job too."`
+
+	Trainer string `placeholder:"DIR" type:"path" help:"A trainer's folder: what its capabilities.json requires must be here too."`
+	Python  string `default:"python3" placeholder:"PROGRAM" help:"What runs the trainer's script."`
 }
 
 // Help is shown below the flags.
@@ -22,6 +25,7 @@ func (CheckCmd) Help() string {
 	return `Examples:
   trainer-agent check
   trainer-agent check --env-file job.env --all
+  trainer-agent check --trainer . --python .venv/bin/python
   docker run --rm --env-file job.env --entrypoint trainer-agent my-trainer check --json
 
 Exits with 0 when a job could start with this environment, else with 1.`
@@ -30,6 +34,9 @@ Exits with 0 when a job could start with this environment, else with 1.`
 // Run prints the table and says whether a job could start.
 func (c CheckCmd) Run() error {
 	cfg, problems := config.Load()
+	if c.Trainer != "" {
+		problems = append(problems, unfit(cfg, c.Trainer, c.Python)...)
+	}
 	if c.JSON {
 		if err := c.json(cfg, problems); err != nil {
 			return err

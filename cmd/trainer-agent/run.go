@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent"
@@ -55,6 +56,9 @@ func (c RunCmd) Run() error {
 		}
 		c.byKind(&options)
 	}
+	if c.Trainer != "" {
+		options.Problems = append(options.Problems, unfit(options.Config, c.Trainer, startedBy(options.Command, c.Python))...)
+	}
 	options.SecretFiles, options.Reach = c.secretFiles(), reach
 	code := agent.Run(context.Background(), options)
 	done()
@@ -71,6 +75,38 @@ func (c RunCmd) byKind(o *agent.Options) {
 		return
 	}
 	o.Command = []string{c.Python, script}
+}
+
+// unfit are the requirements of a trainer that this place does not meet: a job that starts
+// all the same would fail later, and say something else.
+func unfit(cfg *config.Config, dir, python string) (problems []config.Problem) {
+	requires, err := kit.Requires(dir)
+	if err != nil {
+		return []config.Problem{{Variable: "requires", Expected: "a package whose requirements can be read (" + err.Error() + ")"}}
+	}
+	for _, unmet := range requires.Unmet(contract.Place{Agent: contract.Version, Python: kit.PythonVersion(python), Device: cfg.Device}) {
+		p := config.Problem{Variable: "requires." + unmet.Field, Value: unmet.Needs}
+		switch has := unmet.Has; {
+		case has == "":
+			p.Warning, p.Expected = true, unmet.String()+": it was not checked"
+		case unmet.Field == "device":
+			p.Expected = "DEVICE to be that, as the trainer's capabilities.json says; it is " + has
+		case unmet.Field == "python":
+			p.Expected = "such a Python, as the trainer's capabilities.json says; " + python + " is Python " + has
+		default:
+			p.Expected = "such a trainer-agent, as the trainer's capabilities.json says; this is " + has
+		}
+		problems = append(problems, p)
+	}
+	return problems
+}
+
+// startedBy is what the trainer's script is run by: the command's own Python, where it names one.
+func startedBy(command []string, python string) string {
+	if len(command) > 0 && strings.HasPrefix(filepath.Base(command[0]), "python") {
+		return command[0]
+	}
+	return python
 }
 
 // PrepareCmd does everything before training.

@@ -19,12 +19,15 @@ func install(p Published) Install {
 	for _, name := range []string{"FRAMEWORK", "TRAINER_NAME", "TRAINER_VERSION", "TRAINER_DIGEST"} {
 		env = append(env, map[string]string{"name": name, "value": i.Environment[name]})
 	}
-	empty := map[string]any{}
+	empty, resources := map[string]any{}, map[string]any{}
+	if p.Requires != nil && p.Requires.Device == "cuda" {
+		resources["limits"] = map[string]any{"nvidia.com/gpu": 1}
+	}
 	i.PodSpec = map[string]any{
 		"restartPolicy": "Never", "automountServiceAccountToken": false,
 		"securityContext": map[string]any{"runAsNonRoot": true, "runAsUser": 1000, "fsGroup": 1000, "seccompProfile": map[string]any{"type": "RuntimeDefault"}},
 		"containers": []map[string]any{{
-			"name": "trainer", "image": p.Reference, "env": env,
+			"name": "trainer", "image": p.Reference, "env": env, "resources": resources,
 			"securityContext": map[string]any{"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": map[string]any{"drop": []string{"ALL"}}},
 			"volumeMounts":    []map[string]any{{"name": "workspace", "mountPath": "/workspace"}, {"name": "tmp", "mountPath": "/tmp"}},
 		}},

@@ -53,6 +53,11 @@ func peek(name string) (c contract.Capabilities, err error) {
 	if err := json.Unmarshal(text, &c); err != nil {
 		return c, fmt.Errorf("capabilities.json is not what the contract says: %w", err)
 	}
+	if c.Requires != nil {
+		if wrong := c.Requires.Wrong(); len(wrong) > 0 {
+			return c, fmt.Errorf("capabilities.json: %s", strings.Join(wrong, "; "))
+		}
+	}
 	return c, nil
 }
 

@@ -52,7 +52,10 @@ func known(log *slog.Logger, err error) error {
 	var refusal *submission.Refusal
 	var withdrawn *catalog.Refusal
 	var wrong *usage.Wrong
+	var status huma.StatusError
 	switch {
+	case errors.As(err, &status):
+		return status
 	case errors.As(err, &withdrawn) && withdrawn.Gone:
 		return huma.NewError(http.StatusGone, withdrawn.Text)
 	case errors.As(err, &withdrawn) && withdrawn.Foreign:

@@ -33,11 +33,28 @@ type Key struct {
 	Public    []byte `json:"public" doc:"The public key, base64."`
 }
 
-// named is a trainer or a version of it, as the address or the query names it.
-type named struct {
+// wanted is a version with the place that its jobs are to run in; of what is left out nothing is checked.
+type wanted struct {
 	Credentials
 	Name    string `path:"name" maxLength:"64"`
 	Version string `query:"version" maxLength:"64" doc:"By default the newest that is no pre-release."`
+
+	Agent  string `query:"agent" maxLength:"64" doc:"Version of trainer-agent that is there; images have their own."`
+	Python string `query:"python" maxLength:"64" doc:"Version of Python that is there; images have their own."`
+	Device string `query:"device" maxLength:"64" doc:"cuda or cpu."`
+}
+
+// meets refuses what would not train there.
+func (w *wanted) meets(p Published) error {
+	if p.Requires == nil {
+		return nil
+	}
+	for _, unmet := range p.Requires.Unmet(contract.Place{Agent: w.Agent, Python: w.Python, Device: w.Device}) {
+		if unmet.Has != "" {
+			return huma.NewError(http.StatusUnprocessableEntity, p.Name+" "+p.Version+" cannot train there: "+unmet.String(), field("query."+unmet.Field, "is to be "+unmet.Needs))
+		}
+	}
+	return nil
 }
 
 // trainers are what is published.
@@ -59,12 +76,15 @@ func (t trainers) register() {
 		}
 		return list, err
 	})
-	read(t.door, "install-trainer", http.MethodPost, trainersPath+"{name}/install", "What a job needs to train with a version", func(ctx context.Context, in *named) (Install, error) {
+	read(t.door, "install-trainer", http.MethodPost, trainersPath+"{name}/install", "What a job needs to train with a version; refused where it could not", func(ctx context.Context, in *wanted) (Install, error) {
 		version, err := t.catalog.Installable(ctx, in.Name, in.Version)
 		if err != nil {
 			return Install{}, err
 		}
 		p, err := t.publishedAs(version)
+		if err == nil {
+			err = in.meets(p)
+		}
 		return install(p), err
 	})
 	read(t.door, "key", http.MethodGet, "/api/v1/key", "The key that signs what is published", func(context.Context, *struct{ Credentials }) (Key, error) {

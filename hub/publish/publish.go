@@ -50,6 +50,7 @@ type Input struct {
 	Isolation    string // that the package was proven in
 	Schema       []byte // what config_schema.py printed, JSON
 	Capabilities []byte // capabilities.json
+	Requires     *contract.Requires
 	// Newest says that no newer version is published: the platform reads this one.
 	Newest bool
 }
@@ -61,7 +62,7 @@ func Repository(name string) string { return "trainers/" + name }
 func (p *Publisher) Publish(ctx context.Context, in Input) (contract.Release, error) {
 	release := contract.Release{
 		Name: in.Package.Name, Version: in.Package.Version, PackageSHA: in.Package.SHA256, Repository: Repository(in.Package.Name),
-		Python: in.Python, Platform: in.Platform, Agent: contract.Version, Key: p.Key.ID(),
+		Python: in.Python, Platform: in.Platform, Agent: contract.Version, Key: p.Key.ID(), Requires: in.Requires,
 	}
 	subject, err := p.pushImage(ctx, in, &release)
 	if err == nil {

@@ -2,7 +2,9 @@ package kit
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -34,6 +36,32 @@ func TestDocumentsOnThePageAreValid(t *testing.T) {
 	decode(t, blocks[1][1], &schema)
 	if found := checkSchema(schema); len(found) > 0 {
 		t.Errorf("config_schema.py: %+v", found)
+	}
+}
+
+// A package that requires what is not here is told so at its line, and what it is proven with.
+func TestRequirementsOfAPackage(t *testing.T) {
+	dir, venv := t.TempDir(), t.TempDir()
+	python := filepath.Join(venv, "bin", "python")
+	for path, text := range map[string]string{
+		filepath.Join(venv, "pyvenv.cfg"): "version_info = 3.11.2.final.0\n", python: "#!/bin/sh\n",
+		filepath.Join(dir, "capabilities.json"): "{\n\"requires\": {\n\"python\": \">=3.12\"}}",
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := Validator{Dir: dir, Tools: Tools{Python: python}}
+	for requires, want := range map[contract.Requires]string{
+		{Python: ">=3.11", Device: "cuda"}: "",
+		{Python: ">=3.12"}:                 "capabilities.json:3: the trainer requires python >=3.12 (capabilities.json), and 3.11.2 is here",
+		{Python: ">=3.12,<3"}:              "no version is",
+		{Agent: ">=0.1"}:                   "warning: capabilities.json: the trainer requires agent >=0.1 (capabilities.json), and an unknown one is here", // a test has no version
+	} {
+		found := v.checkRequires(requires)
+		if len(found) != min(1, len(want)) || want != "" && !strings.Contains(Issue(found[0]), want) {
+			t.Errorf("%+v: %v", requires, found)
+		}
 	}
 }
 

@@ -115,6 +115,9 @@ func (v *Validator) checkCapabilities(d contract.Capabilities) (found []finding)
 	if !slices.ContainsFunc(d.DatasetFormats, func(f contract.CapabilityFormat) bool { return f.Supported }) {
 		found = append(found, fault("capabilities.format", file, "there is no supported dataset format"))
 	}
+	if d.Requires != nil {
+		found = append(found, v.checkRequires(*d.Requires)...)
+	}
 	return found
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/trainers/kit"
 	"github.com/vision-platform/trainer-agent/trainers/kit/archive"
 )
 
@@ -51,6 +52,9 @@ func Here(ctx context.Context, hub Hub, release contract.Release, key ed25519.Pu
 	if _, err := os.Lstat(filepath.Join(source, Venv)); err == nil { // its files would be the environment's, and run when it is made
 		return fmt.Errorf("the package has a %s of its own, where its environment is made: its author has to leave it out", Venv)
 	}
+	if err := meets(source, python); err != nil {
+		return err
+	}
 	if err := os.Rename(source, dir); err != nil {
 		return fmt.Errorf("putting the package in its place: %w", err)
 	}
@@ -69,6 +73,22 @@ func fits(ctx context.Context, release contract.Release, python string) error {
 	}
 	if has, wants := strings.TrimSpace(string(out)), release.Python+" "+release.Platform; has != wants {
 		return fmt.Errorf("%s %s requires Python %s, and %s is Python %s: set --python", release.Name, release.Version, wants, python, has)
+	}
+	return nil
+}
+
+// meets checks what the package itself requires, which is signed. Its device is a matter of
+// the job, which may run elsewhere.
+func meets(source, python string) error {
+	requires, err := kit.Requires(source)
+	if err != nil {
+		return err
+	}
+	requires.Device = ""
+	for _, unmet := range requires.Unmet(contract.Place{Agent: contract.Version, Python: kit.PythonVersion(python)}) {
+		if unmet.Has != "" {
+			return errors.New(unmet.String())
+		}
 	}
 	return nil
 }
