@@ -82,7 +82,7 @@ func (c RunCmd) byKind(o *agent.Options) {
 func unfit(cfg *config.Config, dir, python string) (problems []config.Problem) {
 	requires, err := kit.Requires(dir)
 	if err != nil {
-		return []config.Problem{{Variable: "requires", Expected: "a package whose requirements can be read (" + err.Error() + ")"}}
+		return []config.Problem{{Variable: "--trainer", Value: dir, Expected: "a package whose requirements can be read (" + err.Error() + ")"}}
 	}
 	for _, unmet := range requires.Unmet(contract.Place{Agent: contract.Version, Python: kit.PythonVersion(python), Device: cfg.Device}) {
 		p := config.Problem{Variable: "requires." + unmet.Field, Value: unmet.Needs}

@@ -38,14 +38,14 @@ real, stdlib = os.path.realpath(sys.executable), sysconfig.get_path("stdlib")
 print(real); print(stdlib)
 own = glob.glob(stdlib + "/lib-dynload/*.so") + glob.glob(sysconfig.get_path("platlib") + "/numpy/**/*.so", recursive=True)
 said = subprocess.run(["ldd", real, *own], capture_output=True, text=True).stdout
-print("\n".join(sorted({w for w in said.split() if w.startswith(("/lib", "/usr/lib")) and not w.endswith(":")})))`
+print("\n".join(sorted({w for w in said.split() if w.startswith("/") and not w.endswith(":")})))`
 	said, err := exec.Command(need.Python(t), "-c", question).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Fields(string(said))
 	layer, dir := filepath.Join(t.TempDir(), "layer.tar"), t.TempDir()
-	args := []string{"-C", "/", "-chf", layer, "--ignore-failed-read", "--exclude=__pycache__", "--exclude=*/python3*/test", "--exclude=*/config-3*", "--exclude=*.a"}
+	args := []string{"-C", "/", "-chf", layer, "--ignore-failed-read", "--exclude=__pycache__", "--exclude=*/python3*/test", "--exclude=*/site-packages", "--exclude=*/config-3*", "--exclude=*.a"}
 	for _, path := range lines[1:] {
 		args = append(args, strings.TrimPrefix(path, "/"))
 	}
@@ -56,7 +56,7 @@ print("\n".join(sorted({w for w in said.split() if w.startswith(("/lib", "/usr/l
 	if err != nil {
 		t.Fatal(err)
 	}
-	buildtest.Write(t, dir, lines[0], nil, made)
+	buildtest.Write(t, dir, lines[0], []string{"PATH=" + filepath.Dir(lines[1]) + ":/usr/bin:/bin"}, made)
 	return dir
 }
 
