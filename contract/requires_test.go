@@ -1,12 +1,10 @@
-package contract_test
+package contract
 
 import (
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/vision-platform/trainer-agent/contract"
 )
 
 func TestRequirementsAreMet(t *testing.T) {
@@ -19,20 +17,20 @@ func TestRequirementsAreMet(t *testing.T) {
 		{">=1.4", "v1.4.0-3-gd8ca36a", true}, {">=1.4.1", "v1.4.0-3-gd8ca36a", false}, {"<2", "1.9.9", true}, {">= 1", "1.0.0-rc.1", true},
 		{">=1.4", "d8ca36a", false}, {">=1.4", "dev", false}, {">=1.4", "", false}, {"", "", true},
 	} {
-		r := contract.Requires{Python: c.needs}
+		r := Requires{Python: c.needs}
 		if wrong := r.Wrong(); len(wrong) > 0 {
 			t.Errorf("%s: %v", c.needs, wrong)
 		}
-		if unmet := r.Unmet(contract.Place{Python: c.has}); (len(unmet) == 0) != c.met {
+		if unmet := r.Unmet(Place{Python: c.has}); (len(unmet) == 0) != c.met {
 			t.Errorf("%s with %s: %v", c.needs, c.has, unmet)
 		}
 	}
-	r := contract.Requires{Agent: ">=2", Python: ">=3.12", Device: "cuda"}
-	unmet := r.Unmet(contract.Place{Agent: "1.9.0", Python: "3.11", Device: "cpu"})
+	r := Requires{Agent: ">=2", Python: ">=3.12", Device: "cuda"}
+	unmet := r.Unmet(Place{Agent: "1.9.0", Python: "3.11", Device: "cpu"})
 	if text := fmt.Sprint(unmet); len(unmet) != 3 || !strings.Contains(text, "requires device cuda (capabilities.json), and cpu is here") {
 		t.Error(text)
 	}
-	if unmet := r.Unmet(contract.Place{Agent: "2.0.0", Python: "3.12.1", Device: "cuda:1"}); len(unmet) > 0 {
+	if unmet := r.Unmet(Place{Agent: "2.0.0", Python: "3.12.1", Device: "cuda:1"}); len(unmet) > 0 {
 		t.Error(unmet)
 	}
 }
@@ -57,7 +55,7 @@ func TestRequirementsThatCannotBeMetAreWrong(t *testing.T) {
 		`{"agent": ">=1,<1.0.1,!=1.0.0"}`:        "no version is",
 		`{"agent": ">=0", "device": "cpu"}`:      "",
 	} {
-		var r contract.Requires
+		var r Requires
 		err := json.Unmarshal([]byte(text), &r)
 		wrong := strings.Join(r.Wrong(), "; ")
 		if err != nil {
@@ -74,8 +72,8 @@ func FuzzRequires(f *testing.F) {
 	f.Add(">=3.11,<3.13", "3.11.2")
 	f.Add("!=1,>0", "v1.4.0-3-gabc")
 	f.Fuzz(func(t *testing.T, needs, has string) {
-		r := contract.Requires{Agent: needs}
-		if wrong := r.Wrong(); needs != "" && len(wrong) > 0 && strings.Contains(wrong[0], "no version is") && len(r.Unmet(contract.Place{Agent: has})) == 0 {
+		r := Requires{Agent: needs}
+		if wrong := r.Wrong(); needs != "" && len(wrong) > 0 && strings.Contains(wrong[0], "no version is") && len(r.Unmet(Place{Agent: has})) == 0 {
 			t.Errorf("%q is met by %q and called impossible", needs, has)
 		}
 	})
