@@ -33,8 +33,15 @@ type Key struct {
 	Public    []byte `json:"public" doc:"The public key, base64."`
 }
 
-// wanted is a version with the place that its jobs are to run in; of what is left out nothing is checked.
-type wanted struct {
+// named is a trainer or a version of it, as the address or the query names it.
+type named struct {
+	Credentials
+	Name    string `path:"name" maxLength:"64"`
+	Version string `query:"version" maxLength:"64" doc:"By default the newest that is no pre-release."`
+}
+
+// placed is a version with the place that its jobs are to run in; of what is left out nothing is checked.
+type placed struct {
 	Credentials
 	Name    string `path:"name" maxLength:"64"`
 	Version string `query:"version" maxLength:"64" doc:"By default the newest that is no pre-release."`
@@ -45,7 +52,7 @@ type wanted struct {
 }
 
 // meets refuses what would not train there.
-func (w *wanted) meets(p Published) error {
+func (w *placed) meets(p Published) error {
 	if p.Requires == nil {
 		return nil
 	}
@@ -76,7 +83,7 @@ func (t trainers) register() {
 		}
 		return list, err
 	})
-	read(t.door, "install-trainer", http.MethodPost, trainersPath+"{name}/install", "What a job needs to train with a version; refused where it could not", func(ctx context.Context, in *wanted) (Install, error) {
+	read(t.door, "install-trainer", http.MethodPost, trainersPath+"{name}/install", "What a job needs to train with a version; refused where it could not", func(ctx context.Context, in *placed) (Install, error) {
 		version, err := t.catalog.Installable(ctx, in.Name, in.Version)
 		if err != nil {
 			return Install{}, err
