@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import unittest
 from pathlib import Path
@@ -42,6 +43,9 @@ class Weights(unittest.TestCase):
             "plain.pt": self.tensors, "plain.safetensors": self.tensors,
             **{f"{key}.pt": {"epoch": 3, key: self.tensors} for key in ("state_dict", "model_state_dict", "model", "ema")},
             "average first.pt": {"model": other, "model_ema": self.tensors, "optimizer": {}},
+            "as timm saves a training.pt": {"state_dict": self.tensors, "args": argparse.Namespace(model="resnet18", lr=0.1), "arch": "resnet18"},
+            "average in a module.pt": {"model": other, "ema": {"module": self.tensors, "updates": 3}},
+            **{f"no average {i}.pt": {"ema": ema, "model": self.tensors} for i, ema in enumerate((None, {}, {"decay": 0.9, "shadow": []}))},
             **{f"{prefix}pt": {prefix + key: value for key, value in self.tensors.items()} for prefix in ("module.", "_orig_mod.", "_orig_mod.module.")},
         }.items():
             with self.subTest(name):

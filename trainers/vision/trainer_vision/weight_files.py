@@ -7,6 +7,7 @@ torch.compile put before them. Both are taken away; numbers become 32 bits, in w
 
 from __future__ import annotations
 
+import argparse
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,17 +17,15 @@ import torch
 from trainer_sdk import JobError
 
 # The average of the weights before the weights themselves: it is what is validated.
-KEYS = ("state_dict_ema", "model_ema", "ema", "state_dict", "model_state_dict", "model")
+KEYS = ("state_dict_ema", "model_ema", "ema", "state_dict", "model_state_dict", "model", "module")
 PREFIXES = ("module.", "_orig_mod.")
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a file by their names; one that holds none, or numbers that are none, is refused."""
     check_file(path)
-    found = _load(path)
-    while isinstance(found, Mapping) and (key := next((k for k in KEYS if isinstance(found.get(k), Mapping)), None)):
-        found = found[key]
-    if not isinstance(found, Mapping) or not found or not all(isinstance(value, torch.Tensor) for value in found.values()):
+    found = _tensors(_load(path))
+    if not found:
         raise JobError(f"the weights {path} hold other things than tensors; save model.state_dict(), as it is or under one of the keys {', '.join(KEYS)}")
     tensors = {str(name): value.float() if value.is_floating_point() else value for name, value in found.items()}
     while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in tensors)), None):
@@ -55,11 +54,21 @@ def check_numbers(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         raise JobError(f"the weights {path} are NaN, first in {broken}: the training that they come from has diverged")
 
 
+def _tensors(found: Any) -> Mapping[str, torch.Tensor]:
+    """What is nothing but tensors: the whole, or below the first of KEYS that leads to some. An average may be empty, or kept otherwise."""
+    if not isinstance(found, Mapping):
+        return {}
+    if all(isinstance(value, torch.Tensor) for value in found.values()):
+        return found
+    return next((tensors for key in KEYS if (tensors := _tensors(found.get(key)))), {})
+
+
 def _load(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return _load_safetensors(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]):  # a training's arguments, beside the tensors of timm, DETR and others
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # torch's advice is to load it without care
         what = "Python objects" if "GLOBAL" in str(error) or "globals:" in str(error) else "no weights"
         raise JobError(f"the weights {path} hold {what}, which this trainer does not read; save model.state_dict()") from error
