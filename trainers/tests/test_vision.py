@@ -22,7 +22,7 @@ from trainer_vision.images import read_image
 from trainer_vision.inference.explain.gradients import Differentiable, cam
 from trainer_vision.inference.explain.target import Target
 from trainer_vision.metrics import ClassifierResults
-from trainer_vision.processes import cpus
+from trainer_vision.processes import cpus, keep_memory
 from trainer_vision.weights import report_weights
 
 
@@ -40,6 +40,19 @@ class Processors(unittest.TestCase):
             for text, want in (("-1\n", 8), ("400000\n", 4)):
                 (root / "cpu/cpu.cfs_quota_us").write_text(text)
                 self.assertEqual(cpus(root), want, text)
+
+
+    def test_an_older_libc_keeps_what_it_can(self) -> None:
+        """glibc before 2.35 refuses a large threshold, and with the other limit alone it would adapt no more."""
+        large, small, trim = (-3, 1 << 30), (-3, 32 << 20), (-1, 1 << 30)
+        for taken, calls in (([large, trim], [large, trim]), ([small, trim], [large, small, trim]), ([], [large, small])):
+            libc = mock.Mock()
+            libc.mallopt.side_effect = lambda *limit, taken=taken: int(limit in taken)
+            with mock.patch("ctypes.CDLL", return_value=libc):
+                keep_memory()
+            self.assertEqual([call.args for call in libc.mallopt.call_args_list], calls)
+        with mock.patch("ctypes.CDLL", return_value=object()):  # musl, macOS
+            keep_memory()
 
 
 class Reader(unittest.TestCase):

@@ -37,6 +37,7 @@ def use_cpus() -> None:
 
 
 KEPT = 1 << 30  # bytes
+MOST_BEFORE = 32 << 20  # bytes that glibc before 2.35 takes as M_MMAP_THRESHOLD; it refuses more
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
@@ -50,10 +51,12 @@ def ready_to_predict(model: torch.nn.Module) -> None:
 
 
 def keep_memory() -> None:
-    """Large tensors stay with the process when they are freed: else every layer of every batch asks the kernel for pages, which it has to clear."""
+    """Large tensors stay with the process when they are freed: else every layer of every batch asks the kernel for pages, which it has to clear.
+
+    The one limit without the other is worse than none: glibc adapts neither once one is set, and 128 KiB would be given back at once.
+    """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's; others have none
-    if mallopt:
-        mallopt(M_MMAP_THRESHOLD, KEPT)
+    if mallopt and (mallopt(M_MMAP_THRESHOLD, KEPT) or mallopt(M_MMAP_THRESHOLD, MOST_BEFORE)):
         mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
