@@ -144,14 +144,15 @@ def read_config(name: str, image_size: int, folder: Path | None = None, weights:
 
 def _of_folder(folder: Path, stem: str) -> PretrainedConfig:
     """The configuration beside weights, which must be that of the model where its name is known."""
-    for file in (path for path in folder.iterdir() if path.suffix in {".safetensors", ".bin", ".json"}):
+    tensors = [*folder.glob("*.safetensors")] or [*folder.glob("*.bin")]  # the latter are not read beside the former, and may be pointers
+    for file in (*tensors, *folder.glob("*.json")):
         check_file(file)
     try:
         config = AutoConfig.from_pretrained(folder)
     except Exception as error:
         raise JobError(f"{folder / 'config.json'} describes no model of transformers: {error}") from error
     if stem in CONFIGS and (wrong := _differences(config, CONFIGS[stem](NATIVE_SIZE))):
-        raise JobError(f"the weights in {folder} are not of {stem}: {'; '.join(wrong)}. Give weights of {stem}, or name the model that they are of; an empty MODEL_NAME takes any")
+        raise JobError(f"the weights in {folder} are not of {stem}: {'; '.join(wrong)}. Give weights of {stem}, or set MODEL_NAME to what they are: with a name that is not listed any are taken")
     return config
 
 

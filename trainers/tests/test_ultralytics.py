@@ -13,6 +13,7 @@ import tempfile
 import unittest
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 import fixtures
 import torch
@@ -323,6 +324,8 @@ class Ultralytics(TrainerTest):
         files = {"tensors.pt": None, "text.pt": b"hello", "pointer.pt": b"version https://git-lfs.github.com/spec/v1\n", "some.safetensors": b"hello"}
         for name, content in files.items():
             torch.save({"state_dict": {"a": torch.zeros(2)}}, self.root / name) if content is None else (self.root / name).write_bytes(content)
+        with mock.patch.object(json, "Newer", type("Newer", (), {"__module__": "json"}), create=True):
+            torch.save({"model": json.Newer()}, self.root / "newer.pt")
         cases = {
             "MODEL_NAME 'yolo11q' is not a model of Ultralytics": {"MODEL_NAME": "yolo11q"},
             "does not fit the task detect; use yolo11n": {"MODEL_NAME": "yolo11n-seg"},
@@ -330,6 +333,7 @@ class Ultralytics(TrainerTest):
             "LEARNING_RATE 10 is more than 1, the largest that Ultralytics takes; 0.001 suits AdamW": {"LEARNING_RATE": "10"},
             "/absent.pt do not exist": {"PRETRAINED_WEIGHTS": "/absent.pt"},
             "tensors.pt hold no model of Ultralytics": {"PRETRAINED_WEIGHTS": str(self.root / "tensors.pt")},
+            "newer.pt are of another version of Ultralytics": {"PRETRAINED_WEIGHTS": str(self.root / "newer.pt")},
             "text.pt are cut short, or no file of PyTorch": {"PRETRAINED_WEIGHTS": str(self.root / "text.pt")},
             "pointer.pt are a pointer of Git LFS": {"PRETRAINED_WEIGHTS": str(self.root / "pointer.pt")},
             "some.safetensors are not a .pt file": {"PRETRAINED_WEIGHTS": str(self.root / "some.safetensors")},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ultralytics
 from torch import nn
 from trainer_sdk import JobError
 from trainer_vision.weight_files import check_file
@@ -19,7 +20,13 @@ def read_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     try:
         model, state = load_checkpoint(path)
     except Exception as error:
-        broken = "is not a loadable checkpoint" in str(error)
-        reason = "are cut short, or no file of PyTorch" if broken else "hold no model of Ultralytics: save them with Ultralytics itself, tensors alone (a state_dict) are not enough"
-        raise JobError(f"the weights {path} {reason}") from error
+        raise JobError(f"the weights {path} {why(error)}") from error
     return model, state
+
+
+def why(error: Exception) -> str:
+    if "is not a loadable checkpoint" in str(error):
+        return "are cut short, or no file of PyTorch"
+    if any(text in str(error) for text in ("Can't get attribute", "missing Ultralytics module")):
+        return f"are of another version of Ultralytics than {ultralytics.__version__}, with parts that this one does not have"
+    return "hold no model of Ultralytics: save them with Ultralytics itself, tensors alone (a state_dict) are not enough"
