@@ -55,8 +55,8 @@ class Exported:
     kernel: str  # bilinear or bicubic: how Pillow resizes an image to that, whatever its shape
     names: tuple[str, str]  # of its input and its output
     golden: Golden
-    milliseconds: float  # of one image
     verified_by: str  # what ran the file
+    milliseconds: float | None = None  # of one image, in the runtime that the file is for; None where another one ran it
     wrapper: Path | None = None  # trainer_vision/deploy/runtimes/python: it answers images, and tests the package
     mean: Sequence[float] = (0.0, 0.0, 0.0)  # the input is (pixel / 255 - mean) / std
     std: Sequence[float] = (1.0, 1.0, 1.0)
@@ -73,7 +73,7 @@ def run_export(job: Job, platform: Platform, request: ExportRequest, framework: 
     pack(request.output_dir / "package.zip", contents(request, exported, metadata))
     platform.export_progress(95, "uploading", "Handing over to the agent")
     info = {
-        "model_size_mb": round(metadata["model"]["size_bytes"] / 2**20, 3), "inference_speed_ms": metadata["timing"]["median_ms"],
+        "model_size_mb": round(metadata["model"]["size_bytes"] / 2**20, 3), "inference_speed_ms": metadata["timing"] and metadata["timing"]["median_ms"],
         "input_shape": metadata["input"]["shape"], "output_shape": metadata["outputs"][0]["shape"],
     }
     platform.export_done({"export_path": exported.file.name, "metadata_path": "metadata.json", "package_path": "package.zip", "model_info": info})
@@ -81,12 +81,14 @@ def run_export(job: Job, platform: Platform, request: ExportRequest, framework: 
 
 def describe(job: Job, request: ExportRequest, framework: str, exported: Exported) -> dict[str, Any]:
     """metadata.json; trainer_vision's metadata.schema.json explains every field."""
-    size, name, milliseconds = exported.size, job.model or exported.architecture, round(exported.milliseconds, 3)
+    size, name = exported.size, job.model or exported.architecture
+    took = None if exported.milliseconds is None else round(exported.milliseconds, 3)
     return {
         "schema_version": SCHEMA,
         "model": {
             "name": name, "framework": framework, "architecture": exported.architecture, "task": "classify", "file": exported.file.name, "format": request.format,
-            "precision": "float32", "sha256": digest(exported.file), "size_bytes": exported.file.stat().st_size,
+            "precision": "float32", "input_size": [size, size], "num_classes": len(exported.class_names), "class_names": list(exported.class_names),
+            "sha256": digest(exported.file), "size_bytes": exported.file.stat().st_size,
         },
         "classes": classes(job, exported.class_names),
         "input": {"name": exported.names[0], "layout": "NCHW", "dtype": "float32", "shape": [1, 3, size, size], "color": "RGB"},
@@ -103,7 +105,7 @@ def describe(job: Job, request: ExportRequest, framework: str, exported: Exporte
             **dict.fromkeys(("conf_threshold", "iou_threshold", "max_detections", "box_format", "box_space", "padding", "mask_threshold", "keypoint_shape")),
         },
         "parity": {"images": 1, "objects": 0, "unmatched": 0, "pixels": 0.0, "score": 0.0, "probability": exported.golden.difference, "pixel_agreement": 1.0},
-        "timing": {"median_ms": milliseconds, "p95_ms": milliseconds, "rounds": 1},
+        "timing": None if took is None else {"median_ms": took, "p95_ms": took, "rounds": 1},
         "validation": None, "versions": {},
         "provenance": {"job_id": job.id, "checkpoint_sha256": digest(request.checkpoint), "created_at": now(), "verified_by": [f"{exported.verified_by} on 1 image"]},
         **seed_fields(job, request, exported, name),
@@ -119,7 +121,7 @@ def seed_fields(job: Job, request: ExportRequest, exported: Exported, name: str)
             "normalize": {"method": "standardize", "mean": list(exported.mean), "std": list(exported.std), "scale": 1 / 255},
         },
         "postprocessing": {"softmax": {"apply": False, "temperature": 1.0}, "top_k": 5, "embedded": True},
-        "runtime": {"engine": RUNTIMES[request.format], "file": exported.file.name},
+        "runtime": {"engine": RUNTIMES[request.format], "file": exported.file.name, "languages": ["python"] if exported.wrapper else []},
         "optimization": {"level": request.optimization_level, "quantization": "none", "dtype": "float32", "include_preprocessing": False, "include_postprocessing": True},
     }
 
