@@ -23,13 +23,16 @@ from test_deploy import described
 from torch import nn
 from trainer_sdk import Job, JobError, Platform
 from trainer_sdk.export import ExportRequest
+from trainer_vision.classifier import Classifier
 from trainer_vision.deploy import calibrate, evaluate
+from trainer_vision.deploy.classifiers import subjects
 from trainer_vision.deploy.job import Export
 from trainer_vision.deploy.output import clear, hand
 from trainer_vision.deploy.reader import Reader
 from trainer_vision.deploy.stopping import Stopped
 from trainer_vision.deploy.subject import CLASSIFY, STRETCH, Preprocess, Subject, broken
 from trainer_vision.inference import Predictor
+from trainer_vision.inference.samples import task_of
 
 
 class Mean(nn.Module):
@@ -113,6 +116,15 @@ class Jobs(unittest.TestCase):
                 evaluate.check(job, Predictor(["a"], np.asarray, lambda batch: batch, lambda raw, *_: raw))
         with self.assertRaisesRegex(JobError, "set VALIDATION_DATASET_ID"):
             evaluate.check(Job.load((), {}), Predictor(["a"], np.asarray, lambda batch: batch, lambda raw, *_: raw))
+
+    def test_a_classifier_by_words_is_exported_under_either_name(self) -> None:
+        one = Classifier(nn.Flatten(), ["a", "b"], torch.as_tensor, Preprocess(STRETCH, 32, 32, antialias=True), "clip")
+        for task in ("zero_shot_classification", "image_classification"):
+            env = {"TASK_TYPE": task, "EXPORT_FORMAT": "onnx", "CHECKPOINT_FILE": __file__}
+            job = Job.load((), env)
+            with mock.patch.dict("os.environ", TASK_TYPE=task):
+                made = subjects(lambda *_: one, "huggingface")(job, ExportRequest.load(job, [], ["onnx"], env))
+                self.assertEqual(task_of(made.predictor, job, Path("checkpoint")), task)
 
     def test_weights_that_are_no_numbers_are_named(self) -> None:
         """A detector of such finds nothing, and so does its export."""

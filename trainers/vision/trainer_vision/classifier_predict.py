@@ -28,7 +28,7 @@ def predict(load: Load) -> None:
         found = read(request) if is_exported(request.checkpoint) else trained(job, request)
         if found.task == "semantic_segmentation":  # an exported one: what it is stands in the file
             return with_labels(found, job)
-        return replace(found, task=job.task) if job.task == ZERO_SHOT and found.task == "image_classification" else found
+        return as_named(found, job)
 
     def trained(job: Job, request: InferenceRequest) -> Predictor:
         if request.checkpoint.suffix in EXPORTED:
@@ -36,6 +36,11 @@ def predict(load: Load) -> None:
         return of_classifier(load(job, request.checkpoint, request.image_size), torch_device(job.device))
 
     predict_with(predictor)
+
+
+def as_named(found: Predictor, job: Job) -> Predictor:
+    """A classifier by words is one, and which of the two the job calls it makes no difference."""
+    return replace(found, task=job.task) if job.task == ZERO_SHOT and found.task == "image_classification" else found
 
 
 def of_classifier(classifier: Classifier, device: torch.device) -> Predictor:

@@ -12,7 +12,7 @@ from trainer_sdk import Job, JobError
 from trainer_sdk.export import ExportRequest
 
 from ..classifier import Classifier
-from ..classifier_predict import of_classifier
+from ..classifier_predict import as_named, of_classifier
 from ..segmenter import Segmenter, predictor
 from . import matrix
 from .subject import CLASSIFY, SEMANTIC, SHORTEST_CROP, STRETCH, Preprocess, Subject
@@ -38,7 +38,7 @@ def subjects(load: Load, framework: str, ready: Ready = lambda _model, _size: No
             head, known = SEMANTIC, predictor(original, job)
         else:
             assert isinstance(original, Classifier)
-            head, known = CLASSIFY, of_classifier(original, torch.device("cpu"))
+            head, known = CLASSIFY, as_named(of_classifier(original, torch.device("cpu")), job)
         ready(trained.model, (trained.preprocess.height, trained.preprocess.width))
         return Subject(trained.model.float().eval().requires_grad_(False), head, framework, trained.architecture, trained.names, trained.preprocess, known)
 

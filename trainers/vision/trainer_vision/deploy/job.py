@@ -87,6 +87,8 @@ class Export:
             if self.request.format == "tensorrt":  # what can be built elsewhere is left all the same
                 self.beside(self.request.output_dir)
             raise
+        if self.subject.head in OBJECTS and not made.parity.objects:
+            self.say("export_unproven", f"No object is found by both models on {made.parity.images} images, which proves nothing about boxes. Set VALIDATION_DATASET_ID to a dataset that shows some, or a lower CONFIDENCE_THRESHOLD")
         shown = self.shown(made)
         if self.request.format != "onnx":
             self.beside(folder)
@@ -204,8 +206,6 @@ class Export:
         if made.validation and not made.validation.passes(self.request.accuracy_drop_max):
             self.fail(made.validation)
         found = made.parity
-        if self.subject.head in OBJECTS and not found.objects:
-            self.say("export_unproven", f"Neither model finds an object on {found.images} images, which proves nothing about boxes. Set VALIDATION_DATASET_ID to a dataset that shows some, or a lower CONFIDENCE_THRESHOLD")
         if made.precision.kind == "none" or made.precision.dtype == "float16":
             fault = found.fault(self.tolerance(made.precision))
         elif found.unmatched > found.objects and not made.validation:
