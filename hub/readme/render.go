@@ -33,8 +33,17 @@ var tags = []string{"h1", "h2", "h3", "h4", "h5", "h6", "p", "br", "hr", "ul", "
 // maxDepth bounds how deep tags lie in each other: a thousand quotes are no README.
 const maxDepth = 40
 
+// maxBlock bounds what stands between two empty lines, in bytes: to read it takes a time that grows
+// with its square, half a minute for 256 KiB of "[a](".
+const maxBlock = 16 << 10
+
 // Render reads Markdown, as GitHub writes it. What cannot be read as that is shown as it is.
 func Render(markdown []byte) []Node {
+	for block := range bytes.SplitSeq(bytes.ReplaceAll(markdown, []byte("\r\n"), []byte("\n")), []byte("\n\n")) {
+		if len(block) > maxBlock {
+			return plain(markdown)
+		}
+	}
 	var page bytes.Buffer
 	if err := goldmark.New(goldmark.WithExtensions(extension.GFM)).Convert(markdown, &page); err != nil {
 		return plain(markdown)

@@ -23,6 +23,7 @@ func TestAReadmeIsATreeOfTextAndLinks(t *testing.T) {
 		"[docs](https://example.com/a)": `[{"tag":"p","kids":[{"tag":"a","href":"https://example.com/a","kids":[{"text":"docs"}]}]}]`,
 		"```sh\nmake run\n```":          `[{"tag":"pre","kids":[{"tag":"code","kids":[{"text":"make run\n"}]}]}]`,
 		"| a |\n|---|\n| 1 |":           `[{"tag":"table","kids":[{"tag":"thead","kids":[{"tag":"tr","kids":[{"tag":"th","kids":[{"text":"a"}]}]}]},{"tag":"tbody","kids":[{"tag":"tr","kids":[{"tag":"td","kids":[{"text":"1"}]}]}]}]}]`,
+		strings.Repeat("[a](", 5000):    `[{"tag":"pre","kids":[{"text":"` + strings.Repeat("[a](", 5000) + `"}]}]`, // it would take long
 		"1 < 2 & \"3\"":                 `[{"tag":"p","kids":[{"text":"1 \u003c 2 \u0026 \"3\""}]}]`,
 	} {
 		if got := render(t, markdown); got != want {
