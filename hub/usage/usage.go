@@ -10,8 +10,11 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/hub/store"
@@ -62,7 +65,8 @@ func (t *Trainings) Take(ctx context.Context, m Message) error {
 		return err
 	}
 	return t.db.Tx(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `INSERT INTO usage_keys (source, key, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, m.Source, m.Key, store.Millis(t.now()))
+		// The key is the job's own: no job uses up the keys of another.
+		result, err := tx.ExecContext(ctx, `INSERT INTO usage_keys (source, key, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, m.Source, fmt.Sprintf("%q %s", m.Job, m.Key), store.Millis(t.now()))
 		if err != nil {
 			return fmt.Errorf("keeping the key of a message: %w", err)
 		}
@@ -77,6 +81,9 @@ func (t *Trainings) Take(ctx context.Context, m Message) error {
 type change func(context.Context, *sql.Tx) error
 
 func (t *Trainings) read(ctx context.Context, m Message) (change, error) {
+	if m.Key == "" || !utf8.ValidString(m.Key) {
+		return nil, &Wrong{errors.New("there is no Idempotency-Key, or it is no UTF-8")}
+	}
 	if m.Kind != contract.KindEvent && m.Kind != contract.KindDone {
 		return nil, &Uncounted{fmt.Sprintf("%s is neither an event nor done", m.Kind)}
 	}
@@ -85,7 +92,7 @@ func (t *Trainings) read(ctx context.Context, m Message) (change, error) {
 		return nil, &Wrong{err}
 	}
 	if done, ok := payload.(contract.Done); ok {
-		return m.ended(done), nil
+		return m.ended(done)
 	}
 	event, _ := payload.(contract.Event)
 	switch event.EventType {
@@ -112,6 +119,9 @@ func (t *Trainings) started(ctx context.Context, m Message, event contract.Event
 	if told.Trainer == nil || told.JobType != string(contract.JobTraining) {
 		return nil, &Uncounted{"it is no training with a trainer of a hub: agent_started names none (TRAINER_NAME, TRAINER_VERSION, TRAINER_DIGEST)"}
 	}
+	if err := kept(told.Task, told.Device, told.Metric); err != nil {
+		return nil, err
+	}
 	release, err := t.find(ctx, told.Trainer.Name, told.Trainer.Version)
 	if err != nil {
 		return nil, err
@@ -129,6 +139,16 @@ func (t *Trainings) started(ctx context.Context, m Message, event contract.Event
 	}, nil
 }
 
+// maxText bounds the names that a message has, in bytes.
+const maxText = 200
+
+// maxSeconds is more than any training takes: a hundred years.
+const maxSeconds = 100 * 366 * 24 * 3600
+
+// errNotBegun is the end of a job whose beginning counted nothing, or was not told yet: its key is
+// not used up.
+var errNotBegun = &Uncounted{"agent_started of this job was not counted"}
+
 // finished says how long the training process ran.
 func (m Message) finished(event contract.Event) (change, error) {
 	var told struct {
@@ -137,15 +157,25 @@ func (m Message) finished(event contract.Event) (change, error) {
 	if err := json.Unmarshal(event.Data, &told); err != nil {
 		return nil, &Wrong{fmt.Errorf("data: %w", err)}
 	}
+	if told.Seconds < 0 || told.Seconds > maxSeconds {
+		return nil, &Wrong{fmt.Errorf("data.seconds: no training takes %g seconds", told.Seconds)}
+	}
 	return func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE trainings SET seconds = $1 WHERE source = $2 AND job_id = $3`, told.Seconds, m.Source, m.Job)
-		return failed("timing a training", err)
+		result, err := tx.ExecContext(ctx, `UPDATE trainings SET seconds = $1 WHERE source = $2 AND job_id = $3`, told.Seconds, m.Source, m.Job)
+		if err != nil {
+			return fmt.Errorf("timing a training: %w", err)
+		}
+		n, err := result.RowsAffected()
+		if err == nil && n == 0 {
+			return errNotBegun
+		}
+		return err
 	}, nil
 }
 
 // ended says how the training ended. The metric is the one that the job itself chose its
 // best epoch by.
-func (m Message) ended(done contract.Done) change {
+func (m Message) ended(done contract.Done) (change, error) {
 	status, code := Succeeded, contract.Code("")
 	if done.Status != contract.StatusSucceeded {
 		status, code = Failed, contract.CodeInternal
@@ -156,13 +186,16 @@ func (m Message) ended(done contract.Done) change {
 			status = Stopped
 		}
 	}
+	if err := kept(string(code)); err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context, tx *sql.Tx) error {
 		var metric string
 		row := tx.QueryRowContext(ctx, `UPDATE trainings SET ended = $1, status = $2, failure_code = $3 WHERE source = $4 AND job_id = $5 RETURNING metric`,
 			store.Millis(done.Timestamp.Time), status, string(code), m.Source, m.Job)
 		switch err := row.Scan(&metric); {
 		case err == sql.ErrNoRows: //nolint:errorlint // Scan returns it as it is
-			return nil // of a job whose beginning counted nothing
+			return errNotBegun
 		case err != nil:
 			return fmt.Errorf("ending a training: %w", err)
 		}
@@ -172,7 +205,17 @@ func (m Message) ended(done contract.Done) change {
 		}
 		_, err := tx.ExecContext(ctx, `UPDATE trainings SET value = $1 WHERE source = $2 AND job_id = $3`, float64(value), m.Source, m.Job)
 		return failed("keeping a metric", err)
+	}, nil
+}
+
+// kept refuses what no database keeps as text, and what is no name.
+func kept(names ...string) error {
+	for _, name := range names {
+		if len(name) > maxText || strings.ContainsRune(name, 0) {
+			return &Wrong{fmt.Errorf("a name of more than %d bytes, or with a NUL: %.20q", maxText, name)}
+		}
 	}
+	return nil
 }
 
 func failed(doing string, err error) error {

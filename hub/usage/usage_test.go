@@ -171,8 +171,51 @@ func TestWhatIsNoTrainingOfAPublishedVersionCountsNothing(t *testing.T) {
 				t.Errorf("%q: %v", body, err)
 			}
 		}
-		take(t, trainings, j.finished(3), j.done("")) // of a job that began uncounted
+		for _, m := range []usage.Message{
+			j.event(contract.EventAgentStarted, `{"job_type": "training", "task_type": "a\u0000b", "trainer": {"name": "cell-counter", "version": "1.0.0", "digest": "`+image+`"}}`),
+			j.finished(-1), j.finished(1e300), {Job: "7", Kind: contract.KindDone, Body: j.done("").Body},
+		} {
+			if _, is := errors.AsType[*usage.Wrong](trainings.Take(t.Context(), m)); !is {
+				t.Errorf("%s with the key %q is no mistake", m.Body, m.Key)
+			}
+		}
+	})
+}
+
+// The end of a job that began uncounted is not counted, and is once its beginning is told.
+func TestAnEndWithoutABeginningIsSaidToCountNothing(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, db *store.DB) {
+		trainings := open(t, db)
+		j := &teller{job: "7"}
+		finished, done := j.finished(3), j.done("")
+		for _, m := range []usage.Message{finished, done} {
+			if why, is := errors.AsType[*usage.Uncounted](trainings.Take(t.Context(), m)); !is || !strings.Contains(why.Text, "agent_started of this job was not counted") {
+				t.Errorf("%s: %v", m.Kind, why)
+			}
+		}
 		if got := of(t, trainings); got.Trainings != 0 {
+			t.Errorf("%+v", got)
+		}
+		take(t, trainings, j.started("1.0.0", image), finished, done)
+		if got := of(t, trainings); got.Succeeded != 1 || *got.Median != 3 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// A job that uses the keys of another takes nothing from it.
+func TestKeysAreTheJobsOwn(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, db *store.DB) {
+		trainings := open(t, db)
+		victim, other := &teller{job: "7"}, &teller{job: "8"}
+		begin, end := victim.started("1.0.0", image), victim.done("")
+		for _, key := range []string{begin.Key, end.Key} {
+			m := other.started("1.0.0", image)
+			m.Key = key
+			take(t, trainings, m)
+		}
+		take(t, trainings, begin, end)
+		if got := of(t, trainings); got.Trainings != 2 || got.Succeeded != 1 {
 			t.Errorf("%+v", got)
 		}
 	})
