@@ -123,6 +123,35 @@ func TestAppealThatIsGranted(t *testing.T) {
 	}
 }
 
+// Weights of torch are a zip, and findings name the pickle in it: what is appealed, and waived, is the
+// zip. Members of hostile names are no paths.
+func TestAppealAboutAPickleInWeights(t *testing.T) {
+	ann, _, op := judge(t)
+	for i, member := range []string{"archive/data.pkl", "archive/.."} {
+		files := map[string]string{"weights.pt": string(pack(t, map[string]string{member: calling("getpid")}))}
+		id, at := ann.scanned(t, fmt.Sprintf("1.%d.0", i), files)
+		if at.State != submission.Rejected {
+			t.Fatalf("%s: %+v", member, at)
+		}
+		if got := ann.say(t, "/api/v1/trainers/validation/"+id+"/appeal", `{"reason": "it only asks for its own number"}`); got.status != 200 {
+			t.Fatalf("%s: %d %s", member, got.status, got.body)
+		}
+		var list []submission.Appeal
+		op.ask(t, http.MethodGet, "/api/v1/admin/appeals").into(t, &list)
+		if got := op.say(t, "/api/v1/admin/appeals/"+list[0].ID, `{"grant": true, "reason": "no harm"}`); got.status != 204 {
+			t.Fatalf("%s: %d %s", member, got.status, got.body)
+		}
+		ann.follow(t, id)
+		if v := ann.get(t, id); v.State != submission.Proven {
+			t.Errorf("%s: %+v", member, v)
+		}
+		files["weights.pt"] += "more" // the same pickle in other bytes
+		if _, v := ann.scanned(t, fmt.Sprintf("2.%d.0", i), files); v.State != submission.Rejected {
+			t.Errorf("%s in other bytes: %+v", member, v)
+		}
+	}
+}
+
 // A key of a known form is nothing that the operator can let pass, and what was refused three times
 // stays refused.
 func TestAppealThatIsRefused(t *testing.T) {

@@ -20,13 +20,17 @@ func (w *Work) judged(ctx context.Context, dir string, found []contract.Finding)
 		return found, err
 	}
 	defer func() { _ = root.Close() }()
+	sums := map[string]string{} // a file may have many findings
 	for i, f := range found {
 		if f.Severity != contract.SeverityError || f.File == "" || !scan.Waivable(f.Rule) {
 			continue
 		}
-		if found[i].SHA256, err = sum(root, f.File); err != nil {
-			return found, fmt.Errorf("reading %s for its digest: %w", f.File, err)
+		if sums[f.File] == "" {
+			if sums[f.File], err = sum(root, f.File); err != nil {
+				return found, fmt.Errorf("reading %s for its digest: %w", f.File, err)
+			}
 		}
+		found[i].SHA256 = sums[f.File]
 		reason, err := w.records.Waived(ctx, f.Rule, found[i].SHA256)
 		if err != nil {
 			return found, err
@@ -39,7 +43,17 @@ func (w *Work) judged(ctx context.Context, dir string, found []contract.Finding)
 	return found, nil
 }
 
+// sum is the SHA-256 of a file, or of the one that holds it: weights.pt/data.pkl is in weights.pt.
 func sum(root *os.Root, name string) (string, error) {
+	for i, c := range name {
+		if c != '/' {
+			continue
+		}
+		if info, err := root.Lstat(name[:i]); err == nil && info.Mode().IsRegular() {
+			name = name[:i]
+			break
+		}
+	}
 	file, err := root.Open(name)
 	if err != nil {
 		return "", err
