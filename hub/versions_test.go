@@ -111,6 +111,11 @@ func TestWithdrawnVersions(t *testing.T) {
 	if got := bob.ask(t, http.MethodGet, "/api/v1/trainers/custom-yolo/content/"+whole.Bundle); got.status != http.StatusForbidden {
 		t.Errorf("its bundle: %d", got.status)
 	}
+	for _, repository := range []string{"trainers/custom-yolo", "trainers/another", "another"} { // one folder has the blobs of all
+		if got := bob.ask(t, http.MethodGet, "/v2/"+repository+"/blobs/sha256:"+whole.PackageSHA); got.status != http.StatusForbidden {
+			t.Errorf("its package by %s: %d", repository, got.status)
+		}
+	}
 	at, err := name.NewDigest(whole.Reference)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,8 +20,8 @@ func (t trainers) content(w http.ResponseWriter, r *http.Request) {
 	}
 	name, digest := r.PathValue("name"), r.PathValue("digest")
 	err := t.catalog.Readable(r.Context(), name, digest)
-	if err == nil && t.registry == nil {
-		err = catalog.ErrNotFound
+	if err == nil {
+		err = t.served(r.Context(), name)
 	}
 	if err != nil {
 		answer(w, known(t.log, err))
@@ -42,4 +43,13 @@ func (t trainers) content(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Length", fmt.Sprint(content.Size))
 	_, _ = io.Copy(w, content)
+}
+
+// served is an error where no trainer of the name was published.
+func (t trainers) served(ctx context.Context, name string) error {
+	list, err := t.catalog.Versions(ctx, name)
+	if err == nil && (name == "" || len(list) == 0 || t.registry == nil) {
+		err = catalog.ErrNotFound
+	}
+	return err
 }

@@ -36,11 +36,10 @@ func images(d door, where registry.Registry, of *catalog.Catalog) {
 			answer(w, known(d.log, err))
 			return
 		}
-		if name, reference, ok := asked(r.URL.Path); ok {
-			if err := of.Readable(r.Context(), name, reference); err != nil && !errors.Is(err, catalog.ErrNotFound) {
-				denied(w, d.log, err)
-				return
-			}
+		name, reference := asked(r.URL.Path)
+		if err := of.Readable(r.Context(), name, reference); err != nil {
+			denied(w, d.log, err)
+			return
 		}
 		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxUpload)); err != nil {
 			answer(w, known(d.log, err))
@@ -50,14 +49,15 @@ func images(d door, where registry.Registry, of *catalog.Catalog) {
 	})
 }
 
-// asked is the trainer, and the tag or the digest of it, that a container runtime asks for.
-func asked(path string) (name, reference string, ok bool) {
-	rest, ok := strings.CutPrefix(path, "/v2/"+publish.Repository(""))
-	parts := strings.Split(rest, "/")
-	if !ok || len(parts) != 3 {
-		return "", "", false
+// asked is the trainer, and the tag or the digest of it, that a container runtime asks for; ""
+// is no trainer, whose blobs are those of all.
+func asked(path string) (name, reference string) {
+	parts := strings.Split(path, "/")
+	reference = parts[len(parts)-1]
+	if rest, ok := strings.CutPrefix(path, "/v2/"+publish.Repository("")); ok {
+		name, _, _ = strings.Cut(rest, "/")
 	}
-	return parts[0], parts[2], true
+	return name, reference
 }
 
 // denied says in the registry's words why a version is for nobody.

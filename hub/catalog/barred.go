@@ -10,38 +10,34 @@ import (
 )
 
 // Readable says whether a trainer's content under a digest, or its tag, may be read: an error is
-// why not. What a quarantined or removed version consists of is for nobody; layers that others
-// have too are.
+// why not. What a quarantined or removed version consists of is for nobody, under whatever
+// trainer's name it is asked for, because a registry keeps blobs for all of them; layers that
+// others have too are.
 func (c *Catalog) Readable(ctx context.Context, name, reference string) error {
-	list, err := c.Versions(ctx, name)
+	rows, err := c.db.QueryContext(ctx, `SELECT `+columns+` FROM versions WHERE state IN ($1, $2)`, string(Quarantined), string(Removed))
+	list, err := collect(rows, err)
 	if err != nil {
 		return err
 	}
-	if len(list) == 0 {
-		return ErrNotFound
-	}
 	for _, v := range list {
-		if !v.State.Barred() {
-			continue
-		}
-		of, err := v.references()
+		of, err := v.digests()
 		if err != nil {
 			return err
 		}
-		if slices.Contains(of, reference) {
+		if slices.Contains(of, reference) || v.Name == name && v.Version == reference {
 			return refusal(v)
 		}
 	}
 	return nil
 }
 
-// references are the tag and the digests that are of this version alone.
-func (v Version) references() ([]string, error) {
+// digests are those that are of this version alone.
+func (v Version) digests() ([]string, error) {
 	var r contract.Release
 	if err := json.Unmarshal(v.Receipt, &r); err != nil {
 		return nil, fmt.Errorf("reading the receipt of %s %s: %w", v.Name, v.Version, err)
 	}
-	of := []string{v.Version, "sha256:" + v.SHA256, r.Image, r.Bundle, r.SBOM, r.Attestation}
+	of := []string{"sha256:" + v.SHA256, r.Image, r.Bundle, r.SBOM, r.Attestation}
 	return slices.DeleteFunc(of, func(s string) bool { return s == "" }), nil
 }
 

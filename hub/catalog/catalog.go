@@ -53,23 +53,13 @@ func (c *Catalog) Versions(ctx context.Context, name string) (list []Version, er
 	if name != "" && naming.Check(name) != nil {
 		return nil, nil
 	}
-	rows, err := c.db.QueryContext(ctx, `SELECT name, version, sha256, receipt, published, state, reason FROM versions
+	rows, err := c.db.QueryContext(ctx, `SELECT `+columns+` FROM versions
 		WHERE CAST($1 AS TEXT) = '' OR name = CAST($1 AS TEXT)`, name)
-	if err != nil {
-		return nil, fmt.Errorf("listing versions: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, v)
-	}
+	list, err = collect(rows, err)
 	slices.SortFunc(list, func(a, b Version) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), naming.Number(b.Version).Compare(naming.Number(a.Version)))
 	})
-	return list, rows.Err()
+	return list, err
 }
 
 // Version returns one version, whatever its state; "" is the newest that is offered, before all
@@ -82,7 +72,7 @@ func (c *Catalog) Version(ctx context.Context, name, version string) (Version, e
 	if version == "" {
 		return c.newest(ctx, name)
 	}
-	return scan(c.db.QueryRowContext(ctx, `SELECT name, version, sha256, receipt, published, state, reason FROM versions WHERE name = $1 AND version = $2`, name, version))
+	return scan(c.db.QueryRowContext(ctx, `SELECT `+columns+` FROM versions WHERE name = $1 AND version = $2`, name, version))
 }
 
 func (c *Catalog) newest(ctx context.Context, name string) (Version, error) {
@@ -121,6 +111,24 @@ func (c *Catalog) Newest(ctx context.Context, name, version string) (bool, error
 		return !preview, err
 	}
 	return mine.GE(other), err
+}
+
+const columns = `name, version, sha256, receipt, published, state, reason`
+
+// collect reads what a query of versions found.
+func collect(rows *sql.Rows, err error) (list []Version, _ error) {
+	if err != nil {
+		return nil, fmt.Errorf("listing versions: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, rows.Err()
 }
 
 type scanner interface{ Scan(...any) error }

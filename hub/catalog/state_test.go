@@ -134,6 +134,13 @@ func TestGoneIsAnErrorAndNeverAnotherVersion(t *testing.T) {
 					t.Errorf("%s of %s is read: %v", reference, version, err)
 				}
 			}
+			// A registry that keeps blobs for all has them under every trainer's name.
+			if err := s.Readable(t.Context(), "another", "sha256:sum of "+version); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s is read by another name: %v", version, err)
+			}
+			if err := s.Readable(t.Context(), "another", version); err != nil {
+				t.Errorf("the tag %s of another: %v", version, err)
+			}
 		}
 		if err := s.Readable(t.Context(), "cell-counter", "sha256:image-1.1.0"); err != nil {
 			t.Error(err)
