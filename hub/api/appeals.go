@@ -35,7 +35,7 @@ func (a appeals) make(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.appeals.Make(ctx, at.ID, p.ID, in.Body.Reason); err != nil {
+	if err := a.appeals.Make(ctx, at.ID, p.ID, in.Body.Reason, p.Operator()); err != nil {
 		return nil, known(a.log, err)
 	}
 	if at, err = a.records.Get(ctx, at.ID); err != nil {

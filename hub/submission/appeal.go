@@ -24,8 +24,8 @@ const maxAppeals = 3
 const maxReason = 2000
 
 // Make asks the operator to look at a submission that was rejected: it then is in review, and
-// keeps its name and version.
-func (a *Appeals) Make(ctx context.Context, id, actor, reason string) error {
+// keeps its name and version. An operator may hold the platform's names.
+func (a *Appeals) Make(ctx context.Context, id, actor, reason string, operator bool) error {
 	reason, err := said(reason)
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (a *Appeals) Make(ctx context.Context, id, actor, reason string) error {
 		if err := appealable(ctx, tx, at); err != nil {
 			return err
 		}
-		if up, err = a.hold(ctx, tx, at); err != nil {
+		if up, err = a.hold(ctx, tx, at, operator); err != nil {
 			return err
 		}
 		now := store.Millis(a.now())
@@ -113,8 +113,8 @@ func grave(ctx context.Context, tx *sql.Tx, at Submission) (errs []contract.Find
 }
 
 // hold takes the name again that the rejection gave back.
-func (a *Appeals) hold(ctx context.Context, tx *sql.Tx, at Submission) (up Upload, err error) {
-	up = Upload{Name: at.Name, Version: at.Version, SHA256: at.SHA256, Owner: at.Owner, DryRun: at.DryRun}
+func (a *Appeals) hold(ctx context.Context, tx *sql.Tx, at Submission, operator bool) (up Upload, err error) {
+	up = Upload{Name: at.Name, Version: at.Version, SHA256: at.SHA256, Owner: at.Owner, DryRun: at.DryRun, Operator: operator}
 	if up.Organisation, err = organisation(ctx, tx, at); err != nil {
 		return up, err
 	}

@@ -11,7 +11,12 @@ import (
 // rejected is a submission of ann's that was rejected for a finding which can be waived.
 func (d *desk) rejected(t *testing.T, name string) submission.Submission {
 	t.Helper()
-	made := d.create(t, upload(name, "1.0.0"))
+	return d.rejectedUpload(t, upload(name, "1.0.0"))
+}
+
+func (d *desk) rejectedUpload(t *testing.T, up submission.Upload) submission.Submission {
+	t.Helper()
+	made := d.create(t, up)
 	task := d.claim(t)
 	finding := contract.Finding{Rule: "pickle.code", Severity: contract.SeverityError, File: "weights.pkl", SHA256: "sum", Text: "it calls something"}
 	report := contract.StepReport{Name: "security", Status: contract.StepFailed, Findings: []contract.Finding{finding}}
@@ -26,7 +31,7 @@ func (d *desk) rejected(t *testing.T, name string) submission.Submission {
 func TestAppealHoldsTheNameAndWaits(t *testing.T) {
 	each(t, func(t *testing.T, d *desk) {
 		made := d.rejected(t, "custom-yolo")
-		if err := d.Appeals.Make(t.Context(), made.ID, "ann", "it is harmless"); err != nil {
+		if err := d.Appeals.Make(t.Context(), made.ID, "ann", "it is harmless", false); err != nil {
 			t.Fatal(err)
 		}
 		if at := d.state(t, made.ID); at.State != submission.Review || at.State.Open() || at.State.Ended() || at.State.Status() != "validating" {
@@ -60,11 +65,26 @@ func TestAppealAfterTheNameWasTaken(t *testing.T) {
 		other := upload("custom-yolo", "1.0.0")
 		other.Owner = "bob"
 		d.create(t, other)
-		if err := d.Appeals.Make(t.Context(), made.ID, "ann", "it is harmless"); err == nil {
+		if err := d.Appeals.Make(t.Context(), made.ID, "ann", "it is harmless", false); err == nil {
 			t.Error("two own the name")
 		}
 		if at := d.state(t, made.ID); at.State != submission.Rejected {
 			t.Errorf("%+v", at)
+		}
+	})
+}
+
+// The platform's own names are the operator's in an appeal too.
+func TestAppealForANameOfThePlatform(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		up := upload("timm", "1.0.0")
+		up.Operator = true
+		made := d.rejectedUpload(t, up)
+		if err := d.Appeals.Make(t.Context(), made.ID, "ann", "it is harmless", false); err == nil {
+			t.Error("an author holds it")
+		}
+		if err := d.Appeals.Make(t.Context(), made.ID, "ann", "it is harmless", true); err != nil {
+			t.Error(err)
 		}
 	})
 }
@@ -74,7 +94,7 @@ func TestAppealAfterTheNameWasTaken(t *testing.T) {
 func TestGrantedAppealIsProvenAgain(t *testing.T) {
 	each(t, func(t *testing.T, d *desk) {
 		made := d.rejected(t, "custom-yolo")
-		if err := d.Appeals.Make(t.Context(), made.ID, "ann", "it is harmless"); err != nil {
+		if err := d.Appeals.Make(t.Context(), made.ID, "ann", "it is harmless", false); err != nil {
 			t.Fatal(err)
 		}
 		list, err := d.Records.Appeals(t.Context(), "", true, 9)

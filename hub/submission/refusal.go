@@ -66,13 +66,15 @@ func quota(ctx context.Context, tx queryer, up Upload) error {
 // published refuses a dry run of a version that is there already: the upload
 // itself would be refused.
 func published(ctx context.Context, q queryer, up Upload) error {
-	var sum string
-	err := q.QueryRowContext(ctx, `SELECT sha256 FROM versions WHERE name = $1 AND version = $2`, up.Name, up.Version).Scan(&sum)
+	var sum, state string
+	err := q.QueryRowContext(ctx, `SELECT sha256, state FROM versions WHERE name = $1 AND version = $2`, up.Name, up.Version).Scan(&sum, &state)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
 	case err != nil:
 		return err
+	case state != "active":
+		return refuse("version", "%s %s was published and is %s now; its number stays taken: raise the version in capabilities.json", up.Name, up.Version, state)
 	case sum == up.SHA256:
 		return refuse("version", "%s %s is published already, with these very bytes", up.Name, up.Version)
 	default:
