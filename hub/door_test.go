@@ -41,8 +41,10 @@ func TestOnlyWhoMayDoesIt(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", name, got.status, got.body, c.want)
 		}
 	}
-	if list := bob.ask(t, http.MethodGet, "/api/v1/trainers/validation?all=true").body; list != "[]\n" {
-		t.Errorf("bob sees %s", list)
+	for path, want := range map[string]int{"": http.StatusOK, "?all=true": http.StatusForbidden, "?limt=5": http.StatusUnprocessableEntity} {
+		if got := bob.ask(t, http.MethodGet, "/api/v1/trainers/validation"+path); got.status != want || want == http.StatusOK && got.body != "[]\n" {
+			t.Errorf("bob asks for %q: %d %s", path, got.status, got.body)
+		}
 	}
 	if list := boss.ask(t, http.MethodGet, "/api/v1/trainers/validation?all=true").body; !strings.Contains(list, id) {
 		t.Errorf("the operator sees %s", list)

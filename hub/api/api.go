@@ -73,7 +73,9 @@ func (a *API) Handler(ctx context.Context) http.Handler {
 		"token":   {Type: "http", Scheme: "bearer", Description: "An API token: tah_…"},
 		"session": {Type: "apiKey", In: "cookie", Name: sessionCookie},
 	}
-	d := door{gate: gate{a.Users, a.Log}, doc: humago.New(mux, config), mux: mux}
+	doc := humago.New(mux, config)
+	doc.UseMiddleware(onlyKnown(doc))
+	d := door{gate: gate{a.Users, a.Log}, doc: doc, mux: mux}
 	d.mux.HandleFunc("GET /{$}", a.Page.ServeHTTP)
 	d.mux.HandleFunc("GET /assets/", a.Page.ServeHTTP)
 	health(d, a.Ready)

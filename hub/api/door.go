@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -44,6 +45,21 @@ func read[I, O any](d door, id, method, path, summary string, do func(context.Co
 			}
 			return &struct{ Body O }{out}, nil
 		})
+}
+
+// onlyKnown refuses a query that an operation does not have: nothing in it is passed over, for with
+// ?versoin=1.0.0 the newest would be installed.
+func onlyKnown(doc huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		asked := ctx.URL()
+		for name := range asked.Query() {
+			if !slices.ContainsFunc(ctx.Operation().Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name }) {
+				_ = huma.WriteErr(doc, ctx, http.StatusUnprocessableEntity, "the address has a query that is not known", field("query."+name, "/openapi.json describes those that there are"))
+				return
+			}
+		}
+		next(ctx)
+	}
 }
 
 // asking is any input with credentials.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/hub/catalog"
+	"github.com/vision-platform/trainer-agent/hub/naming"
 	"github.com/vision-platform/trainer-agent/hub/registry"
 )
 
@@ -56,8 +57,12 @@ func (w *placed) meets(p Published) error {
 	if p.Requires == nil {
 		return nil
 	}
+	asked := map[string]string{"agent": w.Agent, "python": w.Python}
 	for _, unmet := range p.Requires.Unmet(contract.Place{Agent: w.Agent, Python: w.Python, Device: w.Device}) {
-		if unmet.Has != "" {
+		switch {
+		case unmet.Has == "" && asked[unmet.Field] != "":
+			return huma.NewError(http.StatusUnprocessableEntity, fmt.Sprintf("%s %s requires %s %s, and %q is no version to compare with", p.Name, p.Version, unmet.Field, unmet.Needs, naming.Clip(asked[unmet.Field])), field("query."+unmet.Field, "write it as 3.11, or leave it out"))
+		case unmet.Has != "":
 			return huma.NewError(http.StatusUnprocessableEntity, p.Name+" "+p.Version+" cannot train there: "+unmet.String(), field("query."+unmet.Field, "is to be "+unmet.Needs))
 		}
 	}

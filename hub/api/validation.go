@@ -52,7 +52,10 @@ func (v validations) list(ctx context.Context, in *struct {
 		return nil, err
 	}
 	owner := p.ID
-	if in.All && p.Operator() {
+	switch {
+	case in.All && !p.Operator():
+		return nil, huma.Error403Forbidden("everybody's submissions are for the hub's operator: leave all out for your own")
+	case in.All:
 		owner = ""
 	}
 	list, err := v.records.List(ctx, owner, in.Limit)
