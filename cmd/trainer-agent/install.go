@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/trainers/kit/install"
 	"github.com/vision-platform/trainer-agent/trainers/kit/publish"
 )
@@ -51,9 +52,9 @@ func (f fromHub) find(ctx context.Context) (*publish.Client, publish.Published, 
 func warn(found publish.Published) {
 	switch found.State {
 	case "deprecated":
-		fmt.Fprintf(os.Stderr, "trainer-agent: warning: %s %s is deprecated: %s\n", found.Name, found.Version, found.Reason)
+		fmt.Fprintf(os.Stderr, "trainer-agent: warning: %s %s is deprecated: %s\n", found.Name, found.Version, ui.Clean(found.Reason))
 	case "yanked":
-		fmt.Fprintf(os.Stderr, "trainer-agent: warning: %s %s was yanked: %s. Only who names this version still gets it; trainer-agent install %s gets the newest that is offered.\n", found.Name, found.Version, found.Reason, found.Name)
+		fmt.Fprintf(os.Stderr, "trainer-agent: warning: %s %s was yanked: %s. Only who names this version still gets it; trainer-agent install %s gets the newest that is offered.\n", found.Name, found.Version, ui.Clean(found.Reason), found.Name)
 	}
 }
 

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
@@ -32,15 +35,31 @@ func (c *appealsCmd) Run(ctx context.Context) error {
 	return c.asOperator(ctx, func(at desk) error {
 		submissions := submission.New(at.db, time.Now)
 		if id := c.Grant + c.Refuse; id != "" {
-			return submissions.Appeals.Decide(ctx, id, submission.Decision{Grant: c.Grant != "", Answer: c.Reason, Actor: at.operator})
+			err := submissions.Appeals.Decide(ctx, id, submission.Decision{Grant: c.Grant != "", Answer: c.Reason, Actor: at.operator})
+			if err == nil {
+				fmt.Printf("appeal %s is %s\n", id, map[bool]string{true: "granted", false: "refused"}[c.Grant != ""])
+			}
+			return err
+		}
+		if c.Reason != "" {
+			return errors.New("--reason decides nothing without --grant ID or --refuse ID")
 		}
 		list, err := submissions.Records.Appeals(ctx, "", !c.All, maxAppeals)
+		if err != nil {
+			return err
+		}
 		for _, a := range list {
-			fmt.Printf("%s  %s  %s %s by %s, submission %s\n  %s\n", a.ID, a.State, a.Name, a.Version, a.Author, a.SubmissionID, a.Reason)
+			fmt.Printf("%s  %s  %s %s by %s, submission %s\n  %s\n", a.ID, a.State, a.Name, a.Version, a.Author, a.SubmissionID, ui.Clean(a.Reason)) // a stranger's words
 			if a.Answer != "" {
-				fmt.Printf("  answered: %s\n", a.Answer)
+				fmt.Printf("  answered: %s\n", ui.Clean(a.Answer))
 			}
 		}
-		return err
+		switch len(list) {
+		case 0:
+			fmt.Println("no appeals")
+		case maxAppeals:
+			fmt.Fprintf(os.Stderr, "trainer-hub: these are the newest %d; there may be more\n", maxAppeals)
+		}
+		return nil
 	})
 }
