@@ -157,6 +157,7 @@ func (c *Container) Run(ctx context.Context, cmd Command, limits Limits) error {
 	said := &lastWords{}
 	err = watched(ctx, limits, cmd.Write, c.root(name), func(ctx context.Context) *exec.Cmd {
 		run := exec.CommandContext(ctx, c.engine.name, args...)
+		run.Dir = dir // podman's monitor leaves a file "oom" where it runs, whenever a container ends by its memory
 		run.Stdout, run.Stderr = cmd.Stdout, io.MultiWriter(said, orDiscard(cmd.Stderr))
 		if cmd.Stdout != nil && cmd.Stdout == cmd.Stderr {
 			run.Stdout = run.Stderr // in order

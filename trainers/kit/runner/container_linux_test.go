@@ -118,6 +118,9 @@ func TestWhatGrowsInAContainerIsEnded(t *testing.T) {
 	if left := containers(t, c); left != "" {
 		t.Errorf("left behind: %s", left)
 	}
+	if _, err := os.Stat("oom"); err == nil {
+		t.Error("a container that ended by its memory left the file oom where the hub runs")
+	}
 }
 
 func containers(t *testing.T, c *Container) string {
