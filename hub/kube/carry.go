@@ -67,11 +67,11 @@ func pack(to io.Writer, program string, c runner.Command, limits runner.Limits) 
 		_, err = w.Write(text)
 	}
 	if err == nil {
-		err = packTree(w, program, path.Join(inVolume, stepFolder, stepFile))
+		err = packTree(w, program, path.Join(inVolume, stepFolder, stepFile), false)
 	}
 	for _, p := range inputs(c) {
 		if err == nil {
-			err = packTree(w, p.path, path.Join(p.volume, p.name))
+			err = packTree(w, p.path, path.Join(p.volume, p.name), false)
 		}
 	}
 	if err != nil {
@@ -81,8 +81,8 @@ func pack(to io.Writer, program string, c runner.Command, limits runner.Limits) 
 }
 
 // packTree adds a file or a folder with folders, files and links; what is none of them is
-// left out.
-func packTree(w *tar.Writer, from, name string) error {
+// left out, and so are files that may not be read, where they may be missing.
+func packTree(w *tar.Writer, from, name string, missing bool) error {
 	from, err := filepath.EvalSymlinks(from)
 	if err != nil {
 		return err
@@ -112,7 +112,11 @@ func packTree(w *tar.Writer, from, name string) error {
 			return w.WriteHeader(header)
 		case info.Mode().IsRegular():
 			header.Typeflag, header.Size = tar.TypeReg, info.Size()
-			return packFile(w, at, header)
+			err := packFile(w, at, header)
+			if missing && errors.Is(err, fs.ErrPermission) {
+				return nil
+			}
+			return err
 		}
 		return nil
 	})
@@ -190,7 +194,7 @@ func empty(folder string) error {
 func place(root *os.Root, name string, header *tar.Header, content io.Reader) error {
 	switch header.Typeflag {
 	case tar.TypeDir:
-		return root.MkdirAll(name, 0o755)
+		return root.Mkdir(name, 0o755) // not with those above it: each folder is counted
 	case tar.TypeSymlink:
 		return root.Symlink(header.Linkname, name)
 	case tar.TypeReg:

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -30,7 +31,7 @@ type refusal struct {
 func (r *refusal) Error() string {
 	text := fmt.Sprintf("Kubernetes refuses %s: %s (%d)", r.what, r.text, r.code)
 	if r.code == http.StatusForbidden || r.code == http.StatusUnauthorized {
-		text += "; the hub's ServiceAccount needs the Role of deploy/k8s/hub in the namespace of proofs"
+		text += "; in the namespace of proofs the hub's ServiceAccount needs: Jobs create, list, delete; pods list, watch; pods/log get; events list"
 	}
 	return text
 }
@@ -44,6 +45,7 @@ const (
 	asking   = 30 * time.Second // for an answer that is no stream
 	maxReply = 4 << 20
 	maxLog   = 16 << 10
+	watching = 5 * time.Minute // of one watch
 )
 
 // send makes a request. The body of the answer is the caller's to close.
@@ -146,13 +148,19 @@ func (c *client) list(ctx context.Context, selector string) (pods []pod, version
 	return list.Items, list.Metadata.ResourceVersion, err
 }
 
-// errGone says that a watch cannot go on from where it was.
-var errGone = errors.New("the watch is too old")
+var (
+	// errGone says that a watch cannot go on from where it was.
+	errGone = errors.New("the watch is too old")
+	// errCutShort ends a watch that had begun.
+	errCutShort = errors.New("the watch was cut")
+)
 
 // watch tells what becomes of pods until the stream or ctx ends. It returns the version from
 // which on to watch again.
 func (c *client) watch(ctx context.Context, selector, version string, tell func(p pod, gone bool)) (string, error) {
-	query := url.Values{"labelSelector": {selector}, "watch": {"1"}, "resourceVersion": {version}, "allowWatchBookmarks": {"true"}, "timeoutSeconds": {"300"}}
+	query := url.Values{"labelSelector": {selector}, "watch": {"1"}, "resourceVersion": {version}, "allowWatchBookmarks": {"true"}, "timeoutSeconds": {strconv.Itoa(int(watching.Seconds()))}}
+	ctx, cancel := context.WithTimeout(ctx, watching+asking) // a proxy may keep a stream open whose server is gone
+	defer cancel()
 	stream, err := c.send(ctx, "watching pods", http.MethodGet, c.pods(), query, nil)
 	if refused(err, http.StatusGone) {
 		return "", errGone
@@ -175,7 +183,7 @@ func (c *client) watch(ctx context.Context, selector, version string, tell func(
 		case errors.Is(err, io.EOF): // the server's time for a watch is over
 			return version, nil
 		case err != nil:
-			return version, fmt.Errorf("watching pods: %w", err)
+			return version, fmt.Errorf("%w: %w", errCutShort, err)
 		case event.Type == "ERROR" && event.Object.Code == http.StatusGone:
 			return "", errGone
 		case event.Type == "ERROR":

@@ -14,17 +14,20 @@ type sighting struct {
 	gone bool
 }
 
+var errDeleted = errors.New("the pod was deleted, by its node's end, a drain, the Job's deadline or a person")
+
 // verdict is what the end of a pod says. One that is gone was deleted by somebody else, or
 // by the Job's deadline.
 func (s sighting) verdict(limits runner.Limits, ran bool) error {
 	if s.gone && !s.pod.over() {
-		return errors.New("the pod was deleted, by its node's end, a drain, the Job's deadline or a person")
+		return errDeleted
 	}
 	return s.pod.verdict(limits, ran)
 }
 
 // follow tells of each change of the pods that have a label, until ctx ends. A watch is
 // begun again wherever it ends; an error means that the server did not answer for too long.
+// Between two watches it rests: whoever ends them at once is not to be asked in a circle.
 func (k *Kubernetes) follow(ctx context.Context, selector string, seen chan<- sighting) error {
 	tell := func(p pod, gone bool) {
 		select {
@@ -39,26 +42,24 @@ func (k *Kubernetes) follow(ctx context.Context, selector string, seen chan<- si
 		if version == "" {
 			var pods []pod
 			if pods, version, err = k.client.list(ctx, selector); err == nil {
-				known = k.compare(known, pods, tell)
+				answered, known = time.Now(), k.compare(known, pods, tell)
 			}
 		}
 		if err == nil {
-			answered = time.Now()
 			version, err = k.client.watch(ctx, selector, version, func(p pod, gone bool) {
 				if known[p.Metadata.Name] = p; gone {
 					delete(known, p.Metadata.Name)
 				}
-				answered = time.Now()
 				tell(p, gone)
 			})
+			if err == nil || errors.Is(err, errCutShort) { // it may have been quiet for minutes
+				answered, err = time.Now(), nil
+			}
 		}
 		if errors.Is(err, errGone) {
 			version, err = "", nil
 		}
-		if err == nil {
-			continue
-		}
-		if r, refused := errors.AsType[*refusal](err); refused && r.code < 500 && r.code != 429 || time.Since(answered) > k.patience.api {
+		if r, refused := errors.AsType[*refusal](err); refused && r.code < 500 && r.code != 429 || err != nil && time.Since(answered) > k.patience.api {
 			return err
 		}
 		select {

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
 )
 
@@ -68,15 +70,42 @@ func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case t == nil:
 		http.NotFound(w, r)
 	case r.Method == http.MethodGet:
-		w.Header().Set("Content-Type", "application/x-tar")
-		if err := pack(w, t.program, t.command, t.limits); err != nil {
-			panic(http.ErrAbortHandler) // the pod sees that it was cut
-		}
+		t.give(w)
 	case r.Method == http.MethodPost:
 		t.serve(w, r)
 	default:
 		http.Error(w, "GET or POST", http.StatusMethodNotAllowed)
 	}
+}
+
+// give sends the files. Once the step has begun it has them, and only the package could ask.
+func (t *transfer) give(w http.ResponseWriter) {
+	t.mu.Lock()
+	begun := t.begun
+	t.mu.Unlock()
+	if begun {
+		http.Error(w, "they were fetched already", http.StatusConflict)
+		return
+	}
+	defer t.cut(http.NewResponseController(w).SetWriteDeadline)()
+	w.Header().Set("Content-Type", "application/x-tar")
+	if err := pack(w, t.program, t.command, t.limits); err != nil {
+		panic(http.ErrAbortHandler) // the pod sees that it was cut
+	}
+}
+
+// cut ends a request when nobody wants it any longer, by its deadline; over says that it has
+// ended by itself.
+func (t *transfer) cut(deadline func(time.Time) error) (over func()) {
+	ended := make(chan struct{})
+	go func() {
+		select {
+		case <-t.closed:
+			_ = deadline(time.Now())
+		case <-ended:
+		}
+	}()
+	return func() { close(ended) }
 }
 
 func (t *transfer) serve(w http.ResponseWriter, r *http.Request) {
@@ -86,13 +115,7 @@ func (t *transfer) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	close(t.started)
 	defer close(t.finished)
-	go func() {
-		select {
-		case <-t.closed:
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // cuts it
-		case <-t.finished:
-		}
-	}()
+	defer t.cut(http.NewResponseController(w).SetReadDeadline)()
 	t.ended <- t.hear(r.Body)
 }
 
@@ -201,12 +224,16 @@ func (r *result) err() error {
 	return nil
 }
 
+// maxConnections is far more than one pod needs, and less than what a package that opens as
+// many as it can would cost the hub.
+const maxConnections = 64
+
 // serveIntake answers pods until ctx ends.
 func serveIntake(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !strings.Contains(err.Error(), "closed network connection") {
+	if err := server.Serve(netutil.LimitListener(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) && !strings.Contains(err.Error(), "closed network connection") {
 		return fmt.Errorf("serving the intake of proofs: %w", err)
 	}
 	return nil

@@ -97,7 +97,7 @@ func (k *Kubernetes) Start(ctx context.Context, dir string) (stop func() error, 
 // identity is a name that is kept in a file.
 func identity(file string) (string, error) {
 	text, err := os.ReadFile(filepath.Clean(file))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && strings.TrimSpace(string(text)) == "" { // it was cut while it was written
 		text = []byte(strings.ToLower(rand.Text()))
 		err = os.WriteFile(file, text, 0o600)
 	}
@@ -118,9 +118,13 @@ func (k *Kubernetes) Run(ctx context.Context, c runner.Command, limits runner.Li
 	defer cancel()
 	j := newJob(k.settings, name, k.owner, k.settings.Intake+path, firstUser+mathrand.IntN(users), size, c, limits)
 	defer func() {
-		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), asking)
+		patience := k.patience.api
+		if ctx.Err() != nil { // the hub may be stopping
+			patience = asking
+		}
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
-		if removed := k.client.remove(late, name); removed != nil && err == nil {
+		if removed := k.patiently(late, func() error { return k.client.remove(late, name) }); removed != nil && err == nil {
 			err = removed
 		}
 	}()

@@ -194,6 +194,77 @@ func TestTheEndOfAPodBecomesAFinding(t *testing.T) {
 	}
 }
 
+// A pod that a drain ends looks as if its command had ended by SIGTERM.
+func TestAPodThatIsDeletedIsTheClustersFault(t *testing.T) {
+	var p pod
+	if err := json.Unmarshal([]byte(`{"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"status":{"phase":"Failed","containerStatuses":[{"state":{"terminated":{"exitCode":143,"reason":"Error"}}}]}}`), &p); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.verdict(limits, true); !errors.Is(err, errDeleted) {
+		t.Errorf("%v", err)
+	}
+}
+
+// What a package does to the step beside it is its own end.
+func TestAPackageThatTurnsOnItsStep(t *testing.T) {
+	_, k := withNode(t)
+	k.patience.last = 10 * time.Second // its pod tells the end, on a machine that may be busy
+	command, _, _, _ := shell(t, "kill -TERM 1; sleep 60")
+	err := k.Run(t.Context(), command, limits)
+	if exit, is := errors.AsType[*runner.Exit](err); !is || exit.Code != 143 {
+		t.Errorf("it ended its step: %v", err)
+	}
+	command, _, _, _ = shell(t, `at=$(tr "\0" "\n" < /proc/1/environ | sed -n s/^TRAINER_HUB_PROOF=//p); exec python3 -c '
+import sys, urllib.request
+for body in (None, b"r"):
+    try:
+        print(urllib.request.urlopen(sys.argv[1], body).status)
+    except urllib.error.HTTPError as refused:
+        print(refused.code)
+' "$at"`)
+	err = k.Run(t.Context(), command, limits)
+	if said := command.Stdout.(*bytes.Buffer).String(); err != nil || said != "409\n409\n" {
+		t.Errorf("it asked at the intake once more: %v %q %v", err, said, command.Stderr)
+	}
+	command, _, _, _ = shell(t, `exec python3 -c '
+import os, sys
+os.chdir(sys.argv[1])
+for _ in range(25):
+    os.mkdir("d" * 200)
+    os.chdir("d" * 200)
+' "$1"`)
+	err = k.Run(t.Context(), command, limits)
+	if over, is := errors.AsType[*runner.Exceeded](err); !is || over.What != "disk" {
+		t.Errorf("it wrote where nobody can look: %v %v", err, command.Stderr)
+	}
+}
+
+// A training writes nothing for minutes; then a proxy or a restart of the server cuts the watch.
+func TestAQuietWatchThatIsCutIsBegunAgain(t *testing.T) {
+	c, k := withNode(t)
+	k.patience.api, k.patience.again = 200*time.Millisecond, 50*time.Millisecond
+	var watches atomic.Int32
+	c.fail = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Get("watch") == "" {
+			return false
+		}
+		if watches.Add(1) == 1 {
+			_, _ = w.Write([]byte(" "))
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(3 * k.patience.api)
+			panic(http.ErrAbortHandler)
+		}
+		return true // ended at once
+	}
+	command, _, _, _ := shell(t, "sleep 1")
+	if err := k.Run(t.Context(), command, limits); err != nil {
+		t.Error(err)
+	}
+	if n := watches.Load(); n < 2 || n > 200 {
+		t.Errorf("%d watches, want one after the other with a rest between", n)
+	}
+}
+
 func TestARefusalNamesTheRole(t *testing.T) {
 	c, k := newCluster(t)
 	start(t, k)
@@ -204,7 +275,7 @@ func TestARefusalNamesTheRole(t *testing.T) {
 		return r.Method == http.MethodPost
 	}
 	command, _, _, _ := shell(t, "true")
-	if err := k.Run(t.Context(), command, limits); err == nil || !strings.Contains(err.Error(), "cannot create resource") || !strings.Contains(err.Error(), "deploy/k8s/hub") {
+	if err := k.Run(t.Context(), command, limits); err == nil || !strings.Contains(err.Error(), "cannot create resource") || !strings.Contains(err.Error(), "Jobs create, list, delete") {
 		t.Errorf("%v", err)
 	}
 }
@@ -274,12 +345,13 @@ func TestWhatAPodSendsStaysInItsFolder(t *testing.T) {
 		return tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size}
 	}
 	for what, err := range map[string]error{
-		"above":          send(file("w0/../../outside/x", 1)),
-		"by a link":      send(tar.Header{Typeflag: tar.TypeSymlink, Name: "w0/a", Linkname: outside}, file("w0/a/x", 1)),
-		"absolute":       send(file("w0//"+outside+"/x", 1)),
-		"too much":       send(file("w0/x", 101)),
-		"too many":       send(file("w0/1", 1), file("w0/2", 1), file("w0/3", 1), file("w0/4", 1)),
-		"one name twice": send(file("w0/1", 1), file("w0/1", 1)),
+		"above":                      send(file("w0/../../outside/x", 1)),
+		"by a link":                  send(tar.Header{Typeflag: tar.TypeSymlink, Name: "w0/a", Linkname: outside}, file("w0/a/x", 1)),
+		"absolute":                   send(file("w0//"+outside+"/x", 1)),
+		"too much":                   send(file("w0/x", 101)),
+		"too many":                   send(file("w0/1", 1), file("w0/2", 1), file("w0/3", 1), file("w0/4", 1)),
+		"one name twice":             send(file("w0/1", 1), file("w0/1", 1)),
+		"folders that nobody counts": send(tar.Header{Typeflag: tar.TypeDir, Name: "w0/a/b/c/d/e/f/"}),
 	} {
 		if err == nil && what != "absolute" {
 			t.Errorf("%s: it was taken", what)

@@ -11,6 +11,7 @@ type metadata struct {
 	Name            string            `json:"name,omitempty"`
 	Labels          map[string]string `json:"labels,omitempty"`
 	ResourceVersion string            `json:"resourceVersion,omitempty"`
+	Deleted         string            `json:"deletionTimestamp,omitempty"` // when it was asked for
 }
 
 // pod has what is looked at of a pod.
@@ -107,6 +108,8 @@ func (p pod) verdict(limits runner.Limits, ran bool) error {
 		return runner.Over("time", limits)
 	case p.Status.Reason != "":
 		return fmt.Errorf("the pod was ended: %s: %s", p.Status.Reason, text)
+	case p.Metadata.Deleted != "":
+		return errDeleted
 	case end != nil && end.Reason == "OOMKilled" && ran:
 		return runner.Over("memory", limits)
 	case end != nil && end.Reason == "Error" && ran && end.ExitCode != lost:

@@ -41,12 +41,23 @@ func Step(ctx context.Context, dir, address string) int {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGUSR1, syscall.SIGUSR2)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
-	if err := step(ctx, dir, address); err != nil {
-		fmt.Fprintln(os.Stderr, "trainer-hub step:", err)
-		return lost
+	err := step(ctx, dir, address)
+	if err == nil {
+		return 0
 	}
-	return 0
+	fmt.Fprintln(os.Stderr, "trainer-hub step:", err)
+	if errors.Is(err, errStopped) {
+		return 128 + int(syscall.SIGTERM)
+	}
+	return lost
 }
+
+// errStopped ends a step that was told to end. It says nothing of the command's end: the hub
+// sees at the pod whether the cluster wanted it, and else it was the package's own doing.
+var errStopped = errors.New("the pod was told to end")
+
+// intakeClient reaches the hub by its address alone: an image, or a cluster, may set a proxy.
+var intakeClient = &http.Client{Transport: &http.Transport{}}
 
 func step(ctx context.Context, dir, address string) error {
 	text, err := os.ReadFile(filepath.Join(dir, orderFile))
@@ -63,12 +74,12 @@ func step(ctx context.Context, dir, address string) error {
 		return err
 	}
 	request.Header.Set("Content-Type", "application/octet-stream")
-	ctx, end := context.WithCancel(ctx)
-	defer end()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	told := make(chan error, 1)
 	go func() {
-		defer end() // a hub that hears nothing any longer wants nothing
-		answer, err := http.DefaultClient.Do(request)
+		defer end(errCut) // a hub that hears nothing any longer wants nothing
+		answer, err := intakeClient.Do(request)
 		if err == nil {
 			_ = answer.Body.Close()
 			if answer.StatusCode != http.StatusOK {
@@ -78,7 +89,11 @@ func step(ctx context.Context, dir, address string) error {
 		_ = body.CloseWithError(errors.Join(errCut, err)) // the command may go on writing
 		told <- err
 	}()
-	_ = w.CloseWithError(o.tell(ctx, &frames{to: w})) // nil ends the body as a whole
+	err = o.tell(ctx, &frames{to: w})
+	_ = w.CloseWithError(err) // nil ends the body as a whole
+	if errors.Is(err, errStopped) {
+		return err
+	}
 	return <-told
 }
 
@@ -88,17 +103,24 @@ func (o order) tell(ctx context.Context, to *frames) error {
 		return err
 	}
 	end := o.run(ctx, to)
+	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errCut) {
+		return errStopped
+	}
+	if end.Over == nil && end.Fault == "" {
+		err := o.files(to.kind(frameFiles))
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENAMETOOLONG) { // as the watch finds it while a command runs
+			end, err = result{Over: runner.Closed()}, nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 	text, err := json.Marshal(end)
 	if err != nil {
 		return err
 	}
 	if err := to.write(frameResult, text); err != nil {
 		return err
-	}
-	if end.Over == nil && end.Fault == "" {
-		if err := o.files(to.kind(frameFiles)); err != nil {
-			return err
-		}
 	}
 	return to.write(frameEnd, nil)
 }
@@ -154,13 +176,14 @@ func own() []string {
 	})
 }
 
-// files writes the tar of what the command left.
-func (o order) files(to io.Writer) error {
+// files writes the tar of what the command left, but for files that it has closed to itself.
+// The tar is whole also where a folder cannot be looked into.
+func (o order) files(to io.Writer) (err error) {
 	w := tar.NewWriter(to)
 	for i, folder := range o.Write {
-		if err := packTree(w, folder, written(i)); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return err
+		if err == nil {
+			err = packTree(w, folder, written(i), true)
 		}
 	}
-	return w.Close()
+	return errors.Join(err, w.Close())
 }
