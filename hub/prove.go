@@ -132,7 +132,7 @@ func (p Proof) test(ctx context.Context, w *Work) error {
 	}
 	tools := kit.Tools{Python: e.Python, Base: p.Build.Python, Agent: p.Agent, Environ: p.Environ, Runner: p.Runner}
 	if p.Image {
-		tools.Image, tools.Python = true, "python3"
+		tools.Image, tools.Python, tools.Version = true, "python3", kit.PythonVersion(e.Python) // the base's is of the same minor version
 		if tools.Packages, err = e.Packages(); err != nil {
 			return err
 		}

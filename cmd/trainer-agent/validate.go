@@ -90,6 +90,9 @@ func (c ValidateCmd) Run() error {
 	defer func() { _ = release() }()
 	if v.Tools.Runner = level; c.Image != "" {
 		v.Tools.Image, v.Tools.Python = true, c.Python
+		if v.Tools.Version, err = c.imagePython(ctx, level); err != nil {
+			return err
+		}
 	}
 	if v.Run(ctx).Status != "failed" {
 		return nil
@@ -132,6 +135,19 @@ func (c ValidateCmd) runner(ctx context.Context) (runner.Runner, func() error, e
 		return n, n.Close, nil
 	}
 	return runner.Process{}, func() error { return nil }, nil
+}
+
+// imagePython asks the image's Python for its version: where there is none, no package is to
+// be blamed for it.
+func (c ValidateCmd) imagePython(ctx context.Context, level runner.Runner) (string, error) {
+	var version, said strings.Builder
+	err := level.Run(ctx, runner.Command{
+		Program: c.Python, Args: []string{"-I", "-c", `import sys; print("%d.%d.%d" % sys.version_info[:3])`}, Dir: "/", Stdout: &version, Stderr: &said,
+	}, runner.Limits{Time: time.Minute})
+	if err != nil {
+		return "", fmt.Errorf("starting the Python of the image %s (--python %s): %w: %s", c.Image, c.Python, err, strings.TrimSpace(said.String()))
+	}
+	return strings.TrimSpace(version.String()), nil
 }
 
 // interpreter keeps a path valid for processes that start in another folder.

@@ -61,6 +61,14 @@ func PythonVersion(program string) string {
 	return ""
 }
 
+// version is that of the Python of the tools: an image's has no file here that would tell.
+func (t Tools) version() string {
+	if t.Image {
+		return t.Version
+	}
+	return PythonVersion(t.Python)
+}
+
 // checkRequires says what of the requirements no place can meet, and what this one does not.
 // Whether there is a GPU, the training finds out.
 func (v *Validator) checkRequires(r contract.Requires) (found []finding) {
@@ -71,7 +79,7 @@ func (v *Validator) checkRequires(r contract.Requires) (found []finding) {
 	if len(found) > 0 {
 		return found
 	}
-	for _, unmet := range r.Unmet(contract.Place{Agent: contract.Version, Python: PythonVersion(v.Tools.Python)}) {
+	for _, unmet := range r.Unmet(contract.Place{Agent: contract.Version, Python: v.Tools.version()}) {
 		f := v.naming(with(fault(rule, file, unmet.String()), "require what it is proven with, or have it proven where that is"), unmet.Needs)
 		if unmet.Has == "" {
 			f.Severity, f.Fix = contract.SeverityWarning, ""

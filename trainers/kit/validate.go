@@ -56,6 +56,7 @@ type Tools struct {
 	// Packages is the folder of what it has beside its own, "" where the image has all.
 	Image    bool
 	Packages string
+	Version  string // of the image's Python
 }
 
 // proof is what the steps hand on.
