@@ -206,15 +206,20 @@ func TestAPodThatIsDeletedIsTheClustersFault(t *testing.T) {
 }
 
 // What a package does to the step beside it is its own end.
-func TestAPackageThatTurnsOnItsStep(t *testing.T) {
+func TestAPackageThatEndsItsStepEndsItself(t *testing.T) {
 	_, k := withNode(t)
 	k.patience.last = 10 * time.Second // its pod tells the end, on a machine that may be busy
 	command, _, _, _ := shell(t, "kill -TERM 1; sleep 60")
 	err := k.Run(t.Context(), command, limits)
 	if exit, is := errors.AsType[*runner.Exit](err); !is || exit.Code != 143 {
-		t.Errorf("it ended its step: %v", err)
+		t.Errorf("%v", err)
 	}
-	command, _, _, _ = shell(t, `at=$(tr "\0" "\n" < /proc/1/environ | sed -n s/^TRAINER_HUB_PROOF=//p); exec python3 -c '
+}
+
+// The step's variables can be read by the package, with the address in them.
+func TestAPackageGetsNothingFromTheIntake(t *testing.T) {
+	_, k := withNode(t)
+	command, _, _, _ := shell(t, `at=$(tr "\0" "\n" < /proc/1/environ | sed -n s/^TRAINER_HUB_PROOF=//p); exec python3 -c '
 import sys, urllib.request
 for body in (None, b"r"):
     try:
@@ -222,20 +227,24 @@ for body in (None, b"r"):
     except urllib.error.HTTPError as refused:
         print(refused.code)
 ' "$at"`)
-	err = k.Run(t.Context(), command, limits)
+	err := k.Run(t.Context(), command, limits)
 	if said := command.Stdout.(*bytes.Buffer).String(); err != nil || said != "409\n409\n" {
-		t.Errorf("it asked at the intake once more: %v %q %v", err, said, command.Stderr)
+		t.Errorf("%v %q %v", err, said, command.Stderr)
 	}
-	command, _, _, _ = shell(t, `exec python3 -c '
+}
+
+func TestWhatNobodyCanLookIntoIsTooMuch(t *testing.T) {
+	_, k := withNode(t)
+	command, _, _, _ := shell(t, `exec python3 -c '
 import os, sys
 os.chdir(sys.argv[1])
 for _ in range(25):
     os.mkdir("d" * 200)
     os.chdir("d" * 200)
 ' "$1"`)
-	err = k.Run(t.Context(), command, limits)
+	err := k.Run(t.Context(), command, limits)
 	if over, is := errors.AsType[*runner.Exceeded](err); !is || over.What != "disk" {
-		t.Errorf("it wrote where nobody can look: %v %v", err, command.Stderr)
+		t.Errorf("%v %v", err, command.Stderr)
 	}
 }
 
