@@ -3,19 +3,20 @@
 import errno
 import fcntl
 import os
+import struct
 from pathlib import Path
 
-F_SETLEASE = 1024
+F_SETLEASE, F_SETDELEG = 1024, 1040
 
 
 def attack() -> object:
     last = None
     for folder in (os.environ["DATASET_DIR"], os.environ["CACHE_AS_THE_AGENT_KNOWS_IT"]):
         for path in [path for path in Path(folder).rglob("*.png") if os.access(path, os.R_OK)][:3]:
-            for kind in (fcntl.F_WRLCK, fcntl.F_RDLCK):
+            for command, kind in ((F_SETLEASE, fcntl.F_WRLCK), (F_SETLEASE, fcntl.F_RDLCK), (F_SETDELEG, struct.pack("IHH", 0, fcntl.F_RDLCK, 0))):
                 try:
                     with open(path, "rb") as file:
-                        fcntl.fcntl(file, F_SETLEASE, kind)
+                        fcntl.fcntl(file, command, kind)
                     return str(path)
                 except OSError as refusal:
                     last = refusal

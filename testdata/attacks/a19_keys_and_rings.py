@@ -11,6 +11,7 @@ NUMBERS = {
     "aarch64": {"add_key": 217, "request_key": 218, "keyctl": 219, "userfaultfd": 282, "io_uring_setup": 425},
 }
 USER_KEYRING, SESSION_KEYRING, GET_KEYRING_ID, USER_MODE_ONLY = -4, -3, 0, 1
+DEVICE, NEW_USERFAULTFD = "/dev/userfaultfd", 0xAA00
 
 
 def attack() -> object:
@@ -26,6 +27,10 @@ def attack() -> object:
     ):
         if libc.syscall(NUMBERS[platform.machine()][name], *arguments) >= 0:
             return name
+        refusals.add(ctypes.get_errno())
+    if os.access(DEVICE, os.R_OK):  # root's, and in few containers
+        if libc.ioctl(os.open(DEVICE, os.O_RDONLY | os.O_CLOEXEC), NEW_USERFAULTFD, os.O_CLOEXEC) >= 0:
+            return DEVICE
         refusals.add(ctypes.get_errno())
     if refusals - {errno.EPERM, errno.ENOSYS}:  # a key that is not there is no boundary
         return f"refused by chance: {[os.strerror(number) for number in refusals]}"

@@ -119,9 +119,11 @@ func oneOf(numbers []int) []bpf.Instruction {
 // a thread of the agent perhaps, is not in the call's numbers. Go catches SIGIO, but not
 // the first real-time signals, which belong to the C library and end a program without one.
 // A lease on a file, which is one of a file server's, makes all others who open that file
-// wait 45 seconds: also other jobs that take it from the shared cache.
+// wait 45 seconds: also other jobs that take it from the shared cache. A delegation
+// (Linux 6.19) is a lease that a folder can have too.
 func (f *program) keepFiles() {
 	f.on(unix.SYS_FCNTL, second, bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.F_SETLEASE, SkipFalse: 1}, refuse,
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.F_SETDELEG, SkipFalse: 1}, refuse,
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.F_SETSIG, SkipTrue: 1}, allow,
 		third, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipFalse: 1}, allow,
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(unix.SIGIO), SkipFalse: 1}, allow, refuse)
@@ -130,13 +132,18 @@ func (f *program) keepFiles() {
 // keepKernel refuses what containers refuse too, and no training needs. Keys belong to a
 // user, not to a job: tickets of Kerberos are among them. Rings make calls that no filter
 // sees; libraries that know them do without. A page fault that is answered late stops
-// whoever touches the page, the kernel at work for another process included.
+// whoever touches the page, the kernel at work for another process included. To root
+// /dev/userfaultfd gives what the call gives.
 func (f *program) keepKernel() {
 	for _, call := range []uint32{unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_KEYCTL, unix.SYS_USERFAULTFD} {
 		f.on(call, refuse)
 	}
+	f.on(unix.SYS_IOCTL, second, bpf.JumpIf{Cond: bpf.JumpEqual, Val: newUserfaultfd, SkipFalse: 1}, refuse, allow)
 	f.on(unix.SYS_IO_URING_SETUP, absent)
 }
+
+// newUserfaultfd is USERFAULTFD_IOC_NEW of linux/userfaultfd.h, a number of no other device's.
+const newUserfaultfd = 0xaa00
 
 // x32 is the bit of the calls of amd64's other ABI; no architecture has as many.
 const x32 = 0x40000000
