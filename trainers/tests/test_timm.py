@@ -72,6 +72,8 @@ class Timm(ClassifierTest):
         probe = "import sys, torch; print(*['optimizer' in torch.load(path, weights_only=True) for path in sys.argv[1:]])"
         paths = [str(self.root / "kept/checkpoints" / name) for name in ("best.pt", "last.pt")]
         self.assertEqual(subprocess.run([sys.executable, "-c", probe, *paths], capture_output=True, text=True, check=True, env=environment(None)).stdout, "False True\n")
+        self.train("killed before best.pt", EPOCHS=1, RESUME_CHECKPOINT=paths[1])
+        self.assertEqual(self.read(self.root / "killed before best.pt/checkpoints/best.pt")["epoch"], 1)
 
     def test_what_is_not_set_is_chosen_for_the_model(self) -> None:
         run = self.succeed("timm/train.py", **{k: v for k, v in self.job("chosen", EPOCHS=1, MODEL_NAME="test_vit").items() if k not in {"IMAGE_SIZE", "LEARNING_RATE"}})

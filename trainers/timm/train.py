@@ -178,8 +178,7 @@ class Training:
     # --- what is reported and kept -----------------------------------------------------------------
 
     def _epoch_completed(self, metrics: dict[str, float], validated: Results, seconds: float) -> None:
-        if self.job.primary_metric not in metrics:
-            raise JobError(f"PRIMARY_METRIC {self.job.primary_metric!r} is not measured here; there are {', '.join(sorted(metrics))}")
+        self._check_measured(metrics)
         if self.options["sched"] == "plateau":
             self.schedule.step(self.epoch, metrics[self.job.primary_metric])
         self.history.append({"epoch": self.epoch, **metrics})
@@ -188,6 +187,10 @@ class Training:
         images = self.platform.write_image_results(self.epoch, validated.images())
         own = {k: v for k, v in metrics.items() if k not in {"loss", "learning_rate"}}
         self.platform.validation(self.epoch, own, seconds=seconds, image_results_path=images, **validated.validation())
+
+    def _check_measured(self, metrics: dict[str, float]) -> None:
+        if self.job.primary_metric not in metrics:
+            raise JobError(f"PRIMARY_METRIC {self.job.primary_metric!r} is not measured here; there are {', '.join(sorted(metrics.keys() - {'epoch'}))}")
 
     def _best(self) -> dict[str, float]:
         """The best epoch so far; of equals the first. An epoch with NaN is never better."""
@@ -213,8 +216,11 @@ class Training:
         )
         due = job.checkpoint_frequency and self.epoch % job.checkpoint_frequency == 0
         checkpoint.save(state, job.checkpoint_dir / "last.pt", *([job.checkpoint_dir / f"epoch-{self.epoch}.pt"] if due else []))
-        if self._best()["epoch"] == self.epoch:
-            checkpoint.save(checkpoint.weights_only(state), job.checkpoint_dir / "best.pt")
+        self._save_best(state)
+
+    def _save_best(self, state: dict[str, Any]) -> None:
+        if RANK == 0 and self._best()["epoch"] == self.epoch:
+            checkpoint.save(checkpoint.weights_only(state), self.job.checkpoint_dir / "best.pt")
 
     def _resume(self, path: Path) -> None:
         state = checkpoint.load(path)
@@ -222,6 +228,8 @@ class Training:
             raise JobError(f"the checkpoint {path} has the classes {state['class_names']}, the dataset {self.names}")
         checkpoint.restore(state, self.model, self.optimizer, self.schedule, self.average, self.scaler)
         self.epoch, self.history = state["epoch"], state["history"]
+        self._check_measured(self.history[-1])
+        self._save_best(state)  # a training that was killed after last.pt has it in there alone
         print(f"[trainer] resumed after epoch {self.epoch} of {self.job.epochs}", flush=True)
 
 
