@@ -125,6 +125,22 @@ class NothingReachesTheTrainingLoop(unittest.TestCase):
             self.assertIsNone(Platform(job(OUTPUT_DIR=file.name)).write_image_results(1, []))
         self.assertIn("cannot write", err.getvalue())
 
+    def test_results_of_images_that_are_no_json(self) -> None:
+        loop: dict[str, object] = {}
+        loop["self"] = loop
+        with tempfile.TemporaryDirectory() as folder, self.quiet() as err:
+            self.assertIsNone(Platform(job(OUTPUT_DIR=folder)).write_image_results(1, [loop]))
+        self.assertIn("cannot write", err.getvalue())
+
+    def test_a_file_name_that_is_no_utf8(self) -> None:
+        name = os.fsdecode(b"\xff.jpg")
+        with Relay() as relay, tempfile.TemporaryDirectory() as folder:
+            platform = Platform(job(OUTPUT_DIR=folder), relay.url)
+            written = platform.write_image_results(1, [{"file_name": name}])
+            platform.event("note", name, {name: 1})
+            self.assertEqual(json.loads(Path(folder, str(written)).read_bytes())["images"], [{"file_name": "?.jpg"}])
+        self.assertEqual((relay.calls[0].body["message"], relay.calls[0].body["data"]), ("?.jpg", {"?.jpg": 1}))
+
 
 class IsBest(unittest.TestCase):
     def test_the_reply_decides(self) -> None:

@@ -110,7 +110,7 @@ class Platform:
             return None
         try:
             write_json(self.job.output_dir / name, {"epoch": epoch, "task_type": self.job.task, "images": images})
-        except OSError as error:
+        except Exception as error:
             _warn(f"cannot write {name}: {error}")
             return None
         return name

@@ -16,10 +16,13 @@ def now() -> str:
 
 
 def clean(value: Any) -> Any:
-    """Make a value fit for JSON: NaN and infinities become null, numpy and torch values plain ones."""
+    """Make a value fit for JSON: NaN and infinities become null, numpy and torch values plain ones, and what is no
+    Unicode in a text, as in a file's name that is no UTF-8, question marks."""
     if isinstance(value, Mapping):
-        return {str(k): clean(v) for k, v in value.items()}
-    if isinstance(value, str | bool | int | None):
+        return {clean(str(k)): clean(v) for k, v in value.items()}
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, bool | int | None):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
