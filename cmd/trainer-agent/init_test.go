@@ -328,3 +328,13 @@ open(os.environ["GATE"]).read()`)
 		t.Errorf("latest leads to %q", got)
 	}
 }
+
+// The desk of each try has a token of its own: what is left of an earlier one's is no damage.
+func TestAResumedTryFindsNothingDamaged(t *testing.T) {
+	py, dir := need.Python(t), newPackage(t, "plain")
+	agentAt(t, dir, append(slices.Clone(small), "EPOCHS=1"), 0, "try", "--", py, "train.py")
+	out := agentAt(t, dir, append(slices.Clone(small), "EPOCHS=2"), 0, "try", "--resume", "--", py, "train.py")
+	if !strings.Contains(out, "Training continues after epoch 1") || strings.Contains(out, "damaged") {
+		t.Errorf("the second try said\n%s", out)
+	}
+}

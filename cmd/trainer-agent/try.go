@@ -150,10 +150,23 @@ func free(dir string) error {
 		return nil
 	}
 	unlock, err := ws.Lock()
-	if err == nil {
-		unlock()
+	if err != nil {
+		return err
 	}
-	return err
+	defer unlock()
+	return forgetDesk(ws)
+}
+
+// forgetDesk removes what an earlier try left for its desk, which is no more. Its token
+// is not either, so the agent would take it for damaged.
+func forgetDesk(ws job.Workspace) error {
+	if os.Getenv("BACKEND_BASE_URL") != "" {
+		return nil
+	}
+	if err := os.RemoveAll(ws.Outbox()); err != nil {
+		return fmt.Errorf("removing the callbacks of an earlier try: %w", err)
+	}
+	return nil
 }
 
 // fillEnvironment sets what is not set. A token belongs to its backend: another's is
