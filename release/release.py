@@ -38,6 +38,13 @@ def toolchain() -> str:
     return line[1] if line else sys.exit("release: go.mod has no toolchain line")
 
 
+def check_toolchain() -> None:
+    """Ends a release that has no such Go, before anything is removed or built."""
+    done = subprocess.run(["go", "version"], cwd=ROOT, env=os.environ | {"GOTOOLCHAIN": toolchain()}, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"release: there is no {toolchain()}, which go.mod names: install it, or set GOPROXY and GOSUMDB so that go can fetch it. It said: {done.stderr.strip()}")
+
+
 def go(*args: str, root: Path = ROOT, **env: str) -> str:
     # Settings that change bytes are fixed here, whatever the caller's environment says.
     fixed = {"GOTOOLCHAIN": toolchain(), "GOFLAGS": "-trimpath -buildvcs=false -tags=grpcnotrace", "GOAMD64": "v1", "GOARM64": "v8.0", "GOWORK": "off", "GOEXPERIMENT": ""}
@@ -165,6 +172,7 @@ def main() -> None:
     ours = args.out == parser.get_default("out") or (args.out / "SHA256SUMS").is_file()
     if not ours and args.out.exists() and any(args.out.iterdir()):
         sys.exit(f"release: {args.out} is not empty and holds no release: choose another folder")
+    check_toolchain()
     shutil.rmtree(args.out, ignore_errors=True)
     args.out.mkdir(parents=True)
     print("== licences", flush=True)
