@@ -128,7 +128,7 @@ func TestAppealThatIsGranted(t *testing.T) {
 func TestAppealAboutAPickleInWeights(t *testing.T) {
 	ann, _, op := judge(t)
 	for i, member := range []string{"archive/data.pkl", "archive/.."} {
-		files := map[string]string{"weights.pt": string(pack(t, map[string]string{member: calling("getpid")}))}
+		files := map[string]string{"weights.pt": pack(t, map[string]string{member: calling("getpid")})}
 		id, at := ann.scanned(t, fmt.Sprintf("1.%d.0", i), files)
 		if at.State != submission.Rejected {
 			t.Fatalf("%s: %+v", member, at)

@@ -48,7 +48,7 @@ func read[I, O any](d door, id, method, path, summary string, do func(context.Co
 }
 
 // onlyKnown refuses a query that an operation does not have: nothing in it is passed over, for with
-// ?versoin=1.0.0 the newest would be installed.
+// a query that is misspelt the newest version would be installed.
 func onlyKnown(doc huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		asked := ctx.URL()

@@ -50,7 +50,7 @@ var ErrWithdrawn = errors.New("all versions of this trainer were withdrawn; one 
 // Versions returns the versions of a trainer, or of all for "", newest first by their
 // number.
 func (c *Catalog) Versions(ctx context.Context, name string) (list []Version, err error) {
-	if name != "" && naming.Check(name) != nil {
+	if none := name != "" && naming.Check(name) != nil; none {
 		return nil, nil
 	}
 	rows, err := c.db.QueryContext(ctx, `SELECT `+columns+` FROM versions
