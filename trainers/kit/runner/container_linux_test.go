@@ -107,7 +107,9 @@ func TestWhatGrowsInAContainerIsEnded(t *testing.T) {
 			said, err := attack(t, c, name, dir, dir, limits)
 			over, _ := errors.AsType[*Exceeded](err)
 			want := map[string]string{"many large files": "disk", "many files": "files", "loop": "time", "memory": "memory", "fork bomb": "processes"}[name]
-			if err == nil || want != "" && (over == nil || over.What != want) {
+			// Shells that the kernel's limit keeps from forking end by themselves, maybe before the watch has counted them.
+			byKernel := name == "fork bomb" && strings.Contains(said, "Cannot fork")
+			if err == nil || want != "" && !byKernel && (over == nil || over.What != want) {
 				t.Errorf("%v %s, want the limit of %q", err, said, want)
 			}
 			if took := time.Since(started); took > 40*time.Second {
