@@ -3,7 +3,6 @@ package submission
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -93,23 +92,11 @@ func appealable(ctx context.Context, tx *sql.Tx, at Submission) error {
 
 // grave are the findings for which a submission was rejected.
 func grave(ctx context.Context, tx *sql.Tx, at Submission) (errs []contract.Finding, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT report FROM steps WHERE submission_id = $1 AND attempt = $2 ORDER BY position`, at.ID, at.Attempt)
-	if err != nil {
-		return nil, fmt.Errorf("reading steps: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return nil, err
-		}
-		var step contract.StepReport
-		if err := json.Unmarshal([]byte(text), &step); err != nil {
-			return nil, fmt.Errorf("reading a step's report: %w", err)
-		}
+	steps, err := reports(ctx, tx, at)
+	for _, step := range steps {
 		errs = append(errs, slices.DeleteFunc(step.Findings, func(f contract.Finding) bool { return f.Severity != contract.SeverityError })...)
 	}
-	return errs, rows.Err()
+	return errs, err
 }
 
 // hold takes the name again that the rejection gave back.

@@ -2,6 +2,7 @@ package submission
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 
@@ -39,8 +40,15 @@ func (r *Records) Events(ctx context.Context, id string, after int64) (events []
 }
 
 // Steps returns the reports of a submission's newest attempt, in order.
-func (r *Records) Steps(ctx context.Context, at Submission) (steps []contract.StepReport, err error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT report FROM steps WHERE submission_id = $1 AND attempt = $2 ORDER BY position`, at.ID, at.Attempt)
+func (r *Records) Steps(ctx context.Context, at Submission) ([]contract.StepReport, error) {
+	return reports(ctx, r.db, at)
+}
+
+// reports reads within a transaction, or without one.
+func reports(ctx context.Context, db interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}, at Submission) (steps []contract.StepReport, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT report FROM steps WHERE submission_id = $1 AND attempt = $2 ORDER BY position`, at.ID, at.Attempt)
 	if err != nil {
 		return nil, fmt.Errorf("reading steps: %w", err)
 	}
