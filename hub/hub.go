@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vision-platform/trainer-agent/hub/api"
+	"github.com/vision-platform/trainer-agent/hub/api/logins"
 	"github.com/vision-platform/trainer-agent/hub/blob"
 	"github.com/vision-platform/trainer-agent/hub/catalog"
 	"github.com/vision-platform/trainer-agent/hub/login"
@@ -111,7 +112,7 @@ func (h *Hub) askProvider(ctx context.Context) {
 	if h.config.OIDC == nil {
 		return
 	}
-	h.config.OIDC.Redirect = h.config.URL + api.CallbackPath
+	h.config.OIDC.Redirect = h.config.URL + logins.CallbackPath
 	if err := h.config.OIDC.Discover(ctx); err != nil {
 		h.config.Log.Error("nobody can log in by the provider now", "error", err)
 	}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/hub"
-	"github.com/vision-platform/trainer-agent/hub/api"
+	"github.com/vision-platform/trainer-agent/hub/api/trainers"
 	"github.com/vision-platform/trainer-agent/hub/build"
 	"github.com/vision-platform/trainer-agent/hub/build/buildtest"
 	"github.com/vision-platform/trainer-agent/hub/objects"
@@ -199,12 +199,12 @@ func TestEverybodyMayTrainWithWhatIsPublished(t *testing.T) {
 			t.Fatalf("%s: %+v", version, ann.get(t, id))
 		}
 	}
-	var versions []api.Published
+	var versions []trainers.Published
 	bob.ask(t, http.MethodGet, "/api/v1/trainers/custom-yolo/versions").into(t, &versions)
 	if len(versions) != 3 || versions[0].Version != "2.0.0-rc.1" || versions[1].Version != "1.10.0" {
 		t.Errorf("%+v", versions)
 	}
-	var got api.Install
+	var got trainers.Install
 	bob.ask(t, http.MethodPost, "/api/v1/trainers/custom-yolo/install").into(t, &got)
 	if got.Requires == nil || got.Requires.Device != "cuda" || !strings.Contains(fmt.Sprint(got.PodSpec), "nvidia.com/gpu:1") {
 		t.Errorf("%+v", got)
@@ -220,7 +220,7 @@ func TestEverybodyMayTrainWithWhatIsPublished(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(r.config.DataDir, "config-schemas", "model-capabilities", "custom-yolo.json")); err != nil || !strings.Contains(string(text), `"1.10.0"`) {
 		t.Errorf("the platform reads %s, %v", text, err)
 	}
-	var key api.Key
+	var key trainers.Key
 	bob.ask(t, http.MethodGet, "/api/v1/key").into(t, &key)
 	if err := install.Verify(t.Context(), bob, got.Release, ed25519.PublicKey(key.Public)); err != nil {
 		t.Error(err)

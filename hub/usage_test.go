@@ -14,7 +14,7 @@ import (
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/hub"
-	"github.com/vision-platform/trainer-agent/hub/api"
+	"github.com/vision-platform/trainer-agent/hub/api/trainers"
 	"github.com/vision-platform/trainer-agent/hub/login"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 	"github.com/vision-platform/trainer-agent/hub/usage"
@@ -63,7 +63,7 @@ func startUsed(t *testing.T) *used {
 	u.running = start(t, hub.Config{Release: how, Platform: platform, Stages: hub.Stages{submission.Testing: reporting(proven()...)}})
 	u.reader = u.client(t, "ann")
 	u.reader.follow(t, u.reader.submit(t, "custom-yolo", "1.0.0", ""))
-	var install api.Install
+	var install trainers.Install
 	u.reader.ask(t, http.MethodPost, "/api/v1/trainers/custom-yolo/install").into(t, &install)
 	u.digest = install.Environment["TRAINER_DIGEST"]
 	return u

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/vision-platform/trainer-agent/hub"
-	"github.com/vision-platform/trainer-agent/hub/api"
+	"github.com/vision-platform/trainer-agent/hub/api/trainers"
 	"github.com/vision-platform/trainer-agent/hub/catalog"
 	"github.com/vision-platform/trainer-agent/hub/login"
 	"github.com/vision-platform/trainer-agent/hub/submission"
@@ -71,7 +71,7 @@ func TestWithdrawnVersions(t *testing.T) {
 	r, config := published(t, t.TempDir(), "1.0.0", "1.1.0")
 	ann, bob := r.client(t, "ann"), r.client(t, "bob")
 	op := client{r.URL(), r.token(t, "op", login.Operator, login.Scopes...), http.DefaultClient}
-	install := func(version string) (got api.Install, status int, body string) {
+	install := func(version string) (got trainers.Install, status int, body string) {
 		t.Helper()
 		answer := bob.ask(t, http.MethodPost, "/api/v1/trainers/custom-yolo/install?version="+version)
 		if answer.status == http.StatusOK {

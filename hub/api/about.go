@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/hub/api/door"
 )
 
 // about is what a page needs to know before anybody has logged in.
@@ -25,8 +26,8 @@ func (a *API) about() about {
 	return told
 }
 
-func (a about) register(d door) {
-	huma.Register(d.doc, huma.Operation{OperationID: "about", Method: http.MethodGet, Path: "/api/v1/about", Summary: "What this hub is"},
+func (a about) register(d door.Door) {
+	huma.Register(d.Doc, huma.Operation{OperationID: "about", Method: http.MethodGet, Path: "/api/v1/about", Summary: "What this hub is"},
 		func(context.Context, *struct{}) (*struct{ Body about }, error) {
 			return &struct{ Body about }{a}, nil
 		})

@@ -1,5 +1,6 @@
 // Package api is the hub's door: HTTP for the page, for `trainer-agent publish` and
-// for curl. It knows the rooms that it lets people into (submission, blob, login).
+// for curl. Its rooms are groups of addresses: upload, proofs, trainers, trainings and
+// logins, behind one door.
 //
 // It promises that whoever asks is known and may do it, that nothing is read
 // without a limit, that every error is an RFC 9457 problem which names the field
@@ -13,12 +14,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
-
-	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/hub/api/door"
+	"github.com/vision-platform/trainer-agent/hub/api/logins"
+	"github.com/vision-platform/trainer-agent/hub/api/proofs"
+	"github.com/vision-platform/trainer-agent/hub/api/trainers"
+	"github.com/vision-platform/trainer-agent/hub/api/trainings"
+	"github.com/vision-platform/trainer-agent/hub/api/upload"
 	"github.com/vision-platform/trainer-agent/hub/blob"
 	"github.com/vision-platform/trainer-agent/hub/catalog"
 	"github.com/vision-platform/trainer-agent/hub/login"
@@ -65,57 +67,17 @@ type API struct {
 
 // Handler returns everything that the hub serves. Long answers end with ctx.
 func (a *API) Handler(ctx context.Context) http.Handler {
-	mux := newPaths()
-	config := huma.DefaultConfig("trainer-hub", contract.Version)
-	config.DocsPath, config.SchemasPath = "", "" // the documentation page would come from another origin
-	config.CreateHooks = nil
-	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"token":   {Type: "http", Scheme: "bearer", Description: "An API token: tah_…"},
-		"session": {Type: "apiKey", In: "cookie", Name: sessionCookie},
-	}
-	doc := humago.New(mux, config)
-	doc.UseMiddleware(onlyKnown(doc))
-	d := door{gate: gate{a.Users, a.Log}, doc: doc, mux: mux}
-	d.mux.HandleFunc("GET /{$}", a.Page.ServeHTTP)
-	d.mux.HandleFunc("GET /assets/", a.Page.ServeHTTP)
+	d := door.New(a.Users, a.Log)
+	d.Mux.HandleFunc("GET /{$}", a.Page.ServeHTTP)
+	d.Mux.HandleFunc("GET /assets/", a.Page.ServeHTTP)
 	health(d, a.Ready)
 	a.about().register(d)
-	a.logins(d)
-	a.proofs(ctx, d)
+	logins.Register(d, a.URL, a.OIDC)
+	upload.Uploads{Intake: a.Submissions.Intake, Packages: a.Packages, MaxPackage: a.MaxPackage, URL: a.URL, Publishes: a.Publishes}.Register(d)
+	proofs.Proofs{Submissions: a.Submissions}.Register(ctx, d)
 	audits(d, a.Audit)
-	published := trainers{d, a.Catalog, a.Registry, a.Key}
-	published.register()
-	shelf{published, a.Submissions.Records, a.Packages}.register()
-	versions{d.gate, a.Catalog, published.publishedAs}.register(d.doc)
-	images(d, a.Registry, a.Catalog)
-	notifications{d.gate, a.Notifications}.register(d.doc)
-	usages{d, a.Catalog, a.Trainings}.register()
-	if a.Platform != nil {
-		callbacks{d, a.Trainings, a.Platform}.register()
-	}
-	return outside(a.Log, newRates(a.BehindProxy), mux)
-}
-
-// logins are the ways in, and who is in.
-func (a *API) logins(d door) {
-	set := cookies{secure: strings.HasPrefix(a.URL, "https:")}
-	links{d, set}.register()
-	sessions(d, set)
-	if a.OIDC != nil {
-		provider{d, set, a.OIDC}.register()
-	}
-	tokens{d.gate}.register(d.doc)
-}
-
-// proofs are uploads, and what becomes of them.
-func (a *API) proofs(ctx context.Context, d door) {
-	uploads{
-		gate: d.gate, intake: a.Submissions.Intake, reader: reader{a.Packages, a.MaxPackage, a.Log},
-		url: a.URL, publishes: a.Publishes, reading: newAtOnce(maxReceiving),
-	}.register(d)
-	own := theirs{d.gate, a.Submissions.Records}
-	validations{own, a.Submissions.Acts}.register(d.doc)
-	appeals{own, a.Submissions.Appeals}.register(d.doc)
-	streams{own, a.Submissions.Bell, ctx, newAtOnce(maxFollowing)}.register(d)
-	logs{own, a.Submissions.Output}.register(d)
+	trainers.Trainers{Catalog: a.Catalog, Records: a.Submissions.Records, Packages: a.Packages, Registry: a.Registry, Key: a.Key}.Register(d)
+	notifications{d.Gate, a.Notifications}.register(d.Doc)
+	trainings.Trainings{Catalog: a.Catalog, Kept: a.Trainings, Platform: a.Platform}.Register(d)
+	return d.Handler(a.BehindProxy)
 }

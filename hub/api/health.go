@@ -6,18 +6,20 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/vision-platform/trainer-agent/hub/api/door"
 )
 
 // health are the probes. They ask for no login.
-func health(d door, ready func(context.Context) error) {
-	d.raw(huma.Operation{OperationID: "healthz", Method: http.MethodGet, Path: "/healthz", Summary: "Whether the hub lives"}, func(w http.ResponseWriter, _ *http.Request) {
+func health(d door.Door, ready func(context.Context) error) {
+	d.Raw(huma.Operation{OperationID: "healthz", Method: http.MethodGet, Path: "/healthz", Summary: "Whether the hub lives"}, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("ok\n"))
 	})
-	d.raw(huma.Operation{OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Summary: "Whether the hub can take uploads"}, func(w http.ResponseWriter, r *http.Request) {
+	d.Raw(huma.Operation{OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Summary: "Whether the hub can take uploads"}, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
 		if err := ready(ctx); err != nil {
-			problem(w, http.StatusServiceUnavailable, err.Error())
+			door.Problem(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
 		_, _ = w.Write([]byte("ok\n"))

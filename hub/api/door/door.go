@@ -1,0 +1,104 @@
+// Package door is what every room of hub/api stands behind: who asks, how often, at
+// which addresses, and how errors are told.
+//
+// It promises that every answer has the headers that keep other origins out, and that
+// every error is an RFC 9457 problem. It knows the errors of the hub's rooms, and leaves
+// all else to hub/api's.
+package door
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/hub/login"
+)
+
+// How long a client may take.
+const (
+	MaxUpload = time.Hour        // for a package, on its way in or out
+	Slowest   = 30 * time.Second // to read what was sent
+)
+
+// Door is where groups of handlers are put in, and who stands at it.
+type Door struct {
+	Gate
+	Doc huma.API
+	Mux paths
+}
+
+// New is a door with nothing behind it.
+func New(users *login.Users, log *slog.Logger) Door {
+	mux := newPaths()
+	config := huma.DefaultConfig("trainer-hub", contract.Version)
+	config.DocsPath, config.SchemasPath = "", "" // the documentation page would come from another origin
+	config.CreateHooks = nil
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token":   {Type: "http", Scheme: "bearer", Description: "An API token: tah_…"},
+		"session": {Type: "apiKey", In: "cookie", Name: SessionCookie},
+	}
+	doc := humago.New(mux, config)
+	doc.UseMiddleware(onlyKnown(doc))
+	return Door{Gate: Gate{users, log}, Doc: doc, Mux: mux}
+}
+
+// Handler serves all that was put in.
+func (d Door) Handler(behindProxy bool) http.Handler {
+	return outside(d.Log, newRates(behindProxy), d.Mux)
+}
+
+// Raw puts a handler on the mux that huma would buffer, and describes it.
+func (d Door) Raw(op huma.Operation, handler http.HandlerFunc) {
+	op.Errors, op.Responses = nil, describe(op)
+	d.Doc.OpenAPI().AddOperation(&op)
+	d.Mux.HandleFunc(op.Method+" "+op.Path, handler)
+}
+
+func describe(op huma.Operation) map[string]*huma.Response {
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
+	op.Responses["default"] = &huma.Response{Description: "A problem (RFC 9457).", Content: map[string]*huma.MediaType{"application/problem+json": {}}}
+	return op.Responses
+}
+
+// Read registers an operation that whoever may read may ask.
+func Read[I, O any](d Door, id, method, path, summary string, do func(context.Context, *I) (O, error)) {
+	huma.Register(d.Doc, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Security: Security},
+		func(ctx context.Context, in *I) (*struct{ Body O }, error) {
+			if _, err := d.Who(ctx, any(in).(asking).credentials(), login.ScopeRead); err != nil {
+				return nil, err
+			}
+			out, err := do(ctx, in)
+			if err != nil {
+				return nil, Known(d.Log, err)
+			}
+			return &struct{ Body O }{out}, nil
+		})
+}
+
+// onlyKnown refuses a query that an operation does not have: nothing in it is passed over, for with
+// a query that is misspelt the newest version would be installed.
+func onlyKnown(doc huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		asked := ctx.URL()
+		for name := range asked.Query() {
+			if !slices.ContainsFunc(ctx.Operation().Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name }) {
+				_ = huma.WriteErr(doc, ctx, http.StatusUnprocessableEntity, "the address has a query that is not known", Field("query."+name, "/openapi.json describes those that there are"))
+				return
+			}
+		}
+		next(ctx)
+	}
+}
+
+// asking is any input with credentials.
+type asking interface{ credentials() Credentials }
+
+func (c Credentials) credentials() Credentials { return c }
