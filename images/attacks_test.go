@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/agent/process/confine"
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/backend"
 	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
@@ -26,10 +27,14 @@ func TestAttacksInAContainerLikeThePods(t *testing.T) {
 	c.with("CALLBACK_TOKEN", "", "CALLBACK_TOKEN_FILE", "/var/run/secrets/trainer/callback-token", "AGENT_DATASET_CACHE_DIR", "/cache",
 		"CACHE_AS_THE_AGENT_KNOWS_IT", "/cache", "STATE_AS_THE_AGENT_KNOWS_IT", "/workspace/.agent",
 		"DATABASE_URL", "postgres://me:word@db/x", "SOME_PASSWORD", "x", "SOME_API_KEY", "x").start()
+	c.until("the agent runs", func(calls []backend.Call) bool { return len(calls) > 0 })
 	neighbour := make(chan struct{})
 	go func() {
 		defer close(neighbour)
-		_, _ = c.exec("python3", "/attacks/neighbour.py") // in the same network, but no child of the agent's
+		// In the same network, but no child of the agent's. It ends with the container at the latest.
+		if out, err := c.exec("python3", "/attacks/neighbour.py"); err != nil {
+			t.Logf("the other job's process: %v\n%s", err, out)
+		}
 	}()
 	var exit int
 	ended := make(chan struct{})

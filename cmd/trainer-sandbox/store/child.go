@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
@@ -22,6 +23,8 @@ import (
 const (
 	childEnv    = "TRAINER_SANDBOX_STORE" // set: this process is the store
 	readyPrefix = "store ready on "
+
+	stopGrace = 3 * time.Second // for requests that are being answered when the parent goes
 
 	maxConnections = 4096
 	maxRequests    = 2048
@@ -63,6 +66,9 @@ func serve(stdin io.Reader) error {
 	go func() {
 		_, _ = io.Copy(io.Discard, in)
 		cancel()
+		// The gateway waits for every connection, also for one that a client opened in
+		// advance and never used: nobody answers those, so the wait has an end of its own.
+		time.AfterFunc(stopGrace, func() { os.Exit(0) })
 	}()
 	return listen(ctx, cfg)
 }

@@ -378,3 +378,18 @@ func TestFolderIsRequired(t *testing.T) {
 		t.Error("started without a folder")
 	}
 }
+
+// Clients open connections in advance; one that was never used keeps no store from ending.
+func TestAConnectionThatWasNeverUsedKeepsNoStore(t *testing.T) {
+	s, c := start(t)
+	var dialer net.Dialer
+	unused, err := dialer.DialContext(t.Context(), "tcp", s.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unused.Close()
+	put(t, c, "k", nil) // answered after the connection was taken
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
