@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/ui"
+	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
-const maxAppeals = 200
+const appealsAtOnce = 200
 
 type appealsCmd struct {
 	place
@@ -44,22 +44,31 @@ func (c *appealsCmd) Run(ctx context.Context) error {
 		if c.Reason != "" {
 			return errors.New("--reason decides nothing without --grant ID or --refuse ID")
 		}
-		list, err := submissions.Records.Appeals(ctx, "", !c.All, maxAppeals)
+		return c.print(ctx, submissions.Records)
+	})
+}
+
+// print prints all of the list, however long it is.
+func (c *appealsCmd) print(ctx context.Context, records *submission.Records) error {
+	from := store.Newest()
+	for {
+		list, err := records.Appeals(ctx, "", !c.All, from, appealsAtOnce)
 		if err != nil {
 			return err
 		}
 		for _, a := range list {
+			from = a.Place()
 			fmt.Printf("%s  %s  %s %s by %s, submission %s\n  %s\n", a.ID, a.State, a.Name, a.Version, a.Author, a.SubmissionID, ui.Clean(a.Reason)) // a stranger's words
 			if a.Answer != "" {
 				fmt.Printf("  answered: %s\n", ui.Clean(a.Answer))
 			}
 		}
-		switch len(list) {
-		case 0:
+		if len(list) == appealsAtOnce {
+			continue
+		}
+		if from == store.Newest() {
 			fmt.Println("no appeals")
-		case maxAppeals:
-			fmt.Fprintf(os.Stderr, "trainer-hub: these are the newest %d; there may be more\n", maxAppeals)
 		}
 		return nil
-	})
+	}
 }

@@ -9,9 +9,8 @@ import (
 	"github.com/vision-platform/trainer-agent/hub/api/door"
 	"github.com/vision-platform/trainer-agent/hub/login"
 	"github.com/vision-platform/trainer-agent/hub/notify"
+	"github.com/vision-platform/trainer-agent/hub/store"
 )
-
-const maxNotifications = 100
 
 // notifications are what one was told: how one's submissions ended.
 type notifications struct {
@@ -24,16 +23,21 @@ func (n notifications) register(doc huma.API) {
 	huma.Register(doc, huma.Operation{OperationID: "see-notifications", Method: http.MethodPost, Path: "/api/v1/notifications/{id}/seen", Summary: "Mark a notification and those before it as seen", Security: door.Security, DefaultStatus: http.StatusNoContent}, n.see)
 }
 
-func (n notifications) list(ctx context.Context, in *struct{ door.Credentials }) (*struct{ Body []notify.Notification }, error) {
+func (n notifications) list(ctx context.Context, in *struct {
+	door.Credentials
+	door.Listing
+}) (*door.Listed[notify.Notification], error) {
 	p, err := n.Who(ctx, in.Credentials, login.ScopeRead)
 	if err != nil {
 		return nil, err
 	}
-	list, err := n.kept.List(ctx, p.ID, maxNotifications)
+	list, err := door.List(&in.Listing, notify.Notification.Place, func(from store.Place, most int) ([]notify.Notification, error) {
+		return n.kept.List(ctx, p.ID, from, most)
+	})
 	if err != nil {
 		return nil, door.Known(n.Log, err)
 	}
-	return &struct{ Body []notify.Notification }{list}, nil
+	return list, nil
 }
 
 func (n notifications) see(ctx context.Context, in *struct {

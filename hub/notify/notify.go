@@ -34,6 +34,9 @@ type Notification struct {
 	Seen         bool   `json:"seen"`
 }
 
+// Place is where the notification is in a list.
+func (n Notification) Place() store.Place { return store.Place{Created: n.Created, ID: n.ID} }
+
 const columns = `notifications.id, submission_id, name, version, notifications.state, text, notifications.created, seen`
 
 type scanner interface{ Scan(...any) error }
@@ -45,10 +48,11 @@ func scan(row scanner) (n Notification, err error) {
 	return n, err
 }
 
-// List returns a user's newest notifications.
-func (n *Notifications) List(ctx context.Context, user string, limit int) (list []Notification, err error) {
+// List returns a user's notifications after a place.
+func (n *Notifications) List(ctx context.Context, user string, from store.Place, limit int) (list []Notification, err error) {
 	rows, err := n.db.QueryContext(ctx, `SELECT `+columns+` FROM notifications JOIN submissions ON submissions.id = submission_id
-		WHERE user_id = $1 ORDER BY notifications.created DESC, notifications.id DESC LIMIT $2`, user, limit)
+		WHERE user_id = $1 AND (notifications.created, notifications.id) < (CAST($2 AS BIGINT), CAST($3 AS TEXT))
+		ORDER BY notifications.created DESC, notifications.id DESC LIMIT $4`, user, from.Created, from.ID, limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing notifications: %w", err)
 	}

@@ -80,11 +80,11 @@ func TestEveryEndIsToldOnce(t *testing.T) {
 		d.ends(t, "cells", false)
 		d.now = d.now.Add(time.Second)
 		d.ends(t, "leaves", true)
-		list, err := d.List(t.Context(), "ann", 10)
+		list, err := d.List(t.Context(), "ann", store.Newest(), 10)
 		if err != nil || len(list) != 2 || list[0].Text != "leaves 1.0.0 did not pass: not passed: training_test" || list[1].State != "active" {
 			t.Fatalf("%+v, %v", list, err)
 		}
-		if other, err := d.List(t.Context(), "bob", 10); len(other) > 0 || err != nil {
+		if other, err := d.List(t.Context(), "bob", store.Newest(), 10); len(other) > 0 || err != nil {
 			t.Errorf("another's: %+v, %v", other, err)
 		}
 		for user, id := range map[string]string{"ann": "zzz", "bob": list[0].ID} {
@@ -95,7 +95,7 @@ func TestEveryEndIsToldOnce(t *testing.T) {
 		if err := d.See(t.Context(), "ann", list[1].ID); err != nil {
 			t.Error(err)
 		}
-		if list, err = d.List(t.Context(), "ann", 10); list[0].Seen || !list[1].Seen || err != nil {
+		if list, err = d.List(t.Context(), "ann", store.Newest(), 10); list[0].Seen || !list[1].Seen || err != nil {
 			t.Errorf("%+v, %v", list, err)
 		}
 		for i := range 3 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
@@ -49,7 +50,7 @@ func TestAppealHoldsTheNameAndWaits(t *testing.T) {
 		if err := d.Acts.Cancel(t.Context(), made.ID, "ann"); err != nil {
 			t.Fatal(err)
 		}
-		if list, err := d.Records.Appeals(t.Context(), made.ID, false, 9); len(list) != 1 || list[0].State != "withdrawn" || err != nil {
+		if list, err := d.Records.Appeals(t.Context(), made.ID, false, store.Newest(), 9); len(list) != 1 || list[0].State != "withdrawn" || err != nil {
 			t.Errorf("%+v, %v", list, err)
 		}
 		if _, err := d.Intake.Create(t.Context(), other); err != nil {
@@ -97,7 +98,7 @@ func TestGrantedAppealIsProvenAgain(t *testing.T) {
 		if err := d.Appeals.Make(t.Context(), made.ID, "ann", "it is harmless", false); err != nil {
 			t.Fatal(err)
 		}
-		list, err := d.Records.Appeals(t.Context(), "", true, 9)
+		list, err := d.Records.Appeals(t.Context(), "", true, store.Newest(), 9)
 		if err != nil || len(list) != 1 {
 			t.Fatalf("%+v, %v", list, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
@@ -103,7 +104,7 @@ func TestOrganisationKeepsWhatWasRejected(t *testing.T) {
 		next.Owner = "bob"
 		bobs := d.create(t, next)
 		for user, want := range map[string][]string{"ann": {bobs.ID, made.ID}, "bob": {bobs.ID, made.ID}, "eve": {strangers.ID}} {
-			list, err := d.Records.List(t.Context(), user, 10)
+			list, err := d.Records.List(t.Context(), user, store.Newest(), 10)
 			var ids []string
 			for _, at := range list {
 				ids = append(ids, at.ID)
@@ -171,4 +172,27 @@ func (d *desk) wait(t *testing.T, count int) {
 			t.Fatalf("%d of %d wait: %v", waiting, count, err)
 		}
 	}
+}
+
+// A place tells rows apart that were made in the same millisecond.
+func TestListGoesOnBehindAPlace(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		var want, got []string
+		for _, name := range []string{"cell-counter", "leaf-finder", "road-reader"} {
+			want = append(want, d.create(t, upload(name, "1.0.0")).ID)
+		}
+		slices.Sort(want)
+		slices.Reverse(want)
+		from := store.Newest()
+		for range len(want) {
+			list, err := d.Records.List(t.Context(), "ann", from, 1)
+			if err != nil || len(list) != 1 {
+				t.Fatalf("%v, %v", list, err)
+			}
+			got, from = append(got, list[0].ID), store.Place{Created: list[0].Created, ID: list[0].ID}
+		}
+		if rest, err := d.Records.List(t.Context(), "ann", from, 1); !slices.Equal(got, want) || len(rest) > 0 || err != nil {
+			t.Errorf("%v and %v, want %v, %v", got, rest, want, err)
+		}
+	})
 }

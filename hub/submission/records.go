@@ -30,11 +30,12 @@ func (r *Records) Sees(ctx context.Context, user string, at Submission) (bool, e
 	return member > 0, nil
 }
 
-// List returns the newest submissions that a user sees, or everybody's for "".
-func (r *Records) List(ctx context.Context, user string, limit int) (list []Submission, err error) {
+// List returns the submissions after a place that a user sees, or everybody's for "".
+func (r *Records) List(ctx context.Context, user string, from store.Place, limit int) (list []Submission, err error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT `+columns+` FROM submissions
-		WHERE CAST($1 AS TEXT) = '' OR owner = CAST($1 AS TEXT) OR holder IN (SELECT organisation FROM members WHERE user_id = CAST($1 AS TEXT))
-		ORDER BY created DESC, id DESC LIMIT $2`, user, limit)
+		WHERE (CAST($1 AS TEXT) = '' OR owner = CAST($1 AS TEXT) OR holder IN (SELECT organisation FROM members WHERE user_id = CAST($1 AS TEXT)))
+			AND (created, id) < (CAST($2 AS BIGINT), CAST($3 AS TEXT))
+		ORDER BY created DESC, id DESC LIMIT $4`, user, from.Created, from.ID, limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing submissions: %w", err)
 	}

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
+	"github.com/vision-platform/trainer-agent/hub/store"
 )
 
 // Appeal is one appeal.
@@ -21,13 +23,17 @@ type Appeal struct {
 	Decided      int64  `json:"decided" doc:"Milliseconds since 1970; 0 while it waits."`
 }
 
-// Appeals are the newest appeals: of one submission, or of all for "". Of those, only waiting ones
-// where only they are wanted.
-func (r *Records) Appeals(ctx context.Context, submission string, waiting bool, limit int) ([]Appeal, error) {
+// Place is where the appeal is in a list.
+func (a Appeal) Place() store.Place { return store.Place{Created: a.Created, ID: a.ID} }
+
+// Appeals are the appeals after a place: of one submission, or of all for "". Of those, only waiting
+// ones where only they are wanted.
+func (r *Records) Appeals(ctx context.Context, submission string, waiting bool, from store.Place, limit int) ([]Appeal, error) {
 	rows, err := r.db.QueryContext(ctx, `SELECT appeals.id, submission_id, submissions.name, submissions.version, users.name, appeals.reason, appeals.state, answer, appeals.created, decided
 		FROM appeals JOIN submissions ON submissions.id = submission_id JOIN users ON users.id = author
 		WHERE (CAST($1 AS TEXT) = '' OR submission_id = CAST($1 AS TEXT)) AND (CAST($2 AS BIGINT) = 0 OR appeals.state = 'waiting')
-		ORDER BY appeals.created DESC, appeals.id DESC LIMIT $3`, submission, map[bool]int64{true: 1}[waiting], limit)
+			AND (appeals.created, appeals.id) < (CAST($3 AS BIGINT), CAST($4 AS TEXT))
+		ORDER BY appeals.created DESC, appeals.id DESC LIMIT $5`, submission, map[bool]int64{true: 1}[waiting], from.Created, from.ID, limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing appeals: %w", err)
 	}

@@ -75,9 +75,17 @@ async function looked(what) {
     }
   }
   await shot(`${what}-dark`);
-  await tab.emulateMedia({ colorScheme: "light" });
+  await tab.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
+  assert.deepEqual(await moving(), [], `${what} moves for who wants nothing to move`);
+  await tab.emulateMedia({ reducedMotion: "no-preference" });
   await tab.setViewportSize({ width: 1240, height: 900 });
 }
+
+/** moving is what moves by itself, would when it changes, or does when something is scrolled to. */
+const moving = () => tab.evaluate(() => {
+  const smooth = [...document.querySelectorAll("*")].filter((e) => getComputedStyle(e).scrollBehavior === "smooth" || getComputedStyle(e).transitionDuration.split(", ").some((d) => d !== "0s"));
+  return [...document.getAnimations().map((a) => a.animationName ?? a.constructor.name), ...smooth.map((e) => e.outerHTML.slice(0, 80))];
+});
 
 const steps = {
   async "nobody is let in, and told how to get in"() {
@@ -187,6 +195,7 @@ const steps = {
       assert.ok(!got[0].includes("html") && got[1] === "nosniff", `${media}: ${got}`);
     }
     await looked("running");
+    assert.deepEqual(await moving(), ["turn"], "something does move for all others");
   },
   async "a line that breaks is found again, and nothing is missed"() {
     await control("cut");
@@ -460,6 +469,18 @@ const steps = {
     await tab.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     assert.ok(await tab.locator("tbody tr").count() > 0, "an answer that is late replaces no newer one");
     await tab.unroute(/\/validation\?limit=50$/);
+    const all = (await ask("/api/v1/trainers/validation?all=true")).length;
+    assert.ok(all > 2, "there is something to go on to");
+    await tab.route(/\/validation\?limit=50&all=true$/, (route) => route.continue({ url: route.request().url().replace("limit=50", "limit=1") }));
+    await tab.evaluate(() => window.dispatchEvent(new Event("focus")));
+    for (let shown = 1; shown < all; shown++) {
+      await tab.waitForFunction((n) => document.querySelectorAll("tbody tr").length === n, shown);
+      await button("Show older ones").click();
+    }
+    await tab.waitForFunction((n) => document.querySelectorAll("tbody tr").length === n, all);
+    await gone("button:text('Show older ones')");
+    assert.equal(new Set(await tab.locator("tbody th a").evaluateAll((links) => links.map((a) => a.href))).size, all, "each of them once");
+    await tab.unroute(/\/validation\?limit=50&all=true$/);
     await tab.getByRole("link", { name: "Audit log" }).click();
     await has("tbody tr", "submission.proven");
     await has("tbody tr", "ann");
@@ -478,13 +499,6 @@ const steps = {
     await tab.unroute(/\/admin\/audit/);
     await button("Log out").click();
     await has("h1", "Log in");
-  },
-  async "nothing moves for who wants nothing to move"() {
-    const moves = () => tab.evaluate(() => { const e = document.createElement("i"); e.className = "mark running"; document.body.append(e); const name = getComputedStyle(e).animationName; e.remove(); return name; });
-    await tab.emulateMedia({ reducedMotion: "reduce" });
-    assert.equal(await moves(), "none");
-    await tab.emulateMedia({ reducedMotion: "no-preference" });
-    assert.equal(await moves(), "turn");
   },
   async "the browser had nothing to complain of"() {
     assert.deepEqual(complaints, []);

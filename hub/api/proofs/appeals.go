@@ -8,10 +8,9 @@ import (
 
 	"github.com/vision-platform/trainer-agent/hub/api/door"
 	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
-
-const maxAppeals = 200
 
 // appeals are made by authors and decided by the operator.
 type appeals struct {
@@ -47,16 +46,19 @@ func (a appeals) make(ctx context.Context, in *struct {
 
 func (a appeals) list(ctx context.Context, in *struct {
 	door.Credentials
+	door.Listing
 	All bool `query:"all" doc:"Those that were decided too."`
-}) (*struct{ Body []submission.Appeal }, error) {
+}) (*door.Listed[submission.Appeal], error) {
 	if _, err := a.operator(ctx, in.Credentials, login.ScopeRead); err != nil {
 		return nil, err
 	}
-	list, err := a.records.Appeals(ctx, "", !in.All, maxAppeals)
+	list, err := door.List(&in.Listing, submission.Appeal.Place, func(from store.Place, most int) ([]submission.Appeal, error) {
+		return a.records.Appeals(ctx, "", !in.All, from, most)
+	})
 	if err != nil {
 		return nil, door.Known(a.Log, err)
 	}
-	return &struct{ Body []submission.Appeal }{list}, nil
+	return list, nil
 }
 
 func (a appeals) decide(ctx context.Context, in *struct {

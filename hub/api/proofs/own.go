@@ -5,6 +5,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/hub/api/door"
 	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
@@ -46,7 +47,7 @@ func (t theirs) full(ctx context.Context, at submission.Submission) (*struct{ Bo
 		return nil, door.Known(t.Log, err)
 	}
 	v := view(at, steps)
-	list, err := t.records.Appeals(ctx, at.ID, false, 1)
+	list, err := t.records.Appeals(ctx, at.ID, false, store.Newest(), 1)
 	if err != nil {
 		return nil, door.Known(t.Log, err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/hub/api/door"
 	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
@@ -43,9 +44,9 @@ func (v validations) get(ctx context.Context, in *oneSubmission) (*struct{ Body 
 
 func (v validations) list(ctx context.Context, in *struct {
 	door.Credentials
-	All   bool `query:"all" doc:"Everybody's, for the operator."`
-	Limit int  `query:"limit" minimum:"1" maximum:"200" default:"50"`
-}) (*struct{ Body []Validation }, error) {
+	door.Listing
+	All bool `query:"all" doc:"Everybody's, for the operator."`
+}) (*door.Listed[Validation], error) {
 	p, err := v.Who(ctx, in.Credentials, login.ScopeRead)
 	if err != nil {
 		return nil, err
@@ -57,15 +58,17 @@ func (v validations) list(ctx context.Context, in *struct {
 	case in.All:
 		owner = ""
 	}
-	list, err := v.records.List(ctx, owner, in.Limit)
+	list, err := door.List(&in.Listing, Validation.place, func(from store.Place, most int) (list []Validation, err error) {
+		found, err := v.records.List(ctx, owner, from, most)
+		for _, at := range found {
+			list = append(list, view(at, nil))
+		}
+		return list, err
+	})
 	if err != nil {
 		return nil, door.Known(v.Log, err)
 	}
-	out := &struct{ Body []Validation }{[]Validation{}}
-	for _, at := range list {
-		out.Body = append(out.Body, view(at, nil))
-	}
-	return out, nil
+	return list, nil
 }
 
 // act registers POST …/{id}/NAME, which answers with the submission as it is then.

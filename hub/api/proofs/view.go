@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
 )
@@ -32,6 +33,8 @@ type Validation struct {
 	Created   int64                 `json:"created" doc:"Milliseconds since 1970."`
 	Updated   int64                 `json:"updated" doc:"Milliseconds since 1970."`
 }
+
+func (v Validation) place() store.Place { return store.Place{Created: v.Created, ID: v.ID} }
 
 // view puts a submission and its steps into the platform's words.
 func view(at submission.Submission, steps []contract.StepReport) Validation {

@@ -1,5 +1,5 @@
 import { Component, ReactNode, useCallback, useEffect, useRef, useState } from "react";
-import { About, Me, Notification, Problem, ask, asProblem, onSessionEnd } from "./api";
+import { About, Me, Notification, Problem, ask, askList, asProblem, notifications, onSessionEnd } from "./api";
 import { Appeals } from "./Appeals";
 import { Audit } from "./Audit";
 import { Catalogue } from "./Catalogue";
@@ -63,10 +63,13 @@ export function App() {
 }
 
 /** useUnseen counts what one was told and has not looked at. */
-function useUnseen(name?: string): [number, () => void] {
-  const [unseen, setUnseen] = useState(0);
+function useUnseen(name?: string): [string, () => void] {
+  const [unseen, setUnseen] = useState("");
   const look = useCallback(() => {
-    ask<Notification[]>("GET", "/api/v1/notifications").then((all) => setUnseen(all.filter((n) => !n.seen).length), () => {}); // the next look may have it
+    askList<Notification>(notifications).then(({ list, next }) => {
+      const count = list.filter((n) => !n.seen).length;
+      setUnseen(count === 0 ? "" : next && count === list.length ? `${count} or more new` : `${count} new`);
+    }, () => {}); // the next look may have it
   }, []);
   useEffect(() => {
     if (!name) return;
@@ -86,7 +89,7 @@ class Bug extends Component<{ children: ReactNode }, { error?: Error }> {
   }
 }
 
-function Menu({ me, unseen, onProblem }: { me: Me; unseen: number; onProblem: (p: Problem) => void }) {
+function Menu({ me, unseen, onProblem }: { me: Me; unseen: string; onProblem: (p: Problem) => void }) {
   const leave = async () => {
     try {
       await ask("POST", "/logout");
@@ -98,7 +101,7 @@ function Menu({ me, unseen, onProblem }: { me: Me; unseen: number; onProblem: (p
   return (
     <nav aria-label="Pages">
       <Link to={{ page: "trainers" }}>Trainers</Link>
-      <Link to={{ page: "notifications" }}>Notifications{unseen > 0 && ` (${unseen} new)`}</Link>
+      <Link to={{ page: "notifications" }}>Notifications{unseen && ` (${unseen})`}</Link>
       <Link to={{ page: "tokens" }}>Tokens</Link>
       {me.operator && <Link to={{ page: "appeals" }}>Appeals</Link>}
       {me.operator && <Link to={{ page: "audit" }}>Audit log</Link>}

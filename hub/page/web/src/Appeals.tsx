@@ -1,14 +1,12 @@
-import { useEffect, useState } from "react";
-import { AppealOf, Problem, appeals, ask, asProblem } from "./api";
-import { Said, Scroll, Theirs } from "./parts";
+import { AppealOf, appeals } from "./api";
+import { useList } from "./list";
+import { Older, Said, Scroll, Theirs } from "./parts";
 import { Link } from "./place";
 import { time } from "./words";
 
 /** Appeals are those that wait for the operator; each is decided on the page of its submission. */
 export function Appeals() {
-  const [list, setList] = useState<AppealOf[]>();
-  const [problem, setProblem] = useState<Problem>();
-  useEffect(() => void ask<AppealOf[]>("GET", appeals).then(setList, (error) => setProblem(asProblem(error))), []);
+  const { list, problem, older } = useList<AppealOf>(appeals);
   return (
     <>
       <h1>Appeals</h1>
@@ -27,6 +25,7 @@ export function Appeals() {
           </table>
         </Scroll>
       )}
+      <Older more={older} />
     </>
   );
 }

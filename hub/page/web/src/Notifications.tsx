@@ -1,33 +1,31 @@
 import { useEffect, useState } from "react";
-import { Notification, Problem, ask, asProblem } from "./api";
-import { Badge, Said, Theirs } from "./parts";
+import { Notification, Problem, ask, asProblem, notifications } from "./api";
+import { useList } from "./list";
+import { Badge, Older, Said, Theirs } from "./parts";
 import { Link } from "./place";
 import { time } from "./words";
 
-const path = "/api/v1/notifications";
-
 /** Notifications are how one's submissions ended. Who has them on the screen has seen them. */
 export function Notifications({ onSeen }: { onSeen: () => void }) {
-  const [list, setList] = useState<Notification[]>();
-  const [problem, setProblem] = useState<Problem>();
+  const { list, problem, older } = useList<Notification>(notifications);
+  const [unmarked, setUnmarked] = useState<Problem>();
+  const newest = list?.[0];
   useEffect(() => {
-    const load = async () => {
+    if (!newest) return;
+    const mark = async () => {
       try {
-        const answer = await ask<Notification[]>("GET", path);
-        setList(answer);
-        const newest = answer[0];
-        if (newest && !newest.seen) await ask("POST", `${path}/${encodeURIComponent(newest.id)}/seen`);
+        if (!newest.seen) await ask("POST", `${notifications}/${encodeURIComponent(newest.id)}/seen`);
         onSeen();
       } catch (error) {
-        setProblem(asProblem(error));
+        setUnmarked(asProblem(error));
       }
     };
-    void load();
-  }, [onSeen]);
+    void mark();
+  }, [newest, onSeen]);
   return (
     <>
       <h1>Notifications</h1>
-      <Said problem={problem} />
+      <Said problem={problem ?? unmarked} />
       {list?.length === 0 && <p className="card">There are none. The hub tells here how your submissions end.</p>}
       {list && list.length > 0 && (
         <ul className="shelf">{list.map((n) => (
@@ -38,6 +36,7 @@ export function Notifications({ onSeen }: { onSeen: () => void }) {
           </li>
         ))}</ul>
       )}
+      <Older more={older} />
     </>
   );
 }

@@ -1,35 +1,18 @@
-import { useCallback, useEffect, useRef, useState } from "react";
-import { Me, Problem, Validation, ask, asProblem, validations } from "./api";
+import { useEffect, useState } from "react";
+import { Me, Validation, validations } from "./api";
 import { whenSeen } from "./follow";
-import { Badge, Said, Scroll, Theirs } from "./parts";
+import { useList } from "./list";
+import { Badge, Older, Said, Scroll, Theirs } from "./parts";
 import { Link } from "./place";
 import { time } from "./words";
 
-const most = 50;
+const most = 50; // in a part of the list
 const every = 3000; // ms, while something is on its way
 
 export function Submissions({ me, onUpload }: { me: Me; onUpload: () => void }) {
   const [all, setAll] = useState(false);
-  const [limit, setLimit] = useState(most);
-  const [list, setList] = useState<Validation[]>();
-  const [problem, setProblem] = useState<Problem>();
-  const wanted = useRef(""); // an answer to what was asked before is late
-  const load = useCallback(async () => {
-    const path = `${validations}?limit=${limit}${all ? "&all=true" : ""}`;
-    wanted.current = path;
-    try {
-      const answer = await ask<Validation[]>("GET", path);
-      if (wanted.current !== path) return;
-      setList(answer);
-      setProblem(undefined);
-    } catch (error) {
-      if (wanted.current === path) setProblem(asProblem(error));
-    }
-  }, [all, limit]);
-  useEffect(() => {
-    void load();
-    return whenSeen(() => void load());
-  }, [load]);
+  const { list, problem, load, older } = useList<Validation>(`${validations}?limit=${most}${all ? "&all=true" : ""}`);
+  useEffect(() => whenSeen(() => void load()), [load]);
   const open = list?.some((v) => v.status === "validating");
   useEffect(() => {
     if (!open) return;
@@ -47,7 +30,7 @@ export function Submissions({ me, onUpload }: { me: Me; onUpload: () => void }) 
       <Said problem={problem} />
       {list?.length === 0 && <p className="card">There are none yet. A trainer package is a zip of the folder that <code>trainer-agent init</code> makes; upload one by the button above, or drop it anywhere on this page.</p>}
       {list && list.length > 0 && <List list={list} me={me} />}
-      {list && list.length >= limit && limit < 200 && <p><button type="button" onClick={() => setLimit(200)}>Show older ones</button></p>}
+      <Older more={older} />
     </>
   );
 }

@@ -51,6 +51,7 @@ export type Notification = { id: string; validation_job_id: string; name: string
 export const trainer = (name: string) => `/api/v1/trainers/${encodeURIComponent(name)}`;
 export const validations = "/api/v1/trainers/validation";
 export const appeals = "/api/v1/admin/appeals";
+export const notifications = "/api/v1/notifications";
 export const version = (name: string, number: string) => `/api/v1/trainers/${encodeURIComponent(name)}/versions/${encodeURIComponent(number)}`;
 export const validation = (id: string) => `${validations}/${encodeURIComponent(id)}`;
 
@@ -85,7 +86,9 @@ export const sessionEnded = () => ended.forEach((tell) => tell());
 /** asOf is how far the hub's clock is ahead of this one's, in milliseconds. */
 export let ahead = 0;
 
-async function answer(method: string, path: string, body?: unknown): Promise<string> {
+type Answer = { text: string; headers: Headers };
+
+async function answer(method: string, path: string, body?: unknown): Promise<Answer> {
   let response: Response;
   try {
     response = await fetch(path, { method, body: body === undefined ? undefined : JSON.stringify(body), headers: body === undefined ? {} : { "Content-Type": "application/json" } });
@@ -95,13 +98,12 @@ async function answer(method: string, path: string, body?: unknown): Promise<str
   const text = await response.text().catch(() => { throw new Problem(0, unreachable); });
   const date = Date.parse(response.headers.get("Date") ?? "");
   if (!Number.isNaN(date)) ahead = date - Date.now();
-  if (response.ok) return text;
+  if (response.ok) return { text, headers: response.headers };
   if (response.status === 401) sessionEnded();
   throw problemOf(response.status, text);
 }
 
-export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const text = await answer(method, path, body);
+function read<T>({ text }: Answer): T {
   try {
     return (text ? JSON.parse(text) : null) as T;
   } catch {
@@ -109,7 +111,14 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
   }
 }
 
-export const askText = (path: string) => answer("GET", path);
+export const ask = async <T>(method: string, path: string, body?: unknown) => read<T>(await answer(method, path, body));
+export const askText = async (path: string) => (await answer("GET", path)).text;
+
+/** askList asks for a part of a list; next is the address of what follows it, undefined at the end. */
+export async function askList<T>(path: string): Promise<{ list: T[]; next?: string }> {
+  const told = await answer("GET", path);
+  return { list: read<T[]>(told), next: /<([^>]*)>; rel="next"/.exec(told.headers.get("Link") ?? "")?.[1] };
+}
 
 /** asProblem makes whatever was thrown something to show. */
 export const asProblem = (error: unknown) => (error instanceof Problem ? error : new Problem(0, String(error)));

@@ -20,6 +20,9 @@ export function Badge({ state }: { state: string }) {
   return <span className={`badge ${kind(state)}`}>{state}</span>;
 }
 
+/** Older reads what follows a list, where something does. */
+export const Older = ({ more }: { more?: () => void }) => (more ? <p><button type="button" onClick={more}>Show older ones</button></p> : null);
+
 export function Fact({ name, children }: { name: string; children: ReactNode }) {
   return <div><dt>{name}</dt><dd>{children}</dd></div>;
 }
