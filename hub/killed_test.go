@@ -45,6 +45,10 @@ func child(dir string) {
 			return ctx.Err()
 		}
 	}
+	if _, err := os.Stat(filepath.Join(dir, "scans")); err == nil {
+		stages[submission.Scanning] = scanning(dir)
+	}
+	deadly()
 	h, err := open(dir, stages)
 	if err == nil {
 		fmt.Println(h.URL())
