@@ -30,7 +30,7 @@ endef
 # The race detector needs a C compiler.
 RACE      := $(if $(shell command -v cc),-race)
 # Images: which, with what, from what. docker, podman and buildah build them alike.
-#: IMAGES          images to build (agent sandbox base ultralytics timm huggingface)
+#: IMAGES          images to build (agent sandbox hub base ultralytics timm huggingface)
 #: VARIANT         cuda or cpu: the build of torch in images (cuda)
 #: TAG             tag of images (VARIANT)
 #: ENGINE          docker, podman or buildah (the first that is there)
@@ -45,7 +45,7 @@ RACE      := $(if $(shell command -v cc),-race)
 #: OSV             OSV's all.zip of PyPI, for an audit without a network (https://osv-vulnerabilities.storage.googleapis.com/PyPI/all.zip)
 #: GOVULNDB        govulncheck's database: proxy (from Go's module proxy), or file:///folder of an unpacked https://vuln.go.dev/vulndb.zip
 #: TORCH_CPU_INDEX index of torch's CPU build (https://download.pytorch.org/whl/cpu)
-IMAGES    ?= agent sandbox base ultralytics timm huggingface
+IMAGES    ?= agent sandbox hub base ultralytics timm huggingface
 VARIANT   ?= cuda
 TAG       ?= $(VARIANT)
 ENGINE    ?= $(firstword $(foreach e,docker podman buildah,$(if $(shell command -v $(e)),$(e))))
@@ -78,7 +78,7 @@ build: ## build bin/trainer-agent (static), bin/trainer-gpu, bin/trainer-sandbox
 images: ## build the images (IMAGES="agent timm", VARIANT=cuda|cpu)
 	@test -n "$(ENGINE)" || { echo "docker, podman or buildah is needed"; exit 1; }
 	set -e; for image in $(IMAGES); do \
-	  BUILDAH_FORMAT=docker BUILDAH_LAYERS=true $(ENGINE) build -f images/Dockerfile --target $$image -t $(REGISTRY)trainer-$$image:$(TAG) $$(case $$image in agent|sandbox) echo -t $(REGISTRY)trainer-$$image:latest;; esac) $(IMAGE_ARGS) .; \
+	  BUILDAH_FORMAT=docker BUILDAH_LAYERS=true $(ENGINE) build -f images/Dockerfile --target $$image -t $(REGISTRY)trainer-$$image:$(TAG) $$(case $$image in agent|sandbox|hub) echo -t $(REGISTRY)trainer-$$image:latest;; esac) $(IMAGE_ARGS) .; \
 	done
 
 venv: ## make .venv with the requirements of one trainer (FRAMEWORK=plain|ultralytics|timm|huggingface)

@@ -12,6 +12,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 	kueue "sigs.k8s.io/kueue/apis/kueue/v1beta1"
 	"sigs.k8s.io/yaml"
@@ -22,6 +23,10 @@ import (
 // kinds that the manifests use; kustomizations are kustomize's own.
 var kinds = map[string]func() any{
 	"Deployment":            func() any { return new(appsv1.Deployment) },
+	"StatefulSet":           func() any { return new(appsv1.StatefulSet) },
+	"Role":                  func() any { return new(rbacv1.Role) },
+	"RoleBinding":           func() any { return new(rbacv1.RoleBinding) },
+	"ResourceQuota":         func() any { return new(corev1.ResourceQuota) },
 	"Namespace":             func() any { return new(corev1.Namespace) },
 	"Secret":                func() any { return new(corev1.Secret) },
 	"ConfigMap":             func() any { return new(corev1.ConfigMap) },

@@ -131,7 +131,7 @@ func (b *builder) buildAll() error {
 	}
 	p := strings.Fields(string(paths))
 	toolchain := fmt.Sprintf("-v %s:/usr/local/go:ro -v %s:/root/go/pkg/mod -v %s:/root/.cache/go-build", p[0], p[1], p[2])
-	if err := b.make("agent sandbox", "test", toolchain); err != nil {
+	if err := b.make("agent sandbox hub", "test", toolchain); err != nil {
 		return err
 	}
 	if err := b.make("base ultralytics timm huggingface", "test", b.packages()); err != nil {

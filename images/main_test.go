@@ -56,7 +56,7 @@ func run(m *testing.M) int {
 // lookAtInputs stats what the images are built from, by other processes: go test
 // then knows that its result is old when one of these files has changed.
 func lookAtInputs() {
-	for _, dir := range []string{"../agent", "../cmd", "../contract", "../converters", "../deploy", "../images", "../trainers", "../testdata/trainers", "../testdata/attacks"} {
+	for _, dir := range []string{"../agent", "../cmd", "../contract", "../converters", "../deploy", "../hub", "../images", "../trainers", "../testdata/trainers", "../testdata/attacks"} {
 		_ = filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error {
 			_, _ = os.Stat(path)
 			return nil

@@ -64,6 +64,10 @@ def build(root: Path, out: Path, platform: str, version: str, commit: str, **env
     sandbox = out / f"trainer-sandbox-{system}-{arch}"
     go("build", "-ldflags", stamp, "-o", str(sandbox), "./cmd/trainer-sandbox", root=root, CGO_ENABLED="0", **env)
     made = [agent, sandbox]
+    if system == "linux":  # where packages can be isolated
+        hub = out / f"trainer-hub-{system}-{arch}"
+        go("build", "-ldflags", stamp, "-o", str(hub), "./cmd/trainer-hub", root=root, CGO_ENABLED="0", **env)
+        made.append(hub)
     if compiler := C_COMPILERS.get(platform):
         if shutil.which(compiler) is None:
             print(f"release: no trainer-gpu for {platform}: {compiler} is not installed (apt-get install gcc-{compiler.removesuffix('-gcc').replace('_', '-')})")
@@ -82,7 +86,7 @@ def sha256(path: Path) -> str:
 
 def licences(tool: str, out: Path) -> dict[str, set[str]]:
     """Write the texts of every licence and return the names by import path."""
-    command = [tool, "report", "--ignore", MODULE, "--template", str(ROOT / "release" / "licences.tpl"), "./cmd/trainer-agent", "./cmd/trainer-gpu", "./cmd/trainer-sandbox"]
+    command = [tool, "report", "--ignore", MODULE, "--template", str(ROOT / "release" / "licences.tpl"), "./cmd/trainer-agent", "./cmd/trainer-gpu", "./cmd/trainer-sandbox", "./cmd/trainer-hub"]
     rule = "=" * 80 + "\n"
     host = "/".join(go("env", "GOHOSTOS", "GOHOSTARCH").split())
     # The tool takes for the standard library what lies in GOROOT, by default the one that it was built with.
@@ -183,9 +187,10 @@ def main() -> None:
         made = build(ROOT, args.out, platform, args.version, args.commit)
         for binary in made:
             sbom(binary, args.version, names)
-        # A person at a desk gets the sandbox too; an image with the wheel has no use for it.
-        wheels.build(platform, [b for b in made if "sandbox" not in b.name], args.version, args.out)
-        packages.build(platform, made, args.out / "THIRD_PARTY_LICENSES.txt", completions, args.version, args.out, args.nfpm)
+        # A person at a desk gets the sandbox too; an image with the wheel has no use for it. The hub is a server: it comes by itself.
+        desk = [b for b in made if not b.name.startswith("trainer-hub-")]
+        wheels.build(platform, [b for b in desk if "sandbox" not in b.name], args.version, args.out)
+        packages.build(platform, desk, args.out / "THIRD_PARTY_LICENSES.txt", completions, args.version, args.out, args.nfpm)
         if args.twice:
             again(platform, made, args.version, args.commit)
     files = sorted(args.out.iterdir())
