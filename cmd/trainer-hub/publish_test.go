@@ -9,7 +9,6 @@ import (
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/jobtest"
 	"github.com/vision-platform/trainer-agent/contract"
-	"github.com/vision-platform/trainer-agent/hub/build/buildtest"
 	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
@@ -18,6 +17,8 @@ import (
 func TestPublishedTrainerTrains(t *testing.T) {
 	a := serve(t, "--base", base(t))
 	a.init(t, "cell-counter")
+	a.needs(t, "cell-counter")
+	a.asks(t, "cell-counter")
 	if out, code := a.run(t, "trainer-agent", "publish", "cell-counter", "--wait"); code != 0 || !strings.Contains(out, "The package passed and is published.") {
 		t.Fatalf("exit code %d: %s", code, out)
 	}
@@ -44,6 +45,7 @@ func TestPublishedTrainerTrains(t *testing.T) {
 	}
 	defer func() { _ = p.Close() }()
 	trains(t, a, p, filepath.Join(a.dir, "installed"))
+	t.Run("in a container", func(t *testing.T) { trainsInAContainer(t, a) })
 	withdrawn(t, a)
 	changed(t, a)
 }
@@ -70,18 +72,6 @@ func withdrawn(t *testing.T, a author) {
 			t.Errorf("%s, install %s: exit code %d: %s", c.state, c.install, code, out)
 		}
 	}
-}
-
-// base is an image that says that it has the Python which packages are proven with.
-func base(t *testing.T) string {
-	t.Helper()
-	version, err := exec.Command(need.Python(t), "-c", "import platform; print(platform.python_version(), end='')").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	buildtest.Base(t, dir, string(version))
-	return dir
 }
 
 // trains runs a job of the platform with an installed trainer; more is of its environment,
