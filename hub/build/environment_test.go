@@ -218,7 +218,7 @@ func looks(t *testing.T, image v1.Image, version string) {
 		t.Fatal(err)
 	}
 	c := file.Config
-	if strings.Join(c.Entrypoint, " ") != "trainer-agent run --trainer . --" || len(c.Cmd) > 0 || c.WorkingDir != "/app" || c.User != "1000:1000" {
+	if strings.Join(c.Entrypoint, " ") != "/usr/local/bin/trainer-agent run --trainer . --" || len(c.Cmd) > 0 || c.WorkingDir != "/app" || c.User != "1000:1000" {
 		t.Errorf("%+v", c)
 	}
 	for _, pair := range []string{"FRAMEWORK=cell-counter", "PYTHONPATH=/opt/own", "HOME=/tmp", "PATH=/opt/trainers/venv/bin:/usr/local/bin:/usr/bin:/bin"} {

@@ -75,7 +75,8 @@ func (i Image) addAgent(l *layer) error {
 
 // configure makes the image a trainer's, as docs/trainers.md describes one.
 func (i Image) configure(c *v1.Config) {
-	c.Entrypoint, c.Cmd, c.StopSignal = []string{"trainer-agent", "run", "--trainer", ".", "--"}, nil, "SIGTERM"
+	// By its path: the base's PATH may leave out where it lies.
+	c.Entrypoint, c.Cmd, c.StopSignal = []string{"/" + agent, "run", "--trainer", ".", "--"}, nil, "SIGTERM"
 	c.WorkingDir, c.User = "/"+app, fmt.Sprintf("%d:%d", user, user)
 	for _, pair := range []string{
 		"FRAMEWORK=" + i.Name, "TRAINER_NAME=" + i.Name, "TRAINER_VERSION=" + i.Version, "PATH=/" + venv + "/bin:" + searched(c.Env), "VIRTUAL_ENV=/" + venv,
