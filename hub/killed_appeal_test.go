@@ -72,8 +72,11 @@ func decide(grant bool) func(context.Context, *appealed) (reply, error) {
 			return got, err
 		}
 		var waiting []submission.Appeal
-		if err := json.Unmarshal([]byte(got.body), &waiting); err != nil || len(waiting) != 1 {
-			return reply{body: fmt.Sprintf("%d appeals wait: %s", len(waiting), got.body)}, nil
+		if err := json.Unmarshal([]byte(got.body), &waiting); err != nil {
+			return got, err
+		}
+		if len(waiting) != 1 {
+			return got, fmt.Errorf("%d appeals wait: %s", len(waiting), got.body)
 		}
 		return a.op.do(ctx, http.MethodPost, "/api/v1/admin/appeals/"+waiting[0].ID, "application/json", strings.NewReader(fmt.Sprintf(`{"grant": %t, "reason": "it is so"}`, grant)))
 	}
@@ -103,11 +106,11 @@ func (a *appealed) statement(t *testing.T, statement string) {
 func (a *appealed) in(t *testing.T, at submission.State) {
 	t.Helper()
 	if got := a.ann.get(t, a.id); got.State != at {
-		t.Errorf("it is %s, want %s", got.State, at)
+		t.Fatalf("it is %s, want %s", got.State, at)
 	}
 	waiting := a.op.ask(t, http.MethodGet, "/api/v1/admin/appeals").body
 	if has := waiting != "[]\n"; has != (at == submission.Review) {
-		t.Errorf("in %s, of the appeals wait %s", at, waiting)
+		t.Fatalf("in %s, of the appeals wait %s", at, waiting)
 	}
 }
 
@@ -119,12 +122,10 @@ func (a *appealed) killed(t *testing.T, act act) {
 		a.statement(t, "CREATE TRIGGER deadly AFTER "+write+" BEGIN SELECT die(); END")
 		cmd := a.launch(t)
 		a.in(t, act.from)
-		got, err := act.do(t.Context(), a)
-		if err == nil {
+		if got, err := act.do(t.Context(), a); err == nil {
 			t.Fatalf("%s answered, which writes nothing by %s: %d %s", act.name, write, got.status, got.body)
-		}
-		if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
-			t.Fatalf("%s, %s: %v", act.name, write, err)
+		} else if ended := cmd.Wait(); ended == nil || !strings.Contains(ended.Error(), "killed") {
+			t.Fatalf("%s, %s: %v, the hub ended with %v", act.name, write, err, ended)
 		}
 		a.statement(t, "DROP TRIGGER deadly")
 	}
