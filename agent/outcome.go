@@ -2,11 +2,13 @@ package agent
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints"
 	"github.com/vision-platform/trainer-agent/agent/cluster"
 	"github.com/vision-platform/trainer-agent/agent/config"
+	"github.com/vision-platform/trainer-agent/agent/dataset"
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
@@ -85,6 +87,12 @@ func evidenceOf(cfg *config.Config, o Outcome, s scene) diagnose.Evidence {
 // again is what the job does when it is started again.
 func (s scene) again(cfg *config.Config) diagnose.Again {
 	switch {
+	case cfg.Job.Type == contract.JobExport, cfg.Job.Measures(), cfg.Job.Type != contract.JobTraining && cfg.Resume == "off":
+		return diagnose.AgainAnew
+	case cfg.Job.Type != contract.JobTraining && slices.ContainsFunc(s.uploads.Artifacts, isPart):
+		return diagnose.AgainGoesOn
+	case cfg.Job.Type != contract.JobTraining:
+		return diagnose.AgainUnknown // an earlier run may have left some
 	case cfg.Resume == "off", s.uploads.Next == checkpoints.NextStartsOver:
 		return diagnose.AgainStartsOver
 	case s.uploads.Next == checkpoints.NextResumes, !s.uploads.Seen && s.resumed:
@@ -92,6 +100,9 @@ func (s scene) again(cfg *config.Config) diagnose.Again {
 	}
 	return diagnose.AgainUnknown
 }
+
+// isPart: of the results so far of an inference job.
+func isPart(a contract.Artifact) bool { return a.Name == dataset.PartsFolder+"/" }
 
 // resultOf is the whole outcome, before it is known whether the backend heard of it.
 func resultOf(id identity, o Outcome, failure *contract.Failure, uploads checkpoints.Summary, metrics contract.Metrics) contract.Result {

@@ -93,6 +93,30 @@ func TestTheFirstEventNamesTheTrainer(t *testing.T) {
 	}
 }
 
+// An inference job goes on behind its parts; a test run and an export begin again.
+func TestGoingOnIsPromisedOnlyWhenResultsAreStored(t *testing.T) {
+	parts := scene{uploads: checkpoints.Summary{Seen: true, Next: checkpoints.NextStartsOver, Artifacts: []contract.Artifact{{Name: "parts/"}, {Name: "xai/"}}}}
+	inference, measuring := contract.Job{Type: contract.JobInference, Inference: &contract.InferenceRun{Type: contract.InferenceJob}}, contract.Job{Type: contract.JobInference, Inference: &contract.InferenceRun{Type: contract.InferenceTestRun}}
+	for name, c := range map[string]struct {
+		job    contract.Job
+		resume string
+		scene  scene
+		want   diagnose.Again
+	}{
+		"there are results":           {inference, "auto", parts, diagnose.AgainGoesOn},
+		"nobody may go on":            {inference, "off", parts, diagnose.AgainAnew},
+		"an earlier run may have had": {inference, "auto", scene{uploads: none}, diagnose.AgainUnknown},
+		"it measures in one pass":     {measuring, "auto", parts, diagnose.AgainAnew},
+		"an export":                   {contract.Job{Type: contract.JobExport, Export: &contract.ExportJob{}}, "auto", scene{uploads: none}, diagnose.AgainAnew},
+	} {
+		cfg := trainingOf(3)
+		cfg.Job, cfg.Resume = c.job, c.resume
+		if got := c.scene.again(cfg); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 func TestResumingIsPromisedOnlyWhenSomethingIsStored(t *testing.T) {
 	for name, c := range map[string]struct {
 		resume string

@@ -39,6 +39,9 @@ func Images(ctx context.Context, r Request) ([]ImageFile, []problem.Problem, err
 		}
 		return nil, nil, err
 	}
+	if found.Name == "imagefolder" {
+		return nil, nil, ErrOnlyPictures // folders may be classes, or a person's holidays: no picture beside them is known not to be meant
+	}
 	problems := new(problem.List)
 	if tables != nil {
 		for i, some := range tables.Missing {

@@ -79,6 +79,14 @@ func TestPicturesWithoutALayoutAreNotGuessedAt(t *testing.T) {
 	}
 }
 
+// To a job that looks, folders that may be classes say nothing of the pictures beside them.
+func TestFoldersThatMayBeClassesLeaveNoPictureOut(t *testing.T) {
+	root := folder(t, join(pictures(2, "2024/%d.jpg"), pictures(2, "2025/%d.jpg"), pictures(2, "%d.jpg"), m{"notes.txt": "seen"}))
+	if found, _, err := converters.Images(t.Context(), request(t, root, contract.TaskImageClassification, contract.FormatNone)); !errors.Is(err, converters.ErrOnlyPictures) {
+		t.Error(found, err)
+	}
+}
+
 func TestTheImagesOfTablesAreUnpacked(t *testing.T) {
 	r := request(t, filepath.Join("unpack", "testdata", "parquet"), contract.TaskImageClassification, contract.FormatNone)
 	found, _, err := converters.Images(t.Context(), r)

@@ -196,10 +196,10 @@ type EarlierParts struct {
 	Left []contract.Artifact // the folders of drawings and explanations that are in the bucket alone
 }
 
-// partsFolder is where trainer_vision keeps them, in the bucket as on disk.
-const partsFolder = "parts"
+// PartsFolder is where trainer_vision keeps them, in the bucket as on disk.
+const PartsFolder = "parts"
 
-func (p *EarlierParts) folder() string { return filepath.Join(p.Dir, partsFolder) }
+func (p *EarlierParts) folder() string { return filepath.Join(p.Dir, PartsFolder) }
 
 func (p *EarlierParts) here() bool {
 	_, err := os.Stat(p.folder())
@@ -214,7 +214,7 @@ func (p *EarlierParts) fetch(ctx context.Context, store ObjectStore) error {
 	if p.Prefix == "" || p.here() {
 		return nil
 	}
-	err := FetchObject(ctx, store, p.Prefix+partsFolder+"/", p.folder())
+	err := FetchObject(ctx, store, p.Prefix+PartsFolder+"/", p.folder())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -232,7 +232,7 @@ func (p *EarlierParts) look(ctx context.Context, store ObjectStore) error {
 		if err != nil {
 			return err
 		}
-		if folder, _, deep := strings.Cut(strings.TrimPrefix(o.Key, p.Prefix), "/"); deep && folder != partsFolder {
+		if folder, _, deep := strings.Cut(strings.TrimPrefix(o.Key, p.Prefix), "/"); deep && folder != PartsFolder {
 			sizes[folder] += o.Size
 		}
 	}

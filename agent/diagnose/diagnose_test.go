@@ -330,6 +330,7 @@ func TestAResumeIsPromisedOnlyWhereACheckpointIsStored(t *testing.T) {
 	for again, want := range map[Again]string{
 		AgainResumes: "Run it again: it resumes from its last checkpoint.", AgainUnknown: "Run it again.",
 		AgainStartsOver: "Run it again: no checkpoint to resume from is stored, so it starts from the beginning.",
+		AgainGoesOn:     "Run it again: it goes on after the results that are stored.", AgainAnew: "Run it again: it starts from the beginning.",
 	} {
 		if f := Diagnose(Evidence{Stop: StopRequested, ExitCode: 143, Again: again}); f == nil || f.Hint != want {
 			t.Errorf("%v: %+v, want the hint %q", again, f, want)

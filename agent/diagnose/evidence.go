@@ -22,11 +22,14 @@ const (
 // Again is what a job does when it is started again.
 type Again int
 
-// It is only promised to resume when a checkpoint to resume from is stored.
+// It is only promised to resume when a checkpoint to resume from is stored, and to go
+// on when some results are.
 const (
 	AgainUnknown Again = iota
 	AgainResumes
 	AgainStartsOver
+	AgainGoesOn // a job that trains nothing, behind its results so far
+	AgainAnew   // one that has none, or measures in one pass
 )
 
 // hint says so to a person.
@@ -36,6 +39,10 @@ func (a Again) hint() string {
 		return "Run it again: it resumes from its last checkpoint."
 	case AgainStartsOver:
 		return "Run it again: no checkpoint to resume from is stored, so it starts from the beginning."
+	case AgainGoesOn:
+		return "Run it again: it goes on after the results that are stored."
+	case AgainAnew:
+		return "Run it again: it starts from the beginning."
 	}
 	return "Run it again."
 }

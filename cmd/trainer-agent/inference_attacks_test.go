@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,6 +130,47 @@ func TestAnInferenceThatIsKilledAtAnyMomentEndsAsOneThatIsNot(t *testing.T) {
 	}
 }
 
+// Who stops an inference is told that what it found is kept, and the job that goes on does none of it again.
+func TestAnInferenceThatIsStoppedGoesOnAfterItsResults(t *testing.T) {
+	picture := image.NewGray(image.Rect(0, 0, 8, 8))
+	var body bytes.Buffer
+	if err := png.Encode(&body, picture); err != nil {
+		t.Fatal(err)
+	}
+	if err := shared.Put("in/stopped.png", body.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	list, _ := json.Marshal(slices.Repeat([]string{contract.URI(bucket, "in/stopped.png")}, 400))
+	j := newJob(t, "").light(strings.Replace(slowly, "0.05", "0.2", 1)).with("INFERENCE_TYPE", "inference_job", "DATASET_ID", "", "IMAGE_PATHS", string(list), "SAVE_VISUALIZATIONS", "false").start()
+	j.until("a part is whole", func(calls []backend.Call) bool { return processed(calls) > 128 })
+	_ = j.cmd.Process.Signal(syscall.SIGTERM)
+	if code := j.wait(); code != contract.ExitStopped {
+		t.Fatalf("exit code %d\n%s", code, j.stderr.String())
+	}
+	var d contract.InferenceDone
+	j.final(contract.KindInferenceDone, &d)
+	if d.Error == nil || d.Error.Code != contract.CodeStopped || !strings.Contains(d.Error.Hint, "goes on after the results that are stored") {
+		t.Errorf("%+v", d.Error)
+	}
+	told := len(j.calls())
+	j.mustExit(0)
+	if first := backend.Accepted(j.calls()[told:], contract.KindInferenceProgress)[0]; processed([]backend.Call{first}) <= 128 {
+		t.Errorf("it began again: %s", first.Body)
+	}
+	if found := j.results("inference-jobs/").Results; len(found) != 400 {
+		t.Errorf("%d results", len(found))
+	}
+}
+
+// processed is how many images the last progress says are done.
+func processed(calls []backend.Call) int {
+	var p contract.InferenceProgress
+	for _, call := range backend.Accepted(calls, contract.KindInferenceProgress) {
+		_ = call.Decode(&p)
+	}
+	return p.ProcessedImages
+}
+
 // lasting is results.json without what no two runs have in common: names and times.
 func lasting(t *testing.T, j *job) map[string]any {
 	t.Helper()
@@ -144,6 +186,17 @@ func lasting(t *testing.T, j *job) map[string]any {
 	}
 	return found
 }
+
+// wholePatches is a transformer's: it refuses a picture that its patches do not fill.
+const wholePatches = `
+import numpy as np
+from trainer_vision.inference import Predictor, predict
+
+def infer(batch):
+    raise AssertionError("Input height (97) should be divisible by patch size (16).")
+
+predict(lambda job, request: Predictor(["cat", "dog"], np.asarray, infer, lambda raw, sizes, measured: []))
+`
 
 // What an inference is asked for that makes no sense, or little, ends as it should.
 func TestOddRequestsOfAnInference(t *testing.T) {
@@ -161,15 +214,16 @@ func TestOddRequestsOfAnInference(t *testing.T) {
 		exit   int
 		says   string // of the error message
 	}{
-		"no image":                  {constant, []string{"INFERENCE_TYPE", "inference_job", "DATASET_ID", "", "IMAGE_PATHS", "[]"}, 1, "IMAGE_PATHS"},
-		"a threshold of 0":          {constant, []string{"INFERENCE_TYPE", "inference_job", "CONFIDENCE_THRESHOLD", "0", "IOU_THRESHOLD", "0"}, 0, ""},
-		"a threshold of 1":          {constant, []string{"INFERENCE_TYPE", "inference_job", "CONFIDENCE_THRESHOLD", "1", "IOU_THRESHOLD", "1"}, 0, ""},
-		"a threshold above 1":       {constant, []string{"INFERENCE_TYPE", "inference_job", "CONFIDENCE_THRESHOLD", "1.5"}, 1, "CONFIDENCE_THRESHOLD"},
-		"an answer of NaN":          {strings.Replace(constant, "[0.5]", "[np.nan]", 1), []string{"INFERENCE_TYPE", "inference_job"}, 1, "images could be used; the first: the model's answer to"},
-		"pictures alone":            {constant, []string{"INFERENCE_TYPE", "inference_job", "DATASET_ID", "pictures"}, 0, ""},
-		"pictures to measure":       {constant, []string{"INFERENCE_TYPE", "test_run", "DATASET_ID", "pictures"}, 1, "annotations.json"},
-		"labels of other names":     {strings.Replace(measuring, "[c.name for c in job.classes()]", "['cat', 'dog']", 1), []string{"INFERENCE_TYPE", "test_run", "TASK_TYPE", "image_classification", "DATASET_ID", classes}, 1, "the checkpoint knows the classes ['cat', 'dog'], the dataset has"},
-		"a split that is not there": {measuring, []string{"INFERENCE_TYPE", "test_run", "TASK_TYPE", "image_classification", "DATASET_ID", classes, "TEST_SPLIT", "test"}, 1, "TEST_SPLIT: the split 'test' has no image"},
+		"no image":                   {constant, []string{"INFERENCE_TYPE", "inference_job", "DATASET_ID", "", "IMAGE_PATHS", "[]"}, 1, "IMAGE_PATHS"},
+		"a threshold of 0":           {constant, []string{"INFERENCE_TYPE", "inference_job", "CONFIDENCE_THRESHOLD", "0", "IOU_THRESHOLD", "0"}, 0, ""},
+		"a threshold of 1":           {constant, []string{"INFERENCE_TYPE", "inference_job", "CONFIDENCE_THRESHOLD", "1", "IOU_THRESHOLD", "1"}, 0, ""},
+		"a threshold above 1":        {constant, []string{"INFERENCE_TYPE", "inference_job", "CONFIDENCE_THRESHOLD", "1.5"}, 1, "CONFIDENCE_THRESHOLD"},
+		"an answer of NaN":           {strings.Replace(constant, "[0.5]", "[np.nan]", 1), []string{"INFERENCE_TYPE", "inference_job"}, 1, "images could be used; the first: the model's answer to"},
+		"a size of no whole patches": {wholePatches, []string{"INFERENCE_TYPE", "inference_job", "IMAGE_SIZE", "97"}, 1, "IMAGE_SIZE 97: the model takes no images of that size: Input height (97) should be divisible by patch size (16). Without IMAGE_SIZE"},
+		"pictures alone":             {constant, []string{"INFERENCE_TYPE", "inference_job", "DATASET_ID", "pictures"}, 0, ""},
+		"pictures to measure":        {constant, []string{"INFERENCE_TYPE", "test_run", "DATASET_ID", "pictures"}, 1, "annotations.json"},
+		"labels of other names":      {strings.Replace(measuring, "[c.name for c in job.classes()]", "['cat', 'dog']", 1), []string{"INFERENCE_TYPE", "test_run", "TASK_TYPE", "image_classification", "DATASET_ID", classes}, 1, "the checkpoint knows the classes ['cat', 'dog'], the dataset has"},
+		"a split that is not there":  {measuring, []string{"INFERENCE_TYPE", "test_run", "TASK_TYPE", "image_classification", "DATASET_ID", classes, "TEST_SPLIT", "test"}, 1, "TEST_SPLIT: the split 'test' has no image"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
@@ -86,7 +87,7 @@ func (c TryCmd) Run() error {
 	}
 	if c.uses() {
 		if kept := using.Results(os.Getenv("AGENT_LOCAL_BUCKET_DIR")); filled(kept) {
-			fmt.Fprintf(os.Stderr, "results: %s, begin with %s\n", relative(kept), c.first())
+			fmt.Fprintf(os.Stderr, "results: %s%s\n", relative(kept), c.first(kept))
 		}
 		return status
 	}
@@ -109,12 +110,20 @@ func (c TryCmd) process() RunCmd {
 // uses reports whether the try is of a model that is trained already.
 func (c TryCmd) uses() bool { return c.Predict != "" || c.TestRun || c.Export != "" }
 
-// first is the file of the results to look at.
-func (c TryCmd) first() string {
+// first names the files of the results to look at; a job that was stopped has none yet.
+func (c TryCmd) first(dir string) string {
+	names := []string{"report.html", "contact-sheet.jpg"}
 	if c.Export != "" {
-		return "metadata.json or package.zip"
+		names = []string{"metadata.json", "package.zip"}
 	}
-	return "report.html or contact-sheet.jpg"
+	there := slices.DeleteFunc(names, func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err != nil
+	})
+	if len(there) == 0 {
+		return ""
+	}
+	return ", begin with " + strings.Join(there, " or ")
 }
 
 // settingsFile has a package's own settings for tries.

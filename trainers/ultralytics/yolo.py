@@ -113,6 +113,8 @@ class Detector(Backend):
         self.overlap = OVERLAP if request.iou is None else request.iou
         self.stride = max(int(self.network.stride), 32)
         self.letterbox = letterbox or LetterBox(check_imgsz(self.size, stride=self.stride, min_dim=2), auto=not self.fixed, stride=self.stride)
+        height, width = self.letterbox.new_shape  # the next larger one, where the stride does not divide what was asked for
+        self.size = height if height == width else [height, width]
         self.segments, self.rotated, self.boxes_only = model.task == "segment", model.task == "obb", model.task == "detect"
 
     def prepare(self, image: np.ndarray) -> np.ndarray:

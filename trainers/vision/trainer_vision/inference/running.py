@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import shutil
@@ -41,6 +42,17 @@ def predict(load: Load) -> None:
         Run(job, platform, request, load(job, request)).all()
 
     run(main, argv=[], fail=final_callback())
+
+
+@contextlib.contextmanager
+def fitting(size: int | None) -> Iterator[None]:
+    """What the model first says of a size that somebody asked for is said with the variable's name: a transformer takes whole patches only."""
+    try:
+        yield
+    except (ValueError, RuntimeError, AssertionError) as error:
+        if size is None or "memory" in str(error):
+            raise
+        raise JobError(f"IMAGE_SIZE {size}: the model takes no images of that size: {str(error).rstrip('.')}. Without IMAGE_SIZE they have the size of its training") from error
 
 
 @dataclass
@@ -84,7 +96,8 @@ class Run:
         self.job, self.platform, self.request, self.predictor = job, platform, request, predictor
         self.task = task_of(predictor, job, request.checkpoint)
         asked = Explaining.load(platform)
-        self.explainer = Explainer(predictor, asked, request.output_dir, request.batch_size, platform) if asked else None
+        with fitting(request.image_size):
+            self.explainer = Explainer(predictor, asked, request.output_dir, request.batch_size, platform) if asked else None
         self.classes = Classes(predictor.names, class_ids(job, predictor.names))
         if request.labelled:
             check_names(job, predictor.names[: predictor.classes])
@@ -140,7 +153,8 @@ class Run:
     def _batch(self, batch: Sequence[Loaded], place: dict[int, int], drawings: list[Future[None]], artist: ThreadPoolExecutor) -> dict[int, dict[str, Any]]:
         sizes = [(item.width, item.height) for item in batch]
         started = time.perf_counter()
-        raw = self.predictor.infer([item.prepared for item in batch])
+        with fitting(None if self.timing.images else self.request.image_size):
+            raw = self.predictor.infer([item.prepared for item in batch])
         inferred = time.perf_counter()
         answers = self.predictor.decode(raw, sizes, False)
         every = self.predictor.decode(raw, sizes, True) if self.measure and self.task in HEADS else answers
