@@ -18,7 +18,7 @@ var ErrOnlyPictures = errors.New("there are pictures and nothing that says what 
 // An ImageFile is one image that a dataset names.
 type ImageFile struct {
 	Name string          // as the dataset spells it
-	ID   json.RawMessage // the platform's, a number or a string; nil where there is none
+	ID   json.RawMessage // the dataset's, a number or a string; nil where there is none
 	Path string          // absolute; empty where there is no such file
 }
 
@@ -63,7 +63,7 @@ func Images(ctx context.Context, r Request) ([]ImageFile, []problem.Problem, err
 	match := tree.Named(catalog.ImageRoot, names)
 	list := make([]ImageFile, 0, len(names))
 	for i, name := range names {
-		image := ImageFile{Name: name, ID: idOf(catalog.Images[i], found.Annotations != "" && tables == nil)}
+		image := ImageFile{Name: name, ID: idOf(catalog.Images[i], tables == nil && hasIDs(found.Name))}
 		if file := match.File(i); file != "" {
 			image.Path = tree.Path(file)
 		}
@@ -83,8 +83,12 @@ func keepsAll(p problem.Problem) bool {
 	return !slices.ContainsFunc(leftOut, func(kind problem.Kind) bool { return kind.Code == p.Code })
 }
 
-// idOf is an image's id as the dataset spells it. Only annotations that the platform
-// wrote have one: elsewhere the reader has numbered the images itself.
+// hasIDs reports whether the images of a layout have ids; elsewhere the reader has told
+// them apart itself.
+func hasIDs(layout string) bool { return layout == "platform" || layout == "coco" }
+
+// idOf is an image's id as the dataset spells it. Where the files of two splits count
+// alike the split stands before it, and makes it a text.
 func idOf(im dataset.Image, given bool) json.RawMessage {
 	if !given {
 		return nil

@@ -1,6 +1,7 @@
 package converters_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -40,6 +41,31 @@ func TestTheImagesOfADatasetAreThoseThatItNames(t *testing.T) {
 	}
 	r.Annotations = filepath.Join(root, "frozen.json")
 	if got := listed(t, r); got != want {
+		t.Error(got)
+	}
+}
+
+// Files of splits count their images anew, and an id is still one: a list that cannot be written has ended a job.
+func TestImagesOfSeveralCOCOFilesHaveIDsThatCanBeWritten(t *testing.T) {
+	split := func(name string) m {
+		return m{"images": []any{m{"id": 0, "file_name": name + ".jpg", "width": 32, "height": 32}}, "annotations": []any{m{"id": 1, "image_id": 0, "category_id": 1, "bbox": []any{1, 1, 9, 9}, "area": 81, "iscrowd": 0}}, "categories": []any{m{"id": 1, "name": "cat"}}}
+	}
+	root := folder(t, m{
+		"annotations/instances_train.json": split("a"), "annotations/instances_val.json": split("b"), "train/a.jpg": jpegOf(32, 32), "val/b.jpg": other(32, 32),
+	})
+	found, _, err := converters.Images(t.Context(), request(t, root, contract.TaskObjectDetection, contract.FormatNone))
+	if err != nil || len(found) != 2 {
+		t.Fatal(found, err)
+	}
+	if body, err := json.Marshal(found); err != nil || string(found[0].ID) != "0" || string(found[1].ID) != `"val/0"` {
+		t.Errorf("%s %v", body, err)
+	}
+}
+
+// A layout without ids has none that its reader made up.
+func TestImagesOfVOCHaveNoIDs(t *testing.T) {
+	xml := "<annotation><filename>a.jpg</filename><size><width>32</width><height>32</height></size><object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>"
+	if got := listed(t, request(t, folder(t, m{"a.jpg": jpegOf(32, 32), "a.xml": xml}), contract.TaskObjectDetection, contract.FormatNone)); got != "a.jpg  a.jpg" {
 		t.Error(got)
 	}
 }

@@ -1,5 +1,5 @@
 """What can go wrong around a YOLO model: prints what becomes of a batch while the clock runs away, as on a machine that is busy, of a picture that
-is a pixel high, of a model whose answer to one image is NaN, and of a checkpoint that is none."""
+is a pixel high, of a model whose answer to one image is NaN, of a size that the stride does not divide, and of a checkpoint that is none."""
 
 import itertools
 import json
@@ -32,9 +32,10 @@ masks = torch.ones(3, 32, 16, 16)
 masks[2, 0, 0, 0] = torch.inf
 nan += [not broken for broken in yolo.not_a_number(torch.zeros(3, 6, 2), masks)]
 thin = yolo.explanation.Letter(detector.letterbox, (1000, 1))
+larger = yolo.detector(YOLO("yolo11n.yaml"), Job.load((), {}), replace(request, image_size=70), "cpu").settings["image_size"]
 Path("none.onnx").write_text("no model")
 try:
     yolo.Detector(yolo.load_model(Path("none.onnx")), replace(request, checkpoint=Path("none.onnx")), "cpu")
 except JobError as error:
     refused = str(error)
-print(json.dumps({"boxes": [len(objects) for objects in found], "operator": "torchvision" in sys.modules, "thin": thin.inner, "finite": nan, "refused": refused}))
+print(json.dumps({"boxes": [len(objects) for objects in found], "operator": "torchvision" in sys.modules, "thin": thin.inner, "larger": larger, "finite": nan, "refused": refused}))

@@ -47,7 +47,7 @@ class Ultralytics(TrainerTest):
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
         told = json.loads(found.stdout.splitlines()[-1])
         self.assertRegex(told.pop("refused"), "cannot read the checkpoint none.onnx: ")
-        self.assertEqual(told, {"boxes": [1, 1, 1], "operator": True, "thin": [64, 1], "finite": [True, False, True, True, True, False]})
+        self.assertEqual(told, {"boxes": [1, 1, 1], "operator": True, "thin": [64, 1], "larger": 96, "finite": [True, False, True, True, True, False]})
 
     def test_images_are_read_as_in_the_other_trainers(self) -> None:
         """Training, classification and prediction: the same pixels of every kind of image, and the same refusals."""

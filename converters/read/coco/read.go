@@ -27,7 +27,7 @@ func read(f *layout.Folder, files []file, problems *problem.List) (*dataset.Cata
 		for i := range c.Images {
 			im := &c.Images[i]
 			im.Split = cmp.Or(file.split, im.Split)
-			im.ID = prefix + im.ID
+			im.ID, im.Numeric = prefix+im.ID, im.Numeric && prefix == ""
 			known[im.ID] = true
 		}
 		if all == nil {
