@@ -88,6 +88,9 @@ func TestDiagnose(t *testing.T) {
 		"an export's setting that the trainer refuses": {
 			e:    Evidence{JobType: contract.JobExport, ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "INPUT_SIZE [9, 8] is not square, which these models want"}},
 			code: contract.CodeConfigInvalid, says: "INPUT_SIZE [9, 8] is not square"},
+		"an explanation that has no meaning": {
+			e:    Evidence{JobType: contract.JobInference, ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "ENABLE_XAI: masks of classes are not explained"}},
+			code: contract.CodeConfigInvalid, says: "ENABLE_XAI: masks of classes are not explained."},
 		"a setting that is only the remedy": {
 			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "no improvement was possible: set a lower LEARNING_RATE"}},
 			code: contract.CodeTrainingFailed, says: "set a lower LEARNING_RATE."},

@@ -225,4 +225,4 @@ func ownReport(c findings) (*contract.Failure, bool) {
 
 // refusedSetting: a report that begins with a setting of the job, as the trainers' refusals
 // do, or with an option of CONFIG_JSON.
-var refusedSetting = pattern.Of(`^(?:(?:MODEL_NAME|TASK_TYPE|EPOCHS|BATCH_SIZE|LEARNING_RATE|IMAGE_SIZE|CONFIG_JSON|INPUT_SIZE|EXPORT_FORMAT|QUANTIZATION_TYPE|ENABLE_VALIDATION|CONFIDENCE_THRESHOLD|IOU_THRESHOLD|XAI_METHOD|XAI_TARGET_LAYERS)\b|(?:unknown )?option ')`)
+var refusedSetting = pattern.Of(`^(?:(?:MODEL_NAME|TASK_TYPE|EPOCHS|BATCH_SIZE|LEARNING_RATE|IMAGE_SIZE|CONFIG_JSON|INPUT_SIZE|EXPORT_FORMAT|QUANTIZATION_TYPE|ENABLE_VALIDATION|CONFIDENCE_THRESHOLD|IOU_THRESHOLD|ENABLE_XAI|XAI_METHOD|XAI_TARGET_LAYERS|PRIMARY_METRIC)\b|(?:unknown )?option ')`)
