@@ -147,6 +147,10 @@ export-wrappers: .tools/wrappers ## every wrapper of exported models, those that
 explanations: ## every cell of the table of explanations, of more models than make test asks (2 minutes)
 	EXPLANATIONS=all $(TRAINER_VENV)/bin/python -m pytest -q -rs trainers/tests/test_methods.py
 
+.PHONY: presets
+presets: ## every preset of every trainer in three epochs for every task, and every value of a select field; docs/trainers.md has what it showed (20 minutes)
+	$(TRAINER_VENV)/bin/python -m pytest -q -s -p no:cacheprovider trainers/tests/presets.py
+
 .PHONY: test-container
 test-container: venv-all ## every hostile package in containers of podman; make test has some of them (10 minutes)
 	HOSTILE_PACKAGES=all go test -count=1 -timeout 60m -run HostilePackagesEndInTheirOwnFindingInAContainer -v ./trainers/kit

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from clip import ZeroShotCLIP
 from trainer_sdk import Job, JobError, Platform
+from trainer_vision.divergence import check_weights
 from trainer_vision.processes import agree
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -51,10 +52,12 @@ class JobCallback(TrainerCallback):
             control.should_training_stop = True
             self.cut = state.global_step % max(round(state.max_steps / args.num_train_epochs), 1) != 0
 
-    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any) -> None:
         self._evaluation_started = time.monotonic()
         if self.cut:  # the epoch is not complete
             control.should_log = control.should_evaluate = control.should_save = False
+        else:
+            check_weights(model, round(state.epoch or 0))
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: dict[str, float], **_: Any) -> None:
         if self.quiet or self.results is None:

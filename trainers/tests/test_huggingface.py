@@ -129,6 +129,7 @@ class ImageClassification(ClassifierTest):
             ("MODEL_NAME 'vit-huge' is not known without weights", {"MODEL_NAME": "vit-huge"}),
             ("IMAGE_SIZE 33 is not a multiple of the model's patch of 16; use 32", {"IMAGE_SIZE": 33}),
             ("zero_shot_classification needs a CLIP model", {"TASK_TYPE": "zero_shot_classification"}),
+            ("the training has diverged: after epoch 1 the weights of the model are NaN or infinite, first vit.", {"LEARNING_RATE": 1e30}),
         ):
             with self.subTest(message):
                 run = self.fail_with(message, "huggingface/train.py", **self.job("refused", EPOCHS=1, **change))

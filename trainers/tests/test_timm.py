@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import unittest
+from pathlib import Path
 
 import fixtures
 from classifiers import ClassifierTest, assert_presets_learn
@@ -44,15 +45,7 @@ class Timm(ClassifierTest):
         assert_presets_learn(self, "timm", self.root, MODEL_NAME="test_resnet", IMAGE_SIZE=64, LEARNING_RATE=0.003)
 
     def test_every_policy_of_augmentation_takes_10000_images(self) -> None:
-        code = (
-            "import random, numpy as np, augmentation as a, config_schema as c; from PIL import Image; from trainer_sdk import check_options\n"
-            "config = {'input_size': (3, 16, 16), 'interpolation': 'bilinear', 'mean': (0.5,) * 3, 'std': (0.5,) * 3}\n"
-            "image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8)); random.seed(0)\n"
-            "for policy in next(f for f in c.FIELDS if f['name'] == 'auto_augment')['options']:\n"
-            "    transform = a.train_transform(config, check_options({'auto_augment': policy}, c.schema()))\n"
-            "    [transform(image) for _ in range(10000)]\n"
-        )
-        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(None, package=TRAINERS / "timm"))
+        found = subprocess.run([sys.executable, str(Path(__file__).with_name("probe_policies.py"))], capture_output=True, text=True, env=environment(None, package=TRAINERS / "timm"))
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
 
     def test_weights_of_another_size_are_resized(self) -> None:
@@ -83,6 +76,10 @@ class Timm(ClassifierTest):
         probe = "import sys, torch; c = torch.load(sys.argv[1], weights_only=True); print(c['image_size'], c['learning_rate'])"
         found = subprocess.run([sys.executable, "-c", probe, str(self.root / "chosen/checkpoints/last.pt")], capture_output=True, text=True, check=True, env=environment(None))
         self.assertEqual(found.stdout, "160 0.0005\n")
+
+    def test_a_training_that_diverges_ends_at_once(self) -> None:
+        run = self.fail_with("the training has diverged: after epoch 1 the weights of the model are NaN or infinite, first ", "timm/train.py", **self.job("diverged", LEARNING_RATE=1e30))
+        self.assertEqual((run.epochs(), list((self.root / "diverged").rglob("*.pt"))), ([], []))
 
     def test_a_stop_keeps_what_was_learnt(self) -> None:
         completed = self.stop("stop")

@@ -28,6 +28,7 @@ from torch import nn
 from torch.utils.data import DistributedSampler
 from trainer_sdk import Job, JobError, Platform, check_options, run
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
+from trainer_vision.divergence import check_weights
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.mask_metrics import MaskResults
 from trainer_vision.metrics import ClassifierResults
@@ -116,6 +117,7 @@ class Training:
             loss = self._train_epoch()
             if self.interrupted:
                 return  # last.pt stays as the epoch before left it: the resume trains this one again, from the same start
+            check_weights(self.model, self.epoch + 1)
             started = time.monotonic()
             validated, val_loss = self._validate()
             self.epoch += 1
