@@ -214,7 +214,7 @@ lock: ## write the locks that the images are installed from, after a change of a
 
 audit: .tools/govulncheck ## known vulnerabilities of the Go modules (govulncheck) and of the trainers' pinned packages (pip-audit); where vuln.go.dev is out of reach GOVULNDB=proxy, without a network OSV=all.zip GOVULNDB=file:///folder
 	$(if $(filter proxy,$(GOVULNDB)),$(PYTHON) release/govulndb.py .tools/govulndb)
-	.tools/govulncheck $(if $(GOVULNDB),-db $(if $(filter proxy,$(GOVULNDB)),file://$(abspath .tools/govulndb),$(GOVULNDB))) ./...
+	GOTOOLCHAIN=auto .tools/govulncheck $(if $(GOVULNDB),-db $(if $(filter proxy,$(GOVULNDB)),file://$(abspath .tools/govulndb),$(GOVULNDB))) ./...
 	@test -x .tools/audit/bin/pip-audit || { $(PYTHON) -m venv .tools/audit && .tools/audit/bin/python -m pip install -q --disable-pip-version-check pip-audit==2.10.1; }
 	$(if $(OSV),.tools/audit/bin/python trainers/audit.py $(OSV),set -e; for file in trainers/*/requirements.lock; do echo "== $$file"; .tools/audit/bin/pip-audit --progress-spinner off --no-deps --disable-pip -r $$file; done)
 

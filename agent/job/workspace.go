@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -101,6 +102,9 @@ func (w Workspace) Try() error {
 // Open makes the folders and proves that they can be written to. The agent's
 // own folder is closed to the child's user.
 func (w Workspace) Open() error {
+	if err := w.taken(); err != nil {
+		return err
+	}
 	for _, dir := range w.folders() {
 		if err := os.MkdirAll(dir.path, dir.mode); err != nil {
 			return w.Unwritable(err)
@@ -124,8 +128,44 @@ func (w Workspace) Open() error {
 	return nil
 }
 
-// own are the names of what the agent makes in its folder.
-var own = []string{"lock", "life.json", "outbox", "reported.json", "result.json", "scratch", "tensorboard", "training.log", "training.log.tail0", "training.log.tail1"}
+// own are the names of what the agent makes in its folder, and whether it is a folder.
+var own = map[string]bool{
+	"lock": false, "life.json": false, "outbox": true, "reported.json": false, "result.json": false, "scratch": true, "tensorboard": true,
+	"training.log": false, "training.log.tail0": false, "training.log.tail1": false,
+}
+
+// taken refuses a workspace where something else has the name of what the agent makes. A
+// link to a folder may stand for it. What sweep removes is no obstacle.
+func (w Workspace) taken() error {
+	wanted := map[string]bool{}
+	for name, folder := range own {
+		if info, err := os.Lstat(filepath.Join(w.Private(), name)); err == nil && (info.IsDir() || info.Mode().IsRegular()) {
+			wanted[filepath.Join(w.Private(), name)] = folder
+		}
+	}
+	for _, dir := range w.folders() {
+		wanted[dir.path] = true
+	}
+	for _, dir := range w.Given() {
+		wanted[dir] = true
+	}
+	for _, path := range slices.Sorted(maps.Keys(wanted)) {
+		if _, err := os.Lstat(path); err != nil {
+			continue
+		}
+		if info, err := os.Stat(path); err != nil || info.IsDir() != wanted[path] {
+			makes := "file"
+			if wanted[path] {
+				makes = "folder"
+			}
+			return contract.Failf(contract.CodeConfigInvalid, "%s is not the %s that the agent makes there.", path, makes).
+				WithHint("Remove it, or set WORKSPACE_DIR to another folder.")
+		}
+	}
+	return nil
+}
+
+func isOwn(name string) bool { _, ok := own[name]; return ok }
 
 // sweep removes pipes and links in the place of what the agent makes in its own folder: a
 // pipe would hold it, and a link lead it elsewhere. Where the child is the same user, and
@@ -138,7 +178,7 @@ func (w Workspace) sweep() error {
 	}
 	defer func() { _ = root.Close() }()
 	return fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
-		if name, _, _ := strings.Cut(path, "/"); path != "." && !slices.Contains(own, name) {
+		if name, _, _ := strings.Cut(path, "/"); path != "." && !isOwn(name) {
 			if d.IsDir() {
 				return fs.SkipDir
 			}

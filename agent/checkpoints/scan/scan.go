@@ -102,7 +102,7 @@ func (s *scanner) list(dir string) (listing, error) {
 	for {
 		entries, err := d.ReadDir(readBatch)
 		for _, e := range entries {
-			l.add(dir, e)
+			s.note(&l, dir, e)
 		}
 		if errors.Is(err, io.EOF) {
 			break
@@ -116,7 +116,7 @@ func (s *scanner) list(dir string) (listing, error) {
 	return l, nil
 }
 
-func (l *listing) add(dir string, e fs.DirEntry) {
+func (s *scanner) note(l *listing, dir string, e fs.DirEntry) {
 	name := e.Name()
 	if e.IsDir() {
 		switch {
@@ -127,10 +127,17 @@ func (l *listing) add(dir string, e fs.DirEntry) {
 		}
 		return
 	}
-	if _, ok := naming.File(path.Join(dir, name)); ok {
+	_, model := naming.File(path.Join(dir, name))
+	mark := folderMark(name)
+	if !e.Type().IsRegular() && (model || mark) {
+		if _, ok := s.stat(path.Join(dir, name)); !ok {
+			return // a pipe or a link to nowhere makes no model of what lies beside it
+		}
+	}
+	if model {
 		l.models = append(l.models, name)
 	}
-	if folderMark(name) {
+	if mark {
 		l.marks = append(l.marks, name)
 	}
 }
