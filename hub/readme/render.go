@@ -39,6 +39,7 @@ const maxBlock = 16 << 10
 
 // Render reads Markdown, as GitHub writes it. What cannot be read as that is shown as it is.
 func Render(markdown []byte) []Node {
+	markdown = bytes.ToValidUTF8(bytes.ReplaceAll(markdown, []byte{0}, []byte("\ufffd")), []byte("\ufffd")) // a cut may end within a letter
 	for block := range bytes.SplitSeq(bytes.ReplaceAll(markdown, []byte("\r\n"), []byte("\n")), []byte("\n\n")) {
 		if len(block) > maxBlock {
 			return plain(markdown)
@@ -62,7 +63,7 @@ func Render(markdown []byte) []Node {
 }
 
 func plain(text []byte) []Node {
-	return []Node{{Tag: "pre", Kids: []Node{{Text: strings.ToValidUTF8(string(text), "?")}}}}
+	return []Node{{Tag: "pre", Kids: []Node{{Text: string(text)}}}}
 }
 
 func tree(nodes []*html.Node, depth int) (list []Node) {

@@ -2,8 +2,10 @@ package readme_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/vision-platform/trainer-agent/hub/readme"
 )
@@ -48,5 +50,32 @@ func TestNothingOfAReadmeRunsOrIsFetched(t *testing.T) {
 	}
 	if deep := render(t, strings.Repeat("> ", 5000)+"x"); len(deep) > 40_000 {
 		t.Errorf("%d bytes of quotes in quotes", len(deep))
+	}
+}
+
+// Whatever a README is: known tags, links that a browser may follow, and no deeper than the page draws.
+func FuzzRender(f *testing.F) {
+	for _, markdown := range []string{
+		"# a\n\n- [x](https://e.com) *b* **c** ~~d~~ `e`\n\n> q\n\n| a |\n|---|\n| 1 |\n", "<a href=javascript:x>", "[x](mailto:a@b.c)", "```\n<script>\n", "\xff\x00", "a\r\n\r\n1. b\n2. c",
+	} {
+		f.Add(markdown)
+	}
+	f.Fuzz(func(t *testing.T, markdown string) {
+		known(t, readme.Render([]byte(markdown)), 0)
+	})
+}
+
+func known(t *testing.T, nodes []readme.Node, depth int) {
+	t.Helper()
+	if len(nodes) > 0 && depth > 40 {
+		t.Fatal("a tag lies too deep")
+	}
+	for _, n := range nodes {
+		address := strings.ToLower(n.Href)
+		if !slices.Contains([]string{"", "a", "h1", "h2", "h3", "h4", "h5", "h6", "p", "br", "hr", "ul", "ol", "li", "blockquote", "pre", "code", "em", "strong", "del", "table", "thead", "tbody", "tr", "th", "td"}, n.Tag) ||
+			n.Href != "" && (n.Tag != "a" || !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://") && !strings.HasPrefix(address, "mailto:")) || !utf8.ValidString(n.Text) || strings.ContainsRune(n.Text, 0) {
+			t.Fatalf("%+v", n)
+		}
+		known(t, n.Kids, depth+1)
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +24,7 @@ func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 const image, bundle = "sha256:1mage", "sha256:bund1e"
 
 // open is a hub's trainings where cell-counter 1.0.0 is published.
-func open(t *testing.T, db *store.DB) *usage.Trainings {
+func open(t testing.TB, db *store.DB) *usage.Trainings {
 	t.Helper()
 	for _, row := range []string{
 		`INSERT INTO users (id, name, role, created) VALUES ('u', 'ann', 'author', 0)`,
@@ -237,4 +239,23 @@ func TestEveryCodeHasWhoseTurnItIs(t *testing.T) {
 	if got.Stopped != 1 || len(got.Causes) != len(contract.Codes())-1 || of["trainer"] == 0 || of["settings"] == 0 || of["data"] != 3 || of["infrastructure"] == 0 {
 		t.Errorf("%+v", got)
 	}
+}
+
+// Whatever a job tells, it is counted, counts nothing or is a mistake of the job's; the numbers can be read afterwards.
+func FuzzTake(f *testing.F) {
+	trainings, j := open(f, storetest.Open(f, filepath.Join(f.TempDir(), "hub.db"))), &teller{job: "7"}
+	for _, m := range []usage.Message{j.started("1.0.0", image), j.finished(3), j.done(""), j.done(contract.CodeStopped), j.event(contract.EventTrainingFinished, `{"seconds": 1e400}`)} {
+		f.Add(string(m.Kind), []byte(m.Body))
+	}
+	f.Fuzz(func(t *testing.T, kind string, body []byte) {
+		j.sequence++
+		err := trainings.Take(t.Context(), usage.Message{Job: j.job, Key: strconv.Itoa(j.sequence), Kind: contract.Kind(kind), Body: body})
+		_, uncounted := errors.AsType[*usage.Uncounted](err)
+		if _, wrong := errors.AsType[*usage.Wrong](err); err != nil && !uncounted && !wrong {
+			t.Fatal(err)
+		}
+		if _, err := trainings.Of(t.Context(), "cell-counter"); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -133,9 +133,10 @@ func (f *program) keepFiles() {
 // user, not to a job: tickets of Kerberos are among them. Rings make calls that no filter
 // sees; libraries that know them do without. A page fault that is answered late stops
 // whoever touches the page, the kernel at work for another process included. To root
-// /dev/userfaultfd gives what the call gives.
+// /dev/userfaultfd gives what the call gives. A watch by fanotify sees which files others use, of folders too
+// that Landlock closes; programs within the kernel and its log are nobody's but root's on most machines.
 func (f *program) keepKernel() {
-	for _, call := range []uint32{unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_KEYCTL, unix.SYS_USERFAULTFD} {
+	for _, call := range []uint32{unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_KEYCTL, unix.SYS_USERFAULTFD, unix.SYS_FANOTIFY_INIT, unix.SYS_BPF, unix.SYS_SYSLOG} {
 		f.on(call, refuse)
 	}
 	f.on(unix.SYS_IOCTL, second, bpf.JumpIf{Cond: bpf.JumpEqual, Val: newUserfaultfd, SkipFalse: 1}, refuse, allow)

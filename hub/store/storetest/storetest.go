@@ -31,7 +31,7 @@ func Engines(t *testing.T, test func(t *testing.T, db *store.DB)) {
 }
 
 // Open opens a database until the test ends.
-func Open(t *testing.T, address string) *store.DB {
+func Open(t testing.TB, address string) *store.DB {
 	t.Helper()
 	db, err := store.Open(t.Context(), address)
 	if err != nil {
