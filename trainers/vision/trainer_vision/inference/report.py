@@ -20,7 +20,7 @@ body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding
 h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}
 table{border-collapse:collapse}th,td{border:1px solid #bbb;padding:.25rem .6rem;text-align:right}th[scope=row],caption{text-align:left}
 .scroll{overflow-x:auto}.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:1rem}
-figure{margin:0}figure img{width:100%;height:auto;border:1px solid #bbb}figcaption{overflow-wrap:anywhere}svg{max-width:100%;height:auto}
+figure{margin:0}figure img{width:100%;height:auto;max-height:20rem;object-fit:contain;border:1px solid #bbb}figcaption{overflow-wrap:anywhere}svg{max-width:100%;height:auto}
 """
 
 
