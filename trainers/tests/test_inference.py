@@ -22,6 +22,7 @@ from inference_jobs import NAMES, InferenceTest, objects
 from PIL import Image
 from process import TRAINERS
 from trainer_sdk import Job, JobError
+from trainer_sdk.inference import InferenceRequest
 from trainer_vision.inference import Mask, Predictor
 from trainer_vision.inference.draw import font
 from trainer_vision.inference.samples import labelled
@@ -140,6 +141,25 @@ class Jobs(InferenceTest):
         self.assertEqual((found["turned.jpg"]["width"], found["turned.jpg"]["height"]), (40, 60))
         drawn = {path.name.split("-", 1)[1] for path in (self.root / "out/visualizations").iterdir()}
         self.assertEqual(drawn, {f"{Path(name).stem}.jpg" for name in found if name not in told})
+
+    def test_a_folder_without_an_image_is_named(self) -> None:
+        (self.root / "empty").mkdir()
+        (self.root / "best.pt").touch()
+        job = Job.load((), {"OUTPUT_DIR": str(self.root / "out"), "DATASET_DIR": str(self.root / "empty")})
+        for argv in ((), ("--image", str(self.root / "empty"))):
+            with self.assertRaisesRegex(JobError, "there is no image in .*/empty: IMAGE_PATHS, a DATASET_ID or --image has to name some"):
+                InferenceRequest.load(job, argv, {"CHECKPOINT_FILE": str(self.root / "best.pt")})
+
+    def test_a_size_that_the_model_refuses_is_named(self) -> None:
+        def infer(_batch: list[np.ndarray]) -> np.ndarray:
+            raise AssertionError("Input height (97) should be divisible by patch size (16).")
+
+        whole = dataclasses.replace(self.predictor(), infer=infer)
+        with mock.patch.object(self, "predictor", lambda: whole):
+            with self.assertRaisesRegex(JobError, r"IMAGE_SIZE 97: the model takes no images of that size: Input height .* \(16\)\. Without"):
+                self.run_job(self.lines(self.images(3)), IMAGE_SIZE="97")
+            with self.assertRaises(AssertionError):  # nobody has asked for a size
+                self.run_job(self.lines(self.images(3)))
 
     def test_an_image_without_a_pixel_at_the_models_size_is_a_record(self) -> None:
         def prepare(image: Image.Image) -> np.ndarray:

@@ -87,7 +87,9 @@ def _flags(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _images(job: Job, image: str | None, env: Mapping[str, str]) -> list[InputImage]:
+    where = ""
     if image:
+        where = f" in {image}"
         found = [InputImage(p) for p in (images_below(Path(image)) if Path(image).is_dir() else [Path(image)])]
     elif "INPUTS_FILE" in env:  # written by the agent: one line an address of IMAGE_PATHS, or an image of the dataset
         with open(env["INPUTS_FILE"], encoding="utf-8") as lines:  # splitlines would break a name at U+0085
@@ -95,9 +97,10 @@ def _images(job: Job, image: str | None, env: Mapping[str, str]) -> list[InputIm
     elif listed := long_value(env, "IMAGE_FILES", ""):
         found = [InputImage(Path(p)) for p in json.loads(listed)]
     else:
+        where = f" in {job.dataset_dir}" if job.dataset_dir != Path() else ""
         found = [InputImage(p) for p in images_below(job.dataset_dir)]
     if not found:
-        raise JobError("there is no image: set IMAGE_PATHS or DATASET_ID, or pass --image")
+        raise JobError(f"there is no image{where}: IMAGE_PATHS, a DATASET_ID or --image has to name some")
     return [i if i.error or i.path.is_file() else replace(i, error=f"{i.uri or i.name or i.path} does not exist") for i in found]
 
 

@@ -30,8 +30,6 @@ class Sample:
 
 def given(request: InferenceRequest, job: Job) -> list[Sample]:
     """The images of an inference job."""
-    if not request.images:
-        raise JobError("there is no image: set IMAGE_PATHS or DATASET_ID, or pass --image")
     ids = platform_ids(job)
     base = job.dataset_dir if job.dataset_dir != Path() else None
     samples = []
