@@ -33,7 +33,7 @@ NAME" makes one. Examples:
   trainer-agent publish my-trainer.zip --hub https://hub.example.com
 
 Exits with 0 when the hub took it (with --wait: when it passed), 1 when it failed, 75 when the hub
-does not answer or could not prove it itself.`
+does not answer or could not prove it itself, 143 when it was told to wait no longer.`
 }
 
 // Run publishes.
@@ -53,7 +53,7 @@ func (c PublishCmd) Run() error {
 	if err != nil {
 		return unanswered(err)
 	}
-	fmt.Printf("The hub took it: %s\n", made.URL)
+	fmt.Printf("The hub took it: %s\n  as JSON: %s\n", client.Page(made.ID), made.URL)
 	if !c.Wait {
 		return nil
 	}
@@ -63,6 +63,10 @@ func (c PublishCmd) Run() error {
 			printStep(step)
 		}
 	})
+	if err != nil && ctx.Err() != nil {
+		fmt.Fprintf(os.Stderr, "trainer-agent: no longer waiting. The hub goes on: %s shows how it ends, and cancels it\n", client.Page(made.ID))
+		return exitCode(contract.ExitStopped)
+	}
 	if err != nil {
 		return unanswered(err)
 	}

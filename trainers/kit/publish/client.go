@@ -107,6 +107,13 @@ func form(name string) (head, tail []byte, kind string) {
 	return head, out.Bytes()[len(head):], w.FormDataContentType()
 }
 
+// Page is the address at which a person sees a submission.
+func (c *Client) Page(id string) string {
+	at := c.hub.JoinPath("/")
+	at.User, at.RawQuery = nil, url.Values{"submission": {id}}.Encode()
+	return at.String()
+}
+
 // Follow asks how far a submission is until it has ended, and tells every answer.
 func (c *Client) Follow(ctx context.Context, id string, tell func(Submission)) (at Submission, err error) {
 	tick := time.NewTicker(poll)
