@@ -95,6 +95,10 @@ HUB_FLAGS ?= --allow-unscanned malware,dependencies
 hub: build ## run the hub on embedded defaults; prints its address and a login link
 	bin/trainer-hub serve --python $(PYTHON) $(HUB_FLAGS)
 
+.PHONY: package
+package: ## make a package for a hub of a trainer of this repository (TRAINER=timm), in dist/TRAINER
+	$(PYTHON) trainers/package.py $(TRAINER) dist/$(TRAINER)
+
 # The page's tools, as its lock file names them; hub/page/page_test.go finds them there.
 # Vite needs Node 20.19: where the machine's is older (Debian 12), one comes from npm.
 .tools/page/node_modules: hub/page/web/package-lock.json
@@ -156,7 +160,7 @@ test-container: venv-all ## every hostile package in containers of podman; make 
 	HOSTILE_PACKAGES=all go test -count=1 -timeout 60m -run HostilePackagesEndInTheirOwnFindingInAContainer -v ./trainers/kit
 
 .PHONY: export-images
-#: TRAINER         trainer of export-images: timm, ultralytics, huggingface (all)
+#: TRAINER         trainer of export-images (all) and package: timm, ultralytics, huggingface
 export-images: ## build the images export-* and run exports in their containers (root, buildah, runc; 1.2 GB from PyPI and 10 minutes each; not part of make test)
 	go vet -tags export_images ./images
 	go test -count=1 -tags export_images -run 'TestTheExportImage/$(TRAINER)' -timeout 120m -v ./images

@@ -7,7 +7,9 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
+from pathlib import Path
 
 from process import TRAINERS, environment
 
@@ -96,6 +98,18 @@ class Packages(unittest.TestCase):
                     if field["type"] in {"int", "float"}:
                         self.assertTrue(field["min"] <= field["default"] <= field["max"])
                         self.assertGreater(field["step"], 0)
+
+    def test_a_package_for_a_hub_has_what_it_imports(self) -> None:
+        for package in PACKAGES:
+            with self.subTest(package), tempfile.TemporaryDirectory() as folder:
+                whole = Path(folder) / package
+                out = subprocess.run([sys.executable, str(TRAINERS / "package.py"), package, str(whole)], capture_output=True, text=True, check=True).stdout
+                self.assertIn(f"trainer-agent publish {whole}", out)
+                self.assertEqual(set(REQUIRED) - {p.name for p in whole.iterdir()}, set())
+                ours = {name for file in whole.rglob("*.py") for node in ast.walk(ast.parse(file.read_text())) for name in names(node) if name.startswith("trainer_")}
+                self.assertIn("trainer_sdk", {name.split(".")[0] for name in ours})
+                missing = [name for name in ours if not ((path := whole.joinpath(*name.split("."))).is_dir() or path.with_suffix(".py").is_file())]
+                self.assertEqual(missing, [])
 
     def test_every_listed_model_can_be_built(self) -> None:
         for package in PACKAGES:

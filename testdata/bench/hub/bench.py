@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import statistics
 import subprocess
@@ -86,15 +85,13 @@ def ask(hub, token, path):
 
 
 def made(args, kind, work):
-    """A package as its author has it: of trainer-agent init, or one of this repository with the two packages that it imports."""
+    """A package as its author has it: of trainer-agent init, or of make package."""
     name = kind if kind in ("timm", "ultralytics") else f"bench-{kind}"
     folder = work / name
     if kind in ("plain", "torch"):
         subprocess.run([args.bin / "trainer-agent", "init", name, "--template", kind], cwd=work, check=True, stdout=subprocess.DEVNULL)
     else:
-        shutil.copytree(TRAINERS / kind, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        for package in ("sdk/trainer_sdk", "vision/trainer_vision"):
-            shutil.copytree(TRAINERS / package, folder / Path(package).name, ignore=shutil.ignore_patterns("__pycache__"))
+        subprocess.run([sys.executable, TRAINERS / "package.py", kind, folder], check=True, stdout=subprocess.DEVNULL)
     return name, folder
 
 
