@@ -146,7 +146,7 @@ class Jobs(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             job = Job.load((), {"DATASET_DIR": str(fixtures.write_imagefolder(Path(folder) / "data", classes=2))})
             shutil.rmtree(job.dataset_dir / "train")
-            with self.assertRaisesRegex(JobError, "VALIDATION_DATASET_ID: the split 'train' has no image in"):
+            with self.assertRaisesRegex(JobError, "VALIDATION_DATASET_ID: the split 'train' has no image; the dataset has val"):
                 calibrate.inputs(job, Reader(described(Preprocess(STRETCH, 32, 32, antialias=True), True)))
 
     def test_a_file_that_says_something_else_is_not_handed_over(self) -> None:

@@ -61,7 +61,7 @@ class Samples(unittest.TestCase):
         files = ["val/0-cat/0.png", "val/1-dog/b__0.png"]
         found = self.found(files, {"val/0-cat/0.png": "a/0.png", "val/1-dog/b__0.png": "b/0.png"}, "val")
         self.assertEqual(found, [("a/0.png", 7, 0), ("b/0.png", "x", 1)])
-        with self.assertRaisesRegex(JobError, "TEST_SPLIT: the split 'test' has no image in"):
+        with self.assertRaisesRegex(JobError, "TEST_SPLIT: the split 'test' has no image; the dataset has val"):
             self.found(files, {}, "test")
 
 

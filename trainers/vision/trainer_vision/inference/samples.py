@@ -53,8 +53,9 @@ def labelled(job: Job, split: str, variable: str = "TEST_SPLIT") -> list[Sample]
     folders = not (job.dataset_dir / "images").is_dir()
     index = {c.folder or c.name: c.index for c in job.classes()}
     found: list[Sample] = []
+    base = job.dataset_dir if folders else job.dataset_dir / "images"
     for part in splits:
-        root = job.dataset_dir / part if folders else job.dataset_dir / "images" / part
+        root = base / part
         for path in images_below(root):
             relative = path.relative_to(root).as_posix()
             label = None
@@ -66,7 +67,8 @@ def labelled(job: Job, split: str, variable: str = "TEST_SPLIT") -> list[Sample]
             name = renamed.get(f"{part}/{relative}") or renamed.get(relative) or (path.name if folders else relative)
             found.append(Sample(path, name, ids.get(plain(name)), label))
     if not found:
-        raise JobError(f"{variable}: the split {split!r} has no image in {job.dataset_dir}")
+        there = [part for part in SPLITS if images_below(base / part)]
+        raise JobError(f"{variable}: the split {split!r} has no image; the dataset has {' and '.join(there) or 'none at all'}")
     return found
 
 
