@@ -41,7 +41,8 @@ type Config struct {
 	Addr        string          // host:port; port 0 picks a free one
 	URL         string          // where people reach it; by default the address
 	BehindProxy bool            // the only way here is a proxy, whose X-Forwarded-For says who asks
-	DataDir     string          // packages, work, and the database unless Database says otherwise
+	DataDir     string          // packages unless Packages says otherwise, work, and the database unless Database does
+	Packages    blob.Objects    // a bucket for packages; nil keeps them in DataDir
 	Database    string          // postgres://…; empty means SQLite in DataDir
 	MaxPackage  int64           // bytes
 	Stages      Stages          // the work of each state
@@ -61,7 +62,7 @@ type Hub struct {
 	lock          *flock.Flock
 	listener      net.Listener
 	db            *store.DB
-	packages      *blob.Folder
+	packages      blob.Store
 	desk          *submission.Desk
 	catalog       *catalog.Catalog
 	notifications *notify.Notifications
@@ -84,7 +85,7 @@ func Open(ctx context.Context, config Config) (h *Hub, err error) {
 	if h.db, err = OpenDatabase(ctx, config.DataDir, config.Database); err != nil {
 		return h, err
 	}
-	if h.packages, err = blob.Open(filepath.Join(config.DataDir, "packages")); err != nil {
+	if h.packages, err = config.packages(ctx); err != nil {
 		return h, err
 	}
 	h.desk = submission.New(h.db, time.Now)
@@ -225,6 +226,10 @@ func (h *Hub) Serve(ctx context.Context) error {
 func (h *Hub) ready(ctx context.Context) error {
 	if err := h.db.PingContext(ctx); err != nil {
 		return errors.New("the database cannot be reached")
+	}
+	if err := h.packages.Ready(ctx); err != nil {
+		h.config.Log.Error("no package could be kept now", "error", err)
+		return blob.ErrAway
 	}
 	return nil
 }

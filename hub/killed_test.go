@@ -20,6 +20,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/hub"
 	"github.com/vision-platform/trainer-agent/hub/login"
+	"github.com/vision-platform/trainer-agent/hub/objects"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
@@ -66,6 +67,13 @@ func open(dir string, stages hub.Stages) (*hub.Hub, error) {
 			return nil, err
 		}
 		stages[submission.Testing] = reporting(proven()...)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "bucket")); err == nil {
+		at, err := objects.OpenBucket(context.Background(), packagesBucket)
+		if err != nil {
+			return nil, err
+		}
+		config.Packages = killingBucket{at, dir}
 	}
 	return hub.Open(context.Background(), config)
 }

@@ -100,7 +100,7 @@ func (w *Work) Output() (out io.Writer, done func()) {
 type worker struct {
 	locks    string // a folder
 	desk     *submission.Desk
-	packages *blob.Folder
+	packages blob.Store
 	stages   Stages
 	dir      string
 	log      *slog.Logger
@@ -172,9 +172,12 @@ func (w *worker) clear(work *Work) {
 
 // stage does the work of the state that the task is in.
 func (w *worker) stage(ctx context.Context, work *Work) (err error) {
-	if work.File, err = w.packages.File(work.task.SHA256); err != nil {
+	path, done, err := w.packages.Take(ctx, work.task.SHA256)
+	if err != nil {
 		return err
 	}
+	defer done()
+	work.File = path
 	if err := os.MkdirAll(work.Dir, 0o700); err != nil {
 		return err
 	}
@@ -203,6 +206,8 @@ func (w *worker) settle(ctx context.Context, work *Work, err error) error {
 		return errors.Join(ctx.Err(), work.task.Release(late))
 	case errors.As(err, &rejection):
 		return work.task.Reject(ctx, work.said(rejection.Reason))
+	case errors.Is(err, blob.ErrAway):
+		return errors.Join(err, work.task.Postpone(ctx, blob.ErrAway)) // what it answered is the operator's to read
 	default:
 		return errors.Join(err, work.task.Fault(ctx, errors.New(work.said(err.Error()))))
 	}

@@ -225,6 +225,7 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 		"name it by its digest":                    {"serve", "--isolation", "process", "--base", "python:3.11"},
 		"is not HOST or HOST/PATH":                 {"serve", "--isolation", "process", "--registry", "UPPER case"},
 		"is not s3://BUCKET":                       {"serve", "--isolation", "process", "--schemas", "config-schemas"},
+		`--packages "hub" is not s3://BUCKET`:      {"serve", "--isolation", "process", "--packages", "hub"},
 		"needs TRAINER_HUB_WEBHOOK_SECRET":         {"serve", "--isolation", "process", "--webhook", "http://host/"},
 		"is not http(s)://HOST":                    {"serve", "--isolation", "process", "--platform", "127.0.0.1:8000"},
 		"no user name":                             {"token", "Ann Smith"},

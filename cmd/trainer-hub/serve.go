@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/hub"
+	"github.com/vision-platform/trainer-agent/hub/blob"
 	"github.com/vision-platform/trainer-agent/hub/build"
 	"github.com/vision-platform/trainer-agent/hub/notify"
 	"github.com/vision-platform/trainer-agent/hub/objects"
@@ -35,6 +36,7 @@ type serveCmd struct {
 	Base       string   `env:"TRAINER_HUB_BASE" placeholder:"IMAGE" help:"Image with a Python that trainers' images stand on, NAME@sha256:… or the folder of an OCI layout. Without one no images are made."`
 	Registry   string   `env:"TRAINER_HUB_REGISTRY" placeholder:"HOST/PATH" help:"Registry for what is published (default: the hub's own, at /v2/)."`
 	Schemas    string   `env:"TRAINER_HUB_SCHEMAS" placeholder:"s3://BUCKET" help:"Bucket that the platform reads schemas and capabilities from (default: the folder config-schemas in the data folder)."`
+	Packages   string   `env:"TRAINER_HUB_PACKAGES" placeholder:"s3://BUCKET" help:"Bucket that keeps uploaded packages, under packages/ (default: the folder packages in the data folder)."`
 	Webhook    string   `env:"TRAINER_HUB_WEBHOOK" placeholder:"URL" help:"Address that hears how submissions end; what it is sent is signed with TRAINER_HUB_WEBHOOK_SECRET."`
 	Platform   string   `env:"TRAINER_HUB_PLATFORM" placeholder:"URL" help:"Backend of the platform. Jobs whose BACKEND_BASE_URL is the hub then reach it, and what they train is counted."`
 	Unscanned  []string `name:"allow-unscanned" env:"TRAINER_HUB_ALLOW_UNSCANNED" enum:"malware,dependencies" placeholder:"SCAN" help:"Let packages pass without this scan where its scanner is missing: malware, dependencies."`
@@ -85,8 +87,12 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	packages, err := c.packages(ctx)
+	if err != nil {
+		return err
+	}
 	h, err := hub.Open(ctx, hub.Config{
-		Addr: c.Addr, URL: c.URL, BehindProxy: c.Proxied, DataDir: c.DataDir, Database: c.Database, MaxPackage: c.MaxPackage << 20,
+		Addr: c.Addr, URL: c.URL, BehindProxy: c.Proxied, DataDir: c.DataDir, Database: c.Database, MaxPackage: c.MaxPackage << 20, Packages: packages,
 		Stages: proof.Stages(), Release: releases, Webhook: webhook, Platform: platform, OIDC: oidc, Log: log,
 	})
 	if err != nil {
@@ -143,15 +149,26 @@ func (c *serveCmd) release(ctx context.Context, proof hub.Proof) (*hub.Release, 
 			return nil, err
 		}
 	}
-	if c.Schemas == "" {
-		return r, nil
+	if c.Schemas != "" {
+		r.Objects, err = openBucket(ctx, "--schemas", c.Schemas)
 	}
-	bucket, ok := strings.CutPrefix(c.Schemas, "s3://")
-	if !ok {
-		return nil, fmt.Errorf("--schemas %q is not s3://BUCKET", c.Schemas)
-	}
-	r.Objects, err = objects.OpenBucket(ctx, bucket)
 	return r, err
+}
+
+// packages is the bucket that keeps packages, nil for none.
+func (c *serveCmd) packages(ctx context.Context) (blob.Objects, error) {
+	if c.Packages == "" {
+		return nil, nil
+	}
+	return openBucket(ctx, "--packages", c.Packages)
+}
+
+func openBucket(ctx context.Context, flag, address string) (*objects.Bucket, error) {
+	bucket, ok := strings.CutPrefix(address, "s3://")
+	if !ok {
+		return nil, fmt.Errorf("%s %q is not s3://BUCKET", flag, address)
+	}
+	return objects.OpenBucket(ctx, bucket)
 }
 
 const (

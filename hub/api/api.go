@@ -35,7 +35,7 @@ import (
 type API struct {
 	Submissions *submission.Desk
 	Catalog     *catalog.Catalog
-	Packages    *blob.Folder
+	Packages    blob.Store
 	Users       *login.Users
 	// Notifications are how submissions ended.
 	Notifications *notify.Notifications

@@ -1,4 +1,5 @@
-// Package blob keeps uploaded packages by the SHA-256 of their bytes, in a folder.
+// Package blob keeps uploaded packages by the SHA-256 of their bytes: in a folder, or in a
+// bucket with copies of some in a folder.
 //
 // It promises that a package is there whole or not at all, that its bytes are what
 // its name says, and that an upload that was broken off leaves nothing behind. It
@@ -18,6 +19,20 @@ import (
 	"syscall"
 )
 
+// Store keeps packages.
+type Store interface {
+	// Receive reads a package of at most limit bytes into a file of this machine. The caller
+	// keeps or discards it.
+	Receive(ctx context.Context, from io.Reader, limit int64) (*Incoming, error)
+	// Keep puts a package under its digest, where one with the same bytes may be already.
+	// It is kept when Keep has returned, and not before.
+	Keep(ctx context.Context, in *Incoming) error
+	// Take gives the path of a kept package, for reading only, until done is called.
+	Take(ctx context.Context, digest string) (path string, done func(), err error)
+	// Ready says why no package could be kept now.
+	Ready(ctx context.Context) error
+}
+
 // Folder keeps packages below a folder.
 type Folder struct{ dir string }
 
@@ -26,6 +41,8 @@ var (
 	ErrTooLarge = errors.New("the package is too large")
 	// ErrFull is a disk without room.
 	ErrFull = errors.New("the hub's disk is full")
+	// ErrAway is a store that cannot be reached, or does not let the hub in: nothing is lost.
+	ErrAway = errors.New("the store of packages cannot be reached")
 )
 
 const incoming = "incoming"
@@ -47,7 +64,7 @@ type Incoming struct {
 	SHA256 string
 	Size   int64
 	path   string
-	to     string
+	kept   bool
 }
 
 // Receive reads a package of at most limit bytes. The caller keeps or discards it.
@@ -72,37 +89,45 @@ func (f *Folder) Receive(ctx context.Context, from io.Reader, limit int64) (_ *I
 	if err != nil {
 		return nil, full(err)
 	}
-	digest := hex.EncodeToString(sum.Sum(nil))
-	return &Incoming{SHA256: digest, Size: size, path: file.Name(), to: f.path(digest)}, nil
+	return &Incoming{SHA256: hex.EncodeToString(sum.Sum(nil)), Size: size, path: file.Name()}, nil
 }
 
 // Path is where the bytes are now.
 func (in *Incoming) Path() string { return in.path }
 
-// Keep puts the package under its name, where one with the same bytes may be already.
-func (in *Incoming) Keep() error {
-	dir := filepath.Dir(in.to)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return full(fmt.Errorf("keeping a package: %w", err))
-	}
-	if err := os.Rename(in.path, in.to); err != nil {
-		return full(fmt.Errorf("keeping a package: %w", err))
-	}
-	in.path = in.to
-	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir))) // dir may be new
-}
-
 // Discard removes what was received, unless it was kept.
 func (in *Incoming) Discard() {
-	if in.path != in.to {
+	if !in.kept {
 		_ = os.Remove(in.path)
 	}
 }
 
+// Keep puts the package under its name, where one with the same bytes may be already.
+func (f *Folder) Keep(_ context.Context, in *Incoming) error {
+	to := f.path(in.SHA256)
+	dir := filepath.Dir(to)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return full(fmt.Errorf("keeping a package: %w", err))
+	}
+	if err := os.Rename(in.path, to); err != nil {
+		return full(fmt.Errorf("keeping a package: %w", err))
+	}
+	in.path, in.kept = to, true
+	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir))) // dir may be new
+}
+
 var digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// File is the path of a kept package. It is for reading only.
-func (f *Folder) File(digest string) (string, error) {
+// Take gives the path of a kept package.
+func (f *Folder) Take(_ context.Context, digest string) (path string, done func(), err error) {
+	path, err = f.file(digest)
+	return path, func() {}, err
+}
+
+// Ready is always so: whether the disk has room is seen when something is written.
+func (f *Folder) Ready(context.Context) error { return nil }
+
+func (f *Folder) file(digest string) (string, error) {
 	if !digestForm.MatchString(digest) {
 		return "", fmt.Errorf("%q is no SHA-256", digest)
 	}

@@ -46,12 +46,12 @@ func TestPackageIsKeptByItsDigest(t *testing.T) {
 		if err != nil || in.SHA256 != hello || in.Size != 5 {
 			t.Fatalf("%+v, %v", in, err)
 		}
-		if err := in.Keep(); err != nil {
+		if err := f.Keep(t.Context(), in); err != nil {
 			t.Fatal(err)
 		}
 		in.Discard()
 	}
-	path, err := f.File(hello)
+	path, _, err := f.Take(t.Context(), hello)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,10 +84,10 @@ func TestWhatIsNotKeptLeavesNothing(t *testing.T) {
 	if got := files(t, dir); len(got) != 0 {
 		t.Errorf("left behind: %v", got)
 	}
-	if _, err := f.File(hello); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := f.Take(t.Context(), hello); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := f.File("../../etc/passwd"); err == nil {
+	if _, _, err := f.Take(t.Context(), "../../etc/passwd"); err == nil {
 		t.Error("a path was taken for a digest")
 	}
 }

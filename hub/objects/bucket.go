@@ -3,10 +3,13 @@ package objects
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -19,8 +22,11 @@ import (
 // maxDocument bounds what is read.
 const maxDocument = 16 << 20
 
-// patience bounds one document with all its tries.
-const patience = time.Minute
+const (
+	patience      = time.Minute      // bounds one document with all its tries
+	filePatience  = 10 * time.Minute // and one file
+	checkPatience = 3 * time.Second
+)
 
 // Bucket is a bucket of an S3 store.
 type Bucket struct {
@@ -68,6 +74,53 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(b.name), Key: aws.String(key)})
+	return err
+}
+
+// PutFile writes a file; the store refuses bytes that have another SHA-256.
+func (b *Bucket) PutFile(ctx context.Context, key string, file *os.File, sha256 string) error {
+	sum, err := hex.DecodeString(sha256)
+	if err != nil {
+		return fmt.Errorf("%q is no SHA-256: %w", sha256, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, filePatience)
+	defer cancel()
+	_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: aws.String(b.name), Key: aws.String(key), Body: file, ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum)),
+	})
+	return err
+}
+
+// Open reads a file; fs.ErrNotExist where there is none.
+func (b *Bucket) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	ctx, cancel := context.WithTimeout(ctx, filePatience)
+	object, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(b.name), Key: aws.String(key)})
+	if _, none := errors.AsType[*types.NoSuchKey](err); none {
+		err = fmt.Errorf("%s: %w", key, fs.ErrNotExist)
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return bounded{object.Body, cancel}, nil
+}
+
+// bounded ends its context when it is closed.
+type bounded struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (b bounded) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}
+
+// Check says why the bucket cannot be used.
+func (b *Bucket) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkPatience)
+	defer cancel()
+	_, err := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: aws.String(b.name)}, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
 	return err
 }
 

@@ -63,11 +63,12 @@ func TestCancelTakesTheLeaseAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, write := range map[string]func() error{
-			"renew":   func() error { return task.Renew(t.Context()) },
-			"report":  func() error { return task.Report(t.Context(), contract.StepReport{Name: "x"}) },
-			"advance": func() error { return task.Advance(t.Context(), nil) },
-			"reject":  func() error { return task.Reject(t.Context(), "") },
-			"fault":   func() error { return task.Fault(t.Context(), errors.New("x")) },
+			"renew":    func() error { return task.Renew(t.Context()) },
+			"report":   func() error { return task.Report(t.Context(), contract.StepReport{Name: "x"}) },
+			"advance":  func() error { return task.Advance(t.Context(), nil) },
+			"reject":   func() error { return task.Reject(t.Context(), "") },
+			"fault":    func() error { return task.Fault(t.Context(), errors.New("x")) },
+			"postpone": func() error { return task.Postpone(t.Context(), errors.New("x")) },
 		} {
 			if err := write(); !errors.Is(err, submission.ErrLost) {
 				t.Errorf("%s: got %v", name, err)

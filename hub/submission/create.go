@@ -11,7 +11,7 @@ import (
 	"github.com/vision-platform/trainer-agent/hub/store"
 )
 
-// Upload is a package whose bytes are stored, before it is a submission.
+// Upload is a package before it is a submission.
 type Upload struct {
 	Name, Version string
 	SHA256        string
@@ -22,9 +22,6 @@ type Upload struct {
 	Metadata      string // JSON, as it came
 	DryRun        bool
 	Key           string // Idempotency-Key; may be empty
-	// Keep puts the bytes where they stay. It is called once nothing refuses the
-	// upload; nil means that they are there.
-	Keep func() error
 
 	holder string // whom the name belongs to, once it is claimed
 }
@@ -34,7 +31,23 @@ type Intake struct{ journal }
 
 // Create makes an upload a submission that waits to be scanned. The same
 // Idempotency-Key with the same upload returns the submission that it made before.
-func (i *Intake) Create(ctx context.Context, up Upload) (made Submission, err error) {
+func (i *Intake) Create(ctx context.Context, up Upload) (Submission, error) {
+	return i.create(ctx, up, nil)
+}
+
+// errCheck takes a transaction back.
+var errCheck = errors.New("only a check")
+
+// Check says what Create would refuse, before the bytes are kept, and changes nothing.
+func (i *Intake) Check(ctx context.Context, up Upload) error {
+	if _, err := i.create(ctx, up, errCheck); !errors.Is(err, errCheck) {
+		return err
+	}
+	return nil
+}
+
+// create ends its transaction with an error, unless that is nil.
+func (i *Intake) create(ctx context.Context, up Upload, end error) (made Submission, err error) {
 	if err := check(up); err != nil {
 		return made, err
 	}
@@ -52,10 +65,10 @@ func (i *Intake) Create(ctx context.Context, up Upload) (made Submission, err er
 		if err := i.insert(ctx, tx, id, up); err != nil {
 			return err
 		}
-		if made, err = get(ctx, tx, id); err != nil || up.Keep == nil {
+		if made, err = get(ctx, tx, id); err != nil {
 			return err
 		}
-		return up.Keep() // before the commit: a submission without its package would be a lie
+		return end
 	})
 	if _, refused := errors.AsType[*Refusal](err); !refused && !store.Duplicate(err) {
 		return made, err

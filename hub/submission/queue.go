@@ -21,6 +21,7 @@ const (
 	// itself dies must not be begun for ever.
 	maxClaims = 20
 	faultWait = 10 * time.Second // before the second try; doubled before each that follows
+	awayWait  = 30 * time.Second // before what is away is looked for again
 )
 
 // Queue is what waits for a worker.

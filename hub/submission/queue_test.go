@@ -64,6 +64,32 @@ func TestFaultIsTriedThreeTimes(t *testing.T) {
 	})
 }
 
+// What waits for a store is not given up, however long the store is away, and no fault is counted.
+func TestPostponedIsNotCounted(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		made := d.create(t, upload("custom-yolo", "1.0.0"))
+		for try := range 25 { // more than a state may be begun
+			task := d.claim(t)
+			if task == nil {
+				t.Fatalf("try %d: nothing to do", try)
+			}
+			if err := task.Postpone(t.Context(), errors.New("the store is away")); err != nil {
+				t.Fatal(err)
+			}
+			if d.claim(t) != nil {
+				t.Fatalf("try %d: tried again at once", try)
+			}
+			d.now = d.now.Add(time.Minute)
+		}
+		if err := d.claim(t).Fault(t.Context(), errors.New("clamd is away")); err != nil {
+			t.Fatal(err)
+		}
+		if at := d.state(t, made.ID); at.State != submission.Received {
+			t.Errorf("%+v", at)
+		}
+	})
+}
+
 // What was proven is not thrown away for a bucket that is away a quarter of an hour.
 func TestPublishingWaitsForWhatIsAway(t *testing.T) {
 	each(t, func(t *testing.T, d *desk) {

@@ -41,7 +41,7 @@ type ProvenStep struct {
 type shelf struct {
 	trainers
 	records  *submission.Records
-	packages *blob.Folder
+	packages blob.Store
 }
 
 type wanted struct {
@@ -106,10 +106,11 @@ func (s shelf) get(ctx context.Context, in *named) (at Trainer, err error) {
 	if at.Published, err = s.publishedAs(version); err != nil {
 		return at, err
 	}
-	file, err := s.packages.File(version.SHA256)
+	file, done, err := s.packages.Take(ctx, version.SHA256)
 	if err != nil {
 		return at, err
 	}
+	defer done()
 	if at.Contents, err = readme.Read(file); err != nil {
 		return at, err
 	}

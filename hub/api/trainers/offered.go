@@ -20,7 +20,7 @@ type Trainers struct {
 	Catalog *catalog.Catalog
 	// Records and Packages are of the submissions behind them.
 	Records  *submission.Records
-	Packages *blob.Folder
+	Packages blob.Store
 	// Registry has their bytes, and Key is who signs them; nil where nothing is published.
 	Registry registry.Registry
 	Key      ed25519.PublicKey

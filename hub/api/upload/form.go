@@ -41,7 +41,7 @@ type form struct {
 
 // reader reads uploads.
 type reader struct {
-	packages *blob.Folder
+	packages blob.Store
 	most     int64 // bytes of a package
 	log      *slog.Logger
 }

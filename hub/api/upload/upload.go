@@ -39,7 +39,7 @@ type accepted struct {
 // Uploads take packages.
 type Uploads struct {
 	Intake   *submission.Intake
-	Packages *blob.Folder
+	Packages blob.Store
 	// MaxPackage is the most bytes of a package.
 	MaxPackage int64
 	// URL is where people reach the hub.
@@ -132,10 +132,7 @@ func (u uploads) take(w http.ResponseWriter, r *http.Request) {
 		door.Answer(w, err)
 		return
 	}
-	up.Keep = form.file.Keep
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), door.Slowest) // it came whole: a client that goes now changes nothing
-	defer cancel()
-	made, err := u.intake.Create(ctx, up)
+	made, err := u.create(context.WithoutCancel(r.Context()), up, form.file) // it came whole: a client that goes now changes nothing
 	if err != nil {
 		door.Answer(w, door.Known(u.Log, err))
 		return
@@ -145,6 +142,22 @@ func (u uploads) take(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Location", at)
 	w.WriteHeader(http.StatusAccepted)
 	_ = json.NewEncoder(w).Encode(accepted{made.ID, made.State.Status(), at})
+}
+
+// create keeps a package and makes it a submission: never one without its package, and of what
+// would be refused nothing is kept. A kill in between leaves bytes that the same upload finds.
+func (u uploads) create(ctx context.Context, up submission.Upload, file *blob.Incoming) (made submission.Submission, err error) {
+	check, cancel := context.WithTimeout(ctx, door.Slowest)
+	defer cancel()
+	if err := u.intake.Check(check, up); err != nil {
+		return made, err
+	}
+	if err := u.reader.packages.Keep(ctx, file); err != nil { // a bucket has its own patience
+		return made, err
+	}
+	ctx, cancel = context.WithTimeout(ctx, door.Slowest)
+	defer cancel()
+	return u.intake.Create(ctx, up)
 }
 
 // dryRun reads the query. Nothing in it is passed over: who means a dry run publishes nothing.

@@ -36,7 +36,7 @@ function Shown({ at, me, followed, onUpload }: { at: Validation; me: Me; followe
       <p className="visually-hidden" role="status">{running ? `${running.step} is running` : `The submission is ${at.state}`}</p>
       <Way at={at} />
       {open && !live && <p className="said quiet">Connecting to the hub; what is shown may be old.</p>}
-      {fault && <p className="said warning">The hub itself had a fault while {fault.state}: <Theirs>{fault.text}</Theirs>. It tries again by itself ({fault.try} of {fault.of}).</p>}
+      {fault && <p className="said warning">The hub itself had a fault while {fault.state}: <Theirs>{fault.text}</Theirs>. It tries again by itself{fault.of ? ` (${fault.try} of ${fault.of})` : ""}.</p>}
       {at.status === "passed" && <PassedCard at={at} />}
       {at.status === "failed" && <div className="said bad"><strong>{meaning(at.state)}</strong> <Theirs>{at.reason}</Theirs></div>}
       {at.state === "active" && <VersionState name={at.name} number={at.version} me={me} />}

@@ -1,7 +1,8 @@
 import { useCallback, useEffect, useState } from "react";
 import { Problem, Validation, ask, asProblem, validation } from "./api";
 
-export type Fault = { state: string; text: string; try: number; of: number; again_in_seconds: number };
+/** What is away is waited for, and such tries are not counted. */
+export type Fault = { state: string; text: string; try?: number; of?: number; again_in_seconds: number };
 export type Running = { step: string; at: number };
 export type Followed = { at?: Validation; problem?: Problem; running?: Running; fault?: Fault; live: boolean; load: () => Promise<void>; act: (verb: "cancel" | "retry") => Promise<void> };
 
