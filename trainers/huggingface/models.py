@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import channels
 import torch
 from clip import ZeroShotCLIP, byte_tokenizer
 from trainer_sdk import JobError, Platform
@@ -225,6 +226,8 @@ def _load(cls: Any, config: PretrainedConfig, folder: Path | None, weights: Path
     except Exception as error:
         raise JobError(f"cannot load the weights {weights}: {beginning(error)}") from error
     check_numbers(weights, dict(model.named_parameters()))
+    if folder is not None:
+        channels.turn(model, folder)
     fresh = {*report["missing_keys"], *(key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"])}
     report_weights(model, weights, fresh & set(model.state_dict()), head_of(model), report["unexpected_keys"], platform)
     return model

@@ -14,6 +14,9 @@ from torchvision.transforms import InterpolationMode, v2
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+PLAIN = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+FILE = "preprocessor_config.json"
 
 # Pillow's numbers, which processors have in preprocessor_config.json.
 RESAMPLE = {0: InterpolationMode.NEAREST, 1: InterpolationMode.LANCZOS, 2: InterpolationMode.BILINEAR, 3: InterpolationMode.BICUBIC}
@@ -39,15 +42,26 @@ class Preprocessing:
         return {
             "do_resize": True, "size": square if self.resize is None else {"shortest_edge": self.resize}, "resample": self.resample,
             "do_center_crop": self.resize is not None, "crop_size": square, "do_rescale": True, "rescale_factor": 1 / 255,
-            "do_normalize": True, "image_mean": list(self.mean), "image_std": list(self.std), "do_convert_rgb": True,
+            "do_normalize": True, "image_mean": list(self.mean), "image_std": list(self.std), "do_convert_rgb": True, "do_flip_channel_order": False,
         }
 
 
 def of_model(name: str, folder: Path | None, native: int) -> Preprocessing:
     """From preprocessor_config.json of the weights, else as the models of that name were pretrained; `native` is the side of the model's input."""
-    described = folder / "preprocessor_config.json" if folder else None
+    config = read(folder) if folder else None
     usual = _by_name(name, native)
-    return _read(json.loads(described.read_text(encoding="utf-8")), usual) if described and described.is_file() else usual
+    return usual if config is None else _read(config, usual)
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The image processor's configuration beside weights, if there is one."""
+    file = folder / FILE
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def of_mobilevit(config: Mapping[str, Any]) -> bool:
+    """Whose processor differs in what its configuration does not say: blue comes first, and nothing is normalised."""
+    return str(config.get("image_processor_type") or config.get("feature_extractor_type")).startswith("MobileViT")
 
 
 def _by_name(name: str, native: int) -> Preprocessing:
@@ -55,7 +69,7 @@ def _by_name(name: str, native: int) -> Preprocessing:
     if stem.startswith("clip"):
         return Preprocessing(native, native, 3, *CLIP)
     if stem.startswith("rtdetr"):
-        return Preprocessing(640, None, 2, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        return Preprocessing(640, None, 2, *PLAIN)
     if stem.startswith("segformer"):
         return Preprocessing(512, None, 2, *IMAGENET)
     if stem.startswith("dino"):
@@ -65,8 +79,7 @@ def _by_name(name: str, native: int) -> Preprocessing:
 
 def _read(config: Mapping[str, Any], usual: Preprocessing) -> Preprocessing:
     """A processor's configuration; sizes are one number, {shortest_edge}, or {height, width}."""
-    norm = {"mean": config["image_mean"], "std": config["image_std"]} if "image_mean" in config and "image_std" in config else {}
-    found = replace(usual, resample=config.get("resample") or usual.resample, **norm)
+    found = replace(usual, resample=config.get("resample") or usual.resample, **_norm(config))
     size, crop = config.get("size"), _side(config.get("crop_size"))
     if size is None:
         return found
@@ -76,6 +89,12 @@ def _read(config: Mapping[str, Any], usual: Preprocessing) -> Preprocessing:
     if share := config.get("crop_pct"):  # ConvNeXt: `size` is the input, and below 384 px it is cropped from a larger image
         return replace(found, size=shortest, resize=round(shortest / share) if shortest < 384 else None)
     return replace(found, size=crop or shortest, resize=max(shortest, crop or 0))
+
+
+def _norm(config: Mapping[str, Any]) -> dict[str, Sequence[float]]:
+    if not config.get("do_normalize", not of_mobilevit(config)):  # RT-DETR's has a mean all the same
+        return dict(zip(("mean", "std"), PLAIN, strict=True))
+    return {"mean": config["image_mean"], "std": config["image_std"]} if "image_mean" in config and "image_std" in config else {}
 
 
 def _side(value: Any) -> int | None:

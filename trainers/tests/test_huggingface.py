@@ -72,7 +72,7 @@ class ImageClassification(ClassifierTest):
 
     def foreign(self, kind: str, processor: str = "None") -> Path:
         """A folder with tiny fresh weights of another kind of model, as save_pretrained writes it."""
-        small = {"ResNet": "embedding_size=8, hidden_sizes=[8, 16, 16, 16], depths=[1, 1, 1, 1], layer_type='basic'", "Segformer": "depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 16, 16], decoder_hidden_size=16, num_attention_heads=[1, 1, 1, 1]"}
+        small = {"ResNet": "embedding_size=8, hidden_sizes=[8, 16, 16, 16], depths=[1, 1, 1, 1], layer_type='basic'", "Segformer": "depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 16, 16], decoder_hidden_size=16, num_attention_heads=[1, 1, 1, 1]", "MobileViT": "hidden_sizes=[16, 16, 16], neck_hidden_sizes=[8, 8, 8, 8, 8, 8, 16], image_size=64"}
         code = (
             f"import json, sys, pathlib; from transformers import {kind}Config as C, {kind}ForImageClassification as M\n"
             f"M(C({small[kind]}, num_labels=5)).save_pretrained(sys.argv[1]); p = {processor}\n"
@@ -101,6 +101,30 @@ class ImageClassification(ClassifierTest):
         self.assertIn("they are of a resnet, not of a vit", foreign)
         self.assertIn("of a deeper model", deeper)
         self.assertIn("are cut short, or no file of PyTorch", text)
+
+    def test_weights_that_want_blue_first_are_turned(self) -> None:
+        """MobileViT's: what transformers says of an image with its own processor, the trainer says, and transformers says again of what the trainer has saved."""
+        code = (
+            "import sys, json, pathlib, offline, models, preprocessing, torch; from PIL import Image\n"
+            "from transformers import AutoImageProcessor, AutoModelForImageClassification as Auto\n"
+            "image, names = Image.linear_gradient('L').resize((90, 70)), 'abcde'; image = Image.merge('RGB', (image, image.rotate(90), Image.new('L', image.size, 200)))\n"
+            "theirs = lambda folder: Auto.from_pretrained(folder).eval()(**AutoImageProcessor.from_pretrained(folder)(image, return_tensors='pt')).logits\n"
+            "def ours(folder):\n"
+            "    model, how = models.build('image_classification', '', names, 64, folder).eval(), preprocessing.of_model('', folder, 64)\n"
+            "    return model, how, model(preprocessing.eval_transform(how)(image)[None]).logits\n"
+            "with torch.no_grad():\n"
+            "    given, kept = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]); fresh = Auto.from_pretrained(given)\n"
+            "    [torch.nn.init.kaiming_normal_(p) for p in fresh.parameters() if p.dim() > 1]; fresh.save_pretrained(given)  # as they are, nothing of the image comes through\n"
+            "    model, how, first = ours(given); model.save_pretrained(kept)\n"
+            "    (kept / 'preprocessor_config.json').write_text(json.dumps(how.describe())); truth = theirs(given)\n"
+            "    turned = AutoImageProcessor.from_pretrained(given)(image, return_tensors='pt')['pixel_values'].flip(1); wrong = Auto.from_pretrained(given).eval()(turned).logits\n"
+            "    print(json.dumps([float((one - truth).abs().max()) for one in (first, ours(kept)[2], theirs(kept), wrong)]))"
+        )
+        folder = self.foreign("MobileViT", "{'image_processor_type': 'MobileViTImageProcessor', 'size': {'shortest_edge': 72}, 'do_center_crop': True, 'crop_size': {'height': 64, 'width': 64}, 'resample': 2}")
+        found = subprocess.run([sys.executable, "-c", code, str(folder), str(self.root / "kept")], capture_output=True, text=True, env=environment(None, package=TRAINERS / "huggingface"))
+        self.assertEqual(found.returncode, 0, found.stderr[-2000:])
+        *same, wrong = json.loads(found.stdout.splitlines()[-1])
+        self.assertLess(max(same), wrong / 50, (same, wrong))
 
     def test_a_batch_of_one_is_refused_where_it_cannot_train(self) -> None:
         change = {"MODEL_NAME": "", "IMAGE_SIZE": 32, "BATCH_SIZE": 1, "PRETRAINED_WEIGHTS": self.foreign("ResNet")}
