@@ -72,7 +72,11 @@ class ImageClassification(ClassifierTest):
 
     def foreign(self, kind: str, processor: str = "None") -> Path:
         """A folder with tiny fresh weights of another kind of model, as save_pretrained writes it."""
-        small = {"ResNet": "embedding_size=8, hidden_sizes=[8, 16, 16, 16], depths=[1, 1, 1, 1], layer_type='basic'", "Segformer": "depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 16, 16], decoder_hidden_size=16, num_attention_heads=[1, 1, 1, 1]", "MobileViT": "hidden_sizes=[16, 16, 16], neck_hidden_sizes=[8, 8, 8, 8, 8, 8, 16], image_size=64"}
+        small = {
+            "ResNet": "embedding_size=8, hidden_sizes=[8, 16, 16, 16], depths=[1, 1, 1, 1], layer_type='basic'",
+            "Segformer": "depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 16, 16], decoder_hidden_size=16, num_attention_heads=[1, 1, 1, 1]",
+            "MobileViT": "hidden_sizes=[16, 16, 16], neck_hidden_sizes=[8, 8, 8, 8, 8, 8, 16], image_size=64",
+        }
         code = (
             f"import json, sys, pathlib; from transformers import {kind}Config as C, {kind}ForImageClassification as M\n"
             f"M(C({small[kind]}, num_labels=5)).save_pretrained(sys.argv[1]); p = {processor}\n"

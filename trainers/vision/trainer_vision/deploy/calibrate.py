@@ -31,4 +31,9 @@ def raised(layers: Sequence[str], head: Sequence[str]) -> Iterator[list[str]]:
     first = list(head) or [layers[-1]]
     yield first
     for share in STEPS:
-        yield [*first, layers[0], *layers[-max(1, round(share * len(layers))) :]]
+        yield outermost([*first, layers[0], *layers[-max(1, round(share * len(layers))) :]])
+
+
+def outermost(parts: Sequence[str]) -> list[str]:
+    """Without those that are the same as another one, or within it."""
+    return [part for part in dict.fromkeys(parts) if not any(part.startswith(f"{other}.") for other in parts)]
