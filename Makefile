@@ -147,6 +147,11 @@ test-python: .tools/wrappers
 export-wrappers: .tools/wrappers ## every wrapper of exported models, those that CI leaves out for their weight too (C++ with LibTorch; Swift where a toolchain is)
 	EXPORT_WRAPPERS=all $(TRAINER_VENV)/bin/python -m pytest -q -rs trainers/tests/test_wrappers.py
 
+.PHONY: export-matrix
+#: EXPORT_MATRIX   kinds of export-matrix: detect, segment, pose, classify, timm, huggingface (all)
+export-matrix: ## export every cell of the matrix of a trained model of every kind, and print what came of it (an hour; not part of make test)
+	EXPORT_MATRIX=$(or $(EXPORT_MATRIX),all) $(TRAINER_VENV)/bin/python -m pytest -q -s trainers/tests/test_export_matrix.py
+
 .PHONY: explanations
 explanations: ## every cell of the table of explanations, of more models than make test asks (2 minutes)
 	EXPLANATIONS=all $(TRAINER_VENV)/bin/python -m pytest -q -rs trainers/tests/test_methods.py

@@ -36,7 +36,7 @@ func (w *Watcher) flush(ctx context.Context, opt FinishOptions) Summary {
 	defer stop()
 
 	if w.opt.OutputPrefix != "" {
-		return w.growing.finish(uploads)
+		return w.growing.finish(uploads, ctx)
 	}
 	if opt.Ended.IsZero() {
 		opt.Ended = w.opt.Now()

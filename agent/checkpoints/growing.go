@@ -112,8 +112,9 @@ func (g *growing) book(out *outputs, files []scan.File) {
 	}
 }
 
-// finish uploads what is not up yet, and takes away what the trainer has removed.
-func (g *growing) finish(ctx context.Context) Summary {
+// finish uploads what is not up yet within ctx, and takes away what the trainer has
+// removed. What is of use only whole, and did not all get up, is taken back within end.
+func (g *growing) finish(ctx, end context.Context) Summary {
 	out := newOutputs(g.loop)
 	var left []scan.File
 	there := map[string]bool{}
@@ -126,12 +127,30 @@ func (g *growing) finish(ctx context.Context) Summary {
 		}
 	}
 	out.upload(ctx, g.loop.opt.OutputPrefix, "", left)
+	if g.loop.opt.Whole && len(out.failed) > 0 {
+		g.takeBack(end, out)
+	}
 	for _, rel := range g.removed(there) {
 		if err := g.loop.opt.Store.Delete(ctx, g.loop.opt.OutputPrefix+naming.Clean(rel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			out.warn("%s was removed by the trainer and is still in the bucket: %v", rel, err)
 		}
 	}
 	return out.summary(g.loop.opt)
+}
+
+// takeBack removes what is up of a set that is not whole.
+func (g *growing) takeBack(ctx context.Context, out *outputs) {
+	missing := out.failed[0].Name
+	var kept []contract.ManifestFile
+	for _, f := range out.files {
+		if err := g.loop.opt.Store.Delete(ctx, g.loop.opt.OutputPrefix+f.Name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			kept = append(kept, f)
+			out.warn("%s is in the bucket without %s: %v", f.Name, missing, err)
+			continue
+		}
+		out.failed = append(out.failed, contract.ManifestFailed{Name: f.Source, Reason: "it was taken back, because " + missing + " could not be uploaded"})
+	}
+	out.files = kept
 }
 
 // removed are those that were there once and are no more. One that is only beyond the

@@ -3,6 +3,7 @@ package checkpoints
 import (
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/internal/samples"
@@ -54,5 +55,33 @@ func TestWhatIsStillThereIsNotTakenOutOfTheBucket(t *testing.T) {
 	want := []string{"inference-jobs/j1/masks/0.png", "inference-jobs/j1/results.json", "inference-jobs/j1/visualizations/0.jpg"}
 	if got := b.keys(); !slices.Equal(got, want) || len(s.Warnings) != 1 || s.Complete() == 0 {
 		t.Errorf("%q %q", got, s.Warnings)
+	}
+}
+
+// An export whose package cannot be stored leaves no model without it.
+func TestASetThatIsNotWholeIsTakenBack(t *testing.T) {
+	b := newBucket()
+	b.fail = func(op, key string) error {
+		if op == "put" && strings.HasSuffix(key, "package.zip") {
+			return contract.Failf(contract.CodeStorageForbidden, "writing %s: access denied", key)
+		}
+		return nil
+	}
+	r := newRig(t, b, func(o *Options) { o.OutputPrefix, o.Whole = "export-jobs/j1/", true })
+	r.run()
+	samples.Rewrite(t, r.path("metadata.json"), []byte("{}"))
+	samples.Rewrite(t, r.path("model.openvino/model.xml"), samples.Noise(10, 1))
+	samples.Rewrite(t, r.path("package.zip"), samples.Noise(10, 2))
+	s := r.finish(FinishOptions{Clean: true})
+	if got := b.keys(); len(got) > 0 || len(s.Artifacts) > 0 {
+		t.Errorf("%q %+v", got, s.Artifacts)
+	}
+	reasons := map[string]string{}
+	for _, f := range s.Failed {
+		reasons[f.Name] = f.Reason
+	}
+	back := "it was taken back, because package.zip could not be uploaded"
+	if s.Failure() == nil || len(reasons) != 3 || reasons["model.openvino/model.xml"] != back || reasons["metadata.json"] != back || !strings.Contains(reasons["package.zip"], "access denied") {
+		t.Errorf("%v %q", s.Failure(), reasons)
 	}
 }

@@ -49,6 +49,7 @@ type Options struct {
 	// set, everything below Dir goes under it: models in Finish, other files as they
 	// appear.
 	OutputPrefix string
+	Whole        bool // the files of this job are of use only together, as those of an export
 	// Earlier are the folders below OutputPrefix that a run on another machine has filled.
 	Earlier    []contract.Artifact
 	ScratchDir string // for private snapshots, on Dir's file system; none are made without it

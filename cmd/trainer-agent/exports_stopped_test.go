@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -125,6 +126,7 @@ func TestAnExportThatIsStoppedInItsUploadLeavesNothing(t *testing.T) {
 	}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/package.zip") {
+			_, _ = io.Copy(io.Discard, r.Body) // else nobody sees that the client is gone
 			stands <- struct{}{}
 			<-r.Context().Done()
 			return

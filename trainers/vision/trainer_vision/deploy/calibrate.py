@@ -29,9 +29,12 @@ def raised(layers: Sequence[str], head: Sequence[str]) -> Iterator[list[str]]:
     if not layers:
         return
     first = list(head) or [layers[-1]]
-    yield first
-    for share in STEPS:
-        yield outermost([*first, layers[0], *layers[-max(1, round(share * len(layers))) :]])
+    steps = [first, *([*first, layers[0], *layers[-max(1, round(share * len(layers))) :]] for share in STEPS)]
+    kept: list[str] = []
+    for parts in map(outermost, steps):
+        if parts != kept:
+            yield parts
+        kept = parts
 
 
 def outermost(parts: Sequence[str]) -> list[str]:
