@@ -18,7 +18,8 @@ import (
 )
 
 // shades is the export of a model that tells two greys apart that are a fifth of a level
-// from each other: eight bits cannot, in either of its layers.
+// from each other: eight bits cannot, in its first layer and its last one. The one between
+// says little.
 const shades = `
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ from trainer_vision.inference import Predictor
 class Shade(nn.Module):
     def __init__(self):
         super().__init__()
-        self.first, self.last = nn.Linear(3, 1), nn.Linear(1, 2)
+        self.first, self.little, self.last = nn.Linear(3, 1), nn.Linear(3, 2), nn.Linear(1, 2)
         middle = 100.2 / 255
         with torch.no_grad():
             self.first.weight.fill_(1 / 3)
@@ -40,7 +41,9 @@ class Shade(nn.Module):
             self.last.bias.copy_(torch.tensor([1000 * middle, -1000 * middle]))
 
     def forward(self, images):
-        return self.last(self.first(images.mean((2, 3))))
+        means = images.mean((2, 3))
+        shade, little = self.first(means), self.little(means)
+        return self.last(shade) + 1e-6 * little
 
 
 @torch.inference_mode()
@@ -111,14 +114,17 @@ func shadesOfGrey(t *testing.T) []byte {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	for class, lighter := range map[string]int{"dark": 1, "light": 3} {
-		for n := range 8 {
+		for n := range 9 {
+			level := uint8(100)
+			if n == 8 { // one that is nearly white, so that 256 levels reach from black to white
+				level = 250
+			}
 			picture := image.NewGray(image.Rect(0, 0, 32, 32))
 			for i := range 32 * 32 {
-				level := uint8(100)
-				if (i+n)%10 < lighter {
-					level++
-				}
 				picture.SetGray(i%32, i/32, color.Gray{Y: level})
+				if (i+n)%10 < lighter {
+					picture.SetGray(i%32, i/32, color.Gray{Y: level + 1})
+				}
 			}
 			f, err := w.Create(fmt.Sprintf("%s/%s/%d.png", []string{"train", "val"}[n%2], class, n))
 			if err == nil {

@@ -415,7 +415,8 @@ class Precision(unittest.TestCase):
         self.assertEqual(kept[:2], [["model.head"], ["model.head", "model.0", "model.14", "model.15"]])
         self.assertEqual([len(parts) for parts in kept], [1, 4, 6, 10])
         self.assertEqual(list(raised([], ["model.head"])), [])
-        self.assertEqual(list(raised(["model.first", "model.1", "model.10.a"], ["model.10"])), [["model.10"], ["model.10", "model.first"], ["model.10", "model.first", "model.1"]])
+        self.assertEqual(list(raised(["model.first", "model.1", "model.2", "model.10.a"], ["model.10"])), [["model.10"], ["model.10", "model.first"], ["model.10", "model.first", "model.2"]])
+        self.assertEqual(list(raised(["model.first", "model.last"], ["model.last"])), [["model.last"]])
 
 
 class Network(nn.Module):

@@ -25,18 +25,23 @@ def inputs(job: Job, reader: Reader) -> list[np.ndarray]:
 
 
 def raised(layers: Sequence[str], head: Sequence[str]) -> Iterator[list[str]]:
-    """The parts that stay float, more each time: the head, then the first layer and a growing share of the last ones."""
+    """The parts that stay float, more each time and never all: the head, then the first layer and a growing share of the last ones."""
     if not layers:
         return
     first = list(head) or [layers[-1]]
     steps = [first, *([*first, layers[0], *layers[-max(1, round(share * len(layers))) :]] for share in STEPS)]
     kept: list[str] = []
     for parts in map(outermost, steps):
-        if parts != kept:
+        if parts != kept and not all(within(layer, parts) for layer in layers):
             yield parts
         kept = parts
 
 
 def outermost(parts: Sequence[str]) -> list[str]:
     """Without those that are the same as another one, or within it."""
-    return [part for part in dict.fromkeys(parts) if not any(part.startswith(f"{other}.") for other in parts)]
+    return [part for part in dict.fromkeys(parts) if not within(part, [other for other in parts if other != part])]
+
+
+def within(layer: str, parts: Sequence[str]) -> bool:
+    """Whether a layer is one of these parts of the model, or lies in one."""
+    return any(layer == part or layer.startswith(f"{part}.") for part in parts)

@@ -13,11 +13,14 @@ from typing import Any
 import onnx
 from onnx import ModelProto, version_converter
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from trainer_sdk import JobError
 
+from ..calibrate import within
 from . import Precision
 
 OPSET_16_BITS = 21  # the first whose QuantizeLinear knows 16 bits
 WEIGHTED = ("Conv", "Gemm", "MatMul")
+QDQ = ("QuantizeLinear", "DequantizeLinear")
 
 
 class Inputs(CalibrationDataReader):
@@ -32,6 +35,8 @@ def quantized(source: Path, target: Path, precision: Precision, signed: bool = F
     """`target` is overwritten. `signed`: activations in int8 around zero and biases in float, which is all that TensorRT reads."""
     model = prepared(source, precision)
     nodes = [node.name for node in model.graph.node if node.op_type in WEIGHTED and weighs(node.name, precision)]
+    if not nodes:  # for onnxruntime that is every node
+        raise JobError("this model has no convolution or matrix product with weights that could be quantised: set QUANTIZATION_TYPE=none")
     onnx.save(model, target)
     logging.getLogger().setLevel(logging.ERROR)  # its advice to preprocess first is not for a graph that is optimised
     if precision.kind == "dynamic":
@@ -44,13 +49,28 @@ def quantized(source: Path, target: Path, precision: Precision, signed: bool = F
             activation_type=QuantType.QUInt16 if wide else QuantType.QInt8 if signed else QuantType.QUInt8, weight_type=QuantType.QInt8,
             extra_options={"ActivationSymmetric": True, "QuantizeBias": False} if signed else {},
         )
-    return onnx.load(target)
+    made = onnx.load(target)
+    read_floats(made, precision)
+    return made
+
+
+def read_floats(model: ModelProto, precision: Precision) -> None:
+    """onnxruntime gives a tensor's quantised numbers to all who read it, as soon as one of them is quantised. What stays float gets the tensor as it was."""
+    maker = {output: node for node in model.graph.node for output in node.output}
+    for node in model.graph.node:
+        if node.op_type in QDQ or not within(node.name.rpartition("/")[0], precision.keep):
+            continue
+        for i, name in enumerate(node.input):
+            back = maker.get(name)
+            there = maker.get(back.input[0]) if back is not None and back.op_type == "DequantizeLinear" else None
+            if there is not None and there.op_type == "QuantizeLinear":
+                node.input[i] = there.input[0]
 
 
 def weighs(name: str, precision: Precision) -> bool:
     """Whether a node is one of the model's, and not of a part that stays float."""
     part = name.rpartition("/")[0]
-    return part.startswith("model") and ".dfl" not in part and not any(part == kept or part.startswith(f"{kept}.") for kept in precision.keep)
+    return part.startswith("model") and ".dfl" not in part and not within(part, precision.keep)
 
 
 def prepared(source: Path, precision: Precision) -> ModelProto:
