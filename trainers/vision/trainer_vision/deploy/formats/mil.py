@@ -180,7 +180,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "add": both(torch.add), "sub": both(torch.sub), "mul": both(torch.mul), "real_div": both(torch.div), "floor_div": both(torch.floor_divide), "minimum": both(torch.minimum), "maximum": both(torch.maximum), "pow": both(torch.pow),
     "less": both(torch.lt), "less_equal": both(torch.le), "greater": both(torch.gt), "greater_equal": both(torch.ge), "equal": both(torch.eq), "not_equal": both(torch.ne),
     "logical_and": both(torch.logical_and), "logical_or": both(torch.logical_or),
-    "reduce_max": reduced(torch.amax), "reduce_min": reduced(torch.amin), "reduce_mean": reduced(torch.mean), "reduce_sum": reduced(torch.sum),
+    "reduce_max": reduced(torch.amax), "reduce_min": reduced(torch.amin), "reduce_mean": reduced(torch.mean), "reduce_sum": reduced(torch.sum), "reduce_l2_norm": reduced(lambda x, at, keepdim: torch.linalg.vector_norm(x, dim=at, keepdim=keepdim)),
     "reduce_argmax": lambda x, axis, keep_dims=False, **_: x.argmax(int(axis), keepdim=bool(keep_dims)).int(),
     "conv": conv, "conv_transpose": conv_transpose, "max_pool": pool, "avg_pool": average, "pad": padded, "linear": lambda x, weight, bias=None: functional.linear(x, tensor(weight), None if bias is None else tensor(bias)), "matmul": matmul,
     "layer_norm": layer_norm, "softmax": lambda x, axis=-1: x.softmax(int(axis)), "gelu": gelu, "clip": lambda x, alpha, beta: tensor(x).clamp(float(alpha), float(beta)),
