@@ -29,8 +29,8 @@ var kinds = []kind{
 	{"ultralytics", "yolo11n-seg", contract.TaskInstanceSegmentation, "mAP50-95(M)", "20", "96", "0.004", quickly, "gradcam", `"segmentation"`, "", nil},
 	{"ultralytics", "yolo11n-pose", contract.TaskPoseEstimation, "mAP50-95(P)", "20", "96", "0.004", quickly, "gradcam", `"keypoints"`, "0.02", nil},
 	{"ultralytics", "yolo11n-cls", contract.TaskImageClassification, "accuracy", "6", "64", "0.002", "", "gradcam", `"top5"`, "", []string{"torchscript"}},
-	{"timm", "test_vit", contract.TaskImageClassification, "accuracy", "8", "32", "0.002", "", "attention", `"top5"`, "", []string{"openvino"}},
-	{"huggingface", "vit-tiny-patch16-224", contract.TaskImageClassification, "accuracy", "6", "32", "0.001", "", "attention", `"top5"`, "", []string{"coreml"}},
+	{"timm", "test_vit", contract.TaskImageClassification, "accuracy", "8", "32", "0.002", "", "attention", `"top5"`, "", []string{"openvino", "coreml"}},
+	{"huggingface", "vit-tiny-patch16-224", contract.TaskImageClassification, "accuracy", "6", "32", "0.001", "", "attention", `"top5"`, "", []string{"onnx"}},
 }
 
 // quickly has as many steps as a small dataset can have.
