@@ -95,7 +95,7 @@ func newLife(o *Options) *life {
 	converted := &dataset.Conversion{Supply: need, From: fetched, Request: config.NeededFormat(cfg, b.ws.Prepared())}
 	library, address := settings.Weights(cfg, b.ws, o.Log)
 	weights := &dataset.WeightsFetching{Supply: need, Library: library, Request: address, Client: b.store.Client}
-	earlierRun := &resume.Stage{Off: cfg.Resume == "off", Tracker: b.tracker, Events: b.events, Options: func() resume.Options {
+	earlierRun := &resume.Stage{Off: cfg.Resume == "off", Epochs: cfg.Epochs, Tracker: b.tracker, Events: b.events, Options: func() resume.Options {
 		return resume.Options{JobID: cfg.JobID, Store: b.store.Store, Dir: b.ws.Inputs()}
 	}}
 	pictures := &dataset.PictureList{Supply: need, From: fetched, Request: config.NeededFormat(cfg, b.ws.Prepared()), Dir: b.ws.Inputs()}

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from clip import ZeroShotCLIP
 from trainer_sdk import Job, JobError, Platform
+from trainer_vision.choices import say_resumed
 from trainer_vision.divergence import check_weights
 from trainer_vision.processes import agree
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -39,6 +40,8 @@ class JobCallback(TrainerCallback):
         for entry in (e for e in state.log_history if "eval_loss" in e):
             epoch = round(entry["epoch"])
             self.history.append({"epoch": epoch, **_metrics(losses.get(epoch, {}), entry)})
+        if self.job.resume_checkpoint and state.is_world_process_zero:
+            say_resumed(self.job, self.epoch)
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._evaluation_started = time.monotonic()

@@ -83,6 +83,7 @@ class ClassifierTest(TrainerTest):
         """A machine lost after the last epoch and before done: the resume only ends the job."""
         run = self.train("nothing-left", EPOCHS=len(whole.epochs()), RESUME_CHECKPOINT=checkpoint)
         self.assertEqual([c.kind for c in run.relay.calls], ["done"])
+        self.assertRegex(run.output, r"the run is finished already with (\d+) epochs: EPOCHS=\1 leaves nothing to train\n")
         self.assertEqual(run.done["final_metrics"]["best_epoch"], whole.done["final_metrics"]["best_epoch"])
 
     def stop(self, out: str) -> int:

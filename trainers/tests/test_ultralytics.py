@@ -53,7 +53,7 @@ class Ultralytics(TrainerTest):
         """Training, classification and prediction: the same pixels of every kind of image, and the same refusals."""
         probe = subprocess.run([sys.executable, str(PROBE.with_name("probe_reading.py"))], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
         self.assertEqual(probe.returncode, 0, probe.stderr[-2000:])
-        self.assertEqual(json.loads(probe.stdout.splitlines()[-1]), {"differ": [], "refused": ["float-rgb.tif", "float.tif", "int32.tif"]})
+        self.assertEqual(json.loads(probe.stdout.splitlines()[-1]), {"differ": [], "refused": ["float-rgb.tif", "float.tif", "int32.tif"], "said": [["alpha.png", "transparency"], ["grey16.png", "16 bits"]]})
 
     def test_a_model_that_predicts_has_all_processors(self) -> None:
         """Ultralytics leaves PyTorch one, unless somebody asks for more."""
@@ -292,6 +292,7 @@ class Ultralytics(TrainerTest):
                 end = self.succeed(TRAIN, **self.job("object_detection", f"end-{name}", EPOCHS=epochs, RESUME_EPOCH=epochs, RESUME_CHECKPOINT=self.root / name / "checkpoints/last.pt"))
                 self.assertEqual([c.kind for c in end.relay.calls], ["heartbeat", "validation", "done"], end.relay.of("event"))
                 self.assertEqual(end.epochs(), [epochs])
+                self.assertIn(f"the run is finished already with {epochs} epochs: EPOCHS={epochs} leaves nothing to train\n", end.output)
                 self.assert_validation(end.relay.of("validation")[0], classes=3, images=8, background=True)
                 self.assertEqual(end.done["final_metrics"]["epochs"], epochs)
                 self.assertEqual(self.epoch_of(self.root / f"end-{name}/checkpoints/last.pt"), (-1, False))

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 from trainer_sdk import Job, JobError, Platform, clean
-from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
+from trainer_vision.choices import choose, say_from_scratch, say_resumed, warn_of_rate
 from trainer_vision.classifier_explain import telling_layers
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.images import read_image
@@ -205,6 +205,14 @@ class Choices(unittest.TestCase):
                 job = Job.load((), {"MODEL_NAME": "vit", **env})
                 say_from_scratch(job, Platform(job))
             self.assertEqual('"event_type": "training_from_scratch"' in out.getvalue(), said)
+
+    def test_a_run_that_is_finished_is_not_resumed(self) -> None:
+        job = Job.load((), {"EPOCHS": "3"})
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            for epoch in (2, 3, 5):
+                say_resumed(job, epoch)
+        finished = "[trainer] the run is finished already with {} epochs: EPOCHS=3 leaves nothing to train\n"
+        self.assertEqual(out.getvalue(), "[trainer] resumed after epoch 2 of 3\n" + finished.format(3) + finished.format(5))
 
     def test_an_absurd_rate_is_said(self) -> None:
         with contextlib.redirect_stdout(io.StringIO()) as out:

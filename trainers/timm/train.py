@@ -27,7 +27,7 @@ from segmentation import Segmentation
 from torch import nn
 from torch.utils.data import DistributedSampler
 from trainer_sdk import Job, JobError, Platform, check_options, run
-from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
+from trainer_vision.choices import choose, say_from_scratch, say_resumed, warn_of_rate
 from trainer_vision.divergence import check_weights
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.mask_metrics import MaskResults
@@ -232,7 +232,8 @@ class Training:
         self.epoch, self.history = state["epoch"], state["history"]
         self._check_measured(self.history[-1])
         self._save_best(state)  # a training that was killed after last.pt has it in there alone
-        print(f"[trainer] resumed after epoch {self.epoch} of {self.job.epochs}", flush=True)
+        if RANK == 0:
+            say_resumed(self.job, self.epoch)
 
 
 def seed_everything(seed: int) -> None:

@@ -21,6 +21,7 @@ from dataset_check import check_folders, check_labels, check_names, check_resume
 from exact import ExactEpochs, rewrite
 from results import BoxRecorder, ClassRecorder, NamedSamples, per_class_metrics, platform_metrics, pr_curves
 from trainer_sdk import Job, JobError, Platform
+from trainer_vision.choices import say_resumed
 from trainer_vision.metrics import bounded
 from trainer_vision.processes import agree
 from trainer_vision.weights import report_weights
@@ -202,6 +203,7 @@ class JobTrainerMixin(ExactEpochs):
         self._true_loss(self.metrics)
         self.validation_seconds = time.monotonic() - started
         epoch = max(self.job.resume_epoch, int(self.history[-1]["epoch"]) if self.history else 0)
+        say_resumed(self.job, epoch)
         values = platform_metrics(self.metrics)
         known = {key: value for key, value in (self.history[-1] if self.history else {}).items() if key != "epoch"}
         self.platform.heartbeat(epoch, {**known, **values})

@@ -61,3 +61,16 @@ func FuzzManifest(f *testing.F) {
 		_ = os.RemoveAll(target)
 	})
 }
+
+func TestARunThatIsFinishedDoesNotGoOn(t *testing.T) {
+	for epoch, says := range map[int]string{
+		2: "Training continues after epoch 2",
+		3: "The run is finished already with 3 epochs: EPOCHS=3 leaves nothing to train",
+		5: "The run is finished already with 5 epochs: EPOCHS=3 leaves nothing to train",
+		0: "Training continues from last.pt; which epoch it is of is not known",
+	} {
+		if got := (&Resumed{Name: "last.pt", Epoch: epoch}).goesOn(3); got != says {
+			t.Errorf("epoch %d: %q, want %q", epoch, got, says)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 type Stage struct {
 	Options func() Options // asked at the start
 	Off     bool           // AGENT_RESUME=off
+	Epochs  int            // that the job asks for
 	Tracker *job.Tracker
 	Events  *job.Events
 
@@ -36,15 +37,19 @@ func (r *Stage) Start(ctx context.Context) error {
 	}
 	r.Got = found
 	r.Tracker.Resume(found.Epoch, found.History)
-	r.Events.Emit(contract.EventTrainingResumed, found.goesOn(),
+	r.Events.Emit(contract.EventTrainingResumed, found.goesOn(r.Epochs),
 		map[string]any{"epoch": found.Epoch, "checkpoint_path": found.URI, "bytes": found.Bytes})
 	return nil
 }
 
-// goesOn says from where; a file may not say which epoch it is of.
-func (r *Resumed) goesOn() string {
-	if r.Epoch == 0 {
+// goesOn says from where, and whether anything is left of the epochs that are asked for;
+// a file may not say which epoch it is of.
+func (r *Resumed) goesOn(epochs int) string {
+	switch {
+	case r.Epoch == 0:
 		return fmt.Sprintf("Training continues from %s; which epoch it is of is not known", r.Name)
+	case r.Epoch >= epochs:
+		return fmt.Sprintf("The run is finished already with %d epochs: EPOCHS=%d leaves nothing to train", r.Epoch, epochs)
 	}
 	return fmt.Sprintf("Training continues after epoch %d", r.Epoch)
 }

@@ -23,6 +23,12 @@ def choose(job: Job, platform: Platform, model: str, **values: Any) -> Job:
     return job.choose(**chosen)
 
 
+def say_resumed(job: Job, epoch: int) -> None:
+    """Whether anything is left to train: a job may ask for fewer epochs than the checkpoint has."""
+    finished = f"the run is finished already with {epoch} epochs: EPOCHS={job.epochs} leaves nothing to train"
+    print(f"[trainer] {f'resumed after epoch {epoch} of {job.epochs}' if epoch < job.epochs else finished}", flush=True)
+
+
 def warn_of_rate(job: Job, platform: Platform, usual: float) -> None:
     """A LEARNING_RATE far from what suits the model is trained with as asked, and said."""
     if usual * ABSURD < job.learning_rate or job.learning_rate < usual / ABSURD:
