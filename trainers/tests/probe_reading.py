@@ -4,6 +4,7 @@ The folder of the trainer is on PYTHONPATH. CMYK may differ by one step of 255, 
 """
 
 import contextlib
+import io
 import json
 import sys
 import tempfile
@@ -71,8 +72,18 @@ def same(one: Any, other: Any) -> bool:
     return one.shape == other.shape and int(np.abs(one - other).max()) <= 1
 
 
+def said(folder: Path) -> list[list[str]]:
+    """Of which image what is said, while Ultralytics' own readers read these, each twice."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        for name in ("rgb.png", "rgb.jpg", "alpha.png", "palette-alpha.png", "grey16.png") * 2:
+            base.imread(str(folder / name))
+            ClassificationDataset.imread(str(folder / name))
+    return [[Path(line.split("first ")[1].split(":")[0]).name, line.split("have ")[1].split(" a channel")[0].split(",")[0]] for line in out.getvalue().splitlines()]
+
+
 with tempfile.TemporaryDirectory() as temporary, contextlib.redirect_stdout(sys.stderr):
     write(Path(temporary))
+    heard = said(Path(temporary))
     differ, refused = [], []
     for file in sorted(Path(temporary).iterdir()):
         wanted = pixels(read_image, file)
@@ -80,4 +91,4 @@ with tempfile.TemporaryDirectory() as temporary, contextlib.redirect_stdout(sys.
             refused.append(file.name)
         theirs = {"train": pixels(base.imread, str(file), -1), "classify": pixels(ClassificationDataset.imread, str(file), -1), "predict": pixels(yolo.read, file, -1)}
         differ += [f"{file.name} ({name})" for name, found in theirs.items() if not same(wanted, found)]
-print(json.dumps({"differ": differ, "refused": refused}))
+print(json.dumps({"differ": differ, "refused": refused, "said": heard}))

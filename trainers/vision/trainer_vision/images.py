@@ -36,21 +36,23 @@ def why(path: Path, error: Exception) -> str:
 
 
 def to_rgb(image: Image.Image, path: Path) -> Image.Image:
+    say_what_is_lost(image, path)
     if image.mode in SIXTEEN_BITS:
-        return Image.fromarray(_scaled(np.asarray(image), path)).convert("RGB")
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")  # as OpenCV and Ultralytics do: 65535 is white
     if image.mode in {"F", "I"}:
         kind = "floating-point" if image.mode == "F" else "32-bit"
         raise JobError(f"the image {path} has {kind} pixels, and nothing says which value is white: convert the dataset's images to 8 or 16 bits a channel")
-    if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
-        say_once("alpha", f"images have transparency, first {path}: it is dropped, the colours below it are used")
-        return image.convert("RGBA").convert("RGB") if image.mode == "P" else image.convert("RGB")
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
     return image.convert("RGB")
 
 
-def _scaled(pixels: np.ndarray, path: Path) -> np.ndarray:
-    """16 bits to 8, as OpenCV and Ultralytics do: 65535 is white."""
-    say_once("16 bits", f"images have 16 bits a channel, first {path}: they are scaled to 8")
-    return (pixels >> 8).astype(np.uint8)
+def say_what_is_lost(image: Image.Image, path: Path) -> None:
+    """Also of an image that is opened and not decoded, where another reader decodes it."""
+    if image.mode in SIXTEEN_BITS:
+        say_once("16 bits", f"images have 16 bits a channel, first {path}: they are scaled to 8")
+    elif image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
+        say_once("alpha", f"images have transparency, first {path}: it is dropped, the colours below it are used")
 
 
 def say_once(key: str, message: str) -> None:
