@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/process/table"
@@ -40,10 +41,15 @@ func (s *Supervisor) killAll(c *Child) []table.Process {
 // multiprocessing's resource tracker does within milliseconds.
 const lingering = 300 * time.Millisecond
 
-// linger waits for what a child left running to end by itself, and returns the rest.
+// endsAlone is PyTorch's keeper of shared memory, by the name that the kernel keeps: it
+// ends once nobody is connected to it, for which a busy machine takes longer than lingering.
+const endsAlone = "torch_shm_manag"
+
+// linger waits for what a child left running to end by itself, and returns the rest that
+// the script should have waited for.
 func (s *Supervisor) linger(ctx context.Context, c *Child) []table.Process {
-	deadline := time.NewTimer(lingering)
-	defer deadline.Stop()
+	ctx, stop := context.WithTimeout(ctx, lingering)
+	defer stop()
 	round := time.NewTicker(killRound)
 	defer round.Stop()
 	for {
@@ -54,9 +60,7 @@ func (s *Supervisor) linger(ctx context.Context, c *Child) []table.Process {
 		select {
 		case <-round.C:
 		case <-ctx.Done():
-			return left
-		case <-deadline.C:
-			return left
+			return slices.DeleteFunc(left, func(p table.Process) bool { return p.Name == endsAlone })
 		}
 	}
 }

@@ -123,9 +123,13 @@ func flood(args []string) int {
 	return 0
 }
 
-// leak leaves a process behind that holds stdout, in a session of its own.
-func leak([]string) int {
+// leak leaves a process behind that holds stdout, in a session of its own; the argument
+// is a path of it with another name.
+func leak(args []string) int {
 	cmd := exec.Command("sleep", "infinity")
+	if len(args) > 0 {
+		cmd.Path = args[0]
+	}
 	cmd.Stdout = os.Stdout
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

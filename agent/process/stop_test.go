@@ -3,6 +3,8 @@ package process
 import (
 	"context"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -79,6 +81,28 @@ func TestStopRemovesWhatAFinishedChildLeft(t *testing.T) {
 		t.Errorf("exit code %d, want 5", code)
 	}
 	if got := c.Stop(t.Context(), Stop{Reason: ReasonFinished, Grace: longGrace}); got.Err() != nil || got.Killed || len(got.Left) != 1 || got.Left[0].Name != "sleep" {
+		t.Errorf("outcome %+v", got)
+	}
+	for _, pid := range out.pids() {
+		if syscall.Kill(pid, 0) == nil {
+			t.Errorf("process %d survived", pid)
+		}
+	}
+}
+
+// On a busy machine it is late; that is no fault of the script.
+func TestStopDoesNotNamePyTorchsKeeperOfSharedMemory(t *testing.T) {
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keeper := filepath.Join(t.TempDir(), "torch_shm_manager")
+	if err := os.Symlink(sleep, keeper); err != nil {
+		t.Fatal(err)
+	}
+	s := newSupervisor(t, Options{DrainWait: time.Millisecond})
+	c, out := startReady(t, s, Spec{Main: true}, "leak", keeper)
+	if got := c.Stop(t.Context(), Stop{Reason: ReasonFinished, Grace: longGrace}); got.Err() != nil || got.Killed || len(got.Left) != 0 {
 		t.Errorf("outcome %+v", got)
 	}
 	for _, pid := range out.pids() {
