@@ -20,7 +20,7 @@ var codeMeanings = []Named[Code]{
 	{CodeDatasetTooLarge, Meaning{"the dataset is larger than AGENT_MAX_DATASET_BYTES, has more files than AGENT_MAX_DATASET_FILES, or is an archive bomb", `the numbers in the message`}},
 	{CodeStorageError, Meaning{"the store does not answer, or a checkpoint could not be uploaded", "`trainer-agent doctor`"}},
 	{CodeStorageForbidden, Meaning{"the store refuses: wrong keys, the bucket's policy, or a clock that is off by more than 15 minutes", "`trainer-agent doctor`"}},
-	{CodeWeightsUnavailable, Meaning{"weights or a checkpoint cannot be used: PRETRAINED_WEIGHT_URL expired, the file is missing, damaged or no weights, or it differs from its card", `make a new presigned URL; check CHECKPOINT_PATH; correct the weights or their card`}},
+	{CodeWeightsUnavailable, Meaning{"weights or a checkpoint cannot be used: PRETRAINED_WEIGHT_URL expired, the file is missing, damaged, no weights or of another model, or it differs from its card", `make a new presigned URL; check CHECKPOINT_PATH; correct the weights or their card`}},
 	{CodeCUDAOOM, Meaning{"the GPU's memory is full", `BATCH_SIZE, IMAGE_SIZE`}},
 	{CodeHostOOM, Meaning{"the kernel killed a process at the container's memory limit", `NUM_WORKERS, the memory limit`}},
 	{CodeShmTooSmall, Meaning{"/dev/shm is full", `a memory-backed volume at /dev/shm, NUM_WORKERS`}},

@@ -58,6 +58,7 @@ var silentDriver = contract.GPUEvidence{Watched: true, Faults: []contract.GPUFau
 
 // Each case is one promise of the order: what is found, and what it says.
 func TestDiagnose(t *testing.T) {
+	const unfit = "the weights /workspace/weights/best.pt do not fit the model: 3 of its 122 tensors are not in them (fc.bias, fc.weight). Give weights of the same model, or PRETRAINED=false to start without"
 	cases := map[string]struct {
 		e       Evidence
 		code    contract.Code // "" means success
@@ -91,6 +92,15 @@ func TestDiagnose(t *testing.T) {
 		"an explanation that has no meaning": {
 			e:    Evidence{JobType: contract.JobInference, ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "ENABLE_XAI: masks of classes are not explained"}},
 			code: contract.CodeConfigInvalid, says: "ENABLE_XAI: masks of classes are not explained."},
+		"weights that do not fit": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: unfit}, LogTail: log("[trainer] error: " + unfit)},
+			code: contract.CodeWeightsUnavailable, says: unfit + ". Check MODEL_NAME"},
+		"weights of a training that diverged, told by torchrun's process alone": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "the weights /w/my best.pt are NaN, first in fc.bias: the training that they come from has diverged"}},
+			code: contract.CodeWeightsUnavailable, says: "first in fc.bias"},
+		"weights of a loss are no weights of a model": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "the weights of the loss are not of the number of classes"}},
+			code: contract.CodeTrainingFailed, says: "the number of classes."},
 		"a setting that is only the remedy": {
 			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "no improvement was possible: set a lower LEARNING_RATE"}},
 			code: contract.CodeTrainingFailed, says: "set a lower LEARNING_RATE."},
