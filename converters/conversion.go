@@ -40,12 +40,12 @@ type writer struct {
 
 // writerFor picks the writer. Ultralytics classification reads class folders
 // too, so yolo means imagefolder there.
-func writerFor(task contract.TaskType, format contract.DatasetFormat) writer {
-	classification := task == contract.TaskImageClassification || task == contract.TaskZeroShotClassification
+func writerFor(r Request) writer {
+	classification := r.Task == contract.TaskImageClassification || r.Task == contract.TaskZeroShotClassification
 	switch {
-	case format == contract.FormatImageFolder || classification:
-		return writer{contract.FormatImageFolder, imagefolder.Reader, false, "", imagefolder.Write}
-	case format == contract.FormatCOCO:
+	case r.Format == contract.FormatImageFolder || classification:
+		return writer{contract.FormatImageFolder, imagefolder.Reader(r.Framework), false, "", imagefolder.Write}
+	case r.Format == contract.FormatCOCO:
 		return writer{contract.FormatCOCO, coco.Reader, true, "", coco.Write}
 	default:
 		return writer{contract.FormatYOLO, yolo.Reader, false, yolo.ConfigName, yolo.Write}
@@ -54,7 +54,7 @@ func writerFor(task contract.TaskType, format contract.DatasetFormat) writer {
 
 // run takes the catalog to a prepared folder.
 func (j *conversion) run(ctx context.Context) (*Prepared, error) {
-	w := writerFor(j.Task, j.Format)
+	w := writerFor(j.Request)
 	files, err := j.folder.Find(ctx, j.catalog, j.problems, j.Progress)
 	if err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ type Request struct {
 	Annotations string                  // an annotations file outside of Root (a snapshot's), or empty
 	Task        contract.TaskType       //
 	Format      contract.DatasetFormat  // resolved: not auto
+	Framework   string                  // of the trainer that will read it, or empty; Ultralytics drops small images
 	Split       *contract.SplitStrategy // the job's, or nil
 	Names       text.Reading            // names of files that were not UTF-8 in the archive
 	Out         string                  // the folder to make; replaced when an earlier conversion made it

@@ -185,6 +185,28 @@ func TestEdge40AnInterruptedConversionLeavesNothing(t *testing.T) {
 	}
 }
 
+// Only Ultralytics drops images with a side below 10 pixels: no other trainer loses them.
+func TestEdge28SmallImagesAreLeftOutForUltralyticsAlone(t *testing.T) {
+	files := m{}
+	for _, name := range []string{"train/cat/0", "train/dog/0", "val/cat/0", "val/dog/0"} {
+		files[name+".jpg"] = jpegOf(64, 48)
+	}
+	files["train/cat/small.jpg"], files["val/dog/small.jpg"] = jpegOf(9, 40), jpegOf(40, 1)
+	root := folder(t, files)
+	for framework, want := range map[string]int{contract.FrameworkUltralytics: 4, contract.FrameworkTimm: 6, contract.FrameworkHuggingFace: 6, "mine": 6, "": 6} {
+		r := request(t, root, classifying, contract.FormatImageFolder)
+		r.Framework = framework
+		p := prepare(t, r)
+		got := 0
+		for _, split := range p.Splits {
+			got += split.Images
+		}
+		if got != want || find(p, "image_too_small").Count != 6-want {
+			t.Errorf("%q: %d images, want %d; %v", framework, got, want, p.Problems)
+		}
+	}
+}
+
 func TestEdge28UnusualPixels(t *testing.T) {
 	deep := image.NewRGBA64(image.Rect(0, 0, 40, 30))
 	deep.Set(3, 3, color.RGBA64{1, 2, 3, 65535})

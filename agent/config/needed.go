@@ -21,7 +21,7 @@ func NeededDataset(cfg *Config) string {
 
 // NeededFormat says what the framework reads, below the folder out.
 func NeededFormat(cfg *Config, out string) converters.Request {
-	r := converters.Request{Task: cfg.Job.Task, Format: cfg.DatasetFormatResolved(), Out: out, Strict: cfg.StrictDataset}
+	r := converters.Request{Task: cfg.Job.Task, Format: cfg.DatasetFormatResolved(), Framework: cfg.Framework, Out: out, Strict: cfg.StrictDataset}
 	if cfg.Job.Task == contract.TaskObjectDetection && r.Format == contract.FormatYOLO && strings.HasSuffix(cfg.Job.Model, orientedSuffix) {
 		r.Task = contract.TaskInstanceSegmentation // the smallest rotated box around an outline is the reader's to find
 	}

@@ -31,7 +31,8 @@ func TestTheDatasetThatAJobReads(t *testing.T) {
 func TestAnInferenceJobReadsPicturesOnly(t *testing.T) {
 	cfg := &Config{}
 	cfg.Job = contract.Job{Type: contract.JobInference, Inference: &contract.InferenceRun{Type: contract.InferenceJob, ImagePaths: []string{"s3://b/a.jpg"}}}
-	if r := NeededFormat(cfg, "out"); r.Format != contract.FormatNone || r.Out != "out" {
+	cfg.Framework = "mine"
+	if r := NeededFormat(cfg, "out"); r.Format != contract.FormatNone || r.Out != "out" || r.Framework != "mine" {
 		t.Errorf("%+v", r)
 	}
 	if got := NeededImages(cfg); !slices.Equal(got, []string{"s3://b/a.jpg"}) {

@@ -25,16 +25,17 @@ import (
 
 // ConvertCmd converts a dataset at someone's desk, as the agent would in a job.
 type ConvertCmd struct {
-	From    string `required:"" help:"Dataset: a folder or a zip." placeholder:"DIR|ZIP" complete:"files"`
-	Task    string `required:"" help:"Task type, for example object_detection." placeholder:"TASK" complete:"object_detection,instance_segmentation,pose_estimation,image_classification,zero_shot_classification,semantic_segmentation"`
-	To      string `help:"Format to write: yolo, imagefolder or coco. By default imagefolder for classification, coco for semantic segmentation, else yolo." placeholder:"FORMAT" complete:"yolo,imagefolder,coco"`
-	Out     string `help:"Folder to make." placeholder:"DIR" type:"path" complete:"folders"`
-	Split   string `help:"How to split, as SPLIT_STRATEGY." placeholder:"JSON"`
-	Strict  bool   `help:"Refuse the dataset on warnings too."`
-	DryRun  bool   `help:"Report what is wrong with the dataset; write nothing."`
-	Preview string `help:"Draw a contact sheet with the written labels." placeholder:"PNG" type:"path"`
-	Images  int    `help:"Images on the contact sheet." default:"16"`
-	JSON    bool   `name:"json" help:"Print the report as JSON."`
+	From      string `required:"" help:"Dataset: a folder or a zip." placeholder:"DIR|ZIP" complete:"files"`
+	Task      string `required:"" help:"Task type, for example object_detection." placeholder:"TASK" complete:"object_detection,instance_segmentation,pose_estimation,image_classification,zero_shot_classification,semantic_segmentation"`
+	To        string `help:"Format to write: yolo, imagefolder or coco. By default what the framework reads." placeholder:"FORMAT" complete:"yolo,imagefolder,coco"`
+	Framework string `default:"ultralytics" env:"FRAMEWORK" help:"What will read it: ultralytics, timm, huggingface, or your trainer's name. The default is the strictest reader." placeholder:"NAME" complete:"ultralytics,timm,huggingface"`
+	Out       string `help:"Folder to make." placeholder:"DIR" type:"path" complete:"folders"`
+	Split     string `help:"How to split, as SPLIT_STRATEGY." placeholder:"JSON"`
+	Strict    bool   `help:"Refuse the dataset on warnings too."`
+	DryRun    bool   `help:"Report what is wrong with the dataset; write nothing."`
+	Preview   string `help:"Draw a contact sheet with the written labels." placeholder:"PNG" type:"path"`
+	Images    int    `help:"Images on the contact sheet." default:"16"`
+	JSON      bool   `name:"json" help:"Print the report as JSON."`
 
 	Stdout io.Writer `kong:"-"` // os.Stdout when nil
 	Stderr io.Writer `kong:"-"`
@@ -101,11 +102,11 @@ func (c *ConvertCmd) run(ctx context.Context) error {
 
 func (c *ConvertCmd) request() (converters.Request, error) {
 	r := converters.Request{
-		Task: contract.TaskType(c.Task), Format: contract.DatasetFormat(c.To),
+		Task: contract.TaskType(c.Task), Format: contract.DatasetFormat(c.To), Framework: c.Framework,
 		Out: c.Out, Strict: c.Strict, DryRun: c.DryRun,
 	}
 	if r.Format == "" || r.Format == contract.FormatAuto {
-		r.Format = contract.ResolveFormat(contract.FrameworkUltralytics, r.Task)
+		r.Format = contract.ResolveFormat(r.Framework, r.Task)
 	}
 	known := make([]string, len(contract.TaskTypes))
 	ok := false

@@ -27,6 +27,8 @@ def train_transform(config: Mapping[str, Any], options: Options) -> Callable[[An
         color_jitter=options["color_jitter"], auto_augment=None if policy == "none" else policy,
         interpolation=config["interpolation"], mean=config["mean"], std=config["std"], re_prob=options["reprob"], re_mode="pixel",
     )
+    crop = transform.transforms[0]
+    crop.get_params = partial(_at_least_one_pixel, crop.get_params)
     for operation in augment_operations(transform):
         if operation.name.startswith("Posterize"):
             operation.level_fn = partial(_at_least_one_bit, operation.level_fn)
@@ -39,6 +41,12 @@ def augment_operations(transform: Any) -> Iterator[AugmentOp]:
         yield from getattr(step, "ops", [])
         for operations in getattr(step, "policy", []):
             yield from operations
+
+
+def _at_least_one_pixel(params_of: Callable[..., tuple[int, int, int, int]], image: Any, *more: Any) -> tuple[int, int, int, int]:
+    """Of an image of a few pixels timm may cut out none of them, which Pillow makes black."""
+    top, left, height, width = params_of(image, *more)
+    return min(top, image.height - 1), min(left, image.width - 1), max(height, 1), max(width, 1)
 
 
 def _at_least_one_bit(level_of: Callable[[float, Any], tuple[int]], magnitude: float, hparams: Any) -> tuple[int]:

@@ -21,11 +21,14 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/write/staging"
 )
 
-// Reader is what all the readers take: timm looks for JPEG and PNG only, and
-// Ultralytics drops images with a side below 10 pixels.
-var Reader = plan.Reader{
-	Formats: map[string]bool{imagefile.JPEG: true, imagefile.PNG: true},
-	MinSide: 10,
+// Reader is what the framework takes. All get what every reader has: timm looks for
+// JPEG and PNG only. Images with a side below 10 pixels only Ultralytics drops.
+func Reader(framework string) plan.Reader {
+	r := plan.Reader{Formats: map[string]bool{imagefile.JPEG: true, imagefile.PNG: true}}
+	if framework == contract.FrameworkUltralytics {
+		r.MinSide = 10
+	}
+	return r
 }
 
 // Write writes the plan's images to dir. A counter gets the same and keeps nothing.
