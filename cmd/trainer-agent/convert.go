@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -102,7 +103,7 @@ func (c *ConvertCmd) run(ctx context.Context) error {
 
 func (c *ConvertCmd) request() (converters.Request, error) {
 	r := converters.Request{
-		Task: contract.TaskType(c.Task), Format: contract.DatasetFormat(c.To), Framework: c.Framework,
+		Task: contract.TaskType(c.Task), Format: contract.DatasetFormat(c.To), Framework: cmp.Or(c.Framework, contract.FrameworkUltralytics),
 		Out: c.Out, Strict: c.Strict, DryRun: c.DryRun,
 	}
 	if r.Format == "" || r.Format == contract.FormatAuto {
