@@ -1,10 +1,14 @@
 package hub_test
 
 import (
+	"cmp"
+	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/contract"
@@ -15,7 +19,7 @@ import (
 
 var following = regexp.MustCompile(`^<(/[^>]+)>; rel="next"$`)
 
-// walk reads a list to its end, part by part, and returns the submissions in each part.
+// walk reads a list to its end, part by part, and returns the submissions or the versions in each part.
 func (c client) walk(t *testing.T, path string) (parts [][]string) {
 	t.Helper()
 	for {
@@ -24,12 +28,14 @@ func (c client) walk(t *testing.T, path string) (parts [][]string) {
 			t.Fatalf("%s: %d %s", path, got.status, got.body)
 		}
 		var rows []struct {
-			ID string `json:"validation_job_id"`
+			ID      string `json:"validation_job_id"`
+			Name    string `json:"name"`
+			Version string `json:"version"`
 		}
 		got.into(t, &rows)
 		var ids []string
 		for _, row := range rows {
-			ids = append(ids, row.ID)
+			ids = append(ids, cmp.Or(row.ID, row.Name+" "+row.Version)) // a published version has no submission
 		}
 		parts = append(parts, ids)
 		link := got.header.Get("Link")
@@ -77,5 +83,45 @@ func TestListsGoOn(t *testing.T) {
 	add("wing-counter")
 	if got := ann.walk(t, following.FindStringSubmatch(first.header.Get("Link"))[1]); !slices.EqualFunc(got, [][]string{want[2:3], want[3:]}, slices.Equal) {
 		t.Errorf("after one was added: %v of %v", got, want)
+	}
+}
+
+// The catalogue and the versions of a trainer lead to their rest too: trainers by when they were
+// published, versions by their numbers.
+func TestCatalogueGoesOn(t *testing.T) {
+	publishing := func(_ context.Context, w *hub.Work) (err error) {
+		w.Receipt, err = json.Marshal(contract.Release{Name: w.Package.Name, Version: w.Package.Version})
+		return err
+	}
+	r := start(t, hub.Config{Stages: hub.Stages{submission.Publishing: publishing}})
+	ann := r.client(t, "ann")
+	for _, at := range [][2]string{{"leaf-finder", "1.10.0"}, {"leaf-finder", "1.9.0"}, {"road-reader", "1.0.0"}, {"leaf-finder", "2.0.0-rc.1"}, {"cell-counter", "1.0.0"}} {
+		if id := ann.submit(t, at[0], at[1], ""); ann.follow(t, id) == nil || ann.get(t, id).State != submission.Active {
+			t.Fatalf("%s: %+v", at, ann.get(t, id))
+		}
+	}
+	for path, want := range map[string][]string{
+		"/api/v1/trainers?":                      {"cell-counter 1.0.0", "road-reader 1.0.0", "leaf-finder 1.10.0"},
+		"/api/v1/trainers?q=er&":                 {"cell-counter 1.0.0", "road-reader 1.0.0", "leaf-finder 1.10.0"},
+		"/api/v1/trainers?q=cell&":               {"cell-counter 1.0.0"},
+		"/api/v1/trainers/leaf-finder/versions?": {"leaf-finder 2.0.0-rc.1", "leaf-finder 1.10.0", "leaf-finder 1.9.0"},
+	} {
+		for most := 1; most <= 3; most++ {
+			parts := slices.Collect(slices.Chunk(want, most))
+			if got := ann.walk(t, fmt.Sprint(path, "limit=", most)); !slices.EqualFunc(got, parts, slices.Equal) {
+				t.Errorf("%s%d: %v, want %v", path, most, got, parts)
+			}
+		}
+		if got := ann.walk(t, strings.TrimRight(path, "?&")); !slices.EqualFunc(got, [][]string{want}, slices.Equal) {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+	for path, status := range map[string]int{
+		"/api/v1/trainers?cursor=7": 422, "/api/v1/trainers?limit=501": 422, "/api/v1/trainers/leaf-finder/versions?cursor=7": 422,
+		"/api/v1/trainers/leaf-finder/versions?cursor=0.road-reader": 422, "/api/v1/trainers/no-such/versions?limit=1": 404,
+	} {
+		if got := ann.ask(t, http.MethodGet, path); got.status != status {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
 	}
 }

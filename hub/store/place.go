@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"strconv"
@@ -19,6 +20,11 @@ func Newest() Place { return Place{Created: math.MaxInt64} }
 
 // String is the place as ParsePlace reads it.
 func (p Place) String() string { return strconv.FormatInt(p.Created, 10) + "." + p.ID }
+
+// Compare orders places as rows are: below zero where p is older than another.
+func (p Place) Compare(other Place) int {
+	return cmp.Or(cmp.Compare(p.Created, other.Created), cmp.Compare(p.ID, other.ID))
+}
 
 // ParsePlace reads a place; "" is the newest.
 func ParsePlace(text string) (Place, error) {

@@ -422,11 +422,22 @@ const steps = {
     const training = { version: "1.2.0", task: "object_detection", device: HOSTILE, started: Date.now(), seconds: 61, status: "failed", failure_code: "CUDA_OOM", metric: HOSTILE, value: 0.5 };
     const numbers = { trainings: 3, succeeded: 1, failed: 1, stopped: 0, running: 1, median_seconds: 61, causes: [{ of: "settings", code: "CUDA_OOM", count: 1 }], recent: [training] };
     const answers = { "/api/v1/trainers": [published], "/api/v1/trainers/cell-counter": { ...published, readme, schema, capabilities, proof }, "/api/v1/trainers/cell-counter/versions": [published], "/api/v1/trainers/cell-counter/analytics": numbers };
-    await tab.route((url) => url.pathname in answers, (route) => route.fulfill({ json: answers[new URL(route.request().url()).pathname] }));
+    await tab.route((url) => url.pathname in answers, (route) => {
+      const { pathname, search } = new URL(route.request().url());
+      const goesOn = /trainers$|versions$/.test(pathname) && !search.includes("cursor=");
+      const rest = search.includes("cursor=") ? [{ ...published, name: "older-one", version: "1.0.0" }] : answers[pathname];
+      return route.fulfill({ json: rest, headers: goesOn ? { Link: `<${pathname}?cursor=1.x>; rel="next"` } : {} });
+    });
     await tab.getByRole("link", { name: "Trainers", exact: true }).click();
     await has(".shelf h2", "window.hacked=1");
+    await has("[role=status]", "1 trainer so far");
+    await button("Show older ones").click();
+    await has("[role=status]", /^2 trainers$/);
+    await gone("main button");
     await looked("trainers");
-    await tab.locator(".shelf h2 a").press("Enter");
+    await tab.locator(".shelf h2 a").first().press("Enter");
+    await button("Show older ones").click();
+    await has("#versions ~ ul li", /^1\.0\.0/);
     for (const words of ["settings (CUDA_OOM, 1)", "1 min 1 s", "not scanned for everything (malware)"]) await has("main", words);
     await has(".readme", "window.hacked=1");
     assert.equal(await tab.evaluate(() => window.hacked), undefined);

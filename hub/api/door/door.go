@@ -70,17 +70,29 @@ func describe(op huma.Operation) map[string]*huma.Response {
 
 // Read registers an operation that whoever may read may ask.
 func Read[I, O any](d Door, id, method, path, summary string, do func(context.Context, *I) (O, error)) {
-	huma.Register(d.Doc, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Security: Security},
-		func(ctx context.Context, in *I) (*struct{ Body O }, error) {
-			if _, err := d.Who(ctx, any(in).(asking).credentials(), login.ScopeRead); err != nil {
-				return nil, err
-			}
-			out, err := do(ctx, in)
-			if err != nil {
-				return nil, Known(d.Log, err)
-			}
-			return &struct{ Body O }{out}, nil
-		})
+	read(d, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary}, func(ctx context.Context, in *I) (*struct{ Body O }, error) {
+		out, err := do(ctx, in)
+		return &struct{ Body O }{out}, err
+	})
+}
+
+// ReadList is Read for a list that is told in parts.
+func ReadList[I, T any](d Door, id, path, summary string, do func(context.Context, *I) (*Listed[T], error)) {
+	read(d, huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary}, do)
+}
+
+func read[I, A any](d Door, op huma.Operation, do func(context.Context, *I) (*A, error)) {
+	op.Security = Security
+	huma.Register(d.Doc, op, func(ctx context.Context, in *I) (*A, error) {
+		if _, err := d.Who(ctx, any(in).(asking).credentials(), login.ScopeRead); err != nil {
+			return nil, err
+		}
+		out, err := do(ctx, in)
+		if err != nil {
+			return nil, Known(d.Log, err)
+		}
+		return out, nil
+	})
 }
 
 // onlyKnown refuses a query that an operation does not have: nothing in it is passed over, for with

@@ -22,9 +22,14 @@ func (l *Listing) Resolve(ctx huma.Context) (wrong []error) {
 	var err error
 	l.asked = ctx.URL()
 	if l.from, err = store.ParsePlace(l.Cursor); err != nil {
-		wrong = append(wrong, Field("query.cursor", "take it from the header Link of the answer before, or leave it out"))
+		wrong = append(wrong, NoCursor())
 	}
 	return wrong
+}
+
+// NoCursor is what is wrong with a cursor that leads nowhere in a list.
+func NoCursor() error {
+	return Field("query.cursor", "take it from the header Link of the answer before, or leave it out")
 }
 
 // Listed is a list, and the address of what follows it.

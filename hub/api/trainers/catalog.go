@@ -11,6 +11,7 @@ import (
 	"github.com/vision-platform/trainer-agent/hub/blob"
 	"github.com/vision-platform/trainer-agent/hub/catalog"
 	"github.com/vision-platform/trainer-agent/hub/readme"
+	"github.com/vision-platform/trainer-agent/hub/store"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
@@ -46,36 +47,39 @@ type shelf struct {
 
 type wanted struct {
 	door.Credentials
+	door.Listing
 	Query string `query:"q" maxLength:"200" doc:"Words that the name, the display name or the description has, all of them."`
 	Task  string `query:"task" maxLength:"64" doc:"A task type that it supports."`
 }
 
 func (s shelf) register() {
-	door.Read(s.Door, "list-trainers", http.MethodGet, "/api/v1/trainers", "Every trainer by the version that is installed without asking for one, newest first", s.list)
+	door.ReadList(s.Door, "list-trainers", "/api/v1/trainers", "Every trainer by the version that is installed without asking for one, newest first", s.list)
 	door.Read(s.Door, "get-trainer", http.MethodGet, door.TrainersPath+"{name}", "A version of a trainer, with its README, options and proof", s.get)
 }
 
 // list has one entry for each trainer: the version that install takes.
-func (s shelf) list(ctx context.Context, in *wanted) ([]Published, error) {
-	all, err := s.published(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	list := []Published{}
-	for len(all) > 0 {
-		name := all[0].Name
-		next := slices.IndexFunc(all, func(p Published) bool { return p.Name != name })
-		if next < 0 {
-			next = len(all)
+func (s shelf) list(ctx context.Context, in *wanted) (*door.Listed[Published], error) {
+	return door.List(&in.Listing, Published.place, func(from store.Place, most int) ([]Published, error) {
+		all, err := s.published(ctx, "")
+		list := []Published{}
+		for len(all) > 0 {
+			name := all[0].Name
+			next := slices.IndexFunc(all, func(p Published) bool { return p.Name != name })
+			if next < 0 {
+				next = len(all)
+			}
+			if one := installed(all[:next]); one != nil && one.fits(in) && one.place().Compare(from) < 0 {
+				list = append(list, *one)
+			}
+			all = all[next:]
 		}
-		if one := installed(all[:next]); one != nil && one.fits(in) {
-			list = append(list, *one)
-		}
-		all = all[next:]
-	}
-	slices.SortStableFunc(list, func(a, b Published) int { return int(b.Published - a.Published) })
-	return list, nil
+		slices.SortFunc(list, func(a, b Published) int { return b.place().Compare(a.place()) })
+		return list[:min(len(list), most)], err
+	})
 }
+
+// place is where a trainer stands in the catalogue.
+func (p Published) place() store.Place { return store.Place{Created: p.Published, ID: p.Name} }
 
 // installed is the version that is taken where none is named: the newest by its number that
 // is offered and no pre-release, else the newest that is offered; nil where none is.

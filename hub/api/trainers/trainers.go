@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/vision-platform/trainer-agent/hub/catalog"
 	"github.com/vision-platform/trainer-agent/hub/naming"
 	"github.com/vision-platform/trainer-agent/hub/registry"
+	"github.com/vision-platform/trainer-agent/hub/store"
 )
 
 // Published is a version of a trainer that everybody may train with.
@@ -79,16 +81,7 @@ type trainers struct {
 }
 
 func (t trainers) register() {
-	door.Read(t.Door, "list-versions", http.MethodGet, door.TrainersPath+"{name}/versions", "The versions of a trainer, newest first", func(ctx context.Context, in *struct {
-		door.Credentials
-		Name string `path:"name" maxLength:"64"`
-	}) ([]Published, error) {
-		list, err := t.published(ctx, in.Name)
-		if err == nil && len(list) == 0 {
-			err = catalog.ErrNotFound
-		}
-		return list, err
-	})
+	door.ReadList(t.Door, "list-versions", door.TrainersPath+"{name}/versions", "The versions of a trainer, newest first", t.versions)
 	door.Read(t.Door, "install-trainer", http.MethodPost, door.TrainersPath+"{name}/install", "What a job needs to train with a version; refused where it could not", func(ctx context.Context, in *placed) (Install, error) {
 		version, err := t.catalog.Installable(ctx, in.Name, in.Version)
 		if err != nil {
@@ -115,6 +108,28 @@ func (t trainers) register() {
 			{Name: "digest", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}, Description: "sha256:HEX"},
 		},
 	}, t.content)
+}
+
+// versions stand in the order of their numbers, whenever each was published.
+func (t trainers) versions(ctx context.Context, in *struct {
+	door.Credentials
+	door.Listing
+	Name string `path:"name" maxLength:"64"`
+}) (*door.Listed[Published], error) {
+	place := func(p Published) store.Place { return store.Place{ID: p.Version} }
+	return door.List(&in.Listing, place, func(from store.Place, most int) ([]Published, error) {
+		list, err := t.published(ctx, in.Name)
+		if err == nil && len(list) == 0 {
+			err = catalog.ErrNotFound
+		}
+		if from != store.Newest() {
+			if naming.CheckVersion(from.ID) != nil {
+				return nil, huma.NewError(http.StatusUnprocessableEntity, "this list has no such place", door.NoCursor())
+			}
+			list = slices.DeleteFunc(list, func(p Published) bool { return naming.Number(p.Version).GE(naming.Number(from.ID)) })
+		}
+		return list[:min(len(list), most)], err
+	})
 }
 
 func (t trainers) published(ctx context.Context, name string) ([]Published, error) {

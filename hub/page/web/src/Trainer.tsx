@@ -1,8 +1,9 @@
 import { useEffect, useState } from "react";
 import { Problem, Published, TrainerDetail, ask, asProblem, trainer } from "./api";
 import { Capabilities } from "./Capabilities";
+import { useList } from "./list";
 import { Options } from "./Options";
-import { Badge, Fact, Said, Scroll, Theirs } from "./parts";
+import { Badge, Fact, Older, Said, Scroll, Theirs } from "./parts";
 import { Link } from "./place";
 import { Readme } from "./Readme";
 import { Trainings } from "./Trainings";
@@ -93,11 +94,7 @@ function Proven({ at }: { at: TrainerDetail }) {
 }
 
 function Versions({ name, shown }: { name: string; shown: string }) {
-  const [list, setList] = useState<Published[]>();
-  const [problem, setProblem] = useState<Problem>();
-  useEffect(() => {
-    ask<Published[]>("GET", `${trainer(name)}/versions`).then(setList, (error: unknown) => setProblem(asProblem(error)));
-  }, [name]);
+  const { list, problem, older } = useList<Published>(`${trainer(name)}/versions`);
   return (
     <section className="card" aria-labelledby="versions">
       <h2 id="versions">Versions</h2>
@@ -107,6 +104,7 @@ function Versions({ name, shown }: { name: string; shown: string }) {
           {v.version === shown ? <strong>{v.version}</strong> : <Link to={{ trainer: name, version: v.version }}>{v.version}</Link>} <span className="quiet">{day(v.published)}</span> {v.state !== "active" && <Badge state={v.state} />}
         </li>
       ))}</ul>
+      <Older more={older} />
     </section>
   );
 }
