@@ -147,17 +147,26 @@ func (c InstallCmd) Run() error {
 	if c.JSON {
 		return json.NewEncoder(os.Stdout).Encode(found)
 	}
+	c.tell(found, key)
+	return nil
+}
+
+// tell prints what there is for people: how to run it comes last, after what has to be set for that.
+func (c InstallCmd) tell(found publish.Published, key ed25519.PublicKey) {
 	fmt.Printf("Trainer: %s %s, proven with Python %s on %s\nSigned:  by %s\n", found.Name, found.Version, found.Python, found.Platform, c.signer(key))
 	switch {
 	case c.Dir != "":
-		fmt.Printf("Folder:  %s\nRun it:  cd %s && trainer-agent run --trainer . --python %s/bin/python\n", c.Dir, c.Dir, install.Venv)
+		fmt.Printf("Folder:  %s\n", c.Dir)
 	case found.Reference == "":
 		fmt.Println("Image:   the hub makes none; --dir installs the trainer without a container")
 	default:
 		fmt.Printf("Image:   %s\n", found.Reference)
 	}
+	fmt.Println("Set for its jobs, beside their own variables:")
 	for _, name := range slices.Sorted(maps.Keys(found.Environment)) {
 		fmt.Printf("%s=%s\n", name, found.Environment[name])
 	}
-	return nil
+	if c.Dir != "" {
+		fmt.Printf("Run it:  cd %s && trainer-agent run --trainer . --python %s/bin/python\n", c.Dir, install.Venv)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/vision-platform/trainer-agent/cmd/trainer-sandbox/store"
 	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
@@ -214,6 +215,22 @@ func TestDataThatPackagesCouldReadIsRefused(t *testing.T) {
 	a.env = append(a.env, "PYTHONPATH="+a.dir)
 	if out, code := a.run(t, "trainer-hub", "serve", "--addr", "127.0.0.1:0"); code == 0 || !strings.Contains(out, "packages can read the data folder") {
 		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
+// A bucket that the store does not have is misspelt: nothing would ever be kept there.
+func TestBucketThatIsNoneIsNamed(t *testing.T) {
+	server, err := store.Start(t.Context(), store.Config{Dir: t.TempDir(), Buckets: []string{"hub-packages"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = server.Close() }()
+	a := author{dir: t.TempDir(), env: append(os.Environ(), "TRAINER_HUB_PYTHON="+need.Python(t), "AWS_ENDPOINT_URL="+server.URL, "AWS_ACCESS_KEY_ID="+server.AccessKey, "AWS_SECRET_ACCESS_KEY="+server.SecretKey)}
+	for _, flag := range []string{"--packages", "--schemas"} {
+		out, code := a.run(t, "trainer-hub", "serve", "--isolation", "process", flag, "s3://hub-package")
+		if want := flag + " s3://hub-package: the store has no such bucket"; code != 1 || !strings.Contains(out, want) {
+			t.Errorf("exit code %d: %s", code, out)
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ func TestPublishedTrainerTrains(t *testing.T) {
 	if out, code := a.run(t, "trainer-agent", "verify", "cell-counter@0.1.0"); code != 0 || !strings.Contains(out, "cell-counter 0.1.0 is what was published") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
-	if out, code := a.run(t, "trainer-agent", "install", "cell-counter", "--dir", "installed", "--python", need.Python(t)); code != 0 || !strings.Contains(out, "TRAINER_VERSION=0.1.0") {
+	if out, code := a.run(t, "trainer-agent", "install", "cell-counter", "--dir", "installed", "--python", need.Python(t)); code != 0 || !strings.Contains(out, "TRAINER_VERSION=0.1.0\nRun it:  cd "+filepath.Join(a.dir, "installed")+" && ") {
 		t.Fatalf("exit code %d: %s", code, out)
 	}
 	if out, code := a.run(t, "trainer-agent", "install", "cell-counter", "--json"); code != 0 || !strings.Contains(out, `/trainers/cell-counter@sha256:`) || !strings.Contains(out, `"readOnlyRootFilesystem":true`) {

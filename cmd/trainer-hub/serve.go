@@ -163,12 +163,21 @@ func (c *serveCmd) packages(ctx context.Context) (blob.Objects, error) {
 	return openBucket(ctx, "--packages", c.Packages)
 }
 
+// openBucket refuses a bucket that is not in its store: its name is misspelt. A store that is away
+// is waited for.
 func openBucket(ctx context.Context, flag, address string) (*objects.Bucket, error) {
-	bucket, ok := strings.CutPrefix(address, "s3://")
+	name, ok := strings.CutPrefix(address, "s3://")
 	if !ok {
 		return nil, fmt.Errorf("%s %q is not s3://BUCKET", flag, address)
 	}
-	return objects.OpenBucket(ctx, bucket)
+	bucket, err := objects.OpenBucket(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if errors.Is(bucket.Check(ctx), objects.ErrNoBucket) {
+		return nil, fmt.Errorf("%s %s: %w: make it, or name another", flag, address, objects.ErrNoBucket)
+	}
+	return bucket, nil
 }
 
 const (

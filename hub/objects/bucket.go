@@ -116,11 +116,17 @@ func (b bounded) Close() error {
 	return b.ReadCloser.Close()
 }
 
+// ErrNoBucket is a store that answers, and has no such bucket.
+var ErrNoBucket = errors.New("the store has no such bucket")
+
 // Check says why the bucket cannot be used.
 func (b *Bucket) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkPatience)
 	defer cancel()
 	_, err := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: aws.String(b.name)}, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
+	if _, none := errors.AsType[*types.NotFound](err); none {
+		return ErrNoBucket
+	}
 	return err
 }
 

@@ -94,8 +94,14 @@ func TestBucket(t *testing.T) {
 		}
 		return string(text)
 	})
+	if err := bucket.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
 	gone, err := objects.OpenBucket(t.Context(), "no-such-bucket")
 	if err == nil {
+		if err := gone.Check(t.Context()); !errors.Is(err, objects.ErrNoBucket) {
+			t.Errorf("a bucket that is not there: %v", err)
+		}
 		err = gone.Put(t.Context(), "x", nil)
 	}
 	if err == nil || !strings.Contains(err.Error(), "NoSuchBucket") {
