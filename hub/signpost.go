@@ -11,7 +11,8 @@ import (
 )
 
 // signpost keeps what the platform reads of each trainer at its newest version that is offered: a
-// version that was published or withdrawn has asked for it, in the transaction that did so.
+// version that was published, withdrawn, or given up while it was published has asked for it, in the
+// transaction that did so.
 type signpost struct {
 	catalog   *catalog.Catalog
 	pointers  *catalog.Pointers

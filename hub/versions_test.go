@@ -162,3 +162,50 @@ func TestKilledAfterAYank(t *testing.T) {
 	_, config := published(t, dir)
 	reads(t, config, "1.0.0")
 }
+
+// A version that is given up after the platform's documents became its own is published in no
+// part: the platform reads the version before it again.
+func TestGivenUpWhilePublishing(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("before", func(t *testing.T) { // the hub ends with it
+		_, config := published(t, dir, "1.0.0")
+		reads(t, config, "1.0.0")
+	})
+	if err := os.WriteFile(filepath.Join(dir, "data", "config-schemas", "model-capabilities", "custom-yolo.json"), []byte(`{"version": "1.1.0"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := hub.OpenDatabase(t.Context(), filepath.Join(dir, "data"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(t.Context(), `DELETE FROM pointers`); err != nil { // that of 1.0.0 may be left
+		t.Fatal(err)
+	}
+	ann, err := login.New(db, time.Now).Ensure(t.Context(), "ann", login.Author)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().Add(-24 * time.Hour)
+	desk := submission.New(db, func() time.Time { return now })
+	up := submission.Upload{Name: "custom-yolo", Version: "1.1.0", SHA256: strings.Repeat("0", 64), Size: 1, Owner: ann, Metadata: "{}"}
+	made, err := desk.Intake.Create(t.Context(), up)
+	for err == nil && made.State.Open() {
+		var task *submission.Task
+		for task, err = desk.Queue.Claim(t.Context()); err == nil && task.State != submission.Publishing; {
+			err = task.Advance(t.Context(), nil)
+		}
+		if err == nil {
+			err = task.Fault(t.Context(), errors.New("the bucket is away"))
+		}
+		now = now.Add(time.Hour)
+		if err == nil {
+			made, err = desk.Records.Get(t.Context(), made.ID)
+		}
+	}
+	if err != nil || made.State != submission.Failed {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	_, config := published(t, dir)
+	reads(t, config, "1.0.0")
+}

@@ -41,7 +41,25 @@ func (j journal) move(ctx context.Context, tx *sql.Tx, from Submission, to State
 	if err := j.notify(ctx, tx, from, to, actor, reason); err != nil || !ends {
 		return err
 	}
+	if from.State == Publishing {
+		if err := j.givenUp(ctx, tx, from.Name); err != nil {
+			return err
+		}
+	}
 	return releaseName(ctx, tx, from.Name)
+}
+
+// givenUp asks to look at what the platform reads of a trainer: it may be documents of the version
+// that is not published after all, in place of an earlier one's.
+func (j journal) givenUp(ctx context.Context, tx *sql.Tx, name string) error {
+	var published int64
+	if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM versions WHERE name = $1`, name).Scan(&published); err != nil {
+		return fmt.Errorf("counting versions: %w", err)
+	}
+	if published == 0 { // documents of the name may be somebody else's
+		return nil
+	}
+	return pointed(ctx, tx, name, store.Millis(j.now()))
 }
 
 // entered writes what entering a state brings: an event, the task of the state or
