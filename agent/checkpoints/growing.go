@@ -131,19 +131,27 @@ func (g *growing) finish(ctx, end context.Context) Summary {
 		g.takeBack(end, out)
 	}
 	for _, rel := range g.removed(there) {
-		if err := g.loop.opt.Store.Delete(ctx, g.loop.opt.OutputPrefix+naming.Clean(rel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := g.delete(ctx, naming.Clean(rel)); err != nil {
 			out.warn("%s was removed by the trainer and is still in the bucket: %v", rel, err)
 		}
 	}
 	return out.summary(g.loop.opt)
 }
 
-// takeBack removes what is up of a set that is not whole.
+// takeBack removes what is up of a set that is not whole, what failed now and went up
+// earlier, before the trainer wrote it again, included.
 func (g *growing) takeBack(ctx context.Context, out *outputs) {
 	missing := out.failed[0].Name
+	for _, f := range out.failed {
+		if before, up := g.up[f.Name]; up {
+			if err := g.delete(ctx, before.file.Name); err != nil {
+				out.warn("%s is in the bucket as it was before: %v", f.Name, err)
+			}
+		}
+	}
 	var kept []contract.ManifestFile
 	for _, f := range out.files {
-		if err := g.loop.opt.Store.Delete(ctx, g.loop.opt.OutputPrefix+f.Name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := g.delete(ctx, f.Name); err != nil {
 			kept = append(kept, f)
 			out.warn("%s is in the bucket without %s: %v", f.Name, missing, err)
 			continue
@@ -151,6 +159,15 @@ func (g *growing) takeBack(ctx context.Context, out *outputs) {
 		out.failed = append(out.failed, contract.ManifestFailed{Name: f.Source, Reason: "it was taken back, because " + missing + " could not be uploaded"})
 	}
 	out.files = kept
+}
+
+// delete takes a file out of the bucket, unless it is not there.
+func (g *growing) delete(ctx context.Context, name string) error {
+	err := g.loop.opt.Store.Delete(ctx, g.loop.opt.OutputPrefix+name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // removed are those that were there once and are no more. One that is only beyond the

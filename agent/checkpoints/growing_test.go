@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/internal/samples"
@@ -83,5 +84,28 @@ func TestASetThatIsNotWholeIsTakenBack(t *testing.T) {
 	back := "it was taken back, because package.zip could not be uploaded"
 	if s.Failure() == nil || len(reasons) != 3 || reasons["model.openvino/model.xml"] != back || reasons["metadata.json"] != back || !strings.Contains(reasons["package.zip"], "access denied") {
 		t.Errorf("%v %q", s.Failure(), reasons)
+	}
+}
+
+// What was up before the trainer wrote it again is no part of a set either.
+func TestAnEarlierFileIsTakenBackWithItsSet(t *testing.T) {
+	b := newBucket()
+	shown := make(chan string, 100)
+	b.visible = func(key string, _ []byte) { shown <- key }
+	var closed atomic.Bool
+	b.fail = func(op, key string) error {
+		if op == "put" && closed.Load() {
+			return contract.Failf(contract.CodeStorageForbidden, "writing %s: access denied", key)
+		}
+		return nil
+	}
+	r := newRig(t, b, func(o *Options) { o.OutputPrefix, o.Whole = "export-jobs/j1/", true })
+	r.run()
+	samples.Rewrite(t, r.path("metadata.json"), []byte("{}"))
+	<-shown
+	closed.Store(true)
+	samples.Rewrite(t, r.path("metadata.json"), []byte(`{"model": {}}`))
+	if s := r.finish(FinishOptions{Clean: true}); len(b.keys()) > 0 || len(s.Failed) != 1 || len(s.Warnings) > 0 {
+		t.Errorf("%q %+v", b.keys(), s)
 	}
 }
