@@ -158,8 +158,12 @@ func (w Workspace) taken() error {
 			if wanted[path] {
 				makes = "folder"
 			}
+			variable := "WORKSPACE_DIR"
+			if w.State != "" && (path == w.State || filepath.Dir(path) == w.State) {
+				variable = "AGENT_STATE_DIR"
+			}
 			return contract.Failf(contract.CodeConfigInvalid, "%s is not the %s that the agent makes there.", path, makes).
-				WithHint("Remove it, or set WORKSPACE_DIR to another folder.")
+				WithHint("Remove it, or set %s to another folder.", variable)
 		}
 	}
 	return nil

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/vision-platform/trainer-agent/contract"
 )
 
 func TestWhatTheAgentNeverMakesInItsFolderIsRemoved(t *testing.T) {
@@ -36,6 +39,22 @@ func TestTheStateMayLieElsewhere(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(w.Root, ".agent")); err == nil {
 		t.Error("there are two")
+	}
+}
+
+// The remedy names the variable of the folder in which the name is taken.
+func TestATakenNameIsToldWithItsVariable(t *testing.T) {
+	for variable, name := range map[string]string{"AGENT_STATE_DIR": "state/outbox", "WORKSPACE_DIR": "root/runs"} {
+		dir := t.TempDir()
+		w := Workspace{Root: filepath.Join(dir, "root"), State: filepath.Join(dir, "state")}
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		failure, _ := errors.AsType[*contract.Failure](w.Open())
+		if failure == nil || !strings.Contains(failure.Message, path) || !strings.Contains(failure.Hint, variable) {
+			t.Errorf("%s: %+v", name, failure)
+		}
 	}
 }
 
