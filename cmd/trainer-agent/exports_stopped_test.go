@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -54,11 +55,12 @@ def stand(platform):
         signal.pause()
 
 
-def handing(source, target):
+def handing(*targets):
     if at == "uploading":
-        assert sorted(p.name for p in target.parent.iterdir() if p.is_file()) == ["metadata.json", "package.zip"]
+        hand(*targets[:-1])
+        assert sorted(p.name for p in targets[-1].parent.iterdir() if not p.name.startswith(".") and p.is_file()) == ["metadata.json", "package.zip"]
         stand(current)
-    hand(source, target)
+    hand(*targets)
 
 
 def subject(_job, _request):
@@ -135,7 +137,11 @@ func TestAnExportThatIsStoppedInItsUploadLeavesNothing(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	j := standingExport(t, "").with("S3_ENDPOINT", server.URL, "AGENT_STOP_GRACE", "8s").start()
-	<-stands
+	select {
+	case <-stands:
+	case <-time.After(patience):
+		t.Fatalf("package.zip was never uploaded\n%s", j.stderr.String())
+	}
 	j.stopped()
 }
 

@@ -27,7 +27,7 @@ from trainer_vision.classifier import Classifier
 from trainer_vision.deploy import calibrate, evaluate
 from trainer_vision.deploy.classifiers import subjects
 from trainer_vision.deploy.job import Export
-from trainer_vision.deploy.output import clear, hand
+from trainer_vision.deploy.output import clear
 from trainer_vision.deploy.reader import Reader
 from trainer_vision.deploy.stopping import Stopped
 from trainer_vision.deploy.subject import CLASSIFY, STRETCH, Preprocess, Subject, broken
@@ -200,16 +200,21 @@ class Stopping(unittest.TestCase):
                 self.assertEqual(process.stdout.read(), "interrupted\n")  # and no final callback, which it would print here
                 self.assertEqual(process.wait(), 143)
 
-    def test_a_model_is_whole_under_its_name_or_not_there(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            work, out = Path(folder) / "work", Path(folder) / "out"
-            (work / "model.openvino").mkdir(parents=True)
-            (work / "model.openvino/model.xml").write_text("whole")
+    def test_what_is_handed_over_has_its_name_when_all_of_it_is_whole(self) -> None:
+        """Whoever is killed before that leaves nothing under a name, and the next run takes the parts away."""
+        with tempfile.TemporaryDirectory() as name:
+            folder, out = Path(name, "package"), Path(name, "out")
             out.mkdir()
+            (folder / "model.openvino").mkdir(parents=True)
+            (folder / "model.openvino/model.xml").write_text("whole")
+            described = {"model": {"file": "model.openvino", "size_bytes": 5}, "timing": None, "input": {"shape": []}, "outputs": [{"shape": []}]}
+            (folder / "metadata.json").write_text(json.dumps(described))
+            export = mock.Mock(request=mock.Mock(output_dir=out, target=out / "model.openvino"))
             with mock.patch("shutil.move", side_effect=OSError("No space left on device")), self.assertRaises(OSError):
-                hand(work / "model.openvino", out / "model.openvino")
-            self.assertEqual(list(out.iterdir()), [])
-            hand(work / "model.openvino", out / "model.openvino")
+                Export.hand_over(export, folder, described, mock.Mock(validation=None))
+            self.assertEqual([path.name for path in out.iterdir() if not path.name.endswith(".tmp")], [])
+            Export.hand_over(export, folder, described, mock.Mock(validation=None))
+            self.assertEqual(sorted(path.name for path in out.iterdir()), ["metadata.json", "model.openvino", "package.zip"])
             self.assertEqual((out / "model.openvino/model.xml").read_text(), "whole")
             (out / ".model.openvino.tmp").mkdir()  # of a job that was killed
             clear(out)

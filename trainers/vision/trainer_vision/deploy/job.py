@@ -23,7 +23,7 @@ from . import calibrate, evaluate, exported, golden, matrix, metadata, package, 
 from .formats import Converter, Precision, Run
 from .formats.choice import converter
 from .graph import refusal
-from .output import REPORT, clear, hand, size_of
+from .output import REPORT, clear, hand, part, size_of
 from .program import Program, program
 from .reader import Reader
 from .stopping import Stopped, at_once
@@ -264,9 +264,11 @@ class Export:
     def hand_over(self, folder: Path, described: dict[str, Any], made: Made) -> None:
         out, file = self.request.output_dir, self.request.target
         self.tell(95, "uploading", "Handing over to the agent")
-        package.pack(folder, out / "package.zip")
-        shutil.copyfile(folder / "metadata.json", out / "metadata.json")
-        hand(folder / file.name, file)
+        packed, about = out / "package.zip", out / "metadata.json"
+        package.pack(folder, part(packed))
+        shutil.copyfile(folder / "metadata.json", part(about))
+        shutil.move(folder / file.name, part(file))
+        hand(packed, about, file)
         took = described["timing"] or {"median_ms": None, "p95_ms": None}
         info = {
             "model_size_mb": round(described["model"]["size_bytes"] / 2**20, 3), "inference_speed_ms": took["median_ms"], "inference_speed_p95_ms": took["p95_ms"],

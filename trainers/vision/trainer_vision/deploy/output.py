@@ -14,17 +14,17 @@ def clear(folder: Path) -> None:
     """Take away what an earlier export has left: a job that begins again may be for another format."""
     for name in (*(f"model{suffix}" for suffix in SUFFIXES.values()), "metadata.json", "package.zip", REPORT):
         remove(folder / name)
-        remove(partial(folder / name))
+        remove(part(folder / name))
 
 
-def hand(source: Path, target: Path) -> None:
-    """Move a file or a folder. Under its name it is whole: the two may lie on two disks, and the job may be killed meanwhile."""
-    shutil.move(source, partial(target))
-    partial(target).rename(target)
+def hand(*targets: Path) -> None:
+    """Give files and folders their names, when each is whole as `part`: a job that is killed before leaves none of them, and not some."""
+    for target in targets:
+        part(target).rename(target)
 
 
-def partial(target: Path) -> Path:
-    """What no agent uploads."""
+def part(target: Path) -> Path:
+    """Where a file is written or brought from another disk: what no agent uploads."""
     return target.with_name(f".{target.name}.tmp")
 
 

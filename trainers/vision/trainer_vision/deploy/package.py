@@ -53,14 +53,12 @@ def copy_wrappers(folder: Path, kind: str) -> None:
 
 
 def pack(folder: Path, target: Path) -> None:
-    """The zip of what belongs into a package and nothing else."""
+    """The zip of what belongs into a package and nothing else; while it is written, `target` is a part of it."""
     metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
     kept = {*KEPT, Path(metadata["model"]["file"]).parts[0]}
-    partial = target.with_name(f".{target.name}.tmp")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted((p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] in kept), key=lambda p: p.relative_to(folder).as_posix()):
             add(archive, file, file.relative_to(folder).as_posix())
-    partial.replace(target)
 
 
 def add(archive: zipfile.ZipFile, file: Path, name: str) -> None:
