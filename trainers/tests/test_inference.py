@@ -25,6 +25,7 @@ from trainer_sdk import Job, JobError
 from trainer_sdk.inference import InferenceRequest
 from trainer_vision.inference import Mask, Predictor
 from trainer_vision.inference.draw import font
+from trainer_vision.inference.running import fitting
 from trainer_vision.inference.samples import labelled
 
 
@@ -160,6 +161,9 @@ class Jobs(InferenceTest):
                 self.run_job(self.lines(self.images(3)), IMAGE_SIZE="97")
             with self.assertRaises(AssertionError):  # nobody has asked for a size
                 self.run_job(self.lines(self.images(3)))
+        for said in ("CUDA error: no kernel image is available for execution on the device", "cuDNN error: CUDNN_STATUS_NOT_INITIALIZED", "CUDA out of memory"):
+            with self.subTest(said), self.assertRaisesRegex(RuntimeError, f"^{said}"), fitting(97):
+                raise RuntimeError(said)
 
     def test_an_image_without_a_pixel_at_the_models_size_is_a_record(self) -> None:
         def prepare(image: Image.Image) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import re
 import shutil
 import sys
 import time
@@ -44,13 +45,16 @@ def predict(load: Load) -> None:
     run(main, argv=[], fail=final_callback())
 
 
+DEVICE = re.compile(r"memory|CUDA|cuDNN|cuBLAS|NCCL|HIP error|MPS backend", re.IGNORECASE)  # errors that are no word of the model's on a size
+
+
 @contextlib.contextmanager
 def fitting(size: int | None) -> Iterator[None]:
     """What the model first says of a size that somebody asked for is said with the variable's name: a transformer takes whole patches only."""
     try:
         yield
     except (ValueError, RuntimeError, AssertionError) as error:
-        if size is None or "memory" in str(error):
+        if size is None or DEVICE.search(str(error)):
             raise
         raise JobError(f"IMAGE_SIZE {size}: the model takes no images of that size: {str(error).rstrip('.')}. Without IMAGE_SIZE they have the size of its training") from error
 
