@@ -34,6 +34,9 @@ func TestHubIsRestrictedAndReached(t *testing.T) {
 			t.Errorf("a probe asks %v", probe.HTTPGet)
 		}
 	}
+	if path := pod.Containers[0].ReadinessProbe.HTTPGet.Path; path != "/healthz" { // /readyz is about uploads, and there is no other hub to ask
+		t.Errorf("the Service leads to the hub while it answers %s", path)
+	}
 	for name, value := range service.Spec.Selector {
 		if set.Spec.Template.Labels[name] != value || set.Spec.Selector.MatchLabels[name] != value {
 			t.Errorf("the Service selects %s=%s", name, value)
