@@ -36,6 +36,24 @@ func (j journal) event(ctx context.Context, tx *sql.Tx, id, kind string, data an
 	return nil
 }
 
+// eventOnce writes an event, unless it is the last one already.
+func (j journal) eventOnce(ctx context.Context, tx *sql.Tx, id, kind string, data any) error {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	var same int
+	err = tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM submission_events JOIN submissions ON submissions.id = submission_id AND seq = events
+		WHERE submission_id = $1 AND kind = $2 AND data = $3`, id, kind, string(text)).Scan(&same)
+	if err != nil {
+		return fmt.Errorf("reading the last event: %w", err)
+	}
+	if same > 0 {
+		return nil
+	}
+	return j.event(ctx, tx, id, kind, data)
+}
+
 // tx runs fn in a transaction and, when it was committed, wakes who waits.
 func (j journal) tx(ctx context.Context, fn func(*sql.Tx) error) error {
 	if err := j.db.Tx(ctx, fn); err != nil {

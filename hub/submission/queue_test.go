@@ -81,6 +81,10 @@ func TestPostponedIsNotCounted(t *testing.T) {
 			}
 			d.now = d.now.Add(time.Minute)
 		}
+		events, err := d.Records.Events(t.Context(), made.ID, 0)
+		if len(events) != 2 || events[1].Kind != "fault" || err != nil { // received, and that it waits
+			t.Errorf("%d events, %v", len(events), err)
+		}
 		if err := d.claim(t).Fault(t.Context(), errors.New("clamd is away")); err != nil {
 			t.Fatal(err)
 		}

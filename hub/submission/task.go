@@ -157,7 +157,7 @@ func (t *Task) Fault(ctx context.Context, fault error) error {
 }
 
 // Postpone leaves a task for later: what it needs is away. It is not counted, and the task waits
-// as long as that takes.
+// as long as that takes; that it waits is told once, not every time that it was looked.
 func (t *Task) Postpone(ctx context.Context, why error) error {
 	return t.tx(ctx, func(tx *sql.Tx) error {
 		if err := t.hold(ctx, tx); err != nil {
@@ -166,7 +166,7 @@ func (t *Task) Postpone(ctx context.Context, why error) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE tasks SET lease = '', lease_until = 0, claims = claims - 1, run_at = $1 WHERE submission_id = $2`, store.Millis(t.now().Add(awayWait)), t.ID); err != nil {
 			return fmt.Errorf("postponing a task: %w", err)
 		}
-		return t.event(ctx, tx, t.ID, "fault", map[string]any{"state": t.State, "text": why.Error(), "again_in_seconds": awayWait.Seconds()})
+		return t.eventOnce(ctx, tx, t.ID, "fault", map[string]any{"state": t.State, "text": why.Error(), "again_in_seconds": awayWait.Seconds()})
 	})
 }
 
