@@ -3,6 +3,8 @@ package hub
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/vision-platform/trainer-agent/hub/blob"
@@ -16,7 +18,7 @@ func (c Config) packages(ctx context.Context) (blob.Store, error) {
 		return blob.Open(dir)
 	}
 	// Copies have another folder: of what lies here the bucket may have nothing.
-	if left, err := filepath.Glob(filepath.Join(dir, "??", "*.zip")); err != nil || len(left) > 0 {
+	if left, err := fs.Glob(os.DirFS(dir), "??/*.zip"); err != nil || len(left) > 0 {
 		return nil, fmt.Errorf("%s has %d packages of the time before the bucket: move them (aws s3 mv --recursive %s s3://BUCKET/packages), and start the hub again", dir, len(left), dir)
 	}
 	kept, err := blob.OpenBucket(c.Packages, filepath.Join(c.DataDir, "copies"), blob.MaxCopies)

@@ -144,7 +144,7 @@ func (r remote) Read(p []byte) (int, error) {
 func (b *Bucket) trim() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	paths, err := filepath.Glob(b.copies.path("??*"))
+	names, err := fs.Glob(os.DirFS(b.copies.dir), "??/*.zip")
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,8 @@ func (b *Bucket) trim() error {
 	}
 	var copies []aged
 	var size int64
-	for _, path := range paths {
+	for _, name := range names {
+		path := filepath.Join(b.copies.dir, name)
 		if info, err := os.Stat(path); err == nil {
 			copies, size = append(copies, aged{path, info}), size+info.Size()
 		}

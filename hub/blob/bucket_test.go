@@ -32,7 +32,7 @@ func bucket(t *testing.T, most int64) (b *blob.Bucket, copies string, server *st
 		t.Setenv(name, value)
 	}
 	at, err := objects.OpenBucket(t.Context(), "hub")
-	copies = t.TempDir()
+	copies = filepath.Join(t.TempDir(), "of [a] hub*") // no pattern, but a name
 	if err == nil {
 		b, err = blob.OpenBucket(at, copies, most)
 	}

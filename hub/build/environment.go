@@ -202,12 +202,12 @@ func last(said string) string {
 
 // Packages is the folder of the installed packages.
 func (e *Environment) Packages() (string, error) {
-	found, err := filepath.Glob(filepath.Join(e.dir, "lib", "python*", "site-packages"))
+	found, err := fs.Glob(os.DirFS(e.dir), "lib/python*/site-packages")
 	if err == nil && len(found) != 1 {
 		err = fmt.Errorf("%d folders of packages: %w", len(found), fs.ErrNotExist)
 	}
 	if err != nil {
 		return "", fmt.Errorf("finding the environment's packages: %w", err)
 	}
-	return found[0], nil
+	return filepath.Join(e.dir, found[0]), nil
 }

@@ -190,11 +190,11 @@ func (f *Found) within(path string) (string, error) {
 		return "", err
 	}
 	if info.IsDir() {
-		models, _ := filepath.Glob(filepath.Join(path, "*.xml")) // the pattern is well-formed
+		models, _ := fs.Glob(os.DirFS(path), "*.xml") // the pattern is well-formed
 		if len(models) != 1 {
 			return "", nil // Core ML's is a binary program: metadata.json beside it tells
 		}
-		path = models[0]
+		path = filepath.Join(path, models[0])
 	}
 	file, err := os.Open(path)
 	if err != nil {

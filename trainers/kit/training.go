@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -163,10 +164,10 @@ func judgeTraining(calls []Callback) (found []finding) {
 // file or, for Hugging Face, a folder.
 func bestCheckpoint(dir string) string {
 	for _, pattern := range []string{"best*", "last*", "epoch-*", "checkpoint-*", "*"} {
-		matches, _ := filepath.Glob(filepath.Join(dir, pattern)) // the patterns are constants
-		for _, path := range matches {
-			if filepath.Base(path) != "manifest.json" {
-				return path
+		matches, _ := fs.Glob(os.DirFS(dir), pattern) // the patterns are constants
+		for _, name := range matches {
+			if name != "manifest.json" {
+				return filepath.Join(dir, name)
 			}
 		}
 	}

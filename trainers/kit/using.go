@@ -3,6 +3,7 @@ package kit
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -104,18 +105,15 @@ func trained(runs string) (bucket, uri string, err error) {
 	for ; last > 0; last-- {
 		bucket = filepath.Join(runs, runPrefix+strconv.Itoa(last), "bucket")
 		for _, name := range []string{"best*", "last*"} {
-			found, _ := filepath.Glob(filepath.Join(bucket, "checkpoints", "job-*", name)) // the pattern is a good one
+			found, _ := fs.Glob(os.DirFS(bucket), "checkpoints/job-*/"+name) // the pattern is a good one
 			if len(found) == 0 {
 				continue
 			}
-			key, err := filepath.Rel(bucket, slices.Min(found))
-			if err != nil {
-				return "", "", err
-			}
-			if info, err := os.Stat(slices.Min(found)); err == nil && info.IsDir() {
+			key := slices.Min(found)
+			if info, err := os.Stat(filepath.Join(bucket, key)); err == nil && info.IsDir() {
 				key += "/"
 			}
-			return bucket, contract.URI(defaultBucket, filepath.ToSlash(key)), nil
+			return bucket, contract.URI(defaultBucket, key), nil
 		}
 	}
 	return "", "", fmt.Errorf("no try below %s has left a checkpoint: train first, with trainer-agent try", runs)

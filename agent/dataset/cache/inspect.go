@@ -76,10 +76,10 @@ func (c *Cache) markChecked(dir string) error {
 	if c.BootID == "" {
 		return nil
 	}
-	old, _ := filepath.Glob(filepath.Join(dir, "boot-*"))
+	old, _ := fs.Glob(os.DirFS(dir), "boot-*")
 	if len(old) > 64 { // nodes that share the folder, and restarts
-		for _, f := range old {
-			_ = os.Remove(f)
+		for _, name := range old {
+			_ = os.Remove(filepath.Join(dir, name))
 		}
 	}
 	return os.WriteFile(c.bootFile(dir), nil, 0o644)
