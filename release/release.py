@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import packages
@@ -111,13 +112,21 @@ def licences(tool: str, out: Path) -> dict[str, set[str]]:
             sys.exit(f"release: the licence of {path} is not known")
         names.setdefault(path, set()).add(licence)
     texts["The Go runtime and standard library\nBSD-3-Clause\n"] = "\n" + (goroot / "LICENSE").read_text() + "\n"
+    texts |= {f"{name} {number} (JavaScript of the hub's page)\n{licence}\n": f"\n{text}\n" for name, number, licence, text in bundled()}
     body = "".join(f"{rule}{head}{rule}{texts[head].rstrip()}\n\n" for head in sorted(texts, key=str.lower))
     (out / "THIRD_PARTY_LICENSES.txt").write_text("Licences of what the binaries contain.\n\n" + body)
     return names
 
 
+def bundled() -> Iterator[tuple[str, str, str, str]]:
+    """Name, version, licence and its text of each npm package in the hub's page, as the page's build wrote them beside it."""
+    _, *parts = re.split(r"^## (.+) - (\S+) \((.+)\)$", (ROOT / "hub/page/dist/assets/licences.md").read_text(), flags=re.MULTILINE)
+    for i in range(0, len(parts), 4):
+        yield parts[i], parts[i + 1], parts[i + 2], parts[i + 3].strip()
+
+
 def sbom(binary: Path, version: str, names: dict[str, set[str]]) -> Path:
-    """Write a CycloneDX 1.6 bill of materials from what the binary says of itself."""
+    """Write a CycloneDX 1.6 bill of materials from what the binary says of itself; of the hub with what its page has bundled."""
     info = json.loads(go("version", "-m", "-json", str(binary)))
     info = info[0] if isinstance(info, list) else info
     if info["GoVersion"] != toolchain():
@@ -135,6 +144,9 @@ def sbom(binary: Path, version: str, names: dict[str, set[str]]) -> Path:
         ref = f"pkg:golang/{d['Path']}@{d['Version']}"
         components.append({"type": "library", "bom-ref": ref, "name": d["Path"], "version": d["Version"], "purl": ref,
                            "licenses": [{"license": {"id": i}} for i in ids]})
+    for name, number, licence, _ in bundled() if binary.name.startswith("trainer-hub-") else ():
+        ref = f"pkg:npm/{name.replace('@', '%40')}@{number}"
+        components.append({"type": "library", "bom-ref": ref, "name": name, "version": number, "purl": ref, "licenses": [{"license": {"id": licence}}]})
     document = {
         "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, purl + '#' + digest)}",  # not random: reproducible
