@@ -93,7 +93,7 @@ func (f *finish) find(ctx context.Context, o Outcome, budget time.Duration, e *e
 	e.said = f.queue.LastSaid(f.tracker)
 	f.takeStored(ctx, &uploads, e.said)
 	evidence := f.evidence(o, uploads)
-	failure, uploading := f.judge(evidence, uploads)
+	failure, uploading := f.judge(evidence, uploads, o.Stop == diagnose.StopRequested || f.stopping(o).Err() != nil)
 	if uploading {
 		e.failedIn = job.PhaseUploading
 	}
@@ -176,10 +176,14 @@ func (f *finish) evidence(o Outcome, uploads checkpoints.Summary) diagnose.Evide
 	return evidenceOf(f.cfg, o, s)
 }
 
-// judge finds the one cause. A bug in finding it is the cause then.
-func (f *finish) judge(e diagnose.Evidence, uploads checkpoints.Summary) (failure *contract.Failure, uploading bool) {
+// judge finds the one cause; stopped: the job was asked to stop, perhaps when its child had ended. A
+// bug in finding it is the cause then.
+func (f *finish) judge(e diagnose.Evidence, uploads checkpoints.Summary, stopped bool) (failure *contract.Failure, uploading bool) {
 	err := stage.Guard(context.Background(), "the diagnosis", func(context.Context) error {
 		failure, uploading = diagnose.Cause(e, uploads.Failure())
+		if uploading && stopped && errors.Is(failure, checkpoints.ErrHalted) {
+			failure = diagnose.StoppedLate(e)
+		}
 		return nil
 	})
 	if err != nil {

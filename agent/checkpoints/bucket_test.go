@@ -123,7 +123,10 @@ func (b *bucket) Copy(_ context.Context, src, dst string) (contract.ObjectInfo, 
 	return b.show("copy "+src+" "+dst, dst, body), nil
 }
 
-func (b *bucket) Delete(_ context.Context, key string) error {
+func (b *bucket) Delete(ctx context.Context, key string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := b.broken("delete", key); err != nil {
 		return err
 	}

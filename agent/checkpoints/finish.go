@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/naming"
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -20,23 +21,25 @@ type FinishOptions struct {
 	Ended time.Time // default now
 }
 
-// errHalted ends the uploads that are still under way when the budget is spent.
-var errHalted = errors.New("the time for the last uploads is over")
+// ErrHalted ends the uploads that are still under way when the budget is spent, or a stop leaves no more time.
+var ErrHalted = errors.New("the time for the last uploads is over")
 
 func (w *Watcher) flush(ctx context.Context, opt FinishOptions) Summary {
 	ctx, cancel := context.WithTimeout(ctx, w.opt.FlushTimeout)
 	defer cancel()
 	defer func() {
-		w.haltAll(errHalted)
+		w.haltAll(ErrHalted)
 		closing{w.loop}.drain()
 	}()
 	uploads, done := spare(ctx)
 	defer done()
-	stop := context.AfterFunc(uploads, func() { w.loop.pool.halt(errHalted) })
+	stop := context.AfterFunc(uploads, func() { w.loop.pool.halt(ErrHalted) })
 	defer stop()
 
 	if w.opt.OutputPrefix != "" {
-		return w.growing.finish(uploads, ctx)
+		end, done := stage.Outlasting(ctx) // a stop that comes now ends ctx without a word before
+		defer done()
+		return w.growing.finish(uploads, end)
 	}
 	if opt.Ended.IsZero() {
 		opt.Ended = w.opt.Now()
@@ -172,5 +175,5 @@ func (l closing) cause(name string) error {
 	if err := l.keeper.retry.err; err != nil {
 		return err
 	}
-	return errHalted
+	return ErrHalted
 }

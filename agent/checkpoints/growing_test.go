@@ -1,6 +1,8 @@
 package checkpoints
 
 import (
+	"context"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -106,6 +108,28 @@ func TestAnEarlierFileIsTakenBackWithItsSet(t *testing.T) {
 	closed.Store(true)
 	samples.Rewrite(t, r.path("metadata.json"), []byte(`{"model": {}}`))
 	if s := r.finish(FinishOptions{Clean: true}); len(b.keys()) > 0 || len(s.Failed) != 1 || len(s.Warnings) > 0 {
+		t.Errorf("%q %+v", b.keys(), s)
+	}
+}
+
+// A stop ends the uploads at once; there is still time to take the set back.
+func TestASetIsTakenBackWhenItsUploadIsStopped(t *testing.T) {
+	b := newBucket()
+	first := make(chan struct{})
+	b.visible = func(string, []byte) { close(first) }
+	ctx, stop := context.WithCancel(t.Context())
+	b.fail = func(op, key string) error {
+		if op == "put" && strings.HasSuffix(key, "package.zip") {
+			<-first
+			stop()
+			return ctx.Err()
+		}
+		return nil
+	}
+	r := newRig(t, b, func(o *Options) { o.OutputPrefix, o.Whole = "export-jobs/j1/", true })
+	samples.Rewrite(t, r.path("metadata.json"), []byte("{}"))
+	samples.Rewrite(t, r.path("package.zip"), samples.Noise(10, 2))
+	if s := r.Finish(ctx, FinishOptions{Clean: true}); len(b.keys()) > 0 || len(s.Failed) != 2 || len(s.Warnings) > 0 || !errors.Is(s.Failure(), ErrHalted) {
 		t.Errorf("%q %+v", b.keys(), s)
 	}
 }

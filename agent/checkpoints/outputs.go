@@ -40,6 +40,7 @@ type outputs struct {
 	mu       sync.Mutex
 	files    []contract.ManifestFile // Name is relative to the prefix they went to
 	failed   []contract.ManifestFailed
+	halted   bool // some of them failed for want of time
 	warnings []string
 }
 
@@ -88,6 +89,7 @@ func (o *outputs) upload(ctx context.Context, prefix, folder string, files []sca
 			o.mu.Lock()
 			defer o.mu.Unlock()
 			if err != nil {
+				o.halted = o.halted || errors.Is(err, ErrHalted)
 				o.failed = append(o.failed, contract.ManifestFailed{Name: f.Rel, Reason: err.Error()})
 			} else {
 				o.files = append(o.files, m)
@@ -122,6 +124,9 @@ func (o *outputs) one(ctx context.Context, u *upload.Uploader, name string, f sc
 			break
 		}
 		_ = backoff.Wait(ctx, retryAt(o.opt.Now(), try).Sub(o.opt.Now()))
+	}
+	if err != nil && ctx.Err() != nil {
+		err = ErrHalted
 	}
 	m.Epoch = 0
 	return m, err
@@ -219,8 +224,12 @@ func (o *outputs) summary(opt Options) Summary {
 		}
 	}
 	if len(o.failed) > 0 {
-		s.failure = contract.Failf(contract.CodeStorageError, "%d of %d output files could not be uploaded; the first is %s: %s",
-			len(o.failed), len(o.failed)+len(o.files), o.failed[0].Name, o.failed[0].Reason).
+		reason := errors.New(o.failed[0].Reason)
+		if o.halted {
+			reason = ErrHalted
+		}
+		s.failure = contract.Failf(contract.CodeStorageError, "%d of %d output files could not be uploaded; the first is %s: %w",
+			len(o.failed), len(o.failed)+len(o.files), o.failed[0].Name, reason).
 			WithHint("Run the job again once the bucket can be reached.")
 	}
 	return s

@@ -17,8 +17,7 @@ func ownStop(c findings) (*contract.Failure, bool) {
 		if c.ExitCode == 0 && c.ChildDone != nil && c.ChildDone.Status == contract.StatusSucceeded {
 			return nil, false
 		}
-		return found(contract.Failf(contract.CodeStopped, "The job was stopped from outside before it ended%s.", afterEpoch(c.Evidence)).
-			WithHint("%s", c.Again.hint()))
+		return found(stopped(c.Evidence))
 	case StopTimeLimit:
 		return found(contract.Failf(contract.CodeTrainingTimeout, "Training exceeded maximum time limit%s%s.",
 			within(c.Settings.MaxTrainingTime), afterEpoch(c.Evidence)).
@@ -38,6 +37,13 @@ func ownStop(c findings) (*contract.Failure, bool) {
 	}
 	return nil, false
 }
+
+func stopped(e Evidence) *contract.Failure {
+	return contract.Failf(contract.CodeStopped, "The job was stopped from outside before it ended%s.", afterEpoch(e)).WithHint("%s", e.Again.hint())
+}
+
+// StoppedLate is the failure of a job that a stop left no time to upload what it had made.
+func StoppedLate(e Evidence) *contract.Failure { return seal(stopped(e)) }
 
 // hang blames the hardware where the hardware was seen to fail.
 func hang(c findings) *contract.Failure {

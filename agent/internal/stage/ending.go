@@ -35,6 +35,11 @@ func Ahead(parent, stopping context.Context, budget, share time.Duration) (conte
 	return ctx, func() { release(); cancel() }
 }
 
+// Outlasting ends within Overtime after ctx, for what tidies up once ctx has ended.
+func Outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	return endAfter(context.WithoutCancel(ctx), ctx, Overtime*8/10)
+}
+
 func endAfter(parent, stopping context.Context, pause time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	release := context.AfterFunc(stopping, func() {
