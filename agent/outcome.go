@@ -93,8 +93,12 @@ func (s scene) again(cfg *config.Config) diagnose.Again {
 		return diagnose.AgainGoesOn
 	case cfg.Job.Type != contract.JobTraining:
 		return diagnose.AgainUnknown // an earlier run may have left some
-	case cfg.Resume == "off", s.uploads.Next == checkpoints.NextStartsOver:
+	case s.uploads.Next == checkpoints.NextStartsOver:
 		return diagnose.AgainStartsOver
+	case cfg.Resume == "off" && s.uploads.Next == checkpoints.NextResumes:
+		return diagnose.AgainIfAsked
+	case cfg.Resume == "off":
+		return diagnose.AgainAnew
 	case s.uploads.Next == checkpoints.NextResumes, !s.uploads.Seen && s.resumed:
 		return diagnose.AgainResumes
 	}

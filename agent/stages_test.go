@@ -125,7 +125,8 @@ func TestResumingIsPromisedOnlyWhenSomethingIsStored(t *testing.T) {
 	}{
 		"a checkpoint is stored":            {"auto", scene{uploads: stored}, diagnose.AgainResumes},
 		"none is":                           {"auto", scene{uploads: checkpoints.Summary{Seen: true, Next: checkpoints.NextStartsOver}}, diagnose.AgainStartsOver},
-		"nobody may resume":                 {"off", scene{uploads: stored}, diagnose.AgainStartsOver},
+		"one is, and nobody may resume":     {"off", scene{uploads: stored}, diagnose.AgainIfAsked},
+		"nothing seen, nobody may resume":   {"off", scene{}, diagnose.AgainAnew},
 		"it ended before anybody looked":    {"auto", scene{}, diagnose.AgainUnknown},
 		"it did, and was resumed itself":    {"auto", scene{resumed: true}, diagnose.AgainResumes},
 		"the bucket could not be looked at": {"auto", scene{uploads: none, resumed: true}, diagnose.AgainUnknown},

@@ -342,6 +342,7 @@ func BenchmarkWorstLog(b *testing.B) {
 func TestAResumeIsPromisedOnlyWhereACheckpointIsStored(t *testing.T) {
 	for again, want := range map[Again]string{
 		AgainResumes: "Run it again: it resumes from its last checkpoint.", AgainUnknown: "Run it again.",
+		AgainIfAsked:    "Run it again with AGENT_RESUME=auto, and it resumes from its last checkpoint.",
 		AgainStartsOver: "Run it again: no checkpoint to resume from is stored, so it starts from the beginning.",
 		AgainGoesOn:     "Run it again: it goes on after the results that are stored.", AgainAnew: "Run it again: it starts from the beginning.",
 	} {

@@ -27,6 +27,7 @@ type Again int
 const (
 	AgainUnknown Again = iota
 	AgainResumes
+	AgainIfAsked // it resumes, but not unless it is told to
 	AgainStartsOver
 	AgainGoesOn // a job that trains nothing, behind its results so far
 	AgainAnew   // one that has none, or measures in one pass
@@ -37,6 +38,8 @@ func (a Again) hint() string {
 	switch a {
 	case AgainResumes:
 		return "Run it again: it resumes from its last checkpoint."
+	case AgainIfAsked:
+		return "Run it again with AGENT_RESUME=auto, and it resumes from its last checkpoint."
 	case AgainStartsOver:
 		return "Run it again: no checkpoint to resume from is stored, so it starts from the beginning."
 	case AgainGoesOn:
