@@ -29,6 +29,8 @@ import wheels
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = "github.com/vision-platform/trainer-agent"
 PLATFORMS = ["linux/amd64", "linux/arm64", "darwin/arm64"]
+# Licences whose wording the tool does not know, read by a person: the name, and the SHA-256 of the module's LICENSE.
+READ_BY_PEOPLE = {"modernc.org/mathutil": ("BSD-3-Clause", "bfa9bf72a72ca009fd62a8f84fca3dca67e51d93af96352723646599898b6cf5")}
 # The probe needs NVML's headers of its module and a C compiler; there is no NVIDIA driver for macOS.
 C_COMPILERS = {"linux/amd64": "x86_64-linux-gnu-gcc", "linux/arm64": "aarch64-linux-gnu-gcc"}
 
@@ -103,7 +105,7 @@ def licences(tool: str, out: Path) -> dict[str, set[str]]:
         if done.returncode != 0:
             sys.exit(f"release: go-licenses failed:\n{done.stderr}")
         parts = done.stdout.split(rule)[1:]
-        texts |= {parts[i]: parts[i + 1] for i in range(0, len(parts), 2)}
+        texts |= dict(read_by_people(parts[i], parts[i + 1]) for i in range(0, len(parts), 2))
     names: dict[str, set[str]] = {}
     for head in texts:
         first, licence = head.splitlines()
@@ -116,6 +118,19 @@ def licences(tool: str, out: Path) -> dict[str, set[str]]:
     body = "".join(f"{rule}{head}{rule}{texts[head].rstrip()}\n\n" for head in sorted(texts, key=str.lower))
     (out / "THIRD_PARTY_LICENSES.txt").write_text("Licences of what the binaries contain.\n\n" + body)
     return names
+
+
+def read_by_people(head: str, text: str) -> tuple[str, str]:
+    """The head and text of a licence, from the module itself where the tool does not know the wording."""
+    first, licence = head.splitlines()
+    path = first.split()[0]
+    if licence not in ("", "Unknown") or path not in READ_BY_PEOPLE:
+        return head, text
+    name, digest = READ_BY_PEOPLE[path]
+    file = Path(go("list", "-m", "-f", "{{.Dir}}", path).strip()) / "LICENSE"
+    if sha256(file) != digest:
+        sys.exit(f"release: {file} is another licence than the one that was read as {name}: read it, and write its SHA-256 into READ_BY_PEOPLE")
+    return f"{first}\n{name}\n", f"\n{file.read_text()}\n"
 
 
 def bundled() -> Iterator[tuple[str, str, str, str]]:
