@@ -206,19 +206,7 @@ func (a *appealed) proven(t *testing.T, grant act) {
 	}
 	cmd := a.launch(t)
 	defer kill(cmd)
-	var way []string
-	for i, e := range a.ann.follow(t, a.id) {
-		if e.id != fmt.Sprint(i+1) {
-			t.Errorf("event %d has the number %s", i+1, e.id)
-		}
-		var data struct{ Data struct{ State string } }
-		if err := json.Unmarshal([]byte(e.data), &data); err != nil {
-			t.Fatal(err)
-		}
-		if e.kind == "state" {
-			way = append(way, data.Data.State)
-		}
-	}
+	way := wayOf(t, a.ann, a.id)
 	want := strings.Fields("received scanning rejected review rejected review cancelled received scanning rejected review received scanning building testing publishing active")
 	if !slices.Equal(way, want) {
 		t.Errorf("it went %v", way)

@@ -121,10 +121,9 @@ func folder(t *testing.T) (dir, token string) {
 	return dir, running{config: hub.Config{DataDir: filepath.Join(dir, "data")}}.token(t, "ann", login.Author, login.Scopes...)
 }
 
-// once checks that a submission went its way exactly once, whatever happened to the hub.
-func once(t *testing.T, c client, id string) {
+// wayOf is the states of a submission in their order; no event is told twice or left out.
+func wayOf(t *testing.T, c client, id string) (way []string) {
 	t.Helper()
-	var way []string
 	for i, e := range c.follow(t, id) {
 		if e.id != fmt.Sprint(i+1) {
 			t.Errorf("event %d has the number %s", i+1, e.id)
@@ -137,6 +136,13 @@ func once(t *testing.T, c client, id string) {
 			way = append(way, data.Data.State)
 		}
 	}
+	return way
+}
+
+// once checks that a submission went its way exactly once, whatever happened to the hub.
+func once(t *testing.T, c client, id string) {
+	t.Helper()
+	way := wayOf(t, c, id)
 	if want := []string{"received", "scanning", "building", "testing", "publishing", "active"}; !slices.Equal(way, want) {
 		t.Errorf("submission %s went %v", id, way)
 	}
