@@ -32,7 +32,7 @@ from trainer_vision.divergence import check_weights
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.mask_metrics import MaskResults
 from trainer_vision.metrics import ClassifierResults
-from trainer_vision.processes import PROCESSES, RANK, agree, launch, torch_device
+from trainer_vision.processes import PROCESSES, RANK, agree, launch, leave, torch_device
 
 TASKS = {"image_classification": Classification, "semantic_segmentation": Segmentation}
 Results = ClassifierResults | MaskResults
@@ -49,6 +49,7 @@ def main(job: Job, platform: Platform) -> None:
     else:
         best = job.checkpoint_dir / "best.pt"
         platform.done(training.final_metrics(), checkpoint_path=str(best.relative_to(job.output_dir)) if best.is_relative_to(job.output_dir) else None)
+    leave()
 
 
 def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:

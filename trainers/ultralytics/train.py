@@ -17,7 +17,7 @@ from config_schema import schema
 from job_trainer import job_trainer
 from trainer_sdk import Job, JobError, Platform, check_options, run
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
-from trainer_vision.processes import launch
+from trainer_vision.processes import launch, leave
 from trainer_vision.weight_files import check_numbers
 from ultralytics.nn.tasks import yaml_model_load
 from ultralytics.utils import DEFAULT_CFG_DICT, RANK
@@ -45,6 +45,7 @@ def main(job: Job, platform: Platform) -> None:
         trainer.finish()
     else:
         trainer.train()
+    leave()
     if platform.stop_requested and not trainer.finished and (trainer.cut or trainer.epoch + 1 < trainer.epochs):
         platform.event("training_stopped", f"Stopped after epoch {len(trainer.history)} of {job.epochs}", {"epoch": len(trainer.history)})
         return

@@ -91,6 +91,13 @@ def joined() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
+def leave() -> None:
+    """The end of the work together, called while the interpreter is whole: threads of the group that were
+    cut off by its end would end the process by a signal, after a training that succeeded."""
+    if joined():
+        torch.distributed.destroy_process_group()
+
+
 def gather(value: Any) -> list[Any]:
     """The value of every process, in rank order."""
     if not joined():
