@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torchvision.transforms import InterpolationMode, v2
+from trainer_sdk import JobError
 
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
@@ -61,7 +62,11 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 def of_mobilevit(config: Mapping[str, Any]) -> bool:
     """Whose processor differs in what its configuration does not say: blue comes first, and nothing is normalised."""
-    return str(config.get("image_processor_type") or config.get("feature_extractor_type")).startswith("MobileViT")
+    return _of(config, "MobileViT")
+
+
+def _of(config: Mapping[str, Any], family: str) -> bool:
+    return str(config.get("image_processor_type") or config.get("feature_extractor_type")).startswith(family)
 
 
 def _by_name(name: str, native: int) -> Preprocessing:
@@ -79,7 +84,8 @@ def _by_name(name: str, native: int) -> Preprocessing:
 
 def _read(config: Mapping[str, Any], usual: Preprocessing) -> Preprocessing:
     """A processor's configuration; sizes are one number, {shortest_edge}, or {height, width}."""
-    found = replace(usual, resample=config.get("resample") or usual.resample, **_norm(config))
+    resample = config.get("resample", 0 if _of(config, "EfficientNet") else None)
+    found = replace(usual, resample=usual.resample if resample is None else resample, **_norm(config))
     size, crop = config.get("size"), _side(config.get("crop_size"))
     if size is None:
         return found
@@ -92,9 +98,28 @@ def _read(config: Mapping[str, Any], usual: Preprocessing) -> Preprocessing:
 
 
 def _norm(config: Mapping[str, Any]) -> dict[str, Sequence[float]]:
-    if not config.get("do_normalize", not of_mobilevit(config)):  # RT-DETR's has a mean all the same
-        return dict(zip(("mean", "std"), PLAIN, strict=True))
-    return {"mean": config["image_mean"], "std": config["image_std"]} if "image_mean" in config and "image_std" in config else {}
+    """Mean and std for values of 0 to 1, of whatever a processor does with values of 0 to 255: first rescale, then normalise."""
+    mean, std = PLAIN
+    if config.get("do_normalize", not of_mobilevit(config)):  # RT-DETR's has a mean all the same
+        if "image_mean" not in config or "image_std" not in config:
+            return {}
+        mean, std = _three(config, "image_mean"), _three(config, "image_std")
+    scale, offset = 255 * (config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 1), 0
+    if _of(config, "EfficientNet"):
+        offset = 1 if config.get("rescale_offset") else 0  # taken away after the rescaling
+        if config.get("include_top", True) and "image_std" in config:  # divides by it once more
+            std = tuple(s * t for s, t in zip(std, _three(config, "image_std"), strict=True))
+    return {"mean": tuple((m + offset) / scale for m in mean), "std": tuple(s / scale for s in std)}
+
+
+def _three(config: Mapping[str, Any], key: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(n) for n in config[key])
+    except (TypeError, ValueError):
+        numbers = ()
+    if len(numbers) != 3 or (key == "image_std" and min(numbers) <= 0):
+        raise JobError(f"{FILE} of the weights: {key} is {config[key]!r}; three numbers are needed, one a colour")
+    return numbers
 
 
 def _side(value: Any) -> int | None:

@@ -130,6 +130,33 @@ class ImageClassification(ClassifierTest):
         *same, wrong = json.loads(found.stdout.splitlines()[-1])
         self.assertLess(max(same), wrong / 50, (same, wrong))
 
+    def test_images_get_the_values_that_the_weights_processor_gives_them(self) -> None:
+        """Against transformers' own: factors that are not 1/255, EfficientNet's offset and second division, and nearest, whose number is 0."""
+        norm = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.3, 0.4], "size": {"height": 64, "width": 64}, "resample": 2}
+        cases = [
+            {"image_processor_type": "ViTImageProcessor", **norm, "rescale_factor": 1 / 127.5},
+            {"image_processor_type": "ViTImageProcessor", **norm, "do_rescale": False, "do_normalize": False},
+            {"image_processor_type": "EfficientNetImageProcessor", **norm, "resample": 0, "do_center_crop": False},
+            {"image_processor_type": "EfficientNetImageProcessor", **norm, "do_center_crop": False, "rescale_factor": 1 / 127.5, "rescale_offset": True, "include_top": False},
+            {"image_processor_type": "EfficientNetImageProcessor", **norm, "do_center_crop": False, "do_normalize": False},
+        ]
+        code = (
+            "import sys, json, pathlib, offline, preprocessing; from PIL import Image; from transformers import AutoImageProcessor\n"
+            "folder = pathlib.Path(sys.argv[1]); image = Image.linear_gradient('L').resize((64, 64)); image = Image.merge('RGB', (image, image.rotate(90), Image.new('L', image.size, 200)))\n"
+            "def far(config):\n"
+            "    (folder / 'preprocessor_config.json').write_text(json.dumps(config)); theirs = AutoImageProcessor.from_pretrained(folder)(image, return_tensors='pt')['pixel_values'][0].float()\n"
+            "    how = preprocessing.of_model('', folder, 64); return [how.resample, float((preprocessing.eval_transform(how)(image) - theirs).abs().max() / theirs.std())]\n"
+            "print(json.dumps([far(config) for config in json.loads(sys.argv[2])]))"
+        )
+        folder = self.root / "processors"
+        folder.mkdir()
+        found = subprocess.run([sys.executable, "-c", code, str(folder), json.dumps(cases)], capture_output=True, text=True, env=environment(None, package=TRAINERS / "huggingface"))
+        self.assertEqual(found.returncode, 0, found.stderr[-2000:])
+        for case, (resample, far) in zip(cases, json.loads(found.stdout.splitlines()[-1]), strict=True):
+            with self.subTest(case):
+                self.assertEqual(resample, case["resample"])
+                self.assertLess(far, 1e-4)
+
     def test_a_batch_of_one_is_refused_where_it_cannot_train(self) -> None:
         change = {"MODEL_NAME": "", "IMAGE_SIZE": 32, "BATCH_SIZE": 1, "PRETRAINED_WEIGHTS": self.foreign("ResNet")}
         self.fail_with("set BATCH_SIZE to 2 or more", "huggingface/train.py", **self.job("one", **change))
