@@ -225,7 +225,7 @@ audit: .tools/govulncheck ## known vulnerabilities of the Go modules (govulnchec
 	$(if $(filter proxy,$(GOVULNDB)),$(PYTHON) release/govulndb.py .tools/govulndb)
 	GOTOOLCHAIN=auto .tools/govulncheck $(if $(GOVULNDB),-db $(if $(filter proxy,$(GOVULNDB)),file://$(abspath .tools/govulndb),$(GOVULNDB))) ./...
 	@test -x .tools/audit/bin/pip-audit || { $(PYTHON) -m venv .tools/audit && .tools/audit/bin/python -m pip install -q --disable-pip-version-check pip-audit==2.10.1; }
-	$(if $(OSV),.tools/audit/bin/python trainers/audit.py $(OSV),set -e; for file in trainers/*/requirements.lock; do echo "== $$file"; .tools/audit/bin/pip-audit --strict --progress-spinner off --no-deps --disable-pip -r $$file; done)
+	$(if $(OSV),.tools/audit/bin/python trainers/audit.py $(OSV),.tools/audit/bin/python trainers/pipaudit.py)
 
 .tools/govulncheck:
 	GOBIN=$(abspath .tools) go install golang.org/x/vuln/cmd/govulncheck@v1.9.0

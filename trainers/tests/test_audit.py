@@ -1,4 +1,4 @@
-"""The audit without a network: what OSV's data says of a pinned version, by range and by list."""
+"""The audit: without a network what OSV's data says of a pinned version, by range and by list; with one what pip-audit says, and what it cannot say."""
 
 from __future__ import annotations
 
@@ -72,6 +72,34 @@ class Audit(unittest.TestCase):
         self.assertEqual(self.audit()[0], 2)
         self.assertEqual(self.audit(entry("nobody", versions=["1"]))[0], 0)
         self.assertEqual(subprocess.run([sys.executable, str(TRAINERS / "audit.py"), __file__], capture_output=True).returncode, 2)
+
+    def online(self, *answers: str) -> tuple[int, str]:
+        """The audit of as many locks, with a pip-audit that gives these answers, one a line."""
+        with tempfile.TemporaryDirectory() as folder:
+            python, program = Path(folder) / "python", Path(folder) / "pip-audit"
+            python.symlink_to(sys.executable)
+            program.write_text('#!/bin/sh\nfor lock; do :; done\ncat "$lock"\nexit 1\n')
+            program.chmod(0o755)
+            locks = [Path(folder) / f"{number}.lock" for number in range(len(answers))]
+            for lock, answer in zip(locks, answers, strict=True):
+                lock.write_text(answer)
+            done = subprocess.run([str(python), str(TRAINERS / "pipaudit.py"), *map(str, locks)], capture_output=True, text=True)
+            return done.returncode, done.stdout + done.stderr
+
+    def test_a_package_that_the_index_lacks_is_named(self) -> None:
+        fine, unknown = {"name": "a", "version": "1", "vulns": []}, {"name": "b", "skip_reason": "not found"}
+        bad = {"name": "c", "version": "2", "vulns": [{"id": "PYSEC-1", "aliases": ["CVE-1"], "fix_versions": []}]}
+        code, said = self.online(json.dumps({"dependencies": [fine, unknown]}))
+        self.assertEqual(code, 0, said)
+        self.assertIn("warning: b was not audited: not found", said)
+        self.assertIn("1 pinned packages were audited: no weaknesses are known of them; 1 were not audited", said)
+        code, said = self.online(json.dumps({"dependencies": [fine, unknown]}), json.dumps({"dependencies": [bad]}))
+        self.assertEqual(code, 1, said)
+        self.assertIn("c 2 has PYSEC-1 CVE-1; fixed in no version", said)
+        for nothing in (json.dumps({"dependencies": [unknown]}), "", "no JSON", json.dumps({"dependencies": []})):
+            code, said = self.online(json.dumps({"dependencies": [fine]}), nothing)
+            self.assertEqual(code, 2, said)
+            self.assertIn("1.lock could be audited, so nothing is known of them", said)
 
 
 if __name__ == "__main__":
