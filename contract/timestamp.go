@@ -26,7 +26,8 @@ func (t *Timestamp) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999"} {
-		if v, err := time.Parse(layout, s); err == nil {
+		// An offset can lead out of the years that can be written, and Python has no year 0.
+		if v, err := time.Parse(layout, s); err == nil && v.UTC().Year() >= 1 && v.UTC().Year() <= 9999 {
 			t.Time = v.UTC()
 			return nil
 		}

@@ -156,6 +156,7 @@ func TestTheChildsTimestampIsKeptWhenItIsOne(t *testing.T) {
 		`""`:                               `"2026-01-02T12:00:00Z"`,
 		`"0001-01-01T00:00:00Z"`:           `"2026-01-02T12:00:00Z"`,
 		`{"a":1}`:                          `"2026-01-02T12:00:00Z"`,
+		`"9999-12-31T23:59:59-23:59"`:      `"2026-01-02T12:00:00Z"`,
 	} {
 		d, err := (checker{"job-1"}).decode(contract.KindHeartbeat, []byte(`{"epoch":1,"timestamp":`+given+`}`))
 		if err != nil {
