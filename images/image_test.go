@@ -56,6 +56,20 @@ func TestAgentImageHoldsNothingElse(t *testing.T) {
 	}
 }
 
+// A program that nobody can read is undumpable before its first instruction: its environment stays its own.
+func TestImagesHaveAnAgentThatNobodyCanRead(t *testing.T) {
+	b := images(t)
+	for _, name := range append([]string{"agent", "base"}, frameworks...) {
+		file, err := os.Stat(filepath.Join(b.mount(t, imageOf(name)), "usr/local/bin/trainer-agent"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if file.Mode() != 0o711 {
+			t.Errorf("%s: the agent's mode is %s", name, file.Mode())
+		}
+	}
+}
+
 // A release and an image are built with the toolchain that go.mod names, whichever this machine and the base have.
 func TestImagesAreBuiltWithTheToolchainOfGoMod(t *testing.T) {
 	b := images(t)
