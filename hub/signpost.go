@@ -53,19 +53,22 @@ func (s *signpost) next(ctx context.Context) (found bool, err error) {
 	if err != nil || at == nil {
 		return false, err
 	}
-	if err := s.point(ctx, at.Name); err != nil {
+	if err := s.point(ctx, at); err != nil {
 		return true, errors.Join(err, s.pointers.Later(ctx, at))
 	}
 	return true, s.pointers.Done(ctx, at)
 }
 
-func (s *signpost) point(ctx context.Context, name string) error {
-	newest, err := s.catalog.Version(ctx, name, "")
+func (s *signpost) point(ctx context.Context, at *catalog.Pointer) error {
+	newest, err := s.catalog.Version(ctx, at.Name, "")
+	if errors.Is(err, catalog.ErrNotFound) { // its first version was given up
+		return s.publisher.Retract(ctx, at.Name, at.GivenUp)
+	}
 	if errors.Is(err, catalog.ErrWithdrawn) {
 		newest, err = catalog.Version{}, nil
 	}
 	if err != nil {
 		return err
 	}
-	return s.publisher.Point(ctx, name, newest.Version)
+	return s.publisher.Point(ctx, at.Name, newest.Version)
 }

@@ -163,23 +163,15 @@ func TestKilledAfterAYank(t *testing.T) {
 	reads(t, config, "1.0.0")
 }
 
-// A version that is given up after the platform's documents became its own is published in no
-// part: the platform reads the version before it again.
-func TestGivenUpWhilePublishing(t *testing.T) {
-	dir := t.TempDir()
-	t.Run("before", func(t *testing.T) { // the hub ends with it
-		_, config := published(t, dir, "1.0.0")
-		reads(t, config, "1.0.0")
-	})
-	if err := os.WriteFile(filepath.Join(dir, "data", "config-schemas", "model-capabilities", "custom-yolo.json"), []byte(`{"version": "1.1.0"}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
+// givenUp has a version of custom-yolo end in the hub's own fault while it is published.
+func givenUp(t *testing.T, dir, version string) {
+	t.Helper()
 	db, err := hub.OpenDatabase(t.Context(), filepath.Join(dir, "data"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	if _, err := db.ExecContext(t.Context(), `DELETE FROM pointers`); err != nil { // that of 1.0.0 may be left
+	if _, err := db.ExecContext(t.Context(), `DELETE FROM pointers`); err != nil { // that of a version before may be left
 		t.Fatal(err)
 	}
 	ann, err := login.New(db, time.Now).Ensure(t.Context(), "ann", login.Author)
@@ -188,7 +180,7 @@ func TestGivenUpWhilePublishing(t *testing.T) {
 	}
 	now := time.Now().Add(-24 * time.Hour)
 	desk := submission.New(db, func() time.Time { return now })
-	up := submission.Upload{Name: "custom-yolo", Version: "1.1.0", SHA256: strings.Repeat("0", 64), Size: 1, Owner: ann, Metadata: "{}"}
+	up := submission.Upload{Name: "custom-yolo", Version: version, SHA256: strings.Repeat("0", 64), Size: 1, Owner: ann, Metadata: "{}"}
 	made, err := desk.Intake.Create(t.Context(), up)
 	for err == nil && made.State.Open() {
 		var task *submission.Task
@@ -206,6 +198,61 @@ func TestGivenUpWhilePublishing(t *testing.T) {
 	if err != nil || made.State != submission.Failed {
 		t.Fatalf("%+v, %v", made, err)
 	}
+}
+
+// A first version that is given up is read by nobody: what it left is taken away, what somebody else
+// has under the name is not, and only then may others have the name.
+func TestFirstVersionGivenUpWhilePublishing(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const schema, theirs = `{"ours": 1}`, `{"somebody": "else"}`
+	at := func(name string) string {
+		return filepath.Join(dir, "data", "config-schemas", filepath.FromSlash(name))
+	}
+	for name, text := range map[string]string{
+		"schemas/custom-yolo/1.0.0.json": schema, "schemas/custom-yolo.json": schema, // it got so far
+		"model-capabilities/custom-yolo/1.0.0.json": `{"version": "1.0.0"}`, "model-capabilities/custom-yolo.json": theirs,
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at(name)), 0o755), os.WriteFile(at(name), []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	givenUp(t, dir, "1.0.0")
+	bob := running{config: hub.Config{DataDir: filepath.Join(dir, "data")}}.token(t, "bob", login.Author, login.Scopes...)
+	r, _ := published(t, dir)
+	c := client{r.URL(), bob, http.DefaultClient}
+	var got reply
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		got = c.upload(t, "?dry_run=true", []part{{"file", pack(t, capabilities("custom-yolo", "1.0.0"))}})
+		if got.status != http.StatusUnprocessableEntity && got.status != http.StatusTooManyRequests {
+			break
+		}
+	}
+	if got.status != http.StatusAccepted {
+		t.Errorf("the name is not free: %+v", got)
+	}
+	if _, err := os.Stat(at("schemas/custom-yolo.json")); !os.IsNotExist(err) {
+		t.Errorf("the platform reads what was given up: %v", err)
+	}
+	if text, err := os.ReadFile(at("model-capabilities/custom-yolo.json")); string(text) != theirs || err != nil {
+		t.Errorf("somebody else's document: %q, %v", text, err)
+	}
+}
+
+// A version that is given up after the platform's documents became its own is published in no
+// part: the platform reads the version before it again.
+func TestGivenUpWhilePublishing(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("before", func(t *testing.T) { // the hub ends with it
+		_, config := published(t, dir, "1.0.0")
+		reads(t, config, "1.0.0")
+	})
+	if err := os.WriteFile(filepath.Join(dir, "data", "config-schemas", "model-capabilities", "custom-yolo.json"), []byte(`{"version": "1.1.0"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	givenUp(t, dir, "1.1.0")
 	_, config := published(t, dir)
 	reads(t, config, "1.0.0")
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/hub/store"
@@ -13,9 +14,10 @@ import (
 // Pointer is a trainer whose newest version may have changed: what the platform reads of it has
 // to be looked at.
 type Pointer struct {
-	Name  string
-	asked int64
-	tries int64
+	Name    string
+	GivenUp []string // versions that were given up while they were published
+	asked   int64
+	tries   int64
 }
 
 const (
@@ -46,20 +48,32 @@ func (c *Catalog) Pointers() *Pointers { return &Pointers{c.db, c.now} }
 // Next returns the pointer that has waited longest, nil when none waits.
 func (p *Pointers) Next(ctx context.Context) (*Pointer, error) {
 	var next Pointer
-	err := p.db.QueryRowContext(ctx, `SELECT name, asked, tries FROM pointers WHERE run_at <= $1 ORDER BY run_at, name LIMIT 1`, store.Millis(p.now())).Scan(&next.Name, &next.asked, &next.tries)
+	var versions string
+	err := p.db.QueryRowContext(ctx, `SELECT name, given_up, asked, tries FROM pointers WHERE run_at <= $1 ORDER BY run_at, name LIMIT 1`, store.Millis(p.now())).Scan(&next.Name, &versions, &next.asked, &next.tries)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("looking for newest versions: %w", err)
 	}
+	next.GivenUp = strings.Fields(versions)
 	return &next, nil
 }
 
-// Done ends a pointer, unless it was asked for again meanwhile.
+// Done ends a pointer, unless it was asked for again meanwhile, and with it the hold of a name that
+// has nothing else: hub/submission left that to whoever takes the documents away.
 func (p *Pointers) Done(ctx context.Context, at *Pointer) error {
 	return p.db.Tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM pointers WHERE name = $1 AND asked = $2`, at.Name, at.asked)
+		if err := lockName(ctx, tx, at.Name); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM pointers WHERE name = $1 AND asked = $2`, at.Name, at.asked); err != nil {
+			return fmt.Errorf("ending a look at the newest version: %w", err)
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM trainers WHERE name = $1
+			AND NOT EXISTS (SELECT 1 FROM versions WHERE versions.name = trainers.name)
+			AND NOT EXISTS (SELECT 1 FROM pointers WHERE pointers.name = trainers.name)
+			AND NOT EXISTS (SELECT 1 FROM submissions WHERE submissions.name = trainers.name AND holds = 1)`, at.Name)
 		return err
 	})
 }

@@ -71,9 +71,8 @@ func (c *Catalog) Change(ctx context.Context, to Change) error {
 		return &Refusal{Text: fmt.Sprintf("say why, in at most %d bytes: whoever trains with the version reads it", maxReason)}
 	}
 	err := c.db.Tx(ctx, func(tx *sql.Tx) error {
-		// The name first, as an upload and a publication do it: two who lock in another order wait for each other.
-		if _, err := tx.ExecContext(ctx, `UPDATE trainers SET created = created WHERE name = $1`, to.Name); err != nil {
-			return fmt.Errorf("locking the name: %w", err)
+		if err := lockName(ctx, tx, to.Name); err != nil {
+			return err
 		}
 		at, err := find(ctx, tx, to)
 		if err != nil {
@@ -88,6 +87,15 @@ func (c *Catalog) Change(ctx context.Context, to Change) error {
 		c.changed()
 	}
 	return err
+}
+
+// lockName is done first, as an upload and a publication do it: two who lock in another order wait
+// for each other.
+func lockName(ctx context.Context, tx *sql.Tx, name string) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE trainers SET created = created WHERE name = $1`, name); err != nil {
+		return fmt.Errorf("locking the name: %w", err)
+	}
+	return nil
 }
 
 // standing is a version before a change of it.

@@ -27,6 +27,43 @@ func (p *Publisher) Point(ctx context.Context, name, version string) error {
 	return nil
 }
 
+// Retract takes away what the platform reads of a trainer that has no version, where it is what one
+// of the versions that were given up left: a document with other bytes is somebody else's. What is
+// kept of the versions themselves stays, for one of them may be on its way again.
+func (p *Publisher) Retract(ctx context.Context, name string, versions []string) error {
+	for _, version := range versions {
+		for _, doc := range []struct{ key, of string }{
+			{SchemaKey(name), versioned("schemas", name, version)}, {CapabilitiesKey(name), versioned("model-capabilities", name, version)},
+		} {
+			if err := p.retract(ctx, doc.of, doc.key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *Publisher) retract(ctx context.Context, of, key string) error {
+	ours, err := p.Objects.Get(ctx, of)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", of, err)
+	}
+	there, err := p.Objects.Get(ctx, key)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading %s: %w", key, err)
+	}
+	if err != nil || !bytes.Equal(ours, there) {
+		return nil
+	}
+	if err := p.Objects.Delete(ctx, key); err != nil {
+		return fmt.Errorf("removing %s: %w", key, err)
+	}
+	return nil
+}
+
 func (p *Publisher) copy(ctx context.Context, from, to string) error {
 	text, err := p.Objects.Get(ctx, from)
 	if err != nil {

@@ -96,10 +96,12 @@ func lockName(ctx context.Context, tx *sql.Tx, name string) error {
 	return nil
 }
 
-// releaseName gives a name back that has no version and nothing on its way.
+// releaseName gives a name back that has no version, nothing on its way, and nothing that the
+// platform still reads.
 func releaseName(ctx context.Context, tx *sql.Tx, name string) error {
 	_, err := tx.ExecContext(ctx, `DELETE FROM trainers WHERE name = $1
 		AND NOT EXISTS (SELECT 1 FROM versions WHERE versions.name = trainers.name)
+		AND NOT EXISTS (SELECT 1 FROM pointers WHERE pointers.name = trainers.name)
 		AND NOT EXISTS (SELECT 1 FROM submissions WHERE submissions.name = trainers.name AND holds = 1)`, name)
 	if err != nil {
 		return fmt.Errorf("giving the name back: %w", err)

@@ -42,7 +42,7 @@ func (j journal) move(ctx context.Context, tx *sql.Tx, from Submission, to State
 		return err
 	}
 	if from.State == Publishing {
-		if err := j.givenUp(ctx, tx, from.Name); err != nil {
+		if err := j.givenUp(ctx, tx, from); err != nil {
 			return err
 		}
 	}
@@ -50,16 +50,16 @@ func (j journal) move(ctx context.Context, tx *sql.Tx, from Submission, to State
 }
 
 // givenUp asks to look at what the platform reads of a trainer: it may be documents of the version
-// that is not published after all, in place of an earlier one's.
-func (j journal) givenUp(ctx context.Context, tx *sql.Tx, name string) error {
-	var published int64
-	if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM versions WHERE name = $1`, name).Scan(&published); err != nil {
-		return fmt.Errorf("counting versions: %w", err)
+// that is not published after all, in place of an earlier one's or of none. The name stays held until
+// that was done, so that it is nobody else's meanwhile.
+func (j journal) givenUp(ctx context.Context, tx *sql.Tx, from Submission) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO pointers (name, asked, tries, run_at, given_up) VALUES ($1, 1, 0, $2, $3)
+		ON CONFLICT (name) DO UPDATE SET asked = pointers.asked + 1, tries = 0, run_at = excluded.run_at, given_up = pointers.given_up || excluded.given_up`,
+		from.Name, store.Millis(j.now()), " "+from.Version)
+	if err != nil {
+		return fmt.Errorf("asking to look at what was given up: %w", err)
 	}
-	if published == 0 { // documents of the name may be somebody else's
-		return nil
-	}
-	return pointed(ctx, tx, name, store.Millis(j.now()))
+	return nil
 }
 
 // entered writes what entering a state brings: an event, the task of the state or
