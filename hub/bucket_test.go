@@ -51,7 +51,7 @@ func inBucket(t *testing.T) *objects.Bucket {
 	return at
 }
 
-// kept are the keys in the bucket.
+// kept are the packages in the bucket.
 func kept(t *testing.T, server *store.Server) (keys []string) {
 	t.Helper()
 	list, err := server.Client().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(packagesBucket)})
@@ -59,7 +59,9 @@ func kept(t *testing.T, server *store.Server) (keys []string) {
 		t.Fatal(err)
 	}
 	for _, o := range list.Contents {
-		keys = append(keys, aws.ToString(o.Key))
+		if key := aws.ToString(o.Key); !strings.HasPrefix(key, "packages/hubs/") {
+			keys = append(keys, key)
+		}
 	}
 	return keys
 }
@@ -201,6 +203,15 @@ func (d killingBucket) PutFile(ctx context.Context, key string, file *os.File, s
 	err := d.Bucket.PutFile(ctx, key, file, sha256)
 	if err == nil {
 		die(d.dir, "put-end")
+	}
+	return err
+}
+
+func (d killingBucket) Delete(ctx context.Context, key string) error {
+	die(d.dir, "delete-begin")
+	err := d.Bucket.Delete(ctx, key)
+	if err == nil {
+		die(d.dir, "delete-end")
 	}
 	return err
 }

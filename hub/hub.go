@@ -45,6 +45,7 @@ type Config struct {
 	Packages    blob.Objects    // a bucket for packages; nil keeps them in DataDir
 	Database    string          // postgres://…; empty means SQLite in DataDir
 	MaxPackage  int64           // bytes
+	KeepEnded   time.Duration   // how long packages are kept of submissions that ended without a version; 0 is for ever
 	Stages      Stages          // the work of each state
 	OIDC        *login.OIDC     // the login provider; nil for one-time links only
 	Release     *Release        // how what was proven is published; nil means that it is not
@@ -92,8 +93,9 @@ func Open(ctx context.Context, config Config) (h *Hub, err error) {
 	h.catalog = catalog.New(h.db, time.Now, h.desk.Bell.Ring)
 	h.users, h.notifications = login.New(h.db, time.Now), notify.New(h.db, time.Now)
 	h.trainings = usage.New(h.db, time.Now, h.released)
-	if config.Database == "" { // whoever had a lease of this folder's database is gone
-		if err := h.desk.Queue.Forget(ctx); err != nil {
+	h.desk.Intake.Keep = config.KeepEnded
+	if config.Database == "" { // whoever had a lease of this folder's database, or brought a package, is gone
+		if err := errors.Join(h.desk.Queue.Forget(ctx), h.desk.Expiry.Abandoned(ctx, true)); err != nil {
 			return h, err
 		}
 	}
@@ -210,6 +212,7 @@ func (h *Hub) Serve(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error { h.worker().run(ctx); return nil })
+	group.Go(func() error { h.sweeper().run(ctx); return nil })
 	if post := h.signpost(); post != nil {
 		group.Go(func() error { post.run(ctx); return nil })
 	}
@@ -221,6 +224,9 @@ func (h *Hub) Serve(ctx context.Context) error {
 	}
 	return group.Wait()
 }
+
+// Sweep removes packages that nobody can need any longer, as a hub that serves does every hour.
+func (h *Hub) Sweep(ctx context.Context) error { return h.sweeper().sweep(ctx) }
 
 // ready says why an upload could not be taken now.
 func (h *Hub) ready(ctx context.Context) error {

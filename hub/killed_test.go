@@ -61,7 +61,7 @@ func child(dir string) {
 
 // open opens the hub; where the folder has a base image it publishes.
 func open(dir string, stages hub.Stages) (*hub.Hub, error) {
-	config := hub.Config{Addr: "127.0.0.1:0", DataDir: filepath.Join(dir, "data"), MaxPackage: maxPackage, Stages: stages, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	config := hub.Config{Addr: "127.0.0.1:0", DataDir: filepath.Join(dir, "data"), MaxPackage: maxPackage, KeepEnded: month, Stages: stages, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	if _, err := os.Stat(filepath.Join(dir, "base")); err == nil {
 		if config.Release, err = dying(dir); err != nil {
 			return nil, err

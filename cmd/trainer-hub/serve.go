@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/hub"
 	"github.com/vision-platform/trainer-agent/hub/blob"
@@ -41,7 +42,11 @@ type serveCmd struct {
 	Platform   string   `env:"TRAINER_HUB_PLATFORM" placeholder:"URL" help:"Backend of the platform. Jobs whose BACKEND_BASE_URL is the hub then reach it, and what they train is counted."`
 	Unscanned  []string `name:"allow-unscanned" env:"TRAINER_HUB_ALLOW_UNSCANNED" enum:"malware,dependencies" placeholder:"SCAN" help:"Let packages pass without this scan where its scanner is missing: malware, dependencies."`
 	MaxPackage int64    `env:"TRAINER_HUB_MAX_PACKAGE" default:"512" placeholder:"MIB" help:"Largest package, in MiB."`
+	KeepDays   int      `env:"TRAINER_HUB_KEEP_DAYS" default:"30" placeholder:"DAYS" help:"How long packages are kept whose submission ended without a version; 0 is for ever."`
 }
+
+// maxKeepDays is ten years.
+const maxKeepDays = 3650
 
 // Help has the examples.
 func (serveCmd) Help() string {
@@ -57,6 +62,9 @@ NAME", "trainer-hub token NAME"; or log in by an OpenID Connect provider: --oidc
 // Run serves until ctx ends.
 func (c *serveCmd) Run(ctx context.Context) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if c.KeepDays < 0 || c.KeepDays > maxKeepDays {
+		return fmt.Errorf("--keep-days %d is not 0 to %d", c.KeepDays, maxKeepDays)
+	}
 	if c.URL != "" {
 		if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Path != "" {
 			return fmt.Errorf("--url %q is not http(s)://host without a path", c.URL)
@@ -92,7 +100,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	h, err := hub.Open(ctx, hub.Config{
-		Addr: c.Addr, URL: c.URL, BehindProxy: c.Proxied, DataDir: c.DataDir, Database: c.Database, MaxPackage: c.MaxPackage << 20, Packages: packages,
+		Addr: c.Addr, URL: c.URL, BehindProxy: c.Proxied, DataDir: c.DataDir, Database: c.Database, MaxPackage: c.MaxPackage << 20, KeepEnded: time.Duration(c.KeepDays) * 24 * time.Hour, Packages: packages,
 		Stages: proof.Stages(), Release: releases, Webhook: webhook, Platform: platform, OIDC: oidc, Log: log,
 	})
 	if err != nil {

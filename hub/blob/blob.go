@@ -29,6 +29,10 @@ type Store interface {
 	Keep(ctx context.Context, in *Incoming) error
 	// Take gives the path of a kept package, for reading only, until done is called.
 	Take(ctx context.Context, digest string) (path string, done func(), err error)
+	// Remove removes a package, if it is there. Whoever calls it knows that nothing refers to it.
+	Remove(ctx context.Context, digest string) error
+	// Share says that a hub keeps its packages here, and returns which others have said so.
+	Share(ctx context.Context, hub string) (others []string, err error)
 	// Ready says why no package could be kept now.
 	Ready(ctx context.Context) error
 }
@@ -122,6 +126,38 @@ var digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 func (f *Folder) Take(_ context.Context, digest string) (path string, done func(), err error) {
 	path, err = f.file(digest)
 	return path, func() {}, err
+}
+
+// Remove removes a package.
+func (f *Folder) Remove(_ context.Context, digest string) error {
+	if !digestForm.MatchString(digest) {
+		return fmt.Errorf("%q is no SHA-256", digest)
+	}
+	if err := os.Remove(f.path(digest)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("removing package %s: %w", digest, err)
+	}
+	return nil
+}
+
+// hubs is where each hub that keeps packages here has a file of its name.
+const hubs = "hubs"
+
+// Share says that a hub keeps its packages here.
+func (f *Folder) Share(_ context.Context, hub string) (others []string, err error) {
+	dir := filepath.Join(f.dir, hubs)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, full(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, hub), nil, 0o600); err != nil {
+		return nil, full(err)
+	}
+	found, err := os.ReadDir(dir)
+	for _, entry := range found {
+		if entry.Name() != hub {
+			others = append(others, filepath.Join(dir, entry.Name()))
+		}
+	}
+	return others, err
 }
 
 // Ready is always so: whether the disk has room is seen when something is written.

@@ -117,3 +117,25 @@ func TestFullDiskSaysSo(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestRemovedPackageIsGone(t *testing.T) {
+	f, dir := open(t)
+	in, err := f.Receive(t.Context(), strings.NewReader("hello"), 5)
+	if err == nil {
+		err = f.Keep(t.Context(), in)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time there is none
+		if err := f.Remove(t.Context(), hello); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := files(t, dir); len(got) != 0 {
+		t.Errorf("left behind: %v", got)
+	}
+	if err := f.Remove(t.Context(), "../../etc/passwd"); err == nil {
+		t.Error("a path was taken for a digest")
+	}
+}

@@ -20,6 +20,12 @@ type Objects interface {
 	PutFile(ctx context.Context, key string, file *os.File, sha256 string) error
 	// Open reads an object; fs.ErrNotExist where there is none.
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
+	// Put writes a small object.
+	Put(ctx context.Context, key string, text []byte) error
+	// Delete removes an object, if there is one.
+	Delete(ctx context.Context, key string) error
+	// List returns the keys that begin so.
+	List(ctx context.Context, prefix string) ([]string, error)
 	// Check says why the bucket cannot be used.
 	Check(ctx context.Context) error
 }
@@ -174,6 +180,30 @@ func (b *Bucket) trim() error {
 		size -= c.Size()
 	}
 	return nil
+}
+
+// Remove removes a package from the bucket, and the copy of it.
+func (b *Bucket) Remove(ctx context.Context, digest string) error {
+	if err := b.copies.Remove(ctx, digest); err != nil {
+		return err
+	}
+	if err := b.objects.Delete(ctx, key(digest)); err != nil {
+		return fmt.Errorf("%w: removing package %s: %w", ErrAway, digest, err)
+	}
+	return nil
+}
+
+// Share says that a hub keeps its packages in the bucket.
+func (b *Bucket) Share(ctx context.Context, hub string) (others []string, err error) {
+	const prefix = "packages/" + hubs + "/"
+	if err := b.objects.Put(ctx, prefix+hub, []byte("{}\n")); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	found, err := b.objects.List(ctx, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	return slices.DeleteFunc(found, func(key string) bool { return key == prefix+hub }), nil
 }
 
 // Ready says whether the bucket can be used.

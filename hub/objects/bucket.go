@@ -77,6 +77,23 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	return err
 }
 
+// List returns the keys that begin so.
+func (b *Bucket) List(ctx context.Context, prefix string) (keys []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: aws.String(b.name), Prefix: aws.String(prefix)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, object := range page.Contents {
+			keys = append(keys, aws.ToString(object.Key))
+		}
+	}
+	return keys, nil
+}
+
 // PutFile writes a file; the store refuses bytes that have another SHA-256.
 func (b *Bucket) PutFile(ctx context.Context, key string, file *os.File, sha256 string) error {
 	sum, err := hex.DecodeString(sha256)

@@ -63,6 +63,8 @@ func (a *Acts) Retry(ctx context.Context, id, actor string, operator bool) error
 			return ErrOpen
 		case !at.State.Retryable():
 			return ErrSucceeded
+		case at.Expired > 0:
+			return ErrExpired
 		}
 		up = Upload{Name: at.Name, Version: at.Version, SHA256: at.SHA256, Owner: at.Owner, DryRun: at.DryRun, Operator: operator}
 		if up.Organisation, err = organisation(ctx, tx, at); err != nil {
@@ -71,7 +73,7 @@ func (a *Acts) Retry(ctx context.Context, id, actor string, operator bool) error
 		if _, err := claimName(ctx, tx, up, a.now()); err != nil {
 			return err
 		}
-		if err := quota(ctx, tx, up); err != nil {
+		if err := quota(ctx, tx, up, 0); err != nil {
 			return err
 		}
 		return a.move(ctx, tx, at, Received, actor, "")

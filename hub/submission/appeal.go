@@ -38,6 +38,9 @@ func (a *Appeals) Make(ctx context.Context, id, actor, reason string, operator b
 		if at.State != Rejected {
 			return refuse("", "only what was rejected can be appealed, and this is %s", at.State)
 		}
+		if at.Expired > 0 {
+			return ErrExpired
+		}
 		if err := appealable(ctx, tx, at); err != nil {
 			return err
 		}

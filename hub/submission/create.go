@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/hub/store"
 )
@@ -22,12 +23,17 @@ type Upload struct {
 	Metadata      string // JSON, as it came
 	DryRun        bool
 	Key           string // Idempotency-Key; may be empty
+	Arrival       string // of Announce; empty for bytes that nobody announced
 
 	holder string // whom the name belongs to, once it is claimed
 }
 
 // Intake makes uploads submissions.
-type Intake struct{ journal }
+type Intake struct {
+	journal
+	// Keep is how long a package is kept whose submission ended without a version; 0 is for ever.
+	Keep time.Duration
+}
 
 // Create makes an upload a submission that waits to be scanned. The same
 // Idempotency-Key with the same upload returns the submission that it made before.
@@ -38,14 +44,6 @@ func (i *Intake) Create(ctx context.Context, up Upload) (Submission, error) {
 // errCheck takes a transaction back.
 var errCheck = errors.New("only a check")
 
-// Check says what Create would refuse, before the bytes are kept, and changes nothing.
-func (i *Intake) Check(ctx context.Context, up Upload) error {
-	if _, err := i.create(ctx, up, errCheck); !errors.Is(err, errCheck) {
-		return err
-	}
-	return nil
-}
-
 // create ends its transaction with an error, unless that is nil.
 func (i *Intake) create(ctx context.Context, up Upload, end error) (made Submission, err error) {
 	if err := check(up); err != nil {
@@ -53,13 +51,16 @@ func (i *Intake) create(ctx context.Context, up Upload, end error) (made Submiss
 	}
 	id := store.ID()
 	err = i.tx(ctx, func(tx *sql.Tx) error {
+		if err := arrived(ctx, tx, up); err != nil {
+			return err
+		}
 		if made, err = before(ctx, tx, up); err == nil || !errors.Is(err, ErrNotFound) {
 			return err
 		}
 		if up.holder, err = claimName(ctx, tx, up, i.now()); err != nil {
 			return err
 		}
-		if err := quota(ctx, tx, up); err != nil {
+		if err := quota(ctx, tx, up, i.Keep); err != nil {
 			return err
 		}
 		if err := i.insert(ctx, tx, id, up); err != nil {
@@ -118,7 +119,7 @@ func (i *Intake) MayUpload(ctx context.Context, owner, key string) error {
 	if err != nil || known > 0 {
 		return err
 	}
-	return quota(ctx, i.db, Upload{Owner: owner, Size: 1})
+	return quota(ctx, i.db, Upload{Owner: owner, Size: 1}, i.Keep)
 }
 
 func (i *Intake) insert(ctx context.Context, tx *sql.Tx, id string, up Upload) error {

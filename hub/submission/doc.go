@@ -23,6 +23,7 @@ type Desk struct {
 	Acts    *Acts    // authors and the operator
 	Appeals *Appeals // who was rejected, and the operator
 	Queue   *Queue   // workers
+	Expiry  *Expiry  // packages that may go
 	Output  *Output  // what a worker's steps write, for who looks
 	Bell    *Bell    // that wakes who waits for a change
 }
@@ -31,7 +32,7 @@ type Desk struct {
 func New(db *store.DB, now func() time.Time) *Desk {
 	bell, output := newBell(), &Output{of: map[string]*live{}}
 	j := journal{db, now, bell}
-	return &Desk{Records: &Records{db}, Intake: &Intake{j}, Acts: &Acts{j}, Appeals: &Appeals{j}, Queue: &Queue{j, output}, Output: output, Bell: bell}
+	return &Desk{Records: &Records{db}, Intake: &Intake{journal: j}, Acts: &Acts{j}, Appeals: &Appeals{j}, Queue: &Queue{j, output}, Expiry: &Expiry{j}, Output: output, Bell: bell}
 }
 
 // Submission is one uploaded package on its way.
@@ -51,6 +52,7 @@ type Submission struct {
 	Attempt int64  // from 1
 	Created int64  // milliseconds since 1970, as is Updated
 	Updated int64
+	Expired int64 // when its package was given up; 0 while it is kept
 }
 
 // What a caller may have done wrong.

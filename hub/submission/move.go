@@ -27,7 +27,7 @@ func (j journal) move(ctx context.Context, tx *sql.Tx, from Submission, to State
 	if !from.State.Open() && to.Open() { // a retry, or an appeal that was granted
 		attempt++
 	}
-	result, err := tx.ExecContext(ctx, `UPDATE submissions SET state = $1, reason = $2, step = '', attempt = $3, holds = $4 WHERE id = $5 AND state = $6`,
+	result, err := tx.ExecContext(ctx, `UPDATE submissions SET state = $1, reason = $2, step = '', attempt = $3, holds = $4 WHERE id = $5 AND state = $6 AND expired = 0`,
 		string(to), reason, attempt, holds, from.ID, string(from.State))
 	if err != nil {
 		return err

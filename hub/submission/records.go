@@ -51,13 +51,13 @@ func (r *Records) List(ctx context.Context, user string, from store.Place, limit
 }
 
 const columns = `id, name, version, sha256, size, owner, (SELECT users.name FROM users WHERE users.id = submissions.owner), holder,
-	dry_run, state, reason, step, attempt, created, updated`
+	dry_run, state, reason, step, attempt, created, updated, expired`
 
 type scanner interface{ Scan(...any) error }
 
 func scan(row scanner) (s Submission, err error) {
 	var dry int64
-	err = row.Scan(&s.ID, &s.Name, &s.Version, &s.SHA256, &s.Size, &s.Owner, &s.Author, &s.Holder, &dry, &s.State, &s.Reason, &s.Step, &s.Attempt, &s.Created, &s.Updated)
+	err = row.Scan(&s.ID, &s.Name, &s.Version, &s.SHA256, &s.Size, &s.Owner, &s.Author, &s.Holder, &dry, &s.State, &s.Reason, &s.Step, &s.Attempt, &s.Created, &s.Updated, &s.Expired)
 	s.DryRun = dry != 0
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/vision-platform/trainer-agent/hub/naming"
 )
@@ -13,7 +14,7 @@ import (
 // Limits of one owner.
 const (
 	MaxOpen  = 10       // submissions on their way
-	MaxBytes = 20 << 30 // of packages, all submissions together
+	MaxBytes = 20 << 30 // of packages that are kept
 )
 
 // Refusal is why an upload cannot be a submission: Field of the metadata that is
@@ -43,7 +44,8 @@ func check(up Upload) error {
 	return nil
 }
 
-func quota(ctx context.Context, tx queryer, up Upload) error {
+// quota says what an owner has too much of; keep is how long packages stay that became no version.
+func quota(ctx context.Context, tx queryer, up Upload, keep time.Duration) error {
 	var open, bytes int64
 	err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM tasks JOIN submissions ON id = submission_id WHERE owner = $1`, up.Owner).Scan(&open)
 	if err != nil {
@@ -53,12 +55,16 @@ func quota(ctx context.Context, tx queryer, up Upload) error {
 		return &Refusal{Quota: true, Text: fmt.Sprintf("%d of your submissions are on their way, which is the limit: wait for one to end, or cancel one", open)}
 	}
 	err = tx.QueryRowContext(ctx, `SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM
-		(SELECT DISTINCT sha256, size FROM submissions WHERE owner = $1) AS packages`, up.Owner).Scan(&bytes)
+		(SELECT DISTINCT sha256, size FROM submissions WHERE owner = $1 AND expired = 0) AS packages`, up.Owner).Scan(&bytes)
 	if err != nil {
 		return fmt.Errorf("adding up packages: %w", err)
 	}
 	if bytes+up.Size > MaxBytes {
-		return &Refusal{Quota: true, Text: fmt.Sprintf("your packages would take %d MiB of the %d MiB that each user has", (bytes+up.Size)>>20, MaxBytes>>20)}
+		text := fmt.Sprintf("your packages would take %d MiB of the %d MiB that each user has", (bytes+up.Size)>>20, MaxBytes>>20)
+		if keep > 0 {
+			text += fmt.Sprintf("; those of submissions that ended without a version no longer count %.0f days after their end", keep.Hours()/24)
+		}
+		return &Refusal{Quota: true, Text: text}
 	}
 	return nil
 }

@@ -73,6 +73,10 @@ func Known(log *slog.Logger, err error) error {
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, submission.ErrEnded), errors.Is(err, submission.ErrOpen), errors.Is(err, submission.ErrSucceeded), errors.Is(err, submission.ErrPublishing):
 		return huma.Error409Conflict(err.Error())
+	case errors.Is(err, submission.ErrExpired):
+		return huma.NewError(http.StatusGone, err.Error())
+	case errors.Is(err, submission.ErrLeaving):
+		return busy(err.Error() + ": nothing was changed, try again in a moment")
 	case errors.As(err, &wrong):
 		return huma.Error422UnprocessableEntity("the callback is not what the contract says", Field("body.body", wrong.Error()))
 	case errors.Is(err, login.ErrUnknown):
@@ -81,7 +85,11 @@ func Known(log *slog.Logger, err error) error {
 		return huma.NewError(http.StatusInsufficientStorage, "the hub's disk is full: its operator has to make room below its data folder; nothing of the upload was kept")
 	default:
 		log.Error("a request could not be answered", "error", err)
-		away := huma.Error503ServiceUnavailable("the hub's database or store cannot be reached: nothing was changed, try again in a moment")
-		return huma.ErrorWithHeaders(away, http.Header{"Retry-After": {retryAfter}})
+		return busy("the hub's database or store cannot be reached: nothing was changed, try again in a moment")
 	}
+}
+
+// busy may be asked again.
+func busy(text string) error {
+	return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable(text), http.Header{"Retry-After": {retryAfter}})
 }

@@ -32,6 +32,7 @@ type Validation struct {
 	Appeal    *submission.Appeal    `json:"appeal,omitempty" doc:"The newest; absent in lists."`
 	Created   int64                 `json:"created" doc:"Milliseconds since 1970."`
 	Updated   int64                 `json:"updated" doc:"Milliseconds since 1970."`
+	Expired   int64                 `json:"expired_at,omitempty" doc:"When its package was deleted, because it had ended without a version a while ago: milliseconds since 1970. It can be neither tried again nor appealed then; absent while the package is kept."`
 }
 
 func (v Validation) place() store.Place { return store.Place{Created: v.Created, ID: v.ID} }
@@ -41,7 +42,7 @@ func view(at submission.Submission, steps []contract.StepReport) Validation {
 	v := Validation{
 		Status: at.State.Status(), CurrentStep: seedStep(at.Step), StepsTotal: len(contract.ValidationSteps), Results: map[string]map[string]any{},
 		ID: at.ID, Name: at.Name, Version: at.Version, Author: at.Author, SHA256: at.SHA256, DryRun: at.DryRun, State: at.State, Reason: at.Reason,
-		Attempt: at.Attempt, Steps: []contract.StepReport{}, Created: at.Created, Updated: at.Updated,
+		Attempt: at.Attempt, Steps: []contract.StepReport{}, Created: at.Created, Updated: at.Updated, Expired: at.Expired,
 	}
 	for _, step := range steps {
 		v.add(step)

@@ -145,19 +145,35 @@ func (u uploads) take(w http.ResponseWriter, r *http.Request) {
 }
 
 // create keeps a package and makes it a submission: never one without its package, and of what
-// would be refused nothing is kept. A kill in between leaves bytes that the same upload finds.
+// would be refused nothing is kept. Bytes that make none after all, also by a kill, are found by their
+// announcement.
 func (u uploads) create(ctx context.Context, up submission.Upload, file *blob.Incoming) (made submission.Submission, err error) {
-	check, cancel := context.WithTimeout(ctx, door.Slowest)
+	begin, cancel := context.WithTimeout(ctx, door.Slowest)
 	defer cancel()
-	if err := u.intake.Check(check, up); err != nil {
+	arrival, earlier, err := u.intake.Announce(begin, up)
+	if err != nil {
 		return made, err
 	}
+	if earlier != nil {
+		return *earlier, nil
+	}
+	up.Arrival = arrival
+	defer u.abandon(ctx, arrival)
 	if err := u.reader.packages.Keep(ctx, file); err != nil { // a bucket has its own patience
 		return made, err
 	}
 	ctx, cancel = context.WithTimeout(ctx, door.Slowest)
 	defer cancel()
 	return u.intake.Create(ctx, up)
+}
+
+// abandon gives up bytes that made no submission. Where that fails, a later start of the hub does it.
+func (u uploads) abandon(ctx context.Context, arrival string) {
+	ctx, cancel := context.WithTimeout(ctx, door.Slowest)
+	defer cancel()
+	if err := u.intake.Abandon(ctx, arrival); err != nil {
+		u.Log.Error("giving up an upload", "error", err)
+	}
 }
 
 // dryRun reads the query. Nothing in it is passed over: who means a dry run publishes nothing.

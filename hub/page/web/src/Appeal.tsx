@@ -8,7 +8,7 @@ type Asked = "appeal" | "grant" | "refuse";
 /** appealable says whether the hub would take an appeal: each finding that refuses the package can be waived. */
 function appealable(at: Validation): boolean {
   const errors = at.steps.flatMap((s) => s.findings).filter((f) => f.severity === "error");
-  return at.state === "rejected" && errors.length > 0 && errors.every((f) => f.sha256);
+  return at.state === "rejected" && !at.expired_at && errors.length > 0 && errors.every((f) => f.sha256);
 }
 
 const asks = {

@@ -30,7 +30,7 @@ function Shown({ at, me, followed, onUpload }: { at: Validation; me: Me; followe
       <div className="head">
         <h1><Theirs>{at.name}</Theirs> <span className="quiet"><Theirs>{at.version}</Theirs></span> <Badge state={at.state} /></h1>
         {open && at.state !== "publishing" && <button type="button" onClick={() => void act("cancel")}>Cancel</button>}
-        {at.status === "failed" && <button type="button" onClick={() => void act("retry")}>Try again</button>}
+        {at.status === "failed" && !at.expired_at && <button type="button" onClick={() => void act("retry")}>Try again</button>}
         {at.state === "rejected" && <button type="button" className="first" onClick={onUpload}>Upload a corrected package</button>}
       </div>
       <p className="visually-hidden" role="status">{running ? `${running.step} is running` : `The submission is ${at.state}`}</p>
@@ -39,6 +39,7 @@ function Shown({ at, me, followed, onUpload }: { at: Validation; me: Me; followe
       {fault && <p className="said warning">The hub itself had a fault while {fault.state}: <Theirs>{fault.text}</Theirs>. It tries again by itself{fault.of ? ` (${fault.try} of ${fault.of})` : ""}.</p>}
       {at.status === "passed" && <PassedCard at={at} />}
       {at.status === "failed" && <div className="said bad"><strong>{meaning(at.state)}</strong> <Theirs>{at.reason}</Theirs></div>}
+      {at.expired_at && <p className="said quiet">Its package was deleted on {time(at.expired_at)}, a while after it ended. What was found stays here; to have it proven again, upload it.</p>}
       {at.state === "active" && <VersionState name={at.name} number={at.version} me={me} />}
       <Appeal at={at} me={me} onChange={load} />
       <Steps at={at} running={running} />

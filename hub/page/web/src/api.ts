@@ -19,6 +19,7 @@ export type Validation = {
   appeal?: AppealOf;
   created: number;
   updated: number;
+  expired_at?: number;
 };
 export type AppealOf = { id: string; validation_job_id: string; name: string; version: string; author: string; reason: string; state: "waiting" | "granted" | "refused" | "withdrawn"; answer: string; created: number };
 export type Version = { name: string; version: string; state: string; reason: string };
