@@ -122,6 +122,15 @@ func said(reports []contract.StepReport) (all []string) {
 	return all
 }
 
+// wide is ASCII text as UTF-16.
+func wide(text string) string {
+	var out strings.Builder
+	for _, c := range []byte(text) {
+		out.Write([]byte{c, 0})
+	}
+	return out.String()
+}
+
 // A package with everything wrong ends in one finding for each, at its line; the same
 // package without them passes every scan. The scanners are the real ones.
 func TestEveryScanFindsItsDanger(t *testing.T) {
@@ -129,9 +138,9 @@ func TestEveryScanFindsItsDanger(t *testing.T) {
 	tools := Tools{Vulnerabilities: advisories(t, time.Now()), Clamd: clamd(t)}
 	reports := Run(t.Context(), packaged(t, map[string]string{
 		"requirements.txt": "# pinned\nPillow==9.0.0\nnumpy==2.4.6\ntorch[cuda]==2.6.0 ; python_version > '3'\ntensor-flow-cpu==1.1\n", "train.py": "import os\n\n\nKEY = '" + key + "' # gitleaks:allow\n", "empty.py": "",
-		"w.pkl": "cos\nsystem\n(tR.", "tool.com": eicar,
+		"w.pkl": "cos\nsystem\n(tR.", "tool.com": eicar, "wide.ps1": "\xff\xfe" + wide("#\n$key='"+key+"'\n"),
 	}), tools)
-	want := []string{"pickle.code w.pkl:0", "secret.aws-access-token train.py:4", "vulnerability.GHSA-3f63-hfp8-52jq requirements.txt:2", "malware.MAL-2024-1 requirements.txt:5", "malware.found tool.com:0"}
+	want := []string{"pickle.code w.pkl:0", "secret.aws-access-token train.py:4", "secret.aws-access-token wide.ps1:2", "vulnerability.GHSA-3f63-hfp8-52jq requirements.txt:2", "malware.MAL-2024-1 requirements.txt:5", "malware.found tool.com:0"}
 	if got := said(reports); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
