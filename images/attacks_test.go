@@ -26,7 +26,7 @@ func TestAttacksInAContainerLikeThePods(t *testing.T) {
 		bind(sharedCache(t), "/cache")
 	c.with("CALLBACK_TOKEN", "", "CALLBACK_TOKEN_FILE", "/var/run/secrets/trainer/callback-token", "AGENT_DATASET_CACHE_DIR", "/cache",
 		"CACHE_AS_THE_AGENT_KNOWS_IT", "/cache", "STATE_AS_THE_AGENT_KNOWS_IT", "/workspace/.agent",
-		"DATABASE_URL", "postgres://me:word@db/x", "SOME_PASSWORD", "x", "SOME_API_KEY", "x").start()
+		"DATABASE_URL", "postgres://me:word@db/x", "SOME_PASSWORD", "x", "SOME_API_KEY", "x", "HTTPS_PROXY", "http://me:word@proxy.test:3128").start()
 	c.until("the agent runs", func(calls []backend.Call) bool { return len(calls) > 0 })
 	neighbour := make(chan struct{})
 	go func() {

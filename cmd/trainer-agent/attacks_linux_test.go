@@ -99,7 +99,7 @@ func (p posture) attack(t *testing.T) map[string]string {
 	j.command = []string{"/usr/bin/python3", dir + "/attacks/run.py"}
 	j.with("WORKSPACE_DIR", j.workspace, "HOME", dir+"/home", "CALLBACK_TOKEN", "", "CALLBACK_TOKEN_FILE", "/run/secrets/trainer/callback-token",
 		"AGENT_DATASET_CACHE_DIR", dir+"/cache", "CACHE_AS_THE_AGENT_KNOWS_IT", dir+"/cache", "PATH", "/usr/local/bin:/usr/bin:/bin", "TMPDIR", "/tmp",
-		"DATABASE_URL", "postgres://me:word@db/x", "SOME_PASSWORD", "x", "SOME_API_KEY", "x", "HTTPS_PROXY", "", "AGENT_STOP_GRACE", "10s")
+		"DATABASE_URL", "postgres://me:word@db/x", "SOME_PASSWORD", "x", "SOME_API_KEY", "x", "HTTPS_PROXY", "http://me:word@proxy.test:3128", "AGENT_STOP_GRACE", "10s")
 	j.with("STATE_AS_THE_AGENT_KNOWS_IT", j.workspace+"/.agent").with(p.env...)
 	j.prefix = []string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", stageOfAttacks, dir, shared.agent,
 		filepath.Join(shared.root, "testdata", "attacks"), token, fmt.Sprint(p.user)}

@@ -62,6 +62,7 @@ func (t target) filter(arch uint32) []bpf.Instruction {
 	f.keepThreads(t)
 	f.keepFiles()
 	f.keepKernel()
+	f.keepQueues()
 	return append(f, allow)
 }
 
@@ -141,6 +142,19 @@ func (f *program) keepKernel() {
 	}
 	f.on(unix.SYS_IOCTL, second, bpf.JumpIf{Cond: bpf.JumpEqual, Val: newUserfaultfd, SkipFalse: 1}, refuse, allow)
 	f.on(unix.SYS_IO_URING_SETUP, absent)
+}
+
+// keepQueues takes away what processes share by a number or a name of the whole machine:
+// memory, queues and semaphores of System V, and POSIX queues, which Landlock does not know.
+// Kernels may be built without them, so libraries that know them have another way:
+// frameworks share by files of /dev/shm (shm_open), Python by semaphores there (sem_open).
+func (f *program) keepQueues() {
+	for _, call := range []uint32{
+		unix.SYS_SHMGET, unix.SYS_SHMAT, unix.SYS_SHMCTL, unix.SYS_MSGGET, unix.SYS_MSGSND, unix.SYS_MSGRCV, unix.SYS_MSGCTL,
+		unix.SYS_SEMGET, unix.SYS_SEMOP, unix.SYS_SEMTIMEDOP, unix.SYS_SEMCTL, unix.SYS_MQ_OPEN, unix.SYS_MQ_UNLINK,
+	} {
+		f.on(call, absent)
+	}
 }
 
 // newUserfaultfd is USERFAULTFD_IOC_NEW of linux/userfaultfd.h, a number of no other device's.
