@@ -17,7 +17,16 @@ type receipt struct {
 
 // card is what a list shows of the package: its capabilities, with the words that its author
 // gave the upload in place of theirs.
-func (w *Work) card(ctx context.Context, capabilities []byte) (card contract.Card, err error) {
+func (w *Work) card(ctx context.Context, capabilities []byte) (contract.Card, error) {
+	said, err := w.records.Metadata(ctx, w.task.ID)
+	if err != nil {
+		return contract.Card{}, err
+	}
+	return cardOf(capabilities, said)
+}
+
+// cardOf reads what a stranger wrote twice: in the package, and beside it.
+func cardOf(capabilities, said []byte) (card contract.Card, err error) {
 	var inside contract.Capabilities
 	if err := json.Unmarshal(capabilities, &inside); err != nil {
 		return card, fmt.Errorf("reading capabilities.json: %w", err)
@@ -27,10 +36,6 @@ func (w *Work) card(ctx context.Context, capabilities []byte) (card contract.Car
 		if task.Supported {
 			card.Tasks = append(card.Tasks, task.Name)
 		}
-	}
-	said, err := w.records.Metadata(ctx, w.task.ID)
-	if err != nil {
-		return card, err
 	}
 	var own contract.Card
 	if err := json.Unmarshal(said, &own); err != nil {

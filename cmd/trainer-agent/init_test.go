@@ -3,12 +3,14 @@ package main_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -154,6 +156,41 @@ func TestValidationFindsWhatATrainerBreaks(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}
+	}
+}
+
+// A hub that is stopped stops its validations: the package's code ends with them, and nothing is left.
+func TestAValidationObeysSIGTERM(t *testing.T) {
+	dir, bin, temp := newPackage(t, "plain"), t.TempDir(), t.TempDir()
+	started := filepath.Join(bin, "started")
+	if err := errors.Join(syscall.Mkfifo(started, 0o600),
+		os.WriteFile(filepath.Join(bin, "python"), []byte("#!/bin/sh\necho $$ >"+started+"\nexec sleep 600\n"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), shared.agent, "validate", "--python", filepath.Join(bin, "python"), dir)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + bin, "TMPDIR=" + temp}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := os.ReadFile(started) // waits until the package's code runs
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := strconv.Atoi(strings.TrimSpace(string(line)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != contract.ExitFailed {
+		t.Errorf("validate ended with %v", cmd.ProcessState)
+	}
+	if err := syscall.Kill(code, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("the package's code still runs (%v)", err)
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
 	}
 }
 
