@@ -24,8 +24,8 @@ func FuzzLoad(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, name, value string) {
-		if strings.ContainsAny(name+value, "\x00=") && strings.ContainsAny(name, "\x00=") || strings.Contains(value, "\x00") || name == "" || len(value) > 1<<16 {
-			return
+		if name == "" || strings.ContainsAny(name, "\x00=") || strings.Contains(value, "\x00") || len(value) > 1<<16 {
+			return // no system has such a variable
 		}
 		for name, value := range minimal {
 			t.Setenv(name, value)
