@@ -129,11 +129,12 @@ func TestTheFinalCallbackNeedsNoDisk(t *testing.T) {
 func TestTheFinalCallbackIsSentFromMemoryWhereTheOutboxCannotKeepIt(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int
+		length time.Duration // of the end: one that nobody takes lasts as long
 		want   Delivery
 		heard  int
 	}{
-		"the backend takes it": {http.StatusOK, Delivery{}, 1},
-		"nor does the backend": {http.StatusServiceUnavailable, Delivery{Undelivered: true, Left: 1, Replay: "trainer-agent replay --from s3://b/" + contract.UndeliveredKey("job-1")}, -1},
+		"the backend takes it": {http.StatusOK, time.Minute, Delivery{}, 1},
+		"nor does the backend": {http.StatusServiceUnavailable, 2 * time.Second, Delivery{Undelivered: true, Left: 1, Replay: "trainer-agent replay --from s3://b/" + contract.UndeliveredKey("job-1")}, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q, heard := queueFor(t, c.status)
@@ -144,7 +145,7 @@ func TestTheFinalCallbackIsSentFromMemoryWhereTheOutboxCannotKeepIt(t *testing.T
 			if err := q.Box.Close(); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), c.length)
 			defer cancel()
 			var kept []byte
 			keep := func(key string, body []byte) (string, error) { kept = body; return "s3://b/" + key, nil }

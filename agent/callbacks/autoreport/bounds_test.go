@@ -27,7 +27,7 @@ func TestTwentyThousandRowsAreBoundedByTheJobsEpochsAndReportedInOneCall(t *test
 		began := time.Now()
 		b.Finish(t.Context())
 		b.Finish(t.Context())
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > 20*time.Second {
 			t.Errorf("EPOCHS=%d: the end took %v", c.epochs, took)
 		}
 		if len(b.sent) != c.want || b.batches != 1 {

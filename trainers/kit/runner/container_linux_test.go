@@ -74,7 +74,7 @@ func TestWhatGrowsInAContainerIsEnded(t *testing.T) {
 			if err == nil || want != "" && !byKernel && (over == nil || over.What != want) {
 				t.Errorf("%v %s, want the limit of %q", err, said, want)
 			}
-			if took := time.Since(started); took > 40*time.Second {
+			if took := time.Since(started); took > 2*time.Minute {
 				t.Errorf("it took %s", took)
 			}
 		})

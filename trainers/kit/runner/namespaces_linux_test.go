@@ -123,7 +123,7 @@ func TestWhatGrowsIsEnded(t *testing.T) {
 			if wants != "" && (over == nil || over.What != wants) {
 				t.Errorf("%v %s, want the limit of %s", err, said, wants)
 			}
-			if took := time.Since(started); took > 30*time.Second {
+			if took := time.Since(started); took > 2*time.Minute {
 				t.Errorf("it took %s", took)
 			}
 		})
