@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import unittest
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from relay import TOKEN, Relay
 
 TRAINERS = Path(__file__).resolve().parent.parent
 GUARD = Path(__file__).resolve().parent / "guard"  # its sitecustomize.py lets no process reach the network
-TIMEOUT = 300  # seconds; a bound for a trainer that hangs, not a promise
+TIMEOUT = 600  # seconds; a bound for a trainer that hangs, not a promise
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,17 @@ class TrainerTest(unittest.TestCase):
         self.assertEqual(run.code, 1, run.output[-4000:])
         self.assertIn(text, run.output)
         return run
+
+    def assert_refused(self, folder: str, job: Mapping[str, object], cases: Mapping[str, Mapping[str, object]]) -> None:
+        """What is said against the job with each change; all in one process, for most of a refusal's time is spent on imports."""
+        jobs = [{k: str(v) for k, v in {"NUM_WORKERS": 0, "DEVICE": "cpu", **job, **change}.items()} for change in cases.values()]
+        command = [sys.executable, str(Path(__file__).with_name("probe_refused.py")), folder, json.dumps(jobs)]
+        found = subprocess.run(command, capture_output=True, text=True, env=environment(None, package=TRAINERS / folder), timeout=TIMEOUT)
+        self.assertEqual(found.returncode, 0, found.stderr[-3000:])
+        for message, told in zip(cases, json.loads(found.stdout.splitlines()[-1]), strict=True):
+            with self.subTest(message):
+                self.assertIn(message, told)
+                self.assertNotIn("Traceback", told)
 
     def assert_a_cut_epoch_is_trained_again(self, folder: str, cut_at: int, **job: object) -> None:
         """A stop in the middle of the second of three epochs, then a resume: every epoch is that of the uninterrupted training."""

@@ -98,8 +98,10 @@ class Detr(TrainerTest):
 
     def test_what_is_refused_says_what_to_do(self) -> None:
         self.needs("scipy", "faster_coco_eval")
-        self.fail_with("a batch norm cannot learn from a single image as small as this: set BATCH_SIZE to 2 or more", TRAIN, **self.job("refused", IMAGE_SIZE=32, BATCH_SIZE=1))
-        self.fail_with("IMAGE_SIZE 100 is not a multiple of 32, which detectors here want; use 96", TRAIN, **self.job("refused", IMAGE_SIZE=100))
+        self.assert_refused("huggingface", self.job("refused"), {
+            "a batch norm cannot learn from a single image as small as this: set BATCH_SIZE to 2 or more": {"IMAGE_SIZE": 32, "BATCH_SIZE": 1},
+            "IMAGE_SIZE 100 is not a multiple of 32, which detectors here want; use 96": {"IMAGE_SIZE": 100},
+        })
 
     def test_a_training_that_diverges_says_so(self) -> None:
         self.needs("scipy", "faster_coco_eval")

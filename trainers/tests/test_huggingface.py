@@ -176,19 +176,18 @@ class ImageClassification(ClassifierTest):
     def test_what_is_refused_says_what_to_do(self) -> None:
         renamed = shutil.copytree(self.data, self.root / "renamed")
         (renamed / "val/0-circle").rename(renamed / "val/z-circle")
-        for message, change in (
-            ("unknown option 'promt' (did you mean 'prompt'?). Valid options: activation_checkpointing, adam_beta1,", {"CONFIG_JSON": '{"config": {"promt": "{}"}}'}),
-            ("val: the folders give the class order ['1-square', '2-triangle', 'z-circle']", {"DATASET_DIR": renamed}),
-            ("torch sees no GPU", {"DEVICE": "cuda"}),
-            ("trains only the classifier on top of random features", {"CONFIG_JSON": '{"config": {"freeze_backbone": true}}'}),
-            ("MODEL_NAME 'vit-huge' is not known without weights", {"MODEL_NAME": "vit-huge"}),
-            ("IMAGE_SIZE 33 is not a multiple of the model's patch of 16; use 32", {"IMAGE_SIZE": 33}),
-            ("zero_shot_classification needs a CLIP model", {"TASK_TYPE": "zero_shot_classification"}),
-            ("the training has diverged: after epoch 1 the weights of the model are NaN or infinite, first vit.", {"LEARNING_RATE": 1e30}),
-        ):
-            with self.subTest(message):
-                run = self.fail_with(message, "huggingface/train.py", **self.job("refused", EPOCHS=1, **change))
-                self.assertIn(message, run.done["error_message"])
+        self.assert_refused("huggingface", self.job("refused", EPOCHS=1), {
+            "unknown option 'promt' (did you mean 'prompt'?). Valid options: activation_checkpointing, adam_beta1,": {"CONFIG_JSON": '{"config": {"promt": "{}"}}'},
+            "val: the folders give the class order ['1-square', '2-triangle', 'z-circle']": {"DATASET_DIR": renamed},
+            "torch sees no GPU": {"DEVICE": "cuda"},
+            "trains only the classifier on top of random features": {"CONFIG_JSON": '{"config": {"freeze_backbone": true}}'},
+            "MODEL_NAME 'vit-huge' is not known without weights": {"MODEL_NAME": "vit-huge"},
+            "IMAGE_SIZE 33 is not a multiple of the model's patch of 16; use 32": {"IMAGE_SIZE": 33},
+            "zero_shot_classification needs a CLIP model": {"TASK_TYPE": "zero_shot_classification"},
+        })
+        diverged = "the training has diverged: after epoch 1 the weights of the model are NaN or infinite, first vit."
+        run = self.fail_with(diverged, "huggingface/train.py", **self.job("refused", EPOCHS=1, LEARNING_RATE=1e30))
+        self.assertIn(diverged, run.done["error_message"])
 
 
 class ZeroShot(ClassifierTest):

@@ -100,13 +100,11 @@ class UNet(SegmentationTest):
         self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from best.pt; fresh: head.bias, head.weight\n")  # the background is new
 
     def test_what_is_refused_says_what_to_do(self) -> None:
-        for message, change in (
-            ("MODEL_NAME 'resnet18' does not segment: use unet-resnet18", {"MODEL_NAME": "resnet18"}),
-            ("all annotated pixels are of the class ['circle'], and with ignore_background nothing else counts", {"DATASET_DIR": self.only_circles(), "CONFIG_JSON": '{"config": {"ignore_background": true}}'}),
-            ("annotations/instances_train.json: semantic_segmentation wants the format coco", {"DATASET_DIR": self.root}),
-        ):
-            with self.subTest(message):
-                self.fail_with(message, "timm/train.py", **self.job("refused", **change))
+        self.assert_refused("timm", self.job("refused"), {
+            "MODEL_NAME 'resnet18' does not segment: use unet-resnet18": {"MODEL_NAME": "resnet18"},
+            "all annotated pixels are of the class ['circle'], and with ignore_background nothing else counts": {"DATASET_DIR": self.only_circles(), "CONFIG_JSON": '{"config": {"ignore_background": true}}'},
+            "annotations/instances_train.json: semantic_segmentation wants the format coco": {"DATASET_DIR": self.root},
+        })
 
     def only_circles(self) -> Path:
         data = shutil.copytree(self.data, self.root / "circles")

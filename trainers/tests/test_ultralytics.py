@@ -354,20 +354,17 @@ class Ultralytics(TrainerTest):
             self.assertIn(message, run.done["error_message"])
 
     def test_a_dataset_that_ultralytics_would_thin_out_is_refused(self) -> None:
-        broken = fixtures.write_yolo(self.root / "broken", "object_detection")
-        label = broken / "labels/train/a/003.txt"
-        good = label.read_text()
-        for message, content in (("dropped 1 of 24 images", "0 0.5 0.5 1.5 0.2\n"), ("no label file", None)):
-            with self.subTest(message):
-                for cache in broken.rglob("*.cache"):
-                    cache.unlink()
-                label.write_text(content) if content else label.unlink()
-                self.fail_with(message, TRAIN, **{**self.job("object_detection", "broken-out"), "DATASET_DIR": broken})
-        label.write_text(good)
-        classes = json.loads((broken / "classes.json").read_text())
+        outside, bare, renamed = (fixtures.write_yolo(self.root / name, "object_detection") for name in ("outside", "bare", "ring"))
+        (outside / "labels/train/a/003.txt").write_text("0 0.5 0.5 1.5 0.2\n")
+        (bare / "labels/train/a/003.txt").unlink()
+        classes = json.loads((renamed / "classes.json").read_text())
         classes["classes"][0]["name"] = "ring"
-        (broken / "classes.json").write_text(json.dumps(classes))
-        self.fail_with("classes.json", TRAIN, **{**self.job("object_detection", "broken-out"), "DATASET_DIR": broken})
+        (renamed / "classes.json").write_text(json.dumps(classes))
+        self.assert_refused("ultralytics", self.job("object_detection", "broken-out"), {
+            "dropped 1 of 24 images": {"DATASET_DIR": outside},
+            "no label file": {"DATASET_DIR": bare},
+            "classes.json": {"DATASET_DIR": renamed},
+        })
 
     def test_what_the_first_batch_would_fail_with_is_refused(self) -> None:
         small = fixtures.write_imagefolder(self.root / "small", train=6, val=3)
@@ -375,14 +372,12 @@ class Ultralytics(TrainerTest):
         one = fixtures.write_imagefolder(self.root / "one", train=6, val=3)
         for image in (p for name in ("1-square", "2-triangle") for p in (one / "train" / name).iterdir()):
             image.rename(one / "train/0-circle" / image.name)
-        for message, task, change in (
-            ("single image of 32 px, from which a batch norm cannot learn: set BATCH_SIZE to another number than 1, or IMAGE_SIZE to 64 or more", "object_detection", {"BATCH_SIZE": 1, "IMAGE_SIZE": 32}),
-            ("1 of them have a side of less than 10 pixels", "image_classification", {"DATASET_DIR": small}),
-            ("train: all 6 images are of the class 'a circle'", "image_classification", {"DATASET_DIR": one}),
-        ):
-            with self.subTest(message):
-                run = self.fail_with(message, TRAIN, **{**self.job(task, "first", EPOCHS=1), **change})
-                self.assertIn(message, run.done["error_message"])
+        detection = self.job("object_detection", "first")
+        self.assert_refused("ultralytics", self.job("image_classification", "first", EPOCHS=1), {
+            "single image of 32 px, from which a batch norm cannot learn: set BATCH_SIZE to another number than 1, or IMAGE_SIZE to 64 or more": {**detection, "EPOCHS": 1, "BATCH_SIZE": 1, "IMAGE_SIZE": 32},
+            "1 of them have a side of less than 10 pixels": {"DATASET_DIR": small},
+            "train: all 6 images are of the class 'a circle'": {"DATASET_DIR": one},
+        })
 
     def test_every_field_of_the_schema_reaches_ultralytics(self) -> None:
         found = subprocess.run([sys.executable, str(PROBE)], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
