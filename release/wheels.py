@@ -4,6 +4,7 @@ The binaries are the release's own bytes. The same inputs give the same wheel: h
 and sorts names.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -38,9 +39,12 @@ def pep440(version: str) -> str:
 def tools(folder: Path) -> Path:
     """A virtual environment with the builder and the checker; made once."""
     python = folder / "bin" / "python"
-    if not (folder / "bin" / "twine").is_file():
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *TOOLS], check=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as alone:  # two workers of the tests may ask for it at once
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        if not (folder / "bin" / "twine").is_file():
+            venv.create(folder, with_pip=True, clear=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *TOOLS], check=True)
     return python
 
 
