@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import fixtures
-from process import TRAINERS, TrainerTest, environment, started
+from process import TIMEOUT, TRAINERS, TrainerTest, environment, started
 from relay import Relay
 from trainer_vision.deploy.parity import EXACT
 
@@ -91,7 +91,7 @@ class ClassifierTest(TrainerTest):
         with Relay() as relay, started(self.script("train"), relay, **self.job(out, EPOCHS=5000)) as process:
             relay.wait_for("heartbeat", 2, lambda: process.poll() is None)
             process.send_signal(signal.SIGTERM)
-            output, _ = process.communicate(timeout=120)
+            output, _ = process.communicate(timeout=TIMEOUT)
         self.assertEqual(process.returncode, 143, output[-3000:])
         self.assertEqual(relay.of("done"), [])
         completed = len(relay.of("heartbeat"))

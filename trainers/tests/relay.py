@@ -61,7 +61,7 @@ class Relay:
         """The bodies of one kind of call, in order."""
         return [call.body for call in self.calls if call.kind == kind]
 
-    def wait_for(self, kind: str, count: int, alive: Callable[[], bool], timeout: float = 120) -> None:
+    def wait_for(self, kind: str, count: int, alive: Callable[[], bool], timeout: float = 600) -> None:
         """Wait until so many calls of a kind have come; fail when the sender dies first."""
 
         def there() -> bool:

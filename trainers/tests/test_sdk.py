@@ -17,7 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 import trainer_sdk
-from process import TRAINERS, TrainerTest, environment, started
+from process import TIMEOUT, TRAINERS, TrainerTest, environment, started
 from relay import TOKEN, Call, Relay
 from trainer_sdk import Job, JobError, Platform, callbacks, metrics
 from trainer_sdk.export import ExportRequest
@@ -266,7 +266,7 @@ class TheEnd(TrainerTest):
         with Relay() as relay, started(self.script(body), relay) as process:
             relay.wait_for("heartbeat", 1, lambda: process.poll() is None)
             process.terminate()
-            process.communicate(timeout=60)
+            process.communicate(timeout=TIMEOUT)
         self.assertEqual(process.returncode, 143)
         self.assertEqual([c.kind for c in relay.calls], ["heartbeat", "event"])
 
@@ -279,7 +279,7 @@ class TheEnd(TrainerTest):
         with Relay() as relay, started(self.script(body), relay) as process:
             relay.wait_for("heartbeat", 1, lambda: process.poll() is None)
             os.killpg(process.pid, signal.SIGTERM)
-            process.communicate(timeout=60)
+            process.communicate(timeout=TIMEOUT)
         self.assertEqual(relay.of("event")[0]["message"], "served")
 
     def test_sigusr1_prints_the_stacks_and_training_goes_on(self) -> None:
@@ -294,7 +294,7 @@ class TheEnd(TrainerTest):
                 self.assertTrue(line, seen)
                 seen.append(line)
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=60)
+            process.communicate(timeout=TIMEOUT)
         self.assertEqual(process.returncode, 0, seen)
 
     def test_several_processes_are_started_by_torchrun(self) -> None:
@@ -322,7 +322,7 @@ class TheEnd(TrainerTest):
         example = re.search(r"```python\n(.*?)```", (TRAINERS / "sdk" / "README.md").read_text(), re.S)[1]
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "train.py").write_text(example)
-            done = subprocess.run([sys.executable, "train.py"], cwd=folder, capture_output=True, text=True, timeout=60,
+            done = subprocess.run([sys.executable, "train.py"], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT,
                                   env=environment(None) | {"EPOCHS": "2", "TASK_TYPE": "image_classification"})
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertTrue(Path(folder, "runs", "checkpoints", "best.ckpt").is_file())

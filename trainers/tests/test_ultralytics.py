@@ -19,7 +19,7 @@ import fixtures
 import torch
 from classifiers import assert_presets_learn
 from PIL import Image
-from process import GUARD, TRAINERS, TrainerTest, environment, started
+from process import GUARD, TIMEOUT, TRAINERS, TrainerTest, environment, started
 from relay import Relay
 
 TRAIN = "ultralytics/train.py"
@@ -272,7 +272,7 @@ class Ultralytics(TrainerTest):
         with Relay() as relay, started(TRAIN, relay, **self.job("object_detection", "stop", EPOCHS=500)) as process:
             relay.wait_for("heartbeat", 2, lambda: process.poll() is None)
             process.send_signal(signal.SIGTERM)
-            output, _ = process.communicate(timeout=120)
+            output, _ = process.communicate(timeout=TIMEOUT)
         self.assertEqual(process.returncode, 143, output[-3000:])
         completed = len(relay.of("heartbeat"))
         self.assertEqual(relay.of("done"), [])
