@@ -68,8 +68,8 @@ class Ultralytics(TrainerTest):
 
     def epoch_of(self, checkpoint: Path) -> tuple[int, bool]:
         """The checkpoint's epoch (0-based), and whether it holds an optimizer; read by Ultralytics itself."""
-        probe = "import sys, torch; c = torch.load(sys.argv[1], weights_only=False); print(c['epoch'], c['optimizer'] is not None)"
-        found = subprocess.run([sys.executable, "-c", probe, str(checkpoint)], capture_output=True, text=True, check=True, env=environment(None)).stdout.split()
+        probe = "import sys, offline, torch; c = torch.load(sys.argv[1], weights_only=False); print(c['epoch'], c['optimizer'] is not None)"
+        found = subprocess.run([sys.executable, "-c", probe, str(checkpoint)], capture_output=True, text=True, check=True, env=environment(None, package=TRAINERS / "ultralytics")).stdout.splitlines()[-1].split()
         return int(found[0]), found[1] == "True"
 
     # --- the four tasks ----------------------------------------------------------------------------
