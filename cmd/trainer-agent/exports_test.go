@@ -23,7 +23,7 @@ var extensions = map[string]string{"onnx": ".onnx", "torchscript": ".torchscript
 // dataset: the file is as good as the original. Converters are kept from one run of the
 // tests to the next.
 func (k kind) exported(t *testing.T, dataset, checkpoint, format string) {
-	j := k.job(t).with("EXPORT_FORMAT", format, "MODEL_NAME", k.model, "DATASET_ID", "",
+	j := newJob(t, "").ofTrainer(k.trainer).with("EXPORT_FORMAT", format, "TASK_TYPE", string(k.task), "MODEL_NAME", k.model, "DATASET_ID", "",
 		"VALIDATION_DATASET_ID", dataset, "ENABLE_VALIDATION", "true", "CHECKPOINT_PATH", checkpoint,
 		"EXPORT_TOOLBOX_DIR", filepath.Join(shared.root, ".tools", "toolboxes")).mustExit(0)
 	var d contract.ExportDone

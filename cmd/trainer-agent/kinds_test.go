@@ -44,31 +44,17 @@ const apart = 0.1
 // defaults: its test run finds what its own validation found, with the framework's own
 // metrics, its inference job finds what the test run found, and its exports say the same.
 func TestEveryKindOfModelIsTestedUsedAndExplained(t *testing.T) {
-	datasets := map[contract.TaskType]string{}
 	for _, k := range kinds {
-		if datasets[k.task] == "" {
-			datasets[k.task] = outlines(t, k.task)
-		}
+		t.Run(k.trainer+" "+string(k.task), func(t *testing.T) { k.run(t, outlines(t, k.task)) })
 	}
-	for _, k := range kinds {
-		t.Run(k.trainer+" "+string(k.task), func(t *testing.T) {
-			t.Parallel()
-			k.run(t, datasets[k.task])
-		})
-	}
-}
-
-// job of one of several at a time: each computes with one thread.
-func (k kind) job(t *testing.T) *job {
-	return newJob(t, "").ofTrainer(k.trainer).with("OMP_NUM_THREADS", "1", "TASK_TYPE", string(k.task))
 }
 
 func (k kind) run(t *testing.T, dataset string) {
-	trained := k.job(t).with("DATASET_ID", dataset, "MODEL_NAME", k.model, "EPOCHS", k.epochs,
+	trained := newJob(t, "").ofTrainer(k.trainer).with("DATASET_ID", dataset, "TASK_TYPE", string(k.task), "MODEL_NAME", k.model, "EPOCHS", k.epochs,
 		"IMAGE_SIZE", k.size, "BATCH_SIZE", "4", "LEARNING_RATE", k.rate, "NUM_WORKERS", "0", "CONFIG_JSON", k.options).mustExit(0).done()
 	best := float64(trained.FinalMetrics[k.metric])
 
-	tested := k.job(t).with("INFERENCE_TYPE", "test_run", "DATASET_ID", dataset,
+	tested := newJob(t, "").ofTrainer(k.trainer).with("INFERENCE_TYPE", "test_run", "DATASET_ID", dataset, "TASK_TYPE", string(k.task),
 		"CHECKPOINT_PATH", *trained.CheckpointPath, "CONFIDENCE_THRESHOLD", k.threshold).mustExit(0)
 	var d contract.TestRunDone
 	tested.final(contract.KindTestRunDone, &d)
@@ -89,7 +75,7 @@ func (k kind) run(t *testing.T, dataset string) {
 		t.Error("the labels are not beside the predictions")
 	}
 
-	used := k.job(t).with("INFERENCE_TYPE", "inference_job", "DATASET_ID", dataset,
+	used := newJob(t, "").ofTrainer(k.trainer).with("INFERENCE_TYPE", "inference_job", "DATASET_ID", dataset, "TASK_TYPE", string(k.task),
 		"CHECKPOINT_PATH", *trained.CheckpointPath, "CONFIDENCE_THRESHOLD", k.threshold, "ENABLE_XAI", "true", "XAI_METHOD", k.method).mustExit(0)
 	var done contract.InferenceDone
 	used.final(contract.KindInferenceDone, &done)
