@@ -44,24 +44,30 @@ func (p *Publisher) Retract(ctx context.Context, name string, versions []string)
 }
 
 func (p *Publisher) retract(ctx context.Context, of, key string) error {
-	ours, err := p.Objects.Get(ctx, of)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	ours, err := p.read(ctx, of)
+	if err != nil || ours == nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", of, err)
-	}
-	there, err := p.Objects.Get(ctx, key)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("reading %s: %w", key, err)
-	}
+	there, err := p.read(ctx, key)
 	if err != nil || !bytes.Equal(ours, there) {
-		return nil
+		return err
 	}
 	if err := p.Objects.Delete(ctx, key); err != nil {
 		return fmt.Errorf("removing %s: %w", key, err)
 	}
 	return nil
+}
+
+// read gives an object's bytes, nil where there is none.
+func (p *Publisher) read(ctx context.Context, key string) ([]byte, error) {
+	text, err := p.Objects.Get(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	return text, nil
 }
 
 func (p *Publisher) copy(ctx context.Context, from, to string) error {
