@@ -6,7 +6,7 @@ SHELL := /bin/bash
 #: PYTHON          Python that makes virtual environments and runs scripts (python3)
 #: VENV            virtual environment of trainers and tests (.venv)
 #: FRAMEWORK       trainer of venv and demo: plain, ultralytics, timm, huggingface (ultralytics)
-#: WORKERS         processes of the Python tests (2); each takes one processor and up to 4 GB
+#: WORKERS         processes of the Python tests (2, or 1 where there are less than 12 GB); each takes one processor and up to 4 GB
 #: HUB_FLAGS       flags of the hub (--allow-unscanned malware,dependencies)
 #: WHEELS          folder of wheels for bench-hub
 #: COLD            1: bench-hub fetches wheels from the index as well
@@ -137,7 +137,7 @@ check: lint .tools/gotestsum ## lint and the tests that need no framework, brows
 	TRAINER_VENV=$(abspath .tools/no-venv) .tools/gotestsum --format pkgname -- -timeout 10m -skip '^TestPageInABrowser$$' ./agent/... ./contract/... ./converters/... ./deploy/... ./hub/... ./trainers/kit/... ./cmd/trainer-agent/manifest ./cmd/trainer-sandbox/backend
 
 # A training of the tests has one thread, so a second one runs beside it. A worker that has nothing left takes over half of the other's tests.
-WORKERS ?= 2
+WORKERS ?= $(shell cat /proc/meminfo 2>/dev/null | awk '/^MemTotal/ {kb = $$2} END {print (kb && kb < 12000000) ? 1 : 2}')
 test-python: .tools/wrappers
 	@echo "== Python tests of the trainers"
 	OMP_NUM_THREADS=1 $(TRAINER_VENV)/bin/python -m pytest -q -rs -n $(WORKERS) --dist worksteal --durations=10 -o tmp_path_retention_policy=failed trainers/tests release
