@@ -41,6 +41,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/telemetry/trackers"
 	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters"
 )
 
 // A base is what every stage may use.
@@ -102,6 +103,11 @@ func newLife(o *Options) *life {
 	given := &dataset.InputsFetching{Supply: need, Dir: b.ws.Inputs(), CheckpointURI: cfg.CheckpointPath, ImageURIs: config.NeededImages(cfg),
 		Parts: dataset.EarlierParts{Prefix: config.NeededParts(cfg), Dir: b.ws.Output(), Fresh: cfg.Resume == "off"},
 		Open:  func(ctx context.Context, bucket string) (dataset.Bucket, error) { return b.store.Open(ctx, bucket) }}
+	converted.Suit = func(r *converters.Request) {
+		if given.HasRotatedBoxes() {
+			config.KeepOutlines(r)
+		}
+	}
 
 	up := b.uploads(&given.Parts)
 	progress := b.progress(up, queue)
@@ -159,16 +165,16 @@ func newLife(o *Options) *life {
 	}
 	l.meeting = []stage.Step{{Name: "the job's other machines", Stage: cluster.Gathering{Group: b.group, Tracker: b.tracker}}}
 	l.inputs = []stage.Step{{Name: "the store", Stage: b.store}, {Name: "the job's earlier runs", Stage: remembered}}
+	if cfg.Job.Type != contract.JobTraining { // first: the conversion asks the checkpoint
+		l.inputs = append(l.inputs, stage.Step{Name: "the checkpoint and images", Stage: given})
+	}
 	if config.NeededDataset(cfg) != "" || cfg.DatasetPath != "" {
 		l.inputs = append(l.inputs, stage.Step{Name: "the dataset", Stage: fetched}, stage.Step{Name: "the conversion", Stage: converted})
 	}
 	if cfg.Job.Type == contract.JobTraining {
 		l.inputs = append(l.inputs, stage.Step{Name: "the weights", Stage: weights}, stage.Step{Name: "the resume", Stage: earlierRun})
-	} else {
-		l.inputs = append(l.inputs, stage.Step{Name: "the checkpoint and images", Stage: given})
-		if config.TakesPictures(cfg) {
-			l.inputs = append(l.inputs, stage.Step{Name: "the dataset's pictures", Stage: pictures})
-		}
+	} else if config.TakesPictures(cfg) {
+		l.inputs = append(l.inputs, stage.Step{Name: "the dataset's pictures", Stage: pictures})
 	}
 	l.training = []stage.Step{{Name: "the relay", Stage: answers}, {Name: "the training", Stage: child}, {Name: "what preparing took of memory", Stage: does(func() error { debug.FreeOSMemory(); return nil })}}
 	if b.group.Leads() { // node 0 uploads and reports for all

@@ -22,14 +22,22 @@ func NeededDataset(cfg *Config) string {
 // NeededFormat says what the framework reads, below the folder out.
 func NeededFormat(cfg *Config, out string) converters.Request {
 	r := converters.Request{Task: cfg.Job.Task, Format: cfg.DatasetFormatResolved(), Framework: cfg.Framework, Out: out, Strict: cfg.StrictDataset}
-	if cfg.Job.Task == contract.TaskObjectDetection && r.Format == contract.FormatYOLO && strings.HasSuffix(cfg.Job.Model, orientedSuffix) {
-		r.Task = contract.TaskInstanceSegmentation // the smallest rotated box around an outline is the reader's to find
+	if strings.HasSuffix(cfg.Job.Model, orientedSuffix) {
+		KeepOutlines(&r)
 	}
 	r.Split = cfg.SplitStrategy.SplitStrategy // of a test run too: it must not measure on what was trained with
 	if i := cfg.Job.Inference; i != nil && i.Type == contract.InferenceJob {
 		r.Format = contract.FormatNone // pictures only, there is nothing to convert
 	}
 	return r
+}
+
+// KeepOutlines has a detector of rotated boxes read outlines: the smallest rotated box
+// around one is the reader's to find.
+func KeepOutlines(r *converters.Request) {
+	if r.Task == contract.TaskObjectDetection && r.Format == contract.FormatYOLO {
+		r.Task = contract.TaskInstanceSegmentation
+	}
 }
 
 // TakesPictures reports whether the images of the job are those of its dataset.

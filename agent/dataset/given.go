@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/format"
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -76,6 +77,18 @@ func (f *InputsFetching) Start(ctx context.Context) error {
 		return nil
 	}
 	return f.images(ctx)
+}
+
+// HasRotatedBoxes reports whether the checkpoint is a detector of rotated boxes, whose
+// labels are more than the upright boxes around them.
+func (f *InputsFetching) HasRotatedBoxes() bool {
+	file, err := os.Open(filepath.Clean(f.Checkpoint))
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	return err == nil && format.HasRotatedBoxes(file, info.Size())
 }
 
 // classes fetches the class list that the checkpoint's training left.

@@ -88,7 +88,8 @@ func (f *Fetching) Stop(context.Context) error {
 type Conversion struct {
 	Supply
 	From    *Fetching
-	Request converters.Request // Root, Annotations, Names and Progress are the Conversion's
+	Request converters.Request        // Root, Annotations, Names and Progress are the Conversion's
+	Suit    func(*converters.Request) // changes the request to what suits the checkpoint, once that is there
 
 	Got *converters.Prepared
 }
@@ -100,6 +101,9 @@ func (c *Conversion) Start(ctx context.Context) error {
 	c.Request.Root, c.Request.Annotations, c.Request.Names = c.From.Got.Dir, c.From.Got.AnnotationsPath, c.From.Got.Names
 	c.Request.Progress = func(done, total int) {
 		c.Tracker.Transfer(contract.Transfer{What: "conversion", FilesDone: int64(done), FilesTotal: int64(total)})
+	}
+	if c.Suit != nil {
+		c.Suit(&c.Request)
 	}
 	out, err := converters.Prepare(ctx, c.Request)
 	if err != nil {

@@ -83,6 +83,27 @@ class Measure(unittest.TestCase):
         self.assertEqual([row["support"] for row in result.per_class_metrics], [12, 24])
         self.assertEqual(len(result.confusion_matrix), 3)
 
+    def test_rotated_boxes_are_measured_by_their_own_overlap(self) -> None:
+        """Two bars that cross: the upright boxes around them are one and the same."""
+        rising = np.array([[10.0, 20], [20, 10], [90, 80], [80, 90]])
+        falling = rising * [-1, 1] + [100, 0]
+
+        def equal(found: Any, labelled: Any) -> np.ndarray:
+            return np.array([[float(np.allclose(f, t)) for t in labelled] for f in found])
+
+        for overlap, outline, ap, missed in ((None, falling, 1, 0), (equal, falling, 0, 1), (equal, rising, 1, 0)):
+            measure: Any = measure_of("object_detection", NAMES, 0.5, overlap=overlap)
+            truth = dataclasses.replace(objects((10, 10, 90, 90, 0, 1)), polygons=[rising])
+            sure, unsure = (dataclasses.replace(objects((10, 10, 90, 90, 0, score)), polygons=[outline]) for score in (0.9, 0.2))
+            measure.add("0.png", sure, sure, truth, (100, 100))
+            measure.add("1.png", unsure.take(np.zeros(0, dtype=int)), unsure, objects(), (100, 100))
+            result = measure.result()
+            self.assertEqual((result.overall_metrics["mAP50-95"], result.confusion_matrix[0][2], result.per_class_metrics[0]["recall"]), (ap, missed, 1 - missed))
+        upright = objects((10, 10, 90, 90, 0, 1))
+        measure = measure_of("object_detection", NAMES, 0.5, overlap=equal)  # a label without corners is its box
+        measure.add("0.png", upright, upright, upright, (100, 100))
+        self.assertEqual(measure.result().overall_metrics["mAP50"], 1)
+
     def test_masks_are_measured_by_their_pixels_at_the_models_size(self) -> None:
         from pycocotools import mask as judge
 

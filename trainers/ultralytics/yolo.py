@@ -21,8 +21,9 @@ from trainer_vision.processes import ready_to_predict
 from ultralytics import YOLO
 from ultralytics.data.augment import LetterBox, classify_transforms
 from ultralytics.engine.results import Results
-from ultralytics.utils import YAML, nms
+from ultralytics.utils import YAML, nms, ops
 from ultralytics.utils.checks import check_imgsz
+from ultralytics.utils.metrics import batch_probiou
 
 TASKS = {"obb": "object_detection", "detect": "object_detection", "segment": "instance_segmentation", "pose": "pose_estimation", "classify": "image_classification"}
 CONFIDENCE, OVERLAP = 0.25, 0.7  # Ultralytics' own, for what nobody set
@@ -198,7 +199,7 @@ class Labels:
         classes = np.array([int(row[0]) for row in rows], dtype=int)
         outlines = [outline(row[1:5] if self.task == "pose" else row[1:]) * scale for row in rows]
         boxes = np.array([[*points.min(0), *points.max(0)] for points in outlines]).reshape(-1, 4)
-        outlined = self.task == "segment" or (self.task == "obb" and all(len(row) > 5 for row in rows))  # a test run may have upright boxes
+        outlined = self.task in {"segment", "obb"}
         keypoints = None
         if self.task == "pose":
             keypoints = np.ones((len(rows), self.points, 3))
@@ -207,6 +208,12 @@ class Labels:
                 keypoints[i, :, : points.shape[1]] = points
             keypoints[..., :2] *= scale
         return Objects(boxes, classes, np.ones(len(rows)), outlines if outlined else None, keypoints)
+
+
+def rotated_overlap(found: Sequence[np.ndarray], labelled: Sequence[np.ndarray]) -> np.ndarray:
+    """As Ultralytics' training measures rotated boxes: by their Gaussians (ProbIoU), which forgive more than the IoU of their areas."""
+    rows, columns = (torch.from_numpy(np.stack([ops.xyxyxyxy2xywhr(np.float32(ring)[None])[0] for ring in rings])) for rings in (found, labelled))
+    return batch_probiou(rows, columns).numpy()
 
 
 def outline(values: Sequence[float]) -> np.ndarray:
@@ -223,7 +230,7 @@ def detector(model: YOLO, job: Job, request: InferenceRequest, device: str, lett
     return Predictor(
         names_of(network.network.names, job), network.prepare, network.infer, network.decode, read, picture, truth=Labels(job, model.task).read, task=TASKS[model.task],
         from_picture=from_picture,
-        settings={"confidence": network.confidence, "iou": network.overlap, "image_size": network.size},
+        settings={"confidence": network.confidence, "iou": network.overlap, "image_size": network.size}, overlap=rotated_overlap if network.rotated else None,
         differentiable=(lambda: explanation.detector(load_model(request.checkpoint).model, network.letterbox, network.predictor.device)) if network.trained else None,
     )
 

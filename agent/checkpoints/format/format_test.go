@@ -82,6 +82,22 @@ func TestTheEpochInsideATorchFile(t *testing.T) {
 	}
 }
 
+func TestADetectorOfRotatedBoxesIsKnownByItsClass(t *testing.T) {
+	for pickle, want := range map[string]bool{
+		"\x80\x02}q\x00cultralytics.nn.tasks\nOBBModel\nq\x01.":       true,
+		"\x80\x02}q\x00cultralytics.nn.tasks\nDetectionModel\nq\x01.": false,
+		"\x80\x02}q\x00X\x08\x00\x00\x00OBBModelq\x01.":               false, // a word
+	} {
+		body := samples.Torch(t, 100, 1, []byte(pickle))
+		if got := HasRotatedBoxes(bytes.NewReader(body), int64(len(body))); got != want {
+			t.Errorf("%q: %v", pickle, got)
+		}
+	}
+	if HasRotatedBoxes(bytes.NewReader([]byte("no archive")), 10) {
+		t.Error("what is no archive has rotated boxes")
+	}
+}
+
 func FuzzInspect(f *testing.F) {
 	f.Add([]byte("PK\x03\x04"), "a.pt")
 	f.Add(samples.Safetensors(f, 50, 1), "a.safetensors")
@@ -98,6 +114,9 @@ func FuzzInspect(f *testing.F) {
 		}
 		if n := EpochInside(r, size); n < Stripped || n > 1_000_001 {
 			t.Errorf("epoch %d", n)
+		}
+		if HasRotatedBoxes(r, size) && !bytes.Contains(body, []byte("OBBModel")) {
+			t.Error("rotated boxes from nothing")
 		}
 	})
 }

@@ -43,6 +43,12 @@ func EpochInside(r io.ReaderAt, size int64) int {
 	return n + 1
 }
 
+// HasRotatedBoxes reports whether a torch checkpoint is one of Ultralytics' detectors of
+// rotated boxes: it names their class, which nothing else loads.
+func HasRotatedBoxes(r io.ReaderAt, size int64) bool {
+	return bytes.Contains(dataPickle(r, size), []byte("ultralytics.nn.tasks\nOBBModel\n"))
+}
+
 // dataPickle returns the pickled object of a torch archive, without its tensors.
 func dataPickle(r io.ReaderAt, size int64) []byte {
 	offset, length, ok := zipDirectory(r, size)

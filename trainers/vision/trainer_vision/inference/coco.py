@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ MOST = 100  # detections an image that COCO measures
 PERSON = np.array([0.26, 0.25, 0.25, 0.35, 0.35, 0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89]) / 10
 BODY = 0.53  # of a box is what stands in it: the scale of keypoints where no outline tells, as in Ultralytics
 MISSING = "test runs of this task need faster-coco-eval: add faster-coco-eval==1.8.0 to the trainer's requirements.txt"
+Overlap = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], np.ndarray]
 KIND = {"B": "bbox", "M": "segm", "P": "keypoints"}
 
 
@@ -58,10 +61,20 @@ def area(ring: np.ndarray) -> float:
     return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
 
 
-class CocoMetrics:
-    """Average precision as COCO defines it: of boxes (B), outlines (M) or keypoints (P)."""
+def outlines_overlap(evaluation: Any, overlap: Overlap, image: int, category: int) -> Any:
+    """What COCO's evaluation asks of one class in one image: a row for every detection, the most confident first."""
+    labelled, found = (d.get_instances([image], [category], True)[0][0] for d in (evaluation.gt_dataset, evaluation.dt_dataset))
+    if not labelled or not found:
+        return []
+    found = sorted(found, key=lambda row: -row["score"])[: evaluation.params.maxDets[-1]]
+    rings = [[np.reshape(row["segmentation"][0], (-1, 2)) for row in rows] for rows in (found, labelled)]
+    return overlap(*rings)
 
-    def __init__(self, truth: dict[str, Any], found: list[dict[str, Any]], kind: str) -> None:
+
+class CocoMetrics:
+    """Average precision as COCO defines it: of boxes (B), outlines (M) or keypoints (P); of boxes by another overlap than theirs if one is given."""
+
+    def __init__(self, truth: dict[str, Any], found: list[dict[str, Any]], kind: str, overlap: Overlap | None = None) -> None:
         try:
             from faster_coco_eval import COCO, COCOeval_faster
         except ImportError:
@@ -70,6 +83,8 @@ class CocoMetrics:
             labelled = COCO(truth)
             detected = labelled.loadRes(found) if found else COCO({**truth, "annotations": []})
             evaluation = COCOeval_faster(labelled, detected, KIND[kind])
+            if overlap:
+                evaluation.computeIoU = partial(outlines_overlap, evaluation, overlap)
             evaluation.params.maxDets = [1, 10, MOST] if kind != "P" else [MOST]
             if kind == "P":
                 points = next((len(a["keypoints"]) // 3 for a in truth["annotations"]), 1)

@@ -26,6 +26,12 @@ def overlaps(found: np.ndarray, labelled: np.ndarray) -> np.ndarray:
     return shared / np.maximum(area - shared, 1e-9)
 
 
+def outlines(objects: Objects) -> list[np.ndarray]:
+    """Of every object its outline; of one that has none its box."""
+    boxes = [np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]) for x1, y1, x2, y2 in objects.boxes.tolist()]
+    return boxes if objects.polygons is None else [ring if len(ring) >= 3 else box for ring, box in zip(objects.polygons, boxes, strict=True)]
+
+
 def match(found: Objects, labelled: Objects, overlap: np.ndarray, same_class: bool = True) -> np.ndarray:
     """For every found object the index of its labelled one, or -1; each labelled one is given away once."""
     taken = np.zeros(len(labelled), dtype=bool)

@@ -11,8 +11,8 @@ from trainer_sdk import JobError
 
 from ..metrics import MAX_CURVES, ClassifierResults, bounded
 from .calibration import best_threshold, calibration
-from .coco import MOST, CocoMetrics, annotations
-from .matching import KINDS, confusion, errors, match, overlaps
+from .coco import MOST, CocoMetrics, Overlap, annotations
+from .matching import KINDS, confusion, errors, match, outlines, overlaps
 from .predictor import Mask, Objects
 
 HEADS = {"object_detection": "", "instance_segmentation": "M", "pose_estimation": "P"}
@@ -68,10 +68,10 @@ class ClassMeasure:
 
 
 class ObjectMeasure:
-    """Of a detector, of outlines and of keypoints."""
+    """Of a detector, of outlines and of keypoints. `overlap` is Predictor.overlap."""
 
-    def __init__(self, names: Sequence[str], task: str, threshold: float) -> None:
-        self.names, self.head, self.threshold = names, HEADS[task], threshold
+    def __init__(self, names: Sequence[str], task: str, threshold: float, overlap: Overlap | None = None) -> None:
+        self.names, self.head, self.threshold, self.overlap = names, HEADS[task], threshold, overlap
         self.images: list[dict[str, Any]] = []
         self.labelled: list[dict[str, Any]] = []
         self.found: list[dict[str, Any]] = []
@@ -86,15 +86,22 @@ class ObjectMeasure:
         if every.pixels:
             height, width = every.pixels[0]["size"]
         self.images.append({"id": number, "file_name": name, "width": width, "height": height})
-        self.labelled += annotations(outlined(truth, width / size[0], height / size[1]), number, False, len(self.labelled) + 1)
         every = every.take(np.argsort(-every.scores, kind="stable")[:MOST])
+        if self.overlap:
+            truth, every = (replace(known, polygons=outlines(known)) for known in (truth, every))
+        self.labelled += annotations(outlined(truth, width / size[0], height / size[1]), number, False, len(self.labelled) + 1)
         self.found += annotations(every, number, True)
-        pairs = match(every, truth, overlaps(every.boxes, truth.boxes))
+        pairs = match(every, truth, self._overlaps(every, truth))
         self.scores.append(np.stack([every.scores, every.classes, pairs >= 0]).astype(np.float32))
         return self._at_threshold(shown, truth)
 
+    def _overlaps(self, found: Objects, labelled: Objects) -> np.ndarray:
+        if self.overlap is None or not len(found) or not len(labelled):
+            return overlaps(found.boxes, labelled.boxes)
+        return self.overlap(outlines(found), outlines(labelled))
+
     def _at_threshold(self, shown: Objects, truth: Objects) -> tuple[float, dict[str, Any]]:
-        overlap = overlaps(shown.boxes, truth.boxes)
+        overlap = self._overlaps(shown, truth)
         pairs = match(shown, truth, overlap)
         self.matrix += confusion(shown, truth, overlap, len(self.names))
         kinds, missed = errors(shown, truth, overlap, pairs)
@@ -111,7 +118,7 @@ class ObjectMeasure:
         if not self.labelled:
             raise JobError(f"none of the {len(self.images)} images of the split has a labelled object: there is nothing to measure against")
         truth = {"info": {}, "images": self.images, "annotations": self.labelled, "categories": [{"id": i + 1, "name": name} for i, name in enumerate(self.names)]}
-        boxes = CocoMetrics(truth, self.found, "B")
+        boxes = CocoMetrics(truth, self.found, "B", self.overlap)
         head = CocoMetrics(truth, self.found, self.head) if self.head else boxes
         right, found, labelled = self.counts.T
         precision = np.where(found > 0, right / np.maximum(found, 1), 0.0)
@@ -174,7 +181,7 @@ def unique(names: Sequence[str]) -> list[str]:
     return [name if list(names).count(name) == 1 else f"{name} ({i})" for i, name in enumerate(names)]
 
 
-def measure_of(task: str, names: Sequence[str], threshold: float, classes: int | None = None) -> Measure:
+def measure_of(task: str, names: Sequence[str], threshold: float, classes: int | None = None, overlap: Overlap | None = None) -> Measure:
     if task == "semantic_segmentation":
         return MaskMeasure(names, len(names) if classes is None else classes)
-    return ObjectMeasure(names, task, threshold) if task in HEADS else ClassMeasure(names)
+    return ObjectMeasure(names, task, threshold, overlap) if task in HEADS else ClassMeasure(names)

@@ -84,6 +84,9 @@ class Predictor:
     from_picture: Callable[[Image.Image], Any] = picture_of  # the way back: explanations change pictures
     shape: Callable[[Any], Hashable] = same_shape  # inputs of equal shape go through the model together
     truth: Callable[[Path, int, int], Objects | Mask] | None = None  # (prepared image, width, height) → what is labelled on it
+    # How much each of some found outlines, (k, 2) points each, covers each labelled one, 0 to 1, where boxes do not tell: rotated boxes.
+    # None: the IoU of boxes.
+    overlap: Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], np.ndarray] | None = None
     classes: int | None = None  # how many of the names are the dataset's, where the model tells apart a background too
     task: str = ""  # what the model does, where the checkpoint says it; else the job's TASK_TYPE
     differentiable: Callable[[], Any] | None = None  # explain.gradients.Differentiable, of a torch model

@@ -106,10 +106,14 @@ class Run:
         if request.labelled:
             check_names(job, predictor.names[: predictor.classes])
         self.samples = labelled(job, request.split) if request.labelled else given(request, job)
-        self.measure: Measure | None = measure_of(self.task, predictor.names, predictor.settings.get("confidence", 0.0), predictor.classes) if request.labelled else None
+        self.measure = self._measure() if request.labelled else None
         self.timing = Timing()
         self.worst: list[tuple[float, int, dict[str, Any]]] = []  # a heap: how bad, place, what the report shows
         self.unexplained: list[str] = []  # why
+
+    def _measure(self) -> Measure:
+        known = self.predictor
+        return measure_of(self.task, known.names, known.settings.get("confidence", 0.0), known.classes, known.overlap)
 
     def all(self) -> None:
         parts = Parts(self.request.output_dir / "parts", self.samples, self._settings(), EXPLAINED if self.explainer else PART)
