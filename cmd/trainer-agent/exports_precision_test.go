@@ -62,6 +62,7 @@ job.export(subject)
 // A quantised model that loses too much gets back its precision part by part; metadata.json
 // lists what is float, and the backend is told of each try.
 func TestAnExportRaisesItsPrecisionUntilItIsGoodEnough(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "export.py"), []byte(shades), 0o600); err != nil {
 		t.Fatal(err)

@@ -100,6 +100,7 @@ func standingExport(t *testing.T, moment string) *job {
 func TestAnExportThatIsStoppedLeavesNothing(t *testing.T) {
 	for _, moment := range []string{"validating", "packaging", "uploading"} {
 		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
 			j := standingExport(t, moment).start().ready()
 			j.stopped()
 			left, err := filepath.Glob(filepath.Join(j.workspace, "runs", "*"))
@@ -117,6 +118,7 @@ func TestAnExportThatIsStoppedLeavesNothing(t *testing.T) {
 
 // The same when all of it is made, and the store takes the small files only.
 func TestAnExportThatIsStoppedInItsUploadLeavesNothing(t *testing.T) {
+	t.Parallel()
 	to, err := url.Parse(shared.Store.Env()["S3_ENDPOINT"])
 	if err != nil {
 		t.Fatal(err)

@@ -43,6 +43,7 @@ var guestSuites = []struct {
 }
 
 func TestRoomsOnCgroupV2(t *testing.T) {
+	t.Parallel()
 	for _, s := range guestSuites[:2] {
 		for _, name := range s.tests {
 			t.Run(s.pkg+"/"+name, func(t *testing.T) { passedInGuest(t, name) })

@@ -85,6 +85,7 @@ predict(lambda job, request: Predictor(["cat", "dog"], lambda image: np.asarray(
 // Wherever it is killed and however often, the job that goes on ends with the results of
 // one that nobody disturbed.
 func TestAnInferenceThatIsKilledAtAnyMomentEndsAsOneThatIsNot(t *testing.T) {
+	t.Parallel()
 	uris := make([]string, 400)
 	for i := range uris {
 		picture := image.NewGray(image.Rect(0, 0, 8, 8))

@@ -29,7 +29,8 @@ func (j *job) ofTrainer(name string) *job {
 	trainers := filepath.Join(shared.root, "trainers")
 	j.command = []string{}
 	j.flags = []string{"--trainer", filepath.Join(trainers, name), "--python", need.Python(j.t)}
-	return j.with("PYTHONPATH", filepath.Join(trainers, "sdk")+":"+filepath.Join(trainers, "vision"), "FRAMEWORK", name,
+	// A small model gains nothing from a second thread, and a second test runs beside this one.
+	return j.with("OMP_NUM_THREADS", "1", "PYTHONPATH", filepath.Join(trainers, "sdk")+":"+filepath.Join(trainers, "vision"), "FRAMEWORK", name,
 		"EPOCHS", "", "MODEL_NAME", "", "BATCH_SIZE", "", "IMAGE_SIZE", "", "LEARNING_RATE", "", "NUM_WORKERS", "")
 }
 
@@ -133,6 +134,7 @@ func TestAnInferenceNamesWhatItCouldNotUse(t *testing.T) {
 
 // What ends a job that trains nothing has its own code, and tells whether another try helps.
 func TestFailuresOfAnInferenceAreItsOwn(t *testing.T) {
+	t.Parallel()
 	if err := shared.Put("broken/best.pt", []byte("no checkpoint")); err != nil {
 		t.Fatal(err)
 	}
@@ -154,6 +156,7 @@ func TestFailuresOfAnInferenceAreItsOwn(t *testing.T) {
 
 // What a try has trained is measured and used at the same desk.
 func TestATryIsTestedUsedAndExplained(t *testing.T) {
+	t.Parallel()
 	dir, py := newPackage(t, "plain"), need.Python(t)
 	agentAt(t, dir, []string{"EPOCHS=3"}, 0, "try", "--python", py)
 	out := agentAt(t, dir, nil, 0, "try", "--python", py, "--test-run")

@@ -119,6 +119,7 @@ func TestNewPackageTrainsAtOnceAndGoesOn(t *testing.T) {
 func TestNewPackagesPassTheValidation(t *testing.T) {
 	for _, template := range kit.Templates {
 		t.Run(template, func(t *testing.T) {
+			t.Parallel()
 			py, dir := need.Python(t), newPackage(t, template)
 			out := agentAt(t, dir, nil, 0, "validate", "--json", "--python", py)
 			var last contract.PackageValidation
@@ -197,6 +198,7 @@ func TestAValidationObeysSIGTERM(t *testing.T) {
 // The trainers of this repository are packages like any other. One of them is
 // enough here: their own tests show the rest.
 func TestOurOwnTrainerPassesTheValidation(t *testing.T) {
+	t.Parallel()
 	py := need.Python(t)
 	out := agentAt(t, shared.root, nil, 0, "validate", "--python", py, filepath.Join("trainers", "timm"))
 	if !strings.Contains(out, "passed  inference_test") {

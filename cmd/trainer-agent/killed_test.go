@@ -176,6 +176,7 @@ func (p *posting) live(count int, kill bool) (over bool) {
 }
 
 func TestKilledAtAnyMomentTheAgentDeliversAllThatItsChildHadAnAnswerFor(t *testing.T) {
+	t.Parallel()
 	const workspaces, lives = 6, 8
 	started, accepted, duplicates := 0, 0, 0
 	for w := range uint64(workspaces) {

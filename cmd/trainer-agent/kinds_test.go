@@ -45,7 +45,10 @@ const apart = 0.1
 // metrics, its inference job finds what the test run found, and its exports say the same.
 func TestEveryKindOfModelIsTestedUsedAndExplained(t *testing.T) {
 	for _, k := range kinds {
-		t.Run(k.trainer+" "+string(k.task), func(t *testing.T) { k.run(t, outlines(t, k.task)) })
+		t.Run(k.trainer+" "+string(k.task), func(t *testing.T) {
+			t.Parallel()
+			k.run(t, outlines(t, k.task))
+		})
 	}
 }
 

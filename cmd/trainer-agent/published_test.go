@@ -30,7 +30,10 @@ func TestModelsAreTrainedFromPublishedDatasets(t *testing.T) {
 		{"huggingface", "rtdetr-tiny", contract.TaskObjectDetection, "write_parquet(root)", "mAP50-95", "2", "64", "0.002", `{"crop_scale_min": 1.0}`, 0, "0.01"},
 		{"ultralytics", "yolo11n-obb", contract.TaskObjectDetection, "write_oriented(root)", "mAP50-95", "20", "96", "0.004", quickly, 0.2, ""},
 	} {
-		t.Run(p.trainer+" "+p.model, func(t *testing.T) { p.run(t) })
+		t.Run(p.trainer+" "+p.model, func(t *testing.T) {
+			t.Parallel()
+			p.run(t)
+		})
 	}
 }
 
