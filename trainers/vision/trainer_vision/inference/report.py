@@ -13,7 +13,7 @@ from .measure import Measured
 
 LARGEST_MATRIX = 40  # classes; a larger matrix is in results.json
 MOST_CURVES = 12
-SIDE = 220  # of a drawing, pixels
+SIDE, MARGIN = 240, 36  # of a drawing and of what is left and below of its axes, pixels
 
 STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1b1b1b;background:#fff}
@@ -85,12 +85,29 @@ def _curves(measured: Measured) -> str:
 
 
 def _curve(name: str, recall: Sequence[float], precision: Sequence[float]) -> str:
-    points = " ".join(f"{20 + (SIDE - 30) * x:.1f},{SIDE - 20 - (SIDE - 30) * y:.1f}" for x, y in zip(recall, precision, strict=True) if not math.isnan(y))
-    low, high = 20, SIDE - 20
+    points = " ".join(f"{_x(x)},{_y(y)}" for x, y in zip(recall, precision, strict=True) if not math.isnan(y))
     return (
         f'<svg viewBox="0 0 {SIDE} {SIDE}" width="{SIDE}" height="{SIDE}" role="img" aria-label="Precision over recall of {escape(name)}">'
-        f'<path d="M{low} 10V{high}H{SIDE - 10}" fill="none" stroke="#555"/><polyline points="{points}" fill="none" stroke="#1d4ed8" stroke-width="2"/></svg>'
+        f'<path d="M{_x(0)} {_y(1)}V{_y(0)}H{_x(1)}" fill="none" stroke="#555"/>{_axes()}<polyline points="{points}" fill="none" stroke="#1d4ed8" stroke-width="2"/></svg>'
     )
+
+
+def _x(share: float) -> str:
+    return f"{MARGIN + (SIDE - MARGIN - 10) * share:.1f}"
+
+
+def _y(share: float) -> str:
+    return f"{SIDE - MARGIN - (SIDE - MARGIN - 10) * share:.1f}"
+
+
+def _axes() -> str:
+    """Numbers and names beside the two axes."""
+    numbers = "".join(
+        f'<text x="{_x(v)}" y="{SIDE - MARGIN + 14}" text-anchor="middle">{v:g}</text><text x="{MARGIN - 5}" y="{float(_y(v)) + 4:.1f}" text-anchor="end">{v:g}</text>'
+        for v in (0, 0.5, 1)
+    )
+    names = f'<text x="{_x(0.5)}" y="{SIDE - 5}" text-anchor="middle">recall</text><text transform="translate(11 {_y(0.5)}) rotate(-90)" text-anchor="middle">precision</text>'
+    return f'<g font-size="11" fill="#333">{numbers}{names}</g>'
 
 
 def _images(title: str, images: Sequence[Mapping[str, Any]]) -> str:
