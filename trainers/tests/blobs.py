@@ -370,6 +370,7 @@ def write_images(folder: Path) -> list[Path]:
     saved: dict[str, tuple[Image.Image, dict[str, Any]]] = {
         "plain.png": (scene(200, 150, 0), {}), "odd.png": (scene(97, 61, 1), {}), "small.png": (scene(37, 53, 2), {}),
         "turned.jpg": (scene(180, 240, 3).rotate(90, expand=True), {"exif": turned, "quality": 95, "subsampling": 0}),
+        "large.png": (scene(1000, 745, 3), {}),  # whose sides are rounded: half a pixel of the model is five of the image
         "grey.png": (scene(120, 90, 4).convert("L"), {}), "alpha.png": (scene(130, 110, 5).convert("RGBA"), {}),
         "palette.png": (scene(110, 80, 6).quantize(64), {}),
         "tall.png": (scene(1, 1000, 7), {}), "wide.png": (scene(1000, 1, 8), {}), "deep.png": (Image.fromarray((np.arange(80 * 60).reshape(60, 80) * 13).astype(np.uint16)), {}),

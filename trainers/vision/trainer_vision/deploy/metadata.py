@@ -24,6 +24,7 @@ SCHEMA = 1
 MASK_THRESHOLD = 0.5
 PACKAGES = ("torch", "ultralytics", "timm", "transformers", "onnx", "onnxruntime", "onnxscript")
 RAW = ("raw", "logits")
+UNCHANGED = {"method": "none", "mean": [0.0] * 3, "std": [1.0] * 3, "scale": 1.0}  # for a graph that takes the pixels of a resized image
 
 
 def describe(job: Job, request: ExportRequest, subject: Subject, program: Program, outputs: Sequence[Mapping[str, Any]], more: Mapping[str, str], precision: str) -> dict[str, Any]:
@@ -91,8 +92,8 @@ def seed_fields(job: Job, request: ExportRequest, subject: Subject, program: Pro
     if how.mode == "letterbox":
         resize["fill_value"] = how.pad_value
     pre = {
-        "resize": resize, "normalize": {"method": "standardize", "mean": list(how.mean), "std": list(how.std), "scale": 1 / 255},
-        "channel_order": "RGB", "data_type": dtype_of(program), "layout": program.layout, "embedded": program.graph.whole or program.graph.pixels,
+        "resize": resize, "normalize": UNCHANGED if program.graph.pixels else {"method": "standardize", "mean": list(how.mean), "std": list(how.std), "scale": 1 / 255},
+        "channel_order": "RGB", "data_type": dtype_of(program), "layout": program.layout, "embedded": program.graph.whole,
     }
     if objects:
         nms = {"method": "none" if objects.end_to_end else "nms", "iou_threshold": objects.iou, "confidence_threshold": objects.confidence, "max_detections": objects.most}

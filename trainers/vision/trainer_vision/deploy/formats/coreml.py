@@ -20,6 +20,7 @@ from . import Precision, Run, Signature, mil
 PACKAGES = ("coremltools",)
 LARGEST_SIDE = 4096  # pixels of a free side
 USUAL_SIDE = 640
+WEIGHTED = ("conv", "conv_transpose", "linear", "matmul")  # operations that multiply by weights
 
 
 def write(source: Path, target: Path, metadata: str, precision: Precision, signature: Signature) -> None:
@@ -30,7 +31,7 @@ def write(source: Path, target: Path, metadata: str, precision: Precision, signa
         compute_precision=halves() if precision.dtype == "float16" else ct.precision.FLOAT32,
     )
     if precision.dtype == "int8":
-        model = smaller.linear_quantize_weights(model, smaller.OptimizationConfig(smaller.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=512)))
+        model = smaller.linear_quantize_weights(model, of_weights())
     model.user_defined_metadata["metadata"] = metadata
     shutil.rmtree(target, ignore_errors=True)
     model.save(str(target))
@@ -39,6 +40,12 @@ def write(source: Path, target: Path, metadata: str, precision: Precision, signa
 def halves() -> Any:
     """Convolutions and matrix products with weights in half precision; places of pixels and boxes need more."""
     return ct.transform.FP16ComputePrecision(op_selector=lambda op: op.op_type in ("conv", "linear", "matmul") and any(getattr(op, name, None) is not None and op.inputs[name].val is not None for name in ("weight", "y") if name in op.inputs))
+
+
+def of_weights() -> Any:
+    """Weights alone: a rule for all would take every large constant, and the centres of a detector's cells are one from 320 pixels on."""
+    rule = smaller.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=512)
+    return smaller.OptimizationConfig(op_type_configs=dict.fromkeys(WEIGHTED, rule))
 
 
 def layers(source: Path) -> list[str]:

@@ -34,7 +34,7 @@ Plan plan(const Resize& to, int width, int height) {
         plan.height = std::max(1, half_even(height * ratio));
         plan.left = to.centred ? half_even((to.width - plan.width) / 2.0 - 0.1) : 0;
         plan.top = to.centred ? half_even((to.height - plan.height) / 2.0 - 0.1) : 0;
-        plan.placement = {ratio, ratio, static_cast<double>(plan.left), static_cast<double>(plan.top)};
+        plan.placement = {static_cast<double>(plan.width) / width, static_cast<double>(plan.height) / height, static_cast<double>(plan.left), static_cast<double>(plan.top)};  // of the rounded sides
         return plan;
     }
     bool tall = width <= height;

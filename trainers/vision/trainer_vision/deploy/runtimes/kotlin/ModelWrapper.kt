@@ -99,7 +99,7 @@ private fun plan(to: Resize, width: Int, height: Int): Plan {
         val h = max(1, halfEven(height * ratio))
         val left = if (to.centred) halfEven((to.width - w) / 2.0 - 0.1) else 0
         val top = if (to.centred) halfEven((to.height - h) / 2.0 - 0.1) else 0
-        return Plan(Placement(ratio, ratio, left.toDouble(), top.toDouble()), w, h, left, top)
+        return Plan(Placement(w.toDouble() / width, h.toDouble() / height, left.toDouble(), top.toDouble()), w, h, left, top) // of the rounded sides
     }
     val tall = width <= height
     val w = if (tall) to.shortest else (to.shortest.toDouble() * width / height).toInt()

@@ -162,7 +162,7 @@ class Resize:
             ratio = min(self.width / width, self.height / height)
             size = max(1, round(width * ratio)), max(1, round(height * ratio))
             corner = (0, 0) if self.pad_side == "top_left" else (round((self.width - size[0]) / 2 - 0.1), round((self.height - size[1]) / 2 - 0.1))
-            return Placement((ratio, ratio), corner), size, corner
+            return Placement((size[0] / width, size[1] / height), corner), size, corner  # of the rounded sides
         shortest = self.shortest or min(self.width, self.height)
         short = min(width, height)
         size = (shortest, int(shortest * height / width)) if width == short else (int(shortest * width / height), shortest)

@@ -77,7 +77,7 @@ struct Plan {
             let ratio = min(Double(to.width) / w, Double(to.height) / h)
             (width, height) = (max(1, halfEven(w * ratio)), max(1, halfEven(h * ratio)))
             if to.pad_side != "top_left" { (left, top) = (halfEven(Double(to.width - width) / 2 - 0.1), halfEven(Double(to.height - height) / 2 - 0.1)) }
-            placement = Placement(scaleX: ratio, scaleY: ratio, offsetX: Double(left), offsetY: Double(top))
+            placement = Placement(scaleX: Double(width) / w, scaleY: Double(height) / h, offsetX: Double(left), offsetY: Double(top))
             return
         }
         let shortest = to.resize_shortest ?? min(to.width, to.height)
