@@ -496,6 +496,27 @@ class Quantized(TrainerTest):
             pixels = picture(50, 40).astype(np.float32)
             np.testing.assert_allclose(kind.load(Path(folder) / "model.mlpackage")(pixels)[0], made.graph(torch.from_numpy(pixels))[0].detach().numpy(), atol=1e-5)
 
+    def test_core_mls_integers_are_weights_alone(self) -> None:
+        """A detector's table of cells is as large as its weights from 320 pixels on: in 255 steps its boxes would be off by pixels."""
+        class Cells(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.weigh, self.cells = nn.Conv2d(3, 32, 8, 8), nn.Buffer(torch.arange(1600.0)[None] + 0.4)
+
+            def forward(self, images: torch.Tensor) -> torch.Tensor:
+                return (self.cells + self.weigh(images).mean((1, 2, 3))[:, None])[:, :1600:200]
+
+        with self.toolbox("coreml"), tempfile.TemporaryDirectory() as folder:
+            torch.manual_seed(0)
+            made = program(subject(CLASSIFY, Preprocess(STRETCH, 32, 32, antialias=True), model=Cells().eval()), whole=True, pixels=False, post=False, batch=False, dtype="float32")
+            kind, pixels = converter("coreml", made, Path(folder), 0, lambda text: None), picture(50, 40).astype(np.float32)
+            sizes = []
+            for precision in (FileIn(), FileIn("dynamic", "int8")):
+                kind.write(Path(folder) / "model.mlpackage", "{}", precision)
+                np.testing.assert_allclose(kind.load(Path(folder) / "model.mlpackage")(pixels)[0], made.graph(torch.from_numpy(pixels))[0].detach().numpy(), atol=0.05)
+                sizes.append(sum(file.stat().st_size for file in (Path(folder) / "model.mlpackage").rglob("weight.bin")))
+            self.assertLess(sizes[1], sizes[0] - 32 * 3 * 64 * 2)  # the weights did become smaller
+
     def test_openvino(self) -> None:
         with self.toolbox("openvino"):
             for keep, count in (((), 2), (("model.flat",), 1)):  # NNCF leaves so small a convolution alone
@@ -608,6 +629,10 @@ class Metadata(unittest.TestCase):
             self.assertNotIn("/nowhere", json.dumps(said))
             self.assertEqual({k: said["model"][k] for k in ("input_size", "num_classes", "class_names")}, {"input_size": [32, 32], "num_classes": 2, "class_names": one.names})
             self.assertEqual(said["runtime"], {"engine": "onnxruntime", "file": "model.onnx", "languages": ["python", "cpp", "kotlin"]})
+        self.assertEqual([said["preprocessing"][k] for k in ("embedded", "data_type")], [False, "float32"])
+        scaling = metadata.seed_fields(Job.load((), {}), request, one, program(one, whole=False, pixels=True, post=True, batch=True))["preprocessing"]
+        # The graph takes pixels: who resizes and then normalises by these fields must not do that a second time.
+        self.assertEqual((scaling["embedded"], scaling["normalize"]), (False, {"method": "none", "mean": [0.0] * 3, "std": [1.0] * 3, "scale": 1.0}))
         named = {**said, "model": {**said["model"], "name": "ViT_tiny.v2"}}
         self.assertIn('name: "ViT_tiny.v2"', str(triton.config(named)))
         self.assertIn("`ViT_tiny.v2/config.pbtxt`", package.readme(named, True, True))  # else Triton does not load it

@@ -58,7 +58,7 @@ class Jobs(unittest.TestCase):
         one = Subject(model, CLASSIFY, "test", "none", knows.names, Preprocess(STRETCH, 32, 32, antialias=True), knows)
         env = {"TASK_TYPE": "image_classification", "DATASET_DIR": str(data), "OUTPUT_DIR": str(root / "out"), "EXPORT_FORMAT": "torchscript", "CHECKPOINT_FILE": __file__, "INCLUDE_PREPROCESSING": "true", "INCLUDE_POSTPROCESSING": "true", **more}
         job = Job.load((), env)
-        request = ExportRequest.load(job, [], ["torchscript", "onnx"], env)
+        request = ExportRequest.load(job, [], ["torchscript", "onnx", "tensorrt"], env)
         request.output_dir.mkdir()
         platform, told = Platform(job, rank=1), []
         platform.stop_requested = stopped
@@ -85,6 +85,13 @@ class Jobs(unittest.TestCase):
         self.assertEqual((info["input_shape"], info["output_shape"], info["model_size_mb"]), ([-1, -1, 3], [2], round(size / 2**20, 3)))
         self.assertEqual((info["inference_speed_ms"], info["inference_speed_p95_ms"]), (about["timing"]["median_ms"], about["timing"]["p95_ms"]))
         self.assertTrue(0 < info["inference_speed_ms"] <= info["inference_speed_p95_ms"])
+
+    @unittest.skipIf(torch.cuda.is_available(), "there is a GPU, which builds the engine")
+    def test_without_a_gpu_tensorrt_says_why_and_leaves_what_it_is_built_from(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaisesRegex(JobError, "builds its engine on a GPU of NVIDIA's, and this machine has none. model.onnx, which this job leaves"):
+                self.job(Path(folder), Mean(), EXPORT_FORMAT="tensorrt")
+            self.assertEqual([p.name for p in (Path(folder) / "out").iterdir()], ["model.onnx"])
 
     def test_a_stop_that_a_library_has_swallowed_ends_the_export_at_the_next_step(self) -> None:
         with tempfile.TemporaryDirectory() as folder, self.assertRaises(Stopped):
