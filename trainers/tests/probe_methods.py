@@ -61,8 +61,9 @@ def timm(folder: Path) -> Made:
     from unet import build_unet
 
     options = check_options({}, importlib.import_module("config_schema").schema())
-    for name, task in (("test_resnet", "image_classification"), ("test_vit", "image_classification"), ("unet-test_resnet", "semantic_segmentation")):
-        masks = task == "semantic_segmentation"
+    for name in ("test_resnet", "test_vit", "test_vit4", "test_maxvit", "unet-test_resnet"):
+        masks = name.startswith("unet")
+        task = "semantic_segmentation" if masks else "image_classification"
         names = [*NAMES, "background"] if masks else NAMES
         made = build_unet(name, len(names), options, None) if masks else build_model(name, len(names), 64, options, None)
         torch.save({"state_dict": made.state_dict(), "class_names": names, "arch": name, "image_size": 64, "options": options, "task": task}, folder / f"{name}.pt")
@@ -88,6 +89,19 @@ def huggingface(folder: Path) -> Made:
         (path / "trainer.json").write_text(json.dumps(saved))
         (path / "preprocessor_config.json").write_text(json.dumps(preprocessing.of_model(name, None, 64).at(64).describe()))
         yield f"{name} as a classifier" if name.startswith("clip") and task == "image_classification" else name, task, path
+    yield "swin", "image_classification", swin(folder / "swin")
+
+
+def swin(path: Path) -> Path:
+    """Attention within windows."""
+    from preprocessing import of_model
+    from transformers import SwinConfig, SwinForImageClassification
+
+    config = SwinConfig(image_size=64, embed_dim=8, depths=[1, 1], num_heads=[1, 2], window_size=4, id2label=dict(enumerate(NAMES)))
+    SwinForImageClassification(config).save_pretrained(path)
+    (path / "trainer.json").write_text(json.dumps({"task": "image_classification", "model": "swin", "class_names": NAMES, "prompt": "{}", "image_size": 64}))
+    (path / "preprocessor_config.json").write_text(json.dumps(of_model("swin", None, 64).describe()))
+    return path
 
 
 def starter(kind: str, folder: Path) -> Made:

@@ -59,10 +59,10 @@ class Methods(unittest.TestCase):
         self.probe("ultralytics", TRAINERS / "ultralytics", 3, exported=1, more=4 + 4)
 
     def test_timm(self) -> None:
-        self.probe("timm", TRAINERS / "timm", 3, exported=2, more=1)
+        self.probe("timm", TRAINERS / "timm", 5, exported=2, more=1)
 
     def test_huggingface(self) -> None:
-        self.probe("huggingface", TRAINERS / "huggingface", 5, more=2)
+        self.probe("huggingface", TRAINERS / "huggingface", 6, more=2)
 
     def test_starters(self) -> None:
         for kind in ("plain", "torch"):
@@ -72,7 +72,7 @@ class Methods(unittest.TestCase):
                 self.probe(kind, Path(folder), 1)
 
     def test_the_table_has_no_model_that_nobody_asks(self) -> None:
-        self.assertEqual(len(promised()), (3 + 1 + 8) + (3 + 2 + 1) + (5 + 2) + 2)
+        self.assertEqual(len(promised()), (3 + 1 + 8) + (5 + 2 + 1) + (6 + 2) + 2)
 
 
 if __name__ == "__main__":

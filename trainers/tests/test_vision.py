@@ -11,15 +11,17 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import timm
 import torch
 from PIL import Image
 from torch import nn
 from trainer_sdk import Job, JobError, Platform, clean
+from trainer_vision.attention import attention_of
 from trainer_vision.choices import choose, say_from_scratch, say_resumed, warn_of_rate
 from trainer_vision.classifier_explain import telling_layers
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.images import read_image
-from trainer_vision.inference.explain.gradients import Differentiable, cam
+from trainer_vision.inference.explain.gradients import Attention, Differentiable, cam, rollout
 from trainer_vision.inference.explain.target import Target
 from trainer_vision.metrics import ClassifierResults
 from trainer_vision.processes import cpus, keep_memory
@@ -131,6 +133,16 @@ class Gradients(unittest.TestCase):
         first, last = (cam(model, image, target, (8, 8), [name]) for name in ("0", "1"))
         self.assertEqual(last.shape, (4, 4))
         np.testing.assert_allclose(first, last, rtol=1e-5)
+
+    def test_attention_is_laid_out_by_the_patches_whatever_tokens_come_first(self) -> None:
+        """Of 2 x 2 patches, a class token and 4 registers: nine tokens, which are not a square of 3."""
+        torch.manual_seed(0)
+        vit = timm.models.VisionTransformer(img_size=32, embed_dim=16, depth=2, num_heads=2, reg_tokens=4, num_classes=2).eval()
+        attention = attention_of(vit, vit, 32, torch.device("cpu"))
+        assert isinstance(attention, Attention), attention
+        model = Differentiable(vit, [], lambda *_: torch.zeros(()), lambda heat, _: heat, attention=attention)
+        self.assertEqual(rollout(model, torch.rand(3, 32, 32), (32, 32)).shape, (2, 2))
+        self.assertEqual([layer.shape for layer in attention.read(torch.rand(3, 32, 32))], [(2, 9, 9)] * 2)
 
 
 class Metrics(unittest.TestCase):

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from .attention import attention_of
 from .inference.explain.gradients import Differentiable
 from .inference.explain.heat import resized
 from .inference.explain.target import Target
@@ -29,7 +30,7 @@ def differentiable(model: nn.Module, prepare: Callable[[Image.Image], torch.Tens
         return on_picture(heat, picture, seen(prepare, picture, mean, std))
 
     example = torch.zeros(1, 3, size, size, device=device)
-    return Differentiable(own, telling_layers(own, example), score, place, attention=attention_of(own, device))
+    return Differentiable(own, telling_layers(own, example), score, place, attention=attention_of(own, lambda images: logits(own(images)), size, device))
 
 
 def telling_layers(model: nn.Module, example: torch.Tensor) -> list[str]:
@@ -83,40 +84,3 @@ def on_picture(heat: np.ndarray, size: tuple[int, int], part: tuple[float, float
     x1, y1, x2, y2 = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
     whole[y1:y2, x1:x2] = placed[y1 - top : y2 - top, x1 - left : x2 - left]
     return whole
-
-
-def attention_of(model: nn.Module, device: torch.device) -> Callable[[Any], Sequence[torch.Tensor]] | None:
-    """How a model's attention is read: transformers' own way, or timm's blocks."""
-    inner = next((m for m in model.modules() if hasattr(m, "set_attn_implementation")), None)
-    if inner is not None:
-        return _of_transformers(inner, device) if hasattr(getattr(inner.config, "vision_config", inner.config), "num_attention_heads") else None
-    blocks = [m for m in model.modules() if hasattr(m, "fused_attn") and hasattr(m, "attn_drop")]
-    return _of_timm(model, blocks, device) if blocks else None
-
-
-def _of_transformers(inner: Any, device: torch.device) -> Callable[[Any], Sequence[torch.Tensor]]:
-    inner.set_attn_implementation("eager")
-    tower = getattr(inner, "vision_model", inner)
-
-    @torch.no_grad()
-    def read(prepared: torch.Tensor) -> Sequence[torch.Tensor]:
-        answer = tower(pixel_values=prepared[None].to(device), output_attentions=True)
-        return [layer[0] for layer in answer.attentions]
-
-    return read
-
-
-def _of_timm(model: nn.Module, blocks: Sequence[Any], device: torch.device) -> Callable[[Any], Sequence[torch.Tensor]]:
-    for block in blocks:
-        block.fused_attn = False  # the fused kernel keeps no attention
-
-    @torch.no_grad()
-    def read(prepared: torch.Tensor) -> Sequence[torch.Tensor]:
-        kept: list[torch.Tensor] = []
-        hooks = [block.attn_drop.register_forward_hook(lambda _m, _a, output: kept.append(output[0])) for block in blocks]
-        model(prepared[None].to(device))
-        for hook in hooks:
-            hook.remove()
-        return kept
-
-    return read

@@ -70,8 +70,8 @@ class Explainer:
 
             self.model = predictor.differentiable()
             find(self.model.module, asked.layers)
-            if asked.method == "attention" and self.model.attention is None:
-                raise JobError("XAI_METHOD attention: this model has no attention to show; use gradcam, lime or shap")
+            if asked.method == "attention" and isinstance(self.model.attention, str):
+                raise JobError(f"XAI_METHOD attention: {self.model.attention}; use gradcam, lime or shap")
 
     def explain(self, item: Loaded, answer: Answer, truth: Truth, stem: str) -> list[dict[str, Any]]:
         """The explanations of one picture; it is the one to draw on, which may be smaller than the original."""

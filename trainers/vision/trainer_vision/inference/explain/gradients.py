@@ -18,6 +18,16 @@ from trainer_sdk import JobError
 
 from .target import Target
 
+NO_ATTENTION = "this model has no attention to show"
+
+
+@dataclass(frozen=True)
+class Attention:
+    """That of a transformer whose answer comes from its first token, the class token; the patches' tokens are the last ones."""
+
+    read: Callable[[Any], Sequence[torch.Tensor]]  # prepared image → of every layer (heads, tokens, tokens)
+    side: int  # of the square of patches
+
 
 @dataclass(frozen=True)
 class Differentiable:
@@ -29,7 +39,7 @@ class Differentiable:
     score: Callable[[Any, Target, tuple[int, int]], torch.Tensor]
     place: Callable[[np.ndarray, tuple[int, int]], np.ndarray]  # (heat on the model's input, width and height) → heat on the picture
     every_cell: bool = False  # LayerCAM
-    attention: Callable[[Any], Sequence[torch.Tensor]] | None = None  # of every layer (heads, tokens, tokens); None where the model has none
+    attention: Attention | str = NO_ATTENTION  # or why it explains nothing
 
 
 def find(module: nn.Module, names: Sequence[str]) -> list[nn.Module]:
@@ -87,16 +97,15 @@ def _grid(tokens: torch.Tensor, square: bool) -> torch.Tensor:
 
 def rollout(model: Differentiable, prepared: Any, size: tuple[int, int]) -> np.ndarray:
     """Attention followed through the layers (Abnar and Zuidema 2020). It explains the picture, not one class of it."""
-    if model.attention is None:
-        raise JobError("XAI_METHOD attention: this model has no attention to show; use gradcam, lime or shap")
+    if isinstance(model.attention, str):
+        raise JobError(f"XAI_METHOD attention: {model.attention}; use gradcam, lime or shap")
     flow: torch.Tensor | None = None
-    for heads in model.attention(prepared):
+    for heads in model.attention.read(prepared):
         mixed = heads.float().mean(0) + torch.eye(heads.shape[-1], device=heads.device)
         mixed = mixed / mixed.sum(-1, keepdim=True)
         flow = mixed if flow is None else mixed @ flow
     if flow is None:
         raise JobError("XAI_METHOD attention: the model gave no attention")
-    seen = flow[0]
-    side = int((len(seen)) ** 0.5)
-    grid = seen[len(seen) - side * side :].reshape(side, side)
+    side = model.attention.side
+    grid = flow[0, -side * side :].reshape(side, side)
     return model.place((grid - grid.min()).cpu().numpy(), size)
