@@ -12,6 +12,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/manifest"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/naming"
 	"github.com/vision-platform/trainer-agent/agent/internal/redact"
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -52,7 +53,11 @@ func (k *keeper) load(now time.Time, done func(contract.Manifest, error)) {
 	}
 	k.loading = true
 	go func() {
-		m, err := manifest.Read(k.ctx, k.store, k.job)
+		var m contract.Manifest
+		err := stage.Guard(k.ctx, "reading the manifest", func(ctx context.Context) (err error) {
+			m, err = manifest.Read(ctx, k.store, k.job)
+			return err
+		})
 		if errors.Is(err, fs.ErrNotExist) {
 			m, err = contract.Manifest{}, nil
 		}
@@ -79,13 +84,18 @@ func (k *keeper) write(now time.Time, epochs manifest.Epochs, done func(named in
 	k.dirty, k.writing = false, true
 	named, obsolete := len(k.unnamed), slices.Clone(k.obsolete)
 	go func() {
-		_, err := k.store.Put(k.ctx, contract.ManifestKey(k.job), bytes.NewReader(data), int64(len(data)), nil)
 		var deleted []string
-		for _, key := range obsolete {
-			if err == nil && k.store.Delete(k.ctx, key) == nil {
-				deleted = append(deleted, key)
+		err := stage.Guard(k.ctx, "writing the manifest", func(ctx context.Context) error {
+			if _, err := k.store.Put(ctx, contract.ManifestKey(k.job), bytes.NewReader(data), int64(len(data)), nil); err != nil {
+				return err
 			}
-		}
+			for _, key := range obsolete {
+				if k.store.Delete(ctx, key) == nil {
+					deleted = append(deleted, key)
+				}
+			}
+			return nil
+		})
 		done(named, deleted, err)
 	}()
 	return nil

@@ -12,14 +12,13 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/manifest"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/naming"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/scan"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/upload"
 	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 const (
@@ -80,7 +79,7 @@ func (o *outputs) send(ctx context.Context, prefix, folder string) {
 func (o *outputs) upload(ctx context.Context, prefix, folder string, files []scan.File) {
 	all := o.meter(files)
 	u := &upload.Uploader{Store: o.opt.Store, Dir: o.opt.Dir, Now: o.opt.Now, Key: func(name string) string { return prefix + name }}
-	var g errgroup.Group
+	g := crew.New()
 	g.SetLimit(outputsAtOnce)
 	for _, f := range files {
 		name := folder + naming.Clean(f.Rel)

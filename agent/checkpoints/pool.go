@@ -10,6 +10,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/manifest"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/upload"
 	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -137,7 +138,11 @@ func (p *pool) start(c *checkpoint, to place, l *manifest.Ledger, done func(f *f
 	p.flights = append(p.flights, f)
 	c.begin(f)
 	go func() {
-		files, err := p.uploader.Upload(ctx, t)
+		var files []contract.ManifestFile
+		err := stage.Guard(ctx, "uploading "+to.name, func(ctx context.Context) (err error) {
+			files, err = p.uploader.Upload(ctx, t)
+			return err
+		})
 		if cause := context.Cause(ctx); err != nil && cause != nil {
 			err = errors.Join(cause, err)
 		}

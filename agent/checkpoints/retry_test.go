@@ -331,3 +331,24 @@ func TestAStoreThatRefusesIsTheReasonAlsoWhereTheFileWasWrittenMeanwhile(t *test
 		}
 	}
 }
+
+func TestAnUploadThatPanicsIsABugOfOursAndNotTheEndOfTheAgent(t *testing.T) {
+	for _, op := range []string{"get", "put"} { // the manifest is read first
+		synctest.Test(t, func(t *testing.T) {
+			b := newBucket()
+			b.fail = func(asked, _ string) error {
+				if asked == op {
+					panic("index out of range")
+				}
+				return nil
+			}
+			r := newRig(t, b, scanOnly)
+			r.run()
+			r.ultralyticsEpoch(0, true)
+			time.Sleep(time.Hour)
+			if f := r.finish(FinishOptions{Clean: true}).Failure(); f == nil || f.Code != contract.CodeInternal || !strings.Contains(f.Message, "index out of range") {
+				t.Errorf("%s: %+v", op, f)
+			}
+		})
+	}
+}

@@ -2,6 +2,7 @@ package checkpoints
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -58,6 +59,9 @@ func (u *Uploading) FinishWithin(ctx context.Context, limit time.Duration, opt F
 	})
 	if err != nil {
 		u.Events.Warn("Uploading the last checkpoints: " + err.Error() + ".")
+	}
+	if bug, ok := errors.AsType[*contract.Failure](err); ok { // a job whose uploads had a bug has not succeeded
+		return Summary{failure: bug}
 	}
 	select {
 	case s := <-found:

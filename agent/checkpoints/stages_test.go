@@ -21,15 +21,19 @@ func TestTheEndOfTheUploadsCannotBeOutwaited(t *testing.T) {
 		}
 		return nil
 	}
+	broken := newBucket()
+	broken.fail = func(string, string) error { panic("index out of range") }
 	for name, c := range map[string]struct {
 		bucket *bucket // nil: nobody ever watched
 		limit  time.Duration
 		looked bool
 		warns  int
+		bug    bool
 	}{
-		"nobody watched":          {nil, time.Minute, false, 0},
-		"the bucket takes it":     {newBucket(), time.Minute, true, 0},
-		"the bucket stands still": {stuck, 10 * time.Millisecond, false, 1},
+		"nobody watched":          {nil, time.Minute, false, 0, false},
+		"the bucket takes it":     {newBucket(), time.Minute, true, 0, false},
+		"the bucket stands still": {stuck, 10 * time.Millisecond, false, 1, false},
+		"its client has a bug":    {broken, time.Minute, false, 1, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			events := job.NewEvents(slog.New(slog.DiscardHandler), time.Now, "")
@@ -53,6 +57,9 @@ func TestTheEndOfTheUploadsCannotBeOutwaited(t *testing.T) {
 			summary := u.FinishWithin(t.Context(), c.limit, FinishOptions{Clean: true, Ended: time.Now()})
 			if summary.Seen != c.looked || summary.Seen != (len(summary.Artifacts) == 1) || len(events.Warnings()) != c.warns {
 				t.Errorf("seen %v, %+v, warned of %q", summary.Seen, summary.Artifacts, events.Warnings())
+			}
+			if f := summary.Failure(); (f != nil && f.Code == contract.CodeInternal) != c.bug {
+				t.Errorf("the failure is %+v", f)
 			}
 		})
 	}

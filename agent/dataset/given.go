@@ -14,11 +14,10 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/format"
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // imagesAtOnce is how many images of an inference job are fetched in parallel.
@@ -111,7 +110,7 @@ func (f *InputsFetching) classes(ctx context.Context) error {
 
 func (f *InputsFetching) images(ctx context.Context) error {
 	list := make([]givenImage, len(f.ImageURIs))
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := crew.WithContext(ctx)
 	group.SetLimit(imagesAtOnce)
 	for i, uri := range f.ImageURIs {
 		// The number keeps equal names of different folders apart, and the order.

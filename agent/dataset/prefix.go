@@ -10,11 +10,10 @@ import (
 	"path"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vision-platform/trainer-agent/agent/dataset/cache"
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // prefix fetches a dataset that lies in the bucket as a folder of objects.
@@ -78,7 +77,7 @@ func (f *fetcher) fetchItems(ctx context.Context, fill *filling, l *listing) err
 	progress := f.meter.begin(l.bytes, int64(len(l.items)))
 	var next atomic.Int64
 	var notMD5 atomic.Bool
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := crew.WithContext(ctx)
 	for range min(f.workers(objectsPerWorker), len(l.items)) {
 		g.Go(func() error {
 			w := &prefixWorker{f: f, l: l, out: dest.NewWriter(ctx), progress: progress, notMD5: &notMD5, md5: md5.New()}

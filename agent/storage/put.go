@@ -19,9 +19,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 const (
@@ -106,7 +106,7 @@ type upload struct {
 func (u *upload) sendAll(ctx context.Context) ([]types.CompletedPart, error) {
 	step := partSize(u.size)
 	parts := make([]types.CompletedPart, (u.size+step-1)/step)
-	g, sending := errgroup.WithContext(ctx)
+	g, sending := crew.WithContext(ctx)
 	g.SetLimit(u.store.cfg.Concurrency)
 	for i := range parts {
 		g.Go(func() (err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/vision-platform/trainer-agent/converters/crew"
 	"github.com/vision-platform/trainer-agent/converters/images/imagefile"
 )
 
@@ -15,7 +16,7 @@ type Folder struct {
 
 	looks []look // by file, as far as there was time
 	stop  context.CancelFunc
-	ahead sync.WaitGroup
+	ahead *crew.Group // nil before there is one
 }
 
 // look is what was seen of a file.
@@ -48,28 +49,32 @@ func (f *Folder) Tree() (*Tree, error) { return f.tree() }
 // the reader of the annotations, which is one too, would wait for its turn among more.
 func (f *Folder) LookAhead(ctx context.Context) {
 	ctx, f.stop = context.WithCancel(ctx)
-	f.ahead.Go(func() {
+	f.ahead = crew.New()
+	f.ahead.Go(func() error {
 		t, err := f.tree()
 		if err != nil {
-			return // Find returns it
+			return nil //nolint:nilerr // Find returns it
 		}
 		f.looks = make([]look, len(t.names))
 		for i, name := range t.names {
 			if ctx.Err() != nil {
-				return
+				return nil
 			}
 			if IsImage(name) {
 				info, err := imagefile.Probe(t.Path(name))
 				f.looks[i] = look{info, err, true}
 			}
 		}
+		return nil
 	})
 }
 
 // Close ends the look ahead. It may be called more than once.
 func (f *Folder) Close() {
 	f.stop()
-	f.ahead.Wait()
+	if f.ahead != nil {
+		_ = f.ahead.Wait()
+	}
 }
 
 // look is what was seen of a file, or is seen now.

@@ -74,7 +74,7 @@ func TestLookingAheadChangesNothing(t *testing.T) {
 		},
 		"at its end": func(f *Folder) {
 			f.LookAhead(t.Context())
-			f.ahead.Wait()
+			_ = f.ahead.Wait()
 		},
 	} {
 		again, found := find(ahead)

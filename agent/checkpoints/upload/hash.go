@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/scan"
+	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 )
 
 // hashing is a SHA-256 on its way.
@@ -66,10 +67,13 @@ func (c *hashCache) start(ctx context.Context, snap *snapshot) *hashing {
 			h.sum = sum
 			return
 		}
-		if h.sum, h.err = Digest(ctx, snap.file, snap.want.Size); h.err != nil {
-			return
-		}
-		if h.err = snap.second(); h.err == nil {
+		h.err = stage.Guard(ctx, "hashing a checkpoint", func(ctx context.Context) (err error) {
+			if h.sum, err = Digest(ctx, snap.file, snap.want.Size); err == nil {
+				err = snap.second()
+			}
+			return err
+		})
+		if h.err == nil {
 			c.put(snap.want, h.sum)
 		}
 	}()

@@ -11,9 +11,8 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vision-platform/trainer-agent/agent/internal/reflink"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // place puts a folder with the files of the list in the place of another, or leaves that
@@ -54,7 +53,7 @@ func (l list) copy(ctx context.Context, from, to string) error {
 	}
 	defer func() { _ = target.Close() }()
 	var next atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := crew.WithContext(ctx)
 	for range min(len(l), max(4, runtime.GOMAXPROCS(0))) {
 		group.Go(func() error {
 			for i := next.Add(1) - 1; i < int64(len(l)); i = next.Add(1) - 1 {

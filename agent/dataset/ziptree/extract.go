@@ -10,9 +10,9 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/flate"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 const (
@@ -38,7 +38,7 @@ func (d *Directory) Extract(ctx context.Context, dest *tree.Tree, o Options) err
 		o.Progress = &tree.Progress{}
 	}
 	batches := &batches{d: d}
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := crew.WithContext(ctx)
 	for range max(1, o.Workers) {
 		g.Go(func() error {
 			w := newWorker(ctx, d, dest, o)

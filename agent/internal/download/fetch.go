@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"io"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 const (
@@ -31,7 +30,7 @@ func fetchRanges(ctx context.Context, src Source, key, etag string, out io.Write
 	if err != nil {
 		return info, err
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := crew.WithContext(ctx)
 	g.SetLimit(atOnce)
 	for at := int64(part); at < info.Size; at += part {
 		g.Go(func() error {

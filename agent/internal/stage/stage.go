@@ -9,11 +9,11 @@ package stage
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // A Stage is one part of a job's life. It is made with what it needs, and has what
@@ -114,9 +114,10 @@ const maxStack = 30
 // and does not take everything else with it.
 func Guard(ctx context.Context, name string, f func(context.Context) error) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			stack := strings.Split(strings.TrimSpace(string(debug.Stack())), "\n")
-			err = contract.Failf(contract.CodeInternal, "The agent has a bug: it panicked in %s: %v.", name, p).
+		if value := recover(); value != nil {
+			p := crew.Recovered(value)
+			stack := strings.Split(strings.TrimSpace(string(p.Stack)), "\n")
+			err = contract.Failf(contract.CodeInternal, "The agent has a bug: it panicked in %s: %v.", name, p.Value).
 				WithHint("Report it with the log. It is not the fault of the training.").WithEvidence(stack[:min(len(stack), maxStack)]...)
 		}
 	}()

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,6 +41,19 @@ func TestAPanicIsAFailureOfOurs(t *testing.T) {
 	err := Guard(t.Context(), "the conversion", func(context.Context) error { panic("width × height") })
 	f, ok := errors.AsType[*contract.Failure](err)
 	if !ok || f.Code != contract.CodeInternal || f.ExitCode() != contract.ExitFailed || !strings.Contains(f.Message, "the conversion: width × height") || len(f.Evidence) == 0 {
+		t.Errorf("%+v", err)
+	}
+}
+
+func TestAPanicOfAWorkerIsAFailureOfOursToo(t *testing.T) {
+	r := Runner{}
+	err := r.Start(t.Context(), []Step{{Name: "dataset", Stage: Once(func(ctx context.Context) error {
+		group, _ := crew.WithContext(ctx)
+		group.Go(func() error { panic("width × height") })
+		return group.Wait()
+	})}})
+	f, ok := errors.AsType[*contract.Failure](err)
+	if !ok || f.Code != contract.CodeInternal || !strings.Contains(f.Message, "width × height") || !strings.Contains(strings.Join(f.Evidence, "\n"), "TestAPanicOfAWorker") {
 		t.Errorf("%+v", err)
 	}
 }

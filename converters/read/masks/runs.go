@@ -7,9 +7,8 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 	"github.com/vision-platform/trainer-agent/converters/dataset/problem"
 	"github.com/vision-platform/trainer-agent/converters/images/imagefile"
@@ -57,7 +56,7 @@ var maxRuns int64 = 100_000_000 // a test lowers it
 func decodeAll(f *layout.Folder, files []string, coloured bool, problems *problem.List) ([]area, error) {
 	each := make([][]area, len(files))
 	wrong := make([]error, len(files))
-	var group errgroup.Group
+	group := crew.New()
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	var runs atomic.Int64
 	for i, name := range files {

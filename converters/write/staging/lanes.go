@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Lane is the files that go into one folder. The kernel lets one at a time
@@ -40,22 +42,22 @@ func workers() int { return max(2, runtime.GOMAXPROCS(0)) }
 // and returns its do. Work stops at the first error, and when ctx ends. Progress
 // is told the items done, one call at a time; it may be nil.
 func (d *Dir) Work(ctx context.Context, lanes []Lane, progress func(done, total int), start func() func(l *Lane, f *Folder, item int32) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	group, running := crew.WithContext(ctx)
 	s := newSchedule(lanes, progress)
-	var wg sync.WaitGroup
 	for range workers() {
-		wg.Go(func() {
+		group.Go(func() error {
 			do := start()
 			for l := s.enter(); l != nil; l = s.enter() {
-				if err := d.lane(ctx, s, l, do); err != nil {
-					cancel(err)
-					return
+				if err := d.lane(running, s, l, do); err != nil {
+					return err
 				}
 			}
+			return nil
 		})
 	}
-	wg.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
 	return context.Cause(ctx)
 }
 
