@@ -339,6 +339,7 @@ class Ultralytics(TrainerTest):
             "pointer.pt are a pointer of Git LFS": {"PRETRAINED_WEIGHTS": str(self.root / "pointer.pt")},
             "some.safetensors are not a .pt file": {"PRETRAINED_WEIGHTS": str(self.root / "some.safetensors")},
             "option 'mosaic' is 2, expected a value from 0.0 to 1.0": {"CONFIG_JSON": '{"mosaic": 2}'},
+            "option 'single_cls' is not offered: the classes of a model are those of its dataset": {"CONFIG_JSON": '{"single_cls": true}'},
         }
         probe = subprocess.run([sys.executable, str(PROBE), json.dumps([{**base, **case} for case in cases.values()])], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
         self.assertEqual(probe.returncode, 0, probe.stderr)

@@ -47,7 +47,6 @@ FIELDS: list[dict[str, Any]] = [
     _flag("amp", True, TRAINING, "mixed precision on a GPU; always off on CPU", False),
     _number("int", "freeze", 0, 0, 30, 1, TRAINING, "number of leading layers that stay fixed"),
     _flag("plots", False, TRAINING, "draw Ultralytics' own plots into the run folder"),
-    _flag("single_cls", False, TRAINING, "treat all classes as one"),
     _number("float", "dropout", 0.0, 0.0, 0.9, 0.05, TRAINING, "dropout of the classification head"),
     _number("int", "close_mosaic", 10, 0, 1000, 1, AUGMENTATION, "no mosaic in the last epochs"),
     _number("float", "mosaic", 1.0, 0.0, 1.0, 0.1, AUGMENTATION, "probability of mosaic", False),

@@ -212,8 +212,7 @@ class JobTrainerMixin(ExactEpochs):
     def _restore_history(self, checkpoint: Path) -> None:
         """Write results.csv again as it was when the checkpoint was saved; a finished one holds every epoch."""
         model, state = read_checkpoint(checkpoint)
-        if not self.args.single_cls:
-            check_resumed(model.names, self.job.classes(), checkpoint)
+        check_resumed(model.names, self.job.classes(), checkpoint)
         columns = state.get("train_results") or {}
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         rows = [row for row in rows if state["epoch"] < 0 or row["epoch"] <= state["epoch"] + 1]

@@ -101,8 +101,6 @@ class BoxRecorder:
         for i, pred in enumerate(preds):
             truth = self._prepare(self.validator, i, batch)
             shown = {k: pred[k][pred["conf"] > CONFIDENCE] for k in ("bboxes", "conf", "cls")}
-            if self.validator.args.single_cls:
-                shown["cls"] = torch.zeros_like(shown["cls"])
             self._confusion.process_batch(shown, truth, conf=CONFIDENCE)
             self.images.append(self._describe(shown, truth))
         self._update(preds, batch)

@@ -86,6 +86,8 @@ def build_overrides(job: Job, options: dict[str, Any]) -> dict[str, Any]:
     task = task_of(job)
     device = ultralytics_device(job.device)
     check_rate(job, options["optimizer"])
+    if options.get("single_cls"):  # the platform knows the dataset's classes and no other: every prediction would have a class that is none of them
+        raise JobError("option 'single_cls' is not offered: the classes of a model are those of its dataset. Train on a dataset whose objects all have one class")
     overrides = {
         **{key: value for key, value in options.items() if not (key == "freeze" and value == 0)},
         "task": task, "mode": "train", "model": model_config(job.model, task), "data": str(job.dataset_config),
