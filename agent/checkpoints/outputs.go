@@ -194,13 +194,13 @@ func (o *outputs) walk(root *os.Root) (files []scan.File, more bool) {
 		}
 		return nil
 	}
-	top, _ := fs.ReadDir(root.FS(), ".")
+	top, _ := fs.ReadDir(scan.FS(root), ".")
 	folders := slices.DeleteFunc(slices.Clone(top), func(d fs.DirEntry) bool { return !d.IsDir() })
 	for _, d := range slices.DeleteFunc(top, fs.DirEntry.IsDir) { // first: a table of results never gives way to a folder of drawings
 		_ = take(d.Name(), d, nil)
 	}
 	for _, d := range folders {
-		_ = fs.WalkDir(root.FS(), d.Name(), take)
+		_ = fs.WalkDir(scan.FS(root), d.Name(), take)
 	}
 	return files, more
 }

@@ -10,8 +10,10 @@ import (
 func TestAPanicAtAnImageIsOneOfEach(t *testing.T) {
 	bug := func() { panic("width × height") }
 	for name, each := range map[string]func() error{
-		"in the work":     func() error { return Each(t.Context(), 10_000, nil, func(int) error { bug(); return nil }) },
-		"in the progress": func() error { return Each(t.Context(), 10_000, func(int, int) { bug() }, func(int) error { return nil }) },
+		"in the work": func() error { return Each(t.Context(), 10_000, nil, func(int) error { bug(); return nil }) },
+		"in the progress": func() error {
+			return Each(t.Context(), 10_000, func(int, int) { bug() }, func(int) error { return nil })
+		},
 	} {
 		func() {
 			defer func() {

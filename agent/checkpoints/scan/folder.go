@@ -161,7 +161,7 @@ func (s *scanner) walkBeside(dir string, l listing, depth int) {
 }
 
 func (s *scanner) entries(dir string) ([]string, error) {
-	d, err := s.root.Open(dir)
+	d, err := openFolder(s.root, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ func (s *scanner) entries(dir string) ([]string, error) {
 // tree lists every regular file below dir.
 func (s *scanner) tree(dir string) []string {
 	var files []string
-	_ = fs.WalkDir(s.root.FS(), dir, func(p string, d fs.DirEntry, err error) error {
+	_ = fs.WalkDir(FS(s.root), dir, func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return nil //nolint:nilerr // vanished: not part of the folder any more

@@ -93,7 +93,7 @@ type listing struct {
 // list reads a directory in batches, so that one with a million images costs no
 // memory, and asks for no file's size.
 func (s *scanner) list(dir string) (listing, error) {
-	d, err := s.root.Open(dir)
+	d, err := openFolder(s.root, dir)
 	if err != nil {
 		return listing{}, err
 	}

@@ -3,6 +3,7 @@ package trackers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
@@ -147,7 +149,7 @@ func (t *Tracking) Upload(ctx context.Context, limit time.Duration, bucket Bucke
 	}
 	t.board.end(finished, boardLimit)()
 	return stage.Bound(ctx, max(limit, time.Second), "uploading the event file", func(ctx context.Context) error {
-		file, err := os.Open(t.Events)
+		file, err := os.OpenFile(t.Events, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0) // the child could have put a pipe or a link there
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // why is in the log
 		} else if err != nil {
@@ -155,6 +157,9 @@ func (t *Tracking) Upload(ctx context.Context, limit time.Duration, bucket Bucke
 		}
 		defer func() { _ = file.Close() }()
 		info, err := file.Stat()
+		if err == nil && !info.Mode().IsRegular() {
+			err = fmt.Errorf("%s is not a regular file any more", t.Events)
+		}
 		if err == nil {
 			_, err = bucket.Put(ctx, key(filepath.Base(t.Events)), file, info.Size(), nil)
 		}
