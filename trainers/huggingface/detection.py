@@ -25,6 +25,7 @@ from trainer_vision.images import read_image
 from trainer_vision.inference import Objects
 from trainer_vision.inference.measure import Measured, ObjectMeasure
 from trainer_vision.processes import PROCESSES
+from trainer_vision.split_labels import check_labelled
 from transformers import EvalPrediction, TrainingArguments
 
 # Options that mean nothing for boxes, and the value with which each is off.
@@ -69,9 +70,8 @@ class SplitBoxes(Dataset[tuple[torch.Tensor, Target, str]]):
         labels = torch.tensor(self.labels[entry["id"]], dtype=torch.int64)
         return (*self.transform(read_image(self.root / entry["file_name"]), boxes, labels), str(entry["file_name"]))
 
-    def check_annotated(self, split: str) -> None:
-        if not any(self.labels.values()):
-            raise JobError(f"{split}: no image has an object; there is nothing to learn or to measure")
+    def check_labelled(self, split: str) -> None:
+        check_labelled(split, len(self), any(self.labels.values()))
 
     def truth(self, index: int) -> Objects:
         key = self.images[index]["id"]
@@ -97,8 +97,8 @@ def splits(job: Job, _options: Mapping[str, Any]) -> tuple[SplitBoxes, SplitBoxe
     if job.image_size % STRIDE:
         raise JobError(f"IMAGE_SIZE {job.image_size} is not a multiple of {STRIDE}, which detectors here want; use {max(round(job.image_size / STRIDE), 1) * STRIDE}")
     train, val = SplitBoxes(job, "train"), SplitBoxes(job, "val")
-    train.check_annotated("train")
-    val.check_annotated("val")
+    train.check_labelled("train")
+    val.check_labelled("val")
     return train, val
 
 

@@ -24,7 +24,9 @@ IGNORED: Mapping[str, Any] = {"auto_augment": "none"}  # options that mean nothi
 
 def splits(job: Job, options: Mapping[str, Any]) -> tuple[SplitMasks, SplitMasks]:
     train, val = (SplitMasks(job, split, options["ignore_background"]) for split in ("train", "val"))
-    train.check_annotated("train")
+    train.check_labelled("train")
+    val.check_labelled("val")
+    train.check_several_classes("train")
     return train, val
 
 

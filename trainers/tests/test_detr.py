@@ -98,8 +98,12 @@ class Detr(TrainerTest):
 
     def test_what_is_refused_says_what_to_do(self) -> None:
         self.needs("scipy", "faster_coco_eval")
+        crowds = shutil.copytree(self.data, self.root / "crowds")
+        path = crowds / "annotations/instances_val.json"
+        path.write_text(path.read_text().replace('"iscrowd": 0', '"iscrowd": 1'))
         self.assert_refused("huggingface", self.job("refused"), {
             "a batch norm cannot learn from a single image as small as this: set BATCH_SIZE to 2 or more": {"IMAGE_SIZE": 32, "BATCH_SIZE": 1},
+            "val: none of the 9 images has a labelled object: there is nothing to measure against": {"DATASET_DIR": crowds},
             "IMAGE_SIZE 100 is not a multiple of 32, which detectors here want; use 96": {"IMAGE_SIZE": 100},
         })
 

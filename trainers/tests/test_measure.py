@@ -133,6 +133,17 @@ class Measure(unittest.TestCase):
         with self.assertRaisesRegex(JobError, "none of the 1 images of the split has a labelled object"):
             measure.result()
 
+    def test_masks_of_background_alone_are_nothing_measured(self) -> None:
+        """A model that paints nothing has every pixel right."""
+        for background in (2, -100):  # of its own, and left out
+            measure: Any = measure_of("semantic_segmentation", [*NAMES, "background"], 0.5, 2)
+            nothing = Mask(np.full((2, 2), 2))
+            measure.add("0.png", nothing, nothing, Mask(np.full((2, 2), background)), (2, 2))
+            with self.assertRaisesRegex(JobError, "none of the 1 images of the split has a labelled object"):
+                measure.result()
+        measure.add("1.png", nothing, nothing, Mask(np.array([[2, 2], [2, 0]])), (2, 2))
+        self.assertEqual(measure.result().overall_metrics["pixel_accuracy"], 0.75)
+
     def test_a_report_of_many_classes_has_no_matrix(self) -> None:
         names = [str(i) for i in range(1002)]
         measure: Any = measure_of("image_classification", names, 0.5)

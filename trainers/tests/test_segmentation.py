@@ -14,6 +14,8 @@ import numpy as np
 from PIL import Image
 from process import TrainerTest
 
+NOTHING_IN_VAL = "val: none of the 9 images has a labelled object: there is nothing to measure against. Annotate some of them, or divide"
+
 
 class SegmentationTest(TrainerTest):
     folder: str
@@ -30,6 +32,15 @@ class SegmentationTest(TrainerTest):
     def job(self, out: str, **more: object) -> dict[str, object]:
         small = {"EPOCHS": 8, "BATCH_SIZE": 4, "IMAGE_SIZE": 64, "CHECKPOINT_FREQUENCY": 2, "LEARNING_RATE": self.rate, "PRETRAINED": "false"}
         return {"TASK_TYPE": "semantic_segmentation", "MODEL_NAME": self.model, "DATASET_DIR": self.data, "OUTPUT_DIR": self.root / out, **small, **more}
+
+    def only(self, split: str, *categories: int) -> Path:
+        """The dataset with labels of these categories alone in a split, and crowds of the others."""
+        data = Path(tempfile.mkdtemp(dir=self.root))
+        shutil.copytree(self.data, data, dirs_exist_ok=True)
+        path = data / f"annotations/instances_{split}.json"
+        document = json.loads(path.read_text())
+        path.write_text(json.dumps({**document, "annotations": [{**row, "iscrowd": int(row["category_id"] not in categories)} for row in document["annotations"]]}))
+        return data
 
     def train(self, out: str, **more: object) -> Any:
         return self.succeed(f"{self.folder}/train.py", **self.job(out, **more))
@@ -101,17 +112,12 @@ class UNet(SegmentationTest):
 
     def test_what_is_refused_says_what_to_do(self) -> None:
         self.assert_refused("timm", self.job("refused"), {
+            NOTHING_IN_VAL: {"DATASET_DIR": self.only("val")},
+            "train: none of the 24 images has a labelled object: there is nothing to learn.": {"DATASET_DIR": self.only("train")},
             "MODEL_NAME 'resnet18' does not segment: use unet-resnet18": {"MODEL_NAME": "resnet18"},
-            "all annotated pixels are of the class ['circle'], and with ignore_background nothing else counts": {"DATASET_DIR": self.only_circles(), "CONFIG_JSON": '{"config": {"ignore_background": true}}'},
+            "all annotated pixels are of the class ['circle'], and with ignore_background nothing else counts": {"DATASET_DIR": self.only("train", 1), "CONFIG_JSON": '{"config": {"ignore_background": true}}'},
             "annotations/instances_train.json: semantic_segmentation wants the format coco": {"DATASET_DIR": self.root},
         })
-
-    def only_circles(self) -> Path:
-        data = shutil.copytree(self.data, self.root / "circles")
-        path = data / "annotations/instances_train.json"
-        document = json.loads(path.read_text())
-        path.write_text(json.dumps({**document, "annotations": [row for row in document["annotations"] if row["category_id"] == 1]}))
-        return data
 
 
 class SegFormer(SegmentationTest):
@@ -126,7 +132,10 @@ class SegFormer(SegmentationTest):
         self.assert_a_cut_epoch_is_trained_again(self.folder, 24 + 12, **self.job("unused", EPOCHS=3, CHECKPOINT_FREQUENCY=0))
 
     def test_what_is_refused_says_what_to_do(self) -> None:
-        self.fail_with("needs a model that segments; vit-tiny-patch16-224 is a vit. Use segformer-b0", "huggingface/train.py", **self.job("refused", MODEL_NAME="vit-tiny-patch16-224"))
+        self.assert_refused("huggingface", self.job("refused"), {
+            "needs a model that segments; vit-tiny-patch16-224 is a vit. Use segformer-b0": {"MODEL_NAME": "vit-tiny-patch16-224"},
+            NOTHING_IN_VAL: {"DATASET_DIR": self.only("val")},
+        })
 
 
 if __name__ == "__main__":

@@ -355,7 +355,9 @@ class Ultralytics(TrainerTest):
             self.assertIn(message, run.done["error_message"])
 
     def test_a_dataset_that_ultralytics_would_thin_out_is_refused(self) -> None:
-        outside, bare, renamed = (fixtures.write_yolo(self.root / name, "object_detection") for name in ("outside", "bare", "ring"))
+        outside, bare, renamed, empty = (fixtures.write_yolo(self.root / name, "object_detection") for name in ("outside", "bare", "ring", "empty"))
+        for labels in (empty / "labels/val").rglob("*.txt"):
+            labels.write_text("")
         (outside / "labels/train/a/003.txt").write_text("0 0.5 0.5 1.5 0.2\n")
         (bare / "labels/train/a/003.txt").unlink()
         classes = json.loads((renamed / "classes.json").read_text())
@@ -364,6 +366,7 @@ class Ultralytics(TrainerTest):
         self.assert_refused("ultralytics", self.job("object_detection", "broken-out"), {
             "dropped 1 of 24 images": {"DATASET_DIR": outside},
             "no label file": {"DATASET_DIR": bare},
+            "val: none of the 8 images has a labelled object: there is nothing to measure against. Annotate some of them, or divide": {"DATASET_DIR": empty},
             "classes.json": {"DATASET_DIR": renamed},
         })
 

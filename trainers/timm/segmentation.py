@@ -26,7 +26,9 @@ class Segmentation:
     def __init__(self, job: Job, platform: Platform, options: Mapping[str, Any]) -> None:
         say_ignored(platform, options)
         self.train, self.val = (SplitMasks(job, split, options["ignore_background"]) for split in ("train", "val"))
-        self.train.check_annotated("train")
+        self.train.check_labelled("train")
+        self.val.check_labelled("val")
+        self.train.check_several_classes("train")
         self.classes = [c.name for c in self.train.classes]
         self.names = outputs(self.classes, options["ignore_background"])
         weights = None if job.resume_checkpoint else job.pretrained_weights

@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 from trainer_sdk import ClassEntry, JobError
+from trainer_vision.split_labels import check_labelled
 from ultralytics.data.utils import img2label_paths
 
 SMALLEST = 10  # pixels of a side, Ultralytics' own limit
@@ -30,8 +31,7 @@ def check_labels(dataset: Any, folder: str, split: str) -> None:
     found = sum(len(label["cls"]) > 0 for label in dataset.labels)
     if found != expected:
         raise JobError(f"{split}: {expected} images have labels on disk, but Ultralytics read objects in {found}")
-    if split == "train" and found == 0:
-        raise JobError("train: no image has an object; there is nothing to learn")
+    check_labelled(split, len(on_disk), found > 0)
     print(f"[trainer] {split}: {found} images, {len(on_disk) - found} backgrounds, 0 corrupt", flush=True)
 
 

@@ -20,6 +20,7 @@ from trainer_sdk import Job, JobError
 
 from .coco_folder import check_categories, read_document
 from .images import read_image
+from .split_labels import check_labelled
 
 IGNORE = -100  # of a pixel that counts nowhere; torch's own number for it
 BACKGROUND = "background"
@@ -56,10 +57,16 @@ class SplitMasks(Dataset[tuple[torch.Tensor, torch.Tensor, str]]):
         mask = painted(self.annotations[entry["id"]], image.height, image.width, self.background)
         return (*self.transform(image, torch.from_numpy(mask)), str(entry["file_name"]))
 
-    def check_annotated(self, split: str) -> None:
-        if not any(self.annotations.values()):
-            raise JobError(f"{split}: no image has an annotated pixel; there is nothing to learn")
-        present = {row["category_id"] - 1 for rows in self.annotations.values() for row in rows if not row["iscrowd"]}
+    def present(self) -> set[int]:
+        """The classes that some annotation paints; crowds paint none."""
+        return {row["category_id"] - 1 for rows in self.annotations.values() for row in rows if row["segmentation"] and not row["iscrowd"]}
+
+    def check_labelled(self, split: str) -> None:
+        check_labelled(split, len(self), bool(self.present()))
+
+    def check_several_classes(self, split: str) -> None:
+        """What is learned from has to be told apart from something."""
+        present = self.present()
         if self.background == IGNORE and len(present) < 2:
             names = [c.name for c in self.classes if c.index in present]
             raise JobError(f"{split}: all annotated pixels are of the class {names}, and with ignore_background nothing else counts: set ignore_background to false")

@@ -115,8 +115,7 @@ class ObjectMeasure:
         return wrong / max(len(shown) + len(missed), 1), {"errors": kinds, "missed": missed}
 
     def result(self) -> Measured:
-        if not self.labelled:
-            raise JobError(f"none of the {len(self.images)} images of the split has a labelled object: there is nothing to measure against")
+        check_any_labelled(len(self.images), bool(self.labelled))
         truth = {"info": {}, "images": self.images, "annotations": self.labelled, "categories": [{"id": i + 1, "name": name} for i, name in enumerate(self.names)]}
         boxes = CocoMetrics(truth, self.found, "B", self.overlap)
         head = CocoMetrics(truth, self.found, self.head) if self.head else boxes
@@ -173,7 +172,15 @@ class MaskMeasure:
         return 1 - right, {"pixel_accuracy": round(right, 5)}
 
     def result(self) -> Measured:
-        return Measured(self.found.metrics(), self.found.per_class(), bounded(self.found.confusion_matrix()), {})
+        matrix = self.found.confusion_matrix()
+        check_any_labelled(len(self.found.rows), bool(matrix[: self.found.classes].any()))  # rows are the labels, the background behind them
+        return Measured(self.found.metrics(), self.found.per_class(), bounded(matrix), {})
+
+
+def check_any_labelled(images: int, labelled: bool) -> None:
+    """Of nothing but background a model that finds nothing has all right, which says nothing of it."""
+    if not labelled:
+        raise JobError(f"none of the {images} images of the split has a labelled object: there is nothing to measure against")
 
 
 def unique(names: Sequence[str]) -> list[str]:
