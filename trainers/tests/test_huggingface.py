@@ -60,15 +60,17 @@ class ImageClassification(ClassifierTest):
     def test_what_is_not_set_is_chosen_for_the_model(self) -> None:
         code = (
             "import offline, json, train; from config_schema import schema; from trainer_sdk import Job, Platform, check_options\n"
-            "def chosen(model, weights=None, **options):\n"
-            "    job = Job.load((), {'TASK_TYPE': 'image_classification', 'MODEL_NAME': model, **({'PRETRAINED_WEIGHTS': weights} if weights else {})})\n"
+            "def chosen(model, weights=None, env={}, **options):\n"
+            "    job = Job.load((), {'TASK_TYPE': 'image_classification', 'MODEL_NAME': model, **({'PRETRAINED_WEIGHTS': weights} if weights else {}), **env})\n"
             "    job = train.with_defaults(job, Platform(job, rank=1), check_options(options, schema())); return [job.image_size, job.learning_rate]\n"
-            "import sys; print(json.dumps([chosen('vit-base-patch16-224'), chosen('clip-vit-base-patch32'), chosen('', sys.argv[1]), chosen('', sys.argv[1], freeze_backbone=True)]))"
+            "import sys; chosen('vit-base-patch16-224', env={'LEARNING_RATE': '0.5'}); print(json.dumps([chosen('vit-base-patch16-224'), chosen('clip-vit-base-patch32'), chosen('', sys.argv[1]), chosen('', sys.argv[1], freeze_backbone=True)]))"
         )
         folder = self.foreign("ResNet", "{'size': {'shortest_edge': 64}, 'crop_pct': 0.875, 'image_mean': [0.5] * 3, 'image_std': [0.2] * 3, 'resample': 3}")
         found = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, env=environment(None, package=TRAINERS / "huggingface"))
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
         self.assertEqual(json.loads(found.stdout.splitlines()[-1]), [[224, 0.0005], [224, 0.0005], [64, 0.0001], [64, 0.001]])
+        self.assertEqual(found.stdout.count("starts from scratch: there are no pretrained weights of it"), 3)
+        self.assertEqual(found.stdout.count("LEARNING_RATE 0.5 is far from the 0.0005 that suits vit-base-patch16-224"), 1)
 
     def foreign(self, kind: str, processor: str = "None") -> Path:
         """A folder with tiny fresh weights of another kind of model, as save_pretrained writes it."""

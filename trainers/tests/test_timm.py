@@ -69,8 +69,9 @@ class Timm(ClassifierTest):
         self.assertEqual(self.read(self.root / "killed before best.pt/checkpoints/best.pt")["epoch"], 1)
 
     def test_what_is_not_set_is_chosen_for_the_model(self) -> None:
-        run = self.succeed("timm/train.py", **{k: v for k, v in self.job("chosen", EPOCHS=1, MODEL_NAME="test_vit").items() if k not in {"IMAGE_SIZE", "LEARNING_RATE"}})
-        self.assertEqual(run.relay.of("event")[0]["data"], {"image_size": 160, "learning_rate": 0.0005})
+        run = self.succeed("timm/train.py", **{k: v for k, v in self.job("chosen", EPOCHS=1, MODEL_NAME="test_vit", PRETRAINED="true").items() if k not in {"IMAGE_SIZE", "LEARNING_RATE"}})
+        chosen, scratch = run.relay.of("event")
+        self.assertEqual((chosen["data"], scratch["event_type"]), ({"image_size": 160, "learning_rate": 0.0005}, "training_from_scratch"))
         self.assertIn("not set, chosen for test_vit: IMAGE_SIZE=160, LEARNING_RATE=0.0005", run.output)
         self.assertEqual(run.relay.of("heartbeat")[0]["metrics"]["learning_rate"] <= 0.0005, True)
         probe = "import sys, torch; c = torch.load(sys.argv[1], weights_only=True); print(c['image_size'], c['learning_rate'])"
@@ -80,6 +81,7 @@ class Timm(ClassifierTest):
     def test_a_training_that_diverges_ends_at_once(self) -> None:
         run = self.fail_with("the training has diverged: after epoch 1 the weights of the model are NaN or infinite, first ", "timm/train.py", **self.job("diverged", LEARNING_RATE=1e30))
         self.assertEqual((run.epochs(), list((self.root / "diverged").rglob("*.pt"))), ([], []))
+        self.assertEqual([event["event_type"] for event in run.relay.of("event")], ["learning_rate_unusual"])
 
     def test_a_stop_keeps_what_was_learnt(self) -> None:
         completed = self.stop("stop")

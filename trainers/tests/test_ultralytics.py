@@ -257,14 +257,17 @@ class Ultralytics(TrainerTest):
     def test_what_is_not_set_is_chosen_for_the_model(self) -> None:
         code = (
             "import offline, json, train; from config_schema import schema; from trainer_sdk import Job, Platform, check_options\n"
-            "def chosen(task, model, **options):\n"
-            "    job = Job.load((), {'TASK_TYPE': task, 'MODEL_NAME': model}); options = check_options(options, schema())\n"
+            "def chosen(task, model, env={}, **options):\n"
+            "    job = Job.load((), {'TASK_TYPE': task, 'MODEL_NAME': model, **env}); options = check_options(options, schema())\n"
             "    o = train.build_overrides(train.with_defaults(job, Platform(job, rank=1), options), options); return [o['imgsz'], o['lr0'], o['warmup_bias_lr']]\n"
+            "chosen('object_detection', 'yolo11n', {'LEARNING_RATE': '0.5'}); chosen('object_detection', 'yolo11n', optimizer='auto')\n"
             "print(json.dumps([chosen('object_detection', 'yolo11n'), chosen('image_classification', 'yolo11n-cls', optimizer='SGD')]))"
         )
         found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
         self.assertEqual(json.loads(found.stdout.splitlines()[-1]), [[640, 0.001, 0.0], [224, 0.01, 0.0]])
+        self.assertEqual(found.stdout.count("starts from scratch: there are no pretrained weights of it"), 4)
+        self.assertEqual(found.stdout.count("LEARNING_RATE 0.5 is far from the 0.001 that suits yolo11n"), 1)
 
     # --- stop, resume, several processes -----------------------------------------------------------
 
