@@ -223,6 +223,17 @@ class TheJob(unittest.TestCase):
             with self.assertRaisesRegex(JobError, "in order"):
                 job(DATASET_DIR=folder).classes()
 
+    def test_a_datasets_own_classes_json_is_not_the_platforms(self) -> None:
+        """An inference job gets the dataset as it is; the classes are those of the checkpoint's training."""
+        with tempfile.TemporaryDirectory() as folder:
+            ours, theirs = Path(folder, "trained.json"), Path(folder, "classes.json")
+            ours.write_text('{"classes": [{"index": 0, "name": "dog", "id": 7}]}')
+            for text in ('["cat"]', '{"classes": ["cat"]}', '{"classes": [{"index": 0, "name": "cat"}]}', "cat", ""):
+                theirs.write_text(text)
+                self.assertEqual([c.name for c in job(DATASET_DIR=folder, CLASSES_FILE=str(ours)).classes()], ["dog"])
+            theirs.write_text('{"task_type": "object_detection", "format": "yolo", "classes": [{"index": 0, "name": "cat"}]}')
+            self.assertEqual([c.name for c in job(DATASET_DIR=folder, CLASSES_FILE=str(ours)).classes()], ["cat"])
+
     def test_options_are_checked_against_the_schema(self) -> None:
         schema = {"fields": [
             {"name": "rate", "type": "float", "default": 0.1, "min": 0, "max": 1},

@@ -139,7 +139,7 @@ class Job:
     def classes(self) -> list[ClassEntry]:
         """The classes in index order, from classes.json beside the dataset, else from CLASS_NAMES."""
         path = self.dataset_dir / "classes.json"
-        if not path.is_file() and self.classes_file is not None:
+        if self.classes_file is not None and not _prepared(path):
             path = self.classes_file  # of the checkpoint's training, for jobs without a labelled dataset
         if not path.is_file():
             return [ClassEntry(i, name) for i, name in enumerate(self.class_names)]
@@ -207,6 +207,15 @@ def split_config(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
             raise JobError(f"option {key!r} is a setting of the job: set {setting.upper()} instead")
         options[key] = value
     return settings, options
+
+
+def _prepared(path: Path) -> bool:
+    """Whether it is a conversion's classes.json: an inference job gets the dataset as it is, which may have a file of that name of its own."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and bool(found.get("task_type")) and bool(found.get("format"))
 
 
 def _dataset_dir(uri: str | None, env: Mapping[str, str]) -> Path:
