@@ -188,12 +188,28 @@ func TestDescribesItself(t *testing.T) {
 	anybody := client{r.URL(), "", http.DefaultClient}
 	var doc struct {
 		OpenAPI string
-		Paths   map[string]map[string]any
+		Paths   map[string]map[string]struct {
+			Responses map[string]struct {
+				Description string
+				Content     map[string]struct{ Schema map[string]any }
+			}
+		}
 	}
 	anybody.ask(t, http.MethodGet, "/openapi.json").into(t, &doc)
 	for _, path := range []string{"/api/v1/trainers/upload", "/api/v1/trainers/validation/{id}", "/api/v1/trainers/validation/{id}/events", "/api/v1/trainers/validation/{id}/cancel", "/healthz"} {
 		if doc.Paths[path] == nil {
 			t.Errorf("%s is not described", path)
+		}
+	}
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			well, problem := false, op.Responses["default"].Content["application/problem+json"].Schema != nil
+			for status, answer := range op.Responses {
+				well = well || (status[0] == '2' || status[0] == '3') && answer.Description != ""
+			}
+			if !well || !problem {
+				t.Errorf("%s %s: an answer is not described: %+v", method, path, op.Responses)
+			}
 		}
 	}
 	for _, path := range []string{"/", "/healthz", "/readyz"} {

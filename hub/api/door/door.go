@@ -9,8 +9,11 @@ package door
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
+	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -53,19 +56,24 @@ func (d Door) Handler(behindProxy bool) http.Handler {
 	return outside(d.Log, newRates(behindProxy), d.Mux)
 }
 
-// Raw puts a handler on the mux that huma would buffer, and describes it.
+// Raw puts a handler on the mux that huma would buffer, and describes it; op.Responses are
+// its answers where all is well.
 func (d Door) Raw(op huma.Operation, handler http.HandlerFunc) {
-	op.Errors, op.Responses = nil, describe(op)
+	problem := d.Doc.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[huma.ErrorModel](), true, "")
+	op.Responses = maps.Clone(op.Responses)
+	op.Responses["default"] = &huma.Response{Description: "A problem (RFC 9457).", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: problem}}}
 	d.Doc.OpenAPI().AddOperation(&op)
 	d.Mux.HandleFunc(op.Method+" "+op.Path, handler)
 }
 
-func describe(op huma.Operation) map[string]*huma.Response {
-	if op.Responses == nil {
-		op.Responses = map[string]*huma.Response{}
-	}
-	op.Responses["default"] = &huma.Response{Description: "A problem (RFC 9457).", Content: map[string]*huma.MediaType{"application/problem+json": {}}}
-	return op.Responses
+// Text describes an answer that is no JSON.
+func Text(mediaType, description string) map[string]*huma.Response {
+	return map[string]*huma.Response{"200": {Description: description, Content: map[string]*huma.MediaType{mediaType: {Schema: &huma.Schema{Type: "string"}}}}}
+}
+
+// Bare describes an answer without a body.
+func Bare(status int, description string) map[string]*huma.Response {
+	return map[string]*huma.Response{strconv.Itoa(status): {Description: description}}
 }
 
 // Read registers an operation that whoever may read may ask.

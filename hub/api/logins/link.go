@@ -26,12 +26,14 @@ func (l links) register() {
 	l.Raw(huma.Operation{
 		OperationID: "login", Method: http.MethodGet, Path: "/login", Summary: "A one-time link: a page whose button logs in",
 		Parameters: []*huma.Param{{Name: "code", In: "query", Required: true, Schema: &huma.Schema{Type: "string"}}},
+		Responses:  door.Text("text/html", "The page."),
 	}, l.offer)
 	l.Raw(huma.Operation{
 		OperationID: "use-login", Method: http.MethodPost, Path: "/login", Summary: "Begin a session with the code of a one-time link",
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/x-www-form-urlencoded": {Schema: &huma.Schema{
 			Type: "object", Required: []string{"code"}, Properties: map[string]*huma.Schema{"code": {Type: "string"}},
 		}}}},
+		Responses: door.Bare(http.StatusSeeOther, "The session has begun: on to the hub's page."),
 	}, l.enter)
 }
 

@@ -26,8 +26,12 @@ func (p provider) register() {
 	p.Raw(huma.Operation{
 		OperationID: "login-oidc", Method: http.MethodGet, Path: "/login/oidc", Summary: "Begin a session at the login provider",
 		Parameters: []*huma.Param{{Name: "to", In: "query", Description: "Where to go afterwards: /?…", Schema: &huma.Schema{Type: "string"}}},
+		Responses:  door.Bare(http.StatusSeeOther, "On to the provider."),
 	}, p.begin)
-	p.Raw(huma.Operation{OperationID: "login-oidc-callback", Method: http.MethodGet, Path: CallbackPath, Summary: "Where the login provider sends a browser back to"}, p.callback)
+	p.Raw(huma.Operation{
+		OperationID: "login-oidc-callback", Method: http.MethodGet, Path: CallbackPath, Summary: "Where the login provider sends a browser back to",
+		Responses: door.Bare(http.StatusSeeOther, "The session has begun: back to where the browser came from."),
+	}, p.callback)
 }
 
 func (p provider) begin(w http.ResponseWriter, r *http.Request) {

@@ -20,7 +20,7 @@ type me struct {
 
 // sessions are logout and who is logged in.
 func sessions(d door.Door, cookies cookies) {
-	d.Raw(huma.Operation{OperationID: "logout", Method: http.MethodPost, Path: "/logout", Summary: "End the session"}, func(w http.ResponseWriter, r *http.Request) {
+	d.Raw(huma.Operation{OperationID: "logout", Method: http.MethodPost, Path: "/logout", Summary: "End the session", Responses: door.Bare(http.StatusNoContent, "It has ended.")}, func(w http.ResponseWriter, r *http.Request) {
 		if err := d.Users.Leave(r.Context(), door.CredentialsOf(r).Session); err != nil {
 			door.Answer(w, door.Known(d.Log, err))
 			return

@@ -37,6 +37,7 @@ func (s streams) register(d door.Door) {
 		OperationID: "validation-events", Method: http.MethodGet, Path: door.ValidationPath + "{id}/events", Security: door.Security,
 		Summary:    "What happens to a submission, as server-sent events; the stream ends with the submission",
 		Parameters: []*huma.Param{submissionID, {Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: "integer"}}},
+		Responses:  door.Text("text/event-stream", "Events, each with its number as id; the last one is the submission's end."),
 	}, s.events)
 }
 

@@ -107,6 +107,7 @@ func (t trainers) register() {
 			{Name: "name", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}},
 			{Name: "digest", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}, Description: "sha256:HEX"},
 		},
+		Responses: door.Text("application/octet-stream", "Its bytes, with the media type that the trainer's manifest gives it."),
 	}, t.content)
 }
 
