@@ -273,6 +273,22 @@ class Jobs(InferenceTest):
         self.assertEqual((len(whole.imgs), len(found.anns), whole.cats[7]["name"]), (5, 5, NAMES[0]))
         self.assertEqual(found.anns[1]["bbox"], [1, 2, 36, 24])
 
+    def test_outlines_and_keypoints_are_read_by_pycocotools(self) -> None:
+        from pycocotools.coco import COCO
+
+        ring, points = np.array([[1.0, 2], [11, 2], [11, 12]]), np.array([[[3.0, 4, 0.9], [5, 6, 0.8]]])
+        found = dataclasses.replace(objects((1, 2, 11, 12, 0, 0.9)), polygons=[ring], keypoints=points)
+        model = dataclasses.replace(self.predictor(), decode=lambda raw, _sizes, _measured: [found] * len(raw))
+        with mock.patch.object(self, "predictor", lambda: model):
+            self.run_job(self.lines(self.images(1)))
+        with contextlib.redirect_stdout(io.StringIO()):
+            whole = COCO(str(self.root / "out/predictions.coco.json"))
+            result = whole.loadRes(str(self.root / "out/predictions.json"))
+        self.assertAlmostEqual(int(whole.annToMask(whole.anns[1]).sum()), 50, delta=6)  # half of 10 x 10
+        self.assertEqual(whole.anns[1]["num_keypoints"], 2)
+        self.assertEqual([row["keypoints"][:2] for row in (whole.anns[1], result.anns[1])], [[3, 4]] * 2)
+        self.assertEqual(result.anns[1]["segmentation"], [[1, 2, 11, 2, 11, 12]])
+
     def test_coco_is_read_by_supervision(self) -> None:
         beside = Path(os.environ.get("TRAINER_VENV", TRAINERS.parent / ".venv")) / "integrations"
         if not (beside / "supervision").is_dir():
