@@ -58,7 +58,7 @@ func (f *Folder) LookAhead(ctx context.Context) {
 		f.looks = make([]look, len(t.names))
 		for i, name := range t.names {
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // nobody asks any more
 			}
 			if IsImage(name) {
 				info, err := imagefile.Probe(t.Path(name))
