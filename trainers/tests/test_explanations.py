@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import unittest
@@ -14,6 +15,8 @@ from inference_jobs import NAMES, InferenceTest, objects
 from PIL import Image
 from relay import Call, Relay
 from trainer_sdk import JobError, Platform
+from trainer_sdk.inference import Progress
+from trainer_vision.inference import running
 from trainer_vision.inference.explain.explainer import Explainer
 from trainer_vision.inference.explain.heat import deletion, normal, statistics
 from trainer_vision.inference.explain.perturb import perturb
@@ -60,6 +63,19 @@ class Explanations(InferenceTest):
                 self.run_job(self.lines(self.images(2)))
         self.assertEqual([r.get("xai_error") for r in found], ["s3://b/in/000.png cannot be explained: ValueError: singular", None, None])
         self.assertEqual([len(r["predictions"]["boxes"]) for r in found], [1, 1, 1])
+
+    def test_every_explained_image_is_told_of_where_it_takes_seconds(self) -> None:
+        now = 0.0
+
+        def explain(*_: object) -> list[dict[str, Any]]:
+            nonlocal now
+            now += 6
+            return [{"method": "lime"}]
+
+        slow = functools.partial(Progress, clock=lambda: now)
+        with mock.patch.dict(os.environ, {"ENABLE_XAI": "true", "XAI_METHOD": "lime"}), mock.patch.object(Explainer, "explain", explain), mock.patch.object(running, "Progress", slow):
+            self.run_job(self.lines(self.images(4)))
+        self.assertEqual([line for line in self.out.splitlines() if " of 4 images" in line], [f"[trainer] {i} of 4 images" for i in range(1, 5)])
 
     def test_an_answer_that_is_no_number_to_a_part_of_the_picture_explains_nothing(self) -> None:
         whole = self.predictor()

@@ -10,7 +10,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -118,17 +118,17 @@ def final_callback() -> str:
 class Progress:
     """Counts images and tells the platform every ten, every five seconds, and at the end."""
 
-    def __init__(self, platform: Platform, total: int, done: int = 0) -> None:
-        self.platform, self.total, self.done = platform, total, done
-        self.started = self.told = time.monotonic()
+    def __init__(self, platform: Platform, total: int, done: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.platform, self.total, self.done, self.clock = platform, total, done, clock
+        self.started = self.told = clock()
         self.before = done
 
     def advance(self, images: int, average_ms: float | None = None) -> None:
         """Count images; average_ms is the model's own time for one, without it the time that passed."""
         before, self.done = self.done, self.done + images
-        late = time.monotonic() - self.told >= PROGRESS_SECONDS
+        late = self.clock() - self.told >= PROGRESS_SECONDS
         if late or self.done // PROGRESS_EVERY > before // PROGRESS_EVERY or self.done == self.total:
-            self.told = time.monotonic()
+            self.told = self.clock()
             passed = 1000 * (self.told - self.started) / max(self.done - self.before, 1)
             self.platform.inference_progress(self.done, self.total, round(passed if average_ms is None else average_ms, 3))
             print(f"[trainer] {self.done} of {self.total} images", flush=True)

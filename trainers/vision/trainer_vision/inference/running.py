@@ -147,18 +147,16 @@ class Run:
             batch = waiting.setdefault(self.predictor.shape(item.prepared), [])
             batch.append(item)
             if len(batch) == self.request.batch_size:
-                records |= self._batch(batch, place, drawings, artist)
-                progress.advance(len(batch), self.timing.average)
+                records |= self._batch(batch, place, drawings, artist, progress)
                 batch.clear()
         for batch in waiting.values():
             if batch:
-                records |= self._batch(batch, place, drawings, artist)
-                progress.advance(len(batch), self.timing.average)
+                records |= self._batch(batch, place, drawings, artist, progress)
         for drawing in drawings:
             drawing.result()
         return [records[i] for i in sorted(records)]
 
-    def _batch(self, batch: Sequence[Loaded], place: dict[int, int], drawings: list[Future[None]], artist: ThreadPoolExecutor) -> dict[int, dict[str, Any]]:
+    def _batch(self, batch: Sequence[Loaded], place: dict[int, int], drawings: list[Future[None]], artist: ThreadPoolExecutor, progress: Progress) -> dict[int, dict[str, Any]]:
         sizes = [(item.width, item.height) for item in batch]
         started = time.perf_counter()
         with fitting(None if self.timing.images else self.request.image_size):
@@ -171,6 +169,7 @@ class Run:
         self.timing.model += 1000 * (inferred - started)
         self.timing.postprocess += 1000 * (decoded - inferred)
         records = {}
+        each = self.explainer is not None  # an explanation takes seconds: then every image is told of by itself
         for item, answer, full in zip(batch, answers, every, strict=True):
             if self.platform.stop_requested:  # an explanation takes seconds
                 break
@@ -179,11 +178,17 @@ class Run:
             self.timing.preprocess += item.prepare_ms
             if not (finite(answer) and finite(full)):
                 records[at] = self._broken(replace(item, error=f"the model's answer to {item.sample.name} is NaN or infinite"))
+                if each:
+                    progress.advance(1, self.timing.average)
                 continue
             records[at] = self._record(item, at, answer, full, 1000 * (inferred - started) / len(batch))
             if item.picture is not None and self.request.visualize:
                 target = self.request.output_dir / "visualizations" / drawing_name(at, item.sample)
                 drawings.append(artist.submit(draw, item, answer, self._truth(item), self.predictor.names, target))
+            if each:
+                progress.advance(1, self.timing.average)
+        if not each:
+            progress.advance(len(batch), self.timing.average)
         return records
 
     def _truth(self, item: Loaded) -> Truth:
