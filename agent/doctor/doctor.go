@@ -53,7 +53,8 @@ type Options struct {
 	Bucket       Bucket
 	Machine      Machine
 	GPU          GPU
-	Landlock     int // the kernel's version of it, 0 for none
+	Landlock     int      // the kernel's version of it, 0 for none
+	Environ      []string // of the programs that are asked: nothing secret
 	Now          func() time.Time
 }
 
@@ -98,10 +99,9 @@ type Machine struct {
 
 // GPU is the one that the job asks for.
 type GPU struct {
-	Device string   // DEVICE
-	Node   string   // the Kubernetes node, "" when it is not known
-	Probe  string   // the GPU probe's program
-	Env    []string // all that it gets of the environment
+	Device string // DEVICE
+	Node   string // the Kubernetes node, "" when it is not known
+	Probe  string // the GPU probe's program
 }
 
 // Examine looks at everything, in the order in which a job meets it.
@@ -111,7 +111,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	list = append(list, o.workspace())
 	list = append(list, o.bucket(ctx)...)
 	list = append(list, o.machine()...)
-	return append(list, isolation(o.Landlock), o.gpu(ctx), python(ctx))
+	return append(list, isolation(o.Landlock), o.gpu(ctx), o.python(ctx))
 }
 
 // maxSkew is what S3 servers forgive of a clock.

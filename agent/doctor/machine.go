@@ -104,7 +104,7 @@ func (o Options) gpu(ctx context.Context) Finding {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	look := exec.CommandContext(ctx, probe, "--once")
-	look.Dir, look.Env = "/", o.GPU.Env
+	look.Dir, look.Env = "/", o.Environ
 	out, err := look.Output()
 	var reason string
 	for line := range bytes.Lines(out) {
@@ -172,7 +172,7 @@ def v(n):
     except m.PackageNotFoundError: return ""
 print("Python " + sys.version.split()[0], *filter(None, map(v, ("torch", "ultralytics", "timm", "transformers"))), sep=", ")`
 
-func python(ctx context.Context) Finding {
+func (o Options) python(ctx context.Context) Finding {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	for _, name := range []string{"python", "python3"} {
@@ -183,7 +183,7 @@ func python(ctx context.Context) Finding {
 		// A training that ran here before may have left code that Python runs when it
 		// starts, in HOME or in this folder: it is not looked at, and would find no secret.
 		ask := exec.CommandContext(ctx, path, "-I", "-c", frameworkVersions)
-		ask.Dir, ask.Env = "/", []string{"PATH=" + os.Getenv("PATH"), "LD_LIBRARY_PATH=" + os.Getenv("LD_LIBRARY_PATH")}
+		ask.Dir, ask.Env = "/", o.Environ
 		out, err := ask.Output()
 		if err != nil {
 			return Finding{Red, "python", path + " does not run: " + err.Error(), "Mend the image's Python."}

@@ -15,10 +15,11 @@ type Piped struct {
 }
 
 // StartPiped starts a helper under the one owner of processes. It gives way to the
-// training: it is nice, and the first to be killed for want of memory.
+// training: it is nice, and the first to be killed for want of memory. It runs in "/":
+// the training can write to the agent's folder, and nothing confines the helper.
 func (s *Supervisor) StartPiped(args, env []string) (*Piped, error) {
 	read, write := io.Pipe()
-	child, err := s.Start(Spec{Args: args, Env: env, Stdout: write, StdinPipe: true, Nice: 10, OOMScoreAdj: 500})
+	child, err := s.Start(Spec{Args: args, Env: env, Dir: "/", Stdout: write, StdinPipe: true, Nice: 10, OOMScoreAdj: 500})
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}

@@ -29,7 +29,8 @@ func Doctor(cfg *config.Config, problems []config.Problem, environ []string, log
 			Workers: cfg.NumWorkers, ShmNeed: resources.ShmNeed(cfg.Framework, cfg.NumWorkers, cfg.BatchSize, cfg.ImageSize),
 			Sample: resources.Once,
 		},
-		GPU: doctor.GPU{Device: cfg.Device, Node: cfg.NodeName, Probe: gpu.FindProbe(cfg.GPUProbe), Env: gpu.ProbeEnv(environ)},
+		GPU:     doctor.GPU{Device: cfg.Device, Node: cfg.NodeName, Probe: gpu.FindProbe(cfg.GPUProbe)},
+		Environ: gpu.ProbeEnv(environ),
 	}
 	for _, p := range problems {
 		o.Problems = append(o.Problems, doctor.Problem{Text: p.String(), Fatal: !p.Warning})

@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -85,6 +87,24 @@ func TestNoDriverIsOneLogLine(t *testing.T) {
 	}
 	if len(j.events(contract.EventGPUWarning))+len(j.events(contract.EventGPUError)) != 0 {
 		t.Error("a machine without a GPU raised GPU events")
+	}
+}
+
+// The training can write to the working directory, and nothing confines the probe.
+func TestTheProbeLoadsNoLibraryOfTheWorkingDirectory(t *testing.T) {
+	for _, folders := range []string{":", "/nowhere::.", "lib", ";lib"} {
+		m := fake.New(t)
+		m.Set("fail nvmlInit_v2 9")
+		j := onGPUs(t, m, "ok")
+		planted := j.env["LD_LIBRARY_PATH"]
+		if err := os.Symlink(planted, filepath.Join(planted, "lib")); err != nil {
+			t.Fatal(err)
+		}
+		j.prefix = []string{"env", "-C", planted}
+		j.with("LD_LIBRARY_PATH", folders).mustExit(0)
+		if log := j.stderr.String(); strings.Contains(log, "the NVIDIA driver is not loaded") || !strings.Contains(log, "libnvidia-ml.so.1 was not found") {
+			t.Errorf("LD_LIBRARY_PATH=%s: the planted library was loaded, or nothing was tried\n%s", folders, log)
+		}
 	}
 }
 

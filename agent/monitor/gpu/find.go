@@ -19,8 +19,12 @@ func FindProbe(name string) string {
 			}
 		}
 	}
-	if found, err := exec.LookPath(name); err == nil {
-		return found
+	found, err := exec.LookPath(name) // nothing that PATH finds in the working directory
+	if err != nil {
+		return name
 	}
-	return name
+	if abs, err := filepath.Abs(found); err == nil { // it is started in another folder
+		return abs
+	}
+	return found
 }

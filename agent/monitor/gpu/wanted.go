@@ -3,6 +3,7 @@ package gpu
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -26,12 +27,22 @@ func wanted(root string, env []string) bool {
 func ProbeEnv(env []string) []string {
 	var out []string
 	for _, kv := range env {
-		for _, keep := range []string{"PATH=", "LD_LIBRARY_PATH=", "NVIDIA_", "LANG=", "LC_ALL=", "TZ="} {
-			if strings.HasPrefix(kv, keep) {
-				out = append(out, kv)
-				break
+		name, value, _ := strings.Cut(kv, "=")
+		switch {
+		case name == "PATH" || name == "LD_LIBRARY_PATH":
+			if folders := absolute(value); folders != "" {
+				out = append(out, name+"="+folders)
 			}
+		case name == "LANG" || name == "LC_ALL" || name == "TZ" || strings.HasPrefix(name, "NVIDIA_"):
+			out = append(out, kv)
 		}
 	}
 	return out
+}
+
+// absolute leaves the folders of a list that mean the same wherever a program runs. An
+// empty one is the working directory, in which somebody may plant a library.
+func absolute(list string) string {
+	folders := strings.FieldsFunc(list, func(r rune) bool { return r == ':' || r == ';' }) // the loader takes both
+	return strings.Join(slices.DeleteFunc(folders, func(dir string) bool { return !filepath.IsAbs(dir) }), ":")
 }
