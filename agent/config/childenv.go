@@ -3,11 +3,10 @@ package config
 import (
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"unicode"
 
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -99,15 +98,49 @@ func (cfg *Config) Withheld(environ []string) (names []string) {
 // secretWords stand in the names of other people's secrets.
 var secretWords = []string{"SECRET", "TOKEN", "PASSWORD", "API_KEY", "ACCESS_KEY"}
 
-// userInURL is a user, a password or a token in an address.
-var userInURL = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s@]+@`) })
-
 // LooksSecret reports whether a variable seems to be a secret, by its name or because
-// its value is an address with a user in it. A tokenizer is none.
+// its value is an address with a user in it. A tokenizer is none. A proxy's address may
+// come without a scheme: me:word@proxy:3128.
 func LooksSecret(name, value string) bool {
 	upper := strings.ReplaceAll(strings.ToUpper(name), "TOKENIZER", "")
 	named := slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(upper, word) })
-	return value != "" && (named || strings.Contains(value, "://") && userInURL().MatchString(value))
+	return value != "" && (named || hasUser(value) || strings.HasSuffix(upper, "_PROXY") && upper != "NO_PROXY" && strings.Contains(value, "@"))
+}
+
+// hasUser reports whether an address in a text has a user, a password or a token. A
+// password may hold the characters that end a host, where nobody has escaped them.
+func hasUser(text string) bool {
+	for {
+		before, rest, found := strings.Cut(text, "://")
+		if !found {
+			return false
+		}
+		text = rest
+		if end := strings.IndexFunc(rest, unicode.IsSpace); end >= 0 {
+			rest = rest[:end]
+		}
+		user, _, found := cutLast(rest, "@")
+		if !found || user == "" {
+			continue
+		}
+		host := strings.IndexAny(user, "/?#") // ends there, where this is no user
+		name, password, has := strings.Cut(user, ":")
+		switch {
+		case host < 0 || strings.Contains(rest[:host], "@"):
+			return true
+		case has && len(name) < host && !(strings.HasSuffix(before, "http") || strings.HasSuffix(before, "https")):
+			return true
+		case has && len(name) < host && strings.Trim(password[:host-len(name)-1], "0123456789") != "": // no port
+			return true
+		}
+	}
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
 }
 
 // The agent's knobs and the store's address mean nothing to a trainer that is

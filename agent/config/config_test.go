@@ -448,6 +448,16 @@ func TestWhatLooksLikeASecretIsKeptFromTheChild(t *testing.T) {
 		"DATABASE_URL=postgres://me@db/x":       true,
 		"REDIS=redis://:word@cache/0":           true,
 		"MIRROR=https://a.example/x@y":          false,
+		"MIRROR=https://a.example:8080/x@y":     false,
+		"MIRROR=https://a.example/x?to=me:b@c":  false,
+		"MIRRORS=http://a/ https://b:w/d@c/":    true,
+		"DATABASE_URL=postgresql://me:pa/ss@db": true,
+		"DATABASE_URL=postgresql://me:12/ss@db": true,
+		"DATABASE_URL=postgresql://db:5432/x":   false,
+		"HTTPS_PROXY=me:word@proxy:3128":        true,
+		"all_proxy=me:word@proxy:3128":          true,
+		"no_proxy=a@b":                          false,
+		"MAIL=me@a.example":                     false,
 		"MY_SECRET=x":                           true,
 		"my_password=x":                         true,
 		"WANDB_API_KEY=x":                       true,
@@ -498,21 +508,26 @@ func TestCredentialsThatArePassedOnAreTheResolvedOnes(t *testing.T) {
 func TestFilesOfCredentialsAreFoundWhereverTheyAreNamed(t *testing.T) {
 	home := t.TempDir()
 	aws, token, web := filepath.Join(home, ".aws", "credentials"), filepath.Join(home, "token"), filepath.Join(home, "web")
-	if err := os.Mkdir(filepath.Dir(aws), 0o700); err != nil {
+	settings, login := filepath.Join(home, ".aws", "config"), filepath.Join(home, ".aws", "sso", "cache", "a.json")
+	theirs, plain := filepath.Join(home, "theirs"), filepath.Join(home, "plain")
+	if err := os.MkdirAll(filepath.Dir(login), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{aws, token, web} {
+	for _, path := range []string{aws, token, web, settings, login, theirs, plain} {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	environ := []string{"HOME=" + home, "CALLBACK_TOKEN_FILE=" + token, "AWS_WEB_IDENTITY_TOKEN_FILE=" + web, "OPENAI_API_KEY_FILE=/no/such"}
+	environ := []string{"HOME=" + home, "CALLBACK_TOKEN_FILE=" + token, "AWS_WEB_IDENTITY_TOKEN_FILE=" + web, "OPENAI_API_KEY_FILE=/no/such", "DB_PASSWORD_FILE=" + theirs, "CONFIG_FILE=" + plain}
 	got := (&Config{}).CredentialFiles(environ)
 	slices.Sort(got)
-	if want := []string{aws, token, web}; !slices.Equal(got, want) {
+	if want := []string{settings, aws, login, theirs, token, web}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if got := (&Config{Environment: Environment{PassCredentials: true}}).CredentialFiles(environ); !slices.Equal(got, []string{token}) {
+	if got := (&Config{Environment: Environment{PassCredentials: true}}).CredentialFiles(environ); !slices.Equal(got, []string{token, theirs}) {
 		t.Errorf("what is passed on is not kept from the child: %v", got)
+	}
+	if got := (&Config{Environment: Environment{PassCredentials: true, ChildEnvAllow: NameList{"DB_PASSWORD_FILE"}}}).CredentialFiles(environ); !slices.Equal(got, []string{token}) {
+		t.Errorf("what is allowed is kept from the child: %v", got)
 	}
 }

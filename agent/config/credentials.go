@@ -37,13 +37,28 @@ func (cfg *Config) CredentialFiles(environ []string) (files []string) {
 			}
 		}
 		if home := value("HOME"); home != "" {
-			files = append(files, filepath.Join(home, ".aws", "credentials"))
+			files = append(files, ofAWS(filepath.Join(home, ".aws"))...)
 		}
 	}
 	for _, name := range names {
 		files = append(files, value(name))
 	}
+	for _, pair := range environ { // the files of other people's secrets, whose variables are withheld
+		if name, path, _ := strings.Cut(pair, "="); strings.HasSuffix(strings.ToUpper(name), "_FILE") && !cfg.passes(name, path) {
+			files = append(files, path)
+		}
+	}
 	return existing(files)
+}
+
+// ofAWS are the files in which AWS's tools keep keys and the tokens of logins.
+func ofAWS(folder string) []string {
+	files := []string{filepath.Join(folder, "credentials"), filepath.Join(folder, "config")}
+	for _, cache := range []string{"sso", "cli"} {
+		kept, _ := filepath.Glob(filepath.Join(folder, cache, "cache", "*"))
+		files = append(files, kept...)
+	}
+	return files
 }
 
 func existing(paths []string) (list []string) {
