@@ -43,7 +43,7 @@ var secretPatterns = sync.OnceValue(func() []secretPattern {
 // are made for it.
 func (v *Validator) scan(ctx context.Context) []finding {
 	skip := ownFolders
-	if v.Strict {
+	if v.everyFolder() {
 		skip = nil
 	}
 	found, err := static.Check(v.Dir, skip...)
@@ -59,7 +59,7 @@ func (v *Validator) scan(ctx context.Context) []finding {
 // the package.
 func (v *Validator) security(context.Context, *contract.StepResult) []finding {
 	found := v.proof.threats
-	switch changed, err := v.proof.before.changed(v.Dir, v.Strict); {
+	switch changed, err := v.proof.before.changed(v.Dir, v.everyFolder()); {
 	case err != nil:
 		found = append(found, fault("package.unreadable", "", textf("the package could not be read: %v", err)))
 	case len(changed) > 0:
@@ -83,7 +83,7 @@ func (v *Validator) scanner(ctx context.Context, program string, args ...string)
 
 // excluded is no part of an upload; a platform has every folder scanned.
 func (v *Validator) excluded() string {
-	if v.Strict {
+	if v.everyFolder() {
 		return "--exclude-dir=^$"
 	}
 	return `--exclude-dir=/(\.venv|\.git|workspace)$`

@@ -29,7 +29,8 @@ type Validator struct {
 	Limit   time.Duration // of each run of the package's code
 	Disk    int64         // bytes that each run may write
 	Tools   Tools
-	// Strict fails the security step where a scanner is missing, and looks at every folder.
+	// Strict fails the security step where a scanner is missing, and looks at every folder,
+	// as is done with a zip: what is in it was uploaded.
 	Strict bool
 	// Security is what is known of the package before its code runs; nil means the scanners
 	// that are found here.
@@ -134,6 +135,10 @@ func (v *Validator) unpack() []finding {
 	return found
 }
 
+// everyFolder reports whether nothing is exempt: at a desk, .venv and its like are no part
+// of what will be uploaded.
+func (v *Validator) everyFolder() bool { return v.Strict || v.Zip != "" }
+
 // prepare looks at the package while none of its code has run.
 func (v *Validator) prepare(ctx context.Context) []finding {
 	if v.Tools.Runner == nil {
@@ -146,7 +151,7 @@ func (v *Validator) prepare(ctx context.Context) []finding {
 		v.Disk = DiskLimit
 	}
 	started := time.Now()
-	before, err := look(v.Dir, v.Strict)
+	before, err := look(v.Dir, v.everyFolder())
 	if v.proof.before = before; err != nil {
 		return []finding{fault("package.unreadable", "", textf("the package could not be read: %v", err))}
 	}

@@ -409,16 +409,8 @@ func TestAPipeOrAnEndlessFileDoesNotHoldTheValidation(t *testing.T) {
 
 func TestAPackageIsValidatedAsTheZipThatWasUploaded(t *testing.T) {
 	v := validator(t)
-	zipped := filepath.Join(t.TempDir(), "p.zip")
-	out, err := os.Create(zipped)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := zip.NewWriter(out)
-	if err := errors.Join(w.AddFS(os.DirFS(filepath.Dir(v.Dir))), w.Close(), out.Close()); err != nil {
-		t.Fatal(err)
-	}
-	v.Dir, v.Zip = "", zipped
+	whole := filepath.Dir(v.Dir)
+	v.Dir, v.Zip = "", zipOf(t, whole)
 	if got := v.Run(t.Context()); got.Status != "passed" {
 		t.Errorf("%+v", got)
 	}
@@ -426,6 +418,37 @@ func TestAPackageIsValidatedAsTheZipThatWasUploaded(t *testing.T) {
 	if got := v.Run(t.Context()); got.Status != "failed" || got.Results["structure"].Findings[0].Rule != "archive.not-a-zip" {
 		t.Errorf("%+v", got)
 	}
+}
+
+// At a desk .venv is no part of the package; in a zip it was uploaded.
+func TestNoFolderOfAZipIsLeftOut(t *testing.T) {
+	v := validator(t)
+	v.Strict = false
+	hidden := filepath.Join(v.Dir, ".venv")
+	if err := errors.Join(os.MkdirAll(hidden, 0o700), os.WriteFile(filepath.Join(hidden, "key.py"), []byte("AKIA"+"ABCDEFGHIJKLMNOP"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if got := v.Run(t.Context()); !got.Results["security"].Passed {
+		t.Fatalf("%+v", got.Results["security"])
+	}
+	v.Dir, v.Zip = "", zipOf(t, filepath.Dir(v.Dir))
+	if got := v.Run(t.Context()).Results["security"]; got.Passed || !slices.ContainsFunc(got.Findings, func(f finding) bool { return f.File == ".venv/key.py" }) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func zipOf(t *testing.T, folder string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "p.zip")
+	out, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := zip.NewWriter(out)
+	if err := errors.Join(w.AddFS(os.DirFS(folder)), w.Close(), out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 func TestPredictionsOfEveryTask(t *testing.T) {

@@ -16,12 +16,13 @@ const asking = 30 * time.Second
 
 // PythonPaths are the files and folders that an interpreter needs: itself, its standard
 // library, and where it finds packages. The interpreter is the operator's, and is asked
-// outside of any isolation, in a folder without code.
+// outside of any isolation, in a folder without code, and without the code that somebody
+// may have put for it below HOME, which may be a folder that all users share.
 func PythonPaths(ctx context.Context, python string, env []string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
 	const question = "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.executable, sys._base_executable] + sys.path))"
-	cmd := exec.CommandContext(ctx, python, "-c", question)
+	cmd := exec.CommandContext(ctx, python, "-s", "-c", question)
 	cmd.Env, cmd.Dir = env, "/"
 	out, err := cmd.Output()
 	if err != nil {

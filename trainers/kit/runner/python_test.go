@@ -1,0 +1,39 @@
+package runner
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The interpreter is asked outside of the isolation, with a HOME that all users may share.
+func TestAskingAnInterpreterRunsNothingThatLiesBelowHome(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("python3 is not installed")
+	}
+	home := t.TempDir()
+	env := []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}
+	ask := exec.Command(python, "-c", "import site; print(site.ENABLE_USER_SITE, site.getusersitepackages())")
+	ask.Env = env
+	said, err := ask.Output()
+	enabled, folder, _ := strings.Cut(strings.TrimSpace(string(said)), " ")
+	if err != nil || enabled != "True" {
+		t.Skipf("%s has no packages of users: %s (%v)", python, said, err)
+	}
+	ran := filepath.Join(home, "ran")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "usercustomize.py"), []byte("open('"+ran+"', 'w')\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if paths, err := PythonPaths(t.Context(), python, env); err != nil || len(paths) == 0 {
+		t.Fatal(paths, err)
+	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("usercustomize.py of HOME has run")
+	}
+}
