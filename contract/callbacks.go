@@ -53,6 +53,7 @@ const (
 	EventDatasetDownloaded      EventType = "dataset_downloaded"
 	EventDatasetPrepared        EventType = "dataset_prepared"
 	EventPretrainedDownloaded   EventType = "pretrained_downloaded"
+	EventIsolationIncomplete    EventType = "isolation_incomplete"
 	EventTrainingStarted        EventType = "training_started"
 	EventTrainingResumed        EventType = "training_resumed"
 	EventCheckpointSaved        EventType = "checkpoint_saved"

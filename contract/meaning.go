@@ -43,6 +43,7 @@ var codeMeanings = []Named[Code]{
 var eventMeanings = []Named[EventType]{
 	{EventAgentStarted, Meaning{"the agent runs; if an earlier run in this workspace was killed, `previous_run` in its data says so, and why, as far as that is known", "with `previous_run`: raise the memory limit if its code is HOST_OOM, else look for evictions"}},
 	{EventPreviousRunKilled, Meaning{"an earlier run of the job was killed and its workspace is gone (for example a pod's); the run marker in the bucket says so. `previous_run` in its data says why, as far as that is known, with phase, epoch and node", "as for `previous_run` of `agent_started`; after two runs in a row that were killed for memory the job ends (HOST_OOM)"}},
+	{EventIsolationIncomplete, Meaning{"the training process can reach what it should not, as `findings` in its data say: credentials, the agent's state, another job's folder", "as each finding says; AGENT_REQUIRE_ISOLATION=true refuses such jobs"}},
 	{EventDatasetDownloaded, Meaning{`the dataset is on disk: bytes, seconds, from the cache or not`, `slow: AGENT_DATASET_CACHE_DIR shares it between the jobs of a machine`}},
 	{EventDatasetPrepared, Meaning{"the dataset is split and converted; `problems` in its data counts what was found in it", "read `problems`; AGENT_STRICT_DATASET=true makes them errors"}},
 	{EventPretrainedDownloaded, Meaning{"the pretrained weights are on disk: from PRETRAINED_WEIGHT_URL, AGENT_WEIGHTS_DIR or the bucket's `weights/`", ""}},

@@ -183,7 +183,7 @@ var payloadShapes = func() map[Kind]*Shape {
 
 // AgentEvents are the events that only the agent raises.
 var AgentEvents = []EventType{
-	EventAgentStarted, EventPreviousRunKilled, EventDatasetDownloaded, EventDatasetPrepared, EventPretrainedDownloaded, EventTrainingStarted,
+	EventAgentStarted, EventPreviousRunKilled, EventDatasetDownloaded, EventDatasetPrepared, EventPretrainedDownloaded, EventIsolationIncomplete, EventTrainingStarted,
 	EventTrainingResumed, EventCheckpointSaved, EventCheckpointUploadFailed, EventCallbackRejected, EventGPUWarning,
 	EventGPUError, EventResourceWarning, EventHangSuspected, EventStopping, EventTrainingFinished,
 }

@@ -63,6 +63,8 @@ func levelOf(event contract.EventType) slog.Level {
 	switch event {
 	case contract.EventResourceWarning, contract.EventCheckpointUploadFailed, contract.EventGPUWarning, contract.EventGPUError, contract.EventHangSuspected:
 		return slog.LevelWarn
+	case contract.EventIsolationIncomplete: // each of its findings has been warned of
+		return slog.LevelDebug
 	}
 	return slog.LevelInfo
 }

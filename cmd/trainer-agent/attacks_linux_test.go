@@ -119,6 +119,9 @@ func (p posture) attack(t *testing.T) map[string]string {
 	if _, open := p.gets["a01_credential_files"]; warned != open {
 		t.Errorf("warned of credentials in reach: %v\n%s", warned, j.stderr.String())
 	}
+	if told := j.events(contract.EventIsolationIncomplete); warned && (len(told) != 1 || !strings.Contains(string(told[0].Data), "callback-token")) {
+		t.Errorf("the backend was told %+v", told)
+	}
 	got := map[string]string{}
 	for line := range strings.Lines(j.stdout.String()) {
 		if name, result, found := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "attack "), " "); found && strings.HasPrefix(line, "attack ") {
@@ -181,6 +184,23 @@ for path in shared if sys.argv[1] == "spoil" else []:
 `
 
 // Where the kernel has no Landlock, one job's training can write to the cache of all.
+func TestAJobThatRequiresIsolationEndsBeforeItsDownloadWhereThereIsNone(t *testing.T) {
+	need.Root(t) // else the launcher may set no filter
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := newJob(t, "ok").with(launcherVariable, "yes", "AGENT_REQUIRE_ISOLATION", "true")
+	j.prefix = []string{self}
+	d := j.mustExit(1).done()
+	if d.Error == nil || d.Error.Code != contract.CodeConfigInvalid || !strings.Contains(d.Error.Message, "AGENT_REQUIRE_ISOLATION is set, and") {
+		t.Errorf("done: %+v", d.Error)
+	}
+	if e := j.events(contract.EventDatasetDownloaded); len(e) > 0 {
+		t.Errorf("the dataset was fetched: %+v", e)
+	}
+}
+
 func TestWhatATrainingChangedInTheSharedCacheIsNotUsed(t *testing.T) {
 	need.Root(t) // else the launcher may set no filter
 	self, err := os.Executable()

@@ -305,6 +305,7 @@ func (s *Stage) judge(findings []string) error {
 	for _, finding := range findings {
 		s.Events.Warn(finding)
 	}
+	s.Events.Emit(contract.EventIsolationIncomplete, "The training process is not kept apart as it should be", map[string]any{"findings": findings})
 	return nil
 }
 
