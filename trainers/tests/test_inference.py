@@ -24,7 +24,7 @@ from process import TRAINERS
 from trainer_sdk import Job, JobError
 from trainer_sdk.inference import InferenceRequest
 from trainer_vision.inference import Mask, Predictor
-from trainer_vision.inference.draw import font
+from trainer_vision.inference.draw import WIDEST, below, font
 from trainer_vision.inference.running import fitting
 from trainer_vision.inference.samples import labelled
 
@@ -309,6 +309,13 @@ class Jobs(InferenceTest):
         self.needs("cvttf_NotoSansCJK_Regular")
         face = font(20)
         self.assertNotEqual(bytes(face.getmask("고")), bytes(face.getmask("양")))  # a font without them draws one box for both
+
+    def test_a_long_name_below_a_small_picture_is_not_cut(self) -> None:
+        small = Image.new("RGB", (32, 32), "red")
+        short, long, endless = (below(small, [name]) for name in ("disc", "a very long name of a class 0.98", "w" * 500))
+        self.assertLess(short.width, long.width)
+        self.assertTrue((np.asarray(long)[:, -4:] == 255)[32:].all() and (np.asarray(long)[32:, -24:-4] != 255).any())
+        self.assertEqual(endless.width, WIDEST)
 
 
 if __name__ == "__main__":

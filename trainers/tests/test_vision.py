@@ -77,6 +77,12 @@ class Reader(unittest.TestCase):
             found = self.read(Image.fromarray(ramp), name)
             self.assertTrue((found == (ramp >> 8)[..., None]).all(), name)  # neither all white nor all black
 
+    def test_12_bits_in_a_file_of_16_are_nearly_black_which_is_said(self) -> None:
+        for brightest, said in ((4095, True), (4096, False)):
+            with mock.patch("trainer_vision.images._said", set()):
+                self.assertEqual(self.read(Image.fromarray(np.full((4, 4), brightest, np.uint16))).max(), brightest >> 8)
+            self.assertEqual(f"Its brightest pixel is {brightest} of 65535, so that it becomes nearly black" in self.said.getvalue(), said)
+
     def test_what_has_no_agreed_range_is_refused(self) -> None:
         for pixels, kind in ((np.ones((4, 4), np.float32), "floating-point"), (np.ones((4, 4), np.int32), "32-bit")):
             with self.assertRaisesRegex(JobError, rf"image.tif has {kind} pixels.*convert the dataset's images"):

@@ -19,6 +19,7 @@ from .samples import Sample
 QUALITY = 90
 LONGEST_STEM = 60  # letters: of four bytes each they fit a file name
 TILE, COLUMNS = 256, 6  # of the contact sheet
+WIDEST = 1600  # pixels that a name may widen a small picture to
 LABELLED = (255, 255, 255)
 # Fonts with the letters of most languages, Korean among them: the package that requirements.txt names, then those of systems.
 PACKAGE, PACKAGED = "cvttf_NotoSansCJK_Regular", "*.[ot]t[fc]"
@@ -122,11 +123,13 @@ def one_line(text: str) -> str:
 def below(picture: Image.Image, lines: Sequence[str]) -> Image.Image:
     """The image, with lines of text under it: nothing of it is covered."""
     face = font(max(14, picture.width // 32))
+    written = [one_line(line) for line in lines]
     height = sum(face.getbbox("Ag힣")[3] + 4 for _ in lines) + 4
-    canvas = Image.new("RGB", (max(picture.width, 96), picture.height + int(height)), "white")
+    longest = max((int(face.getlength(line)) for line in written), default=0)
+    canvas = Image.new("RGB", (max(picture.width, min(longest + 8, WIDEST)), picture.height + int(height)), "white")
     canvas.paste(picture, (0, 0))
     pen, y = ImageDraw.Draw(canvas), picture.height + 2
-    for line in map(one_line, lines):
+    for line in written:
         pen.text((4, y), line, fill="black", font=face)
         y += int(face.getbbox("Ag힣")[3] + 4)
     return canvas
