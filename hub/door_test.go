@@ -3,6 +3,7 @@ package hub_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"net/http/cookiejar"
 	"strings"
 	"testing"
@@ -184,7 +185,7 @@ func TestUnknownAddressIsAProblem(t *testing.T) {
 }
 
 func TestDescribesItself(t *testing.T) {
-	r := start(t, hub.Config{})
+	r := start(t, hub.Config{Platform: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}})
 	anybody := client{r.URL(), "", http.DefaultClient}
 	var doc struct {
 		OpenAPI string

@@ -10,7 +10,7 @@ import (
 )
 
 //go:embed starter sdk/trainer_sdk/*.py sdk/trainer_sdk/py.typed sdk/trainer_sdk/integrations/*.py
-//go:embed vision/trainer_vision/__init__.py vision/trainer_vision/py.typed vision/trainer_vision/images.py vision/trainer_vision/metrics.py vision/trainer_vision/classifier_explain.py
+//go:embed vision/trainer_vision/__init__.py vision/trainer_vision/py.typed vision/trainer_vision/images.py vision/trainer_vision/metrics.py vision/trainer_vision/attention.py vision/trainer_vision/classifier_explain.py
 //go:embed vision/trainer_vision/inference/*.py vision/trainer_vision/inference/explain/*.py
 //go:embed vision/trainer_vision/deploy/runtimes/python/*.py vision/trainer_vision/deploy/runtimes/python/README.md
 var files embed.FS

@@ -61,6 +61,9 @@ func (d Door) Handler(behindProxy bool) http.Handler {
 func (d Door) Raw(op huma.Operation, handler http.HandlerFunc) {
 	problem := d.Doc.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[huma.ErrorModel](), true, "")
 	op.Responses = maps.Clone(op.Responses)
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
 	op.Responses["default"] = &huma.Response{Description: "A problem (RFC 9457).", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: problem}}}
 	d.Doc.OpenAPI().AddOperation(&op)
 	d.Mux.HandleFunc(op.Method+" "+op.Path, handler)

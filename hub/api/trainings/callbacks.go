@@ -39,6 +39,7 @@ func (c callbacks) register() {
 		c.Raw(huma.Operation{
 			OperationID: "callback-" + string(kind), Method: http.MethodPost, Path: kind.Pattern(), Summary: "A callback of a job, for the platform behind the hub",
 			Parameters: []*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}}},
+			Responses:  door.Bare(http.StatusOK, "What the platform answers."),
 		}, c.passOn(kind))
 	}
 }
