@@ -3,8 +3,8 @@ package hub_test
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"net/http/cookiejar"
+	"net/url"
 	"strings"
 	"testing"
 
