@@ -91,7 +91,10 @@ func (k kind) run(t *testing.T, dataset string) {
 	k.sameAnswers(t, measured, found)
 
 	for _, format := range k.formats {
-		t.Run("export to "+format, func(t *testing.T) { k.exported(t, dataset, *trained.CheckpointPath, format) })
+		t.Run("export to "+format, func(t *testing.T) {
+			t.Parallel()
+			k.exported(t, dataset, *trained.CheckpointPath, format)
+		})
 	}
 }
 
