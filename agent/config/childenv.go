@@ -125,10 +125,11 @@ func hasUser(text string) bool {
 		}
 		host := strings.IndexAny(user, "/?#") // ends there, where this is no user
 		name, password, has := strings.Cut(user, ":")
+		web := strings.HasSuffix(before, "http") || strings.HasSuffix(before, "https")
 		switch {
 		case host < 0 || strings.Contains(rest[:host], "@"):
 			return true
-		case has && len(name) < host && !(strings.HasSuffix(before, "http") || strings.HasSuffix(before, "https")):
+		case has && len(name) < host && !web:
 			return true
 		case has && len(name) < host && strings.Trim(password[:host-len(name)-1], "0123456789") != "": // no port
 			return true
