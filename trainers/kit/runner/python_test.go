@@ -6,14 +6,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 // The interpreter is asked outside of the isolation, with a HOME that all users may share.
 func TestAskingAnInterpreterRunsNothingThatLiesBelowHome(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("python3 is not installed")
-	}
+	python := need.Program(t, "python3", "apt-get install python3")
 	home := t.TempDir()
 	env := []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}
 	ask := exec.Command(python, "-c", "import site; print(site.ENABLE_USER_SITE, site.getusersitepackages())")
@@ -21,7 +20,7 @@ func TestAskingAnInterpreterRunsNothingThatLiesBelowHome(t *testing.T) {
 	said, err := ask.Output()
 	enabled, folder, _ := strings.Cut(strings.TrimSpace(string(said)), " ")
 	if err != nil || enabled != "True" {
-		t.Skipf("%s has no packages of users: %s (%v)", python, said, err)
+		need.Missing(t, "%s has no packages of users, as that of a virtual environment (%s, %v)", python, said, err)
 	}
 	ran := filepath.Join(home, "ran")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
