@@ -125,12 +125,27 @@ docs: ## build the documentation as a site below dist/site; every link is checke
 
 test: build venv-all test-go test-python ## set up everything and run every test; says at its end what was skipped and what takes longest
 
+# With the race detector: what runs beside a training. Whole programs are tested without it, which halves their tests' time; make race has both.
+RACED := agent contract converters cmd/trainer-gpu cmd/trainer-sandbox
 test-go: .tools/gotestsum
 	@echo "== go test $(or $(RACE),(no C compiler: without the race detector))"
-	go vet ./...
-	@mkdir -p dist; .tools/gotestsum --format pkgname --jsonfile dist/go-test.json -- $(RACE) -vet=off -timeout 45m ./...
-	@echo "== slowest tests (package, test, seconds)"; .tools/gotestsum tool slowest --jsonfile dist/go-test.json --threshold 10s --num 15
-	@grep '/agent/diagnose","Test":"TestCorpus"' dist/go-test.json | $(PYTHON) -c 'import json, sys; said = "".join(json.loads(line).get("Output", "") for line in sys.stdin); print(said[said.index("Diagnosis of"):said.rindex("---")])'
+	@mkdir -p dist; CGO_ENABLED=0 .tools/gotestsum --format pkgname --jsonfile dist/go-test-logs.json -- -tags grpcnotrace -trimpath -vet=off -run '^Test(Corpus|WhatStandsAround)' ./agent/diagnose
+	@failed=; CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations" .tools/gotestsum --format pkgname --jsonfile dist/go-test-raced.json -- $(RACE) -vet=all -timeout 45m $(RACED:%=./%/...) || failed=1; \
+	echo "== go test of whole programs"; \
+	.tools/gotestsum --format pkgname --jsonfile dist/go-test.json -- -vet=all -timeout 45m $$(go list ./... | grep -vE '^[^/]*/[^/]*/[^/]*/($(subst $(eval) ,|,$(RACED)))(/|$$)') || failed=1; \
+	test -z "$$failed"
+	@echo "== slowest tests (package, test, seconds)"; cat dist/go-test-raced.json >> dist/go-test.json; .tools/gotestsum tool slowest --jsonfile dist/go-test.json --threshold 10s --num 15
+	@grep '/agent/diagnose","Test":"TestCorpus"' dist/go-test-logs.json | $(PYTHON) -c 'import json, sys; said = "".join(json.loads(line).get("Output", "") for line in sys.stdin); print(said[said.index("Diagnosis of"):said.rindex("---")])'
+
+# A compiler's flags are part of what is kept, so they are those of test-go.
+.PHONY: compiled
+compiled: build .tools/gotestsum ## compile what test-go needs; CI does it while frameworks are fetched
+	@CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations" go build $(RACE) $(RACED:%=./%/...)
+	@go build ./...
+
+.PHONY: race
+race: build venv-all .tools/gotestsum ## every Go test with the race detector (an hour; make test has it for what runs beside a training)
+	@CGO_CFLAGS="-O2 -g -Wno-deprecated-declarations" .tools/gotestsum --format pkgname -- -race -timeout 90m ./...
 
 # Tests that need the trainers' Python look for it where there is none, and are skipped.
 check: lint .tools/gotestsum ## lint and the tests that need no framework, browser or image (a few minutes)
@@ -166,6 +181,10 @@ presets: ## every preset of every trainer in three epochs for every task, and ev
 .PHONY: test-container
 test-container: venv-all ## every hostile package in containers of podman; make test has some of them (10 minutes)
 	HOSTILE_PACKAGES=all go test -count=1 -timeout 60m -run HostilePackagesEndInTheirOwnFindingInAContainer -v ./trainers/kit
+
+.PHONY: hub-kills
+hub-kills: ## kill the hub a hundred times at random on PostgreSQL; make test does it ten times there, and a hundred times on SQLite (a few minutes)
+	HUB_KILLS=$(or $(HUB_KILLS),100) go test -count=1 -timeout 30m -run TestKilledAtRandomOnPostgres -v ./hub
 
 .PHONY: export-images
 #: TRAINER         trainer of export-images (all) and package: timm, ultralytics, huggingface

@@ -17,6 +17,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/process/training"
 	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Options is what a job needs of the world.
@@ -71,8 +72,9 @@ func Run(ctx context.Context, o Options) int {
 	return l.finish.run(outcome)
 }
 
-// live is everything before the end of a job.
+// live is everything before the end of a job. A panic anywhere ends it.
 func (l *life) live(ctx context.Context) Outcome {
+	ctx = crew.Watch(ctx)
 	if err := l.open(ctx); err != nil {
 		return Outcome{Err: err}
 	}
@@ -154,6 +156,7 @@ func Prepare(ctx context.Context, o Options) int {
 }
 
 func (l *life) prepareOnly(parent context.Context) error {
+	parent = crew.Watch(parent)
 	opening := []stage.Step{{Name: "the progress", Stage: l.finish.progress}, {Name: "traces", Stage: l.finish.tracing, Optional: true}, {Name: "the workspace", Stage: l.finish.claim}, {Name: "the training log", Stage: l.finish.log}}
 	err := l.runner.Start(parent, opening)
 	if failure := config.Failure(l.o.Problems); failure != nil {
@@ -164,7 +167,10 @@ func (l *life) prepareOnly(parent context.Context) error {
 	}
 	ctx, cancel := l.o.Supervisor.WithStop(parent)
 	defer cancel()
-	return l.runner.Start(ctx, l.inputs)
+	if err := l.runner.Start(ctx, l.inputs); err != nil {
+		return err
+	}
+	return stage.Fault()
 }
 
 // permanent: the same will fail again, and nobody asked for the end.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // finish brings everything that the job made to where it belongs, says truly how it
@@ -50,6 +52,7 @@ type ending struct {
 // run carries an Outcome to the exit code. A bug of ours in finding out how the job
 // ended is told as its end; one in telling it leaves the exit code to say so.
 func (f *finish) run(o Outcome) int {
+	o.Err = cmp.Or(stage.Fault(), o.Err)
 	budget := stage.Budget(o.Deadline, f.cfg.FlushTimeout, f.o.Now())
 	ctx, cancel := context.WithTimeout(context.Background(), budget)
 	defer cancel()
@@ -166,6 +169,7 @@ const lastWord = 5 * time.Second
 
 // evidence is everything that is known of the end.
 func (f *finish) evidence(o Outcome, uploads checkpoints.Summary) diagnose.Evidence {
+	o.Err = cmp.Or(stage.Fault(), o.Err)
 	s := f.look()
 	s.uploads = uploads
 	patience := time.Duration(0)
@@ -278,9 +282,9 @@ func (f *finish) keep(ctx context.Context, r *contract.Result, replay string) {
 // once: what is left of the grace may be short.
 func (f *finish) stored(ctx context.Context, jobID string, result []byte) error {
 	forgotten := make(chan error, 1)
-	go func() {
+	crew.Go(func() {
 		forgotten <- stage.Bound(context.WithoutCancel(ctx), stage.MinTail, "removing the run marker", f.remembered.Forget)
-	}()
+	})
 	var err error
 	if f.group.Leads() {
 		_, err = f.store.Keep(ctx, contract.ResultKey(jobID), result)

@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -226,6 +227,60 @@ func TestABugInAnyPartOfALifeIsReported(t *testing.T) {
 	}
 }
 
+// broken is a standard output before which the agent has a bug, in a goroutine that
+// nobody waits for.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { panic("index out of range") }
+
+func TestABugThatNobodyWaitsForEndsTheTrainingAndIsReported(t *testing.T) {
+	b := &backend{}
+	o := jobWith(t, b, nil, "/bin/sh", "-c", saves+"sleep 1000 & wait")
+	o.Stdout = broken{}
+	if code := Run(t.Context(), o); code != contract.ExitFailed {
+		t.Errorf("exit code %d, want %d", code, contract.ExitFailed)
+	}
+	if missing := b.missing([]string{"training_started", "stopping", "done failed INTERNAL"}); len(missing) > 0 {
+		t.Errorf("the backend did not hear %q in %q", missing, b.said)
+	}
+	if r := resultIn(t, o); r.Error == nil || !strings.Contains(fmt.Sprint(r.Error.Evidence), "agent.broken.Write") || r.ChildExitCode == nil {
+		t.Errorf("%+v", r)
+	}
+	assertOver(t, o)
+}
+
+// refusal is a log before which the agent has a bug, where the sender tells of a refusal.
+type refusal struct{ slog.Handler }
+
+func (refusal) Enabled(context.Context, slog.Level) bool { return true }
+
+func (refusal) Handle(_ context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "the backend refused a callback") {
+		panic("index out of range")
+	}
+	return nil
+}
+
+func TestABugInTheSenderLosesNoDone(t *testing.T) {
+	b := &backend{}
+	var refused atomic.Bool
+	o := jobWith(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refused.CompareAndSwap(false, true) {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		b.ServeHTTP(w, r)
+	}), nil, "/bin/sh", "-c", saves+"sleep 1000 & wait")
+	o.Log = slog.New(refusal{slog.DiscardHandler})
+	if code := Run(t.Context(), o); code != contract.ExitFailed {
+		t.Errorf("exit code %d, want %d", code, contract.ExitFailed)
+	}
+	if missing := b.missing([]string{"done failed INTERNAL"}); len(missing) > 0 {
+		t.Errorf("the backend did not hear %q in %q", missing, b.said)
+	}
+	assertOver(t, o)
+}
+
 // forgetful is a bucket in front of which the agent has a bug.
 type forgetful struct{ storage.Store }
 
@@ -241,7 +296,9 @@ func TestABugInTellingTheEndTakesNoSuccessBack(t *testing.T) {
 	o := jobWith(t, b, nil, "/bin/sh", "-c", saves)
 	l := newLife(&o)
 	outcome := l.live(t.Context())
-	l.finish.store.Store = forgetful{l.finish.store.Store}
+	opened := *l.finish.store // what watches the job still reads the other
+	opened.Store = forgetful{opened.Store}
+	l.finish.store = &opened
 	code := l.finish.run(outcome)
 	l.runner.Stop(0)
 	if missing := b.missing([]string{"done succeeded"}); code != contract.ExitOK || len(missing) > 0 {

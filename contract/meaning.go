@@ -60,6 +60,24 @@ var eventMeanings = []Named[EventType]{
 	{EventTrainingFinished, Meaning{`the training process has ended: exit code, seconds, peak of memory`, ""}},
 }
 
+// trainerEventMeanings are of what our own trainers raise through the relay; users' trainers have words of their own.
+var trainerEventMeanings = []Named[EventType]{
+	{"weights_loaded", Meaning{"from which weights the training starts, and which layers are new", ""}},
+	{"training_from_scratch", Meaning{"the training starts without pretrained weights", "`trainer-agent weights add`, or PRETRAINED=false where that is wanted"}},
+	{"settings_chosen", Meaning{"the settings that nobody set, and what the trainer chose for them", ""}},
+	{"setting_adjusted", Meaning{"a setting was changed to one that the framework can use", "set that value"}},
+	{"setting_ignored", Meaning{"a setting has no effect with this model", "leave it out"}},
+	{"options_ignored", Meaning{"keys of CONFIG_JSON have no effect here", "the trainer's config-schema.json has those that it knows"}},
+	{"learning_rate_unusual", Meaning{"LEARNING_RATE is far from what is usual for this model", "leave it out: the trainer then takes the usual one"}},
+	{"zero_shot_evaluated", Meaning{"the accuracy before the training (zero_shot_classification)", ""}},
+	{"training_stopped", Meaning{"the training stopped after this epoch, because it was asked to", ""}},
+	{"images_failed", Meaning{"images of a test run or an inference job could not be used; the metrics are without them", "`images` in its data names them and says why"}},
+	{"explanation_without_words", Meaning{"an explanation has no words of a language model, but fixed sentences", "`reason` in its message: the key, the budget or OPENAI_BASE_URL"}},
+	{"export_toolbox", Meaning{"the converter of an export format is being installed", "images `export-*` have it inside"}},
+	{"export_unmeasured", Meaning{"how much accuracy an int8 or int16 model loses is not measured, because ENABLE_VALIDATION is not set", "ENABLE_VALIDATION=true with VALIDATION_DATASET_ID"}},
+	{"export_unproven", Meaning{"no object was found on the images of an export's comparison: boxes below the threshold were compared, where they could be, and nothing was shown of which of them are chosen", "VALIDATION_DATASET_ID with images that show objects, or a lower CONFIDENCE_THRESHOLD"}},
+}
+
 var exitMeanings = []Named[int]{
 	{ExitOK, Meaning{"the job succeeded, `done` was accepted", ""}},
 	{ExitFailed, Meaning{`configuration, dataset or training failure`, "read `done.error`; running it again changes nothing"}},
@@ -73,6 +91,9 @@ func CodeMeanings() []Named[Code] { return codeMeanings }
 
 // EventMeanings are those of the agent's own events.
 func EventMeanings() []Named[EventType] { return eventMeanings }
+
+// TrainerEventMeanings are those of the events of our own trainers.
+func TrainerEventMeanings() []Named[EventType] { return trainerEventMeanings }
 
 // ExitMeanings are those of the agent's exit codes.
 func ExitMeanings() []Named[int] { return exitMeanings }

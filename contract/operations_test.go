@@ -5,7 +5,9 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -41,6 +43,37 @@ func TestEveryWordHasItsMeaning(t *testing.T) {
 	}
 }
 
+// What our trainers raise can be looked up, and nothing is there that none raises.
+func TestEveryEventOfOurTrainersHasItsMeaning(t *testing.T) {
+	raised := map[string]bool{}
+	var sources strings.Builder
+	for _, root := range []string{"../trainers/huggingface", "../trainers/timm", "../trainers/ultralytics", "../trainers/vision"} {
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || filepath.Ext(path) != ".py" {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			sources.Write(text)
+			for _, found := range regexp.MustCompile(`\bevent\(\s*"(\w+)"`).FindAllStringSubmatch(string(text), -1) {
+				raised[found[1]] = true
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range TrainerEventMeanings() {
+		if !strings.Contains(sources.String(), `"`+string(m.Name)+`"`) {
+			t.Errorf("no trainer raises %s", m.Name)
+		}
+		delete(raised, string(m.Name))
+	}
+	for name := range raised {
+		t.Errorf("the event %s of a trainer has no meaning in contract/meaning.go", name)
+	}
+}
+
 // operations.md is where an operator looks a word up: its tables are these.
 func TestOperationsHasTheTables(t *testing.T) {
 	const path = "../docs/operations.md"
@@ -49,7 +82,7 @@ func TestOperationsHasTheTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(text)
-	for heading, table := range map[string]string{"Exit codes": exitTable(), "Failure codes": codeTable(), "Events": eventTable()} {
+	for heading, table := range map[string]string{"Exit codes": exitTable(), "Failure codes": codeTable(), "Events": eventTable(EventMeanings()), "Events of our trainers": eventTable(TrainerEventMeanings())} {
 		section := regexp.MustCompile(`(?s)(\n## ` + heading + `\n[^|]*)\|.*?\n\n`)
 		if !section.MatchString(page) {
 			t.Fatalf("there is no table of %s", heading)
@@ -82,9 +115,9 @@ func codeTable() string {
 	return out
 }
 
-func eventTable() string {
+func eventTable(meanings []Named[EventType]) string {
 	out := "| event | meaning | what to do |\n|---|---|---|\n"
-	for _, m := range EventMeanings() {
+	for _, m := range meanings {
 		out += row("`"+string(m.Name)+"`", m.Meaning.What, m.Meaning.Do)
 	}
 	return out

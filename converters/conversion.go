@@ -59,7 +59,7 @@ func (j *conversion) run(ctx context.Context) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan.Plan{Catalog: j.catalog, Problems: j.problems}
+	p := &plan.Plan{Catalog: j.catalog, Problems: j.problems, Measured: j.Measured}
 	if err := p.Select(ctx, files, w.reader); err != nil {
 		return nil, err
 	}

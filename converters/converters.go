@@ -33,6 +33,7 @@ type Request struct {
 	Names       text.Reading            // names of files that were not UTF-8 in the archive
 	Out         string                  // the folder to make; replaced when an earlier conversion made it
 	Strict      bool                    // refuse the dataset on warnings too
+	Measured    bool                    // a model is tested on it, none is trained: all of it may be one split, and lack classes
 	DryRun      bool                    // report only; nothing is written
 	Progress    func(done, total int)   // images, once through for each phase; may be nil
 }

@@ -26,12 +26,15 @@ func (j *conversion) assign(p *plan.Plan) {
 		usable[im.Index] = true
 	}
 	d := split.Dataset{
-		Images: make([]split.Image, len(j.catalog.Images)), Config: j.catalog.Split, Fixed: j.catalog.Fixed,
+		Images: make([]split.Image, len(j.catalog.Images)), Config: j.catalog.Split, Fixed: j.catalog.Fixed, Measured: j.Measured,
 		Classes:  j.classesOf(),
 		Unusable: func(i int) bool { return !usable[i] },
 	}
 	for i, im := range j.catalog.Images {
 		d.Images[i] = split.Image{ID: im.ID, File: im.File, Given: im.Split, Field: im.HasSplit}
+		if j.Measured && j.catalog.Only != "" {
+			d.Images[i].Given, d.Images[i].Field = j.catalog.Only, true
+		}
 	}
 	a, err := split.Assign(d, j.Split)
 	if err != nil {
@@ -44,7 +47,11 @@ func (j *conversion) assign(p *plan.Plan) {
 	for i := range p.Images {
 		p.Images[i].Split = a.Splits[p.Images[i].Index]
 	}
-	if len(p.Images) < 2 && !j.problems.Fatal() {
+	least := 2 // one to train on and one to validate with
+	if j.Measured {
+		least = 1
+	}
+	if len(p.Images) < least && !j.problems.Fatal() {
 		j.problems.AddN(problem.TooFewImages, len(p.Images), 0, "%d usable", len(p.Images))
 	}
 }
@@ -137,8 +144,8 @@ func (j *conversion) balance(counts []plan.Count, classes contract.ClassMap) {
 		j.problems.Add(problem.NoObjects, 0, "%d images, 0 objects", images)
 	}
 	train, val := perClass[contract.SplitTrain], perClass[contract.SplitVal]
-	if classes.Format == contract.FormatImageFolder || train == nil || val == nil {
-		return // imagefolder reports it as an error of its own
+	if j.Measured || classes.Format == contract.FormatImageFolder || train == nil || val == nil {
+		return // a test set may lack classes, and imagefolder reports it as an error of its own
 	}
 	for i, c := range classes.Classes {
 		switch {

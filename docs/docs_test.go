@@ -3,7 +3,6 @@
 package docs_test
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -26,10 +25,8 @@ func run(m *testing.M) int {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/trainer-agent", "./cmd/trainer-sandbox")
-	build.Dir, build.Env = need.Repository(), append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("building the programs: %v\n%s", err, out))
+	if err := need.Build(dir+"/", "./cmd/trainer-agent", "./cmd/trainer-sandbox"); err != nil {
+		panic(err)
 	}
 	programs = dir
 	return m.Run()

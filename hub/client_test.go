@@ -203,6 +203,7 @@ type validation struct {
 		Passed          bool
 		Duration        float64
 		Issues          []string
+		Threats         []string
 		ModelsValidated int `json:"models_validated"`
 	}
 	Steps []contract.StepReport

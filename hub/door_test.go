@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,6 +41,11 @@ func TestOnlyWhoMayDoesIt(t *testing.T) {
 	} {
 		if got := c.who.ask(t, c.method, c.path); got.status != c.want {
 			t.Errorf("%s: %d %s, want %d", name, got.status, got.body, c.want)
+		}
+	}
+	for path, query := range map[string]string{at + "/log": "?stp=structure", at + "/events": "?after=3", "/api/v1/trainers/custom-yolo/content/sha256:" + strings.Repeat("0", 64): "?version=1.0.0"} {
+		if got := ann.ask(t, http.MethodGet, path+query); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, `"query.`) {
+			t.Errorf("a query that %s has not: %d %s", path, got.status, got.body)
 		}
 	}
 	for path, want := range map[string]int{"": http.StatusOK, "?all=true": http.StatusForbidden, "?limt=5": http.StatusUnprocessableEntity} {
@@ -190,8 +196,10 @@ func TestDescribesItself(t *testing.T) {
 	var doc struct {
 		OpenAPI string
 		Paths   map[string]map[string]struct {
-			Responses map[string]struct {
+			Parameters []struct{ Name string }
+			Responses  map[string]struct {
 				Description string
+				Headers     map[string]any
 				Content     map[string]struct{ Schema map[string]any }
 			}
 		}
@@ -204,6 +212,10 @@ func TestDescribesItself(t *testing.T) {
 	}
 	for path, methods := range doc.Paths {
 		for method, op := range methods {
+			inParts := slices.ContainsFunc(op.Parameters, func(p struct{ Name string }) bool { return p.Name == "limit" })
+			if inParts != (op.Responses["200"].Headers["Link"] != nil) {
+				t.Errorf("%s %s: has a limit: %t, but in its headers: %v", method, path, inParts, op.Responses["200"].Headers)
+			}
 			well, problem := false, op.Responses["default"].Content["application/problem+json"].Schema != nil
 			for status, answer := range op.Responses {
 				well = well || (status[0] == '2' || status[0] == '3') && answer.Description != ""

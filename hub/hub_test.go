@@ -157,6 +157,7 @@ func TestStopGivesTheWorkBack(t *testing.T) {
 func TestRejectionNamesItsReason(t *testing.T) {
 	r := start(t, hub.Config{Stages: hub.Stages{submission.Scanning: reporting(contract.StepReport{Name: "pickles", Status: contract.StepFailed, Findings: []contract.Finding{
 		{Rule: "pickle.global", Severity: contract.SeverityError, File: "weights.pkl", Text: "it calls os.system", Fix: "use safetensors"},
+		{Rule: "vulnerability.x", Severity: contract.SeverityWarning, File: "requirements.txt", Text: "waived"},
 	}})}})
 	ann := r.client(t, "ann")
 	id := ann.submit(t, "custom-yolo", "1.0.0", "?dry_run=true")
@@ -164,6 +165,9 @@ func TestRejectionNamesItsReason(t *testing.T) {
 	v := ann.get(t, id)
 	if v.Status != "failed" || v.State != submission.Rejected || v.Reason != "pickles failed" || v.Results["security"].Passed {
 		t.Errorf("%+v", v)
+	}
+	if got := v.Results["security"]; len(got.Issues) != 2 || len(got.Threats) != 1 || !strings.Contains(got.Threats[0], "os.system") {
+		t.Errorf("a warning is no threat: %+v", got)
 	}
 }
 

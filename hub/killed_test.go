@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"github.com/vision-platform/trainer-agent/hub"
 	"github.com/vision-platform/trainer-agent/hub/login"
 	"github.com/vision-platform/trainer-agent/hub/objects"
+	"github.com/vision-platform/trainer-agent/hub/store/storetest"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 )
 
@@ -61,7 +63,7 @@ func child(dir string) {
 
 // open opens the hub; where the folder has a base image it publishes.
 func open(dir string, stages hub.Stages) (*hub.Hub, error) {
-	config := hub.Config{Addr: "127.0.0.1:0", DataDir: filepath.Join(dir, "data"), MaxPackage: maxPackage, KeepEnded: month, Stages: stages, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	config := hub.Config{Addr: "127.0.0.1:0", DataDir: filepath.Join(dir, "data"), Database: databaseOf(dir), MaxPackage: maxPackage, KeepEnded: month, Stages: stages, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	if _, err := os.Stat(filepath.Join(dir, "base")); err == nil {
 		if config.Release, err = dying(dir); err != nil {
 			return nil, err
@@ -76,6 +78,12 @@ func open(dir string, stages hub.Stages) (*hub.Hub, error) {
 		config.Packages = killingBucket{at, dir}
 	}
 	return hub.Open(context.Background(), config)
+}
+
+// databaseOf is the address of a folder's database, where it is not SQLite: a child of the test reads it.
+func databaseOf(dir string) string {
+	address, _ := os.ReadFile(filepath.Join(dir, "database"))
+	return string(address)
 }
 
 func die(dir, place string) {
@@ -114,11 +122,21 @@ func kill(cmd *exec.Cmd) {
 // folder makes a data folder and a token for it.
 func folder(t *testing.T) (dir, token string) {
 	t.Helper()
+	return folderOn(t, "")
+}
+
+// folderOn makes a folder whose hub has another database than SQLite's.
+func folderOn(t *testing.T, database string) (dir, token string) {
+	t.Helper()
 	dir = t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "data"), 0o700); err != nil {
+	err := os.Mkdir(filepath.Join(dir, "data"), 0o700)
+	if err == nil && database != "" {
+		err = os.WriteFile(filepath.Join(dir, "database"), []byte(database), 0o600)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	return dir, running{config: hub.Config{DataDir: filepath.Join(dir, "data")}}.token(t, "ann", login.Author, login.Scopes...)
+	return dir, running{config: hub.Config{DataDir: filepath.Join(dir, "data"), Database: database}}.token(t, "ann", login.Author, login.Scopes...)
 }
 
 // wayOf is the states of a submission in their order; no event is told twice or left out.
@@ -151,7 +169,7 @@ func once(t *testing.T, c client, id string) {
 // whole checks the folder after all: every version there once with its receipt, the audit log unchanged, no work left.
 func whole(t *testing.T, dir string, versions int) {
 	t.Helper()
-	db, err := hub.OpenDatabase(t.Context(), filepath.Join(dir, "data"), "")
+	db, err := hub.OpenDatabase(t.Context(), filepath.Join(dir, "data"), databaseOf(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,11 +213,29 @@ func TestKilledAtEveryArrow(t *testing.T) {
 	whole(t, dir, len(ids))
 }
 
-// A hundred kills at random moments, while packages come in: each upload that was
-// broken off is sent again with its Idempotency-Key, as a client does.
 func TestKilledAHundredTimes(t *testing.T) {
-	const lives = 100
 	dir, token := folder(t)
+	killedAtRandom(t, dir, token, 100)
+}
+
+// With PostgreSQL a killed hub leaves its connections and the leases of its tasks behind. Ten kills;
+// as many as HUB_KILLS says by make hub-kills.
+func TestKilledAtRandomOnPostgres(t *testing.T) {
+	lives := 10
+	if asked := os.Getenv("HUB_KILLS"); asked != "" {
+		var err error
+		if lives, err = strconv.Atoi(asked); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, token := folderOn(t, storetest.Postgres(t))
+	killedAtRandom(t, dir, token, lives)
+}
+
+// killedAtRandom kills hubs at random moments, while packages come in: each upload that was broken
+// off is sent again with its Idempotency-Key, as a client does.
+func killedAtRandom(t *testing.T, dir, token string, lives int) {
+	t.Helper()
 	random := rand.New(rand.NewPCG(22, 0)) // seeded, so that a failure comes back
 	ids := map[string]string{}
 	for life := range lives {
@@ -214,6 +250,7 @@ func TestKilledAHundredTimes(t *testing.T) {
 		}
 		_ = cmd.Wait()
 		moment.Stop()
+		leasesOver(t, dir)
 	}
 	cmd, url := launch(t, dir)
 	ann := client{url, token, http.DefaultClient}
@@ -235,6 +272,23 @@ func TestKilledAHundredTimes(t *testing.T) {
 	}
 	kill(cmd)
 	whole(t, dir, lives/2)
+}
+
+// leasesOver is half a minute later: the leases that a killed hub had of its tasks are over. The one
+// hub of a folder's own database ends them itself.
+func leasesOver(t *testing.T, dir string) {
+	t.Helper()
+	if databaseOf(dir) == "" {
+		return
+	}
+	db, err := hub.OpenDatabase(t.Context(), dir, databaseOf(dir))
+	if err == nil {
+		_, err = db.ExecContext(t.Context(), `UPDATE tasks SET lease_until = 0`)
+		_ = db.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // tryUpload returns the id of a submission, "" when the hub did not answer.

@@ -19,7 +19,7 @@ import (
 
 var following = regexp.MustCompile(`^<(/[^>]+)>; rel="next"$`)
 
-// walk reads a list to its end, part by part, and returns the submissions or the versions in each part.
+// walk reads a list to its end, part by part, and returns the submissions, versions or acts in each part.
 func (c client) walk(t *testing.T, path string) (parts [][]string) {
 	t.Helper()
 	for {
@@ -28,14 +28,15 @@ func (c client) walk(t *testing.T, path string) (parts [][]string) {
 			t.Fatalf("%s: %d %s", path, got.status, got.body)
 		}
 		var rows []struct {
-			ID      string `json:"validation_job_id"`
-			Name    string `json:"name"`
-			Version string `json:"version"`
+			ID      string      `json:"validation_job_id"`
+			Seq     json.Number `json:"seq"`
+			Name    string      `json:"name"`
+			Version string      `json:"version"`
 		}
 		got.into(t, &rows)
 		var ids []string
 		for _, row := range rows {
-			ids = append(ids, cmp.Or(row.ID, row.Name+" "+row.Version)) // a published version has no submission
+			ids = append(ids, cmp.Or(row.ID, row.Seq.String(), row.Name+" "+row.Version)) // a published version has no submission
 		}
 		parts = append(parts, ids)
 		link := got.header.Get("Link")
@@ -77,6 +78,13 @@ func TestListsGoOn(t *testing.T) {
 		}
 		if got := c.ask(t, http.MethodGet, path+"1&cursor=7"); got.status != http.StatusUnprocessableEntity {
 			t.Errorf("%s: a cursor that is none: %d %s", path, got.status, got.body)
+		}
+	}
+	acts := op.walk(t, "/api/v1/admin/audit?limit=500")[0]
+	for _, most := range []int{len(acts) / 2, len(acts) - 1, len(acts)} {
+		parts := slices.Collect(slices.Chunk(acts, most))
+		if got := op.walk(t, fmt.Sprint("/api/v1/admin/audit?limit=", most)); !slices.EqualFunc(got, parts, slices.Equal) {
+			t.Errorf("the audit log by %d of %d: %v, want %v", most, len(acts), got, parts)
 		}
 	}
 	first := ann.ask(t, http.MethodGet, "/api/v1/trainers/validation?limit=1")

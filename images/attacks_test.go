@@ -23,7 +23,7 @@ func TestAttacksInAContainerLikeThePods(t *testing.T) {
 	c := newContainer(t, baseImage, "python3", "/attacks/run.py").bind(attacks, "/attacks", "ro").
 		bind(secretVolume(t, map[string]string{"callback-token": token, "secret-key": "key"}), "/var/run/secrets/trainer", "ro").
 		bind(secretVolume(t, map[string]string{"token": "identity"}), "/var/run/secrets/identity", "ro").
-		bind(sharedCache(t), "/cache")
+		bind(sharedCache(t), "/cache").bind(anotherWorkspace(t), "/another")
 	c.with("CALLBACK_TOKEN", "", "CALLBACK_TOKEN_FILE", "/var/run/secrets/trainer/callback-token", "AGENT_DATASET_CACHE_DIR", "/cache",
 		"CACHE_AS_THE_AGENT_KNOWS_IT", "/cache", "STATE_AS_THE_AGENT_KNOWS_IT", "/workspace/.agent",
 		"DATABASE_URL", "postgres://me:word@db/x", "SOME_PASSWORD", "x", "SOME_API_KEY", "x", "HTTPS_PROXY", "http://me:word@proxy.test:3128").start()
@@ -81,15 +81,37 @@ func secretVolume(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+// anotherWorkspace is that of another job of the same user.
+func anotherWorkspace(t *testing.T) string {
+	t.Helper()
+	dir := folder(t)
+	for _, name := range []string{".agent/outbox/00000001.log", "runs/best.pt", "home/.netrc"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	giveTo1000(t, dir)
+	return dir
+}
+
+func giveTo1000(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error { return errors.Join(err, os.Chown(path, 1000, 1000)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // sharedCache holds something of another job's.
 func sharedCache(t *testing.T) string {
 	t.Helper()
 	dir := folder(t)
 	image := filepath.Join(dir, "another", "data", "images", "x.png")
 	err := errors.Join(os.MkdirAll(filepath.Dir(image), 0o755), os.WriteFile(image, nil, 0o644), os.WriteFile(filepath.Join(dir, "another.lock"), nil, 0o644))
-	err = errors.Join(err, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error { return errors.Join(err, os.Chown(path, 1000, 1000)) }))
 	if err != nil {
 		t.Fatal(err)
 	}
+	giveTo1000(t, dir)
 	return dir
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -140,12 +139,7 @@ func (b *builder) buildAll() error {
 	if err := b.make("base", "plain-python", "--build-arg PYTHON_SHIM=false"); err != nil {
 		return err
 	}
-	program := exec.Command("go", "build", "-o", b.staticTrainer(), "./images/testdata/trainer")
-	program.Dir, program.Env = b.root, slices.Concat(b.env, []string{"CGO_ENABLED=0"})
-	if out, err := program.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the static trainer: %w\n%s", err, out)
-	}
-	return nil
+	return need.Build(b.staticTrainer(), "./images/testdata/trainer")
 }
 
 // make runs make images. What the images install from PyPI is mounted, so pip

@@ -21,7 +21,7 @@ HERE = {"x86_64": "linux/amd64", "aarch64": "linux/arm64", "arm64": "darwin/arm6
 def agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("binaries") / ("trainer-agent-" + HERE.replace("/", "-"))
     stamp = "-s -w -X github.com/vision-platform/trainer-agent/contract.Version=v1.2.3"
-    subprocess.run(["go", "build", "-trimpath", "-ldflags", stamp, "-o", file, "./cmd/trainer-agent"], cwd=ROOT, env=os.environ | {"CGO_ENABLED": "0"}, check=True)
+    subprocess.run(["go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", stamp, "-o", file, "./cmd/trainer-agent"], cwd=ROOT, env=os.environ | {"CGO_ENABLED": "0"}, check=True)
     return file
 
 

@@ -68,12 +68,13 @@ func (q *Queue) refused() func(contract.Message, int, string) {
 }
 
 // Deliver begins to send, once it is settled whether what an earlier run said last
-// still holds. It goes on after a request to stop, until everything is delivered.
+// still holds. It goes on after a request to stop, until everything is delivered. Called
+// again it begins anew if a panic ended the sender.
 func (q *Queue) Deliver(ctx context.Context) error {
-	if q.Box == nil || q.sender != nil {
+	if q.Box == nil || q.sender != nil && !q.sender.Broke() {
 		return nil
 	}
-	q.sender = &stage.Background{Name: "the sender", Run: func(ctx context.Context) { _ = q.Box.Run(ctx) }}
+	q.sender = &stage.Background{Run: func(ctx context.Context) { _ = q.Box.Run(ctx) }}
 	return q.sender.Start(ctx)
 }
 

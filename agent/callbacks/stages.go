@@ -35,7 +35,7 @@ func (h *Heartbeat) Start(ctx context.Context) (err error) {
 	if h.pulse, err = heartbeat.New(o); err != nil {
 		return err
 	}
-	h.Name, h.Run = "the heartbeat", func(ctx context.Context) { _ = h.pulse.Run(ctx) }
+	h.Run = func(ctx context.Context) { _ = h.pulse.Run(ctx) }
 	return h.Background.Start(ctx)
 }
 
@@ -144,7 +144,7 @@ func (f *ResultFiles) Start(ctx context.Context) (err error) {
 	if f.reporter, err = autoreport.New(o); err != nil {
 		return err
 	}
-	f.Name, f.Run = "the result files", func(ctx context.Context) { _ = f.reporter.Run(ctx) }
+	f.Run = func(ctx context.Context) { _ = f.reporter.Run(ctx) }
 	return f.Background.Start(ctx)
 }
 

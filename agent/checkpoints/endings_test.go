@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/internal/samples"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/scan"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 func TestAJobWithOnlyATornOrEmptyCheckpointLeftNone(t *testing.T) {
@@ -37,6 +39,31 @@ func TestHiddenFoldersAreNamedWhereNothingElseIs(t *testing.T) {
 	samples.Rewrite(t, r.path(".secret/best.pt"), samples.Torch(t, 1000, 1, nil))
 	if s := r.finish(FinishOptions{Clean: true}); s.Complete() != 0 || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "there are models in these: .secret") {
 		t.Errorf("%d complete, %q", s.Complete(), s.Warnings)
+	}
+}
+
+// A script may call a file "model".
+func TestAnOddNameBesideAModelCostsNoCheckpoint(t *testing.T) {
+	r := newRig(t, newBucket(), nil)
+	samples.Rewrite(t, r.path("hf/config.json"), []byte("{}"))
+	samples.Rewrite(t, r.path("hf/model.safetensors"), samples.Safetensors(t, 1000, 1))
+	samples.Rewrite(t, r.path("hf/model"), []byte("x"))
+	samples.Rewrite(t, r.path("checkpoints/last.safetensors"), samples.Safetensors(t, 1000, 2))
+	s := r.finish(FinishOptions{Clean: true})
+	if path := s.CheckpointPath(); path == nil || !strings.HasSuffix(*path, "/last.safetensors") || len(s.Warnings) > 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// What a bug of ours finds unreadable is said, and the rest goes up.
+func TestABugOverOneFileIsAWarning(t *testing.T) {
+	r := newRig(t, newBucket(), nil)
+	samples.Rewrite(t, r.path("last.pt"), samples.Torch(t, 5000, 1, nil))
+	r.loop.reports.fault(scan.Fault{Rel: "hf/odd", Err: &crew.Panic{Value: "index out of range"}})
+	r.loop.reports.fault(scan.Fault{Rel: "hf/odd", Err: &crew.Panic{Value: "index out of range"}})
+	s := r.finish(FinishOptions{Clean: true})
+	if s.CheckpointPath() == nil || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "panicked over hf/odd (index out of range)") {
+		t.Errorf("%+v", s)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/naming"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // FinishOptions say how the trainer ended.
@@ -33,7 +34,7 @@ func (w *Watcher) flush(ctx context.Context, opt FinishOptions) Summary {
 	}()
 	uploads, done := spare(ctx)
 	defer done()
-	stop := context.AfterFunc(uploads, func() { w.loop.pool.halt(ErrHalted) })
+	stop := context.AfterFunc(uploads, crew.Guarded(func() { w.loop.pool.halt(ErrHalted) }))
 	defer stop()
 
 	if w.opt.OutputPrefix != "" {

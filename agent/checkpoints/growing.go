@@ -12,6 +12,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/naming"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/scan"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // growing are the files of an inference or export job: they go up while the job runs,
@@ -64,14 +65,14 @@ func (g *growing) run(ctx context.Context, stop <-chan struct{}) {
 	defer cancel()
 	done := make(chan struct{})
 	defer func() { <-done }()
-	go func() {
+	crew.Go(func() {
 		defer close(done)
 		select {
 		case <-stop:
 			cancel()
 		case <-ctx.Done():
 		}
-	}()
+	})
 	defer cancel()
 	for pause := firstLooks; ctx.Err() == nil; pause *= 2 {
 		g.round(ctx)

@@ -14,6 +14,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // keeper owns the manifest: it reads what an earlier run left, and writes it again
@@ -52,7 +53,7 @@ func (k *keeper) load(now time.Time, done func(contract.Manifest, error)) {
 		return
 	}
 	k.loading = true
-	go func() {
+	crew.Go(func() {
 		var m contract.Manifest
 		err := stage.Guard(k.ctx, "reading the manifest", func(ctx context.Context) (err error) {
 			m, err = manifest.Read(ctx, k.store, k.job)
@@ -62,7 +63,7 @@ func (k *keeper) load(now time.Time, done func(contract.Manifest, error)) {
 			m, err = contract.Manifest{}, nil
 		}
 		done(m, err)
-	}()
+	})
 }
 
 func (k *keeper) take(m contract.Manifest) {
@@ -83,7 +84,7 @@ func (k *keeper) write(now time.Time, epochs manifest.Epochs, done func(named in
 	data = k.redact.JSON(data)
 	k.dirty, k.writing = false, true
 	named, obsolete := len(k.unnamed), slices.Clone(k.obsolete)
-	go func() {
+	crew.Go(func() {
 		var deleted []string
 		err := stage.Guard(k.ctx, "writing the manifest", func(ctx context.Context) error {
 			if _, err := k.store.Put(ctx, contract.ManifestKey(k.job), bytes.NewReader(data), int64(len(data)), nil); err != nil {
@@ -97,7 +98,7 @@ func (k *keeper) write(now time.Time, epochs manifest.Epochs, done func(named in
 			return nil
 		})
 		done(named, deleted, err)
-	}()
+	})
 	return nil
 }
 

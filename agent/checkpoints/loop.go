@@ -106,7 +106,16 @@ func (l *loop) look(now time.Time) {
 	}
 	l.fleet.meet(v, now)
 	l.planner.meet(l.fleet.sorted())
-	examine := func(s scan.Source) scan.Findings { return scan.Examine(l.opt.Dir, s) }
+	for _, fault := range v.Faults {
+		l.reports.fault(fault)
+	}
+	examine := func(s scan.Source) scan.Findings {
+		found := scan.Examine(l.opt.Dir, s)
+		if found.Fault != nil {
+			l.reports.fault(*found.Fault)
+		}
+		return found
+	}
 	again := l.fleet.inspect(examine, l.opt.Settle, now, l.end.how())
 	l.lookout.looked(v, now, time.Since(started), again, l.end != nil)
 	l.plan()

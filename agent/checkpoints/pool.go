@@ -12,6 +12,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Pauses between two tries.
@@ -137,7 +138,7 @@ func (p *pool) start(c *checkpoint, to place, l *manifest.Ledger, done func(f *f
 	f := &flight{c: c, place: to, task: t, cancel: cancel}
 	p.flights = append(p.flights, f)
 	c.begin(f)
-	go func() {
+	crew.Go(func() {
 		var files []contract.ManifestFile
 		err := stage.Guard(ctx, "uploading "+to.name, func(ctx context.Context) (err error) {
 			files, err = p.uploader.Upload(ctx, t)
@@ -148,7 +149,7 @@ func (p *pool) start(c *checkpoint, to place, l *manifest.Ledger, done func(f *f
 		}
 		cancel(nil)
 		done(f, files, err)
-	}()
+	})
 }
 
 // findEquals names what the bucket holds of the task's sizes.

@@ -3,9 +3,11 @@ package checkpoints
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/manifest"
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/naming"
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/scan"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -14,6 +16,7 @@ type reports struct {
 	log    *slog.Logger
 	event  func(eventType contract.EventType, message string, data any)
 	warned map[string]bool
+	faults []scan.Fault // a few
 }
 
 // saved raises checkpoint_saved.
@@ -48,4 +51,14 @@ func (r *reports) warn(kind, message string, args ...any) {
 		r.warned[kind] = true
 		r.log.Warn(message, args...)
 	}
+}
+
+// fault says once of a file or folder that a bug of ours keeps it from being looked at.
+func (r *reports) fault(f scan.Fault) {
+	const most = 8
+	if len(r.faults) == most || slices.ContainsFunc(r.faults, func(known scan.Fault) bool { return known.Rel == f.Rel }) {
+		return
+	}
+	r.faults = append(r.faults, f)
+	r.log.Error("the agent has a bug: it panicked over a file or folder and goes on without it", "path", f.Rel, "panic", f.Err, "stack", string(f.Err.Stack))
 }

@@ -36,7 +36,7 @@ func (u *Uploading) Start(ctx context.Context) error {
 	}
 	u.watcher.Store(watcher)
 	u.Bus.Listen(watcher.Observe)
-	u.Name, u.Run = "the checkpoint watch", func(ctx context.Context) { _ = watcher.Run(ctx) }
+	u.Run = func(ctx context.Context) { _ = watcher.Run(ctx) }
 	return u.Background.Start(ctx)
 }
 

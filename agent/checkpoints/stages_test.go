@@ -10,9 +10,11 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 func TestTheEndOfTheUploadsCannotBeOutwaited(t *testing.T) {
+	crew.Watch(t.Context()) // as in the agent: what panics in the background is a bug of ours, and not the end of the process
 	release := make(chan struct{})
 	stuck := newBucket()
 	stuck.fail = func(op, _ string) error {

@@ -113,6 +113,9 @@ func (l closing) describe(s *Summary) {
 	if len(l.fleet.hidden) > 0 && s.Complete() == 0 {
 		s.warn("Folders whose names begin with a dot are not looked into, and there are models in these: %s.", strings.Join(l.fleet.hidden, ", "))
 	}
+	for _, f := range l.reports.faults {
+		s.warn("The agent has a bug: it panicked over %s (%v) and went on without it. Report it with the log.", naming.Clean(f.Rel), f.Err)
+	}
 	s.list(m.Files, func(name string) string { return l.opt.Store.URI(prefix + name) })
 	if len(s.torn) > 0 && s.Complete() > 0 {
 		s.warn("A checkpoint was not uploaded: %s", s.Torn())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // redial is the pause between two tries to reach the leader.
@@ -53,7 +54,7 @@ func (m *Member) dial(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	stop := context.AfterFunc(ctx, crew.Guarded(func() { _ = conn.Close() }))
 	defer stop()
 	k := newLink(conn, min(handshakeTimeout, m.opts.Timeout))
 	run, err := m.opts.introduce(k, m.run)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // ErrTogether ends what a machine does when another machine of the job has failed.
@@ -100,14 +101,14 @@ func (g *Group) Trouble() <-chan struct{} {
 func (g *Group) While(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(parent)
 	release := make(chan struct{})
-	go func() {
+	crew.Go(func() {
 		select {
 		case <-g.Trouble():
 			cancel(ErrTogether)
 		case <-ctx.Done():
 		case <-release:
 		}
-	}()
+	})
 	return ctx, func() { close(release); cancel(nil) }
 }
 
@@ -162,7 +163,7 @@ func (g *Group) Verdict(ctx context.Context) *Verdict {
 func (g *Group) Settle(ctx context.Context, own contract.Result, stopping context.Context) (settled contract.Result, warning string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(stopping, cancel)()
+	defer context.AfterFunc(stopping, crew.Guarded(cancel))()
 	v := g.Verdict(ctx)
 	return Settle(own, v, stopping.Err() != nil)
 }

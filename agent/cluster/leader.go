@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // handshakeTimeout bounds how long a stranger can hold a connection.
@@ -59,8 +60,8 @@ func listen(ctx context.Context, opts Options, state leaderState) (*Leader, erro
 	l := &Leader{
 		opts: opts, members: newRoster(opts, state), listener: netutil.LimitListener(listener, 2*opts.Nodes+16), done: make(chan struct{}),
 	}
-	l.work.Go(l.accept)
-	l.work.Go(l.tick)
+	l.work.Go(crew.Guarded(l.accept))
+	l.work.Go(crew.Guarded(l.tick))
 	return l, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Member is the end of every node but 0.
@@ -30,7 +31,7 @@ func Join(ctx context.Context, opts Options) (*Member, error) {
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	m.cancel = cancel
-	m.work.Go(func() { m.keep(background, k) })
+	m.work.Go(crew.Guarded(func() { m.keep(background, k) }))
 	return m, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // accept takes connections until Close.
@@ -22,7 +24,7 @@ func (l *Leader) accept() {
 				continue
 			}
 		}
-		l.work.Go(func() { l.serve(conn) })
+		l.work.Go(crew.Guarded(func() { l.serve(conn) }))
 	}
 }
 
@@ -58,13 +60,13 @@ func (l *Leader) serve(conn net.Conn) {
 // closeWithUs closes a connection that has no node yet when the leader closes.
 func (l *Leader) closeWithUs(conn net.Conn) (stop func()) {
 	over := make(chan struct{})
-	l.work.Go(func() {
+	l.work.Go(crew.Guarded(func() {
 		select {
 		case <-l.done:
 			_ = conn.Close()
 		case <-over:
 		}
-	})
+	}))
 	return func() { close(over) }
 }
 

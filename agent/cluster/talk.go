@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // keep holds the link, and makes another when it breaks.
@@ -28,13 +30,13 @@ func (m *Member) keep(ctx context.Context, k *link) {
 func (m *Member) talk(ctx context.Context, k *link) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, k.close)
+	stop := context.AfterFunc(ctx, crew.Guarded(k.close))
 	defer stop()
 	defer k.close()
-	m.work.Go(func() {
+	m.work.Go(crew.Guarded(func() {
 		defer cancel() // a link that cannot be written to is no link
 		m.speak(ctx, k)
-	})
+	}))
 	for {
 		got, err := k.receive()
 		if err != nil {

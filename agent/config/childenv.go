@@ -17,12 +17,12 @@ func (cfg *Config) ChildEnviron(environ []string, extra map[string]string) []str
 	env := map[string]string{}
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
-		if cfg.passes(name, value) {
+		if cfg.passes(name, value) && (!isAgentsOwn(name) || slices.Contains(cfg.ChildEnvAllow, name)) {
 			env[name] = value
 		}
 	}
 	for name, value := range cfg.Values() {
-		if !isAgentsOwn(name) {
+		if !isAgentsOwn(name) && !isCredential(name) {
 			env[name] = value
 		}
 	}
@@ -48,7 +48,7 @@ func (cfg *Config) ChildEnviron(environ []string, extra map[string]string) []str
 // passed, because no SDK reads our files of secrets or R2's names.
 func (cfg *Config) storeAccess() map[string]string {
 	access := map[string]string{
-		"S3_ENDPOINT": string(cfg.S3Endpoint), "AWS_ACCESS_KEY_ID": cfg.AccessKeyID,
+		"S3_ENDPOINT": string(cfg.S3Endpoint), "BUCKET_NAME": cfg.BucketName, "AWS_ACCESS_KEY_ID": cfg.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY": cfg.SecretAccessKey.Reveal(), "AWS_SESSION_TOKEN": cfg.SessionToken.Reveal(),
 	}
 	maps.DeleteFunc(access, func(_, value string) bool { return value == "" })
@@ -88,7 +88,7 @@ func (cfg *Config) passes(name, value string) bool {
 // Withheld names the variables that are kept from the child only for how they look.
 func (cfg *Config) Withheld(environ []string) (names []string) {
 	for _, pair := range environ {
-		if name, value, _ := strings.Cut(pair, "="); !isCredential(name) && !cfg.passes(name, value) {
+		if name, value, _ := strings.Cut(pair, "="); !isCredential(name) && !isAgentsOwn(name) && !cfg.passes(name, value) {
 			names = append(names, name)
 		}
 	}
@@ -144,10 +144,10 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// The agent's knobs and the store's address mean nothing to a trainer that is
-// given files.
+// isAgentsOwn: the agent's knobs and the store's address mean nothing to a trainer that
+// is given files. A variable of somebody else's may begin with AGENT_ too.
 func isAgentsOwn(name string) bool {
-	return strings.HasPrefix(name, "AGENT_") || isCredential(name) || name == "S3_ENDPOINT"
+	return strings.HasPrefix(name, "AGENT_") && isKnown(name) || name == "S3_ENDPOINT" || name == "BUCKET_NAME"
 }
 
 // settingsJSON is CONFIG_JSON: the job's settings as one flat object, with the

@@ -480,6 +480,32 @@ func TestWhatLooksLikeASecretIsKeptFromTheChild(t *testing.T) {
 	}
 }
 
+func TestTheAgentsOwnVariablesStayWithIt(t *testing.T) {
+	c, problems := load(t, minimal, map[string]string{"AGENT_CHILD_ENV_ALLOW": "AGENT_LOG_LEVEL"})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	var environ []string
+	for _, name := range Names() {
+		if strings.HasPrefix(name, "AGENT_") || name == "S3_ENDPOINT" || name == "BUCKET_NAME" {
+			environ = append(environ, name+"=x")
+		}
+	}
+	env := c.ChildEnviron(append(environ, "AGENT_SMITH=kept"), nil)
+	var got []string
+	for _, pair := range env {
+		if strings.HasPrefix(pair, "AGENT_") || strings.HasPrefix(pair, "S3_") || strings.HasPrefix(pair, "BUCKET_") {
+			got = append(got, pair)
+		}
+	}
+	if want := []string{"AGENT_LOG_LEVEL=x", "AGENT_SMITH=kept"}; len(environ) < 40 || !slices.Equal(got, want) {
+		t.Errorf("of %d variables the child gets %q, want %q", len(environ), got, want)
+	}
+	if withheld := c.Withheld(environ); len(withheld) > 0 {
+		t.Errorf("kept from the child for how they look: %v", withheld)
+	}
+}
+
 // A key that came from a file, or under R2's names, is one that an SDK can use.
 func TestCredentialsThatArePassedOnAreTheResolvedOnes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "key")
@@ -497,7 +523,7 @@ func TestCredentialsThatArePassedOnAreTheResolvedOnes(t *testing.T) {
 			t.Fatal(problems)
 		}
 		env := c.ChildEnviron(os.Environ(), nil)
-		for _, pair := range []string{"S3_ENDPOINT=https://a.r2.example.com", "AWS_ACCESS_KEY_ID=rk", "AWS_SECRET_ACCESS_KEY=rs-secret"} {
+		for _, pair := range []string{"S3_ENDPOINT=https://a.r2.example.com", "BUCKET_NAME=vision-platform", "AWS_ACCESS_KEY_ID=rk", "AWS_SECRET_ACCESS_KEY=rs-secret"} {
 			if slices.Contains(env, pair) != pass {
 				t.Errorf("AGENT_PASS_CREDENTIALS=%s: %s is passed %v", passed, pair, !pass)
 			}

@@ -54,6 +54,9 @@ func (c *Config) checkExport(say, doubt func(name, value, text string)) {
 	if c.EnableValidation && !images {
 		say("VALIDATION_DATASET_ID", "", "a dataset, because ENABLE_VALIDATION is true")
 	}
+	if c.set["ACCURACY_DROP_MAX"] && !c.EnableValidation {
+		doubt("ACCURACY_DROP_MAX", strconv.FormatFloat(c.AccuracyDropMax, 'g', -1, 64), "does nothing without ENABLE_VALIDATION=true: accuracy is not measured, and a quantized model is not made again with more of it float")
+	}
 	matrix := exports()
 	format, known := matrix.Formats[c.ExportFormat]
 	if !known || !slices.Contains(matrix.Frameworks, c.Framework) {

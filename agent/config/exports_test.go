@@ -59,6 +59,30 @@ func TestWhatAFormatCannotCarryIsSaid(t *testing.T) {
 	}
 }
 
+// A bound that nothing is measured against is said: the job would end well, however much was lost.
+func TestABoundOfAccuracyWithoutAMeasurementIsSaid(t *testing.T) {
+	for name, c := range map[string]struct {
+		set  map[string]string
+		said bool
+	}{
+		"alone":           {map[string]string{"ACCURACY_DROP_MAX": "0.01"}, true},
+		"quantized":       {map[string]string{"ACCURACY_DROP_MAX": "0.01", "QUANTIZATION_TYPE": "dynamic"}, true},
+		"somebody else's": {map[string]string{"ACCURACY_DROP_MAX": "0.01", "FRAMEWORK": "mine"}, true},
+		"measured":        {map[string]string{"ACCURACY_DROP_MAX": "0.01", "ENABLE_VALIDATION": "true", "VALIDATION_DATASET_ID": "v"}, false},
+		"nobody's":        {map[string]string{"QUANTIZATION_TYPE": "dynamic"}, false},
+	} {
+		base := maps.Clone(minimal)
+		maps.Copy(base, exportJob)
+		_, problems := load(t, base, c.set)
+		said := slices.ContainsFunc(problems, func(p Problem) bool {
+			return p.Warning && p.Variable == "ACCURACY_DROP_MAX" && p.Value == "0.01" && strings.Contains(p.Expected, "without ENABLE_VALIDATION=true")
+		})
+		if said != c.said || len(errorsOf(problems)) > 0 {
+			t.Errorf("%s: %v", name, problems)
+		}
+	}
+}
+
 // Every format has every cell, and each of them either works or says why it does not and what does.
 func TestTheMatrixIsWhole(t *testing.T) {
 	m := exports()

@@ -26,8 +26,11 @@ func NeededFormat(cfg *Config, out string) converters.Request {
 		KeepOutlines(&r)
 	}
 	r.Split = cfg.SplitStrategy.SplitStrategy // of a test run too: it must not measure on what was trained with
-	if i := cfg.Job.Inference; i != nil && i.Type == contract.InferenceJob {
-		r.Format = contract.FormatNone // pictures only, there is nothing to convert
+	if i := cfg.Job.Inference; i != nil {
+		r.Measured = i.Type == contract.InferenceTestRun
+		if i.Type == contract.InferenceJob {
+			r.Format = contract.FormatNone // pictures only, there is nothing to convert
+		}
 	}
 	return r
 }

@@ -55,6 +55,9 @@ func TestATestRunSplitsAsItIsTold(t *testing.T) {
 		if got := NeededFormat(cfg, "out").Split; got != cfg.SplitStrategy.SplitStrategy {
 			t.Errorf("%s splits by %+v", name, got)
 		}
+		if got := NeededFormat(cfg, "out").Measured; got != (name == "a test run") {
+			t.Errorf("%s measures a test set: %v", name, got)
+		}
 	}
 }
 

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/regular"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -18,13 +18,15 @@ type ClassList struct {
 	Keep  func(ctx context.Context, key string, body []byte) (uri string, err error)
 }
 
+const maxClasses = 256 << 20 // bytes
+
 // Start writes it. It does not keep the training long from its start.
 func (c *ClassList) Start(ctx context.Context) error {
 	if c.From.Got == nil {
 		return nil
 	}
-	body, err := os.ReadFile(filepath.Join(c.From.Got.Dir, "classes.json"))
-	if errors.Is(err, fs.ErrNotExist) {
+	body, err := regular.Read(filepath.Join(c.From.Got.Dir, "classes.json"), maxClasses)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regular.ErrNot) {
 		return nil // a dataset as it lies
 	}
 	if err != nil {

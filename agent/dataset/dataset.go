@@ -28,6 +28,8 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/images"
+	"github.com/vision-platform/trainer-agent/converters/read/layout"
+	"github.com/vision-platform/trainer-agent/converters/read/platform"
 	"github.com/vision-platform/trainer-agent/converters/text"
 )
 
@@ -218,18 +220,39 @@ func (f *fetcher) workers(perTransfer int) int {
 const maxWrap = 3
 
 // unwrap finds the dataset's top: archives are often made of the folder instead
-// of its content. What file managers leave beside it does not count.
+// of its content. What file managers leave beside it does not count. A folder images
+// or test is part of the layout.
 func unwrap(dir string) string {
 	top := dir
 	for range maxWrap {
-		entries, err := os.ReadDir(top)
-		entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return images.Junk(e.Name()) })
-		if err != nil || len(entries) != 1 || !entries[0].IsDir() || entries[0].Name() == "images" {
+		entries := inside(top)
+		if len(entries) != 1 || !entries[0].IsDir() || entries[0].Name() == "images" {
 			break
 		}
-		top = filepath.Join(top, entries[0].Name())
+		below := filepath.Join(top, entries[0].Name())
+		if layout.OnlySplit(entries[0].Name()) != "" && labelled(inside(below)) {
+			break
+		}
+		top = below
 	}
 	return top
+}
+
+func inside(dir string) []fs.DirEntry {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return images.Junk(e.Name()) })
+}
+
+// labelled tells a split, with folders of classes or a file of labels, from a dataset
+// that somebody called test: pictures alone, or the platform's annotations.
+func labelled(entries []fs.DirEntry) bool {
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return platform.IsFile(e.Name()) }) {
+		return false
+	}
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() || filepath.Ext(e.Name()) == ".json" })
 }
 
 func (f *fetcher) notFound(prefix string) error {

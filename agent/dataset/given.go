@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/format"
+	"github.com/vision-platform/trainer-agent/agent/internal/regular"
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/crew"
@@ -81,7 +82,7 @@ func (f *InputsFetching) Start(ctx context.Context) error {
 // HasRotatedBoxes reports whether the checkpoint is a detector of rotated boxes, whose
 // labels are more than the upright boxes around them.
 func (f *InputsFetching) HasRotatedBoxes() bool {
-	file, err := os.Open(filepath.Clean(f.Checkpoint))
+	file, err := regular.Open(filepath.Clean(f.Checkpoint))
 	if err != nil {
 		return false
 	}

@@ -8,12 +8,15 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/dataset/tree"
+	"github.com/vision-platform/trainer-agent/agent/internal/regular"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 const (
 	reportEvery = 500 * time.Millisecond
-	rateWindow  = 10 // reports over which the rate is taken
+	rateWindow  = 10       // reports over which the rate is taken
+	maxProgress = 64 << 10 // bytes
 )
 
 // meter reports a transfer to one listener, and through a file to the jobs that
@@ -60,7 +63,7 @@ func (m *meter) start(file string) (stop func()) {
 		return func() {}
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
+	crew.Go(func() {
 		defer close(ended)
 		tick := time.NewTicker(reportEvery)
 		defer tick.Stop()
@@ -73,7 +76,7 @@ func (m *meter) start(file string) (stop func()) {
 				return
 			}
 		}
-	}()
+	})
 	return func() {
 		close(done)
 		<-ended
@@ -86,7 +89,16 @@ func (m *meter) send(file string) {
 		m.report(t)
 	}
 	if b, err := json.Marshal(t); err == nil && file != "" {
-		_ = os.WriteFile(file, b, 0o644) // for those who wait; a torn one is not read
+		writeProgress(file, b)
+	}
+}
+
+// writeProgress is for those who wait; a torn one is not read. The file may be in a cache
+// that trainings of other jobs can write to.
+func writeProgress(file string, b []byte) {
+	if out, err := regular.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644); err == nil {
+		_, _ = out.Write(b)
+		_ = out.Close()
 	}
 }
 
@@ -115,7 +127,7 @@ func (m *meter) relay(file string) {
 		return
 	}
 	t := contract.Transfer{What: m.what}
-	if b, err := os.ReadFile(file); err == nil {
+	if b, err := regular.Read(file, maxProgress); err == nil {
 		if json.Unmarshal(b, &t) != nil {
 			return
 		}

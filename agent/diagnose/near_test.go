@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -156,4 +157,11 @@ datasets.exceptions.DatasetGenerationError: An error occurred while generating t
 	if f == nil || f.Code != contract.CodeTrainingFailed || !strings.Contains(f.Message, "name 'lod' is not defined") {
 		t.Error(told(f))
 	}
+}
+
+func told(f *contract.Failure) string {
+	if f == nil {
+		return "a success"
+	}
+	return fmt.Sprintf("%s %q, retryable %v", f.Code, strings.TrimSpace(f.Line()), f.Retryable)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/internal/atomicfile"
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
+	"github.com/vision-platform/trainer-agent/agent/internal/regular"
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
@@ -43,12 +44,12 @@ type mark struct {
 func Mark(path, node string, now time.Time, account host.Memory) (*Marker, *PreviousRun, error) {
 	m := &Marker{path: path, mark: mark{Started: contract.At(now), Node: node, Group: account.Group, OOMKills: account.OOMKills}}
 	var earlier *PreviousRun
-	b, err := os.ReadFile(path)
+	b, err := regular.Read(path, maxMark)
 	switch {
 	case err == nil:
 		earlier = inquest(b, account)
 		m.mark.InARow = earlier.InARow
-	case !errors.Is(err, fs.ErrNotExist):
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, regular.ErrNot): // what a training put there is replaced
 		return nil, nil, fmt.Errorf("reading the run marker of an earlier run: %w", err)
 	}
 	return m, earlier, m.write()

@@ -62,7 +62,7 @@ func (r *Remembering) Start(ctx context.Context) error {
 		return err
 	}
 	r.Tracker.OnPhase(func(string, time.Time) { r.Look() })
-	r.Name, r.Run = "the run marker in the bucket", r.keep
+	r.Run = r.keep
 	return r.Background.Start(ctx)
 }
 

@@ -30,7 +30,7 @@ func (w *Resources) Start(ctx context.Context) (err error) {
 	if w.Sampler, err = resources.New(w.Options); err != nil {
 		return err
 	}
-	w.Name, w.Run = "the resource watch", w.Sampler.Run
+	w.Run = w.Sampler.Run
 	return w.Background.Start(ctx)
 }
 
@@ -56,7 +56,7 @@ func (w *GPUs) Start(ctx context.Context) (err error) {
 	if w.Monitor, err = gpu.New(o); err != nil {
 		return err
 	}
-	w.Name, w.Run = "the GPU watch", w.Monitor.Run
+	w.Run = w.Monitor.Run
 	return w.Background.Start(ctx)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/process/clock"
 	"github.com/vision-platform/trainer-agent/agent/process/start"
 	"github.com/vision-platform/trainer-agent/agent/process/table"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Child is a program that a Supervisor started.
@@ -74,11 +75,12 @@ func (c *Child) exited(status Status) {
 		c.sup.main = nil
 	}
 	close(c.reaped)
-	go c.finish()
+	crew.Go(c.finish)
 }
 
 // finish delivers what the pipes still hold, within DrainWait.
 func (c *Child) finish() {
+	defer close(c.done)
 	c.output.Finish(c.sup.opts.DrainWait)
 	if c.stdin != nil {
 		_ = c.stdin.Close()
@@ -86,7 +88,6 @@ func (c *Child) finish() {
 	if c.main {
 		c.sup.term.Detach()
 	}
-	close(c.done)
 }
 
 // forwardLocked passes on a signal that the agent received. Job control and the

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Piped is a helper program whose output is read and whose input is closed to end it:
@@ -23,10 +25,10 @@ func (s *Supervisor) StartPiped(args, env []string) (*Piped, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	go func() {
+	crew.Go(func() {
 		<-child.Done()
 		_ = write.Close()
-	}()
+	})
 	return &Piped{child, read}, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"syscall"
+
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Requests delivers the first three stop requests, in order, none lost.
@@ -17,7 +19,7 @@ func (s *Supervisor) Stopping() context.Context { return s.asked.Stopping }
 // whichever is first, with the cause of that one.
 func (s *Supervisor) WithStop(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(parent)
-	release := context.AfterFunc(s.Stopping(), func() { cancel(context.Cause(s.Stopping())) })
+	release := context.AfterFunc(s.Stopping(), crew.Guarded(func() { cancel(context.Cause(s.Stopping())) }))
 	return ctx, func() { release(); cancel(context.Canceled) }
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/process/start"
 	"github.com/vision-platform/trainer-agent/agent/process/stop"
 	"github.com/vision-platform/trainer-agent/agent/process/terminal"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Defaults of Options.
@@ -106,22 +107,36 @@ func NewSupervisor(opts Options) (*Supervisor, error) {
 		s.group = cgroup.New(s.opts.Log)
 	}
 	start.SpareThreads()
-	s.done.Go(s.loop)
+	s.done.Go(crew.Guarded(s.loop))
 	return s, nil
 }
 
-// loop is the one goroutine that waits for processes and handles signals.
+// loop is the one goroutine that waits for processes and handles signals. It goes on
+// after a panic: the job can only end when its processes do.
 func (s *Supervisor) loop() {
-	s.reap() // children inherited over exec may be dead already
-	for {
-		select {
-		case <-s.arrived.SIGCHLD:
-			s.reap()
-		case sig := <-s.arrived.Signals:
-			s.handle(sig.(syscall.Signal))
-		case <-s.quit:
-			return
-		}
+	crew.Guarded(s.reap)() // children inherited over exec may be dead already
+	for !s.over() {
+		crew.Guarded(s.next)()
+	}
+}
+
+// next answers whatever comes next.
+func (s *Supervisor) next() {
+	select {
+	case <-s.arrived.SIGCHLD:
+		s.reap()
+	case sig := <-s.arrived.Signals:
+		s.handle(sig.(syscall.Signal))
+	case <-s.quit:
+	}
+}
+
+func (s *Supervisor) over() bool {
+	select {
+	case <-s.quit:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/download"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -81,16 +82,9 @@ func infoOf(key string, fi fs.FileInfo) contract.ObjectInfo {
 }
 
 func (s *localStore) Get(_ context.Context, key string, offset, length int64, etag string) (io.ReadCloser, contract.ObjectInfo, error) {
-	f, err := s.root.Open(filepath.FromSlash(key))
+	f, fi, err := s.open(key)
 	if err != nil {
 		return nil, contract.ObjectInfo{}, s.explain(key, err)
-	}
-	fi, err := f.Stat()
-	if err == nil && fi.IsDir() {
-		err = fs.ErrNotExist
-	}
-	if err != nil {
-		return nil, contract.ObjectInfo{}, errors.Join(s.explain(key, err), f.Close())
 	}
 	info := infoOf(key, fi)
 	if etag != "" && etag != info.ETag {
@@ -105,6 +99,22 @@ func (s *localStore) Get(_ context.Context, key string, offset, length int64, et
 		io.Closer
 	}{io.NewSectionReader(f, offset, length), f}
 	return &body{ReadCloser: part, left: length, explain: func(err error) error { return s.explain(key, err) }}, info, nil
+}
+
+// open opens an object. What is no regular file is none: a pipe would hold whoever opens it.
+func (s *localStore) open(key string) (*os.File, fs.FileInfo, error) {
+	f, err := s.root.OpenFile(filepath.FromSlash(key), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, info, nil
 }
 
 // Put writes beside and renames: the object is whole or absent.
@@ -197,15 +207,11 @@ func (s *localStore) List(ctx context.Context, prefix string) iter.Seq2[contract
 }
 
 func (s *localStore) Copy(ctx context.Context, srcKey, dstKey string) (contract.ObjectInfo, error) {
-	f, err := s.root.Open(filepath.FromSlash(srcKey))
+	f, fi, err := s.open(srcKey)
 	if err != nil {
 		return contract.ObjectInfo{}, s.explain(srcKey, err)
 	}
 	defer func() { _ = f.Close() }()
-	fi, err := f.Stat()
-	if err != nil {
-		return contract.ObjectInfo{}, s.explain(srcKey, err)
-	}
 	return s.Put(ctx, dstKey, f, fi.Size(), nil)
 }
 

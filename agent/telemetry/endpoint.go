@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/net/netutil"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // maxConnections is what a training that connects without end, or keeps what it has,
@@ -31,6 +31,10 @@ func Serve(ctx context.Context, addr string, read func() Snapshot, log *slog.Log
 	if err != nil {
 		return nil, fmt.Errorf("listening for metrics on AGENT_METRICS_ADDR=%s: %w", addr, err)
 	}
+	return serve(listener, read, log), nil
+}
+
+func serve(listener net.Listener, read func() Snapshot, log *slog.Logger) *Endpoint {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) { serveMetrics(w, r, read()) })
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
@@ -46,12 +50,12 @@ func Serve(ctx context.Context, addr string, read func() Snapshot, log *slog.Log
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
 	e.server.SetKeepAlivesEnabled(false)
-	go func() {
-		if err := e.server.Serve(netutil.LimitListener(listener, maxConnections)); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	crew.Go(func() {
+		if err := e.server.Serve(&crowd{Listener: listener, limit: maxConnections}); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			return // the listener is gone: metrics are no reason to disturb a job
 		}
-	}()
-	return e, nil
+	})
+	return e
 }
 
 // Addr is where the endpoint listens.

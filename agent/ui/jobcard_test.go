@@ -47,6 +47,7 @@ func TestTheCardSaysWhereTheTrainingStarted(t *testing.T) {
 	j := Job{ID: "job-1", Type: contract.JobTraining, Now: now, Tracker: job.NewTracker(job.TrackerOptions{Now: now})}
 	for _, event := range []string{
 		`{"event_type":"settings_chosen","message":"Not set, chosen for vit: IMAGE_SIZE=224","data":{}}`,
+		`{"event_type":"training_from_scratch","message":"vit starts from scratch: there are no pretrained weights of it","data":{}}`,
 		`{"event_type":"weights_loaded","message":"Weights: 1 of 3 tensors from a.pt","data":{}}`,
 		`{"event_type":"weights_loaded","message":"Weights: 2 of 3 tensors from a.pt; fresh: head.bias","data":{}}`,
 		`{"event_type":"note","message":"anything else","data":{}}`,
@@ -55,7 +56,8 @@ func TestTheCardSaysWhereTheTrainingStarted(t *testing.T) {
 	}
 	text := read(j.Card(contract.Result{Status: contract.StatusSucceeded}, ""))
 	weights, settings := strings.Index(text, "Weights: 2 of 3 tensors from a.pt; fresh: head.bias"), strings.Index(text, "chosen for vit: IMAGE_SIZE=224")
-	if weights < 0 || settings < weights || strings.Contains(text, "Weights: 1 of 3") || strings.Contains(text, "anything else") {
+	scratch := strings.Index(text, "vit starts from scratch")
+	if weights < 0 || scratch < weights || settings < scratch || strings.Contains(text, "Weights: 1 of 3") || strings.Contains(text, "anything else") {
 		t.Errorf("%s", text)
 	}
 }

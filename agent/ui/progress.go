@@ -7,6 +7,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 const (
@@ -56,7 +57,7 @@ func (p *Progress) Start(ctx context.Context) error {
 	}
 	ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	p.done = make(chan struct{})
-	go p.run(ctx, every)
+	crew.Go(func() { p.run(ctx, every) })
 	return nil
 }
 

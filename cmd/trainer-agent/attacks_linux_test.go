@@ -78,8 +78,8 @@ func TestAttacksOfATrainingProcess(t *testing.T) {
 				name := strings.TrimSuffix(filepath.Base(file), ".py")
 				_, expected := p.gets[name]
 				switch result := got[name]; {
-				case result == "":
-					t.Errorf("%s was not run", name)
+				case result != "held" && !strings.HasPrefix(result, "GOT "):
+					t.Errorf("%s was not tried: %s", name, result)
 				case strings.HasPrefix(result, "GOT") && !expected:
 					t.Errorf("%s got through: %s", name, result)
 				case result == "held" && expected:
@@ -158,6 +158,7 @@ chown -R "$user" "$dir/another"
 chown -R "${AGENT_RUN_AS:-$user}" "$dir/another/runs" "$dir/another/home" # whose they are
 cp -r "$attacks" "$dir/attacks"
 install -m 711 "$agent" /run/bin/trainer-agent
+printf '127.0.0.1 localhost\n' > /run/hosts; mount --bind /run/hosts /etc/hosts; rm /run/hosts # as engines do
 as() { setpriv --reuid "$user" --regid "$user" --clear-groups "$@"; }
 as env -i PATH="$PATH" AWS_SECRET_ACCESS_KEY=another WORKSPACE_DIR="$dir/workspace" AGENT_METRICS_ADDR=127.0.0.1:1 \
   sh -c 'while [ ! -e "$WORKSPACE_DIR/runs/over" ]; do /run/bin/trainer-agent health; done' > /dev/null 2>&1 &

@@ -25,10 +25,8 @@ func TestImageWithoutGlibcCarriesAJob(t *testing.T) {
 	}
 	probe := fake.Probe(t)
 	trainer := filepath.Join(t.TempDir(), "trainer")
-	build := exec.Command("go", "build", "-o", trainer, "./testdata/trainers/static")
-	build.Dir, build.Env = shared.root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the trainer: %v\n%s", err, out)
+	if err := need.Build(trainer, "./testdata/trainers/static"); err != nil {
+		t.Fatal(err)
 	}
 	const probeAt = "/usr/local/bin/trainer-gpu"
 	for name, c := range map[string]struct {

@@ -94,11 +94,8 @@ func explain(word string) (found []*explanation) {
 			found = append(found, (&explanation{title: title}).add("means: ", m.Meaning.What).add("first: ", m.Meaning.Do))
 		}
 	}
-	for _, m := range contract.EventMeanings() {
-		if strings.EqualFold(word, string(m.Name)) {
-			found = append(found, (&explanation{title: string(m.Name) + ": event of the agent"}).add("means: ", m.Meaning.What).add("what to do: ", m.Meaning.Do))
-		}
-	}
+	found = append(found, events(word, "event of the agent", contract.EventMeanings())...)
+	found = append(found, events(word, "event of our trainers", contract.TrainerEventMeanings())...)
 	for _, m := range contract.ExitMeanings() {
 		if word == strconv.Itoa(m.Name) {
 			found = append(found, (&explanation{title: word + ": exit code of the agent"}).add("means: ", m.Meaning.What).add("what to do: ", m.Meaning.Do))
@@ -114,6 +111,15 @@ func explain(word string) (found []*explanation) {
 	}
 	if d, ok := config.Describe(word); ok {
 		found = append(found, variable(d))
+	}
+	return found
+}
+
+func events(word, kind string, meanings []contract.Named[contract.EventType]) (found []*explanation) {
+	for _, m := range meanings {
+		if strings.EqualFold(word, string(m.Name)) {
+			found = append(found, (&explanation{title: string(m.Name) + ": " + kind}).add("means: ", m.Meaning.What).add("what to do: ", m.Meaning.Do))
+		}
 	}
 	return found
 }
@@ -198,7 +204,7 @@ func wordGroups() []wordGroup {
 	for _, m := range contract.CodeMeanings() {
 		codes.words = append(codes.words, string(m.Name))
 	}
-	for _, m := range contract.EventMeanings() {
+	for _, m := range slices.Concat(contract.EventMeanings(), contract.TrainerEventMeanings()) {
 		events.words = append(events.words, string(m.Name))
 	}
 	for _, m := range contract.ExitMeanings() {

@@ -24,7 +24,7 @@ var extensions = map[string]string{"onnx": ".onnx", "torchscript": ".torchscript
 // tests to the next.
 func (k kind) exported(t *testing.T, dataset, checkpoint, format string) {
 	j := newJob(t, "").ofTrainer(k.trainer).with("EXPORT_FORMAT", format, "TASK_TYPE", string(k.task), "MODEL_NAME", k.model, "DATASET_ID", "",
-		"VALIDATION_DATASET_ID", dataset, "ENABLE_VALIDATION", "true", "CHECKPOINT_PATH", checkpoint,
+		"VALIDATION_DATASET_ID", dataset, "ENABLE_VALIDATION", "true", "CHECKPOINT_PATH", checkpoint, "CONFIDENCE_THRESHOLD", k.threshold,
 		"EXPORT_TOOLBOX_DIR", filepath.Join(shared.root, ".tools", "toolboxes")).mustExit(0)
 	var d contract.ExportDone
 	j.final(contract.KindExportDone, &d)

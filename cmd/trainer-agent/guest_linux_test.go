@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -84,7 +85,7 @@ var bootGuest = sync.OnceValues(func() (string, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	for _, s := range guestSuites {
-		build := exec.Command("go", "test", "-c", "-o", guestBinary(dir, s.pkg), "./"+s.pkg) // the race detector needs another kernel
+		build := exec.Command("go", slices.Concat([]string{"test", "-c"}, need.BuildFlags(), []string{"-o", guestBinary(dir, s.pkg), "./" + s.pkg})...) // the race detector needs another kernel
 		build.Dir, build.Env = shared.root, append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			return string(out), fmt.Errorf("building %s for the guest: %w", s.pkg, err)

@@ -73,11 +73,14 @@ func (j *job) results(prefix string) (r results) {
 func outlines(t *testing.T, task contract.TaskType) (id string) {
 	t.Helper()
 	code := fmt.Sprintf("write_yolo(root, %q)", task)
-	if task == contract.TaskImageClassification {
+	if classifies(task) {
 		code = "write_imagefolder(root)"
 	}
 	return drawn(t, "outlines-"+string(task), code)
 }
+
+// classifies: an image has one class.
+func classifies(task contract.TaskType) bool { return task.PrimaryMetric() == "accuracy" }
 
 // drawn puts a dataset that trainers/tests/fixtures.py writes below `root` into the bucket,
 // without the classes.json of a prepared one.

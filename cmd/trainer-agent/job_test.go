@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -76,10 +77,11 @@ func TestJobFromEnvironmentToDone(t *testing.T) {
 
 // seen is what the scenario "dumps" leaves in OUTPUT_DIR.
 type seen struct {
-	Env   map[string]string
-	Argv  []string
-	Files []string
-	UID   int
+	Env     map[string]string
+	Argv    []string
+	Files   []string
+	UID     int
+	Handles []string // what its descriptors are of
 }
 
 func (j *job) seen() (s seen) {
@@ -96,6 +98,11 @@ func (j *job) seen() (s seen) {
 
 func TestChildGetsItsSettingsAndNoCredential(t *testing.T) {
 	j := newJob(t, "dumps", "--job-id", "$(JOB_ID)", "--dataset-s3-uri", "$(DATASET_URI)", "$$(JOB_ID)", "$(date)")
+	left := filepath.Join(t.TempDir(), "left-open")
+	if err := os.WriteFile(left, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j.prefix = []string{"sh", "-c", `exec 7< "$0" && exec "$@"`, left} // as who starts agents may
 	j.with("AWS_SESSION_TOKEN_FILE", "", "OPENAI_API_KEY", "sk-user-secret", "AWS_PROFILE", "x", "MY_OWN", "kept", "NO_PROXY", "corp.example.com", "HTTP_PROXY", "http://127.0.0.1:1", "IMAGE_SIZE", "224", "CONFIG_JSON", `{"mosaic":0.5}`).mustExit(0)
 	s := j.seen()
 	for name, want := range map[string]string{
@@ -108,7 +115,8 @@ func TestChildGetsItsSettingsAndNoCredential(t *testing.T) {
 		}
 	}
 	for name, value := range s.Env {
-		if value == token || value == shared.Store.SecretKey || value == shared.Store.AccessKey || value == "sk-user-secret" || name == "AWS_PROFILE" {
+		if value == token || value == shared.Store.SecretKey || value == shared.Store.AccessKey || value == "sk-user-secret" || name == "AWS_PROFILE" ||
+			name == "S3_ENDPOINT" || name == "BUCKET_NAME" || strings.HasPrefix(name, "AGENT_") {
 			t.Errorf("the child sees %s", name)
 		}
 	}
@@ -121,6 +129,9 @@ func TestChildGetsItsSettingsAndNoCredential(t *testing.T) {
 	var settings map[string]any
 	if err := json.Unmarshal([]byte(s.Env["CONFIG_JSON"]), &settings); err != nil || settings["epochs"] != 3.0 || settings["config"].(map[string]any)["mosaic"] != 0.5 {
 		t.Errorf("CONFIG_JSON=%s", s.Env["CONFIG_JSON"])
+	}
+	if slices.Contains(s.Handles, left) || runtime.GOOS == "linux" && len(s.Handles) < 3 {
+		t.Errorf("the child has open %q", s.Handles)
 	}
 	if !slices.Contains(s.Files, "data.yaml") || !slices.Contains(s.Files, "classes.json") {
 		t.Errorf("prepared files: %v", s.Files)

@@ -62,6 +62,12 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) 
 
 func main() {
 	_ = reap.Hide() // what the environment holds, before anything else; a job says when it cannot
+	// exec is an init and nothing else, whose command inherits what an init's does.
+	if len(os.Args) < 2 || os.Args[1] != "exec" {
+		if err := reap.Withhold(); err != nil {
+			fmt.Fprintln(os.Stderr, "trainer-agent:", err)
+		}
+	}
 	os.Exit(run(os.Args[1:]))
 }
 

@@ -86,6 +86,41 @@ func TestAFolderNamedManifestJSONAndEveryOtherNameThatIsNoFile(t *testing.T) {
 	}
 }
 
+// replacer is a training that calls nobody and puts a pipe in the place of its table of
+// epochs, once the agent has read that.
+const replacer = `
+import ctypes, os, pathlib
+output = pathlib.Path(os.environ["OUTPUT_DIR"])
+table = output / "results.csv"
+table.write_text("epoch,time,train/box_loss\n1,1.0,0.5\n")
+libc = ctypes.CDLL(None)
+read = libc.inotify_init()
+libc.inotify_add_watch(read, bytes(table), 0x10)  # IN_CLOSE_NOWRITE
+os.read(read, 4096)
+os.mkfifo(output / "pipe")
+(output / "pipe").rename(table)
+pathlib.Path(os.environ["CHECKPOINT_DIR"], "last.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+print("replaced")
+`
+
+func TestAPipeInThePlaceOfAResultFileHoldsNothing(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, "")
+	j.command = []string{"python3", "-c", replacer}
+	j.mustExit(0)
+	if !strings.Contains(j.stdout.String(), "replaced") {
+		t.Fatal("nothing was tried")
+	}
+	if epochs := j.epochsHeard(); !slices.Equal(epochs, []int{1}) {
+		t.Errorf("heard of the epochs %v", epochs)
+	}
+	for _, warning := range j.result().Warnings {
+		if strings.Contains(warning, "the result files") {
+			t.Errorf("they did not end in their time: %s", warning)
+		}
+	}
+}
+
 // plants are ways to take a name.
 var plants = map[string]func(path string) error{
 	"folder": func(path string) error {

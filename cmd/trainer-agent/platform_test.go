@@ -63,7 +63,7 @@ func run(m *testing.M) int {
 	defer func() { _ = os.RemoveAll(dir) }()
 	defer fake.Remove()
 	root := need.Repository()
-	p := &platform{agent: builtAgent(root, dir), root: root}
+	p := &platform{agent: builtAgent(dir), root: root}
 	if p.Platform, err = jobtest.Start(filepath.Join(dir, "platform")); err != nil {
 		panic(err)
 	}
@@ -76,15 +76,13 @@ func run(m *testing.M) int {
 }
 
 // builtAgent builds the agent; the guest has no compiler and brings it along.
-func builtAgent(root, dir string) string {
+func builtAgent(dir string) string {
 	if built := os.Getenv(guestVariable); built != "" {
 		return filepath.Join(built, "trainer-agent")
 	}
 	path := filepath.Join(dir, "trainer-agent")
-	build := exec.Command("go", "build", "-o", path, "./cmd/trainer-agent")
-	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("building the agent: %v\n%s", err, out))
+	if err := need.Build(path, "./cmd/trainer-agent"); err != nil {
+		panic(err)
 	}
 	return path
 }

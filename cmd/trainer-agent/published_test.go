@@ -40,7 +40,7 @@ func TestModelsAreTrainedFromPublishedDatasets(t *testing.T) {
 func (p published) run(t *testing.T) {
 	dataset := drawn(t, "published-"+p.model, p.dataset)
 	trained := newJob(t, "").ofTrainer(p.trainer).with("DATASET_ID", dataset, "TASK_TYPE", string(p.task), "MODEL_NAME", p.model, "EPOCHS", p.epochs,
-		"IMAGE_SIZE", p.size, "BATCH_SIZE", "4", "LEARNING_RATE", p.rate, "NUM_WORKERS", "0", "PRETRAINED", "false", "CONFIG_JSON", p.options).mustExit(0).done()
+		"IMAGE_SIZE", p.size, "BATCH_SIZE", "4", "LEARNING_RATE", p.rate, "NUM_WORKERS", "0", "CHECKPOINT_FREQUENCY", "0", "PRETRAINED", "false", "CONFIG_JSON", p.options).mustExit(0).done()
 	best := float64(trained.FinalMetrics[p.metric])
 	if best < p.least {
 		t.Errorf("%s is %v, want %v: %v", p.metric, best, p.least, trained.FinalMetrics)
@@ -61,6 +61,15 @@ func (p published) run(t *testing.T) {
 	if !slices.ContainsFunc(r.Results, func(image result) bool { return strings.Contains(string(image.Predictions), `"class_index"`) }) {
 		t.Errorf("nothing was predicted: %s", r.Results[0].Predictions)
 	}
+
+	used := newJob(t, "").ofTrainer(p.trainer).with("INFERENCE_TYPE", "inference_job", "DATASET_ID", dataset, "TASK_TYPE", string(p.task),
+		"CHECKPOINT_PATH", *trained.CheckpointPath, "CONFIDENCE_THRESHOLD", p.threshold).mustExit(0)
+	var done contract.InferenceDone
+	used.final(contract.KindInferenceDone, &done)
+	if done.Status != contract.StatusSucceeded || done.ResultsPath == nil || done.VisualizationsPath == nil {
+		t.Errorf("done: %+v", done)
+	}
+	sameAnswers(t, r, used.results("inference-jobs/"))
 }
 
 // labels: what is labelled is what was drawn, three objects of every class, or the pixels of

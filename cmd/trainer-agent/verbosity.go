@@ -17,6 +17,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/telemetry"
 	"github.com/vision-platform/trainer-agent/agent/ui"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Verbosity says how much the agent tells of a job.
@@ -35,7 +36,7 @@ func (v Verbosity) jobOptions(command []string) (agent.Options, func(), error) {
 	cfg, problems := config.Load()
 	display := v.display(cfg)
 	log := display.log
-	go heed(supervisor, cfg.StopGrace, display)
+	crew.Go(func() { heed(supervisor, cfg.StopGrace, display) })
 	done := func() {
 		if err := supervisor.Close(); err != nil {
 			log.Warn("closing", "error", err)

@@ -2,7 +2,12 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
+	"github.com/vision-platform/trainer-agent/agent/checkpoints/format"
 	"github.com/vision-platform/trainer-agent/agent/dataset"
 )
 
@@ -32,8 +37,35 @@ In an image this is a RUN line, with ENV AGENT_WEIGHTS_DIR=/opt/weights below it
 the folder can be uploaded as it is.`
 }
 
+// whole refuses a file that no framework could load: better when an image is built than
+// in each of its jobs. Of a folder, and of formats that have no end, it knows nothing.
+func whole(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil // which the copy says better
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	named := slices.Contains([]string{".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".onnx", ".h5"}, strings.ToLower(filepath.Ext(path)))
+	switch format.Inspect(file, info.Size(), filepath.Base(path)) {
+	case format.Cut:
+		return fmt.Errorf("%s is empty, cut short, or no file of weights: get it again", path)
+	case format.Endless:
+		if named {
+			return fmt.Errorf("%s is not what its name says: no framework loads it", path)
+		}
+	}
+	return nil
+}
+
 // Run adds them and says where.
 func (c WeightsAddCmd) Run() error {
+	if err := whole(c.File); err != nil {
+		return err
+	}
 	dir, err := dataset.Library{Framework: c.Framework, Model: c.Model, Dir: c.Dir}.Add(c.File, dataset.Card{License: c.License, Source: c.Source})
 	if err != nil {
 		return err

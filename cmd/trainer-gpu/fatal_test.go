@@ -3,7 +3,6 @@ package main_test
 import (
 	"encoding/json"
 	"errors"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/cmd/trainer-gpu/fake"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/testdata/need"
 )
 
 func TestFatalLinesSayWhy(t *testing.T) {
@@ -49,10 +49,8 @@ func TestFatalLinesSayWhy(t *testing.T) {
 // A build without cgo must still say in the probe's own words what is wrong.
 func TestStubWithoutCgo(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "stub")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building without cgo: %v\n%s", err, out)
+	if err := need.Build(path, "./cmd/trainer-gpu"); err != nil {
+		t.Fatal(err)
 	}
 	out, err := exec.CommandContext(t.Context(), path).Output()
 	var line contract.ProbeLine

@@ -61,7 +61,11 @@ func (i isolation) open(ctx context.Context, base string) (l level, err error) {
 		}
 	}
 	if err != nil {
-		return l, fmt.Errorf("isolating packages: %w. --isolation process runs their code like any program of yours: only for packages that you trust", err)
+		other := ""
+		if i.Isolation == runner.LevelNamespaces {
+			other = "--isolation container takes podman or docker; "
+		}
+		return l, fmt.Errorf("isolating packages: %w. %s--isolation process runs their code like any program of yours: only for packages that you trust", err, other)
 	}
 	return l, nil
 }

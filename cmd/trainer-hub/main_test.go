@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"bufio"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,10 +24,8 @@ func run(m *testing.M) int {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/trainer-agent", "./cmd/trainer-hub")
-	build.Dir, build.Env = need.Repository(), append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("building the programs: %v\n%s", err, out))
+	if err := need.Build(dir+"/", "./cmd/trainer-agent", "./cmd/trainer-hub"); err != nil {
+		panic(err)
 	}
 	programs = dir
 	return m.Run()
@@ -231,6 +228,20 @@ func TestBucketThatIsNoneIsNamed(t *testing.T) {
 		if want := flag + " s3://hub-package: the store has no such bucket"; code != 1 || !strings.Contains(out, want) {
 			t.Errorf("exit code %d: %s", code, out)
 		}
+	}
+}
+
+// Of a machine the hub needs bubblewrap. Without it packages would not be isolated, so it says what to do, and serves nobody.
+func TestWithoutBubblewrapNothingIsServed(t *testing.T) {
+	a := author{dir: t.TempDir(), env: []string{"PATH=" + t.TempDir(), "TRAINER_HUB_PYTHON=" + need.Python(t)}}
+	out, code := a.run(t, "trainer-hub", "serve", "--addr", "127.0.0.1:0")
+	for _, want := range []string{"apt install bubblewrap", "--isolation container takes podman or docker", "--isolation process"} {
+		if code != 1 || !strings.Contains(out, want) || strings.Contains(out, "Hub:") {
+			t.Errorf("exit code %d, want %q: %s", code, want, out)
+		}
+	}
+	if left, err := os.ReadDir(a.dir); err != nil || len(left) > 0 {
+		t.Errorf("it left %v %v", left, err)
 	}
 }
 

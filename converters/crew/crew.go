@@ -1,12 +1,14 @@
-// Package crew runs the goroutines that share a piece of work.
+// Package crew runs every goroutine of the agent and the converters.
 //
-// It promises that a panic in one of them is a panic of the one that waits for them,
-// with the stack of where it was. A panic that nobody waits for ends the process: the
-// agent would be gone without a word to the backend.
+// It promises that a panic in one is a panic of the one that waits for it (Group), or
+// ends the context of the one that watches (Go, Guarded and Watch), with the stack of
+// where it was. A panic that nobody recovers ends the process: the agent would be gone
+// without a word to the backend.
 package crew
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
@@ -51,16 +53,23 @@ func (g *Group) SetLimit(n int) { g.group.SetLimit(n) }
 
 // Go calls f in a goroutine, once the limit allows it.
 func (g *Group) Go(f func() error) {
-	g.group.Go(func() (err error) {
-		defer func() {
-			if value := recover(); value != nil {
-				p := Recovered(value)
-				g.panicked.CompareAndSwap(nil, p)
-				err = p
-			}
-		}()
-		return f()
+	g.group.Go(func() error {
+		err := Try(f)
+		if p, ok := errors.AsType[*Panic](err); ok {
+			g.panicked.CompareAndSwap(nil, p)
+		}
+		return err
 	})
+}
+
+// Try calls f; a panic of it is an error, a *Panic.
+func Try(f func() error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = Recovered(value)
+		}
+	}()
+	return f()
 }
 
 // Wait returns the first error when all have ended, or panics with the first *Panic.

@@ -24,6 +24,9 @@ type Catalog struct {
 	// Fixed says that the split of the images is the dataset's layout, not a field of
 	// theirs: nothing of it is moved.
 	Fixed bool
+	// Only is the split of a layout that has all images for validation, or all for
+	// testing; their fields do not have it.
+	Only contract.Split
 	// ImageRoot is storage_info.image_root, may be empty.
 	ImageRoot string
 	// KeypointNames are the names of the skeleton's points; nil when unknown.

@@ -22,6 +22,9 @@ type Dataset struct {
 	Fixed  bool                    // the images' own splits are the layout of the dataset
 	// Classes are the distinct class indexes in image i, until the next call.
 	Classes func(i int) []int
+	// Measured keeps images that are all for validation or all for testing as they
+	// are: a test set. Without it that says nothing of how to share them out.
+	Measured bool
 	// Unusable images take their part in the draw, so that a missing file does
 	// not change an old job's split, but do not fill a split. It may be nil.
 	Unusable func(i int) bool
@@ -53,6 +56,7 @@ type Assignment struct {
 	Ignored  int      // split fields that are not used because other images have none
 	Covered  []Move   // images moved so that train and val have every class
 	Silent   []Silent // what put all images into one split and was passed over
+	testSet  bool     // all images are in one split, and stay there
 }
 
 // Silent is a split that has all images in one part: it says nothing of how to
@@ -85,6 +89,9 @@ func Assign(d Dataset, job *contract.SplitStrategy) (*Assignment, error) {
 	}
 	a.lost(d, out)
 	a.automatic(d, plan, out)
+	if a.testSet {
+		return a, nil
+	}
 	a.fillEmpty(d, out)
 	stands := d.Fixed && a.Source == FromImages && len(a.Auto) == 0
 	if d.Classes != nil && plan.CustomSplits == nil && !stands {
@@ -97,18 +104,18 @@ func Assign(d Dataset, job *contract.SplitStrategy) (*Assignment, error) {
 func (a *Assignment) choose(d Dataset, job *contract.SplitStrategy) contract.SplitStrategy {
 	var plan contract.SplitStrategy
 	switch {
-	case job != nil && job.Method != contract.SplitUseDataset && !a.silent(FromJob, listedSplits(d, job)):
+	case job != nil && job.Method != contract.SplitUseDataset && !a.silent(d, FromJob, listedSplits(d, job)):
 		a.Source, plan = FromJob, *job
 		if job.Method != contract.SplitCustom {
 			plan.CustomSplits = nil
 		}
-	case d.Config != nil && (len(d.Config.CustomSplits) > 0 || d.Config.Ratio != nil) && !a.silent(FromConfig, listedSplits(d, d.Config)):
+	case d.Config != nil && (len(d.Config.CustomSplits) > 0 || d.Config.Ratio != nil) && !a.silent(d, FromConfig, listedSplits(d, d.Config)):
 		a.Source, plan = FromConfig, *d.Config
 	default:
 		a.Source = FromDefault
 		if fields, values := countFields(d.Images); values == 0 || fields != len(d.Images) {
 			a.Ignored = values
-		} else if !a.silent(FromImages, func(i int) contract.Split { return d.Images[i].Given }) {
+		} else if !a.silent(d, FromImages, func(i int) contract.Split { return d.Images[i].Given }) {
 			a.Source = FromImages
 		}
 	}
@@ -147,9 +154,10 @@ func listedSplits(d Dataset, s *contract.SplitStrategy) func(i int) contract.Spl
 	}
 }
 
-// silent notes a split that has all images, two or more, in one part.
-func (a *Assignment) silent(from Source, of func(i int) contract.Split) bool {
-	if of == nil || len(a.Splits) < 2 {
+// silent notes a split that has all images, two or more, in one part. That of a test
+// set speaks.
+func (a *Assignment) silent(d Dataset, from Source, of func(i int) contract.Split) bool {
+	if of == nil || len(a.Splits) == 0 {
 		return false
 	}
 	one := of(0)
@@ -157,6 +165,10 @@ func (a *Assignment) silent(from Source, of func(i int) contract.Split) bool {
 		if s := of(i); s == "" || s != one {
 			return false
 		}
+	}
+	a.testSet = d.Measured && one != contract.SplitTrain
+	if a.testSet || len(a.Splits) < 2 {
+		return false
 	}
 	a.Silent = append(a.Silent, Silent{from, one})
 	return true

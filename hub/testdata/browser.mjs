@@ -22,7 +22,7 @@ const tab = await open();
 
 async function open() {
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   // An answer that refuses something is in the console as well; what the page makes of it is looked at below.
   page.on("console", (m) => m.type() === "error" && !m.text().startsWith("Failed to load resource") && complaints.push(`${m.text()} ${m.location().url}`));
   page.on("pageerror", (e) => complaints.push(String(e)));
@@ -191,7 +191,7 @@ const steps = {
     const where = await tab.locator(".findings .where").innerText();
     assert.ok(where.includes("\\u202egpj.exe.py") && !where.includes("\u202e"), `what turns text around is seen: ${where}`);
     for (const media of ["/log", "/events", ""]) {
-      const got = await tab.evaluate(async (m) => { const r = await fetch(`/api/v1/trainers/validation/${new URLSearchParams(location.search).get("submission")}${m}`, { signal: AbortSignal.timeout(5000) }); return [r.headers.get("Content-Type"), r.headers.get("X-Content-Type-Options")]; }, media);
+      const got = await tab.evaluate(async (m) => { const r = await fetch(`/api/v1/trainers/validation/${new URLSearchParams(location.search).get("submission")}${m}`, { signal: AbortSignal.timeout(30_000) }); return [r.headers.get("Content-Type"), r.headers.get("X-Content-Type-Options")]; }, media);
       assert.ok(!got[0].includes("html") && got[1] === "nosniff", `${media}: ${got}`);
     }
     await looked("running");

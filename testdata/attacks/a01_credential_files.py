@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+from boundary import refused, there
+
+SECRETS = ("/run/secrets/trainer/callback-token", "/run/secrets/trainer/..data/secret-key", "/run/secrets/identity/token")
+
 
 def attack() -> object:
-    for path in ("/run/secrets/trainer/callback-token", "/run/secrets/trainer/..data/secret-key", "/run/secrets/identity/token"):
+    there(*SECRETS)
+    for path in SECRETS:
         try:
             return path, Path(path).read_text()[:4]
         except OSError as refusal:
-            last = refusal
-    raise last
+            refused(refusal)
+    return None

@@ -3,20 +3,23 @@
 import time
 from pathlib import Path
 
+from boundary import Untried
+
 
 def attack() -> object:
     ends, patience = time.monotonic() + 2, time.monotonic() + 60  # on a busy machine nothing may start for a while
-    seen = 0
-    while time.monotonic() < ends or (seen == 0 and time.monotonic() < patience):
+    denied = 0
+    while time.monotonic() < ends or (denied == 0 and time.monotonic() < patience):
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 if "trainer-agent" not in (path / "comm").read_text() or path.name == "1":
                     continue
-                seen += 1
                 if b"AWS_SECRET_ACCESS_KEY=" in (path / "environ").read_bytes():
-                    return f"after {seen} looks"
+                    return f"after {denied} denials"
+            except PermissionError:
+                denied += 1
             except OSError:
-                pass
-    if seen == 0:
-        return "nothing: no such process was seen, so nothing was tried"
+                pass  # it has ended
+    if denied == 0:
+        raise Untried("no such process was met")
     return None

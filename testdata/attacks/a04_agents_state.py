@@ -3,17 +3,19 @@
 import os
 from pathlib import Path
 
+from boundary import refused, there
+
 
 def attack() -> object:
     state = Path(os.environ["STATE_AS_THE_AGENT_KNOWS_IT"])
+    files = [state / name for name in ("lock", "life.json", "training.log")]
+    there(*files)
     got = []
-    for name in ("lock", "life.json", "training.log"):
+    for file in files:
         for mode in ("rb", "ab"):
             try:
-                with open(state / name, mode):
-                    got.append(f"{name} {mode}")
+                with open(file, mode):
+                    got.append(f"{file.name} {mode}")
             except OSError as refusal:
-                last = refusal
-    if not got:
-        raise last
-    return got
+                refused(refusal)
+    return got or None

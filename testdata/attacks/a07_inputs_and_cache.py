@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
+from boundary import Untried, refused
+
 
 def attack() -> object:
-    last = None
     for folder in (os.environ["DATASET_DIR"], os.environ["CACHE_AS_THE_AGENT_KNOWS_IT"]):
         images = list(Path(folder).rglob("*.png"))
         if not images:
-            return f"no images in {folder}, so nothing was tried"
+            raise Untried(f"no images in {folder}")
         for path in images[:2] + images[-1:]:
             try:
                 if not os.access(path, os.W_OK):
@@ -17,5 +18,5 @@ def attack() -> object:
                 with open(path, "r+b"):
                     return str(path)
             except OSError as refusal:
-                last = refusal
-    raise last
+                refused(refusal)
+    return None

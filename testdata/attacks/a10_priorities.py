@@ -1,6 +1,9 @@
 """The agent's processors and priority."""
 
+import errno
 import os
+
+from boundary import refused
 
 
 def attack() -> object:
@@ -15,5 +18,5 @@ def attack() -> object:
             call()
             return name
         except OSError as refusal:
-            last = refusal
-    raise last
+            refused(refusal, *((errno.ESRCH,) if name.startswith("affinity") else ()))  # a thread may have ended
+    return None

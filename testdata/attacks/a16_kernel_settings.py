@@ -3,15 +3,18 @@
 import os
 from pathlib import Path
 
+from boundary import refused
+
+EVERYWHERE = ("/proc/sys/kernel/core_pattern",)
+WHERE_THE_KERNEL_HAS_THEM = ("/sys/kernel/mm/transparent_hugepage/enabled", *map(str, Path("/sys/fs/cgroup").rglob("cgroup.freeze")))
+
 
 def attack() -> object:
-    agent = os.getppid()
-    cgroup = Path("/sys/fs/cgroup")
-    settings = ["/proc/sys/kernel/core_pattern", "/sys/kernel/mm/transparent_hugepage/enabled", *map(str, cgroup.rglob("cgroup.freeze"))]
-    for path in [f"/proc/{agent}/oom_score_adj", *settings]:
+    settings = [f"/proc/{os.getppid()}/oom_score_adj", *EVERYWHERE, *filter(os.path.exists, WHERE_THE_KERNEL_HAS_THEM)]
+    for path in settings:
         try:
             os.close(os.open(path, os.O_WRONLY))
             return path
         except OSError as refusal:
-            last = refusal
-    raise last
+            refused(refusal)
+    return None

@@ -5,6 +5,8 @@ import errno
 import os
 import platform
 
+from boundary import call_refused
+
 # Calls that Python has no name for.
 NUMBERS = {
     "x86_64": {"add_key": 248, "request_key": 249, "keyctl": 250, "userfaultfd": 323, "io_uring_setup": 425},
@@ -16,7 +18,6 @@ DEVICE, NEW_USERFAULTFD = "/dev/userfaultfd", 0xAA00
 
 def attack() -> object:
     libc = ctypes.CDLL(None, use_errno=True)
-    refusals = set()
     for name, arguments in (
         ("keyctl", (GET_KEYRING_ID, USER_KEYRING, 1)),
         ("keyctl", (GET_KEYRING_ID, SESSION_KEYRING, 0)),
@@ -27,11 +28,9 @@ def attack() -> object:
     ):
         if libc.syscall(NUMBERS[platform.machine()][name], *arguments) >= 0:
             return name
-        refusals.add(ctypes.get_errno())
+        call_refused(name, errno.ENOSYS)  # not a key that is not there
     if os.access(DEVICE, os.R_OK):  # root's, and in few containers
         if libc.ioctl(os.open(DEVICE, os.O_RDONLY | os.O_CLOEXEC), NEW_USERFAULTFD, os.O_CLOEXEC) >= 0:
             return DEVICE
-        refusals.add(ctypes.get_errno())
-    if refusals - {errno.EPERM, errno.ENOSYS}:  # a key that is not there is no boundary
-        return f"refused by chance: {[os.strerror(number) for number in refusals]}"
+        call_refused(DEVICE)
     return None

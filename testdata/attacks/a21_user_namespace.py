@@ -6,6 +6,8 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
+from boundary import there
+
 SECRETS, SECRET = "/run/secrets", "trainer/callback-token"
 NEW_USER, NEW_MOUNTS, AT_FDCWD = 0x10000000, 0x00020000, -100
 BIND, RECURSIVE, OPEN_TREE, CLONE, PIDFD_OPEN = 4096, 16384, 428, 1, 434
@@ -54,6 +56,7 @@ def reached(agent: int, closed: bool) -> Iterator[str]:
 
 
 def attack() -> object:
+    there(f"{SECRETS}/{SECRET}")
     agent, closed = os.getppid(), not read(None, f"{SECRETS}/{SECRET}")
     ours, theirs = os.pipe()
     child = os.fork()

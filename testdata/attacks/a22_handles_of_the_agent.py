@@ -1,8 +1,11 @@
 """The agent by a handle of its process: descriptors, namespaces, pages, counters, and every other file of /proc."""
 
 import ctypes
+import errno
 import os
 import platform
+
+from boundary import Untried, call_refused, refused
 
 NUMBERS = {
     "x86_64": {"perf_event_open": 298, "kcmp": 312, "migrate_pages": 256, "move_pages": 279},
@@ -15,29 +18,36 @@ WRITTEN = ("comm", "autogroup", "clear_refs", "coredump_filter", "oom_adj", "uid
 LINKS = ("root", "cwd", "exe", "ns/mnt", "ns/user", "ns/net")
 
 
-def by_a_file(entry: str) -> str | None:
-    for name in (*READ, *WRITTEN):
+ABSENT = (errno.ENOSYS, errno.EINVAL, errno.ENODEV)  # of a kernel without this call
+
+
+def by_a_file(entry: str, like: str, *gone: int) -> str | None:
+    """`like` is the same of this process: what the kernel does not have there, it has nowhere."""
+    for name in (name for name in (*READ, *WRITTEN) if os.path.lexists(f"{like}/{name}")):
         try:
             file = os.open(f"{entry}/{name}", os.O_RDONLY if name in READ else os.O_WRONLY)
             if name not in READ or os.read(file, 1):
                 return f"{entry}/{name}"
-        except OSError:
-            pass
-    try:
-        with open(f"{entry}/timerslack_ns", "w") as slack:  # anybody may open it
-            slack.write("1000000000")
-        return f"{entry}/timerslack_ns"
-    except OSError:
-        pass
+        except OSError as refusal:
+            refused(refusal, *gone)
+    if os.path.lexists(f"{like}/timerslack_ns"):
+        try:
+            with open(f"{entry}/timerslack_ns", "w") as slack:  # anybody may open it
+                slack.write("1000000000")
+            return f"{entry}/timerslack_ns"
+        except OSError as refusal:
+            refused(refusal, *gone)
     for name in LINKS:
         try:
             return f"{entry}/{name}: {os.readlink(f'{entry}/{name}')}"
-        except OSError:
-            pass
-    try:
-        return f"{entry}/map_files: {len(os.listdir(f'{entry}/map_files'))}"
-    except OSError:
-        return None
+        except OSError as refusal:
+            refused(refusal, *gone)
+    if os.path.lexists(f"{like}/map_files"):
+        try:
+            return f"{entry}/map_files: {len(os.listdir(f'{entry}/map_files'))}"
+        except OSError as refusal:
+            refused(refusal, *gone)
+    return None
 
 
 def attack() -> object:
@@ -45,9 +55,12 @@ def attack() -> object:
     libc = ctypes.CDLL(None, use_errno=True)
     call = NUMBERS[platform.machine()]
     handle = libc.syscall(PIDFD_OPEN, agent, 0)
+    if handle < 0:
+        raise Untried("there is no handle of the agent")
     for number in range(16):
         if libc.syscall(PIDFD_GETFD, handle, number, 0) >= 0:
             return f"descriptor {number}"
+        call_refused("pidfd_getfd", *ABSENT)
     page = (ctypes.c_size_t * 2)(0x400000, 4096)
     counter = ctypes.create_string_buffer((1).to_bytes(4, "little") + (128).to_bytes(4, "little") + bytes(32) + (0b1100001).to_bytes(8, "little"), 128)
     nodes = ctypes.c_ulong(1)
@@ -61,9 +74,11 @@ def attack() -> object:
     }.items():
         if got() >= 0:
             return name
+        call_refused(name, *ABSENT)
     for thread in os.listdir(f"/proc/{agent}/task"):
         if libc.syscall(call["perf_event_open"], counter, int(thread), -1, -1, 0) >= 0:
             return f"counters of {thread}"
-        if (got := by_a_file(f"/proc/{agent}/task/{thread}")) is not None:
+        call_refused("perf_event_open", errno.ESRCH, *ABSENT)
+        if (got := by_a_file(f"/proc/{agent}/task/{thread}", "/proc/thread-self", errno.ENOENT, errno.ESRCH)) is not None:  # it may have ended
             return got
-    return by_a_file(f"/proc/{agent}")
+    return by_a_file(f"/proc/{agent}", "/proc/self")

@@ -1,12 +1,15 @@
 """Doors of the kernel's own: watches on files (fanotify), programs within it (bpf), its log, a terminal's input."""
 
 import ctypes
+import errno
 import fcntl
 import os
 import platform
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from boundary import call_refused
 
 NUMBERS = {
     "x86_64": {"ptrace": 101, "syslog": 103, "fanotify_init": 300, "process_vm_readv": 310, "bpf": 321},
@@ -21,7 +24,7 @@ def calls(libc: ctypes.CDLL, agent: int) -> Iterator[tuple[str, Callable[[], int
     word = ctypes.create_string_buffer(8)
     local, remote = (ctypes.c_size_t * 2)(ctypes.addressof(word), 8), (ctypes.c_size_t * 2)(0x400000, 8)
     yield "ptrace", lambda: libc.syscall(number["ptrace"], PTRACE_SEIZE, agent, 0, 0)
-    yield "process_vm_readv", lambda: libc.syscall(number["process_vm_readv"], agent, local, 1, remote, 1, 0)
+    yield "process_vm_readv", lambda: libc.syscall(number["process_vm_readv"], agent, local, 1, remote, 1, ctypes.c_ulong(0))
     yield "the kernel's log", lambda: libc.syscall(number["syslog"], READ_ALL, word, 8)
     program = ctypes.create_string_buffer(struct.pack("QQ", 0x00000000000000B7, 0x95))  # r0 = 0; exit
     terms = ctypes.create_string_buffer(b"GPL")
@@ -48,4 +51,5 @@ def attack() -> object:
     for name, call in calls(libc, os.getppid()):
         if call() >= 0:
             return name
+        call_refused(name, errno.ENOSYS)  # a kernel without this call
     return typed()

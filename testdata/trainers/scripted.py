@@ -232,7 +232,16 @@ def dumps() -> None:
     """Write what a trainer can see: its environment, arguments and dataset."""
     quick()
     files = sorted(str(p.relative_to(ENV["DATASET_DIR"])) for p in Path(ENV["DATASET_DIR"]).rglob("*") if not p.is_dir())
-    (OUTPUT / "seen.json").write_text(json.dumps({"env": dict(ENV), "argv": sys.argv[2:], "files": files, "uid": os.getuid()}))
+    handles = sorted(filter(None, map(handle, os.listdir("/proc/self/fd")))) if sys.platform == "linux" else []
+    (OUTPUT / "seen.json").write_text(json.dumps({"env": dict(ENV), "argv": sys.argv[2:], "files": files, "uid": os.getuid(), "handles": handles}))
+
+
+def handle(number: str) -> str:
+    """What a descriptor is of; the one that listed them is gone."""
+    try:
+        return os.readlink(f"/proc/self/fd/{number}")
+    except FileNotFoundError:
+        return ""
 
 
 def resumes() -> None:

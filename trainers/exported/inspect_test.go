@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -79,6 +80,27 @@ func TestAPackageSaysWhatItIs(t *testing.T) {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("%s lacks %q:\n%s", path, want, out.String())
 			}
+		}
+	}
+}
+
+// A number that nothing was measured for is not printed, and what is not proven is said.
+func TestWhatIsNotProvenIsSaid(t *testing.T) {
+	for name, c := range map[string]struct{ task, parity, says, lacks string }{
+		"compared":          {"detect", `{"objects": 3, "pixels": 0.5, "probability": null, "note": null}`, "objects 3, pixels 0.5\n", "not proven"},
+		"candidates":        {"detect", `{"objects": 0, "candidates": 800, "pixels": 0.5, "note": "no object was found"}`, "not proven  no object was found\n", "note"},
+		"nothing":           {"pose", `{"objects": 0, "pixels": null, "note": "nothing is proven"}`, "not proven  nothing is proven\n", "pixels"},
+		"of an older agent": {"segment", `{"objects": 0, "pixels": 0.0, "score": 0.0}`, "nothing is proven about boxes\n", "score 0"},
+		"probabilities":     {"classify", `{"objects": 0, "pixels": 0.0, "probability": 0.001}`, "probability 0.001\n", "not proven"},
+	} {
+		m := &Metadata{Model: Model{Task: c.task}}
+		if err := json.Unmarshal([]byte(c.parity), &m.Parity); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		(&Found{Metadata: m}).Print(&out)
+		if !strings.Contains(out.String(), c.says) || strings.Contains(out.String(), c.lacks) {
+			t.Errorf("%s: %s", name, &out)
 		}
 	}
 }

@@ -61,13 +61,46 @@ func (m *Metadata) rows(row func(string, string, ...any), checksum string) {
 	for _, part := range []struct {
 		name  string
 		facts keyed
-	}{{"parity", m.Parity}, {"validation", m.Validation}, {"timing", m.Timing}} {
+	}{{"parity", m.measured()}, {"validation", m.Validation}, {"timing", m.Timing}} {
 		if len(part.facts) > 0 {
 			row(part.name, "%s", part.facts)
 		}
 	}
+	if note := m.unproven(); note != "" {
+		row("not proven", "%s", note)
+	}
 	p := m.Provenance
 	row("provenance", "job %s, checkpoint %s, made %s, checked by %s", orUnknown(p.JobID), orUnknown(p.CheckpointSHA256), orUnknown(p.CreatedAt), orUnknown(strings.Join(p.VerifiedBy, ", ")))
+}
+
+// objects are the tasks whose answers are boxes.
+var objects = []string{"detect", "segment", "pose", "obb"}
+
+// comparedNothing: metadata without a note have 0 where no object was compared.
+func (m *Metadata) comparedNothing() bool {
+	_, noted := m.Parity["note"]
+	return !noted && slices.Contains(objects, m.Model.Task) && m.Parity["objects"] == 0.0
+}
+
+// measured is the parity without the numbers that stand for nothing.
+func (m *Metadata) measured() keyed {
+	numbers := keyed{}
+	for name, value := range m.Parity {
+		nothing := m.comparedNothing() && (name == "pixels" || name == "score" || name == "probability")
+		if value != nil && name != "note" && !nothing {
+			numbers[name] = value
+		}
+	}
+	return numbers
+}
+
+// unproven says what the parity does not show.
+func (m *Metadata) unproven() string {
+	if m.comparedNothing() {
+		return "no object was found by both models: nothing is proven about boxes"
+	}
+	note, _ := m.Parity["note"].(string)
+	return note
 }
 
 // prepared says who resizes and who scales: a model may do the second alone.

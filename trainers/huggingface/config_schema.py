@@ -38,7 +38,7 @@ FIELDS: list[dict[str, Any]] = [
     _float("reprob", 0.0, 1.0, "augmentation", "probability of random erasing"),
     _float("label_smoothing_factor", 0.0, 0.5, "loss", "label smoothing", 0.01),
     _field("bool", "ignore_background", False, "loss", "semantic_segmentation: pixels that no annotation covers count nowhere, in place of being a class of their own", False),
-    _field("bool", "freeze_backbone", False, "model", "train the classifier only (CLIP: its image projection); wants pretrained weights", False),
+    _field("bool", "freeze_backbone", False, "model", "train the classifier only (CLIP: its image projection); batch norms of the backbone keep their statistics; wants pretrained weights", False),
     _field("bool", "activation_checkpointing", False, "model", "less memory for more time"),
     _field("string", "prompt", "a photo of a {}", "model", "text for a class of zero_shot_classification; {} is its name; several templates are divided by |, and a class is their mean", False),
     _field("bool", "amp", True, "training", "mixed precision on a GPU; always off on CPU", False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ Transform = Callable[[Image.Image, torch.Tensor, torch.Tensor], tuple[torch.Tens
 
 
 class SplitBoxes(Dataset[tuple[torch.Tensor, Target, str]]):
-    """One split: (input of the model, its target, path relative to the images of the split) by index. Crowds are left out."""
+    """One split: (input of the model, its target, path relative to the images of the split) by index. Nothing is learned from crowds."""
 
     transform: Transform
 
@@ -54,11 +54,15 @@ class SplitBoxes(Dataset[tuple[torch.Tensor, Target, str]]):
         self.images: list[Mapping[str, Any]] = document["images"]
         self.boxes: dict[Any, list[list[float]]] = {image["id"]: [] for image in self.images}  # x1, y1, x2, y2 in pixels
         self.labels: dict[Any, list[int]] = {image["id"]: [] for image in self.images}
+        self.crowds: dict[Any, list[tuple[list[float], int]]] = {image["id"]: [] for image in self.images}
         for row in document["annotations"]:
-            if not row["iscrowd"]:
-                x, y, w, h = row["bbox"]
-                self.boxes[row["image_id"]].append([x, y, x + w, y + h])
-                self.labels[row["image_id"]].append(row["category_id"] - 1)
+            x, y, w, h = row["bbox"]
+            box, label = [x, y, x + w, y + h], row["category_id"] - 1
+            if row["iscrowd"]:
+                self.crowds[row["image_id"]].append((box, label))
+            else:
+                self.boxes[row["image_id"]].append(box)
+                self.labels[row["image_id"]].append(label)
         print(f"[trainer] {split}: {len(self.images)} images with {sum(map(len, self.labels.values()))} objects of {len(self.classes)} classes", flush=True)
 
     def __len__(self) -> int:
@@ -75,7 +79,12 @@ class SplitBoxes(Dataset[tuple[torch.Tensor, Target, str]]):
 
     def truth(self, index: int) -> Objects:
         key = self.images[index]["id"]
-        return Objects(np.array(self.boxes[key], dtype=float).reshape(-1, 4), np.array(self.labels[key], dtype=int), np.ones(len(self.labels[key])))
+        crowds = labelled([box for box, _ in self.crowds[key]], [label for _, label in self.crowds[key]])
+        return replace(labelled(self.boxes[key], self.labels[key]), crowds=crowds)
+
+
+def labelled(boxes: Sequence[Sequence[float]], classes: Sequence[int]) -> Objects:
+    return Objects(np.array(boxes, dtype=float).reshape(-1, 4), np.array(classes, dtype=int), np.ones(len(classes)))
 
 
 class Labels:

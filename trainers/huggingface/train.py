@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import offline  # noqa: F401  before transformers
 import classification
 import detection
 import models
-import offline  # noqa: F401  before transformers
 import preprocessing
 import segmentation
 import torch
@@ -24,7 +24,7 @@ from clip import ZeroShotCLIP, templates
 from config_schema import schema
 from reports import JobCallback
 from trainer_sdk import Job, JobError, Platform, check_options, run
-from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
+from trainer_vision.choices import choose, refuse_frozen_noise, say_from_scratch, warn_of_rate
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.processes import PROCESSES, launch, torch_device
 from transformers import Trainer, TrainingArguments, set_seed
@@ -58,8 +58,7 @@ def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
     if saved := resumed(job):  # as they were when it was saved
         job = job.choose(**{name: saved[name] for name in ("image_size", "learning_rate", "batch_size") if name in saved})
     weights = job.pretrained_weights
-    if options["freeze_backbone"] and not weights and not job.resume_checkpoint:
-        raise JobError("option 'freeze_backbone' (the preset easy) trains only the classifier on top of random features: give pretrained weights, or set freeze_backbone to false")
+    refuse_frozen_noise(job, options)
     folder = models.model_folder(weights) if weights else None
     config = models.read_config(job.model, models.NATIVE_SIZE, folder)
     rate = models.learning_rate(config, job.task, weights is not None, options)
@@ -141,10 +140,18 @@ def training_arguments(job: Job, options: dict[str, Any]) -> TrainingArguments:
 
 
 def freeze_backbone(model: torch.nn.Module) -> None:
-    """Train only what turns features into classes."""
+    """Train only what turns features into classes; batch norms of the rest keep their statistics."""
     heads = ("visual_projection.", "logit_scale") if isinstance(model, ZeroShotCLIP) else tuple(models.head_of(model))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith(heads))
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and not any(p.requires_grad for p in module.parameters()):
+            module.register_forward_pre_hook(keep_statistics)
+
+
+def keep_statistics(norm: torch.nn.Module, _inputs: Any) -> None:
+    """Trainer puts the whole model into training mode at every step."""
+    norm.eval()
 
 
 def report_zero_shot(trainer: Trainer, callback: JobCallback, platform: Platform, prompt: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import models
 import offline  # noqa: F401  before transformers
+import models
 import torch
 from clip import ZeroShotCLIP
 from torch import nn

@@ -80,7 +80,7 @@ func TestPredictionsOnThePageAreValid(t *testing.T) {
 	of[contract.TaskZeroShotClassification] = of[contract.TaskImageClassification]
 	for _, task := range contract.TaskTypes {
 		body := `{"results": [{"width": 64, "height": 48, "predictions": ` + string(of[task]) + `}]}`
-		if wrong := predictionProblem([]byte(body), task, sampleNames()); wrong != "" {
+		if _, wrong := parseAnswer([]byte(body), task, sampleNames()); wrong != "" {
 			t.Errorf("%s: %s", task, wrong)
 		}
 	}

@@ -46,8 +46,8 @@ func built(t *testing.T) (agent, starter string) {
 	t.Helper()
 	dir := t.TempDir()
 	agent = filepath.Join(dir, "trainer-agent")
-	if out, err := exec.Command("go", "build", "-o", agent, "../../cmd/trainer-agent").CombinedOutput(); err != nil {
-		t.Fatalf("%v %s", err, out)
+	if err := need.Build(agent, "./cmd/trainer-agent"); err != nil {
+		t.Fatal(err)
 	}
 	starter = filepath.Join(t.TempDir(), "cell-counter")
 	if err := kit.Write(starter, "cell-counter", "plain"); err != nil {

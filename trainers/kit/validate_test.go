@@ -40,10 +40,11 @@ func validator(t *testing.T) *Validator {
 	python := program(t, bin, "python", `case "$1" in
 config_schema.py) echo '{"framework":"f","description":"d","version":"1","fields":[],"presets":{"easy":{},"medium":{},"advanced":{}}}' ;;
 validate_capabilities.py) echo '{"passed": true, "issues": [], "models": ["cell-counter-s", "cell-counter-m"]}' ;;
-predict.py) mkdir -p "$7" && echo '{"results": [{"width": 64, "height": 64, "predictions": {"class_name": "disc", "confidence": 0.5}}]}' > "$7/results.json" ;;
+predict.py) case "$5" in */a.png) sure=0.5 ;; *) sure=0.6 ;; esac
+mkdir -p "$7" && echo '{"results": [{"width": 64, "height": 64, "predictions": {"class_name": "disc", "confidence": '$sure'}}]}' > "$7/results.json" ;;
 esac`)
 	agent := program(t, bin, "agent", `mkdir -p "$WORKSPACE_DIR/bucket/checkpoints/job-validation-test" "$WORKSPACE_DIR/prepared"
-touch "$WORKSPACE_DIR/bucket/checkpoints/job-validation-test/manifest.json" "$WORKSPACE_DIR/bucket/checkpoints/job-validation-test/best.pt" "$WORKSPACE_DIR/prepared/a.png"
+touch "$WORKSPACE_DIR/bucket/checkpoints/job-validation-test/manifest.json" "$WORKSPACE_DIR/bucket/checkpoints/job-validation-test/best.pt" "$WORKSPACE_DIR/prepared/a.png" "$WORKSPACE_DIR/prepared/b.png"
 cat "$0.calls" > "$WORKSPACE_DIR/callbacks.jsonl"`)
 	calls := `{"kind":"heartbeat","body":{"epoch":1,"metrics":{"loss":1}}}{"kind":"validation","body":{}}{"kind":"done","body":{"status":"succeeded"}}`
 	if err := os.WriteFile(agent+".calls", []byte(calls), 0o600); err != nil {
@@ -397,7 +398,7 @@ func TestAPipeOrAnEndlessFileDoesNotHoldTheValidation(t *testing.T) {
 		if err := errors.Join(os.MkdirAll(filepath.Join(work, "predictions"), 0o700), os.Rename(path, filepath.Join(work, "predictions", "results.json"))); err != nil {
 			t.Fatal(err)
 		}
-		if found := judgePrediction(work, contract.TaskImageClassification, nil); len(found) != 1 || found[0].Rule != "inference.no-results" {
+		if _, found := readAnswer(work, "predictions/results.json", contract.TaskImageClassification, nil); len(found) != 1 || found[0].Rule != "inference.no-results" {
 			t.Errorf("%v", found)
 		}
 		path := filepath.Join(work, "predictions", "results.json")
@@ -464,6 +465,10 @@ func TestPredictionsOfEveryTask(t *testing.T) {
 		{contract.TaskImageClassification, one(`{"class_name": "cat", "confidence": 1}`), "no class of the dataset"},
 		{contract.TaskImageClassification, one(`{"class_name": "disc", "confidence": 1.5}`), "outside 0 and 1"},
 		{contract.TaskImageClassification, one(`{"class_name": "disc"}`), "confidence is missing"},
+		{contract.TaskImageClassification, one(`{"class_name": "disc", "confidence": 0.9, "top5": [{"class_name": "disc", "confidence": 0.9}, {"class_name": "square", "confidence": 0.1}]}`), ""},
+		{contract.TaskImageClassification, one(`{"class_name": "disc", "confidence": 0.9, "top5": [{"class_name": "disc", "confidence": 0.9}, {"class_name": "square", "confidence": 0.8}]}`), "add up to 1.70"},
+		{contract.TaskImageClassification, one(`{"class_name": "disc", "confidence": 0.3, "top5": [{"class_name": "disc", "confidence": 0.3}, {"class_name": "square", "confidence": 0.2}, {"class_name": "diamond", "confidence": 0.1}]}`), "add up to 0.60"},
+		{contract.TaskImageClassification, one(`{"class_name": "disc", "confidence": 0.9, "top5": [{"class_name": "cat", "confidence": 0.9}]}`), "top5: class_name"},
 		{contract.TaskImageClassification, one(`7`), "not of the described form"},
 		{contract.TaskImageClassification, `{"results": []}`, "0 records"},
 		{contract.TaskImageClassification, `Traceback`, "not of the described form"},
@@ -473,15 +478,97 @@ func TestPredictionsOfEveryTask(t *testing.T) {
 		{contract.TaskObjectDetection, one(`{"class_name": "disc", "confidence": 1}`), "boxes is missing"},
 		{contract.TaskObjectDetection, one(`{"boxes": [{"class_name": "disc", "confidence": 0.5, "bbox": [9, 2, 3, 4]}]}`), "corners exchanged"},
 		{contract.TaskObjectDetection, one(`{"boxes": [{"class_name": "disc", "confidence": 0.5, "bbox": [1, 2, 3, 400]}]}`), "outside the image"},
+		{contract.TaskObjectDetection, one(`{"boxes": [{"class_name": "disc", "confidence": 0.2, "bbox": [1, 2, 3, 400]}]}`), ""}, // a candidate
+		{contract.TaskObjectDetection, one(`{"boxes": [{"class_name": "cat", "confidence": 0.2, "bbox": [1, 2, 3, 4]}]}`), "no class of the dataset"},
 		{contract.TaskObjectDetection, one(`{"boxes": [{"class_name": "disc", "confidence": 0.5, "bbox": [1]}]}`), "bbox has 1 numbers"},
 		{contract.TaskInstanceSegmentation, one(`{"boxes": [{"class_name": "disc", "confidence": 0.5, "bbox": [1, 2, 3, 4]}]}`), "no segmentation"},
 		{contract.TaskPoseEstimation, one(`{"boxes": [{"class_name": "disc", "confidence": 0.5, "bbox": [1, 2, 3, 4]}]}`), "no keypoints"},
 		{contract.TaskSemanticSegmentation, one(`{"classes": [{"class_name": "background", "share": 1}]}`), ""},
 		{contract.TaskSemanticSegmentation, one(`{"classes": []}`), "names no class"},
 	} {
-		got := predictionProblem([]byte(c.body), c.task, classes)
+		_, got := parseAnswer([]byte(c.body), c.task, classes)
 		if (got == "") != (c.says == "") || !strings.Contains(got, c.says) {
 			t.Errorf("%s %s: %q, want %q", c.task, c.body, got, c.says)
+		}
+	}
+}
+
+// What a single answer does not show: that something is found, and that images are looked at.
+func TestAnswersOfSeveralImages(t *testing.T) {
+	object := func(confidence, box string) string {
+		return `{"boxes": [{"class_name": "disc", "confidence": ` + confidence + `, "bbox": ` + box + `}]}`
+	}
+	const nothing, disc, square = `{"boxes": []}`, `{"class_name": "disc", "confidence": 0.4}`, `{"class_name": "square", "confidence": 0.4}`
+	for _, c := range []struct {
+		task       contract.TaskType
+		answers    []string
+		rule, says string
+	}{
+		{contract.TaskObjectDetection, []string{nothing, nothing}, "inference.no-object", "no object on 2 images"},
+		{contract.TaskObjectDetection, []string{nothing, object("0.001", "[1, 2, 3, 4]")}, "", ""},
+		{contract.TaskObjectDetection, []string{object("0.001", "[1, 2, 3, 400]"), nothing}, "inference.no-object", "lies outside the image"},
+		{contract.TaskObjectDetection, []string{object("0.001", "[1, 2, 1, 2]"), nothing}, "inference.no-object", "no object"},
+		{contract.TaskPoseEstimation, []string{object("0.001", "[1, 2, 3, 4]"), nothing}, "inference.no-object", "no keypoints"},
+		{contract.TaskObjectDetection, []string{object("0.5", "[1, 2, 3, 4]"), object("0.5", "[1, 2, 3, 4]")}, "inference.same-answer", "form was checked, not its content"},
+		{contract.TaskImageClassification, []string{disc, square}, "", ""},
+		{contract.TaskImageClassification, []string{disc, disc}, "inference.same-answer", "two different images"},
+		{contract.TaskImageClassification, []string{disc}, "inference.same-answer", "one image only"},
+		{contract.TaskSemanticSegmentation, []string{`{"classes": [{"class_name": "background", "share": 1}]}`, `{"classes": [{"class_name": "background", "share": 1}]}`}, "inference.same-answer", "two different images"},
+	} {
+		var answers []answered
+		for _, text := range c.answers {
+			a, wrong := parseAnswer([]byte(`{"results": [{"width": 64, "height": 48, "predictions": `+text+`}]}`), c.task, sampleNames())
+			if wrong != "" {
+				t.Fatalf("%s: %s", text, wrong)
+			}
+			answers = append(answers, a)
+		}
+		found := judgeAnswers(answers, c.task)
+		if (c.rule == "") != (len(found) == 0) || len(found) > 0 && (found[0].Rule != c.rule || !strings.Contains(found[0].Text, c.says)) {
+			t.Errorf("%s %v: %+v, want %s: %s", c.task, c.answers, found, c.rule, c.says)
+		}
+	}
+}
+
+// A constant answer passes, for one epoch may teach no more, and never silently.
+func TestAConstantAnswerIsSaid(t *testing.T) {
+	v := validator(t)
+	body, err := os.ReadFile(v.Tools.Python)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(v.Tools.Python, []byte(strings.Replace(string(body), "sure=0.6", "sure=0.5", 1)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	got := v.Run(t.Context())
+	if step := got.Results["inference_test"]; got.Status != "passed" || !*step.OutputValid || len(step.Issues) != 1 || !strings.Contains(step.Issues[0], "warning: predict.py: cell-counter-s (image_classification): two different images got the same answer") {
+		t.Errorf("%s: %+v", got.Status, step)
+	}
+}
+
+// The images that are predicted are of one folder of the dataset: another has masks.
+func TestTheFirstAndTheLastImageArePredicted(t *testing.T) {
+	for want, names := range map[string][]string{
+		"":                          {"classes.json"},
+		"a.png":                     {"a.png", "masks/a.png"},
+		"a.png b.JPG":               {"a.png", "b.JPG", "b.txt", "masks/z.png"},
+		"train/disc/a.png":          {"train/disc/a.png", "val/x.txt"},
+		"images/a.png images/z.png": {"images/a.png", "images/m.png", "images/z.png", "labels/a.txt", "masks/a.png"},
+	} {
+		dir := t.TempDir()
+		for _, name := range names {
+			path := filepath.Join(dir, name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		for _, path := range twoImages(dir) {
+			rel, _ := filepath.Rel(dir, path)
+			got = append(got, filepath.ToSlash(rel))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%v: %v, want %s", names, got, want)
 		}
 	}
 }

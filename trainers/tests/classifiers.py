@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import fixtures
+import warm
 from process import TIMEOUT, TRAINERS, TrainerTest, environment, started
 from relay import Relay
 from trainer_vision.deploy.parity import EXACT
@@ -23,8 +24,8 @@ def assert_presets_learn(test: TrainerTest, folder: str, root: Path, **job: obje
     schema = json.loads(subprocess.run([sys.executable, str(TRAINERS / folder / "config_schema.py")], capture_output=True, text=True, check=True).stdout)
     options = list(schema["presets"].values()) + [{"model_ema": True}] * any(f["name"] == "model_ema" for f in schema["fields"])
     settings = {"TASK_TYPE": "image_classification", "DATASET_DIR": data, "EPOCHS": 3, "BATCH_SIZE": 6, "NUM_WORKERS": 0, **job}
-    command = [sys.executable, str(Path(__file__).with_name("probe_presets.py")), folder, json.dumps({k: str(v) for k, v in settings.items()}), json.dumps(options), "accuracy"]
-    found = subprocess.run(command, capture_output=True, text=True, env=environment(None, package=TRAINERS / folder))
+    command = [str(Path(__file__).with_name("probe_presets.py")), folder, json.dumps({k: str(v) for k, v in settings.items()}), json.dumps(options), "accuracy"]
+    found = warm.run(command, environment(None, package=TRAINERS / folder))
     test.assertEqual(found.returncode, 0, found.stderr[-3000:])
     for preset, result in zip(options, json.loads(found.stdout.splitlines()[-1]), strict=True):
         test.assertGreater(result["best"], 0.6, preset)  # chance is 0.33
@@ -69,6 +70,7 @@ class ClassifierTest(TrainerTest):
         self.assertEqual(run.done["final_metrics"]["best_epoch"], best["epoch"])
         images = json.loads((self.root / out / best["image_results_path"]).read_text())["images"]
         self.assertAlmostEqual(sum(i["correct"] for i in images) / 9, best["primary_metric_value"])
+        self.assert_true_loss(next(b["metrics"]["val_loss"] for b in run.relay.of("heartbeat") if b["epoch"] == best["epoch"]), images)
 
     def assert_resumes_exactly(self, checkpoint: Path, whole: Any, completed: int) -> None:
         """The epochs after a resume are those of the uninterrupted training, to the last digit."""
@@ -157,7 +159,7 @@ class ClassifierTest(TrainerTest):
                     self.assertTrue((out / found["heatmap_path"]).is_file() and (out / found["overlay_path"]).is_file())
 
     def assert_schema_is_honoured(self, probe: str) -> dict[str, Any]:
-        found = subprocess.run([sys.executable, str(Path(__file__).with_name(probe)), str(self.data)], capture_output=True, text=True, env=environment(None, package=TRAINERS / self.folder))
+        found = warm.run([str(Path(__file__).with_name(probe)), str(self.data)], environment(None, package=TRAINERS / self.folder))
         self.assertEqual(found.returncode, 0, found.stderr[-3000:])
         answer = json.loads(found.stdout.splitlines()[-1])
         self.assertEqual(answer["same"], [], "these options changed nothing")

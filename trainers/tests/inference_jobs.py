@@ -34,6 +34,7 @@ class InferenceTest(TrainerTest):
         self.addCleanup(folder.cleanup)
         self.root = Path(folder.name)
         self.batches: list[int] = []
+        self.checkpoint = b""
 
     def images(self, count: int) -> list[Path]:
         (self.root / "in").mkdir(exist_ok=True)
@@ -54,7 +55,7 @@ class InferenceTest(TrainerTest):
 
     def run_job(self, lines: list[dict[str, Any]], **env: str) -> list[dict[str, Any]]:
         (self.root / "images.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))  # as the agent writes it
-        (self.root / "best.pt").touch()
+        (self.root / "best.pt").write_bytes(self.checkpoint)
         classes = {"classes": [{"index": i, "name": name, "id": 7 * (i + 1)} for i, name in enumerate(NAMES)]}
         (self.root / "classes.json").write_text(json.dumps(classes))
         job = Job.load((), {"OUTPUT_DIR": str(self.root / "out"), "TASK_TYPE": "object_detection", "NUM_WORKERS": "2", "CLASSES_FILE": str(self.root / "classes.json")})

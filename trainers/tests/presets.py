@@ -19,6 +19,7 @@ from typing import Any
 
 import fixtures
 import pytest
+import warm
 from process import TRAINERS, environment
 
 PRESETS = ("easy", "medium", "advanced")
@@ -49,8 +50,8 @@ class Cell:
     def train(self, root: Path, options: list[dict[str, Any]], **more: object) -> list[dict[str, float]]:
         """The best of the metric and the last loss with each set of options, trained one after the other in one process."""
         settings = {"TASK_TYPE": self.task, "MODEL_NAME": self.model, "DATASET_DIR": root / "data", "EPOCHS": 3, "BATCH_SIZE": 6, "IMAGE_SIZE": self.size, "LEARNING_RATE": self.rate, "NUM_WORKERS": 0, "CHECKPOINT_FREQUENCY": 0, **more}
-        command = [sys.executable, str(Path(__file__).with_name("probe_presets.py")), self.trainer, json.dumps({k: str(v) for k, v in settings.items()}), json.dumps(options), self.metric]
-        found = subprocess.run(command, capture_output=True, text=True, env=environment(None, package=TRAINERS / self.trainer), timeout=3600)
+        command = [str(Path(__file__).with_name("probe_presets.py")), self.trainer, json.dumps({k: str(v) for k, v in settings.items()}), json.dumps(options), self.metric]
+        found = warm.run(command, environment(None, package=TRAINERS / self.trainer), timeout=3600)
         assert found.returncode == 0, found.stderr[-3000:]
         return json.loads(found.stdout.splitlines()[-1])
 
@@ -130,5 +131,5 @@ def test_every_value_of_every_select_trains(cell: Cell, root: Path) -> None:
 
 @pytest.mark.parametrize("trainer", ["timm", "huggingface"])
 def test_every_policy_of_augmentation_takes_10000_images(trainer: str) -> None:
-    found = subprocess.run([sys.executable, str(Path(__file__).with_name("probe_policies.py"))], capture_output=True, text=True, env=environment(None, package=TRAINERS / trainer))
+    found = warm.run([str(Path(__file__).with_name("probe_policies.py"))], environment(None, package=TRAINERS / trainer))
     assert found.returncode == 0, found.stderr[-2000:]

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import offline  # noqa: F401  before ultralytics
 import cv2
 import numpy as np
-import offline  # noqa: F401  before ultralytics
 import reading  # noqa: F401
 import yolo
 from PIL import Image

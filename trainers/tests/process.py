@@ -1,8 +1,9 @@
-"""Runs a trainer as the agent does: a process of its own with the contract's environment and a relay."""
+"""Runs a trainer with the contract's environment and a relay, in a process of its own."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import warm
 from relay import TOKEN, Relay
+from warm import Warm
 
 TRAINERS = Path(__file__).resolve().parent.parent
 GUARD = Path(__file__).resolve().parent / "guard"  # its sitecustomize.py lets no process reach the network
@@ -47,12 +50,25 @@ def environment(relay: Relay | None, package: object = None, **job: object) -> d
 
 
 @contextmanager
-def started(script: str, relay: Relay, *arguments: str, **job: object) -> Iterator[subprocess.Popen[str]]:
+def started(script: str, relay: Relay, *arguments: str, **job: object) -> Iterator[Warm]:
     """A trainer under way; it is killed when the block ends before it does."""
-    command = [sys.executable, str(TRAINERS / script), *arguments]
-    process = subprocess.Popen(command, env=environment(relay, **job), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    try:
+    process = Warm([str(TRAINERS / script), *arguments], environment(relay, **job))
+    with ended(process):
         yield process
+
+
+@contextmanager
+def freshly_started(script: str, relay: Relay, **job: object) -> Iterator[subprocess.Popen[str]]:
+    """A program under way that is read while it runs, or whose beginning matters."""
+    process = subprocess.Popen([sys.executable, script], env=environment(relay, **job), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    with ended(process):
+        yield process
+
+
+@contextmanager
+def ended(process: Warm | subprocess.Popen[str]) -> Iterator[None]:
+    try:
+        yield
     finally:
         if process.poll() is None:
             os.killpg(process.pid, 9)
@@ -86,8 +102,8 @@ class TrainerTest(unittest.TestCase):
     def assert_refused(self, folder: str, job: Mapping[str, object], cases: Mapping[str, Mapping[str, object]]) -> None:
         """What is said against the job with each change; all in one process, for most of a refusal's time is spent on imports."""
         jobs = [{k: str(v) for k, v in {"NUM_WORKERS": 0, "DEVICE": "cpu", **job, **change}.items()} for change in cases.values()]
-        command = [sys.executable, str(Path(__file__).with_name("probe_refused.py")), folder, json.dumps(jobs)]
-        found = subprocess.run(command, capture_output=True, text=True, env=environment(None, package=TRAINERS / folder), timeout=TIMEOUT)
+        command = [str(Path(__file__).with_name("probe_refused.py")), folder, json.dumps(jobs)]
+        found = warm.run(command, environment(None, package=TRAINERS / folder), timeout=TIMEOUT)
         self.assertEqual(found.returncode, 0, found.stderr[-3000:])
         for message, told in zip(cases, json.loads(found.stdout.splitlines()[-1]), strict=True):
             with self.subTest(message):
@@ -97,8 +113,8 @@ class TrainerTest(unittest.TestCase):
     def assert_a_cut_epoch_is_trained_again(self, folder: str, cut_at: int, **job: object) -> None:
         """A stop in the middle of the second of three epochs, then a resume: every epoch is that of the uninterrupted training."""
         settings = {"EPOCHS": 3, "CHECKPOINT_FREQUENCY": 0, "NUM_WORKERS": 0, "DEVICE": "cpu", **job}
-        command = [sys.executable, str(Path(__file__).with_name("probe_cut.py")), folder, json.dumps({k: str(v) for k, v in settings.items()}), str(cut_at)]
-        found = subprocess.run(command, capture_output=True, text=True, env=environment(None, package=TRAINERS / folder), timeout=TIMEOUT)
+        command = [str(Path(__file__).with_name("probe_cut.py")), folder, json.dumps({k: str(v) for k, v in settings.items()}), str(cut_at)]
+        found = warm.run(command, environment(None, package=TRAINERS / folder), timeout=TIMEOUT)
         self.assertEqual(found.returncode, 0, found.stderr[-3000:])
         whole, pieces, completed = json.loads(found.stdout.splitlines()[-1])
         self.assertEqual(([row["epoch"] for row in whole], completed), ([1, 2, 3], 1))
@@ -112,6 +128,11 @@ class TrainerTest(unittest.TestCase):
             if os.environ.get("CI"):
                 self.fail(f"the pinned requirements are not installed: {missing}")
             self.skipTest(f"not installed: {missing}")
+
+    def assert_true_loss(self, val_loss: float, images: list[dict[str, Any]]) -> None:
+        """A classifier's val_loss is the mean cross-entropy of its images, whatever loss the training has. Their confidences have five places."""
+        true = [next(c["confidence"] for c in i["predictions"]["top5"] if c["class_id"] == i["ground_truth"]["class_id"]) for i in images]
+        self.assertAlmostEqual(val_loss, sum(-math.log(max(c, 1e-5)) for c in true) / len(true), 2)
 
     def assert_validation(self, body: dict[str, Any], classes: int, images: int, background: bool = False) -> None:
         """A validation payload is complete, as section 4 of the contract lists it."""

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import warm
 from classifiers import ClassifierTest
 from options import changed
 from process import TRAINERS, environment
@@ -63,6 +64,6 @@ class StarterTest(ClassifierTest):
     def trainings(self, changes: list[dict[str, Any]]) -> list[Any]:
         jobs = [{k: str(v) for k, v in {"NUM_WORKERS": 0, **self.job("fields", EPOCHS=2), **change}.items()} for change in changes]
         probe = str(Path(__file__).with_name("probe_starter.py"))
-        found = subprocess.run([sys.executable, probe, json.dumps(jobs)], capture_output=True, text=True, env=environment(None, package=self.folder))
+        found = warm.run([probe, json.dumps(jobs)], environment(None, package=self.folder))
         self.assertEqual(found.returncode, 0, found.stderr[-3000:])
         return json.loads(found.stdout)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 import fixtures
 import numpy as np
-from process import TrainerTest, environment
+import warm
+from process import TRAINERS, TrainerTest, environment
 
 TRAIN = "huggingface/train.py"
 
@@ -74,6 +73,22 @@ class Detr(TrainerTest):
         (data / "annotations/instances_test.json").write_text(json.dumps(document))
         return data
 
+    def test_crowds_are_read_beside_the_objects(self) -> None:
+        data = shutil.copytree(self.data, self.root / "crowds")
+        path = data / "annotations/instances_val.json"
+        document = json.loads(path.read_text())
+        document["annotations"][2]["iscrowd"] = 1
+        path.write_text(json.dumps(document))
+        code = (
+            "import offline, json, sys; from detection import SplitBoxes; from trainer_sdk import Job\n"
+            "val = SplitBoxes(Job.load((), {'TASK_TYPE': 'object_detection', 'MODEL_NAME': 'rtdetr-tiny', 'DATASET_DIR': sys.argv[1]}), 'val')\n"
+            "print(json.dumps([[len(val.truth(i)), val.truth(i).crowds.classes.tolist()] for i in range(len(val))]))"
+        )
+        found = warm.run(["-c", code, str(data)], environment(None, package=TRAINERS / "huggingface"))
+        self.assertEqual(found.returncode, 0, found.stderr[-2000:])
+        read = json.loads(found.stdout.splitlines()[-1])
+        self.assertEqual((sum(objects for objects, _ in read), [classes for _, classes in read if classes]), (7, [[2]]))
+
     def test_a_detr_is_trained_from_its_own_weights(self) -> None:
         """Its answers have a class more, for no object, which is never a prediction."""
         self.needs("scipy", "faster_coco_eval")
@@ -84,7 +99,7 @@ class Detr(TrainerTest):
             "config = DetrConfig(use_timm_backbone=False, backbone=None, backbone_config=backbone, d_model=64, num_queries=20, num_labels=5, **small)\n"
             "DetrForObjectDetection(config).save_pretrained(sys.argv[1])"
         )
-        subprocess.run([sys.executable, "-c", make, str(self.root / "own")], check=True, capture_output=True, env=environment(None))
+        warm.run(["-c", make, str(self.root / "own")], environment(None), check=True)
         run = self.succeed(TRAIN, **self.job("detr", MODEL_NAME="", EPOCHS=1, IMAGE_SIZE=64, PRETRAINED="true", PRETRAINED_WEIGHTS=self.root / "own"))
         self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from own; fresh: class_labels_classifier.bias, class_labels_classifier.weight\n")
         best = self.root / "detr" / run.done["checkpoint_path"]
@@ -98,7 +113,7 @@ class Detr(TrainerTest):
 
     def test_what_is_refused_says_what_to_do(self) -> None:
         self.needs("scipy", "faster_coco_eval")
-        crowds = shutil.copytree(self.data, self.root / "crowds")
+        crowds = shutil.copytree(self.data, self.root / "crowds-alone")
         path = crowds / "annotations/instances_val.json"
         path.write_text(path.read_text().replace('"iscrowd": 0', '"iscrowd": 1'))
         self.assert_refused("huggingface", self.job("refused"), {

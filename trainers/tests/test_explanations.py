@@ -20,6 +20,7 @@ from trainer_vision.inference import running
 from trainer_vision.inference.explain.explainer import Explainer
 from trainer_vision.inference.explain.heat import deletion, normal, statistics
 from trainer_vision.inference.explain.perturb import perturb
+from trainer_vision.inference.explain.words import template, third
 
 
 class Explanations(InferenceTest):
@@ -169,6 +170,17 @@ class Perturbation(unittest.TestCase):
             self.assertLess(deletion(picture, heat, score), deletion(picture, 1 - heat, score), method)
             (hottest, *_) = statistics(heat)["top_regions"]
             self.assertTrue(hottest["x"] + hottest["w"] <= 34 and hottest["y"] + hottest["h"] <= 26, hottest)
+
+
+class Words(unittest.TestCase):
+    def test_the_template_is_english_wherever_the_heat_lies(self) -> None:
+        facts = {"class": "dog", "confidence": 0.8, "deletion": 0.5}
+        for x, y, place in ((50, 95, "the lower part"), (5, 50, "the left part"), (95, 5, "the upper right part"), (50, 50, "the centre")):
+            with self.subTest(place=place):
+                said = template({**facts, "regions": [third(x, y, (100, 100))]})
+                self.assertIn(f"looked mostly at {place} of the picture.", said["summary"])
+                self.assertEqual(said["key_factors"], [f"Heat at {place}"])
+        self.assertIn("looked mostly at no single place of the picture.", template({**facts, "regions": []})["summary"])
 
 
 if __name__ == "__main__":

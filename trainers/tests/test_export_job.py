@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from unittest import mock
 import fixtures
 import numpy as np
 import torch
+from deploy_parts import described
+from metadata_schema import schema_faults
 from PIL import Image
-from test_deploy import described
 from torch import nn
 from trainer_sdk import Job, JobError, Platform
 from trainer_sdk.export import ExportRequest
@@ -30,7 +32,8 @@ from trainer_vision.deploy.job import Export
 from trainer_vision.deploy.output import clear
 from trainer_vision.deploy.reader import Reader
 from trainer_vision.deploy.stopping import Stopped
-from trainer_vision.deploy.subject import CLASSIFY, STRETCH, Preprocess, Subject, broken
+from trainer_vision.deploy.subject import CLASSIFY, DETECT, LETTERBOX, STRETCH, Objects, Preprocess, Subject, broken
+from trainer_vision.inference import Objects as Found
 from trainer_vision.inference import Predictor
 from trainer_vision.inference.samples import task_of
 
@@ -174,6 +177,73 @@ class Jobs(unittest.TestCase):
 
         with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(JobError, "the dynamic int8 model is far from the original on each of 8 images"):
             self.job(Path(folder), Blunt(), QUANTIZATION_TYPE="dynamic")
+
+    def test_a_loss_that_nobody_measures_is_said(self) -> None:
+        for settings, said in (({"QUANTIZATION_TYPE": "dynamic"}, True), ({"QUANTIZATION_TYPE": "dynamic", "ENABLE_VALIDATION": "true"}, False), ({}, False)):
+            with self.subTest(**settings), tempfile.TemporaryDirectory() as folder, mock.patch.object(Export, "say") as say:
+                self.job(Path(folder), Mean(), **settings)
+                self.assertEqual([call.args[0] for call in say.call_args_list], ["export_unmeasured"] * said)
+
+
+class Faint(nn.Module):
+    """A detector that is never sure of one of its 16 boxes; `end_to_end` it says so of one."""
+
+    def __init__(self, end_to_end: bool = False) -> None:
+        super().__init__()
+        self.end_to_end = end_to_end
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        places = nn.functional.avg_pool2d(images, 8).flatten(2)
+        if self.end_to_end:
+            return 0.2 * places[:, [0, 1, 2, 0, 1, 2], :1].transpose(1, 2)
+        return torch.cat([8 + 8 * places, 8 + 8 * places[:, :1], 0.2 * places[:, :2]], 1)
+
+
+class NothingFound(unittest.TestCase):
+    """Files of a detector that finds no object on any image."""
+
+    def export(self, folder: str, model: Faint, **more: str) -> tuple[list[str], dict[str, Any], str]:
+        """The events, metadata.json and the package's README."""
+        root = Path(folder)
+        env = {"TASK_TYPE": "object_detection", "OUTPUT_DIR": folder, "EXPORT_FORMAT": "torchscript", "CHECKPOINT_FILE": __file__, **more}
+        job = Job.load((), env)
+        none = Found(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
+        knows = Predictor(["a", "b"], np.asarray, lambda batch: batch, lambda raw, *_: [none] * len(raw), task="object_detection")
+        one = Subject(model, DETECT, "test", "none", knows.names, Preprocess(LETTERBOX, 32, 32), knows, Objects(0.25, 0.5, end_to_end=model.end_to_end))
+        with mock.patch.object(Export, "say") as say, tempfile.TemporaryDirectory() as work:
+            Export(job, Platform(job, rank=1), ExportRequest.load(job, [], ["torchscript"], env), one, Path(work)).all()
+        with zipfile.ZipFile(root / "package.zip") as package:
+            readme = package.read("README.md").decode()
+        return [call.args[0] for call in say.call_args_list], json.loads((root / "metadata.json").read_text()), readme
+
+    def test_boxes_below_the_threshold_are_compared(self) -> None:
+        for post in ("true", "false"):
+            with self.subTest(post=post), tempfile.TemporaryDirectory() as folder:
+                events, about, readme = self.export(folder, Faint(), INCLUDE_POSTPROCESSING=post)
+                found = about["parity"]
+                self.assertEqual((events, schema_faults(about)), (["export_unproven"], []))
+                self.assertEqual((found["images"], found["objects"], found["candidates"], found["probability"]), (8, 0, 8 * 16, None))
+                self.assertTrue(0 <= found["pixels"] < 0.01 and 0 <= found["score"] < 0.001, found)
+                self.assertIn("In their place 128 boxes below the confidence threshold", found["note"])
+                self.assertIn(found["note"], readme)
+
+    def test_another_box_fails_the_job(self) -> None:
+        compared = Export.raw
+
+        def apart(*asked: Any) -> Any:
+            return ((truth, found + 1) for truth, found in compared(*asked))
+
+        with mock.patch.object(Export, "raw", apart), tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(JobError, "they differ by 1 pixels"):
+            self.export(folder, Faint())
+
+    def test_where_none_can_be_compared_no_number_says_otherwise(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            events, about, readme = self.export(folder, Faint(end_to_end=True))
+        found = about["parity"]
+        self.assertEqual((events, schema_faults(about)), (["export_unproven"], []))
+        self.assertEqual([found[name] for name in ("objects", "candidates", "pixels", "score", "probability", "pixel_agreement", "mask_overlap")], [0, 0, *[None] * 5])
+        self.assertIn("nothing is proven about boxes", found["note"])
+        self.assertIn(found["note"], readme)
 
 
 STOPPING = """

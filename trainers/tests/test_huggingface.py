@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import unittest
 from pathlib import Path
 from typing import Any
 
 import fixtures
+import warm
 from classifiers import ClassifierTest, assert_presets_learn
 from process import TRAINERS, environment
 
@@ -66,7 +65,7 @@ class ImageClassification(ClassifierTest):
             "import sys; chosen('vit-base-patch16-224', env={'LEARNING_RATE': '0.5'}); print(json.dumps([chosen('vit-base-patch16-224'), chosen('clip-vit-base-patch32'), chosen('', sys.argv[1]), chosen('', sys.argv[1], freeze_backbone=True)]))"
         )
         folder = self.foreign("ResNet", "{'size': {'shortest_edge': 64}, 'crop_pct': 0.875, 'image_mean': [0.5] * 3, 'image_std': [0.2] * 3, 'resample': 3}")
-        found = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, env=environment(None, package=TRAINERS / "huggingface"))
+        found = warm.run(["-c", code, str(folder)], environment(None, package=TRAINERS / "huggingface"))
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
         self.assertEqual(json.loads(found.stdout.splitlines()[-1]), [[224, 0.0005], [224, 0.0005], [64, 0.0001], [64, 0.001]])
         self.assertEqual(found.stdout.count("starts from scratch: there are no pretrained weights of it"), 3)
@@ -84,7 +83,7 @@ class ImageClassification(ClassifierTest):
             f"M(C({small[kind]}, num_labels=5)).save_pretrained(sys.argv[1]); p = {processor}\n"
             "p and pathlib.Path(sys.argv[1], 'preprocessor_config.json').write_text(json.dumps(p))"
         )
-        subprocess.run([sys.executable, "-c", code, str(self.root / kind)], check=True, capture_output=True, env=environment(None))
+        warm.run(["-c", code, str(self.root / kind)], environment(None), check=True)
         return self.root / kind
 
     def test_weights_are_those_of_the_model_in_full_precision(self) -> None:
@@ -99,7 +98,7 @@ class ImageClassification(ClassifierTest):
             "torch.save({'model': {'module.' + k: v for k, v in vit(12).state_dict().items()}}, out / 'wrapped.pt'); (out / 'text.pt').write_text('hello')\n"
             "names = ('half', 'wrapped.pt', 'other', sys.argv[2], 'deeper.pt', 'text.pt'); answers = [told(out / name) for name in names]; print(json.dumps(answers))"
         )
-        found = subprocess.run([sys.executable, "-c", code, str(self.root), str(self.foreign("ResNet"))], capture_output=True, text=True, env=environment(None, package=TRAINERS / "huggingface"))
+        found = warm.run(["-c", code, str(self.root), str(self.foreign("ResNet"))], environment(None, package=TRAINERS / "huggingface"))
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
         half, wrapped, other, foreign, deeper, text = json.loads(found.stdout.splitlines()[-1])
         self.assertEqual((half, wrapped), (["torch.float32"], ["torch.float32"]))
@@ -127,7 +126,7 @@ class ImageClassification(ClassifierTest):
             "    print(json.dumps([float((one - truth).abs().max()) for one in (first, ours(kept)[2], theirs(kept), wrong)]))"
         )
         folder = self.foreign("MobileViT", "{'image_processor_type': 'MobileViTImageProcessor', 'size': {'shortest_edge': 72}, 'do_center_crop': True, 'crop_size': {'height': 64, 'width': 64}, 'resample': 2}")
-        found = subprocess.run([sys.executable, "-c", code, str(folder), str(self.root / "kept")], capture_output=True, text=True, env=environment(None, package=TRAINERS / "huggingface"))
+        found = warm.run(["-c", code, str(folder), str(self.root / "kept")], environment(None, package=TRAINERS / "huggingface"))
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
         *same, wrong = json.loads(found.stdout.splitlines()[-1])
         self.assertLess(max(same), wrong / 50, (same, wrong))
@@ -152,7 +151,7 @@ class ImageClassification(ClassifierTest):
         )
         folder = self.root / "processors"
         folder.mkdir()
-        found = subprocess.run([sys.executable, "-c", code, str(folder), json.dumps(cases)], capture_output=True, text=True, env=environment(None, package=TRAINERS / "huggingface"))
+        found = warm.run(["-c", code, str(folder), json.dumps(cases)], environment(None, package=TRAINERS / "huggingface"))
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
         for case, (resample, far) in zip(cases, json.loads(found.stdout.splitlines()[-1]), strict=True):
             with self.subTest(case):
@@ -178,7 +177,9 @@ class ImageClassification(ClassifierTest):
     def test_what_is_refused_says_what_to_do(self) -> None:
         renamed = shutil.copytree(self.data, self.root / "renamed")
         (renamed / "val/0-circle").rename(renamed / "val/z-circle")
+        one = fixtures.write_imagefolder(self.root / "one", classes=1)
         self.assert_refused("huggingface", self.job("refused", EPOCHS=1), {
+            "train: all 24 images are of the class 'a circle'": {"DATASET_DIR": one},
             "unknown option 'promt' (did you mean 'prompt'?). Valid options: activation_checkpointing, adam_beta1,": {"CONFIG_JSON": '{"config": {"promt": "{}"}}'},
             "val: the folders give the class order ['1-square', '2-triangle', 'z-circle']": {"DATASET_DIR": renamed},
             "torch sees no GPU": {"DEVICE": "cuda"},
@@ -208,7 +209,7 @@ class ZeroShot(ClassifierTest):
         self.assert_resumes_exactly(step(self.root / "whole", 2), whole, completed=2)
         best = self.root / "whole" / whole.done["checkpoint_path"]
         code = "import sys; from transformers import AutoModel, AutoConfig; c = AutoConfig.from_pretrained(sys.argv[1]); print(type(AutoModel.from_pretrained(sys.argv[1])).__name__, c.id2label[0], c.architectures)"
-        found = subprocess.run([sys.executable, "-c", code, str(best)], capture_output=True, text=True, check=True, env=environment(None)).stdout
+        found = warm.run(["-c", code, str(best)], environment(None), check=True).stdout
         self.assertEqual(found, "CLIPModel a circle ['CLIPModel']\n")
         self.assertLessEqual({"config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json"}, {p.name for p in best.iterdir()})
         self.assert_predicts_and_exports(best, whole.done["final_metrics"]["accuracy"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,11 +23,12 @@ import numpy as np
 from inference_jobs import NAMES, InferenceTest, objects
 from PIL import Image
 from process import TRAINERS
-from trainer_sdk import Job, JobError
+from trainer_sdk import Job, JobError, Platform
 from trainer_sdk.inference import InferenceRequest
 from trainer_vision.inference import Mask, Predictor
 from trainer_vision.inference.draw import WIDEST, below, font
-from trainer_vision.inference.running import fitting
+from trainer_vision.inference.outputs import write_csv
+from trainer_vision.inference.running import Run, fitting
 from trainer_vision.inference.samples import labelled
 
 
@@ -92,6 +95,8 @@ class Jobs(InferenceTest):
         lines = [*self.lines(paths), {"uri": "s3://b/gone.png", "file": str(self.root / "gone"), "error": "s3://b/gone.png does not exist"}]
         found = self.run_job(lines)
         self.assertEqual([r["error"] and r["error"][:20] for r in found], [None, "the image s3://b/in/", None, "s3://b/gone.png does"])
+        whole = json.loads((self.root / "out/predictions.coco.json").read_text())
+        self.assertEqual([(image["id"], image["width"]) for image in whole["images"]], [(1, 40), (3, 40)])
         self.assertEqual([r["predictions"] is None for r in found], [False, True, False, True])
         results = json.loads((self.root / "out/results.json").read_text())
         self.assertEqual((results["num_failed"], [row["image_path"] for row in results["failed"]]), (2, ["s3://b/in/001.png", "s3://b/gone.png"]))
@@ -187,6 +192,10 @@ class Jobs(InferenceTest):
             found = self.run_job(self.lines(self.images(3)))
         self.assertEqual([r["error"] for r in found], ["MemoryError", None, None])
 
+    def test_a_threshold_that_the_model_does_not_have_is_told(self) -> None:
+        self.run_job(self.lines(self.images(1)), CONFIDENCE_THRESHOLD="0.3", IOU_THRESHOLD="0.5")
+        self.assertEqual(re.findall(r"[A-Z_]+ 0.\d has no effect", self.out), ["IOU_THRESHOLD 0.5 has no effect"])
+
     def test_a_name_of_a_class_may_have_line_breaks(self) -> None:
         names = ["a\ncat\t", "dog"]
         with mock.patch("inference_jobs.NAMES", names):
@@ -211,6 +220,23 @@ class Jobs(InferenceTest):
         paths = self.images(2)
         found = self.run_job([{"name": "a/0.png", "id": 7, "file": str(paths[0])}, {"name": "gone.png", "id": "x", "file": "", "error": "gone.png is not in the dataset"}])
         self.assertEqual([(r["image_path"], r["image_id"], r["error"]) for r in found], [("a/0.png", 7, None), ("gone.png", "x", "gone.png is not in the dataset")])
+
+    def test_metrics_of_a_class_have_the_platforms_id(self) -> None:
+        self.assertEqual(self.told_of([7, 14]), [7, 14])
+        self.assertEqual(self.told_of([7, "dog"]), [0, 1])  # the callback has room for numbers only
+
+    def told_of(self, ids: list[Any]) -> list[Any]:
+        """The ids under which a test run tells its metrics of classes that have these."""
+        (self.root / "data/images/val").mkdir(parents=True, exist_ok=True)
+        shutil.copy(self.images(1)[0], self.root / "data/images/val")
+        classes = [{"index": i, "name": name, "id": value} for i, (name, value) in enumerate(zip(NAMES, ids, strict=True))]
+        (self.root / "data/classes.json").write_text(json.dumps({"classes": classes}))
+        job = Job.load((), {"OUTPUT_DIR": str(self.root / "out"), "TASK_TYPE": "object_detection", "DATASET_DIR": str(self.root / "data")})
+        (self.root / "best.pt").touch()
+        request = InferenceRequest.load(job, (), {"CHECKPOINT_FILE": str(self.root / "best.pt"), "INFERENCE_TYPE": "test_run"})
+        with contextlib.redirect_stdout(io.StringIO()):
+            Run(job, Platform(job), request, dataclasses.replace(self.predictor(), truth=lambda _path, _width, _height: objects((1, 2, 30, 20, 0, 1)))).all()
+        return [row["class_id"] for row in json.loads((self.root / "out/results.json").read_text())["per_class_metrics"]]
 
     def test_an_answer_that_is_no_number_is_no_class(self) -> None:
         def decode(raw: np.ndarray, sizes: list[tuple[int, int]], measured: bool) -> list[np.ndarray]:
@@ -262,6 +288,30 @@ class Jobs(InferenceTest):
         self.assertEqual([r["image_path"] for r in found], [line["uri"] for line in lines])
         self.assertIn('"processed_images": 130', self.out)
         self.assertIn("visualizations/000000-000.jpg", (self.root / "out/report.html").read_text())  # of the first life
+
+    def test_a_killed_job_does_not_go_on_with_another_checkpoint(self) -> None:
+        lines = self.lines(self.images(130))
+        with mock.patch.object(Run, "_finish", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
+            self.run_job(lines)
+        self.batches.clear()
+        self.checkpoint = b"trained again"
+        self.run_job(lines)
+        self.assertEqual(sum(self.batches), 130)
+
+    def test_the_table_has_every_classs_share_of_a_mask(self) -> None:
+        record = {"image_path": "a.png", "image_id": 7, "error": None, "predictions": {"classes": [{"class_id": 3, "class_name": "cat", "class_index": 0, "share": 0.25}]}}
+        write_csv(self.root / "results.csv", [record])
+        with (self.root / "results.csv").open() as file:
+            (row,) = csv.DictReader(file)
+        self.assertEqual((row["class_name"], row["share"], row["x1"]), ("cat", "0.25", ""))
+
+    def test_a_spreadsheet_calculates_nothing(self) -> None:
+        boxes = [{"class_id": -1, "class_name": '=HYPERLINK("http://x","y")', "class_index": 0, "confidence": 0.5, "bbox": [-1.5, 0, 9, 9]}]
+        record = {"image_path": "=cmd|x.png", "image_id": "@1", "error": "+1\n", "predictions": {"boxes": boxes}}
+        write_csv(self.root / "results.csv", [record])
+        with (self.root / "results.csv").open(newline="") as file:
+            (row,) = csv.DictReader(file)
+        self.assertEqual([row[k] for k in ("image_path", "image_id", "class_name", "error", "x1")], ["'=cmd|x.png", "'@1", "'=HYPERLINK(\"http://x\",\"y\")", "'+1\n", "-1.5"])
 
     def test_coco_is_read_by_pycocotools(self) -> None:
         from pycocotools.coco import COCO

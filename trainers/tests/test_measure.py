@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import tempfile
+import tracemalloc
 import unittest
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from inference_jobs import NAMES, objects
 from trainer_sdk import JobError
 from trainer_vision.inference import Mask, Objects
 from trainer_vision.inference.calibration import best_threshold, calibration
-from trainer_vision.inference.coco import runs
+from trainer_vision.inference.coco import annotations, runs
 from trainer_vision.inference.matching import confusion, errors, match, overlaps
 from trainer_vision.inference.measure import measure_of
 from trainer_vision.inference.report import write_report
@@ -37,6 +38,18 @@ class Matching(unittest.TestCase):
         twice = objects((0, 0, 10, 10, 0, 0.9), (0, 0, 10, 9, 0, 0.8))
         overlap = overlaps(twice.boxes, truth.boxes)
         self.assertEqual(errors(twice, truth, overlap, match(twice, truth, overlap))[0], [None, "duplicate"])
+
+    def test_what_is_found_in_a_crowd_is_no_mistake(self) -> None:
+        crowd = objects((20, 20, 80, 80, 0, 1))
+        truth = dataclasses.replace(objects((0, 0, 10, 10, 0, 1)), crowds=crowd)
+        found = objects((0, 0, 10, 10, 0, 0.9), (30, 30, 40, 40, 0, 0.8), (30, 30, 40, 40, 1, 0.7), (70, 70, 95, 95, 0, 0.6))
+        measure: Any = measure_of("object_detection", NAMES, 0.5)
+        _, record = measure.add("a.jpg", found, found, truth, (100, 100))
+        self.assertEqual(record, {"errors": [None, None, "background", "background"], "missed": []})
+        result = measure.result()
+        self.assertEqual(result.confusion_matrix, [[1, 0, 0], [0, 0, 0], [1, 1, 0]])
+        self.assertEqual([row["support"] for row in result.per_class_metrics], [1, 0])
+        self.assertEqual(result.overall_metrics["mAP50"], 1.0)  # of the class that is labelled: the box in the crowd counts nowhere
 
     def test_the_confusion_matrix_has_a_background(self) -> None:
         truth = objects((0, 0, 10, 10, 0, 1), (50, 50, 60, 60, 1, 1))
@@ -65,23 +78,54 @@ class Measure(unittest.TestCase):
 
         rng = np.random.default_rng(3)
         measure: Any = measure_of("object_detection", NAMES, 0.5)
-        for i in range(12):
+        images, labels, detections = [], [], []
+        for i in range(1, 601):  # three times what is compared at once
             corner = rng.uniform(0, 60, (3, 2))
             boxes = np.hstack([corner, corner + rng.uniform(10, 40, (3, 2))])
-            truth = Objects(boxes, np.array([0, 1, 1]), np.ones(3))
+            low = rng.uniform(0, 60, (1, 2))
+            crowds = Objects(np.hstack([low, low + 40]), rng.integers(0, 2, 1), np.ones(1)) if i % 3 else None
+            truth = Objects(boxes, np.array([0, 1, 1]), np.ones(3), crowds=crowds)
             found = Objects(boxes + rng.normal(0, 3, boxes.shape), rng.integers(0, 2, 3), rng.uniform(0.1, 1, 3))
             measure.add(f"{i}.jpg", found.take(np.flatnonzero(found.scores >= 0.5)), found, truth, (100, 100))
+            images.append({"id": i, "width": 100, "height": 100})
+            labels += annotations(truth, i, False, len(labels) + 1)
+            labels += annotations(crowds, i, False, len(labels) + 1, crowd=1) if crowds else []
+            detections += annotations(found, i, True)
         result = measure.result()
         with contextlib.redirect_stdout(io.StringIO()):
             labelled = COCO()
-            labelled.dataset = {"images": measure.images, "annotations": [{**a, "iscrowd": 0} for a in measure.labelled], "categories": [{"id": 1}, {"id": 2}]}
+            labelled.dataset = {"images": images, "annotations": labels, "categories": [{"id": 1}, {"id": 2}]}
             labelled.createIndex()
-            judge = COCOeval(labelled, labelled.loadRes([{k: v for k, v in f.items() if k != "id"} for f in measure.found]), "bbox")
+            judge = COCOeval(labelled, labelled.loadRes([{k: v for k, v in f.items() if k != "id"} for f in detections]), "bbox")
             judge.evaluate(), judge.accumulate(), judge.summarize()
-        self.assertAlmostEqual(result.overall_metrics["mAP50-95"], judge.stats[0], places=6)
-        self.assertAlmostEqual(result.overall_metrics["mAP50"], judge.stats[1], places=6)
-        self.assertEqual([row["support"] for row in result.per_class_metrics], [12, 24])
+        self.assertAlmostEqual(result.overall_metrics["mAP50-95"], judge.stats[0], places=9)
+        self.assertAlmostEqual(result.overall_metrics["mAP50"], judge.stats[1], places=9)
+        self.assertEqual([row["support"] for row in result.per_class_metrics], [600, 1200])
         self.assertEqual(len(result.confusion_matrix), 3)
+
+    def test_what_was_compared_is_not_kept(self) -> None:
+        """A hundred detections as dictionaries are 80 kB an image."""
+        rng = np.random.default_rng(3)
+        corner = rng.uniform(0, 60, (100, 2))
+        found = Objects(np.hstack([corner, corner + 20]), rng.integers(0, 2, 100), rng.uniform(0, 0.1, 100))
+        measure: Any = measure_of("object_detection", NAMES, 0.5)
+        kept = []
+        tracemalloc.start()
+        for _ in range(2):
+            for i in range(256):
+                measure.add(f"{i}.jpg", found.take(np.zeros(0, dtype=int)), found, found.take(np.arange(3)), (100, 100))
+            kept.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+        self.assertLess((kept[1] - kept[0]) / 256, 8000)
+
+    def test_keypoints_of_a_class_are_its_own_where_another_is_not_labelled(self) -> None:
+        measure: Any = measure_of("pose_estimation", ["never", "always"], 0.5)
+        points = np.array([[[2.0, 2, 2], [30, 30, 2]]])
+        truth = dataclasses.replace(objects((0, 0, 40, 40, 1, 1)), keypoints=points)
+        measure.add("0.png", truth, truth, truth, (50, 50))
+        rows = measure.result().per_class_metrics
+        self.assertTrue(np.isnan(rows[0]["ap"]))
+        self.assertEqual(rows[1]["ap"], 1)
 
     def test_rotated_boxes_are_measured_by_their_own_overlap(self) -> None:
         """Two bars that cross: the upright boxes around them are one and the same."""

@@ -10,13 +10,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import unittest
 from functools import cache
 from pathlib import Path
 
+import warm
 from probe_methods import METHODS
 from process import TRAINERS, environment
 
@@ -43,7 +42,7 @@ class Methods(unittest.TestCase):
 
     def probe(self, trainer: str, package: Path, count: int, exported: int = 0, more: int = 0) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            run = subprocess.run([sys.executable, str(PROBE), trainer, folder], cwd=package, capture_output=True, text=True, env=environment(None, package=package, EXPLANATIONS=ASKED))
+            run = warm.run([str(PROBE), trainer, folder], environment(None, package=package, EXPLANATIONS=ASKED), cwd=package)
         self.assertEqual(run.returncode, 0, run.stderr[-3000:])
         found = json.loads(run.stdout.splitlines()[-1])
         self.assertEqual(len(found), count + exported + (more if ASKED == "all" else 0))

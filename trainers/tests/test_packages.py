@@ -11,6 +11,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import warm
 from process import TRAINERS, environment
 
 PACKAGES = ("ultralytics", "timm", "huggingface")
@@ -24,7 +25,7 @@ SEEDS = {
 
 
 def python(package: str, script: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(TRAINERS / package / script)], capture_output=True, text=True, env=environment(None))
+    return warm.run([str(TRAINERS / package / script)], environment(None))
 
 
 def versions_in(text: str) -> dict[str, str]:
@@ -98,6 +99,9 @@ class Packages(unittest.TestCase):
                     if field["type"] in {"int", "float"}:
                         self.assertTrue(field["min"] <= field["default"] <= field["max"])
                         self.assertGreater(field["step"], 0)
+            defaults = {field["name"]: field["default"] for field in schema["fields"]}
+            sets = [defaults, *({**defaults, **preset} for preset in schema["presets"].values())]
+            self.assertEqual([one for i, one in enumerate(sets) if one in sets[:i]], [], package)  # a preset that is another one, or nothing
 
     def test_a_package_for_a_hub_has_what_it_imports(self) -> None:
         for package in PACKAGES:
@@ -128,7 +132,7 @@ class Packages(unittest.TestCase):
             "d['models'][0]['task_types'] = ['tracking']; d['models'][2]['model_name'] = d['models'][1]['model_name']; print(json.dumps(t.check_form(d)))\n"
             "del d['version']; d['models'][0]['supported'] = 'yes'; print(json.dumps(t.check_form(d)))"
         )
-        out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=environment(None, package=TRAINERS / "timm")).stdout.splitlines()
+        out = warm.run(["-c", probe], environment(None, package=TRAINERS / "timm"), check=True).stdout.splitlines()
         self.assertRegex(out[0], r"resnet_18 cannot be built.*resnet50: min is 1.0, measured 25.56")
         self.assertRegex(out[1], r"resnet50 is listed 2 times.*names the task tracking")
         self.assertRegex(out[2], r"version is missing.*supported is missing or not a bool")

@@ -17,7 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 import trainer_sdk
-from process import TIMEOUT, TRAINERS, TrainerTest, environment, started
+from process import TIMEOUT, TRAINERS, TrainerTest, environment, freshly_started
 from relay import TOKEN, Call, Relay
 from trainer_sdk import Job, JobError, Platform, callbacks, metrics
 from trainer_sdk.export import ExportRequest
@@ -274,7 +274,7 @@ class TheEnd(TrainerTest):
             "def train(job, platform):\n    wait = signals()\n    platform.heartbeat(1, {})\n    wait()\n"
             "    assert platform.stop_requested\n    platform.event('saved', 'the step was finished')\ntrainer_sdk.run(train)"
         )
-        with Relay() as relay, started(self.script(body), relay) as process:
+        with Relay() as relay, freshly_started(self.script(body), relay) as process:
             relay.wait_for("heartbeat", 1, lambda: process.poll() is None)
             process.terminate()
             process.communicate(timeout=TIMEOUT)
@@ -287,7 +287,7 @@ class TheEnd(TrainerTest):
             "    if child == 0:\n        wait = signals()\n        platform.heartbeat(1, {})\n        wait()\n        os.write(write, b'served')\n        os._exit(0)\n"
             "    wait()\n    platform.event('worker', os.read(read, 6).decode())\ntrainer_sdk.run(train)"
         )
-        with Relay() as relay, started(self.script(body), relay) as process:
+        with Relay() as relay, freshly_started(self.script(body), relay) as process:
             relay.wait_for("heartbeat", 1, lambda: process.poll() is None)
             os.killpg(process.pid, signal.SIGTERM)
             process.communicate(timeout=TIMEOUT)
@@ -296,7 +296,7 @@ class TheEnd(TrainerTest):
     def test_sigusr1_prints_the_stacks_and_training_goes_on(self) -> None:
         body = "import time\ndef wait_for_the_gradient(platform):\n    platform.heartbeat(1, {})\n    import signal; signal.sigwait([signal.SIGINT])\ntrainer_sdk.run(lambda job, platform: wait_for_the_gradient(platform))"
         body = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\n" + body
-        with Relay() as relay, started(self.script(body), relay) as process:
+        with Relay() as relay, freshly_started(self.script(body), relay) as process:
             relay.wait_for("heartbeat", 1, lambda: process.poll() is None)
             process.send_signal(signal.SIGUSR1)
             seen: list[str] = []

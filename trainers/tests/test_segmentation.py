@@ -11,9 +11,13 @@ from typing import Any
 
 import fixtures
 import numpy as np
+import torch
 from PIL import Image
 from process import TrainerTest
+from torch.nn import functional
+from trainer_vision.segmenter import best
 
+ONE_CLASS = "all annotated pixels are of the class ['circle'], and with ignore_background nothing else counts"
 NOTHING_IN_VAL = "val: none of the 9 images has a labelled object: there is nothing to measure against. Annotate some of them, or divide"
 
 
@@ -115,7 +119,7 @@ class UNet(SegmentationTest):
             NOTHING_IN_VAL: {"DATASET_DIR": self.only("val")},
             "train: none of the 24 images has a labelled object: there is nothing to learn.": {"DATASET_DIR": self.only("train")},
             "MODEL_NAME 'resnet18' does not segment: use unet-resnet18": {"MODEL_NAME": "resnet18"},
-            "all annotated pixels are of the class ['circle'], and with ignore_background nothing else counts": {"DATASET_DIR": self.only("train", 1), "CONFIG_JSON": '{"config": {"ignore_background": true}}'},
+            ONE_CLASS: {"DATASET_DIR": self.only("train", 1), "CONFIG_JSON": '{"config": {"ignore_background": true}}'},
             "annotations/instances_train.json: semantic_segmentation wants the format coco": {"DATASET_DIR": self.root},
         })
 
@@ -135,7 +139,17 @@ class SegFormer(SegmentationTest):
         self.assert_refused("huggingface", self.job("refused"), {
             "needs a model that segments; vit-tiny-patch16-224 is a vit. Use segformer-b0": {"MODEL_NAME": "vit-tiny-patch16-224"},
             NOTHING_IN_VAL: {"DATASET_DIR": self.only("val")},
+            ONE_CLASS: {"DATASET_DIR": self.only("train", 1), "CONFIG_JSON": '{"config": {"ignore_background": true}}'},
         })
+
+
+class Answers(unittest.TestCase):
+    def test_the_best_class_of_a_pixel_is_that_of_all_classes_at_once(self) -> None:
+        scores = torch.randn(7, 9, 5, generator=torch.Generator().manual_seed(0))
+        for width, height in ((5, 9), (40, 31), (3, 2), (1, 50)):
+            large = functional.interpolate(scores[None], size=(height, width), mode="bilinear", align_corners=False)[0]
+            with self.subTest(width=width, height=height):
+                self.assertTrue(torch.equal(best(scores, width, height), large.argmax(0).to(torch.int32)))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import starters
+import warm
 from metadata_schema import schema_faults
 from process import environment
 
@@ -70,7 +71,7 @@ class Plain(starters.StarterTest):
                 self.assertIn(message, self.fail_with(message, self.script("train"), **self.job("refused", EPOCHS=1, **change)).done["error_message"])
 
     def test_capabilities_are_true(self) -> None:
-        found = subprocess.run([sys.executable, f"{self.folder}/validate_capabilities.py"], capture_output=True, text=True, env=environment(None))
+        found = warm.run([f"{self.folder}/validate_capabilities.py"], environment(None))
         self.assertEqual((found.returncode, json.loads(found.stdout)["issues"]), (0, []), found.stderr)
 
 

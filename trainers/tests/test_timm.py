@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import unittest
 from pathlib import Path
 
 import fixtures
+import warm
 from classifiers import ClassifierTest, assert_presets_learn
 from process import TRAINERS, environment
 
@@ -24,7 +23,7 @@ class Timm(ClassifierTest):
 
     def read(self, path: object) -> dict[str, object]:
         probe = "import sys, json, torch; c = torch.load(sys.argv[1], weights_only=True); print(json.dumps({k: c[k] for k in ('epoch', 'arch', 'class_names')}))"
-        return json.loads(subprocess.run([sys.executable, "-c", probe, str(path)], capture_output=True, text=True, check=True, env=environment(None)).stdout)
+        return json.loads(warm.run(["-c", probe, str(path)], environment(None), check=True).stdout)
 
     def test_training_resume_prediction_and_export(self) -> None:
         whole = self.train("whole", EPOCHS=8)
@@ -45,7 +44,7 @@ class Timm(ClassifierTest):
         assert_presets_learn(self, "timm", self.root, MODEL_NAME="test_resnet", IMAGE_SIZE=64, LEARNING_RATE=0.003)
 
     def test_every_policy_of_augmentation_takes_10000_images(self) -> None:
-        found = subprocess.run([sys.executable, str(Path(__file__).with_name("probe_policies.py"))], capture_output=True, text=True, env=environment(None, package=TRAINERS / "timm"))
+        found = warm.run([str(Path(__file__).with_name("probe_policies.py"))], environment(None, package=TRAINERS / "timm"))
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
 
     def test_weights_of_another_size_are_resized(self) -> None:
@@ -64,7 +63,7 @@ class Timm(ClassifierTest):
         self.train("kept", EPOCHS=1)
         probe = "import sys, torch; print(*['optimizer' in torch.load(path, weights_only=True) for path in sys.argv[1:]])"
         paths = [str(self.root / "kept/checkpoints" / name) for name in ("best.pt", "last.pt")]
-        self.assertEqual(subprocess.run([sys.executable, "-c", probe, *paths], capture_output=True, text=True, check=True, env=environment(None)).stdout, "False True\n")
+        self.assertEqual(warm.run(["-c", probe, *paths], environment(None), check=True).stdout, "False True\n")
         self.train("killed before best.pt", EPOCHS=1, RESUME_CHECKPOINT=paths[1])
         self.assertEqual(self.read(self.root / "killed before best.pt/checkpoints/best.pt")["epoch"], 1)
 
@@ -75,7 +74,7 @@ class Timm(ClassifierTest):
         self.assertIn("not set, chosen for test_vit: IMAGE_SIZE=160, LEARNING_RATE=0.0005", run.output)
         self.assertEqual(run.relay.of("heartbeat")[0]["metrics"]["learning_rate"] <= 0.0005, True)
         probe = "import sys, torch; c = torch.load(sys.argv[1], weights_only=True); print(c['image_size'], c['learning_rate'])"
-        found = subprocess.run([sys.executable, "-c", probe, str(self.root / "chosen/checkpoints/last.pt")], capture_output=True, text=True, check=True, env=environment(None))
+        found = warm.run(["-c", probe, str(self.root / "chosen/checkpoints/last.pt")], environment(None), check=True)
         self.assertEqual(found.stdout, "160 0.0005\n")
 
     def test_a_training_that_diverges_ends_at_once(self) -> None:
@@ -106,6 +105,7 @@ class Timm(ClassifierTest):
             "torch sees no GPU": {"DEVICE": "cuda"},
             "set BATCH_SIZE to 2 or more": {"BATCH_SIZE": 1, "IMAGE_SIZE": 32},
             "train: all 24 images are of the class 'a circle'": {"DATASET_DIR": one},
+            "'freeze_backbone' trains only the classifier on top of random features": {"CONFIG_JSON": '{"freeze_backbone": true}'},
             "BATCH_SIZE 7 must be even": {"BATCH_SIZE": 7, "CONFIG_JSON": '{"mixup": 0.2}'},
         })
         unread = "train/0-circle/000.png cannot be read"  # by a data loader's worker

@@ -17,6 +17,7 @@ from unittest import mock
 
 import fixtures
 import torch
+import warm
 from classifiers import assert_presets_learn
 from PIL import Image
 from process import GUARD, TIMEOUT, TRAINERS, TrainerTest, environment, started
@@ -47,11 +48,11 @@ class Ultralytics(TrainerTest):
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
         told = json.loads(found.stdout.splitlines()[-1])
         self.assertRegex(told.pop("refused"), "cannot read the checkpoint none.onnx: ")
-        self.assertEqual(told, {"boxes": [1, 1, 1], "operator": True, "thin": [64, 1], "larger": 96, "finite": [True, False, True, True, True, False]})
+        self.assertEqual(told, {"boxes": [1, 1, 1], "operator": True, "thin": [64, 1], "larger": 96, "finite": [True, False, True, True, True, False], "apart": 0.0})
 
     def test_images_are_read_as_in_the_other_trainers(self) -> None:
         """Training, classification and prediction: the same pixels of every kind of image, and the same refusals."""
-        probe = subprocess.run([sys.executable, str(PROBE.with_name("probe_reading.py"))], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
+        probe = warm.run([str(PROBE.with_name("probe_reading.py"))], environment(None, package=TRAINERS / "ultralytics"))
         self.assertEqual(probe.returncode, 0, probe.stderr[-2000:])
         self.assertEqual(json.loads(probe.stdout.splitlines()[-1]), {"differ": [], "refused": ["float-rgb.tif", "float.tif", "int32.tif"], "said": [["alpha.png", "transparency"], ["grey16.png", "16 bits"]]})
 
@@ -69,8 +70,13 @@ class Ultralytics(TrainerTest):
     def epoch_of(self, checkpoint: Path) -> tuple[int, bool]:
         """The checkpoint's epoch (0-based), and whether it holds an optimizer; read by Ultralytics itself."""
         probe = "import sys, offline, torch; c = torch.load(sys.argv[1], weights_only=False); print(c['epoch'], c['optimizer'] is not None)"
-        found = subprocess.run([sys.executable, "-c", probe, str(checkpoint)], capture_output=True, text=True, check=True, env=environment(None, package=TRAINERS / "ultralytics")).stdout.splitlines()[-1].split()
+        found = warm.run(["-c", probe, str(checkpoint)], environment(None, package=TRAINERS / "ultralytics"), check=True).stdout.splitlines()[-1].split()
         return int(found[0]), found[1] == "True"
+
+    def of_one_epoch(self, *checkpoints: Path) -> bool:
+        """Whether checkpoints of a finished training, which have no number, hold the metrics of one epoch."""
+        probe = "import sys, offline, torch; print(len({str(torch.load(path, weights_only=False)['train_metrics']) for path in sys.argv[1:]}))"
+        return warm.run(["-c", probe, *map(str, checkpoints)], environment(None, package=TRAINERS / "ultralytics"), check=True).stdout.splitlines()[-1] == "1"
 
     # --- the four tasks ----------------------------------------------------------------------------
 
@@ -171,10 +177,14 @@ class Ultralytics(TrainerTest):
         self.assertEqual(sum(len(r["ground_truth"]["boxes"]) for r in results), 7)
 
     def test_segmentation(self) -> None:
-        run = self.succeed(TRAIN, **self.job("instance_segmentation", "segment"))
+        run = self.succeed(TRAIN, **self.job("instance_segmentation", "segment", LEARNING_RATE=1e-6))
         self.assertLessEqual({"seg_loss", "mAP50-95", "mAP50-95(M)", "precision(M)"}, set(run.relay.of("heartbeat")[1]["metrics"]))
         self.assert_validation(run.relay.of("validation")[1], classes=3, images=8, background=True)
         self.assertEqual(run.relay.of("validation")[1]["primary_metric_name"], "mAP50-95(M)")
+        self.assertEqual([body["primary_metric_value"] for body in run.relay.of("validation")], [0, 0])  # of equals the first is the best
+        self.assertEqual(run.done["final_metrics"]["best_epoch"], 1)
+        checkpoints = self.root / "segment/checkpoints"
+        self.assertFalse(self.of_one_epoch(checkpoints / "best.pt", checkpoints / "last.pt"))
         self.assert_tests("segment", "instance_segmentation", {"mAP50-95", "mAP50-95(M)"}, "segmentation")
 
     def test_rotated_boxes(self) -> None:
@@ -219,6 +229,7 @@ class Ultralytics(TrainerTest):
         images = json.loads((self.root / "classify" / body["image_results_path"]).read_text())["images"]
         self.assertEqual([i["ground_truth"]["class_id"] for i in images], [0] * 3 + [1] * 3 + [2] * 3)
         self.assertAlmostEqual(sum(i["correct"] for i in images) / 9, body["primary_metric_value"], 4)
+        self.assert_true_loss(run.relay.of("heartbeat")[1]["metrics"]["val_loss"], images)
 
     def test_every_preset_learns(self) -> None:
         base = {"EPOCHS": 10, "IMAGE_SIZE": 64, "LEARNING_RATE": 0.003, "CONFIG_JSON": '{"config": {"nbs": 8, "warmup_epochs": 1.0}}'}
@@ -251,7 +262,7 @@ class Ultralytics(TrainerTest):
         """Fresh weights of a model as Ultralytics saves them, for its own 80 classes."""
         path = self.root / f"{model}.pt"
         make = f"import sys, offline; from ultralytics import YOLO; YOLO('{model}.yaml').save(sys.argv[1])"
-        subprocess.run([sys.executable, "-c", make, str(path)], check=True, capture_output=True, env=environment(None, package=TRAINERS / "ultralytics"))
+        warm.run(["-c", make, str(path)], environment(None, package=TRAINERS / "ultralytics"), check=True)
         return path
 
     def test_what_is_not_set_is_chosen_for_the_model(self) -> None:
@@ -263,7 +274,7 @@ class Ultralytics(TrainerTest):
             "chosen('object_detection', 'yolo11n', {'LEARNING_RATE': '0.5'}); chosen('object_detection', 'yolo11n', optimizer='auto')\n"
             "print(json.dumps([chosen('object_detection', 'yolo11n'), chosen('image_classification', 'yolo11n-cls', optimizer='SGD')]))"
         )
-        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
+        found = warm.run(["-c", code], environment(None, package=TRAINERS / "ultralytics"))
         self.assertEqual(found.returncode, 0, found.stderr[-2000:])
         self.assertEqual(json.loads(found.stdout.splitlines()[-1]), [[640, 0.001, 0.0], [224, 0.01, 0.0]])
         self.assertEqual(found.stdout.count("starts from scratch: there are no pretrained weights of it"), 4)
@@ -344,7 +355,7 @@ class Ultralytics(TrainerTest):
             "option 'mosaic' is 2, expected a value from 0.0 to 1.0": {"CONFIG_JSON": '{"mosaic": 2}'},
             "option 'single_cls' is not offered: the classes of a model are those of its dataset": {"CONFIG_JSON": '{"single_cls": true}'},
         }
-        probe = subprocess.run([sys.executable, str(PROBE), json.dumps([{**base, **case} for case in cases.values()])], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
+        probe = warm.run([str(PROBE), json.dumps([{**base, **case} for case in cases.values()])], environment(None, package=TRAINERS / "ultralytics"))
         self.assertEqual(probe.returncode, 0, probe.stderr)
         for message, told in zip(cases, json.loads(probe.stdout.splitlines()[-1]), strict=True):
             self.assertIn(message, told)
@@ -387,7 +398,7 @@ class Ultralytics(TrainerTest):
         })
 
     def test_every_field_of_the_schema_reaches_ultralytics(self) -> None:
-        found = subprocess.run([sys.executable, str(PROBE)], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
+        found = warm.run([str(PROBE)], environment(None, package=TRAINERS / "ultralytics"))
         self.assertEqual(found.returncode, 0, found.stderr)
         self.assertEqual(json.loads(found.stdout.splitlines()[-1]), [])
 

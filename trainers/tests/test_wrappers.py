@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import warm
 from process import TRAINERS, environment
 from trainer_vision.deploy import package, triton
 
@@ -37,7 +38,7 @@ def setUpModule() -> None:
     folder = tempfile.TemporaryDirectory()
     unittest.addModuleCleanup(folder.cleanup)
     WrapperTest.root = Path(folder.name)
-    made = subprocess.run([sys.executable, TESTS / "blobs.py", folder.name], capture_output=True, text=True, env=environment(None, package=TRAINERS / "ultralytics"))
+    made = warm.run([TESTS / "blobs.py", folder.name], environment(None, package=TRAINERS / "ultralytics"))
     if made.returncode:
         raise AssertionError(made.stderr[-3000:])
 

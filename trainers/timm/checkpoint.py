@@ -57,6 +57,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Scheduler, average: ModelEmaV3 | None, scaler: torch.amp.GradScaler, **more: Any) -> dict[str, Any]:
     return {
+        "completed_epochs": more["epoch"],  # the agent reads it, where it comes first
         "state_dict": model.state_dict(),
         "state_dict_ema": average.module.state_dict() if average else None,
         "optimizer": optimizer.state_dict(),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import augmentation
+import numpy as np
 import recipe
 import torch
 from model import build_model
@@ -37,12 +38,12 @@ class ClassScores:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names
-        self.rows: dict[str, tuple[int, list[float]]] = {}
+        self.rows: dict[str, tuple[int, np.ndarray]] = {}
         self.losses: dict[str, float] = {}
 
     def add(self, output: torch.Tensor, labels: torch.Tensor, files: Sequence[str]) -> None:
         each = functional.cross_entropy(output, labels, reduction="none").tolist()
-        self.rows.update(zip(files, zip(labels.tolist(), output.softmax(1).tolist(), strict=True), strict=True))
+        self.rows.update(zip(files, zip(labels.tolist(), output.softmax(1).float().cpu().numpy(), strict=True), strict=True))
         self.losses.update(zip(files, each, strict=True))
 
     def finish(self) -> tuple[ClassifierResults, float]:

@@ -49,7 +49,7 @@ FIELDS: list[dict[str, Any]] = [
     _field("bool", "ignore_background", False, "loss", "semantic_segmentation: pixels that no annotation covers count nowhere, in place of being a class of their own", False),
     _float("drop", 0.0, 0.9, "model", "dropout before the classifier"),
     _float("drop_path", 0.0, 0.9, "model", "stochastic depth, for models that have it"),
-    _field("bool", "freeze_backbone", False, "model", "train the classifier only; batch norms of the backbone keep their statistics", False),
+    _field("bool", "freeze_backbone", False, "model", "train the classifier only; batch norms of the backbone keep their statistics; wants pretrained weights", False),
     _field("bool", "model_ema", False, "model", "validate and save an exponential moving average of the weights", False),
     _float("model_ema_decay", 0.9998, 0.99999, "model", "decay of that average", 0.0001),
     _field("bool", "amp", True, "training", "mixed precision on a GPU; always off on CPU", False),

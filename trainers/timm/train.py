@@ -27,7 +27,7 @@ from segmentation import Segmentation
 from torch import nn
 from torch.utils.data import DistributedSampler
 from trainer_sdk import Job, JobError, Platform, check_options, run
-from trainer_vision.choices import choose, say_from_scratch, say_resumed, warn_of_rate
+from trainer_vision.choices import choose, refuse_frozen_noise, say_from_scratch, say_resumed, warn_of_rate
 from trainer_vision.divergence import check_weights
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.mask_metrics import MaskResults
@@ -57,6 +57,7 @@ def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
     if job.resume_checkpoint:  # as they were when it was saved
         state = checkpoint.load(job.resume_checkpoint)
         job = job.choose(**{name: state[name] for name in ("image_size", "learning_rate", "batch_size") if name in state})
+    refuse_frozen_noise(job, options)
     rate = defaults.learning_rate(job, options)
     job = choose(job, platform, job.model, image_size=defaults.image_size(job), learning_rate=rate)
     say_from_scratch(job, platform)

@@ -43,7 +43,11 @@ class Raw(nn.Module):
 
 
 def decoded(head: Detect, x: dict[str, Any]) -> torch.Tensor:
-    """Ultralytics' own, with the anchors of the one size that there is: theirs looks at the batch, which is free."""
+    """Ultralytics' own, with the anchors of the one size that there is: theirs looks at the batch, which is free.
+
+    What a model in half precision answers becomes float first: from 512 pixels on half precision knows every other half of a pixel only.
+    """
+    x.update({name: one.float() for name, one in x.items() if isinstance(one, torch.Tensor) and one.dtype == torch.float16})
     return head.decode_bboxes(head.dfl(x["boxes"]), head.anchors.unsqueeze(0), x.get("angle")) * head.strides
 
 

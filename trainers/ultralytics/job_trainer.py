@@ -43,6 +43,7 @@ class JobTrainerMixin(ExactEpochs):
         self.job, self.platform = job, platform
         self.history: list[dict[str, float]] = []  # one entry an epoch: epoch and metrics
         self.cut = False  # the epoch under way ended early because of a stop
+        self.improved = False  # the last validation was the best so far
         self.finished = False  # there was nothing left to train
         self._pending = -1  # epoch whose report is due
         super().__init__(overrides=overrides)
@@ -135,8 +136,8 @@ class JobTrainerMixin(ExactEpochs):
         if self.job.primary_metric not in values:
             raise JobError(f"PRIMARY_METRIC {self.job.primary_metric!r} is not measured here; there are {', '.join(sorted(values))}")
         fitness = values[self.job.primary_metric] * (-1 if self.job.primary_metric_mode == "min" else 1)
-        improved = math.isfinite(fitness) and not (best is not None and best >= fitness)
-        self.best_fitness = fitness if improved else best
+        self.improved = math.isfinite(fitness) and not (best is not None and best >= fitness)
+        self.best_fitness = fitness if self.improved else best
         return metrics, fitness
 
     def _true_loss(self, metrics: dict[str, Any]) -> None:
@@ -149,16 +150,22 @@ class JobTrainerMixin(ExactEpochs):
             super().save_metrics(metrics)
 
     def save_model(self) -> bool:
-        """Write last.pt and best.pt, and epoch-N.pt where it is due. A cut epoch is not saved: the resume trains it again."""
+        """Write last.pt and best.pt, and epoch-N.pt where it is due. A cut epoch is not saved: the resume trains it again.
+
+        Ultralytics writes best.pt for every epoch that equals the best one; what is reported as best is the first of them.
+        """
         if self.cut:
             return False
-        last, self.last = self.last, self.wdir / ".last.pt.tmp"
+        (last, best), (self.last, self.best) = (self.last, self.best), (self.wdir / ".last.pt.tmp", self.wdir / ".best.pt.tmp")
         try:
             saved = super().save_model()
             rewrite(self.last, last, exact=self.exact_state())
+            if self.improved:
+                self.best.replace(best)
         finally:
             self.last.unlink(missing_ok=True)
-            self.last = last
+            self.best.unlink(missing_ok=True)
+            self.last, self.best = last, best
         if self.job.checkpoint_frequency and (self.epoch + 1) % self.job.checkpoint_frequency == 0:
             copy_at_once(self.last, self.wdir / f"epoch-{self.epoch + 1}.pt")
         return saved

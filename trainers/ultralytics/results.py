@@ -133,7 +133,7 @@ class ClassRecorder:
 
     def __init__(self, validator: Any) -> None:
         self.validator = validator
-        self.rows: dict[str, tuple[int, list[float]]] = {}
+        self.rows: dict[str, tuple[int, np.ndarray]] = {}
         self._update, self._init, self._gather = validator.update_metrics, validator.init_metrics, validator.gather_stats
         validator.update_metrics, validator.init_metrics, validator.gather_stats = self._updated, self._started, self._gathered
 
@@ -147,7 +147,7 @@ class ClassRecorder:
 
     def _updated(self, preds: torch.Tensor, batch: dict[str, Any]) -> None:
         self._update(preds, batch)
-        for file, truth, scores in zip(batch["im_file"], batch["cls"].tolist(), preds.float().tolist(), strict=True):
+        for file, truth, scores in zip(batch["im_file"], batch["cls"].tolist(), preds.float().cpu().numpy(), strict=True):
             self.rows[file] = (int(truth), scores)
 
     def _gathered(self) -> None:

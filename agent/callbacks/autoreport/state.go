@@ -2,9 +2,9 @@ package autoreport
 
 import (
 	"encoding/json"
-	"os"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/atomicfile"
+	"github.com/vision-platform/trainer-agent/agent/internal/regular"
 )
 
 // state is what was reported, kept across restarts of the agent.
@@ -15,10 +15,12 @@ type state struct {
 	Silent   bool           `json:"silent"`          // the child let an epoch pass (the law, 3)
 }
 
+const maxState = 1 << 20 // bytes; maxSources paths are less
+
 // loadState reads the state. A file that is not there or not readable means that
 // nothing is known: the run begins.
 func loadState(path string) (s state, known bool) {
-	b, err := os.ReadFile(path)
+	b, err := regular.Read(path, maxState)
 	known = err == nil && json.Unmarshal(b, &s) == nil
 	if s.Reported == nil {
 		s.Reported = map[string]int{}

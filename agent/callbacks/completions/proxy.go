@@ -10,7 +10,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -75,7 +77,7 @@ type problem struct {
 
 func (e *problem) Error() string { return e.message }
 
-// lost is the code of an answer that the server counts, whatever became of it.
+// lost is the code of an answer that the server may count, whatever became of it.
 const lost = "answer_lost"
 
 // ServeHTTP answers one question. Who asks has been checked.
@@ -117,16 +119,7 @@ func (p *Proxy) answer(ctx context.Context, body io.Reader) ([]byte, error) {
 		return nil, &problem{http.StatusServiceUnavailable, "busy", "too many questions at once"}
 	}
 	defer p.places.Release(1)
-	reserved, err := p.budget.reserve(most)
-	if err != nil {
-		return nil, &problem{http.StatusForbidden, "budget_exceeded", err.Error()} // of a 429 a client would try again
-	}
-	answer, took, err := p.ask(ctx, question)
-	told, _ := errors.AsType[*problem](err)
-	if took == (usage{}) && (err == nil || told != nil && told.code == lost) {
-		took = most // of a server that does not count, or whose count did not arrive
-	}
-	p.budget.settle(reserved, took)
+	answer, err := p.ask(ctx, question, most)
 	if err == nil {
 		p.keep(key, answer)
 	}
@@ -163,13 +156,13 @@ func (p *Proxy) question(raw []byte) ([]byte, usage, error) {
 	return body, usage{Input: int64(len(body)/bytesToken) + 1, Output: int64(output)}, err
 }
 
-// ask asks until there is an answer, or none will come.
-func (p *Proxy) ask(ctx context.Context, question []byte) (answer []byte, took usage, err error) {
+// ask asks until there is an answer, none will come, or no other try may be paid for.
+func (p *Proxy) ask(ctx context.Context, question []byte, most usage) (answer []byte, err error) {
 	for try := range tries {
 		var wait time.Duration
-		answer, took, wait, err = p.once(ctx, question)
+		answer, wait, err = p.paid(ctx, question, most)
 		if err == nil || wait < 0 {
-			return answer, took, err
+			return answer, err
 		}
 		if wait == 0 {
 			wait = policy.Delay(try)
@@ -178,12 +171,30 @@ func (p *Proxy) ask(ctx context.Context, question []byte) (answer []byte, took u
 			break
 		}
 	}
-	return nil, usage{}, err
+	return nil, err
+}
+
+// paid asks once, if the budget has room for it. What the server may charge for counts
+// whoever is left to read the answer: a client that hangs up makes nothing cheaper.
+func (p *Proxy) paid(ctx context.Context, question []byte, most usage) (answer []byte, wait time.Duration, err error) {
+	reserved, err := p.budget.reserve(most)
+	if err != nil {
+		return nil, -1, &problem{http.StatusForbidden, "budget_exceeded", err.Error()} // of a 429 a client would try again
+	}
+	answer, took, wait, err := p.once(ctx, question)
+	told, _ := errors.AsType[*problem](err)
+	if took == (usage{}) && (err == nil || told != nil && told.code == lost) {
+		took = most // of a server that does not count, or whose count did not arrive
+	}
+	p.budget.settle(reserved, took)
+	return answer, wait, err
 }
 
 // once asks once. wait is how long the server wants to be left alone, 0 when it does
 // not say, and negative when another try is no use.
 func (p *Proxy) once(ctx context.Context, question []byte) (answer []byte, took usage, wait time.Duration, err error) {
+	var connected atomic.Bool // from then on the server may have the question, and answer it
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.BaseURL+"/chat/completions", bytes.NewReader(question))
 	if err != nil {
 		return nil, usage{}, -1, err
@@ -193,29 +204,41 @@ func (p *Proxy) once(ctx context.Context, question []byte) (answer []byte, took 
 		req.Header.Set("Authorization", "Bearer "+p.Key)
 	}
 	res, err := p.Client.Do(req)
-	if err != nil {
+	switch {
+	case err != nil && connected.Load():
+		return nil, usage{}, 0, &problem{http.StatusBadGateway, lost, "the language model's server was asked and has not answered: " + err.Error()}
+	case err != nil:
 		return nil, usage{}, 0, &problem{http.StatusBadGateway, "unavailable", "the language model's server cannot be reached: " + err.Error()}
 	}
 	defer func() { _ = res.Body.Close() }()
+	return p.read(res)
+}
+
+// read is what came back, as once has it.
+func (p *Proxy) read(res *http.Response) (answer []byte, took usage, wait time.Duration, err error) {
 	answer, err = io.ReadAll(io.LimitReader(res.Body, MaxBody))
-	switch {
-	case res.StatusCode == http.StatusOK && err != nil:
-		return nil, usage{}, -1, &problem{http.StatusBadGateway, lost, "the language model's answer broke off: " + err.Error()}
-	case res.StatusCode == http.StatusOK:
+	if res.StatusCode == http.StatusOK {
 		var said struct {
 			Usage usage `json:"usage"`
 		}
-		if json.Unmarshal(answer, &said) != nil {
+		switch {
+		case err != nil:
+			return nil, usage{}, -1, &problem{http.StatusBadGateway, lost, "the language model's answer broke off: " + err.Error()}
+		case json.Unmarshal(answer, &said) != nil:
 			return nil, usage{}, -1, &problem{http.StatusBadGateway, lost, "the language model's answer is no JSON"}
 		}
 		return answer, said.Usage.believed(), 0, nil
-	case res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= http.StatusInternalServerError:
+	}
+	code := "refused"
+	if res.StatusCode >= http.StatusInternalServerError { // maybe after the work
+		code = lost
+	}
+	wait = -1
+	if code == lost || res.StatusCode == http.StatusTooManyRequests {
 		wait, _ = backoff.RetryAfter(res.Header, p.Now(), longest)
-	default:
-		wait = -1
 	}
 	// Its text may quote the key's beginning, so it stays here.
-	return nil, usage{}, wait, &problem{http.StatusBadGateway, "refused", fmt.Sprintf("the language model's server answers %s; check OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL", res.Status)}
+	return nil, usage{}, wait, &problem{http.StatusBadGateway, code, fmt.Sprintf("the language model's server answers %s; check OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL", res.Status)}
 }
 
 func (p *Proxy) known(key [sha256.Size]byte) []byte {

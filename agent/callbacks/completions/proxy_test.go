@@ -1,13 +1,17 @@
 package completions
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,6 +137,84 @@ func TestAnAnswerOfNoUseCounts(t *testing.T) {
 			t.Errorf("%s: spent %+v", answer, got)
 		}
 	}
+}
+
+// hangUp asks a question and hangs up as soon as the server has it.
+func hangUp(p *Proxy, question string, asked <-chan struct{}) *httptest.ResponseRecorder {
+	ctx, hang := context.WithCancel(context.Background())
+	defer hang()
+	go func() {
+		select {
+		case <-asked:
+			hang()
+		case <-ctx.Done():
+		}
+	}()
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/chat/completions", strings.NewReader(question)))
+	return w
+}
+
+// The server answers, and charges for, what nobody waits for.
+func TestAClientThatHangsUpSpendsItsBudgetToo(t *testing.T) {
+	for variable, limits := range map[string]Limits{
+		"AGENT_LLM_MAX_CALLS":  {Calls: 3, Tokens: 100_000, Cost: 1},
+		"AGENT_LLM_MAX_TOKENS": {Calls: 99, Tokens: 3500, Cost: 1},
+		"AGENT_LLM_MAX_COST":   {Calls: 99, Tokens: 100_000, Cost: 0.00152, OutputPrice: 0.5},
+	} {
+		var requests atomic.Int32
+		asked := make(chan struct{}, 10)
+		upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			requests.Add(1)
+			asked <- struct{}{}
+			<-r.Context().Done()
+		}))
+		p := (&server{}).proxy(limits)
+		p.BaseURL, p.Client = upstream.URL, upstream.Client()
+		var last *httptest.ResponseRecorder
+		for i := range 8 {
+			last = hangUp(p, strings.Replace(hello, "hello", fmt.Sprint(i), 1), asked)
+		}
+		upstream.Close()
+		if n := requests.Load(); n != 3 || last.Code != http.StatusForbidden || !strings.Contains(last.Body.String(), variable) {
+			t.Errorf("%s: %d requests, then %d %s", variable, n, last.Code, last.Body)
+		}
+		if got := p.Spent(); got.Calls != 3 || got.Tokens < 3*MaxOutput {
+			t.Errorf("%s: spent %+v", variable, got)
+		}
+	}
+}
+
+// A server that breaks may have done the work before, a busy one has refused it.
+func TestATryThatMayBeChargedCounts(t *testing.T) {
+	for status, want := range map[int]int{http.StatusBadGateway: 2, http.StatusTooManyRequests: tries} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &server{statuses: []int{status, status, status, status, status}}
+			p := s.proxy(Limits{Calls: 2, Tokens: 100_000, Cost: 1})
+			w := ask(p, hello)
+			if refused := strings.Contains(w.Body.String(), "AGENT_LLM_MAX_CALLS"); len(s.seen) != want || refused != (want == 2) {
+				t.Errorf("%d: %d tries, then %s", status, len(s.seen), w.Body)
+			}
+			if got := p.Spent().Calls; got != want%tries {
+				t.Errorf("%d: %d calls are spent", status, got)
+			}
+		})
+	}
+}
+
+func TestAServerThatIsNotThereCostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dials := 0
+		p := (&server{}).proxy(Limits{Calls: 1, Tokens: 100_000, Cost: 1})
+		p.Client = &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			dials++
+			return nil, errors.New("connection refused")
+		}}}
+		if w := ask(p, hello); w.Code != http.StatusBadGateway || dials != tries || p.Spent() != (Spent{}) {
+			t.Errorf("%d %s after %d tries, spent %+v", w.Code, w.Body, dials, p.Spent())
+		}
+	})
 }
 
 func TestWhatIsNoQuestionIsRefused(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Bounds of what one child can ask for.
@@ -113,11 +114,11 @@ func New(opts Options) (*Relay, error) {
 	}
 	r := newRelay(opts)
 	r.url = "http://" + listener.Addr().String()
-	r.served.Go(func() {
+	r.served.Go(crew.Guarded(func() {
 		if err := r.server.Serve(netutil.LimitListener(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 			r.log.Error("the relay has stopped", "error", err)
 		}
-	})
+	}))
 	return r, nil
 }
 

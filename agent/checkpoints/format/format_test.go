@@ -71,6 +71,7 @@ func TestTheEpochInsideATorchFile(t *testing.T) {
 		"timm counts from 0":                 {timm(4), 5},
 		"Lightning counts from 0":            {lightning, 8},
 		"a script's own epoch has any base":  {own, 0},
+		"a script that says how many":        {append(append([]byte("\x80\x02}q\x00("), samples.UnicodeKey("completed_epochs")...), 'K', 4, 'u', '.'), 4},
 		"no pickle":                          {nil, 0},
 		"a pickle that ends behind the key":  {append([]byte("\x80\x02}("), samples.UnicodeKey("epoch")...), 0},
 		"a memo without anything after that": {append(append([]byte("\x80\x02}("), samples.UnicodeKey("epoch")...), 'q'), 0},

@@ -13,6 +13,9 @@ import (
 // elsewhere in the archive; the pickle of a large detector is about 1 MB.
 const maxPickle = 4 << 20
 
+// maxEpoch is the largest number that is believed.
+const maxEpoch = 1_000_000
+
 // Stripped is the epoch of a model that was trained to its end and lost its
 // optimiser, and its epoch with that.
 const Stripped = -1
@@ -21,12 +24,16 @@ const Stripped = -1
 // the frameworks that number their epochs from 0 under the key "epoch":
 // Ultralytics (recognised by "train_args"), timm ("arch" and "version") and
 // Lightning ("pytorch-lightning_version"). Other scripts use the same key with
-// either base, so they are not guessed at. It returns 0 when the file does not
+// either base, so they are not guessed at: any script may begin its checkpoint with the
+// key "completed_epochs", which needs no guess. It returns 0 when the file does not
 // say, and Stripped for an Ultralytics model at the end of its training.
 func EpochInside(r io.ReaderAt, size int64) int {
 	data := dataPickle(r, size)
 	if data == nil {
 		return 0
+	}
+	if n, ok := firstInt(data, "completed_epochs"); ok && n > 0 && n <= maxEpoch {
+		return n
 	}
 	ultralytics := hasKey(data, "train_args") && hasKey(data, "ema")
 	timm := hasKey(data, "arch") && hasKey(data, "version")
@@ -37,7 +44,7 @@ func EpochInside(r io.ReaderAt, size int64) int {
 	if ok && n == -1 && ultralytics {
 		return Stripped
 	}
-	if !ok || n < 0 || n > 1_000_000 {
+	if !ok || n < 0 || n > maxEpoch {
 		return 0
 	}
 	return n + 1

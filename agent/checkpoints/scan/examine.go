@@ -13,10 +13,19 @@ type Findings struct {
 	Writing bool
 	Leases  bool // the kernel could say whether there is a writer
 	Changed bool // not what the look saw
+	Fault   *Fault
 }
 
-// Examine opens every file of a source and asks its format and the kernel.
-func Examine(dir string, src Source) Findings {
+// Examine opens every file of a source and asks its format and the kernel. What it
+// cannot examine because of a bug is not complete, however often it is asked.
+func Examine(dir string, src Source) (all Findings) {
+	if f := attempt(src.Rel, func() { all = examine(dir, src) }); f != nil {
+		return Findings{Changed: true, Fault: f}
+	}
+	return all
+}
+
+func examine(dir string, src Source) Findings {
 	root, err := OpenDir(dir)
 	if err != nil {
 		return Findings{Changed: true}

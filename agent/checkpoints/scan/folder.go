@@ -91,7 +91,7 @@ func (s *scanner) takeFolder(dir string, l listing, depth int) bool {
 // huggingFaceWeights are the weights that save_pretrained writes beside config.json.
 func huggingFaceWeights(name string) bool {
 	for _, prefix := range []string{"model", "pytorch_model", "adapter_model", "diffusion_pytorch_model"} {
-		if rest, ok := strings.CutPrefix(name, prefix); ok && (rest[0] == '.' || rest[0] == '-') {
+		if rest, ok := strings.CutPrefix(name, prefix); ok && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "-")) {
 			return strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, ".bin")
 		}
 	}

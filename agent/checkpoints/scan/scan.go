@@ -58,11 +58,14 @@ func (s *scanner) walk(dir string, depth int) {
 		s.view.Partial = s.view.Partial || !errors.Is(err, fs.ErrNotExist)
 		return
 	}
-	if s.takeFolder(dir, listing, depth) {
+	taken := false
+	s.attempt(dir, func() { taken = s.takeFolder(dir, listing, depth) })
+	if taken {
 		return
 	}
 	for _, name := range listing.models {
-		s.takeFile(path.Join(dir, name))
+		rel := path.Join(dir, name)
+		s.attempt(rel, func() { s.takeFile(rel) })
 	}
 	for _, name := range listing.hidden {
 		s.hide(path.Join(dir, name))
@@ -102,7 +105,7 @@ func (s *scanner) list(dir string) (listing, error) {
 	for {
 		entries, err := d.ReadDir(readBatch)
 		for _, e := range entries {
-			s.note(&l, dir, e)
+			s.attempt(path.Join(dir, e.Name()), func() { s.note(&l, dir, e) })
 		}
 		if errors.Is(err, io.EOF) {
 			break

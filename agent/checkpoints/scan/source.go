@@ -59,4 +59,5 @@ type View struct {
 	Dirs    []string // every directory, for the watch
 	Hidden  []string // directories that are passed over though a model is in them, because their names begin with a dot; a few
 	Partial bool     // a bound was met, or a directory could not be read
+	Faults  []Fault  // what could not be looked at because of a bug; a few
 }

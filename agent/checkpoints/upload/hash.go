@@ -10,6 +10,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/scan"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // hashing is a SHA-256 on its way.
@@ -61,7 +62,7 @@ func (c *hashCache) put(v scan.Version, sum string) {
 // start hashes the snapshot, which the caller must keep open until wait returns.
 func (c *hashCache) start(ctx context.Context, snap *snapshot) *hashing {
 	h := &hashing{done: make(chan struct{})}
-	go func() {
+	crew.Go(func() {
 		defer close(h.done)
 		if sum, ok := c.get(snap.want); ok {
 			h.sum = sum
@@ -76,7 +77,7 @@ func (c *hashCache) start(ctx context.Context, snap *snapshot) *hashing {
 		if h.err == nil {
 			c.put(snap.want, h.sum)
 		}
-	}()
+	})
 	return h
 }
 

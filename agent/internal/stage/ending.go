@@ -3,6 +3,8 @@ package stage
 import (
 	"context"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // MinTail is what even the latest stop leaves for what is said last.
@@ -42,7 +44,7 @@ func Outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
 
 func endAfter(parent, stopping context.Context, pause time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
-	release := context.AfterFunc(stopping, func() {
+	release := context.AfterFunc(stopping, crew.Guarded(func() {
 		timer := time.NewTimer(pause)
 		defer timer.Stop()
 		select {
@@ -50,6 +52,6 @@ func endAfter(parent, stopping context.Context, pause time.Duration) (context.Co
 			cancel()
 		case <-ctx.Done():
 		}
-	})
+	}))
 	return ctx, func() { release(); cancel() }
 }

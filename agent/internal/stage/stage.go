@@ -39,12 +39,10 @@ func (Once) Stop(context.Context) error { return nil }
 // Background is a stage that only runs, from Start to Stop. Without Run there is
 // nothing to do. The zero value may be embedded and stopped.
 type Background struct {
-	Name  string // for what is said of a panic
-	Run   func(ctx context.Context)
-	Broke func(error) // called when it ended by a panic; may be nil
+	Run func(ctx context.Context)
 
 	cancel context.CancelFunc
-	done   chan error
+	done   chan struct{}
 }
 
 // Start starts Run in a goroutine.
@@ -53,15 +51,25 @@ func (b *Background) Start(ctx context.Context) error {
 		return nil
 	}
 	ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	b.done = make(chan error, 1)
-	go func() {
-		err := Guard(ctx, b.Name, func(ctx context.Context) error { b.Run(ctx); return nil })
-		if err != nil && b.Broke != nil {
-			b.Broke(err)
-		}
-		b.done <- err
-	}()
+	b.done = make(chan struct{})
+	crew.Go(func() {
+		defer close(b.done)
+		b.Run(ctx)
+	})
 	return nil
+}
+
+// Broke reports whether Run ended before it was asked to.
+func (b *Background) Broke() bool {
+	if b.cancel == nil {
+		return false
+	}
+	select {
+	case <-b.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // Stop ends Run's ctx and waits for it. It may be called again, and on nil.
@@ -72,8 +80,8 @@ func (b *Background) Stop(ctx context.Context) error {
 	b.cancel()
 	b.cancel = nil
 	select {
-	case err := <-b.done:
-		return err
+	case <-b.done:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -91,7 +99,7 @@ func Bound(parent context.Context, limit time.Duration, name string, f func(cont
 	ctx, cancel := context.WithTimeout(parent, limit)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- Guard(ctx, name, f) }()
+	crew.Go(func() { done <- Guard(ctx, name, f) })
 	select {
 	case err := <-done:
 		return err
@@ -113,13 +121,24 @@ const maxStack = 30
 // Guard makes of a panic in f the failure that it is: a bug of ours, which is said
 // and does not take everything else with it.
 func Guard(ctx context.Context, name string, f func(context.Context) error) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			p := crew.Recovered(value)
-			stack := strings.Split(strings.TrimSpace(string(p.Stack)), "\n")
-			err = contract.Failf(contract.CodeInternal, "The agent has a bug: it panicked in %s: %v.", name, p.Value).
-				WithHint("Report it with the log. It is not the fault of the training.").WithEvidence(stack[:min(len(stack), maxStack)]...)
-		}
-	}()
-	return f(ctx)
+	err = crew.Try(func() error { return f(ctx) })
+	if p, ok := errors.AsType[*crew.Panic](err); ok {
+		return bug("it panicked in "+name, p)
+	}
+	return err
+}
+
+// Fault is the failure of the first goroutine that panicked without anybody who waited
+// for it, nil when none did.
+func Fault() error {
+	if p := crew.Fault(); p != nil {
+		return bug("it panicked", p)
+	}
+	return nil
+}
+
+func bug(what string, p *crew.Panic) error {
+	stack := strings.Split(strings.TrimSpace(string(p.Stack)), "\n")
+	return contract.Failf(contract.CodeInternal, "The agent has a bug: %s: %v.", what, p.Value).
+		WithHint("Report it with the log. It is not the fault of the training.").WithEvidence(stack[:min(len(stack), maxStack)]...)
 }

@@ -78,16 +78,18 @@ func TestABackgroundOutlivesItsStartAndEndsWithStop(t *testing.T) {
 	}
 }
 
-func TestABackgroundThatPanicsIsToldAndStopsNothing(t *testing.T) {
-	broke := make(chan error, 1)
-	b := &Background{Name: "the watch", Run: func(context.Context) { panic("no") }, Broke: func(err error) { broke <- err }}
+func TestABackgroundThatPanicsIsAFaultAndCanBeStopped(t *testing.T) {
+	watched := crew.Watch(t.Context())
+	b := &Background{Run: func(context.Context) { panic("no") }}
 	if err := b.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-broke; !strings.Contains(err.Error(), "the watch") {
-		t.Error(err)
+	<-watched.Done()
+	f, ok := errors.AsType[*contract.Failure](Fault())
+	if !ok || f.Code != contract.CodeInternal || !strings.HasSuffix(f.Message, "it panicked: no.") || len(f.Evidence) == 0 {
+		t.Errorf("%+v", Fault())
 	}
-	if err := b.Stop(t.Context()); err == nil {
-		t.Error("nothing was said")
+	if err := b.Stop(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

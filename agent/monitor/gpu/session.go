@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // session is one probe's life: every line resets its deadline.
@@ -35,7 +36,7 @@ func (m *Monitor) session(ctx context.Context) ending {
 	lines := make(chan contract.ProbeLine)
 	quit := make(chan struct{})
 	defer close(quit)
-	go read(probe.Stdout(), lines, quit)
+	crew.Go(func() { read(probe.Stdout(), lines, quit) })
 	return s.follow(ctx, lines)
 }
 

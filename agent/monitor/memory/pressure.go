@@ -26,5 +26,5 @@ func Watching(read func() (host.Memory, error), events *job.Events, notes Notes,
 			fmt.Sprintf("Memory is at %d %% of %s: the kernel kills the training when it is full. Use fewer workers or ask for more memory.", level, contract.Bytes(m.Limit)),
 			map[string]any{"resource": "memory", "used_bytes": m.Used, "limit_bytes": m.Limit, "percent": level})
 	}
-	return &stage.Background{Name: "the memory watch", Run: Watch{Read: read, Warn: warn, Eased: notes.Eased, Log: log}.Run}
+	return &stage.Background{Run: Watch{Read: read, Warn: warn, Eased: notes.Eased, Log: log}.Run}
 }

@@ -9,6 +9,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Clock counts the time in which a child could run: not while it was stopped
@@ -30,7 +32,7 @@ const (
 // clock look more often: give the shortest that matters.
 func Start(ctx context.Context, done <-chan struct{}, stopped func() bool, shortest time.Duration) *Clock {
 	k := &Clock{}
-	go k.run(ctx, done, stopped, min(clockTick, max(shortest/10, time.Millisecond)))
+	crew.Go(func() { k.run(ctx, done, stopped, min(clockTick, max(shortest/10, time.Millisecond))) })
 	return k
 }
 
@@ -40,7 +42,7 @@ func (k *Clock) Ran() time.Duration { return time.Duration(k.ran.Load()) }
 // After is closed once the child has run for d, or never when ctx ends before.
 func (k *Clock) After(ctx context.Context, d time.Duration) <-chan struct{} {
 	over := make(chan struct{})
-	go func() {
+	crew.Go(func() {
 		for k.Ran() < d {
 			wait := time.NewTimer(min(max(d-k.Ran(), time.Millisecond), clockTick))
 			select {
@@ -51,7 +53,7 @@ func (k *Clock) After(ctx context.Context, d time.Duration) <-chan struct{} {
 			}
 		}
 		close(over)
-	}()
+	})
 	return over
 }
 

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Policy says what a child may do with files. Paths that are empty or not there are no
-// matter.
+// Policy says what a child may do with files. Paths that are empty are no matter, nor are
+// those that are not there, unless they are ReadOnly: the child may not make these.
 type Policy struct {
 	Private  []string // closed: credentials, the agent's own state
 	ReadOnly []string // may be read, also below what is private: inputs, what other jobs share
@@ -50,8 +50,8 @@ func (p Policy) Plan() (Plan, error) {
 	for _, list := range []struct {
 		paths  []string
 		closed bool
-	}{{p.Private, true}, {p.ReadOnly, false}} {
-		for _, path := range resolve(list.paths) {
+	}{{resolve(p.Private), true}, {places(p.ReadOnly), false}} {
+		for _, path := range list.paths {
 			if i := slices.IndexFunc(whole, func(dir string) bool { return within(path, dir) }); i >= 0 {
 				c.plan.Open = append(c.plan.Open, Conflict{path, whole[i]})
 			} else {
@@ -83,6 +83,28 @@ func resolve(paths []string) (list []string) {
 	return list
 }
 
+// places is resolve for paths that may be missing: each is where it would be made.
+func places(paths []string) (list []string) {
+	for _, path := range paths {
+		abs, err := filepath.Abs(path)
+		if path == "" || err != nil {
+			continue
+		}
+		if place := placeOf(abs); !slices.Contains(list, place) {
+			list = append(list, place)
+		}
+	}
+	return list
+}
+
+// placeOf follows the links of the part of a path that is there.
+func placeOf(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil || path == "/" {
+		return real
+	}
+	return filepath.Join(placeOf(filepath.Dir(path)), filepath.Base(path))
+}
+
 // within reports whether path is dir or lies below it.
 func within(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
@@ -101,7 +123,7 @@ func (c *cutter) cut(path string, write bool) error {
 		}
 		write = false
 	}
-	if !c.holds(path) {
+	if !c.holds(path, write) {
 		c.plan.rules = append(c.plan.rules, rule{path, write})
 		if len(c.plan.rules) > maxRules {
 			return errCrowded
@@ -138,10 +160,11 @@ func (c *cutter) reopen() {
 	}
 }
 
-// holds reports whether something is cut out below path.
-func (c *cutter) holds(path string) bool {
-	for closed := range c.closed {
-		if closed != path && within(closed, path) {
+// holds reports whether something is cut out below path: of what is read-only itself, only
+// what is private is.
+func (c *cutter) holds(path string, write bool) bool {
+	for closed, private := range c.closed {
+		if closed != path && (write || private) && within(closed, path) {
 			return true
 		}
 	}

@@ -71,6 +71,23 @@ func TestWhatIsPrivateIsCutOutAndTheRestStays(t *testing.T) {
 	}
 }
 
+func TestNothingIsMadeInThePlaceOfWhatIsReadOnlyAndMissing(t *testing.T) {
+	root := tree(t, "opt/other/x", "real/x")
+	at := func(name string) string { return filepath.Join(root, name) }
+	if err := os.Symlink("real", at("link")); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := Policy{ReadOnly: []string{at("opt/tool/bin"), at("link/bin")}}.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"opt/tool": "none", "opt/other/x": "all", "real/bin": "none", "real/x": "all"} {
+		if got := plan.rights(at(name)); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 func TestAFolderInWhichTheChildMakesFilesStaysWholeAndThatIsSaid(t *testing.T) {
 	root := tree(t, "home/ws/.agent/lock", "home/x")
 	state := filepath.Join(root, "home/ws/.agent")

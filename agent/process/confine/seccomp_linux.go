@@ -91,13 +91,16 @@ func (f *program) keepLimits() {
 
 // keepThreads refuses the processors of the agent's threads, and signals to one. The
 // thread that starts the child is under the child's rules, so Landlock takes it for one
-// of the child's own. Libraries name threads of their own in the same calls.
+// of the child's own. Libraries name threads of their own in the same calls. Whom a handle
+// stands for is not in a call's numbers, and a folder of /proc is a handle too: signals by
+// one are absent, as in kernels before Linux 5.1, and libraries that know them have kill.
 func (f *program) keepThreads(t target) {
 	for _, call := range []uint32{unix.SYS_SCHED_SETAFFINITY, unix.SYS_TKILL} {
 		f.on(call, oneOf(t.threads)...)
 	}
 	// Of the agent itself one may want to know when it ends.
 	f.on(unix.SYS_PIDFD_OPEN, oneOf(slices.DeleteFunc(slices.Clone(t.threads), func(id int) bool { return id == t.agent }))...)
+	f.on(unix.SYS_PIDFD_SEND_SIGNAL, absent)
 	for _, call := range []uint32{unix.SYS_TGKILL, unix.SYS_RT_TGSIGQUEUEINFO} {
 		f.on(call, oneOf([]int{t.agent})...)
 	}

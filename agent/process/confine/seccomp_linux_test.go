@@ -39,6 +39,7 @@ func TestTheFilterRefusesWhatIsDoneToAnotherProcess(t *testing.T) {
 		{"a signal to a process of its own", arch, unix.SYS_KILL, 99, 0, unix.SECCOMP_RET_ALLOW},
 		{"a handle of the agent", arch, unix.SYS_PIDFD_OPEN, agent, 0, unix.SECCOMP_RET_ALLOW},
 		{"a handle of the agent's thread", arch, unix.SYS_PIDFD_OPEN, thread, unix.PIDFD_THREAD, refuse.Val},
+		{"a signal by a handle", arch, unix.SYS_PIDFD_SEND_SIGNAL, 3, 0, absent.Val},
 		{"a flag of a file", arch, unix.SYS_FCNTL, 3, unix.F_SETFL, unix.SECCOMP_RET_ALLOW},
 		{"a lease on a file", arch, unix.SYS_FCNTL, 3, unix.F_SETLEASE, refuse.Val},
 		{"a delegation of a folder", arch, unix.SYS_FCNTL, 3, unix.F_SETDELEG, refuse.Val},

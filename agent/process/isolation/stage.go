@@ -88,7 +88,7 @@ func (s *Stage) Plan() (*confine.Plan, error) {
 		return nil, nil
 	}
 	policy := s.Job.policy()
-	policy.ReadOnly = append(policy.ReadOnly, s.settings()...)
+	policy.ReadOnly = slices.Concat(policy.ReadOnly, s.settings(), s.programs())
 	plan, err := policy.Plan()
 	if err != nil {
 		return nil, err

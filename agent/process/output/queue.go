@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // DefaultQueue bounds a Queue in bytes.
@@ -45,7 +47,7 @@ func NewQueue(w io.Writer, limit int) *Queue {
 		limit = DefaultQueue
 	}
 	q := &Queue{w: w, limit: limit, wake: make(chan struct{}, 1), done: make(chan struct{}), moved: make(chan struct{})}
-	go q.run()
+	crew.Go(q.run)
 	return q
 }
 

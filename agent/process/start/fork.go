@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"github.com/vision-platform/trainer-agent/agent/process/cgroup"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Fork starts the program on a thread that lives as long as the child. The
@@ -17,15 +18,20 @@ func Fork(path string, spec Spec, files *Files, group *cgroup.Group, reaped <-ch
 		err error
 	}
 	forked := make(chan result)
-	go onOwnThread(func() {
-		var r result
-		if r.err = prepareThread(spec); r.err == nil {
-			r.pid, r.err = forkExec(group, path, spec, files)
-		}
-		forked <- r
-		if r.err == nil {
-			<-reaped
-		}
+	crew.Go(func() {
+		onOwnThread(func() {
+			var r result
+			r.err = crew.Try(func() (err error) {
+				if err = prepareThread(spec); err == nil {
+					r.pid, err = forkExec(group, path, spec, files)
+				}
+				return err
+			})
+			forked <- r
+			if r.err == nil {
+				<-reaped
+			}
+		})
 	})
 	r := <-forked
 	return r.pid, r.err

@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // pumpChunk is the size of one read: a pipe's default capacity on Linux.
@@ -17,7 +19,7 @@ type Pumps []*pump
 // Run starts them.
 func (all Pumps) Run() {
 	for _, p := range all {
-		go p.run()
+		crew.Go(p.run)
 	}
 }
 
@@ -25,7 +27,7 @@ func (all Pumps) Run() {
 func (all Pumps) Finish(wait time.Duration) {
 	var left sync.WaitGroup
 	for _, p := range all {
-		left.Go(func() { p.finish(wait) })
+		left.Go(crew.Guarded(func() { p.finish(wait) }))
 	}
 	left.Wait()
 }

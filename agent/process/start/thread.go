@@ -1,6 +1,10 @@
 package start
 
-import "runtime"
+import (
+	"runtime"
+
+	"github.com/vision-platform/trainer-agent/converters/crew"
+)
 
 // onOwnThread runs f on a thread that ends with it: a locked goroutine that
 // returns takes its thread along. Only the process's first thread cannot end: Go
@@ -14,9 +18,9 @@ func onOwnThread(f func()) {
 	}
 	defer runtime.UnlockOSThread()
 	done := make(chan struct{})
-	go func() {
+	crew.Go(func() {
 		defer close(done)
 		onOwnThread(f)
-	}()
+	})
 	<-done
 }

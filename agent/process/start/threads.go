@@ -3,6 +3,8 @@ package start
 import (
 	"runtime"
 	"sync"
+
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // spareThreads are made before the first child starts. Go's runtime ends the
@@ -23,12 +25,12 @@ func makeThreads(n int) {
 	release := make(chan struct{})
 	held.Add(n)
 	for range n {
-		go func() {
+		crew.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			held.Done()
 			<-release
-		}()
+		})
 	}
 	held.Wait()
 	close(release)

@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Terminal joins the agent's own terminal with the pty of the main child: what is
@@ -77,7 +79,8 @@ func (t *Terminal) takeLocked() {
 	t.reader = make(chan struct{})
 	_ = t.tty.SetReadDeadline(time.Time{})
 	_ = t.master.SetWriteDeadline(time.Time{})
-	go t.read(t.reader, t.master)
+	reader, master := t.reader, t.master
+	crew.Go(func() { t.read(reader, master) })
 }
 
 // Attached reports that a terminal is connected now.

@@ -19,12 +19,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/regular"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/output"
 	"github.com/vision-platform/trainer-agent/agent/process/table"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Stop is why the agent ended the training.
@@ -151,6 +153,9 @@ func (t *Training) firstOf(ctx context.Context, child *process.Child) *cause {
 	case <-t.Supervisor.Stopping().Done():
 		return &cause{StopRequested, process.ReasonRequest, context.Cause(t.Supervisor.Stopping()).Error()}
 	case <-ctx.Done():
+		if crew.Fault() != nil {
+			return &cause{StopNone, process.ReasonFailure, "the agent has a bug"}
+		}
 		return &cause{StopRequested, process.ReasonRequest, "the caller ended the job"}
 	case <-over:
 		return &cause{StopTimeLimit, process.ReasonTimeLimit, "the time limit is over"}
@@ -193,7 +198,7 @@ func (t *Training) statusOf(child *process.Child) process.Status {
 	case <-child.Done():
 		return child.Status()
 	default:
-		t.Events.Warn("The process did not die of SIGKILL (uninterruptible sleep); the job ends without it.")
+		t.Events.Warn("The process has not died of SIGKILL yet, as in a call of the kernel that does not return (a hung driver, a dead NFS) or for want of a processor; the job ends without it.")
 		return process.Status{ExitCode: 128 + int(syscall.SIGKILL), Signal: syscall.SIGKILL}
 	}
 }
@@ -217,7 +222,7 @@ func (t *Training) Stop(context.Context) error {
 // when that ends it.
 func (t *Training) watchHang(child *process.Child) (*stage.Background, <-chan struct{}) {
 	found := make(chan struct{})
-	b := &stage.Background{Name: "the hang watch", Run: func(ctx context.Context) {
+	b := &stage.Background{Run: func(ctx context.Context) {
 		quiet, hangs := t.Watch.Hang(ctx, func() time.Duration { return cpuTime(child) })
 		if !hangs {
 			return
@@ -297,14 +302,11 @@ func (t *Training) TorchErrors() string {
 	if t.child.Load() == nil {
 		return ""
 	}
-	f, err := os.OpenFile(t.TorchError, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0) // the process could have put a pipe or a link there
+	f, err := regular.Open(t.TorchError)
 	if err != nil {
 		return ""
 	}
 	defer func() { _ = f.Close() }()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return ""
-	}
 	b, _ := io.ReadAll(io.LimitReader(f, 64<<10))
 	return string(b)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Tracing sends the job's trace where OpenTelemetry's variables name a collector.
@@ -53,12 +54,12 @@ func (t *Tracing) End(r contract.Result, failedIn string) (wait func()) {
 	}
 	o := outcomeOf(r, failedIn)
 	done := make(chan struct{})
-	go func() {
+	crew.Go(func() {
 		defer close(done)
 		ctx, cancel := context.WithTimeout(context.Background(), stage.MinTail)
 		defer cancel()
 		t.Tracer.End(ctx, o)
-	}()
+	})
 	return func() { <-done }
 }
 

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // Options is what a Tracer needs; every field is required.
@@ -236,11 +237,11 @@ func (s span) fail(o Outcome) {
 func (t *Tracer) shutdown() <-chan struct{} {
 	done := make(chan struct{})
 	t.sender.close()
-	go func() {
+	crew.Go(func() {
 		defer close(done)
 		_ = t.provider.Shutdown(context.Background()) // the sender knows what went wrong
 		t.sender.cancel()
-	}()
+	})
 	return done
 }
 

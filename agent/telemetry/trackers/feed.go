@@ -9,6 +9,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
+	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // A point is one metric of one epoch.
@@ -60,10 +61,10 @@ func newFeed(name string, to tracker, log *slog.Logger) *feed {
 func (f *feed) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	f.stop, f.done = cancel, make(chan struct{})
-	go func() {
+	crew.Go(func() {
 		defer close(f.done)
 		f.work(ctx)
-	}()
+	})
 }
 
 // add takes points and never waits; the oldest go when there are too many.
@@ -87,7 +88,7 @@ func (f *feed) end(s status, limit time.Duration) (wait func()) {
 	}
 	f.ending = &s
 	f.mu.Unlock()
-	late, overdue := time.AfterFunc(limit, f.stop), time.NewTimer(limit+stage.Overtime)
+	late, overdue := time.AfterFunc(limit, crew.Guarded(f.stop)), time.NewTimer(limit+stage.Overtime)
 	return func() {
 		defer late.Stop()
 		defer overdue.Stop()

@@ -3,17 +3,15 @@ package trackers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/regular"
 	"github.com/vision-platform/trainer-agent/agent/internal/stage"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -149,7 +147,7 @@ func (t *Tracking) Upload(ctx context.Context, limit time.Duration, bucket Bucke
 	}
 	t.board.end(finished, boardLimit)()
 	return stage.Bound(ctx, max(limit, time.Second), "uploading the event file", func(ctx context.Context) error {
-		file, err := os.OpenFile(t.Events, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0) // the child could have put a pipe or a link there
+		file, err := regular.Open(t.Events) // the child could have put a pipe or a link there
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // why is in the log
 		} else if err != nil {
@@ -157,9 +155,6 @@ func (t *Tracking) Upload(ctx context.Context, limit time.Duration, bucket Bucke
 		}
 		defer func() { _ = file.Close() }()
 		info, err := file.Stat()
-		if err == nil && !info.Mode().IsRegular() {
-			err = fmt.Errorf("%s is not a regular file any more", t.Events)
-		}
 		if err == nil {
 			_, err = bucket.Put(ctx, key(filepath.Base(t.Events)), file, info.Size(), nil)
 		}

@@ -87,7 +87,7 @@ func Probe(t *testing.T) string {
 			return
 		}
 		probes.path = filepath.Join(dir, "trainer-gpu")
-		cmd := exec.CommandContext(context.Background(), "go", "build", "-ldflags=-extldflags=-Wl,-z,lazy", "-o", probes.path, "./cmd/trainer-gpu")
+		cmd := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-ldflags=-extldflags=-Wl,-z,lazy", "-o", probes.path, "./cmd/trainer-gpu")
 		cmd.Dir = root()
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=1", "CGO_CFLAGS=-O2 -g -Wno-deprecated-declarations")
 		if out, err := cmd.CombinedOutput(); err != nil {

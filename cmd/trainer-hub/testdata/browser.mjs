@@ -14,7 +14,7 @@ const axe = require("axe-core");
 
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
 const tab = await browser.newPage({ viewport: { width: 1000, height: 800 } });
-const has = (selector, hasText, timeout = 20_000) => tab.locator(selector, { hasText }).first().waitFor({ timeout });
+const has = (selector, hasText, timeout = 60_000) => tab.locator(selector, { hasText }).first().waitFor({ timeout });
 const seen = new Set(); // the steps that were seen while they ran
 const look = setInterval(async () => seen.add((await tab.locator("[role=status]").first().innerText().catch(() => "")).split(" ")[0]), 50);
 try {

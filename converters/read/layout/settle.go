@@ -14,7 +14,12 @@ func Settle(c *dataset.Catalog, problems *problem.List) {
 	for _, im := range c.Images {
 		counts[im.Split]++
 	}
-	c.Fixed = true
+	c.Fixed, c.Only = true, ""
+	for _, split := range []contract.Split{contract.SplitVal, contract.SplitTest} {
+		if counts[split] > 0 && counts[split] == len(c.Images) {
+			c.Only = split
+		}
+	}
 	whole := counts[contract.SplitTrain] > 0 && counts[contract.SplitVal] > 0
 	tests := counts[contract.SplitTest] > 0 && counts[contract.SplitTest] < len(c.Images)
 	for i := range c.Images {

@@ -44,7 +44,9 @@ func Write(ctx context.Context, p *plan.Plan, dir *staging.Dir, progress func(do
 	for _, c := range tally.Counts() {
 		perClass[c.Split] = c.PerClass
 	}
-	checkSplits(perClass, classes.Classes, p.Problems)
+	if !p.Measured {
+		checkSplits(perClass, classes.Classes, p.Problems)
+	}
 	p.Flatten(func(i int) string { return classes.Classes[index[labels[i]]].Folder })
 	if p.Problems.Fatal() {
 		return tally.Counts(), classes, nil
@@ -91,7 +93,7 @@ func classMap(p *plan.Plan, labels []int) (contract.ClassMap, map[int]int) {
 	index := make(map[int]int)
 	var names []string
 	for i, c := range p.Catalog.Classes {
-		if !used[i] {
+		if !used[i] && !p.Measured {
 			p.Problems.Add(problem.ClassWithoutImages, i, "%q", c.Name)
 			continue
 		}

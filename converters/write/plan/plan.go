@@ -47,6 +47,7 @@ type Plan struct {
 	Rules    labels.Rules
 	Images   []Image // in catalog order
 	Problems *problem.List
+	Measured bool              // no model is trained on it: a split may lack classes
 	Renamed  map[string]string // new path -> the dataset's file name; with the split where two may share a path
 }
 

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -69,6 +70,17 @@ func (d Door) Raw(op huma.Operation, handler http.HandlerFunc) {
 	d.Mux.HandleFunc(op.Method+" "+op.Path, handler)
 }
 
+// Asked is Raw for an address that refuses a query which the operation does not have, as huma's do.
+func (d Door) Asked(op huma.Operation, handler http.HandlerFunc) {
+	d.Raw(op, func(w http.ResponseWriter, r *http.Request) {
+		if wrong := unknown(r.URL.Query(), op.Parameters); wrong != nil {
+			Problem(w, http.StatusUnprocessableEntity, noQuery, wrong)
+			return
+		}
+		handler(w, r)
+	})
+}
+
 // Text describes an answer that is no JSON.
 func Text(mediaType, description string) map[string]*huma.Response {
 	return map[string]*huma.Response{"200": {Description: description, Content: map[string]*huma.MediaType{mediaType: {Schema: &huma.Schema{Type: "string"}}}}}
@@ -111,14 +123,24 @@ func read[I, A any](d Door, op huma.Operation, do func(context.Context, *I) (*A,
 func onlyKnown(doc huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		asked := ctx.URL()
-		for name := range asked.Query() {
-			if !slices.ContainsFunc(ctx.Operation().Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name }) {
-				_ = huma.WriteErr(doc, ctx, http.StatusUnprocessableEntity, "the address has a query that is not known", Field("query."+name, "/openapi.json describes those that there are"))
-				return
-			}
+		if wrong := unknown(asked.Query(), ctx.Operation().Parameters); wrong != nil {
+			_ = huma.WriteErr(doc, ctx, http.StatusUnprocessableEntity, noQuery, wrong)
+			return
 		}
 		next(ctx)
 	}
+}
+
+const noQuery = "the address has a query that is not known"
+
+// unknown names a query that is none of an operation's.
+func unknown(query url.Values, parameters []*huma.Param) error {
+	for name := range query {
+		if !slices.ContainsFunc(parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name }) {
+			return Field("query."+name, "/openapi.json describes those that there are")
+		}
+	}
+	return nil
 }
 
 // asking is any input with credentials.

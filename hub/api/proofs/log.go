@@ -22,7 +22,7 @@ type logs struct {
 }
 
 func (l logs) register(d door.Door) {
-	d.Raw(huma.Operation{
+	d.Asked(huma.Operation{
 		OperationID: "validation-log", Method: http.MethodGet, Path: door.ValidationPath + "{id}/log", Security: door.Security,
 		Summary: "What the steps' processes wrote", Parameters: []*huma.Param{submissionID, {Name: "step", In: "query", Description: "Of this step only; of the one that is being taken, what was written so far.", Schema: &huma.Schema{Type: "string"}}},
 		Responses: door.Text("text/plain", "What was written, step after step."),

@@ -33,7 +33,7 @@ type streams struct {
 }
 
 func (s streams) register(d door.Door) {
-	d.Raw(huma.Operation{
+	d.Asked(huma.Operation{
 		OperationID: "validation-events", Method: http.MethodGet, Path: door.ValidationPath + "{id}/events", Security: door.Security,
 		Summary:    "What happens to a submission, as server-sent events; the stream ends with the submission",
 		Parameters: []*huma.Param{submissionID, {Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: "integer"}}},

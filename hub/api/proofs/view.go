@@ -79,6 +79,9 @@ func (v *Validation) add(step contract.StepReport) {
 	result := v.Results[name]
 	if result == nil {
 		result = map[string]any{"passed": true, "duration": 0.0, "issues": []string{}}
+		if name == "security" {
+			result["threats"] = []string{} // those that refuse the package: a warning is none
+		}
 		v.Results[name] = result
 	}
 	passed := step.Status == contract.StepPassed || step.Status == contract.StepSkipped
@@ -86,11 +89,11 @@ func (v *Validation) add(step contract.StepReport) {
 	result["duration"] = result["duration"].(float64) + step.Seconds
 	for _, finding := range step.Findings {
 		result["issues"] = append(result["issues"].([]string), kit.Issue(finding))
+		if name == "security" && finding.Severity == contract.SeverityError {
+			result["threats"] = append(result["threats"].([]string), kit.Issue(finding))
+		}
 	}
 	for key, value := range step.Facts {
 		result[key] = value
-	}
-	if name == "security" {
-		result["threats"] = result["issues"]
 	}
 }

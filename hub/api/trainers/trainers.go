@@ -100,7 +100,7 @@ func (t trainers) register() {
 		sum := sha256.Sum256(t.key)
 		return Key{"ed25519", hex.EncodeToString(sum[:]), t.key}, nil
 	})
-	t.Raw(huma.Operation{
+	t.Asked(huma.Operation{
 		OperationID: "content", Method: http.MethodGet, Path: door.TrainersPath + "{name}/content/{digest}", Security: door.Security,
 		Summary: "A manifest or a blob of a trainer, by its digest",
 		Parameters: []*huma.Param{

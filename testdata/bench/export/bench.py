@@ -18,8 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / "trainers" / name) for name in ("ultralytics", "sdk", "vision")]
 
-import numpy as np
 import offline  # noqa: F401  before ultralytics
+import numpy as np
 import torch
 from PIL import Image
 from trainer_sdk import Job, JobError

@@ -28,14 +28,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / "trainers" / name) for name in ("sdk", "vision", "ultralytics")]
 
-import numpy as np
 import offline  # noqa: F401  before ultralytics
+import numpy as np
 import torch
 import yolo
 from PIL import Image
 from trainer_sdk import Job, Platform
 from trainer_sdk.inference import InferenceRequest
 from trainer_vision.inference import Objects, Predictor
+from trainer_vision.inference.measure import measure_of
 from trainer_vision.inference.running import Run
 from trainer_vision.processes import use_cpus
 from ultralytics import YOLO
@@ -156,9 +157,29 @@ def many(count: int, folder: Path) -> str:
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
         Run(job, Platform(job), request, free).all()
-    # Not getrusage's figure, which a process inherits from the one that started it.
-    peak = next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return f"| {count:,} | {time.perf_counter() - started:.0f} s | {peak >> 10} MiB |"
+    return f"| {count:,} | {time.perf_counter() - started:.0f} s | {peak_memory()} MiB |"
+
+
+def peak_memory() -> int:
+    """MiB; not getrusage's figure, which a process inherits from the one that started it."""
+    return next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")) >> 10
+
+
+def measured(count: int) -> str:
+    """The time and the memory of measuring a test run, with as many detections an image as COCO looks at; in a process of its own."""
+    rng = np.random.default_rng(0)
+    measure = measure_of("object_detection", [str(i) for i in range(80)], 0.25)
+    started = time.perf_counter()
+    for i in range(count):
+        truth, found = (Objects(boxes_at(rng, n), rng.integers(0, 8, n) * 10, rng.uniform(0.001, 1, n).astype(np.float32)) for n in (7, 100))
+        measure.add(f"{i}.jpg", found.take(np.flatnonzero(found.scores > 0.9)), found, truth, (640, 640))
+    measure.result()
+    return f"| {count:,} | {time.perf_counter() - started:.0f} s | {peak_memory()} MiB |"
+
+
+def boxes_at(rng: np.random.Generator, count: int) -> np.ndarray:
+    corner = rng.uniform(0, 500, (count, 2))
+    return np.hstack([corner, corner + rng.uniform(10, 140, (count, 2))]).astype(np.float32)
 
 
 def alone(weights: Path, paths: list[Path], size: int, batch: int) -> float:
@@ -225,8 +246,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=120)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--measured", type=int, help="only the measuring of a test run of so many images")
     parser.add_argument("--many", type=int, help="only the job of so many images around a model that costs nothing")
     args = parser.parse_args()
+    if args.measured:
+        print(measured(args.measured))
+        return
     if args.many:
         with tempfile.TemporaryDirectory() as name:
             print(many(args.many, Path(name)))
@@ -246,6 +271,9 @@ def main() -> None:
     print("\nA job of small images and five boxes each around a model that costs nothing, with PyTorch loaded:\n\n| images | time | peak memory |\n|---|---|---|", flush=True)
     for count in (1000, 100_000):
         subprocess.run([sys.executable, __file__, "--many", str(count)], check=True)
+    print("\nMeasuring a test run alone: 7 labelled objects and 100 detections of 8 classes an image.\n\n| images | time | peak memory |\n|---|---|---|", flush=True)
+    for count in (1000, 20_000):
+        subprocess.run([sys.executable, __file__, "--measured", str(count)], check=True)
 
 
 def compare(folder: Path, kind: Kind, args: argparse.Namespace) -> str:

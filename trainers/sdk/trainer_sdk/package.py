@@ -104,7 +104,7 @@ def describe(job: Job, request: ExportRequest, framework: str, exported: Exporte
             "included": True, "activation": "none",
             **dict.fromkeys(("conf_threshold", "iou_threshold", "max_detections", "box_format", "box_space", "padding", "mask_threshold", "keypoint_shape")),
         },
-        "parity": {"images": 1, "objects": 0, "unmatched": 0, "pixels": 0.0, "score": 0.0, "probability": exported.golden.difference, "pixel_agreement": 1.0},
+        "parity": {"images": 1, "objects": 0, "unmatched": 0, "pixels": None, "score": None, "probability": exported.golden.difference, "pixel_agreement": None},
         "timing": None if took is None else {"median_ms": took, "p95_ms": took, "rounds": 1},
         "validation": None, "versions": {},
         "provenance": {"job_id": job.id, "checkpoint_sha256": digest(request.checkpoint), "created_at": now(), "verified_by": [f"{exported.verified_by} on 1 image"]},

@@ -88,7 +88,7 @@ def save(network: Network, path: Path, **state: Any) -> None:
     """Write a checkpoint at once: the agent sees the whole file or none. Only tensors and plain values are stored."""
     about = {"name": network.name, "class_names": network.class_names, "image_size": network.image_size}
     partial = path.with_name(f".{path.name}.tmp")
-    torch.save({**about, "state_dict": network.state_dict(), **state}, partial)
+    torch.save({"completed_epochs": state.get("epoch", 0), **about, "state_dict": network.state_dict(), **state}, partial)
     partial.replace(path)
 
 

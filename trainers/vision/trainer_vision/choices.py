@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from trainer_sdk import Job, Platform
+from trainer_sdk import Job, JobError, Platform
 
 ABSURD = 50.0  # times the usual rate, or a fraction of it
 
@@ -37,10 +38,15 @@ def warn_of_rate(job: Job, platform: Platform, usual: float) -> None:
         platform.event("learning_rate_unusual", message, {"learning_rate": job.learning_rate, "usual": usual})
 
 
+def refuse_frozen_noise(job: Job, options: dict[str, Any]) -> None:
+    if options["freeze_backbone"] and job.pretrained_weights is None and job.resume_checkpoint is None:
+        raise JobError("option 'freeze_backbone' trains only the classifier on top of random features: give pretrained weights, or set freeze_backbone to false")
+
+
 def say_from_scratch(job: Job, platform: Platform) -> None:
     """A training without pretrained weights needs many more images and epochs: nobody should learn that from the result."""
     if job.pretrained_weights is None and job.resume_checkpoint is None and job.pretrained:
         message = f"{job.model} starts from scratch: there are no pretrained weights of it"
-        hint = "put some to weights/{framework}/{model}/ in the bucket, give PRETRAINED_WEIGHT_URL, or set PRETRAINED=false if this is meant"
+        hint = f"put some to weights/{os.environ.get('FRAMEWORK', 'FRAMEWORK')}/{job.model}/ in the bucket or into the image (trainer-agent weights add), give PRETRAINED_WEIGHT_URL, or set PRETRAINED=false if this is meant"
         print(f"[trainer] {message}; {hint}", flush=True)
         platform.event("training_from_scratch", f"{message}. To change that, {hint}", {"model": job.model})

@@ -51,7 +51,7 @@ async function start(job) {
 
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
 const tab = await browser.newPage({ viewport: { width: 1240, height: 900 } });
-tab.setDefaultTimeout(20_000);
+tab.setDefaultTimeout(60_000);
 const complaints = [];
 tab.on("console", (m) => m.type() === "error" && complaints.push(`${m.text()} ${m.location().url}`));
 tab.on("pageerror", (e) => complaints.push(String(e)));

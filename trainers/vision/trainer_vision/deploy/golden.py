@@ -82,8 +82,8 @@ def distance(picture: Image.Image, answer: Any, exported: Any) -> float:
     """How far apart two answers to one image are; over 1 a selftest that allows it would prove nothing."""
     apart = parity.compare([answer], [exported], [picture], max(picture.size), 1.0, 0.0)
     return max(
-        apart.pixels / max(picture.size) / FARTHEST["pixels"], apart.score / FARTHEST["score"], apart.probability / FARTHEST["probability"],
-        (1 - min(apart.outlines, default=1.0)) / FARTHEST["mask_iou"], (1 - apart.pixel_agreement) / FARTHEST["pixel_agreement"],
+        (apart.pixels or 0) / max(picture.size) / FARTHEST["pixels"], (apart.score or 0) / FARTHEST["score"], (apart.probability or 0) / FARTHEST["probability"],
+        (1 - min(apart.outlines, default=1.0)) / FARTHEST["mask_iou"], (0 if apart.pixel_agreement is None else 1 - apart.pixel_agreement) / FARTHEST["pixel_agreement"],
     )
 
 
@@ -91,7 +91,7 @@ def tolerance(picture: Image.Image, answer: Any, exported: Any) -> dict[str, flo
     """Of the selftest: what two runtimes may differ by, on top of what this file differs by from the original; of a quantised one that is more."""
     apart = parity.compare([answer], [exported], [picture], max(picture.size), 1.0, 0.0)
     return {
-        "pixels": TOLERANCE["pixels"] + apart.pixels, "score": TOLERANCE["score"] + apart.score, "probability": TOLERANCE["probability"] + apart.probability,
+        "pixels": TOLERANCE["pixels"] + (apart.pixels or 0), "score": TOLERANCE["score"] + (apart.score or 0), "probability": TOLERANCE["probability"] + (apart.probability or 0),
         "mask_iou": max(0.0, TOLERANCE["mask_iou"] + min(apart.outlines, default=1.0) - 1),
     }
 

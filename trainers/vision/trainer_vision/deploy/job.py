@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -74,6 +74,7 @@ class Export:
         self.job, self.platform, self.request, self.subject, self.work = job, platform, request, subject, work
         self.pictures = golden.images(job, max(subject.preprocess.height, subject.preprocess.width))
         self.original: tuple[float, int] | None = None
+        self.finds = subject.head in OBJECTS or subject.head == OBB
         self.percent = 0.0
 
     def all(self) -> None:
@@ -87,8 +88,8 @@ class Export:
             if self.request.format == "tensorrt":  # what can be built elsewhere is left all the same
                 self.beside(self.request.output_dir)
             raise
-        if self.subject.head in OBJECTS and not made.parity.objects:
-            self.say("export_unproven", f"No object is found by both models on {made.parity.images} images, which proves nothing about boxes. Set VALIDATION_DATASET_ID to a dataset that shows some, or a lower CONFIDENCE_THRESHOLD")
+        if self.finds and (note := made.parity.note()):
+            self.say("export_unproven", f"{note[0].upper()}{note[1:]}. Set VALIDATION_DATASET_ID to a dataset that shows some, or a lower CONFIDENCE_THRESHOLD")
         shown = self.shown(made)
         if self.request.format != "onnx":
             self.beside(folder)
@@ -127,14 +128,33 @@ class Export:
                 break
             self.tell(40, "optimizing", f"The accuracy drops by {made.validation.drop:.4f}: {len(kept)} layers stay float")
             made = self.made(worker, target, asked.keeping(kept))
+        if made.validation is None and asked.dtype in ("int8", "int16"):
+            self.say("export_unmeasured", f"How much accuracy the {asked.word} model loses is not measured, and ACCURACY_DROP_MAX does nothing: both need ENABLE_VALIDATION=true")
+        self.compare_candidates(made, worker[1])
         self.judge(made)
         return made
 
-    def converter(self, name: str) -> tuple[Converter, Program]:
+    def compare_candidates(self, made: Made, graph: Program) -> None:
+        """Where no object is found, a second file without suppression shows at least that the network and its boxes are the same."""
+        how = self.subject.objects
+        if self.subject.head not in OBJECTS or made.parity.objects or how is None or how.end_to_end:  # the boxes of an end-to-end head have no fixed places
+            return
+        head, call = made.metadata, made.run
+        if graph.graph.post is not None:
+            self.tell(48, "validating", "No object is found: comparing boxes below the threshold")
+            folder = self.work / f"candidates-{self.request.format}"
+            folder.mkdir()
+            worker = self.converter(self.request.format, folder, post=False)
+            graph = worker[1]
+            head, call = self.written(worker, folder / self.request.target.name, made.precision)
+        for truth, found in self.raw(graph, Reader(head), call):
+            parity.candidates(made.parity, truth, found, len(self.subject.names), how.keypoints)
+
+    def converter(self, name: str, work: Path | None = None, post: bool = True) -> tuple[Converter, Program]:
         able = matrix.formats()[name]
-        how = {"whole": self.request.preprocessing and able["resizes"], "pixels": self.request.preprocessing and not able["resizes"], "post": self.request.postprocessing}
+        how = {"whole": self.request.preprocessing and able["resizes"], "pixels": self.request.preprocessing and not able["resizes"], "post": self.request.postprocessing and post}
         made = program(self.subject, **how, batch=not self.request.preprocessing and able["free_batch"], dtype=able["image"])
-        return converter(name, made, self.work, self.request.optimization_level, partial(self.say, "export_toolbox")), made
+        return converter(name, made, work or self.work, self.request.optimization_level, partial(self.say, "export_toolbox")), made
 
     def tell(self, percent: float, stage: str, message: str) -> None:
         """Never less than before: a quantised file may be made several times."""
@@ -165,16 +185,21 @@ class Export:
         """Rotated boxes leave the file as the model answers them: they are compared with the model's answer, not with the predictor's."""
         found, how = parity.Parity(), self.subject.objects
         assert how is not None
+        for ours, theirs in self.raw(graph, reader, call):
+            if how.end_to_end:
+                parity.rows(found, ours, theirs, how.confidence, edge)
+            else:
+                parity.raw(found, ours, theirs, len(self.subject.names), how.confidence, edge)
+        return found
+
+    def raw(self, graph: Program, reader: Reader, call: Run) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The answers to each picture of the graph in PyTorch and of its file, as the model gives them."""
         for picture in self.pictures:
             given = reader.prepare(picture)
             with torch.inference_mode():
                 truth = graph.graph(torch.from_numpy(given))[0].numpy()
-            pair = [one.reshape(one.shape[-2:]) for one in (truth, np.asarray(call(given)[0]))]
-            if how.end_to_end:
-                parity.rows(found, pair[0], pair[1], how.confidence, edge)
-            else:
-                parity.raw(found, pair[0], pair[1], len(self.subject.names), how.confidence, edge)
-        return found
+            found = np.asarray(call(given)[0])
+            yield truth.reshape(truth.shape[-2:]), found.reshape(found.shape[-2:])
 
     def written(self, worker: tuple[Converter, Program], target: Path, precision: Precision) -> tuple[dict[str, Any], Run]:
         """The file with its metadata in it. What its outputs are is asked of the file itself; a format may have other numbers than the graph."""
@@ -248,7 +273,7 @@ class Export:
         return {
             **head, "model": {**head["model"], "sha256": digest(file), "size_bytes": size_of(file), "float_parts": list(made.precision.keep)},
             "thresholds": {"confidence": head["postprocess"]["conf_threshold"], "iou": head["postprocess"]["iou_threshold"], "accuracy_drop_max": self.request.accuracy_drop_max},
-            "parity": made.parity.describe(), "timing": took,
+            "parity": made.parity.describe(self.finds), "timing": took,
             "validation": made.validation and {**made.validation.describe(self.request.accuracy_drop_max), "metric": made.validation.metric, "images": made.validation.images},
             "provenance": {**head["provenance"], "verified_by": [f"{head['runtime']['engine']}{' (its program, interpreted)' if took is None else ''} on {made.parity.images} images"]},
         }
@@ -259,7 +284,10 @@ class Export:
         request = replace(self.request, format="onnx", quantization="none", validate=False)
         again = Export(self.job, self.platform, request, self.subject, self.work)
         again.answers, again.percent = self.answers, self.percent
-        again.judge(again.made(again.converter("onnx"), folder / "model.onnx", Precision()))
+        worker = again.converter("onnx")
+        made = again.made(worker, folder / "model.onnx", Precision())
+        again.compare_candidates(made, worker[1])
+        again.judge(made)
 
     def hand_over(self, folder: Path, described: dict[str, Any], made: Made) -> None:
         out, file = self.request.output_dir, self.request.target

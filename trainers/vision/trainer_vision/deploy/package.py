@@ -116,6 +116,8 @@ def readme(metadata: Mapping[str, Any], wrapped: bool, triton_there: bool) -> st
         f"- {'Boxes are chosen and suppressed' if after.get('box_format') else 'Probabilities are made'} by {'the model' if after['included'] else 'whoever calls it (the wrappers do)'}.",
         "- `golden/` has an image and the trainer's own answer to it: `--selftest` of every wrapper compares with it.", "",
     ]
+    if note := (metadata.get("parity") or {}).get("note"):
+        lines[-1:] = [f"- How far it differs is not all known: {note}.", ""]
     if not wrapped:
         lines += [f"There is no wrapper for the task {model['task']}; metadata.json says how the outputs are read.", ""]
     for language in languages(model["task"], model["format"]):

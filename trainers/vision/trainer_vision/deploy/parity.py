@@ -33,19 +33,21 @@ HALF = Tolerance(0.5, 1e-2, 1e-2)
 MASKS = 0.9  # the overlap (IoU) of the same object's two masks, at the median; exports of one model come to 0.99 and more
 SAME_BOX = 0.01  # pixels
 FAINT = 0.01  # a score that a model gives to nothing; with a threshold of 0 there are hundreds of such boxes
+CANDIDATES = 100  # boxes of an image that are compared, whatever their scores, where no object is found
 
 
 @dataclass
 class Parity:
-    """Worst differences over the images, and how many objects were compared."""
+    """Worst differences over the images, and how many objects were compared. What was not measured is None."""
 
     images: int = 0
     objects: int = 0
     unmatched: int = 0  # found by one of the two only, and not at the threshold's edge
-    pixels: float = 0.0
-    score: float = 0.0
-    probability: float = 0.0
-    pixel_agreement: float = 1.0  # of masks of classes: the smallest share of pixels of one class in both
+    candidates: int = 0  # boxes below the threshold that were compared
+    pixels: float | None = None
+    score: float | None = None
+    probability: float | None = None
+    pixel_agreement: float | None = None  # of masks of classes: the smallest share of pixels of one class in both
     outlines: list[float] = field(default_factory=list)  # the overlap (IoU) of each object's two masks
 
     @property
@@ -53,25 +55,36 @@ class Parity:
         """The median."""
         return float(np.median(self.outlines)) if self.outlines else None
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, finds: bool) -> dict[str, Any]:
+        """`finds`: whether the model finds objects."""
         numbers = asdict(self)
         del numbers["outlines"]
-        return {**numbers, "mask_overlap": self.mask_overlap}
+        return {**numbers, "mask_overlap": self.mask_overlap, "note": self.note() if finds else None}
+
+    def note(self) -> str | None:
+        """What the numbers do not show, in words."""
+        if self.objects:
+            return None
+        nothing = f"no object was found by both models on {self.images} images"
+        if not self.candidates:
+            return f"{nothing}: nothing is proven about boxes"
+        return f"{nothing}. In their place {self.candidates} boxes below the confidence threshold were compared with PyTorch's; what chooses among them is not proven"
 
     def nonsense(self) -> str | None:
         """What no precision explains."""
-        return None if all(map(math.isfinite, (self.pixels, self.score, self.probability))) else "it answers with NaN"
+        return None if all(math.isfinite(value or 0) for value in (self.pixels, self.score, self.probability)) else "it answers with NaN"
 
     def fault(self, allowed: Tolerance) -> str | None:
         """What is too far apart, in words."""
         if self.unmatched:
             return f"{self.unmatched} objects were found by one of the two models only"
         for name, value, most in (("pixels", self.pixels, allowed.pixels), ("of a score or an angle", self.score, allowed.score), ("of a probability", self.probability, allowed.probability)):
-            if not value <= most:
+            if value is not None and not value <= most:
                 return f"they differ by {value:.4g} {name}, more than {most}"
         if self.mask_overlap is not None and self.mask_overlap < MASKS:
             return f"their masks overlap by {self.mask_overlap:.2f} only, less than {MASKS}"
-        return None if self.pixel_agreement >= 0.99 else f"only {self.pixel_agreement:.1%} of an image's pixels have one class in both"
+        agreement = 1.0 if self.pixel_agreement is None else self.pixel_agreement
+        return None if agreement >= 0.99 else f"only {agreement:.1%} of an image's pixels have one class in both"
 
 
 def answers(model: Predictor, images: Sequence[Image.Image]) -> list[Any]:
@@ -105,7 +118,8 @@ def compare(original: Sequence[Any], exported: Sequence[Any], images: Sequence[I
             objects(parity, truth, found, scale, threshold + edge)
             parity.outlines += masks(truth, found, scale, image.size)
         elif isinstance(truth, Mask):
-            parity.pixel_agreement = min(parity.pixel_agreement, float((truth.classes == found.classes).mean()))
+            agreement = float((truth.classes == found.classes).mean())
+            parity.pixel_agreement = agreement if parity.pixel_agreement is None else min(parity.pixel_agreement, agreement)
             parity.score = parity.score if found.finite else math.inf
         else:
             parity.probability = worse(parity.probability, np.abs(truth - found))
@@ -120,7 +134,7 @@ def objects(parity: Parity, truth: Objects, found: Objects, scale: float, sure: 
     pairs = match(found, truth, overlaps(found.boxes, truth.boxes))
     alone = [*found.scores[pairs < 0], *np.delete(truth.scores, pairs[pairs >= 0])]
     parity.unmatched += sum(score > sure for score in alone)
-    parity.score, parity.pixels = worse(parity.score, 0 * found.scores), worse(parity.pixels, 0 * found.boxes)  # NaN in any object, paired or not
+    parity.score, parity.pixels = numbers(parity.score, found.scores), numbers(parity.pixels, found.boxes)  # of any object, paired or not
     a, b = np.flatnonzero(pairs >= 0), pairs[pairs >= 0]
     parity.objects += len(a)
     parity.pixels = worse(parity.pixels, scale * np.abs(found.boxes[a] - truth.boxes[b]))
@@ -165,10 +179,23 @@ def raw(parity: Parity, truth: np.ndarray, found: np.ndarray, classes: int, thre
     sure = best > threshold
     parity.images += 1
     parity.objects += int((sure & (other > threshold)).sum())
+    parity.candidates += int((~sure).sum())
     parity.unmatched += int(((np.maximum(best, other) > threshold + edge) & (np.minimum(best, other) <= threshold)).sum())
     apart = np.abs(truth - found)
     parity.pixels = worse(parity.pixels, apart[:4])
     parity.score = worse(worse(parity.score, apart[4 : 4 + classes]), apart[4 + classes :, sure])
+
+
+def candidates(parity: Parity, truth: np.ndarray, found: np.ndarray, classes: int, keypoints: tuple[int, int] | None) -> None:
+    """The surest boxes of such an answer, however little that is."""
+    best = truth[4 : 4 + classes].max(0)
+    surest = np.argsort(-best, kind="stable")[:CANDIDATES]
+    apart = np.abs(truth - found)[:, surest]
+    parity.candidates += len(surest)
+    parity.pixels = worse(parity.pixels, apart[:4])
+    parity.score = worse(parity.score, apart[4 : 4 + classes])
+    if keypoints:
+        parity.pixels = worse(parity.pixels, apart[4 + classes :].reshape(*keypoints, -1)[:, :2])
 
 
 def rows(parity: Parity, truth: np.ndarray, found: np.ndarray, threshold: float, edge: float) -> None:
@@ -184,7 +211,14 @@ def rows(parity: Parity, truth: np.ndarray, found: np.ndarray, threshold: float,
     parity.score = worse(worse(parity.score, apart[:, 4]), apart[:, 6:])
 
 
-def worse(before: float, values: np.ndarray) -> float:
-    """NaN is the worst there is."""
-    now = float(values.max(initial=0))
-    return math.inf if math.isnan(now) else max(before, now)
+def worse(before: float | None, values: np.ndarray) -> float | None:
+    """NaN is the worst there is; of no values nothing is measured."""
+    if not values.size:
+        return before
+    now = float(values.max())
+    return math.inf if math.isnan(now) else max(before or 0.0, now)
+
+
+def numbers(before: float | None, values: np.ndarray) -> float | None:
+    """A difference, which is the worst there is if one of the values is no number."""
+    return math.inf if np.isnan(values).any() else before

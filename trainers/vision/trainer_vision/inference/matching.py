@@ -19,11 +19,25 @@ def overlaps(found: np.ndarray, labelled: np.ndarray) -> np.ndarray:
     """The IoU of every found box with every labelled one."""
     if not len(found) or not len(labelled):
         return np.zeros((len(found), len(labelled)))
+    shared, area = _shared(found, labelled), _area(found)[:, None] + _area(labelled)[None]
+    return shared / np.maximum(area - shared, 1e-9)
+
+
+def in_crowds(found: Objects, crowds: Objects) -> np.ndarray:
+    """Of every found object whether half of its box is in a crowd of its class: COCO's overlap with a crowd is the share of the found box."""
+    inside = _shared(found.boxes, crowds.boxes) >= SAME * _area(found.boxes)[:, None]
+    return (inside & (found.classes[:, None] == crowds.classes[None])).any(1)
+
+
+def _shared(found: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """The area that every found box shares with every labelled one."""
     low = np.maximum(found[:, None, :2], labelled[None, :, :2])
     high = np.minimum(found[:, None, 2:], labelled[None, :, 2:])
-    shared = (high - low).clip(0).prod(2)
-    area = (found[:, 2:] - found[:, :2]).prod(1)[:, None] + (labelled[:, 2:] - labelled[:, :2]).prod(1)[None]
-    return shared / np.maximum(area - shared, 1e-9)
+    return (high - low).clip(0).prod(2)
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2:] - boxes[:, :2]).prod(1)
 
 
 def outlines(objects: Objects) -> list[np.ndarray]:

@@ -11,10 +11,11 @@ from trainer_sdk import JobError
 
 from ..metrics import MAX_CURVES, ClassifierResults, bounded
 from .calibration import best_threshold, calibration
-from .coco import MOST, CocoMetrics, Overlap, annotations
-from .matching import KINDS, confusion, errors, match, outlines, overlaps
+from .coco import MOST, CocoMetrics, Overlap, Precision, annotations
+from .matching import KINDS, confusion, errors, in_crowds, match, outlines, overlaps
 from .predictor import Mask, Objects
 
+TOGETHER = 256  # images that are compared at once
 HEADS = {"object_detection": "", "instance_segmentation": "M", "pose_estimation": "P"}
 
 
@@ -53,10 +54,10 @@ class ClassMeasure:
 
     def result(self) -> Measured:
         truth = np.array([row[1] for row in self.rows], dtype=int)
-        scores = np.stack([row[2] for row in self.rows]).astype(float) if self.rows else np.zeros((0, len(self.names)))
+        scores = np.stack([row[2] for row in self.rows]) if self.rows else np.zeros((0, len(self.names)))
         found = ClassifierResults(self.names, [row[0] for row in self.rows], truth, scores)
         fields = found.validation()
-        reliable = calibration(scores.max(1, initial=0), found.predicted == truth)
+        reliable = calibration(scores.max(1, initial=0).astype(float), found.predicted == truth)
         thresholds = {
             name: best_threshold(scores[:, i], truth == i, int((truth == i).sum())) for i, name in enumerate(unique(self.names))
         }
@@ -72,53 +73,76 @@ class ObjectMeasure:
 
     def __init__(self, names: Sequence[str], task: str, threshold: float, overlap: Overlap | None = None) -> None:
         self.names, self.head, self.threshold, self.overlap = names, HEADS[task], threshold, overlap
-        self.images: list[dict[str, Any]] = []
-        self.labelled: list[dict[str, Any]] = []
-        self.found: list[dict[str, Any]] = []
+        self.boxes = CocoMetrics(len(names), "B", overlap)
+        self.own = CocoMetrics(len(names), self.head) if self.head else self.boxes
+        self.count = 0
+        self.waiting: tuple[list[dict[str, Any]], ...] = ([], [], [])  # images, annotations, detections that are still to compare
         self.matrix = np.zeros((len(names) + 1, len(names) + 1), dtype=int)
         self.kinds = dict.fromkeys(KINDS, 0)
         self.counts = np.zeros((len(names), 3), dtype=int)  # right, found, labelled at the job's threshold
         self.scores: list[np.ndarray] = []  # of every detection: score, class, right
 
     def add(self, name: str, shown: Objects, every: Objects, truth: Objects, size: tuple[int, int]) -> tuple[float, dict[str, Any]]:
-        number = len(self.images) + 1
+        self.count += 1
         width, height = size
         if every.pixels:
             height, width = every.pixels[0]["size"]
-        self.images.append({"id": number, "file_name": name, "width": width, "height": height})
         every = every.take(np.argsort(-every.scores, kind="stable")[:MOST])
         if self.overlap:
             truth, every = (replace(known, polygons=outlines(known)) for known in (truth, every))
-        self.labelled += annotations(outlined(truth, width / size[0], height / size[1]), number, False, len(self.labelled) + 1)
-        self.found += annotations(every, number, True)
+        images, labelled, detected = self.waiting
+        images.append({"id": self.count, "file_name": name, "width": width, "height": height})
+        labelled += annotations(outlined(truth, width / size[0], height / size[1]), self.count, False, len(labelled) + 1)
+        if truth.crowds is not None:
+            labelled += annotations(truth.crowds, self.count, False, len(labelled) + 1, crowd=1)
+        detected += annotations(every, self.count, True)
+        if len(images) == TOGETHER:
+            self._compare()
+        every = every.take(self._counted(every, truth))
         pairs = match(every, truth, self._overlaps(every, truth))
         self.scores.append(np.stack([every.scores, every.classes, pairs >= 0]).astype(np.float32))
         return self._at_threshold(shown, truth)
+
+    def _compare(self) -> None:
+        for metrics in {id(m): m for m in (self.boxes, self.own)}.values():
+            metrics.add(*self.waiting)
+        self.waiting = ([], [], [])
 
     def _overlaps(self, found: Objects, labelled: Objects) -> np.ndarray:
         if self.overlap is None or not len(found) or not len(labelled):
             return overlaps(found.boxes, labelled.boxes)
         return self.overlap(outlines(found), outlines(labelled))
 
+    def _counted(self, found: Objects, truth: Objects) -> np.ndarray:
+        """The indices of what counts: something in a crowd that is no labelled object is neither right nor wrong, as in COCO."""
+        if not truth.crowds:
+            return np.arange(len(found))
+        return np.flatnonzero((match(found, truth, self._overlaps(found, truth)) >= 0) | ~in_crowds(found, truth.crowds))
+
     def _at_threshold(self, shown: Objects, truth: Objects) -> tuple[float, dict[str, Any]]:
+        known: list[str | None] = [None] * len(shown)
+        kept = self._counted(shown, truth)
+        shown = shown.take(kept)
         overlap = self._overlaps(shown, truth)
         pairs = match(shown, truth, overlap)
         self.matrix += confusion(shown, truth, overlap, len(self.names))
         kinds, missed = errors(shown, truth, overlap, pairs)
-        for kind in filter(None, kinds):
-            self.kinds[kind] += 1
+        for i, kind in zip(kept, kinds, strict=True):
+            known[i] = kind
+            if kind:
+                self.kinds[kind] += 1
         self.kinds["missed"] += len(missed)
         np.add.at(self.counts[:, 0], shown.classes[pairs >= 0], 1)
         np.add.at(self.counts[:, 1], shown.classes, 1)
         np.add.at(self.counts[:, 2], truth.classes, 1)
         wrong = sum(kind is not None for kind in kinds) + len(missed)
-        return wrong / max(len(shown) + len(missed), 1), {"errors": kinds, "missed": missed}
+        return wrong / max(len(shown) + len(missed), 1), {"errors": known, "missed": missed}
 
     def result(self) -> Measured:
-        check_any_labelled(len(self.images), bool(self.labelled))
-        truth = {"info": {}, "images": self.images, "annotations": self.labelled, "categories": [{"id": i + 1, "name": name} for i, name in enumerate(self.names)]}
-        boxes = CocoMetrics(truth, self.found, "B", self.overlap)
-        head = CocoMetrics(truth, self.found, self.head) if self.head else boxes
+        check_any_labelled(self.count, bool(self.counts[:, 2].any()))
+        self._compare()
+        boxes = self.boxes.precision()
+        head = self.own.precision() if self.head else boxes
         right, found, labelled = self.counts.T
         precision = np.where(found > 0, right / np.maximum(found, 1), 0.0)
         recall = np.where(labelled > 0, right / np.maximum(labelled, 1), np.nan)
@@ -137,7 +161,7 @@ class ObjectMeasure:
             },
         )
 
-    def _overall(self, boxes: CocoMetrics, head: CocoMetrics, precision: np.ndarray, recall: np.ndarray, reliable: dict[str, Any]) -> dict[str, float]:
+    def _overall(self, boxes: Precision, head: Precision, precision: np.ndarray, recall: np.ndarray, reliable: dict[str, Any]) -> dict[str, float]:
         def mean(values: np.ndarray) -> float:
             values = values[~np.isnan(values)]
             return float(values.mean()) if len(values) else float("nan")

@@ -14,7 +14,7 @@ from trainer_sdk import clean
 from .coco import area
 from .records import Classes
 
-COLUMNS = ("image_path", "image_id", "class_id", "class_name", "confidence", "x1", "y1", "x2", "y2", "error")
+COLUMNS = ("image_path", "image_id", "class_id", "class_name", "confidence", "x1", "y1", "x2", "y2", "share", "error")
 Records = Iterable[Mapping[str, Any]]
 
 
@@ -29,15 +29,20 @@ def write_results(target: Path, head: Mapping[str, Any], records: Records) -> No
 
 
 def write_csv(target: Path, records: Records) -> None:
-    """A row an object, or of a classifier a row an image; an image without any has a row without a class."""
+    """A row an object, or of a classifier a row an image, or a row a class of a mask with its share of the pixels; an image without any has a row without a class."""
     with _whole(target) as out:
         rows = csv.writer(out)
         rows.writerow(COLUMNS)
         for record in records:
-            image = [record["image_path"], record["image_id"]]
+            image = [plain_text(record["image_path"]), plain_text(record["image_id"])]
             for found in _found(record) or [{}]:
-                values = [found.get(k) for k in ("class_id", "class_name", "confidence")] + list(found.get("bbox", [None] * 4))
-                rows.writerow([*image, *values, record.get("error")])
+                values = [*(plain_text(found.get(k)) for k in ("class_id", "class_name", "confidence")), *found.get("bbox", [None] * 4), found.get("share")]
+                rows.writerow([*image, *values, plain_text(record.get("error"))])
+
+
+def plain_text(value: Any) -> Any:
+    """A spreadsheet calculates what begins like a formula: an apostrophe before it makes it text (OWASP, CSV injection)."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _found(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -53,16 +58,16 @@ def write_coco(folder: Path, classes: Classes, records: Iterable[Mapping[str, An
     """predictions.json is COCO's list of results; predictions.coco.json a whole dataset whose annotations are the predictions.
 
     COCO's ids are numbers: an image has the platform's where all of them are, else its place in results.json from 1 on, and
-    of the classes alike.
+    of the classes alike. Images that could not be used are not in it.
     """
     categories = [{"id": number, "name": name} for number, name in zip(_numbers(classes.ids), classes.names, strict=True)]
     images = []
-    for place, record in enumerate(records, 1):
-        images.append({"id": record["image_id"], "place": place, "file_name": record["image_path"], "width": record["width"], "height": record["height"]})
+    for record in records:
+        images.append({"id": record["image_id"], "file_name": record["image_path"], "width": record["width"], "height": record["height"], "usable": record["error"] is None})
     numbers = _numbers([image["id"] for image in images])
     for image, number in zip(images, numbers, strict=True):
         image["id"] = number
-        del image["place"]
+    images = [image for image in images if image.pop("usable")]  # one that could not be read has no size, which readers of COCO stumble over
     with _whole(folder / "predictions.json") as plain, _whole(folder / "predictions.coco.json") as whole:
         start = json.dumps({"info": {"description": "predictions"}, "images": images, "categories": categories}, ensure_ascii=False)
         whole.write(start.removesuffix("}") + ', "annotations": [')

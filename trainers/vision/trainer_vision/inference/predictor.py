@@ -25,6 +25,7 @@ class Objects:
     # Of each object its pixels (coco.runs), at the model's size: a test run measures them in place of outlines, which run through the
     # middle of a mask's outermost pixels and lose half of each.
     pixels: Sequence[dict[str, Any]] | None = None
+    crowds: Objects | None = None  # beside labelled objects: groups without a box for each, in which nothing that is found is wrong
 
     def __len__(self) -> int:
         return len(self.boxes)

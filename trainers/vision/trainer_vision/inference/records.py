@@ -32,6 +32,11 @@ class Classes:
     def table(self) -> list[dict[str, Any]]:
         return [self.entry(i) for i in range(len(self.names))]
 
+    def numbered(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Metrics of classes in index order under the platform's ids, unless one of them is a text: the callback takes numbers."""
+        ids = self.ids[: len(rows)]
+        return [{**row, "class_id": i} for row, i in zip(rows, ids, strict=True)] if all(type(i) is int for i in ids) else list(rows)
+
 
 def describe(answer: Answer, classes: Classes) -> dict[str, Any]:
     """The predictions of one image; boxes are x1, y1, x2, y2 in pixels."""
@@ -73,13 +78,16 @@ def _object(objects: Objects, i: int, classes: Classes, scored: bool) -> dict[st
 
 
 class Parts:
-    """The records, PART images a file, each written at once. A job that is started again goes on behind the last whole part."""
+    """The records, PART images a file, each written at once. A job that is started again goes on behind the last whole part.
 
-    def __init__(self, folder: Path, samples: Sequence[Sample], settings: Any, size: int = PART) -> None:
+    `asked` is all that the records depend on beside the images: parts of another request are no use.
+    """
+
+    def __init__(self, folder: Path, samples: Sequence[Sample], asked: Any, size: int = PART) -> None:
         self.folder = folder
         self.chunks = [list(samples[i : i + size]) for i in range(0, len(samples), size)]
         names = "\n".join(f"{s.name}\t{s.error}" for s in samples)
-        self.stamp = hashlib.sha256(f"{json.dumps(clean(settings), sort_keys=True)}\n{names}".encode()).hexdigest()[:16]
+        self.stamp = hashlib.sha256(f"{json.dumps(clean(asked), sort_keys=True)}\n{names}".encode()).hexdigest()[:16]
 
     def open(self, resume: bool) -> list[int]:
         """The numbers of the parts that are still to do. Those of another request, or of one that is not resumed, are removed."""
@@ -104,3 +112,14 @@ class Parts:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"part-{number:06}-{self.stamp}.jsonl"
+
+
+def fingerprint(checkpoint: Path) -> str:
+    """Of a file, or of all files of a folder: every training calls its best one best.pt."""
+    files = [checkpoint] if checkpoint.is_file() else sorted(p for p in checkpoint.rglob("*") if p.is_file())
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as content:
+            while piece := content.read(1 << 20):
+                digest.update(piece)
+    return digest.hexdigest()

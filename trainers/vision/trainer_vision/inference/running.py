@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from .loading import Loaded, loaded
 from .measure import HEADS, Measure, Measured, measure_of
 from .outputs import write_coco, write_csv, write_results
 from .predictor import Answer, Mask, Predictor, finite
-from .records import EXPLAINED, PART, Classes, Parts, Truth, describe, describe_truth
+from .records import EXPLAINED, PART, Classes, Parts, Truth, describe, describe_truth, fingerprint
 from .report import write_report
 from .samples import Sample, check_names, given, labelled, task_of
 
@@ -110,14 +110,23 @@ class Run:
         self.timing = Timing()
         self.worst: list[tuple[float, int, dict[str, Any]]] = []  # a heap: how bad, place, what the report shows
         self.unexplained: list[str] = []  # why
+        self._say_unused()
+
+    def _say_unused(self) -> None:
+        """A threshold that somebody set and that the model does not have: the settings name those that it has."""
+        for name, variable, value in (("confidence", "CONFIDENCE_THRESHOLD", self.request.confidence), ("iou", "IOU_THRESHOLD", self.request.iou)):
+            if value is not None and name not in self.predictor.settings:
+                self.platform.event("setting_ignored", f"{variable} {value:g} has no effect: this model for {self.task} has no such threshold", {name: value})
 
     def _measure(self) -> Measure:
         known = self.predictor
         return measure_of(self.task, known.names, known.settings.get("confidence", 0.0), known.classes, known.overlap)
 
     def all(self) -> None:
-        parts = Parts(self.request.output_dir / "parts", self.samples, self._settings(), EXPLAINED if self.explainer else PART)
-        todo = parts.open(resume=self.measure is None)  # a test run measures in one pass, from the start
+        resume = self.measure is None  # a test run measures in one pass, from the start
+        model = fingerprint(self.request.checkpoint) if resume else ""
+        parts = Parts(self.request.output_dir / "parts", self.samples, [self._settings(), self.classes.table(), model, self.explainer and asdict(self.explainer.asked)], EXPLAINED if self.explainer else PART)
+        todo = parts.open(resume)
         progress = Progress(self.platform, len(self.samples), len(self.samples) - sum(len(parts.chunks[i]) for i in todo))
         workers = max(1, self.job.workers)
         with ThreadPoolExecutor(workers) as pool, ThreadPoolExecutor(1) as artist:
@@ -262,7 +271,7 @@ class Run:
             raise JobError(f"none of the {failed.count} images could be used; the first: {failed.named[0]['error']}")
         if self.unexplained and not any(record.get("xai") for record in parts.records()):  # of an earlier life too
             raise JobError(f"nothing could be explained: {self.unexplained[0]}")
-        measured = self.measure.result() if self.measure else None
+        measured = self._measured() if self.measure else None
         self._write(parts, measured, failed)
         if failed.count:
             without = ", and the metrics are without them" if measured else ""
@@ -274,6 +283,11 @@ class Run:
         else:
             self.platform.inference_done(paths)
         shutil.rmtree(parts.folder)
+
+    def _measured(self) -> Measured:
+        assert self.measure
+        found = self.measure.result()
+        return replace(found, per_class_metrics=self.classes.numbered(found.per_class_metrics))
 
     def _write(self, parts: Parts, measured: Measured | None, failed: Failed) -> None:
         out = self.request.output_dir

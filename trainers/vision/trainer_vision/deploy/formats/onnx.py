@@ -19,6 +19,7 @@ from . import Precision, Run
 
 OPSET = 18  # the first that the exporter writes; every runtime of the last three years reads it
 WEIGHTED = ("Conv", "Gemm", "MatMul")
+DISTANCES = ".dfl"  # the module of a detector that makes distances of its answers
 SCOPES = "pkg.torch.onnx.name_scopes"
 
 
@@ -70,11 +71,14 @@ def convert(program: Program, target: Path) -> Path:
 
 
 class Half(nn.Module):
-    """A model that computes in half precision between float inputs and outputs."""
+    """A model that computes in half precision between float inputs and outputs. Places of boxes need more: a detector gives its last numbers to float itself."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = copy.deepcopy(model).half()
+        for name, module in self.model.named_modules():
+            if name.endswith(DISTANCES):
+                module.float()
 
     def forward(self, images: torch.Tensor) -> Sequence[torch.Tensor]:
         answers = self.model(images.half())

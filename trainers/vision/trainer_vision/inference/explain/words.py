@@ -100,12 +100,12 @@ def read_answer(raw: bytes) -> dict[str, Any]:
 def template(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts in sentences of ours."""
     name, confidence = facts["class"], facts["confidence"]
-    where = facts["regions"] or ["no single place"]
+    where = [f"the {place}" for place in facts["regions"]]
     share = facts.get("heat_inside_box")
     others = facts.get("alternatives") or []
     return {
-        "summary": f"The model found {name} with a confidence of {confidence:.0%}. It looked mostly at the {where[0]} of the picture.",
-        "key_factors": [f"Heat at the {place}" for place in where] + ([f"{share:.0%} of the heat lies inside the box"] if share is not None else []),
+        "summary": f"The model found {name} with a confidence of {confidence:.0%}. It looked mostly at {where[0] if where else 'no single place'} of the picture.",
+        "key_factors": [f"Heat at {place}" for place in where or ["no single place"]] + ([f"{share:.0%} of the heat lies inside the box"] if share is not None else []),
         "confidence_reasoning": f"With the hottest parts taken away, {facts['deletion']:.0%} of the answer is left on average.",
         "alternative_considerations": ("Next likely: " + ", ".join(f"{n} ({c:.0%})" for n, c in others)) if others else "The model named nothing else.",
     }
@@ -124,7 +124,7 @@ def facts_of(explanation: Mapping[str, Any], method: str, size: tuple[int, int],
 
 
 def third(x: float, y: float, size: tuple[int, int]) -> str:
-    """A place in words: upper left, centre, lower right, …"""
+    """A place in words: upper left part, centre, lower part, …"""
     rows, columns = ("upper", "", "lower"), ("left", "", "right")
     row, column = rows[min(2, int(3 * y / size[1]))], columns[min(2, int(3 * x / size[0]))]
-    return f"{row} {column}".strip() or "centre"
+    return " ".join(filter(None, (row, column, "part"))) if row or column else "centre"
