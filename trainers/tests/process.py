@@ -44,6 +44,7 @@ def environment(relay: Relay | None, package: object = None, **job: object) -> d
     """The environment of a trainer and nothing else of this process's; with a package, the modules of that folder can be imported."""
     kept = {k: os.environ[k] for k in ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR") if k in os.environ}
     kept["PYTHONPATH"] = os.pathsep.join(map(str, filter(None, [GUARD, package, os.environ.get("PYTHONPATH")])))
+    kept["TEST_HANGS_AFTER"] = str(TIMEOUT - 30)
     fixed = {"JOB_ID": "job-1", "TRACE_ID": "trace-1", "DEVICE": "cpu", "NUM_WORKERS": "0", "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     address = {"BACKEND_BASE_URL": relay.url, "CALLBACK_TOKEN": TOKEN} if relay else {}
     return {**kept, **fixed, **address, **{k: str(v) for k, v in job.items()}}
@@ -58,9 +59,9 @@ def started(script: str, relay: Relay, *arguments: str, **job: object) -> Iterat
 
 
 @contextmanager
-def freshly_started(script: str, relay: Relay, **job: object) -> Iterator[subprocess.Popen[str]]:
+def freshly_started(script: str, relay: Relay, *arguments: str, **job: object) -> Iterator[subprocess.Popen[str]]:
     """A program under way that is read while it runs, or whose beginning matters."""
-    process = subprocess.Popen([sys.executable, script], env=environment(relay, **job), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    process = subprocess.Popen([sys.executable, str(TRAINERS / script), *arguments], env=environment(relay, **job), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
     with ended(process):
         yield process
 
@@ -83,7 +84,8 @@ class TrainerTest(unittest.TestCase):
     def trainer(self, script: str, *arguments: str, **job: object) -> Run:
         relay = Relay()
         self.addCleanup(relay.close)
-        with started(script, relay, *arguments, **job) as process:
+        start = freshly_started if "PET_NPROC_PER_NODE" in job else started  # torchrun takes the process's place: what a copy has imported is lost
+        with start(script, relay, *arguments, **job) as process:
             output, _ = process.communicate(timeout=TIMEOUT)
         self.assertNotIn("[guard]", output)
         return Run(process.returncode, output, relay)

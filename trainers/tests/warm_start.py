@@ -15,6 +15,7 @@ def run(arguments: list[str], env: dict[str, str], cwd: str, path: list[str], st
     multiprocessing.set_start_method(None, force=True)  # the copies have their server's
     os.environ.clear()
     os.environ.update(env)
+    sys.modules["sitecustomize"].bounded()
     os.chdir(cwd)
     if arguments[0] == "-c":
         code, name, folder, sys.argv = arguments[1], "<string>", "", ["-c", *arguments[2:]]

@@ -1,6 +1,9 @@
-"""Every Python process of a test imports this: an address outside of the machine is refused, and said on stderr."""
+"""Every Python process of a test imports this: an address outside of the machine is refused and said on stderr;
+a process that hangs prints where, and ends."""
 
+import faulthandler
 import ipaddress
+import os
 import socket
 import sys
 from typing import Any
@@ -38,3 +41,13 @@ def _guarded_resolve(host: Any, *more: Any, **named: Any) -> Any:
 
 socket.socket.connect = _guarded_connect  # type: ignore[method-assign]
 socket.getaddrinfo = _guarded_resolve
+
+
+def bounded() -> None:
+    """Ends the process, with the stacks of its threads on stderr, before the test that waits for it gives up."""
+    if seconds := os.environ.get("TEST_HANGS_AFTER"):
+        earlier = 10 if "RANK" in os.environ else 0  # torchrun reports what its processes came to
+        faulthandler.dump_traceback_later(float(seconds) - earlier, exit=True)
+
+
+bounded()
