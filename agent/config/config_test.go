@@ -125,7 +125,8 @@ func TestRangesAreChecked(t *testing.T) {
 		"CONFIDENCE_THRESHOLD": {"1.5", "-0.1"}, "INPUT_SIZE": {"[640]", "[0, 640]", "640"}, "AGENT_STOP_GRACE": {"0s", "2h"},
 		"JOB_ID": {"a/b", "..", "a b", strings.Repeat("x", 129)}, "BACKEND_BASE_URL": {"api.example.com", "ftp://x", "http://u:p@x", "http://x?a=1"},
 		"AGENT_RUN_AS": {"root", "1000", "-1:0", ":", "1000:", ":1000", "1:2:3", "1 :1", "4294967295:0", "0:4294967295"}, "AGENT_UPLOAD_BANDWIDTH": {"-1", "fast", "1e300"}, "AGENT_XID_FATAL": {"a,b"},
-		"SPLIT_STRATEGY": {"{}x", `{"method":"weekly"}`}, "IMAGE_PATHS": {"a.jpg", "[1]"}, "CONFIG_JSON": {"[]", "null", "{"},
+		"SPLIT_STRATEGY": {"{}x", `{"method":"weekly"}`}, "IMAGE_PATHS": {"a.jpg", "[1]"}, "CONFIG_JSON": {"[]", "null", "{", `{"lr": 1, "lr": 2}`, `{"a": [{"b": {}, "c": 1, "b": 2}]}`},
+		"PRETRAINED_WEIGHT_URL": {"ftp://host/a.pt", "file:///etc/passwd", "s3://bucket/a.pt", "weights.pt", "https://"},
 		"CHECKPOINT_PATH": {"/tmp/best.pt", "s3://bucket"},
 	} {
 		for _, value := range values {
@@ -148,6 +149,17 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 		if !strings.Contains(text, part) {
 			t.Errorf("%q is not in %q", part, text)
 		}
+	}
+}
+
+func TestAKeyThatStandsTwiceIsNamed(t *testing.T) {
+	_, problems := load(t, minimal, map[string]string{"CONFIG_JSON": `{"lr": 1, "aug": [{"flip": 1}, {"flip": 1, "flip": 0}]}`})
+	if text := contract.AsFailure(Failure(problems)).Line(); !strings.Contains(text, `the key "aug.flip" stands in it twice`) {
+		t.Error(text)
+	}
+	_, problems = load(t, minimal, map[string]string{"CONFIG_JSON": `{"lr": 1, "a": [{"lr": 1}, {"lr": 2}, [], {}], "b": {"lr": "lr"}, "c": "c"}`})
+	if problems != nil {
+		t.Error(problems)
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -32,6 +33,9 @@ func (c *Config) contradictions() (problems []Problem) {
 	if !c.Pretrained && c.WeightURL.Set() {
 		say("PRETRAINED", "false", "true, or no PRETRAINED_WEIGHT_URL beside it")
 	}
+	if c.WeightURL.Set() && !fetchable(c.WeightURL.Reveal()) {
+		say("PRETRAINED_WEIGHT_URL", "***", "an http or https URL (weights of the job's own bucket, under weights/, need none)")
+	}
 	if c.InferenceType == string(contract.InferenceJob) && len(c.ImagePaths) == 0 && c.DatasetID == "" && c.DatasetPath == "" {
 		say("IMAGE_PATHS", "", "the images of the inference job, or DATASET_ID in its place")
 	}
@@ -57,6 +61,12 @@ func (c *Config) contradictions() (problems []Problem) {
 			Expected: "is not set, so this machine trains alone, but its number is not 0: agents of one JOB_ID overwrite each other's checkpoints"})
 	}
 	return problems
+}
+
+// fetchable reports whether weights can be fetched from this address.
+func fetchable(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
 // gpuDevices are what a GPU shows as in a container: NVIDIA's, WSL's and AMD's.

@@ -150,19 +150,6 @@ func (l *NameList) Decode(v string) error {
 	return nil
 }
 
-// Object is a JSON object, kept as it was written.
-type Object json.RawMessage
-
-// Decode implements envconfig.Decoder.
-func (o *Object) Decode(v string) error {
-	var m map[string]any
-	if err := json.Unmarshal([]byte(v), &m); err != nil || m == nil {
-		return fmt.Errorf("expected a JSON object")
-	}
-	*o = Object(v)
-	return nil
-}
-
 // reason is an error whose words help more than what the variable expects.
 type reason struct{ error }
 
