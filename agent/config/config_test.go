@@ -127,7 +127,7 @@ func TestRangesAreChecked(t *testing.T) {
 		"AGENT_RUN_AS": {"root", "1000", "-1:0", ":", "1000:", ":1000", "1:2:3", "1 :1", "4294967295:0", "0:4294967295"}, "AGENT_UPLOAD_BANDWIDTH": {"-1", "fast", "1e300"}, "AGENT_XID_FATAL": {"a,b"},
 		"SPLIT_STRATEGY": {"{}x", `{"method":"weekly"}`}, "IMAGE_PATHS": {"a.jpg", "[1]"}, "CONFIG_JSON": {"[]", "null", "{", `{"lr": 1, "lr": 2}`, `{"a": [{"b": {}, "c": 1, "b": 2}]}`},
 		"PRETRAINED_WEIGHT_URL": {"ftp://host/a.pt", "file:///etc/passwd", "s3://bucket/a.pt", "weights.pt", "https://"},
-		"CHECKPOINT_PATH": {"/tmp/best.pt", "s3://bucket"},
+		"CHECKPOINT_PATH":       {"/tmp/best.pt", "s3://bucket"},
 	} {
 		for _, value := range values {
 			_, problems := load(t, minimal, map[string]string{name: value})
