@@ -29,7 +29,7 @@ from trainer_vision.inference import Mask, Predictor
 from trainer_vision.inference.draw import WIDEST, below, font
 from trainer_vision.inference.outputs import write_csv
 from trainer_vision.inference.running import Run, fitting
-from trainer_vision.inference.samples import labelled
+from trainer_vision.inference.samples import check_names, labelled
 
 
 class Samples(unittest.TestCase):
@@ -67,6 +67,19 @@ class Samples(unittest.TestCase):
         self.assertEqual(found, [("a/0.png", 7, 0), ("b/0.png", "x", 1)])
         with self.assertRaisesRegex(JobError, "TEST_SPLIT: the split 'test' has no image; the dataset has val"):
             self.found(files, {}, "test")
+
+
+    def test_folders_are_the_checkpoints_classes_by_their_names(self) -> None:
+        """A test set need not have every class, nor their order."""
+        self.found(["val/0-cat/0.png", "val/1-dog/1.png"], {}, "val")
+        job = Job.load((), {"DATASET_DIR": str(self.root / "data")})
+        check_names(job, ["ant", "dog", "cat"])
+        self.assertEqual([(s.name, s.label) for s in labelled(job, "val", names=["ant", "dog", "cat"])], [("0.png", 2), ("1.png", 1)])
+        with self.assertRaisesRegex(JobError, r"DATASET_ID: the checkpoint knows the classes \['ant', 'cat'\], the dataset has \['cat', 'dog'\]"):
+            check_names(job, ["ant", "cat"])
+        self.found(["images/val/0.png"], {}, "val")  # labels by number
+        with self.assertRaisesRegex(JobError, "the checkpoint knows"):
+            check_names(job, ["ant", "cat", "dog"])
 
 
 class Jobs(InferenceTest):

@@ -55,7 +55,7 @@ def measured(job: Job, model: Predictor, original: Predictor, advance: Callable[
     """The primary metric of a model on the split, with the labels as the trainer reads them, and how many images it holds."""
     task = original.task or job.task
     threshold = original.settings.get("confidence", 0.0)
-    samples = labelled(job, SPLIT, VARIABLE)
+    samples = labelled(job, SPLIT, VARIABLE, original.names)
     found = measure_of(task, original.names, threshold, original.classes)
     for number, sample in enumerate(samples, 1):
         image = read_image(sample.path)

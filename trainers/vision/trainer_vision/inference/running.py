@@ -105,7 +105,7 @@ class Run:
         self.classes = Classes(predictor.names, class_ids(job, predictor.names))
         if request.labelled:
             check_names(job, predictor.names[: predictor.classes])
-        self.samples = labelled(job, request.split) if request.labelled else given(request, job)
+        self.samples = labelled(job, request.split, names=predictor.names) if request.labelled else given(request, job)
         self.measure = self._measure() if request.labelled else None
         self.timing = Timing()
         self.worst: list[tuple[float, int, dict[str, Any]]] = []  # a heap: how bad, place, what the report shows

@@ -46,12 +46,15 @@ def text(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def labelled(job: Job, split: str, variable: str = "TEST_SPLIT") -> list[Sample]:
-    """The images of a prepared split, or of all: images/val/… of YOLO and COCO, or val/CLASS/… with the class as the folder. `variable` is where a user chose them."""
+def labelled(job: Job, split: str, variable: str = "TEST_SPLIT", names: Sequence[str] = ()) -> list[Sample]:
+    """The images of a prepared split, or of all: images/val/… of YOLO and COCO, or val/CLASS/… with the class as the folder. `variable` is where a user chose them.
+
+    `names` are the checkpoint's classes: a folder's label is the place of its name among them.
+    """
     splits = SPLITS if split == "all" else (split,)
     ids, renamed = platform_ids(job), _renamed(job)
-    folders = not (job.dataset_dir / "images").is_dir()
-    index = {c.folder or c.name: c.index for c in job.classes()}
+    folders = by_folder(job)
+    index = {c.folder or c.name: names.index(c.name) if names else c.index for c in job.classes()}
     found: list[Sample] = []
     base = job.dataset_dir if folders else job.dataset_dir / "images"
     for part in splits:
@@ -109,8 +112,17 @@ def task_of(predictor: Predictor, job: Job, checkpoint: Path) -> str:
     return task
 
 
+def by_folder(job: Job) -> bool:
+    """Whether the folder of an image names its class."""
+    return not (job.dataset_dir / "images").is_dir()
+
+
 def check_names(job: Job, names: Sequence[str], variable: str = "DATASET_ID") -> None:
-    """The dataset's classes must be the checkpoint's, in their order: else every metric would be of something else."""
+    """The dataset's classes must be the checkpoint's, in their order: else every metric would be of something else.
+
+    Of folders the names say which class is meant, so that some may be missing and the order is of no matter.
+    """
     classes = [c.name for c in job.classes()]
-    if classes and classes != list(names):
+    same = set(classes) <= set(names) if by_folder(job) else classes == list(names)
+    if classes and not same:
         raise JobError(f"{variable}: the checkpoint knows the classes {list(names)}, the dataset has {classes}")
