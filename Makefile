@@ -168,6 +168,7 @@ export-wrappers: .tools/wrappers ## every wrapper of exported models, those that
 .PHONY: export-matrix
 #: EXPORT_MATRIX   kinds of export-matrix: detect, segment, pose, classify, timm, huggingface (all)
 export-matrix: ## export every cell of the matrix of a trained model of every kind, and print what came of it (an hour; not part of make test)
+	EXPORT_TOOLBOX_DIR=$(abspath .tools/toolboxes) $(TRAINER_VENV)/bin/python -m trainer_vision.deploy.toolbox
 	EXPORT_MATRIX=$(or $(EXPORT_MATRIX),all) $(TRAINER_VENV)/bin/python -m pytest -q -s trainers/tests/test_export_matrix.py
 
 .PHONY: explanations
