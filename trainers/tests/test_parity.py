@@ -35,6 +35,24 @@ class Comparing(unittest.TestCase):
         self.assertIsNone(parity.compare([found], [found.take(np.array([0]))], image, 100, 0.25, 0.005).fault(parity.EXACT))
         self.assertIn("1 objects were found by one", str(parity.compare([found], [found.take(np.array([1]))], image, 100, 0.25, 0.005).fault(parity.EXACT)))
 
+    def test_half_precision_may_keep_another_box_of_one_object_in_ten(self) -> None:
+        """Suppression chooses by the last bits among boxes with nearly the same score."""
+        corners = np.arange(0, 200, 20.0)[:, None]
+        found = Found(corners + np.array([[0.0, 0, 15, 15]]), np.arange(10), np.full(10, 0.9))
+
+        def fault(allowed: parity.Tolerance, moved: list[int]) -> str | None:
+            boxes = found.boxes.copy()
+            boxes[moved] += 2
+            return parity.compare([found], [replace(found, boxes=boxes)], [Image.new("RGB", (220, 220))], 220, 0.25, 0.01).fault(allowed)
+
+        self.assertIsNone(fault(parity.HALF, [3]))
+        for allowed, moved in ((parity.HALF, [3, 4]), (parity.EXACT, [3])):
+            self.assertIn("they differ by 2 pixels", str(fault(allowed, moved)))
+        other = replace(found, scores=np.where(np.arange(10) == 3, 0.7, found.scores))
+        self.assertIn("of a score", str(parity.compare([found], [other], [Image.new("RGB", (220, 220))], 220, 0.25, 0.01).fault(parity.HALF)))
+        few = found.take(np.arange(9))  # less than ten: none may
+        self.assertIn("they differ by 2 pixels", str(parity.compare([few], [replace(few, boxes=few.boxes + 2)], [Image.new("RGB", (220, 220))], 220, 0.25, 0.01).fault(parity.HALF)))
+
     def test_what_nobody_believes_is_not_compared(self) -> None:
         """With a threshold of 0 every anchor is an object."""
         found = Found(np.array([[0.0, 0, 10, 10], [20, 20, 40, 40]]), np.array([0, 1]), np.array([0.9, 0.004]))
