@@ -165,8 +165,9 @@ def best_boxes(logits: torch.Tensor, boxes: torch.Tensor, classes: int) -> torch
 
 
 def objects(rows: np.ndarray, width: int, height: int) -> Objects:
-    """Of one image's rows of best_boxes, in its pixels."""
-    return Objects(rows[:, :4] * np.array([width, height, width, height]), rows[:, 5].astype(int), rows[:, 4])
+    """Of one image's rows of best_boxes, in its pixels; what a model sees beyond the edges is cut off."""
+    size = np.array([width, height, width, height])
+    return Objects((rows[:, :4] * size).clip(0, size), rows[:, 5].astype(int), rows[:, 4])
 
 
 def sure(found: Objects, confidence: float) -> Objects:

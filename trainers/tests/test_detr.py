@@ -89,6 +89,15 @@ class Detr(TrainerTest):
         read = json.loads(found.stdout.splitlines()[-1])
         self.assertEqual((sum(objects for objects, _ in read), [classes for _, classes in read if classes]), (7, [[2]]))
 
+    def test_boxes_end_at_the_edges_of_the_image(self) -> None:
+        code = (
+            "import offline, json, math, numpy; from detection import objects\n"
+            "print(json.dumps([one.boxes.tolist() for one in (objects(numpy.array([[-0.1, 0.25, 1.1, 1.5, 0.9, 0]]), 200, 100), objects(numpy.array([[math.nan] * 4 + [0.9, 0]]), 200, 100))]))"
+        )
+        found = warm.run(["-c", code], environment(None, package=TRAINERS / "huggingface"))
+        self.assertEqual(found.returncode, 0, found.stderr[-2000:])
+        self.assertEqual(found.stdout.splitlines()[-1], "[[[0.0, 25.0, 200.0, 100.0]], [[NaN, NaN, NaN, NaN]]]")
+
     def test_a_detr_is_trained_from_its_own_weights(self) -> None:
         """Its answers have a class more, for no object, which is never a prediction."""
         self.needs("scipy", "faster_coco_eval")
