@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -33,7 +34,7 @@ func duplicateKey(dec *json.Decoder, above []string) []string {
 		if token == json.Delim('{') {
 			name, _ := dec.Token()
 			key, _ := name.(string)
-			inside = append(above[:len(above):len(above)], key)
+			inside = append(slices.Clone(above), key)
 			if seen[key] {
 				return inside
 			}
