@@ -30,7 +30,7 @@ KINDS: dict[str, tuple[str, str, str, dict[str, object]]] = {
     "detect": ("ultralytics", "object_detection", "yolo11n", {"EPOCHS": 20, "IMAGE_SIZE": 96, "LEARNING_RATE": 0.004, "CONFIG_JSON": QUICK}),
     "segment": ("ultralytics", "instance_segmentation", "yolo11n-seg", {"EPOCHS": 20, "IMAGE_SIZE": 96, "LEARNING_RATE": 0.004, "CONFIG_JSON": QUICK}),
     "pose": ("ultralytics", "pose_estimation", "yolo11n-pose", {"EPOCHS": 20, "IMAGE_SIZE": 96, "LEARNING_RATE": 0.004, "CONFIG_JSON": QUICK}),
-    "classify": ("ultralytics", "image_classification", "yolo11n-cls", {"EPOCHS": 6, "IMAGE_SIZE": 64, "LEARNING_RATE": 0.002}),
+    "classify": ("ultralytics", "image_classification", "yolo11n-cls", {"EPOCHS": 20, "IMAGE_SIZE": 64, "LEARNING_RATE": 0.002}),
     "timm": ("timm", "image_classification", "test_vit", {"EPOCHS": 8, "IMAGE_SIZE": 32, "LEARNING_RATE": 0.002}),
     "huggingface": ("huggingface", "image_classification", "vit-tiny-patch16-224", {"EPOCHS": 6, "IMAGE_SIZE": 32, "LEARNING_RATE": 0.001}),
 }

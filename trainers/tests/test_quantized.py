@@ -115,6 +115,28 @@ class Quantized(TrainerTest):
             pixels = picture(50, 40).astype(np.float32)
             np.testing.assert_allclose(kind.load(Path(folder) / "model.mlpackage")(pixels)[0], made.graph(torch.from_numpy(pixels))[0].detach().numpy(), atol=1e-5)
 
+    def test_openvinos_weights_behind_a_split_stay_float_and_are_named(self) -> None:
+        """YOLO's attention begins with a convolution of 1 × 1 on one output of a split."""
+        class Attention(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.first, self.qkv = nn.Conv2d(3, 64, 8, 8), nn.Conv2d(32, 64, 1)
+
+            def forward(self, images: torch.Tensor) -> torch.Tensor:
+                one, other = self.first(images).split((32, 32), 1)
+                q, k, v = self.qkv(other).flatten(2).split((16, 16, 32), 1)
+                return (one + (v @ (k.transpose(1, 2) @ q).softmax(1)).reshape(one.shape)).mean((2, 3))[:, :3]
+
+        with self.toolbox("openvino"), tempfile.TemporaryDirectory() as folder:
+            torch.manual_seed(0)
+            made = program(subject(CLASSIFY, Preprocess(STRETCH, 32, 32, antialias=True), model=Attention().eval()), whole=False, pixels=True, post=True, batch=False, dtype="float32")
+            kind, asked = converter("openvino", made, Path(folder), 0, lambda text: None), FileIn("dynamic", "int8")
+            (kept,) = kind.unfit(asked)
+            self.assertRegex(kept, r"^model\..*qkv$")
+            kind.write(Path(folder) / "model", "{}", asked.keeping([kept]))
+            pixels = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.float32)
+            np.testing.assert_allclose(kind.load(Path(folder) / "model")(pixels)[0], made.graph(torch.from_numpy(pixels))[0].detach().numpy(), atol=0.02)
+
     def test_core_mls_integers_are_weights_alone(self) -> None:
         """A detector's table of cells is as large as its weights from 320 pixels on: in 255 steps its boxes would be off by pixels."""
         class Cells(nn.Module):

@@ -121,13 +121,15 @@ class Export:
         if asked.kind == "static":
             self.tell(30, "optimizing", f"Calibrating on at most {calibrate.IMAGES} images of the training split")
             asked = replace(asked, calibration=calibrate.inputs(self.job, Reader(self.described(worker, [], Precision()))))
+        if asked.dtype == "int8":
+            asked = asked.keeping(worker[0].unfit(asked))
         made = self.made(worker, target, asked)
         layers = worker[0].layers() if asked.dtype in ("int8", "int16") else []
         for kept in calibrate.raised(layers, [f"model.{name}" for name in self.subject.sensitive]):
             if made.validation is None or made.validation.passes(self.request.accuracy_drop_max):
                 break
             self.tell(40, "optimizing", f"The accuracy drops by {made.validation.drop:.4f}: {len(kept)} layers stay float")
-            made = self.made(worker, target, asked.keeping(kept))
+            made = self.made(worker, target, asked.keeping(calibrate.outermost([*asked.keep, *kept])))
         if made.validation is None and asked.dtype in ("int8", "int16"):
             self.say("export_unmeasured", f"How much accuracy the {asked.word} model loses is not measured, and ACCURACY_DROP_MAX does nothing: both need ENABLE_VALIDATION=true")
         self.compare_candidates(made, worker[1])

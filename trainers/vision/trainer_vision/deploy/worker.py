@@ -65,6 +65,8 @@ class Worker:
                 return {}, [np.ascontiguousarray(one) for one in self.run(arrays[0])]
             case "layers":
                 return {"layers": self.kind.layers(Path(call["source"]))}, []
+            case "unfit":
+                return {"layers": self.kind.unfit(Path(call["source"]), call["kind"])}, []
             case "versions":
                 return {"versions": {name: version(name) for name in self.kind.PACKAGES}}, []
         return {}, []

@@ -49,6 +49,9 @@ class Onnx:
     def load(self, target: Path) -> Run:
         return load(target)
 
+    def unfit(self, precision: Precision) -> list[str]:
+        return []
+
     def layers(self) -> list[str]:
         names = [node.name.rpartition("/")[0] for node in onnx.load(self.float_file()).graph.node if node.op_type in WEIGHTED]
         return [name for name in dict.fromkeys(names) if name.startswith("model")]

@@ -50,6 +50,16 @@ def layers(source: Path) -> list[str]:
     return [name for name in dict.fromkeys(names) if name.startswith("model")]
 
 
+def unfit(source: Path, kind: str) -> list[str]:
+    """Convolutions of one output of a split. With weights in int8 the CPU plugin makes a product of matrices of one of 1 × 1, and
+    takes the split's outputs for one ("While validating node VariadicSplit", openvino 2026.4.1)."""
+    if kind != "dynamic":
+        return []
+    convolutions = [node for node in ov.convert_model(source).get_ordered_ops() if node.get_type_name() == "Convolution"]
+    ours = [node for node in convolutions if node.input_value(0).get_node().get_output_size() > 1 and list(node.input_value(1).get_shape())[2:] == [1, 1]]
+    return [re.split(r"[/:]", node.get_friendly_name())[0] for node in ours]
+
+
 def load(path: Path, signature: Signature) -> Run:
     """In full precision: a CPU that has bfloat16 would use it unasked."""
     compiled = ov.Core().compile_model(path / FILE, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

@@ -71,6 +71,9 @@ class Remote:
     def layers(self) -> list[str]:
         return self.call("layers", source=str(self.read()))[0]["layers"]
 
+    def unfit(self, precision: Precision) -> list[str]:
+        return self.call("unfit", source=str(self.read()), kind=precision.kind)[0]["layers"] if self.name == "openvino" else []
+
     def versions(self) -> dict[str, str]:
         return self.call("versions")[0]["versions"]
 

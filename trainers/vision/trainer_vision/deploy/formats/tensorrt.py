@@ -63,6 +63,9 @@ class TensorRT:
 
         return run
 
+    def unfit(self, precision: Precision) -> list[str]:
+        return []
+
     def layers(self) -> list[str]:
         return self.source.layers()
 

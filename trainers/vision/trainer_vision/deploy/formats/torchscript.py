@@ -30,6 +30,9 @@ class TorchScript:
     def load(self, target: Path) -> Run:
         return load(target)
 
+    def unfit(self, precision: Precision) -> list[str]:
+        return []
+
     def layers(self) -> list[str]:
         return []
 
