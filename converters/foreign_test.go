@@ -162,6 +162,27 @@ func TestYOLOLabelsThatTheReaderDropsAreNamed(t *testing.T) {
 	}
 }
 
+// A number beyond the names is a mistyped one: with a made-up name it would be a class of its own.
+func TestYOLOClassesBeyondTheNamesAreRefused(t *testing.T) {
+	const seven = goodRow + "7 .5 .5 .2 .2\n"
+	for names, files := range map[string]m{
+		"a list":      {"data.yaml": "train: images/train\nval: images/val\nnames: [cat, dog]\n"},
+		"by number":   {"data.yaml": "train: images/train\nval: images/val\nnames: {0: cat, 1: dog}\n"},
+		"classes.txt": {"data.yaml": nil, "classes.txt": "cat\ndog\n"},
+	} {
+		files["labels/val/y.txt"] = seven
+		_, err := converters.Prepare(t.Context(), request(t, yoloFolder(t, files), contract.TaskObjectDetection, contract.FormatYOLO))
+		f := contract.AsFailure(err)
+		if f == nil || f.Code != contract.CodeDatasetInvalid || !strings.Contains(f.Message+strings.Join(f.Evidence, "\n"), "class 7 of 2") || f.Hint == "" {
+			t.Errorf("%s: %v", names, err)
+		}
+	}
+	unnamed := m{"data.yaml": nil, "labels/val/y.txt": "2 .5 .5 .2 .2\n"}
+	if p := prepare(t, request(t, yoloFolder(t, unnamed), contract.TaskObjectDetection, contract.FormatYOLO)); len(p.Classes.Classes) != 3 || find(p, "class_without_name").Count == 0 {
+		t.Errorf("%+v", p.Classes)
+	}
+}
+
 func TestYOLOLabelsAtTheWrongPlaceAreNamed(t *testing.T) {
 	files := m{"data.yaml": "train: Images/train\nval: Images/val\nnames: [cat]\n"}
 	for _, name := range []string{"train/a", "val/b"} {

@@ -74,6 +74,9 @@ var (
 	BadClassNumber = layouts.kind("bad_class_number", Error,
 		"keys of names in data.yaml are not class numbers",
 		"Number the classes from 0.")
+	ClassBeyondNames = layouts.kind("class_beyond_names", Error,
+		"labels have class numbers beyond the list of names",
+		"Correct the number in the label, or add the names that are missing to the list.")
 	ClassWithoutName = layouts.kind("class_without_name", Info,
 		"classes have no name and are called after their number",
 		"")

@@ -1,6 +1,7 @@
 package yolo
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -109,12 +110,15 @@ type labels struct {
 
 func newLabels(r *reader) *labels {
 	classes := r.config.nc
-	if len(r.config.names) > 0 && len(r.config.badKeys) == 0 && classes >= 0 {
-		classes = len(r.config.names)
+	if len(r.config.names) > 0 && len(r.config.badKeys) == 0 {
+		classes = lastNamed(r.config.names) + 1
 	}
 	return &labels{reader: r, highest: -1, dirs: make(map[string]bool), of: make(map[string]int32),
 		rows: rowReader{task: r.Task, shape: r.config.shape, classes: classes}}
 }
+
+// lastNamed is the largest number of a class that has a name.
+func lastNamed(names map[int]string) int { return slices.Max(slices.Collect(maps.Keys(names))) }
 
 func (l *labels) readAll() error {
 	var missing []int

@@ -150,6 +150,9 @@ func (r *reader) classes(highest int) error {
 		for i, name := range list {
 			names[i] = name
 		}
+		if len(list) > 0 && highest >= len(list) {
+			r.problems.Add(problem.ClassBeyondNames, 0, "class %d of %d", highest, len(list))
+		}
 	}
 	n := max(r.config.nc, highest+1)
 	for i := range names {
