@@ -20,7 +20,7 @@ type TryCmd struct {
 	fromFile
 	Dataset   string   `placeholder:"DIR|ZIP" type:"path" help:"Dataset in Platform Format; by default ./sample."`
 	Workspace string   `default:"workspace" type:"path" help:"Folder of the runs: each try writes to a new one below it (run-1, run-2, ...), and latest leads to the newest."`
-	Resume    bool     `help:"Go on with the newest run from its last checkpoint, in its folder."`
+	Resume    bool     `help:"Go on with the newest training from its last checkpoint, in its folder."`
 	Predict   string   `placeholder:"IMAGES" type:"existingpath" xor:"use" help:"Predict an image or a folder of them with what the newest try has trained."`
 	TestRun   bool     `xor:"use" help:"Measure what the newest try has trained, on the dataset's val split or TEST_SPLIT."`
 	Export    string   `placeholder:"FORMAT" xor:"use" help:"Export what the newest try has trained: onnx, torchscript, openvino, tflite, coreml or tensorrt."`

@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	runPrefix = "run-"   // and a number, from 1
-	latest    = "latest" // link to the newest run
-	maxTaken  = 100      // tries to make the next folder, which another try may make first
+	runPrefix = "run-"           // and a number, from 1
+	latest    = "latest"         // link to the newest run
+	usedModel = "used-model.txt" // of a run that has used a model: which one
+	maxTaken  = 100              // tries to make the next folder, which another try may make first
 )
 
 // NewRun makes a folder of its own for a try, below parent: run-1, run-2 and so on.
@@ -41,13 +42,19 @@ func NewRun(parent string) (string, error) {
 	return "", fmt.Errorf("%s: other tries take every folder for a run", parent)
 }
 
-// LastRun is the newest run below parent.
+// LastRun is the newest training below parent: not what has used a trained model.
 func LastRun(parent string) (string, error) {
 	last, err := lastNumber(parent)
-	if err == nil && last == 0 {
-		err = fmt.Errorf("there is no earlier run below %s to go on with: leave --resume out", parent)
+	if err != nil {
+		return "", err
 	}
-	return filepath.Join(parent, runPrefix+strconv.Itoa(last)), err
+	for ; last > 0; last-- {
+		run := filepath.Join(parent, runPrefix+strconv.Itoa(last))
+		if _, err := os.Stat(run); err == nil && !regular(filepath.Join(run, usedModel)) {
+			return run, nil
+		}
+	}
+	return "", fmt.Errorf("there is no earlier training below %s to go on with: leave --resume out", parent)
 }
 
 // lastNumber is the highest of the runs, 0 without one.

@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -50,6 +51,42 @@ func TestTriesAtOnceNeverShareAFolder(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// A test run, a prediction or an export between two trainings is none to go on with.
+func TestResumeGoesOnWithTheNewestTraining(t *testing.T) {
+	parent := t.TempDir()
+	training, err := NewRun(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint := filepath.Join(training, "bucket", "checkpoints", "job-try", "best.pt")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(checkpoint), 0o700), os.WriteFile(checkpoint, []byte("x"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	desk, err := OpenDesk(t.Context(), filepath.Join(parent, "callbacks.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = desk.Close() }()
+	for _, using := range []Using{{Export: "onnx"}, {}, {Images: parent}} {
+		run, err := NewRun(parent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		using.Local, using.Runs = Local{Package: parent, Dataset: parent, Workspace: run}, parent
+		if _, err := using.Environment(desk); err != nil {
+			t.Fatal(err)
+		}
+		if last, err := LastRun(parent); err != nil || last != training {
+			t.Errorf("the last training is %s (%v)", last, err)
+		}
+	}
+	if next, err := NewRun(parent); err != nil {
+		t.Fatal(err)
+	} else if last, err := LastRun(parent); err != nil || last != next {
+		t.Errorf("the last training is %s (%v), not %s", last, err, next)
+	}
 }
 
 func TestResumeNeedsAnEarlierRun(t *testing.T) {

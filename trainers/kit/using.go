@@ -40,12 +40,27 @@ func (u Using) Environment(desk *Desk) (map[string]string, error) {
 	job := u.job()
 	env["JOB_ID"], env["JOB_TYPE"] = job.ID, string(job.Type)
 	env["CHECKPOINT_PATH"], env["AGENT_LOCAL_BUCKET_DIR"] = checkpoint, bucket
+	if err := u.note(bucket, checkpoint); err != nil {
+		return nil, err
+	}
 	if job.Export != nil {
 		env["EXPORT_FORMAT"] = job.Export.Format
 	} else {
 		env["INFERENCE_TYPE"] = string(job.Inference.Type)
 	}
 	return env, nil
+}
+
+// note tells a later --resume that this run is no training. AGENT_RESUME=auto may have
+// led it into the folder of one.
+func (u Using) note(bucket, checkpoint string) error {
+	if bucket == filepath.Join(u.Workspace, "bucket") {
+		return nil
+	}
+	if err := os.WriteFile(filepath.Join(u.Workspace, usedModel), []byte(checkpoint+" in "+bucket+"\n"), 0o600); err != nil {
+		return fmt.Errorf("noting the model: %w", err)
+	}
+	return nil
 }
 
 // job is what the kind and the names of the results follow from.
