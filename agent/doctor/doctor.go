@@ -53,8 +53,9 @@ type Options struct {
 	Bucket       Bucket
 	Machine      Machine
 	GPU          GPU
-	Landlock     int      // the kernel's version of it, 0 for none
-	Environ      []string // of the programs that are asked: nothing secret
+	Reachable    func() []string // what of the agent's a training could reach all the same, and the cures
+	Landlock     int             // the kernel's version of it, 0 for none
+	Environ      []string        // of the programs that are asked: nothing secret
 	Now          func() time.Time
 }
 
@@ -111,7 +112,11 @@ func Examine(ctx context.Context, o Options) []Finding {
 	list = append(list, o.workspace())
 	list = append(list, o.bucket(ctx)...)
 	list = append(list, o.machine()...)
-	return append(list, isolation(o.Landlock), o.gpu(ctx), o.python(ctx))
+	list = append(list, isolation(o.Landlock))
+	for _, reached := range o.Reachable() {
+		list = append(list, inReach(reached))
+	}
+	return append(list, o.gpu(ctx), o.python(ctx))
 }
 
 // maxSkew is what S3 servers forgive of a clock.

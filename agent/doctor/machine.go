@@ -90,6 +90,12 @@ func isolation(landlock int) Finding {
 	return Finding{Green, "isolation", fmt.Sprintf("Landlock %d keeps the training process from the agent's files and signals", landlock), ""}
 }
 
+// inReach is what a job would warn of, or be refused for.
+func inReach(reached string) Finding {
+	text, cure, _ := strings.Cut(reached, ": ")
+	return Finding{Yellow, "isolation", text, cure}
+}
+
 // gpu lets the probe look, as it does beside a job.
 func (o Options) gpu(ctx context.Context) Finding {
 	_, err := os.Stat("/dev/nvidiactl")

@@ -8,6 +8,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/doctor"
 	"github.com/vision-platform/trainer-agent/agent/internal/httpx"
+	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/monitor/gpu"
 	"github.com/vision-platform/trainer-agent/agent/monitor/resources"
 	"github.com/vision-platform/trainer-agent/agent/process/confine"
@@ -31,6 +32,15 @@ func Doctor(cfg *config.Config, problems []config.Problem, environ []string, log
 		},
 		GPU:     doctor.GPU{Device: cfg.Device, Node: cfg.NodeName, Probe: gpu.FindProbe(cfg.GPUProbe)},
 		Environ: gpu.ProbeEnv(environ),
+		Reachable: func() []string {
+			ws, err := job.NewWorkspace(cfg.WorkspaceDir, cfg.StateDir)
+			if err != nil {
+				return nil // which is said of the workspace
+			}
+			apart := Isolation(cfg, ws, environ, nil)
+			apart.Log = log
+			return apart.Foreseen()
+		},
 	}
 	for _, p := range problems {
 		o.Problems = append(o.Problems, doctor.Problem{Text: p.String(), Fatal: !p.Warning})

@@ -30,7 +30,7 @@ func Bucket(cfg *config.Config, environ []string, log *slog.Logger) storage.Conf
 		AccessKeyID: cfg.AccessKeyID, SecretAccessKey: cfg.SecretAccessKey.Reveal(), SessionToken: cfg.SessionToken.Reveal(),
 		LocalDir: cfg.LocalBucketDir, CAFile: cfg.CAFile, Getenv: httpx.Getenv(environ), Addressing: storage.AddressingOf(cfg.PathStyle),
 		UploadBytesPerSecond: int64(cfg.UploadBandwidth), DownloadBytesPerSecond: int64(cfg.DownloadBandwidth), Log: log,
-		Counts: new(storage.Counts),
+		Counts: new(storage.Counts), Apart: cfg.RunAs != nil && int(cfg.RunAs.UID) != os.Geteuid(),
 	}
 }
 

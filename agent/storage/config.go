@@ -33,6 +33,7 @@ type Config struct {
 	SecretAccessKey string
 	SessionToken    string
 	LocalDir        string // the bucket's folder when Type is local
+	Apart           bool   // trainings are another user than this process: its files are not theirs
 
 	Addressing             Addressing
 	CAFile                 string              // PEM file trusted beside the system's

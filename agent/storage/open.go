@@ -85,7 +85,8 @@ func endpoint(cfg Config) *string {
 }
 
 // credentialsOf returns the given keys, or the SDK's default chain (web identity
-// of IRSA, instance role, shared files), which is also asked for a region.
+// of IRSA, instance role, shared files), which is also asked for a region. Loading it starts
+// no program and sends no secret: what the shared files say is judged before either.
 func credentialsOf(ctx context.Context, cfg Config, client *http.Client) (aws.CredentialsProvider, string, error) {
 	if cfg.AccessKeyID != "" {
 		return credentials.NewStaticCredentialsProvider(cfg.AccessKeyID, cfg.SecretAccessKey, cfg.SessionToken), cfg.Region, nil
@@ -95,6 +96,9 @@ func credentialsOf(ctx context.Context, cfg Config, client *http.Client) (aws.Cr
 	if err != nil {
 		return nil, "", contract.Failf(contract.CodeStorageForbidden, "finding storage credentials on this machine: %w", err).
 			WithHint("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role.")
+	}
+	if err := profileOf(loaded, cfg.Region).refuse(cfg); err != nil {
+		return nil, "", err
 	}
 	return loaded.Credentials, loaded.Region, nil
 }

@@ -186,6 +186,22 @@ func (s *Stage) findings(open []string, plan *confine.Plan) (list []string) {
 	return append(list, s.aboutCache(plan)...)
 }
 
+// Foreseen is what Start would find by the rules alone: no process tries.
+func (s *Stage) Foreseen() []string {
+	plan, err := s.Plan()
+	if err != nil || s.abi() == 0 || s.other() {
+		return nil
+	}
+	var open []string
+	for _, file := range s.Job.secretFiles() {
+		real, err := filepath.EvalSymlinks(file)
+		if err == nil && slices.ContainsFunc(plan.Open, func(c confine.Conflict) bool { return within(real, c.Path) }) {
+			open = append(open, file)
+		}
+	}
+	return s.findings(open, plan)
+}
+
 // aboutNeighbours: other jobs' workspaces in a folder of the child's stay open to it. At a
 // desk they are one person's.
 func (s *Stage) aboutNeighbours(plan *confine.Plan) []string {
