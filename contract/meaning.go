@@ -17,7 +17,7 @@ var codeMeanings = []Named[Code]{
 	{CodeConfigInvalid, Meaning{"environment variables, or arguments and settings of the script, are missing or wrong", "`trainer-agent check`"}},
 	{CodeDatasetNotFound, Meaning{"the bucket has neither `datasets/{id}.zip` nor objects below `datasets/{id}/`", `DATASET_ID, BUCKET_NAME`}},
 	{CodeDatasetInvalid, Meaning{"the dataset is damaged or no zip, has no annotations, lacks images, or its labels do not fit the task", "`trainer-agent convert --from DIR --task TASK --dry-run` lists every problem"}},
-	{CodeDatasetTooLarge, Meaning{"the dataset is larger than AGENT_MAX_DATASET_BYTES, has more files than AGENT_MAX_DATASET_FILES, or is an archive bomb", `the numbers in the message`}},
+	{CodeDatasetTooLarge, Meaning{"the dataset is larger than AGENT_MAX_DATASET_BYTES, has more files than AGENT_MAX_DATASET_FILES, more objects (100,000 in an image, 40 million in all) or larger files of labels than are read, or is an archive bomb", `the numbers in the message`}},
 	{CodeStorageError, Meaning{"the store does not answer, or a checkpoint could not be uploaded", "`trainer-agent doctor`"}},
 	{CodeStorageForbidden, Meaning{"the store refuses: wrong keys, the bucket's policy, or a clock that is off by more than 15 minutes", "`trainer-agent doctor`"}},
 	{CodeWeightsUnavailable, Meaning{"weights or a checkpoint cannot be used: PRETRAINED_WEIGHT_URL expired, the file is missing, damaged, no weights or of another model, or it differs from its card", `make a new presigned URL; check CHECKPOINT_PATH; correct the weights or their card`}},

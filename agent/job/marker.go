@@ -37,6 +37,7 @@ type mark struct {
 	Group         uint64             `json:"cgroup,omitempty"`            // host.Memory
 	OOMKills      *int64             `json:"oom_kills,omitempty"`         // host.Memory, before this run
 	InARow        int                `json:"killed_for_memory,omitempty"` // runs just before this one that ended for want of memory
+	Began         bool               `json:"training_began,omitempty"`    // in one of those
 }
 
 // Mark reads the marker of an earlier run, nil when there is none, and leaves this
@@ -48,7 +49,7 @@ func Mark(path, node string, now time.Time, account host.Memory) (*Marker, *Prev
 	switch {
 	case err == nil:
 		earlier = inquest(b, account)
-		m.mark.InARow = earlier.InARow
+		m.mark.InARow, m.mark.Began = earlier.InARow, earlier.began
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, regular.ErrNot): // what a training put there is replaced
 		return nil, nil, fmt.Errorf("reading the run marker of an earlier run: %w", err)
 	}
@@ -74,11 +75,12 @@ func (m *Marker) Eased() {
 	_ = m.write()
 }
 
-// After notes how many runs before this one ended for want of memory.
-func (m *Marker) After(inARow int) {
+// After notes how many runs before this one ended for want of memory, and whether a
+// training had begun in one of them.
+func (m *Marker) After(earlier *PreviousRun) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.mark.InARow = inARow
+	m.mark.InARow, m.mark.Began = earlier.InARow, earlier.began
 	_ = m.write()
 }
 

@@ -73,7 +73,7 @@ func TestAMarkerThatIsGoneStaysAway(t *testing.T) {
 	}
 	m.Memory(95, 1, 2)
 	m.Eased()
-	m.After(1)
+	m.After(&PreviousRun{InARow: 1})
 	m.Now(View{}, host.Memory{})
 	if _, earlier, err := Mark(path, "", time.Unix(1, 0), host.Memory{}); err != nil || earlier != nil {
 		t.Errorf("the next run finds %+v, %v", earlier, err)

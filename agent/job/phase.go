@@ -20,6 +20,16 @@ const (
 	PhaseReporting = "reporting"
 )
 
+// beforeTraining reports whether in a phase no training process has been started. Of a
+// phase that is not known it is not said.
+func beforeTraining(phase string) bool {
+	switch phase {
+	case PhaseStarting, PhaseGathering, PhaseDownload, PhaseConvert, PhaseWeights, PhaseResume:
+		return true
+	}
+	return false
+}
+
 // Noun names what a job of this type does, for messages: "the training process".
 func Noun(t contract.JobType) string {
 	switch t {

@@ -54,7 +54,7 @@ func (r *Remembering) Start(ctx context.Context) error {
 	earlier := r.Marking.Previous
 	if found := r.recall(ctx); found.newerThan(earlier) {
 		earlier = found
-		r.Marking.Marker.After(found.InARow)
+		r.Marking.Marker.After(found)
 		r.Events.Warn(found.Message)
 		r.Events.Emit(contract.EventPreviousRunKilled, found.Message, map[string]any{"previous_run": found})
 	}

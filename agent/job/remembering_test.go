@@ -42,7 +42,12 @@ func newPod(t *testing.T, bucket storage.Store, workspace string, at time.Time) 
 func (p *pod) kill(t *testing.T, full int) {
 	t.Helper()
 	p.Tracker.Observe(contract.Message{Kind: contract.KindHeartbeat, Body: []byte(`{"epoch":3}`)})
-	p.Tracker.Enter(PhaseRunning)
+	p.killIn(t, PhaseRunning, full)
+}
+
+func (p *pod) killIn(t *testing.T, phase string, full int) {
+	t.Helper()
+	p.Tracker.Enter(phase)
 	if full > 0 {
 		p.Marking.Marker.Memory(full, 4<<30*int64(full)/100, 4<<30)
 		p.Look()
@@ -105,6 +110,39 @@ func TestTheNextPodKnowsHowTheOneBeforeWasKilled(t *testing.T) {
 					t.Errorf("after a run that said how it ended: %v, %v", err, after.said)
 				}
 				_ = after.Stop(t.Context())
+			})
+		})
+	}
+}
+
+// A batch size is no cause of what happens before a training process has begun.
+func TestMemoryThatFillsBeforeTheTrainingIsNotBlamedOnIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		phases []string
+		says   string
+	}{
+		"while the dataset was prepared": {[]string{PhaseDownload, PhaseConvert}, "dataset of fewer files and objects"},
+		"once in the training":           {[]string{PhaseRunning, PhaseConvert}, "smaller batch"},
+		"then in the training":           {[]string{PhaseConvert, PhaseRunning}, "smaller batch"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				bucket := localBucket(t)
+				for i, phase := range c.phases {
+					p := newPod(t, bucket, t.TempDir(), time.Unix(int64(i), 0))
+					if err := p.Start(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					p.killIn(t, phase, 95)
+				}
+				last := newPod(t, bucket, t.TempDir(), time.Unix(100, 0))
+				f := contract.AsFailure(last.Start(t.Context()))
+				if f == nil || f.Code != contract.CodeHostOOM || !strings.Contains(f.Hint, c.says) {
+					t.Errorf("the third pod ends with %v", f)
+				}
+				if before := beforeTraining(c.phases[1]); !strings.Contains(last.said[0].Message, "smaller batch") != before {
+					t.Errorf("of the second: %s", last.said[0].Message)
+				}
 			})
 		})
 	}

@@ -29,7 +29,7 @@ func (a AtTheLimit) Full(level int, m host.Memory) {
 	r := a.Run
 	r.Status, r.ExitCode = contract.StatusFailed, 128+9
 	r.Error = contract.Failf(contract.CodeHostOOM, "The container ran out of memory, if it was killed: memory was at %d %% of %s.", level, contract.Bytes(m.Limit)).
-		WithHint("Ask for more memory, or use fewer workers or a smaller batch.")
+		WithHint("%s", job.MemoryHint(a.Bucket.Tracker.View().Phase.Name))
 	if err := a.Message.Early(r); err != nil {
 		a.Events.Warn(err.Error())
 	}

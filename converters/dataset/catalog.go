@@ -38,6 +38,7 @@ type Catalog struct {
 
 	order  []int32 // object indexes grouped by image
 	starts []int32 // starts[i]:starts[i+1] of order are the objects of image i
+	counts []int32 // objects that Add added to each image
 }
 
 // Class is one class. The index of a class is its place in Catalog.Classes,

@@ -34,6 +34,9 @@ func read(f *layout.Folder, files []file, problems *problem.List) (*dataset.Cata
 			all = c
 			continue
 		}
+		if all.Objects.Len()+c.Objects.Len() > dataset.MaxObjects {
+			return nil, dataset.TooMany()
+		}
 		join(all, c, file.name, problems)
 	}
 	layout.Settle(all, problems)

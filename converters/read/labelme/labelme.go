@@ -65,7 +65,7 @@ func hasShapes(file string) (bool, error) {
 
 // file is one JSON file. Its imageData is passed over.
 type file struct {
-	Shapes []shape `json:"shapes"`
+	Shapes shapes  `json:"shapes"`
 	Image  string  `json:"imagePath"`
 	Width  float64 `json:"imageWidth"`
 	Height float64 `json:"imageHeight"`
@@ -83,10 +83,14 @@ func (r *reader) read(files []string) (*dataset.Catalog, error) {
 	for i, name := range files {
 		one, err := r.open(name)
 		switch {
+		case errors.Is(err, errShapes):
+			return nil, dataset.TooManyIn(name)
 		case err != nil:
 			r.problems.Add(problem.AnnotationUnreadable, i, "%s: %v", name, err)
 		case one != nil:
-			r.take(i, name, one)
+			if err := r.take(i, name, one); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return r.out.Catalog(r.f.ClassList("labels.txt", "classes.txt", "class_names.txt"), r.problems), nil
@@ -124,10 +128,10 @@ func (r *reader) open(name string) (*file, error) {
 }
 
 // take adds the image of one file, and its objects.
-func (r *reader) take(order int, name string, one *file) {
+func (r *reader) take(order int, name string, one *file) error {
 	image := r.pairs.Only(r.problems, order, name, one.Image, r.out)
 	if image == "" {
-		return
+		return nil
 	}
 	at := r.out.Image(image, side(one.Width), side(one.Height), r.f.SplitOfPath(image))
 	groups := make(map[string]*object)
@@ -163,8 +167,11 @@ func (r *reader) take(order int, name string, one *file) {
 		list = append(list, groups[key])
 	}
 	for _, o := range list {
-		r.out.Object(at, o.class, o.Object)
+		if err := r.out.Object(at, o.class, o.Object); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 func (r *reader) note(order int, name string, s *shape) {

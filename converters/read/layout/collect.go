@@ -43,10 +43,10 @@ func (b *Collector) Has(file string) bool { _, known := b.byFile[file]; return k
 // At is an image that was added.
 func (b *Collector) At(i int32) *dataset.Image { return &b.c.Images[i] }
 
-// Object adds an object of a class to an image.
-func (b *Collector) Object(image int32, class string, o dataset.Object) {
+// Object adds an object of a class to an image. The error is dataset.Catalog.Add's.
+func (b *Collector) Object(image int32, class string, o dataset.Object) error {
 	o.Image, o.Class, o.ID = image, b.class(class), dataset.NoID
-	b.c.Objects.Append(o)
+	return b.c.Add(o)
 }
 
 // Label gives an image its class, or one more, by which it has none.

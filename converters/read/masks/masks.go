@@ -135,7 +135,10 @@ func read(f *layout.Folder, files []string, pairs partners, problems *problem.Li
 	if found, err = decodeAll(f, kept, names.colours != nil, problems); err != nil {
 		return nil, err
 	}
-	declared := names.give(found, out, problems)
+	declared, err := names.give(found, out, problems)
+	if err != nil {
+		return nil, err
+	}
 	c := out.Catalog(declared, problems)
 	c.Beside = files
 	return c, nil

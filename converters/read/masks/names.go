@@ -97,7 +97,7 @@ func isBackground(name string) bool {
 }
 
 // give adds the areas as objects of their classes, and returns these in order.
-func (n names) give(found []area, out *layout.Collector, problems *problem.List) (declared []string) {
+func (n names) give(found []area, out *layout.Collector, problems *problem.List) (declared []string, err error) {
 	of, declared := n.rule(found, problems)
 	var first string
 	if len(declared) > 0 {
@@ -107,12 +107,15 @@ func (n names) give(found []area, out *layout.Collector, problems *problem.List)
 		class, crowd, counts := of(a.value)
 		switch {
 		case crowd && first != "":
-			out.Object(a.image, first, dataset.Object{RLE: a.mask, Crowd: true})
+			err = out.Object(a.image, first, dataset.Object{RLE: a.mask, Crowd: true})
 		case counts:
-			out.Object(a.image, class, dataset.Object{RLE: a.mask})
+			err = out.Object(a.image, class, dataset.Object{RLE: a.mask})
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	return declared
+	return declared, nil
 }
 
 // rule decides which class a value is, from all that there are.

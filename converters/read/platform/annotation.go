@@ -125,8 +125,22 @@ func (d *objects) annotation(image int32) error {
 		d.rings.Undo(rings)
 	}
 	d.add(&a)
+	return d.bounded(a.image)
+}
+
+// bounded counts what was read of an image, and of all.
+func (d *objects) bounded(image int32) error {
 	if d.c.Objects.Len() > d.limits.Objects {
 		return fmt.Errorf("more than %d annotations: %w", d.limits.Objects, errTooLarge)
+	}
+	if image == nested && d.c.Objects.Len()-d.first > d.limits.Each {
+		return fmt.Errorf("image %s has more than %d: %w", d.imageName(), d.limits.Each, errCrowded)
+	}
+	if image < 0 {
+		return nil
+	}
+	if d.count[image]++; int(d.count[image]) > d.limits.Each {
+		return fmt.Errorf("image %s has more than %d: %w", d.images.list[image], d.limits.Each, errCrowded)
 	}
 	return nil
 }

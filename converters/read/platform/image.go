@@ -36,6 +36,7 @@ func (d *reader) image() error {
 	im := dataset.Image{Label: dataset.NoLabel}
 	d.current, d.mask, d.url = &im, "", ""
 	first := d.c.Objects.Len()
+	d.first = first
 	var seen seenKeys
 	duplicate := ""
 	err := d.s.object(func(key []byte) error {
@@ -178,6 +179,7 @@ func (g *gallery) imageIndex(id []byte) int32 {
 	i := g.images.intern(id)
 	if int(i) == len(g.listed) {
 		g.listed = append(g.listed, -1)
+		g.count = append(g.count, 0)
 	}
 	return i
 }

@@ -15,14 +15,18 @@ type Limits struct {
 	Bytes   int64 // of the file
 	Images  int
 	Objects int
+	Each    int // objects of one image
 	Numbers int // coordinates of polygons and keypoints
 }
 
-// DefaultLimits hold a data set twenty times the size of COCO.
-var DefaultLimits = Limits{Bytes: 8 << 30, Images: 5_000_000, Objects: 20_000_000, Numbers: 300_000_000}
+// DefaultLimits hold every dataset that was published with boxes, and COCO's outlines twenty times.
+var DefaultLimits = Limits{Bytes: 8 << 30, Images: 5_000_000, Objects: dataset.MaxObjects, Each: dataset.MaxObjectsPerImage, Numbers: 300_000_000}
 
 // errTooLarge wraps every exceeded limit.
 var errTooLarge = errors.New("more than this agent reads")
+
+// errCrowded is for an image of more objects than Limits.Each.
+var errCrowded = errors.New("no image is read with as many objects")
 
 // Read reads one annotations file for a task: outlines and keypoints that it has
 // no use for are checked and not kept. Problems of the content go to the list; the
@@ -48,6 +52,10 @@ func failure(name string, err error) *contract.Failure {
 	if errors.Is(err, errTooLarge) {
 		return contract.Failf(contract.CodeDatasetTooLarge, "%s cannot be read: %w.", name, err).
 			WithHint("Split the dataset into smaller ones.")
+	}
+	if errors.Is(err, errCrowded) {
+		return contract.Failf(contract.CodeDatasetTooLarge, "%s cannot be read: %w.", name, err).
+			WithHint("See whether its annotations were written over and over; an image that truly shows as many is cut into tiles.")
 	}
 	var syntax *syntaxError
 	switch {
@@ -102,6 +110,7 @@ type objects struct {
 	problems *problem.List
 	limits   Limits
 	current  *dataset.Image // being read, for the names of problems
+	first    int            // object of the image being read
 	id       []byte         // of the annotation being read, as text
 	entries  int            // annotations so far, of every kind
 }
@@ -126,6 +135,7 @@ type vocabulary struct {
 // gallery is the images: as they are listed, and as annotations name them.
 type gallery struct {
 	images names   // by id, in order of appearance in images or annotations
+	count  []int32 // images.index -> annotations at the top level that name it
 	listed []int32 // images.index -> index into the catalog's images, -1 while only annotations named it
 	files  map[string]struct{}
 }

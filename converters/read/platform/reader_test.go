@@ -208,10 +208,31 @@ func TestBrokenTextIsOneClearError(t *testing.T) {
 
 func TestLimitsHold(t *testing.T) {
 	text := `{"classes": ["a"], "images": [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "b"}], "annotations": [{"image_id": 1, "class_id": 0, "bbox": [1,2,3,4]}, {"image_id": 1, "class_id": 0, "bbox": [1,2,3,4]}]}`
-	for _, limits := range []Limits{{100, 9, 9, 99}, {9999, 1, 9, 99}, {9999, 9, 1, 99}, {9999, 9, 9, 5}} {
+	for _, limits := range []Limits{{100, 9, 9, 9, 99}, {9999, 1, 9, 9, 99}, {9999, 9, 1, 9, 99}, {9999, 9, 9, 1, 99}, {9999, 9, 9, 9, 5}} {
 		_, err := Read(strings.NewReader(text), "annotations.json", contract.TaskInstanceSegmentation, new(problem.List), limits)
 		if f := contract.AsFailure(err); f == nil || f.Code != contract.CodeDatasetTooLarge {
 			t.Errorf("%+v: %v", limits, err)
+		}
+	}
+}
+
+func TestAnImageHasSoManyObjectsOnly(t *testing.T) {
+	const box = `{"class_id": 0, "image_id": 7, "bbox": [1, 2, 3, 4]}`
+	for where, text := range map[string]string{
+		"in the image": `{"classes": ["a"], "images": [{"id": 7, "file_name": "a", "annotations": [%s]}]}`,
+		"as a list":    `{"classes": ["a"], "images": [{"id": 7, "file_name": "a", "annotation": [%s]}]}`,
+		"beside it":    `{"classes": ["a"], "images": [{"id": 7, "file_name": "a"}], "annotations": [%s]}`,
+		"before it":    `{"annotations": [%s], "classes": ["a"], "images": [{"id": 7, "file_name": "a"}]}`,
+	} {
+		limits := DefaultLimits
+		limits.Each = 2
+		for n, fits := range map[int]bool{2: true, 3: false} {
+			boxes := strings.TrimSuffix(strings.Repeat(box+",", n), ",")
+			_, err := Read(strings.NewReader(fmt.Sprintf(text, boxes)), "annotations.json", contract.TaskObjectDetection, new(problem.List), limits)
+			f := contract.AsFailure(err)
+			if (f == nil) != fits || f != nil && (f.Code != contract.CodeDatasetTooLarge || !strings.Contains(f.Line(), "image 7 has more than 2")) {
+				t.Errorf("%s, %d: %v", where, n, err)
+			}
 		}
 	}
 }
@@ -299,7 +320,7 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("valid %v (%v), encoding/json says %v", valid, err, json.Valid(text))
 		}
 		problems := new(problem.List)
-		c, err := Read(strings.NewReader(string(text)), "x", contract.TaskInstanceSegmentation, problems, Limits{1 << 20, 1000, 1000, 10000})
+		c, err := Read(strings.NewReader(string(text)), "x", contract.TaskInstanceSegmentation, problems, Limits{1 << 20, 1000, 1000, 1000, 10000})
 		if err != nil {
 			return
 		}

@@ -89,21 +89,23 @@ func (r *reader) read(files []string) (*dataset.Catalog, error) {
 			r.problems.Add(problem.AnnotationUnreadable, i, "%s: %v", name, err)
 			continue
 		}
-		r.take(i, name, a)
+		if err := r.take(i, name, a); err != nil {
+			return nil, err
+		}
 	}
 	return r.out.Catalog(r.f.ClassList("labelmap.txt", "labels.txt", "classes.txt", "Annotations/classes.txt", "predefined_classes.txt"), r.problems), nil
 }
 
 // take adds the image of one file, and its objects.
-func (r *reader) take(order int, name string, a *annotation) {
+func (r *reader) take(order int, name string, a *annotation) error {
 	image := r.pairs.Only(r.problems, order, name, cmp.Or(a.Filename, a.Path), r.out)
 	if image == "" {
-		return
+		return nil
 	}
 	split, listed := r.splitOf(image)
 	if !listed {
 		r.problems.Add(problem.ImageInNoList, order, "%s", image)
-		return
+		return nil
 	}
 	at := r.out.Image(image, a.Size.Width.side(), a.Size.Height.side(), split)
 	for k := range a.Objects {
@@ -125,8 +127,11 @@ func (r *reader) take(order int, name string, a *annotation) {
 		if a.Objects[k].Difficult.yes() {
 			r.problems.Add(problem.DifficultObjects, order, "%s", name)
 		}
-		r.out.Object(at, class, o)
+		if err := r.out.Object(at, class, o); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // splitOf is the split of an image: of the lists, else of the folders.

@@ -184,7 +184,9 @@ func (l *labels) file(image int32, name string) error {
 		}
 		o.Image, o.ID = image, dataset.NoID
 		l.highest = max(l.highest, int(o.Class))
-		l.c.Objects.Append(o)
+		if err := l.c.Add(o); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -234,7 +236,7 @@ func (l *labels) unused(texts []string) {
 		}
 		looked[dir] = true
 		text, err := l.ReadText(name, maxLabelBytes)
-		if rows := rowsOf(text); err == nil && len(rows) > 0 && readsAsLabel(rows) {
+		if reads, some := readsAsLabel(text); err == nil && reads && some {
 			l.problems.Add(problem.LabelsUnused, len(looked), "%s/", dir)
 		}
 	}

@@ -265,8 +265,8 @@ func Labelled(f *layout.Folder, dir string) bool {
 		if err != nil {
 			return false
 		}
-		if rows := rowsOf(text); len(rows) > 0 {
-			return readsAsLabel(rows)
+		if reads, some := readsAsLabel(text); some {
+			return reads
 		}
 	}
 	return false

@@ -2,6 +2,7 @@ package yolo
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -10,27 +11,35 @@ import (
 	"github.com/vision-platform/trainer-agent/converters/dataset"
 )
 
-// rowsOf are the columns of every row of a label file.
-func rowsOf(text string) [][]string {
-	var rows [][]string
-	for line := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == '\n' || c == '\r' }) {
-		if fields := strings.Fields(line); len(fields) > 0 {
-			rows = append(rows, fields)
+// rowsOf are the columns of every row of a label file, one at a time: together they
+// take thirty times the file.
+func rowsOf(text string) iter.Seq2[int, []string] {
+	return func(yield func(int, []string) bool) {
+		n := 0
+		for line := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == '\n' || c == '\r' }) {
+			fields := strings.Fields(line)
+			if len(fields) == 0 {
+				continue
+			}
+			if !yield(n, fields) {
+				return
+			}
+			n++
 		}
 	}
-	return rows
 }
 
-// readsAsLabel reports whether rows are numbers, five or more, of which the first
-// is a class.
-func readsAsLabel(rows [][]string) bool {
+// readsAsLabel reports whether all rows are numbers, five or more, of which the first
+// is a class, and whether there are any.
+func readsAsLabel(text string) (reads, some bool) {
 	r := rowReader{task: contract.TaskObjectDetection, classes: -1}
-	for _, fields := range rows {
+	for _, fields := range rowsOf(text) {
+		some = true
 		if _, wrong := r.row(fields); wrong != "" && (len(r.values) < 5 || r.values[0] != math.Trunc(r.values[0])) {
-			return false
+			return false, true
 		}
 	}
-	return true
+	return true, some
 }
 
 // rowReader reads rows as verify_image_label does.
