@@ -81,7 +81,7 @@ type Environment struct {
 	QuantizationType      string  `envconfig:"QUANTIZATION_TYPE" group:"export" default:"none" options:"none,dynamic,static" example:"dynamic" desc:"Quantization: see the table in [export.md](export.md)."`
 	QuantizationDtype     string  `envconfig:"QUANTIZATION_DTYPE" group:"export" default:"int8" options:"int8,int16,float16" example:"int8" desc:"Data type of the quantized weights."`
 	EnableValidation      bool    `envconfig:"ENABLE_VALIDATION" group:"export" default:"false" example:"true" desc:"Compare the exported model with the original."`
-	ValidationDatasetID   string  `envconfig:"VALIDATION_DATASET_ID" group:"export" pattern:"^[A-Za-z0-9._-]{1,256}$" expect:"1 to 256 letters, digits, dots, underscores or hyphens" example:"dataset-7f3a" desc:"Dataset for ENABLE_VALIDATION and for the calibration of QUANTIZATION_TYPE=static, which both require it. If it is set, the images on which each export is compared with the original come from it too."`
+	ValidationDatasetID   string  `envconfig:"VALIDATION_DATASET_ID" group:"export" pattern:"^[A-Za-z0-9._-]{1,256}$" expect:"1 to 256 letters, digits, dots, underscores or hyphens" example:"dataset-7f3a" desc:"Dataset for ENABLE_VALIDATION and for the calibration of QUANTIZATION_TYPE=static, which both require it, or DATASET_PATH. If it is set, the images on which each export is compared with the original come from it too."`
 	AccuracyDropMax       float64 `envconfig:"ACCURACY_DROP_MAX" group:"export" default:"0.02" min:"0" max:"1" example:"0.02" desc:"Largest loss of accuracy that passes. Without ENABLE_VALIDATION nothing is measured, and this does nothing."`
 
 	// Several machines

@@ -33,6 +33,7 @@ func TestAnExportThatCannotBeIsRefusedByCheck(t *testing.T) {
 		"a detector between strides":  {map[string]string{"INPUT_SIZE": "[100, 128]"}, []string{"INPUT_SIZE"}, "multiples of 32"},
 		"too small for a model":       {map[string]string{"TASK_TYPE": "image_classification", "INPUT_SIZE": "[1, 1]"}, []string{"INPUT_SIZE"}, "sides of 32 to 16384 pixels"},
 		"too large for a machine":     {map[string]string{"INPUT_SIZE": "[102400, 102400]"}, []string{"INPUT_SIZE"}, "sides of 32 to 16384 pixels"},
+		"a size that is no list":      {map[string]string{"INPUT_SIZE": "640"}, []string{"INPUT_SIZE"}, "a JSON list of height and width"},
 		"the size of a training":      {map[string]string{"IMAGE_SIZE": "96"}, nil, "INPUT_SIZE is the size of the exported model"},
 		"the size of both":            {map[string]string{"IMAGE_SIZE": "96", "INPUT_SIZE": "[96, 96]"}, nil, ""},
 		"somebody else's trainer":     {map[string]string{"FRAMEWORK": "mine", "EXPORT_FORMAT": "tensorrt"}, nil, ""},

@@ -42,10 +42,18 @@ func Load() (*Config, []Problem) {
 	}
 	c.resolve()
 	problems = append(problems, c.missing(problems)...)
-	problems = append(problems, c.contradictions()...)
+	problems = append(problems, withoutEchoes(c.contradictions(), problems)...)
 	problems = append(problems, misspellings(os.Environ())...)
 	c.Job = c.job()
 	return c, problems
+}
+
+// withoutEchoes leaves out what is said of variables that are wrong already: what is
+// judged there is not what somebody wrote.
+func withoutEchoes(list, before []Problem) []Problem {
+	return slices.DeleteFunc(list, func(p Problem) bool {
+		return slices.ContainsFunc(before, func(b Problem) bool { return b.Variable == p.Variable && !b.Warning })
+	})
 }
 
 // load fills one field. Going through envconfig field by field, not struct by

@@ -88,6 +88,9 @@ class WrapperTest(unittest.TestCase):
             tested = run(*command, "--selftest", "--model", folder, **more)
             self.assertEqual((tested.returncode, "passed" in tested.stdout), (0, True), tested.stdout + tested.stderr)
         self.assert_selftest_can_fail(folder, command, **more)
+        found = run(*command, self.images[0], TESTS / "blobs.py", self.images[1], "--model", folder, **more)  # one of them is no image
+        self.assertEqual((found.returncode, len(found.stdout.splitlines())), (1, 2), found.stderr[-2000:])
+        self.assertIn("blobs.py", found.stderr)
 
     def assert_selftest_can_fail(self, folder: Path, command: Sequence[object], **more: str) -> None:
         broken = self.root / "broken"

@@ -63,13 +63,17 @@ int run(int count, char** arguments) {
     }
     ModelWrapper model(package);
     if (testing) return selftest(model);
-    for (auto& path : images) {
+    int failed = 0;
+    for (auto& path : images) try {
         Image image = read_image(path);
         Answer answer = model.predict(image);
         std::printf("%s\n", to_json(answer, path).c_str());
         if (!drawing.empty()) write_png(drawing, drawn(image, answer));
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "error: %s\n", error.what());
+        failed = 1;
     }
-    return 0;
+    return failed;
 }
 
 }  // namespace

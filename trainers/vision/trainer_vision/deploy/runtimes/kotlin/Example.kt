@@ -78,14 +78,18 @@ private fun run(arguments: Array<String>): Int {
             return if (wrong.isEmpty()) 0 else 1
         }
         if (images.isEmpty()) throw WrapperException("name an image, or --selftest")
-        for (name in images) {
+        var failed = 0
+        for (name in images) try {
             val picture = readPicture(File(name))
             val answer = model.predict(picture)
             println(toJson(answer).put("image", name))
             drawing?.let { ImageIO.write(drawn(picture, answer), "png", File(it)) }
+        } catch (error: WrapperException) {
+            System.err.println("error: ${error.message}")
+            failed = 1
         }
+        return failed
     }
-    return 0
 }
 
 fun main(arguments: Array<String>) {

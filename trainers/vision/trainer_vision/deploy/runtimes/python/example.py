@@ -56,13 +56,19 @@ def main() -> int:
     model = ModelWrapper(args.model)
     if args.selftest:
         return selftest(model)
+    failed = 0
     for path in args.images:
-        pixels = read_image(path)
-        answer = model.predict(pixels)
+        try:
+            pixels = read_image(path)
+            answer = model.predict(pixels)
+        except WrapperError as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed = 1
+            continue
         print(json.dumps({"image": str(path), **answer.to_json()}))
         if args.draw:
             draw(pixels, answer).save(args.draw)
-    return 0
+    return failed
 
 
 if __name__ == "__main__":

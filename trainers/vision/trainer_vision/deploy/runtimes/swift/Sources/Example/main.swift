@@ -60,13 +60,19 @@ func run(_ arguments: [String]) throws -> Int32 {
         return wrong.isEmpty ? 0 : 1
     }
     guard !images.isEmpty else { throw WrapperError("name an image, or --selftest") }
+    var failed: Int32 = 0
     for name in images {
-        let file = URL(fileURLWithPath: name), picture = try read(file)
-        let answer = try ModelWrapper(folder: package, engine: engine(package, file)).predict(picture)
-        print(String(decoding: try JSONEncoder().encode(Said(answer)), as: UTF8.self))
-        if let out = value("--draw") { try ppm(drawn(picture, answer)).write(to: URL(fileURLWithPath: out)) }
+        do {
+            let file = URL(fileURLWithPath: name), picture = try read(file)
+            let answer = try ModelWrapper(folder: package, engine: engine(package, file)).predict(picture)
+            print(String(decoding: try JSONEncoder().encode(Said(answer)), as: UTF8.self))
+            if let out = value("--draw") { try ppm(drawn(picture, answer)).write(to: URL(fileURLWithPath: out)) }
+        } catch {
+            FileHandle.standardError.write("error: \(error)\n".data(using: .utf8)!)
+            failed = 1
+        }
     }
-    return 0
+    return failed
 }
 
 /// The image with masks, boxes and keypoints.
