@@ -23,6 +23,14 @@ func clean(name string) (string, bool) {
 	return out, true
 }
 
+// leavesRoot reports an image_root that leads out of the dataset by "..". One of a machine
+// or a bucket is common and says where the images once were.
+func leavesRoot(root string) bool {
+	slashed := strings.TrimLeft(strings.ReplaceAll(root, `\`, "/"), "/")
+	out := path.Clean(slashed)
+	return out == ".." || strings.HasPrefix(out, "../")
+}
+
 // absolute reports a path of a machine, Windows' too, and the address of a file.
 func absolute(name string) bool {
 	return strings.HasPrefix(name, "/") || strings.HasPrefix(name, `\`) || HasDrive(name) || address(name)

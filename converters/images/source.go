@@ -71,6 +71,9 @@ func locate(c *dataset.Catalog, t *Tree, files []File, problems *problem.List) {
 	for i, im := range c.Images {
 		names[i] = im.File
 	}
+	if leavesRoot(c.ImageRoot) {
+		problems.Add(problem.UnsafePath, -1, "storage_info.image_root: %q", c.ImageRoot)
+	}
 	m := t.Match(usualBases(c.ImageRoot), names)
 	used := make([]int32, len(t.names)) // by file: its image's index plus one
 	var missing []int

@@ -93,7 +93,11 @@ func (r *reader) read(files []string) (*dataset.Catalog, error) {
 			}
 		}
 	}
-	return r.out.Catalog(r.f.ClassList("labels.txt", "classes.txt", "class_names.txt"), r.problems), nil
+	declared, err := r.f.ClassList("labels.txt", "classes.txt", "class_names.txt")
+	if err != nil {
+		return nil, err
+	}
+	return r.out.Catalog(declared, r.problems), nil
 }
 
 // open is nil for a file that is about something else. One that ends before it says

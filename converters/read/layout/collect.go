@@ -131,14 +131,14 @@ const maxClassListBytes = 16 << 20
 // ClassList reads the first of the files that is there: one name a line, as
 // labelling tools write them. Names in underscores (__ignore__, _background_) are
 // LabelMe's, and no classes; of CVAT's labelmap.txt the colours are taken off.
-func (f *Folder) ClassList(files ...string) []string {
+func (f *Folder) ClassList(files ...string) ([]string, error) {
 	for _, name := range files {
 		if !f.Has(name) {
 			continue
 		}
 		content, err := f.ReadText(name, maxClassListBytes)
 		if err != nil {
-			continue
+			return nil, err
 		}
 		var list []string
 		for line := range strings.Lines(content) {
@@ -151,7 +151,7 @@ func (f *Folder) ClassList(files ...string) []string {
 			}
 			list = append(list, line)
 		}
-		return list
+		return list, nil
 	}
-	return nil
+	return nil, nil
 }

@@ -107,7 +107,10 @@ func read(f *layout.Folder, files []string, pairs partners, problems *problem.Li
 	if err != nil {
 		return nil, err
 	}
-	names := readNames(f)
+	names, err := readNames(f)
+	if err != nil {
+		return nil, err
+	}
 	out := layout.NewCollector()
 	var found []area
 	kept := files[:0:0]

@@ -24,21 +24,21 @@ const maxNamesBytes = 16 << 20
 // lists are the files of names, the first that is there.
 var lists = []string{"labelmap.txt", "classes.txt", "labels.txt", "class_names.txt", "categories.txt", "codes.txt"}
 
-func readNames(f *layout.Folder) names {
+func readNames(f *layout.Folder) (names, error) {
 	for _, file := range lists {
 		if !f.Has(file) {
 			continue
 		}
 		text, err := f.ReadText(file, maxNamesBytes)
 		if err != nil {
-			continue
+			return names{}, err
 		}
 		if file == "labelmap.txt" {
-			return labelMap(text)
+			return labelMap(text), nil
 		}
-		return names{list: lines(text)}
+		return names{list: lines(text)}, nil
 	}
-	return names{}
+	return names{}, nil
 }
 
 // lines are the names in order. LabelMe's list begins with __ignore__, for -1.

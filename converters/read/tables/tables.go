@@ -168,7 +168,10 @@ func read(f *layout.Folder, tables []*table, problems *problem.List) (*dataset.C
 		}
 	}
 	if len(declared) == 0 {
-		declared = f.ClassList("classes.txt", "labels.txt")
+		var err error
+		if declared, err = f.ClassList("classes.txt", "labels.txt"); err != nil {
+			return nil, err
+		}
 	}
 	return out.Catalog(declared, problems), nil
 }

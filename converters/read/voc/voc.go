@@ -93,7 +93,11 @@ func (r *reader) read(files []string) (*dataset.Catalog, error) {
 			return nil, err
 		}
 	}
-	return r.out.Catalog(r.f.ClassList("labelmap.txt", "labels.txt", "classes.txt", "Annotations/classes.txt", "predefined_classes.txt"), r.problems), nil
+	declared, err := r.f.ClassList("labelmap.txt", "labels.txt", "classes.txt", "Annotations/classes.txt", "predefined_classes.txt")
+	if err != nil {
+		return nil, err
+	}
+	return r.out.Catalog(declared, r.problems), nil
 }
 
 // take adds the image of one file, and its objects.

@@ -45,7 +45,7 @@ func (c *config) empty() bool { return len(c.names) == 0 && c.nc < 0 }
 var errConfig = errors.New("it is no configuration of a dataset")
 
 func readConfig(f *layout.Folder, name string) (*config, error) {
-	text, err := f.ReadText(name, maxYAMLBytes)
+	text, err := configText(f, name)
 	if err != nil {
 		return nil, err
 	}
@@ -172,11 +172,19 @@ func (c *config) readNames(f *layout.Folder) error {
 		for i, line := range lines {
 			c.names[i] = line
 		}
-	case ext == ".names" || ext == ".txt" || strings.ContainsAny(c.list, `/\`) && ext != "":
+	case ext == ".names" || ext == ".txt" || strings.ContainsAny(c.list, `/\`) && ext != "" || leadsOut(c.list):
 		return contract.Failf(contract.CodeDatasetInvalid, "names in %s is %q, a file that is not in the dataset.", c.file, c.list).
 			WithHint("Add the file, or write the names into %s: names: [cat, dog].", c.file)
 	}
 	return nil
+}
+
+// leadsOut reports a path from a root or out of a folder, which no class is called. A name
+// such as cup/mug is one.
+func leadsOut(text string) bool {
+	slashed := slashed(text)
+	return path.IsAbs(slashed) || images.HasDrive(text) || strings.HasPrefix(slashed, "~/") || strings.HasPrefix(slashed, "./") ||
+		slices.Contains(strings.Split(slashed, "/"), "..")
 }
 
 // entry is the one of a split, or nil.
@@ -189,6 +197,13 @@ func (c *config) entry(s contract.Split) *entry {
 	return nil
 }
 
+// usualConfigs are what a configuration is called, the better name last.
+var usualConfigs = []string{"dataset", "data"}
+
+func configStem(name string) string {
+	return strings.ToLower(strings.TrimSuffix(path.Base(name), path.Ext(name)))
+}
+
 // configs are the YAML files at the top, data.yaml and dataset.yaml before others.
 func configs(f *layout.Folder) []string {
 	var list []string
@@ -198,9 +213,7 @@ func configs(f *layout.Folder) []string {
 			list = append(list, name)
 		}
 	}
-	rank := func(name string) int {
-		return slices.Index([]string{"", "dataset", "data"}, strings.ToLower(strings.TrimSuffix(name, path.Ext(name))))
-	}
+	rank := func(name string) int { return slices.Index(usualConfigs, configStem(name)) }
 	slices.SortStableFunc(list, func(a, b string) int { return rank(b) - rank(a) })
 	return list
 }

@@ -184,6 +184,8 @@ func (r *reader) classFile() ([]string, error) {
 	for _, name := range r.classFileNames() {
 		lines, err := classLines(r.Folder, name)
 		switch {
+		case refused(err):
+			return nil, err
 		case err != nil:
 			continue
 		case first == "":

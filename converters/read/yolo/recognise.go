@@ -68,6 +68,9 @@ func chooseConfig(f *layout.Folder) (*config, []string, error) {
 			return nil, nil, contract.Failf(contract.CodeDatasetInvalid, "%s cannot be read: %w.", name, err).
 				WithHint("It needs train, val and names as Ultralytics has them; write it again with a YAML library.")
 		}
+		if refused(err) {
+			return nil, nil, err
+		}
 		if err == nil && !c.empty() {
 			all = append(all, c)
 		}
@@ -85,6 +88,12 @@ func chooseConfig(f *layout.Folder) (*config, []string, error) {
 	return all[chosen], unused, nil
 }
 
+// refused tells a file that is too large to read from one that is about something else.
+func refused(err error) bool {
+	_, is := errors.AsType[*contract.Failure](err)
+	return is
+}
+
 // configBelow reports a configuration in a folder that has images.
 func configBelow(f *layout.Folder) bool {
 	for _, name := range f.Names() {
@@ -92,8 +101,9 @@ func configBelow(f *layout.Folder) bool {
 		if ext != ".yaml" && ext != ".yml" || len(imagesBelow(f, path.Dir(name))) == 0 {
 			continue
 		}
-		if c, err := readConfig(f, name); err == nil && !c.empty() && len(c.entries) > 0 {
-			return true
+		c, err := readConfig(f, name)
+		if refused(err) || err == nil && !c.empty() && len(c.entries) > 0 {
+			return true // what it is refused for is said when that folder is read
 		}
 	}
 	return false
@@ -109,6 +119,9 @@ func namesBelow(f *layout.Folder, c *config) (*config, error) {
 			continue
 		}
 		below, err := readConfig(f, name)
+		if refused(err) {
+			return nil, err
+		}
 		if err != nil || len(below.names) == 0 {
 			continue
 		}
