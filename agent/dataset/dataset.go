@@ -144,6 +144,22 @@ func newFetcher(store objects, req Request) *fetcher {
 // while it was read.
 const maxRestarts = 3
 
+// changed is the failure of an object that did not stay as it was. Fetches begin again
+// for it, and a job that is run again finds a bucket at rest.
+func changed(address, what string) error {
+	return contract.Failf(contract.CodeStorageError, "%s %s: %w", address, what, contract.ErrObjectChanged).
+		WithHint("Something writes to it, or a proxy changes it: stop that, and run the job again.")
+}
+
+// unsteady is the failure of an object that changed at each try, in whatever words it
+// comes; any other error stays as it is.
+func unsteady(err error, address string) error {
+	if _, told := errors.AsType[*contract.Failure](err); told || !errors.Is(err, contract.ErrObjectChanged) {
+		return err
+	}
+	return changed(address, "was replaced each time that it was read")
+}
+
 func (f *fetcher) fetch(ctx context.Context) (Dataset, error) {
 	if f.LocalPath != "" {
 		return f.local(ctx)
@@ -151,9 +167,9 @@ func (f *fetcher) fetch(ctx context.Context) (Dataset, error) {
 	for restart := 0; ; restart++ {
 		data, err := f.remote(ctx)
 		if !errors.Is(err, contract.ErrObjectChanged) || restart == maxRestarts {
-			return data, err
+			return data, unsteady(err, f.store.URI(contract.DatasetZipKey(f.ID)))
 		}
-		f.Log.Warn("the dataset was replaced while it was read; beginning again", "dataset", f.ID)
+		f.Log.Warn("the dataset was replaced while it was read; beginning again", "dataset", f.ID, "error", err)
 	}
 }
 

@@ -123,6 +123,10 @@ func pack(chunk *strings.Builder, s string) string {
 	return chunk.String()[at:]
 }
 
+// mostBytes is more than any dataset has, and sums of a few such do not overflow: a store
+// may list objects of whatever size.
+const mostBytes = 1 << 60
+
 // finish sorts, checks names against each other and numbers the folders.
 func (l *listing) finish(uri string, limits ziptree.Limits) error {
 	slices.SortFunc(l.items, func(a, b item) int { return cmp.Compare(a.path, b.path) })
@@ -143,7 +147,7 @@ func (l *listing) finish(uri string, limits ziptree.Limits) error {
 			}
 		}
 		it.dir = ids[dir]
-		l.bytes += it.size
+		l.bytes += min(it.size, mostBytes-l.bytes)
 	}
 	for i := range l.items {
 		if parents[l.items[i].path] {
@@ -154,8 +158,12 @@ func (l *listing) finish(uri string, limits ziptree.Limits) error {
 		return contract.Failf(contract.CodeDatasetTooLarge, "the dataset %s has %d files in %d folders; the limit is %d together", uri, len(l.items), l.folders, limits.MaxFiles).
 			WithHint("Raise AGENT_MAX_DATASET_FILES if that is meant.")
 	}
-	if limits.MaxBytes > 0 && l.bytes > limits.MaxBytes {
-		return contract.Failf(contract.CodeDatasetTooLarge, "the dataset %s has %s; the limit is %s", uri, human(l.bytes), human(limits.MaxBytes)).
+	limit := int64(mostBytes - 1)
+	if limits.MaxBytes > 0 {
+		limit = min(limit, limits.MaxBytes)
+	}
+	if l.bytes > limit {
+		return contract.Failf(contract.CodeDatasetTooLarge, "the dataset %s has %s; the limit is %s", uri, human(l.bytes), human(limit)).
 			WithHint("Raise AGENT_MAX_DATASET_BYTES if that is meant.")
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"io/fs"
@@ -141,20 +142,26 @@ func (w *prefixWorker) has(it *item) bool {
 
 func (w *prefixWorker) get(ctx context.Context, it *item) (sum [16]byte, err error) {
 	r, info, err := w.f.store.Get(ctx, w.l.prefix+it.key, 0, -1, it.tag.String())
-	if errors.Is(err, fs.ErrNotExist) {
-		err = contract.ErrObjectChanged // it was there when the prefix was listed
-	}
-	if err != nil {
+	uri := w.f.store.URI(w.l.prefix + it.key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return sum, changed(uri, "is gone, which the listing has")
+	case errors.Is(err, contract.ErrObjectChanged):
+		return sum, changed(uri, "is another version than the listing has")
+	case err != nil:
 		return sum, err
 	}
 	defer func() { _ = r.Close() }()
 	if info.Size != it.size {
-		return sum, contract.ErrObjectChanged
+		return sum, changed(uri, fmt.Sprintf("has %d bytes, and %d in the listing", info.Size, it.size))
 	}
 	w.md5.Reset()
 	it.crc, err = w.out.Write(it.dir, path.Base(it.path), it.size, io.TeeReader(r, io.MultiWriter(w.md5, progressWriter{w.progress})))
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, tree.ErrTooLong) {
-		err = contract.ErrObjectChanged
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, tree.ErrTooLong):
+		err = changed(uri, "has another length than the listing says")
+	case errors.Is(err, contract.ErrObjectChanged):
+		err = changed(uri, "was replaced while it was read")
 	}
 	return [16]byte(w.md5.Sum(nil)), err
 }

@@ -68,7 +68,7 @@ func FetchWeights(ctx context.Context, req WeightsRequest) (Weights, error) {
 	for restart := 0; ; restart++ {
 		got, err := w.fetch(ctx)
 		if !errors.Is(err, contract.ErrObjectChanged) || restart == maxRestarts {
-			return got, err
+			return got, unsteady(err, w.name())
 		}
 		req.Log.Warn("the weights were replaced while they were read; beginning again", "weights", w.name())
 	}

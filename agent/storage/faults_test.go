@@ -227,6 +227,60 @@ func TestListingThatDoesNotAdvanceEnds(t *testing.T) {
 	}
 }
 
+// XML has no control characters, so that keys come URL-encoded, as S3 and MinIO write them;
+// a server that passes over the wish sends them as they are.
+func TestKeysAreDecodedIfTheServerEncodedThem(t *testing.T) {
+	for key, encoded := range map[string]string{
+		"d/\x01x.jpg": "d/%01x.jpg", "d/a b.jpg": "d/a+b.jpg", "d/a%20b.jpg": "d/a%2520b.jpg", "d/a+b.jpg": "d/a%2Bb.jpg",
+		"d/100%.jpg": "d/100%25.jpg", "d/한.jpg": "d/%ED%95%9C.jpg", "d/a\nb.jpg": "d%2Fa%0Ab.jpg",
+	} {
+		for sent, says := range map[string]string{encoded: `<EncodingType>url</EncodingType>`, key: ""} {
+			if says == "" && strings.ContainsAny(key, "\x01") {
+				continue // which is no XML
+			}
+			c := &crooked{}
+			c.fault = func(_ int64, w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Query().Get("encoding-type") != "url" {
+					t.Errorf("asked for %q", r.URL.RawQuery)
+				}
+				_, _ = fmt.Fprintf(w, `<ListBucketResult>%s<Contents><Key>%s</Key><Size>1</Size></Contents></ListBucketResult>`, says, sent)
+				return true
+			}
+			wantKeys(t, openAt(t, c.start(t), nil), "d/", key)
+		}
+	}
+}
+
+func TestListingsThatCannotBeAreRefused(t *testing.T) {
+	for content, says := range map[string]string{
+		`<Contents><Key>a</Key><Size>-1</Size></Contents>`:                                   `"a" with -1 bytes`,
+		`<EncodingType>url</EncodingType><Contents><Key>a%zz</Key><Size>1</Size></Contents>`: "not URL-encoded",
+	} {
+		c := &crooked{}
+		c.fault = func(_ int64, w http.ResponseWriter, _ *http.Request) bool {
+			_, _ = io.WriteString(w, `<ListBucketResult>`+content+`</ListBucketResult>`)
+			return true
+		}
+		for _, err := range openAt(t, c.start(t), nil).List(t.Context(), "") {
+			wantFailure(t, "listing", err, contract.CodeStorageError, says)
+		}
+	}
+}
+
+// The server that the tests and the sandbox have knows keys of every spelling.
+func TestKeysOfEverySpellingAreListed(t *testing.T) {
+	s := openServer(t, nil)
+	keys := []string{"d/a b.jpg", "d/a+b.jpg", "d/a%20b.jpg", "d/a%2Bb.jpg", "d/100%.jpg", "d/한글.jpg", "d/a&<b>.jpg"}
+	for _, key := range keys {
+		if _, err := s.Put(t.Context(), key, strings.NewReader("x"), 1, nil); err != nil {
+			t.Fatalf("%q: %v", key, err)
+		}
+	}
+	wantKeys(t, s, "d/", keys...)
+	wantKeys(t, s, "d/a+", "d/a+b.jpg")
+	wantKeys(t, s, "d/a%2", "d/a%20b.jpg", "d/a%2Bb.jpg")
+}
+
 // parts is a server of multipart uploads that loses things.
 type parts struct {
 	mu       sync.Mutex

@@ -17,7 +17,7 @@ import (
 // List walks the pages of a listing.
 func (s *s3Store) List(ctx context.Context, prefix string) iter.Seq2[contract.ObjectInfo, error] {
 	return func(yield func(contract.ObjectInfo, error) bool) {
-		in := &s3.ListObjectsV2Input{Bucket: &s.cfg.Bucket, Prefix: &prefix}
+		in := &s3.ListObjectsV2Input{Bucket: &s.cfg.Bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl}
 		for {
 			page, err := s.api.ListObjectsV2(ctx, in)
 			if err == nil && aws.ToBool(page.IsTruncated) && aws.ToString(page.NextContinuationToken) == aws.ToString(in.ContinuationToken) {
@@ -28,7 +28,12 @@ func (s *s3Store) List(ctx context.Context, prefix string) iter.Seq2[contract.Ob
 				return
 			}
 			for _, o := range page.Contents {
-				if !yield(contract.ObjectInfo{Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), ETag: aws.ToString(o.ETag)}, nil) {
+				info, err := listed(o, page.EncodingType)
+				if err != nil {
+					yield(contract.ObjectInfo{}, s.explain(ctx, "listing", prefix, err))
+					return
+				}
+				if !yield(info, nil) {
 					return
 				}
 			}
@@ -38,6 +43,24 @@ func (s *s3Store) List(ctx context.Context, prefix string) iter.Seq2[contract.Ob
 			in.ContinuationToken = page.NextContinuationToken
 		}
 	}
+}
+
+const oddServer = "The store, or a proxy before it, does not answer as S3 does: look at its version and its logs."
+
+// listed is an entry of a page. Keys are asked for in URL encoding, because XML has no
+// control characters, and are decoded if the answer says that they are in it: a space is
+// a plus then, and a plus %2B.
+func listed(o types.Object, encoding types.EncodingType) (info contract.ObjectInfo, err error) {
+	key := aws.ToString(o.Key)
+	if encoding == types.EncodingTypeUrl {
+		if key, err = url.QueryUnescape(key); err != nil {
+			return info, contract.Failf(contract.CodeStorageError, "the server's listing has a key that is not URL-encoded as it says: %w", err).WithHint(oddServer)
+		}
+	}
+	if size := aws.ToInt64(o.Size); size < 0 {
+		return info, contract.Failf(contract.CodeStorageError, "the server's listing has %q with %d bytes", key, size).WithHint(oddServer)
+	}
+	return contract.ObjectInfo{Key: key, Size: aws.ToInt64(o.Size), ETag: aws.ToString(o.ETag)}, nil
 }
 
 // maxCopy is the largest object that one CopyObject takes.
