@@ -63,6 +63,7 @@ type scene struct {
 	final   *contract.Message // the child's own last callback, nil without one
 	uploads checkpoints.Summary
 	resumed bool // from an earlier run's
+	crowded bool // the relay was: see callbacks.Relay
 	tail    []string
 	torch   string // TORCHELASTIC_ERROR_FILE
 	gpu     contract.GPUEvidence
@@ -75,7 +76,7 @@ func evidenceOf(cfg *config.Config, o Outcome, s scene) diagnose.Evidence {
 	e := diagnose.Evidence{
 		JobType: cfg.Job.Type, Measures: cfg.Job.Measures(), Err: o.Err, Stop: o.Stop, Started: o.Started, Ended: o.Ended, LastOutput: s.view.Activity,
 		Settings: settings.Diagnosis(cfg),
-		Nodes:    s.nodes, LastEpoch: s.view.Epoch, NaNEpochs: s.view.Broken, Checkpoints: s.uploads.Complete(), Torn: s.uploads.Torn(), Again: s.again(cfg), ChildDone: diagnose.ReportOf(s.final),
+		Nodes:    s.nodes, LastEpoch: s.view.Epoch, NaNEpochs: s.view.Broken, Checkpoints: s.uploads.Complete(), Torn: s.uploads.Torn(), Again: s.again(cfg), ChildDone: diagnose.ReportOf(s.final), Crowded: s.crowded,
 		LogTail: s.tail, TorchElasticError: s.torch, System: s.system, GPU: s.gpu,
 	}
 	if o.Status != nil {

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/cluster"
 	"github.com/vision-platform/trainer-agent/agent/config"
 	"github.com/vision-platform/trainer-agent/agent/diagnose"
+	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/contract"
 )
@@ -105,6 +107,16 @@ func TestOnlyATestRunNeedsMetrics(t *testing.T) {
 		failure, _ := diagnose.Cause(evidenceOf(cfg, Outcome{Status: exited(0)}, scene{uploads: stored}), nil)
 		if (failure == nil) != (code == "") || failure != nil && failure.Code != code {
 			t.Errorf("%s: %+v", kind, failure)
+		}
+	}
+}
+
+func TestAScriptThatWasCrowdedOutIsNotBlamedAlone(t *testing.T) {
+	cfg := trainingOf(4)
+	for crowded, want := range map[bool]string{true: "crowded the agent's relay", false: "after 2 of 4 epochs"} {
+		e := evidenceOf(cfg, Outcome{Status: exited(0)}, scene{uploads: stored, view: job.View{Epoch: 2}, crowded: crowded})
+		if texts := diagnose.EndedEarly(e, nil, 4); len(texts) != 1 || !strings.Contains(texts[0], want) {
+			t.Errorf("%q, want %q", texts, want)
 		}
 	}
 }

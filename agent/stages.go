@@ -185,7 +185,7 @@ func newLife(o *Options) *life {
 		}
 	}
 	l.finish = &finish{base: b, id: id, termination: termination, claim: claim, log: log, marker: marker, remembered: remembered, queue: queue, uploads: up, tracing: traces, metrics: tracker, progress: progress, look: func() scene {
-		s := scene{view: b.tracker.View(), final: b.tracker.Final(), tail: child.Tail(), torch: child.TorchErrors(), resumed: earlierRun.Got != nil}
+		s := scene{view: b.tracker.View(), final: b.tracker.Final(), tail: child.Tail(), torch: child.TorchErrors(), resumed: earlierRun.Got != nil, crowded: answers.Crowded()}
 		s.system, s.gpu = machine.Evidence()
 		return s
 	}}

@@ -107,6 +107,9 @@ func (s *Relay) Environment() map[string]string {
 	return env
 }
 
+// Crowded reports whether what the child said may be lost: see relay.Relay.
+func (s *Relay) Crowded() bool { return s.relay != nil && s.relay.Crowded() }
+
 // Stop lets the child's last requests have their answers.
 func (s *Relay) Stop(ctx context.Context) error {
 	if s.relay == nil {

@@ -62,6 +62,15 @@ func TestAScriptThatLeavesBeforeItsEpochsIsTold(t *testing.T) {
 	}
 }
 
+func TestAScriptWhoseReportsMayBeLostIsNotBlamedAlone(t *testing.T) {
+	for epoch, told := range map[int]bool{0: true, 2: true, 4: false} {
+		texts := EndedEarly(Evidence{JobType: contract.JobTraining, LastEpoch: epoch, Crowded: true}, nil, 4)
+		if len(texts) == 1 != told || told && (!strings.Contains(texts[0], "of 4 epochs were heard of") || !strings.Contains(texts[0], "crowded")) {
+			t.Errorf("epoch %d: %q", epoch, texts)
+		}
+	}
+}
+
 func TestTheChildsOwnReportIsRead(t *testing.T) {
 	for body, want := range map[string]*Report{
 		`{"status":"succeeded"}`:                                  {Status: contract.StatusSucceeded},

@@ -68,6 +68,7 @@ type Evidence struct {
 	LogTail           []string // what is kept of the child's output, oldest first: see agent/process/output.Tail
 	TorchElasticError string   // content of TORCHELASTIC_ERROR_FILE, "" when there is none
 	ChildDone         *Report  // what the trainer said of itself, nil when it said nothing
+	Crowded           bool     // strangers crowded the relay: what the child said may be lost
 
 	LastEpoch   int    // completed epochs, 0 before the first
 	NaNEpochs   []int  // epochs whose loss was NaN or infinite

@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/vision-platform/trainer-agent/agent/internal/crowd"
 	"github.com/vision-platform/trainer-agent/converters/crew"
 )
 
 // maxConnections is what a training that connects without end, or keeps what it has,
 // takes of the descriptors with which the agent ends the job. Each ends with its answer.
+// A pod whose probe has none is killed, so that the oldest makes way at once.
 const maxConnections = 64
 
 // Endpoint serves /metrics, /healthz and /readyz.
@@ -51,7 +53,7 @@ func serve(listener net.Listener, read func() Snapshot, log *slog.Logger) *Endpo
 	}}
 	e.server.SetKeepAlivesEnabled(false)
 	crew.Go(func() {
-		if err := e.server.Serve(&crowd{Listener: listener, limit: maxConnections}); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := e.server.Serve(crowd.New(listener, crowd.Options{Strangers: maxConnections})); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			return // the listener is gone: metrics are no reason to disturb a job
 		}
 	})

@@ -116,10 +116,14 @@ func (r *Relay) callback(kind contract.Kind, w http.ResponseWriter, req *http.Re
 // completionsPath is OpenAI's, so that its own clients find it.
 const completionsPath = "/v1/chat/completions"
 
-// knows reports whether a request has the token of this run.
+// knows reports whether a request has the token of this run, and lets its connection in.
 func (r *Relay) knows(req *http.Request) bool {
 	token, _ := strings.CutPrefix(req.Header.Get(contract.HeaderAuthorization), "Bearer ")
-	return subtle.ConstantTimeCompare([]byte(token), []byte(r.token)) == 1
+	if subtle.ConstantTimeCompare([]byte(token), []byte(r.token)) != 1 {
+		return false
+	}
+	letIn(req)
+	return true
 }
 
 // admit checks everything that needs no body.

@@ -11,9 +11,9 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
@@ -27,7 +27,7 @@ const (
 	ValidationDeadline = 2 * time.Second // for the backend's is_best
 
 	maxBodies      = 2 * MaxBody // bytes of bodies in work at once
-	maxConnections = 128
+	maxConnections = 128         // that have shown the token
 	maxHeader      = 16 << 10
 	perSecond      = 500 // messages a second
 	burst          = 1000
@@ -98,6 +98,7 @@ type Relay struct {
 	best     *verdicts
 	repeated *recent
 	refusals *refusalLog
+	crowded  atomic.Bool // connections without the token have had to make way
 }
 
 // New starts a relay with a token of its own.
@@ -115,7 +116,7 @@ func New(opts Options) (*Relay, error) {
 	r := newRelay(opts)
 	r.url = "http://" + listener.Addr().String()
 	r.served.Go(crew.Guarded(func() {
-		if err := r.server.Serve(netutil.LimitListener(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+		if err := r.server.Serve(r.open(listener)); !errors.Is(err, http.ErrServerClosed) {
 			r.log.Error("the relay has stopped", "error", err)
 		}
 	}))
@@ -155,6 +156,7 @@ func newRelay(opts Options) *Relay {
 		ReadTimeout:       bodyTimeout,
 		WriteTimeout:      bodyTimeout + opts.ValidationDeadline + roomTimeout,
 		IdleTimeout:       idleTimeout,
+		ConnContext:       withConn,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
 	}
