@@ -23,7 +23,7 @@ func TestAttacksInAContainerLikeThePods(t *testing.T) {
 	c := newContainer(t, baseImage, "python3", "/attacks/run.py").bind(attacks, "/attacks", "ro").
 		bind(secretVolume(t, map[string]string{"callback-token": token, "secret-key": "key"}), "/var/run/secrets/trainer", "ro").
 		bind(secretVolume(t, map[string]string{"token": "identity"}), "/var/run/secrets/identity", "ro").
-		bind(sharedCache(t), "/cache").bind(anotherWorkspace(t), "/another")
+		bind(sharedCache(t), "/cache").bind(anotherWorkspace(t), "/another").bind(unpackedProgram(t), "/var/tmp")
 	c.with("CALLBACK_TOKEN", "", "CALLBACK_TOKEN_FILE", "/var/run/secrets/trainer/callback-token", "AGENT_DATASET_CACHE_DIR", "/cache",
 		"CACHE_AS_THE_AGENT_KNOWS_IT", "/cache", "STATE_AS_THE_AGENT_KNOWS_IT", "/workspace/.agent",
 		"DATABASE_URL", "postgres://me:word@db/x", "SOME_PASSWORD", "x", "SOME_API_KEY", "x", "HTTPS_PROXY", "http://me:word@proxy.test:3128").start()
@@ -90,6 +90,18 @@ func anotherWorkspace(t *testing.T) string {
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o600)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	giveTo1000(t, dir)
+	return dir
+}
+
+// unpackedProgram is what a command of the same user runs, as it lies in /var/tmp.
+func unpackedProgram(t *testing.T) string {
+	t.Helper()
+	dir := folder(t)
+	program := filepath.Join(dir, "trainer-agent-1000", "validate-1", "program.py")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(program), 0o700), os.WriteFile(program, nil, 0o600)); err != nil {
+		t.Fatal(err)
 	}
 	giveTo1000(t, dir)
 	return dir

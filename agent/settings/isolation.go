@@ -8,6 +8,7 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/job"
 	"github.com/vision-platform/trainer-agent/agent/process"
 	"github.com/vision-platform/trainer-agent/agent/process/isolation"
+	"github.com/vision-platform/trainer-agent/trainers/kit/scratch"
 )
 
 // Isolation is what the training's process is kept from. secretFiles have settings that
@@ -16,7 +17,7 @@ func Isolation(cfg *config.Config, ws job.Workspace, environ, secretFiles []stri
 	getenv := httpx.Getenv(environ)
 	s := &isolation.Stage{Required: cfg.RequireIsolation, RunAs: runAs(cfg), Job: isolation.Job{
 		Workspace: ws, Credentials: append(cfg.CredentialFiles(environ), secretFiles...),
-		Shared: []string{cfg.WeightsDir, cfg.DatasetPath, cfg.LocalBucketDir}, Cache: cfg.CacheDir, Temp: cmp.Or(getenv("TMPDIR"), "/tmp"), Peers: cfg.Nodes > 1,
+		Shared: []string{cfg.WeightsDir, cfg.DatasetPath, cfg.LocalBucketDir}, Cache: cfg.CacheDir, Temp: cmp.Or(getenv("TMPDIR"), "/tmp"), Peers: cfg.Nodes > 1, Scratch: scratch.Root(),
 	}}
 	if !cfg.PassCredentials { // they lie there
 		s.Job.Secrets = config.SecretFolders

@@ -55,6 +55,7 @@ var postures = []posture{
 		"a14_other_jobs_data":        "a cache for each tenant",
 		"a17_another_jobs_workspace": "AGENT_RUN_AS with a user for each job",
 		"a20_abstract_sockets":       "a container for each job",
+		"a27_unpacked_programs":      "AGENT_RUN_AS",
 		"a08_signals":                "AGENT_RUN_AS; a forged stop ends the job as STOPPED, which is retried",
 	}},
 }
@@ -140,6 +141,7 @@ const stageOfAttacks = `
 dir=$0 agent=$1 attacks=$2 token=$3 user=$4; shift 4; shift
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=755 tmpfs "$dir"
+mount -t tmpfs -o mode=1777 tmpfs /var/tmp
 mkdir -p /run/secrets/trainer/..2026 /run/secrets/identity "$dir/workspace" "$dir/home" "$dir/cache" "$dir/state" /run/bin
 printf %s "$token" > /run/secrets/trainer/..2026/callback-token
 printf key > /run/secrets/trainer/..2026/secret-key
@@ -156,6 +158,8 @@ install -D -m 600 -o "$user" /dev/null "$dir/another/runs/best.pt"
 install -D -m 600 -o "$user" /dev/null "$dir/another/home/.netrc"
 chown -R "$user" "$dir/another"
 chown -R "${AGENT_RUN_AS:-$user}" "$dir/another/runs" "$dir/another/home" # whose they are
+install -D -m 600 /dev/null "/var/tmp/trainer-agent-$user/validate-1/program.py"
+chown -R "$user" "/var/tmp/trainer-agent-$user"; chmod 700 "/var/tmp/trainer-agent-$user"
 cp -r "$attacks" "$dir/attacks"
 install -m 711 "$agent" /run/bin/trainer-agent
 printf '127.0.0.1 localhost\n' > /run/hosts; mount --bind /run/hosts /etc/hosts; rm /run/hosts # as engines do

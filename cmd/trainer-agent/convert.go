@@ -22,6 +22,7 @@ import (
 	"github.com/vision-platform/trainer-agent/converters"
 	"github.com/vision-platform/trainer-agent/converters/preview"
 	"github.com/vision-platform/trainer-agent/converters/split"
+	"github.com/vision-platform/trainer-agent/trainers/kit/scratch"
 )
 
 // ConvertCmd converts a dataset at someone's desk, as the agent would in a job.
@@ -72,19 +73,19 @@ func (c *ConvertCmd) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	scratch, err := c.scratch()
+	scratch, err := c.folder()
 	if err != nil {
 		return err
 	}
-	defer scratch.close()
-	data, err := dataset.Fetch(ctx, nil, dataset.Request{LocalPath: c.From, LocalName: "--from", Dir: filepath.Join(scratch.dir, "dataset")})
+	defer func() { _ = scratch.Close() }()
+	data, err := dataset.Fetch(ctx, nil, dataset.Request{LocalPath: c.From, LocalName: "--from", Dir: filepath.Join(scratch.Dir, "dataset")})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = data.Close() }()
 	request.Root, request.Names = data.Dir, data.Names
 	if request.Out == "" {
-		request.Out = filepath.Join(scratch.dir, "prepared")
+		request.Out = filepath.Join(scratch.Dir, "prepared")
 	}
 	prepared, err := c.convert(ctx, request)
 	if prepared != nil {
@@ -180,17 +181,20 @@ func resolved(path string) (string, error) {
 	return path, nil
 }
 
-// scratch is a folder for what is unpacked. It is beside the output, so that
-// images can be linked and outlive it.
-func (c *ConvertCmd) scratch() (*scratch, error) {
+// scratchPrefix begins the names of conversions' folders.
+const scratchPrefix = ".trainer-agent-convert-"
+
+// folder is for what is unpacked. It is beside the output, so that images can be linked and
+// outlive it.
+func (c *ConvertCmd) folder() (*scratch.Folder, error) {
 	if c.Out == "" || c.DryRun {
-		return newScratch("")
+		return scratch.In(os.TempDir(), scratchPrefix)
 	}
 	parent := filepath.Dir(filepath.Clean(c.Out))
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return nil, fmt.Errorf("creating the output folder: %w", err)
 	}
-	return newScratch(parent)
+	return scratch.In(parent, scratchPrefix)
 }
 
 // convert runs the conversion under a progress bar, on a terminal.

@@ -19,6 +19,7 @@ import (
 	"github.com/vision-platform/trainer-agent/testdata/need"
 	"github.com/vision-platform/trainer-agent/trainers"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
+	"github.com/vision-platform/trainer-agent/trainers/kit/scratch"
 )
 
 // newPackage is what a trainer author has after the first command.
@@ -165,7 +166,7 @@ func TestAValidationObeysSIGTERM(t *testing.T) {
 	dir, bin, temp := newPackage(t, "plain"), t.TempDir(), t.TempDir()
 	started := filepath.Join(bin, "started")
 	if err := errors.Join(syscall.Mkfifo(started, 0o600),
-		os.WriteFile(filepath.Join(bin, "python"), []byte("#!/bin/sh\necho $$ >"+started+"\nexec sleep 600\n"), 0o700)); err != nil {
+		os.WriteFile(filepath.Join(bin, "python"), []byte("#!/bin/sh\necho $$ $TMPDIR >"+started+"\nexec sleep 600\n"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), shared.agent, "validate", "--python", filepath.Join(bin, "python"), dir)
@@ -177,9 +178,13 @@ func TestAValidationObeysSIGTERM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, err := strconv.Atoi(strings.TrimSpace(string(line)))
+	pid, own, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
+	code, err := strconv.Atoi(pid)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !strings.HasPrefix(own, scratch.Root()+"/validate-") { // where no training writes
+		t.Errorf("its TMPDIR is %q", own)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -189,6 +194,9 @@ func TestAValidationObeysSIGTERM(t *testing.T) {
 	}
 	if err := syscall.Kill(code, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("the package's code still runs (%v)", err)
+	}
+	if _, err := os.Stat(filepath.Dir(own)); !os.IsNotExist(err) {
+		t.Errorf("left behind: %s (%v)", own, err)
 	}
 	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)

@@ -56,7 +56,12 @@ func (c InspectCmd) Run() error {
 	if !c.Selftest {
 		return nil
 	}
-	return exported.Selftest(ctx, c.Path, interpreter(c.Python), c.selftestOutput())
+	folder, err := unpackInto("selftest")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = folder.Close() }()
+	return exported.Selftest(ctx, exported.Wrapper{Path: c.Path, Python: interpreter(c.Python), Scratch: folder.Dir, Out: c.selftestOutput()})
 }
 
 // selftestOutput leaves standard output to the JSON object.

@@ -91,12 +91,12 @@ func (c PublishCmd) file() (path string, remove func(), err error) {
 	if !info.IsDir() {
 		return c.Package, func() {}, nil
 	}
-	dir, err := os.MkdirTemp("", "trainer-publish-*")
+	folder, err := unpackInto("publish")
 	if err != nil {
 		return "", nil, err
 	}
-	remove = func() { _ = os.RemoveAll(dir) }
-	path = filepath.Join(dir, "trainer.zip")
+	remove = func() { _ = folder.Close() }
+	path = filepath.Join(folder.Dir, "trainer.zip")
 	out, err := os.Create(path)
 	if err == nil {
 		var left []string

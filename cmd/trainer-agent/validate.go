@@ -16,6 +16,7 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
 	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
+	"github.com/vision-platform/trainer-agent/trainers/kit/scratch"
 )
 
 // ValidateCmd checks a trainer package as the platform checks an upload.
@@ -71,14 +72,22 @@ func (c ValidateCmd) Run() error {
 	if err := c.fits(); err != nil {
 		return err
 	}
-	scratch, err := os.MkdirTemp("", "trainer-validation-*")
+	folder, err := unpackInto("validate")
 	if err != nil {
+		return err
+	}
+	defer func() { _ = folder.Close() }()
+	temp, err := folder.Temp()
+	if err != nil {
+		return err
+	}
+	tests := filepath.Join(folder.Dir, "tests")
+	if err := os.Mkdir(tests, 0o700); err != nil {
 		return fmt.Errorf("making a folder for the tests: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(scratch) }()
 	v := kit.Validator{
-		Dir: pack, Scratch: scratch, Dataset: c.Dataset, Strict: c.Strict, Limit: c.Limit, Disk: int64(disk), Progress: c.progress(),
-		Tools: kit.Tools{Python: interpreter(c.Python), Agent: self, Environ: os.Environ()},
+		Dir: pack, Scratch: tests, Dataset: c.Dataset, Strict: c.Strict, Limit: c.Limit, Disk: int64(disk), Progress: c.progress(),
+		Tools: kit.Tools{Python: interpreter(c.Python), Agent: self, Environ: append(os.Environ(), "TMPDIR="+temp)},
 	}
 	if !info.IsDir() {
 		v.Zip = pack
@@ -102,6 +111,16 @@ func (c ValidateCmd) Run() error {
 		fmt.Fprintf(os.Stderr, "It ran with python3. With the packages that are installed for it: --python %s\n", own)
 	}
 	return exitCode(contract.ExitFailed)
+}
+
+// unpackInto makes a folder for what is unpacked and then run or sent.
+func unpackInto(name string) (*scratch.Folder, error) {
+	folder, err := scratch.Make(name)
+	if err == nil && folder.Shared != nil {
+		fmt.Fprintf(os.Stderr, "trainer-agent: %s is used, where a training of this user that runs meanwhile can change what is unpacked: %v. Make %s a folder of yours alone (mode 700).\n",
+			filepath.Dir(folder.Dir), folder.Shared, scratch.Root())
+	}
+	return folder, err
 }
 
 // fits says which flags do not go together, or what they name that is not there.

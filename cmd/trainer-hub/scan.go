@@ -13,6 +13,7 @@ import (
 	"github.com/vision-platform/trainer-agent/hub/scan"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
 	"github.com/vision-platform/trainer-agent/trainers/kit/archive"
+	"github.com/vision-platform/trainer-agent/trainers/kit/scratch"
 )
 
 // scanners are where the hub's scanners are.
@@ -74,12 +75,12 @@ func unpacked(path string) (dir string, found []contract.Finding, remove func(),
 	if err != nil || info.IsDir() {
 		return path, nil, func() {}, err
 	}
-	temp, err := os.MkdirTemp("", "trainer-scan-*")
+	folder, err := scratch.Make("scan")
 	if err != nil {
-		return "", nil, nil, fmt.Errorf("making a folder for the package: %w", err)
+		return "", nil, nil, err
 	}
-	remove = func() { _ = os.RemoveAll(temp) }
-	dir, found, err = archive.Unpack(path, filepath.Join(temp, "package"), archive.Default)
+	remove = func() { _ = folder.Close() }
+	dir, found, err = archive.Unpack(path, filepath.Join(folder.Dir, "package"), archive.Default)
 	if err != nil {
 		remove()
 	}

@@ -3,7 +3,6 @@ package exported
 import (
 	"archive/zip"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -201,13 +200,13 @@ func TestSelftestRunsThePackagesWrapper(t *testing.T) {
 	failing := files()
 	failing["runtimes/python/example.py"] = []byte("import sys; print('selftest FAILED'); sys.exit(1)")
 	var out strings.Builder
-	if err := Selftest(context.Background(), zipped(t, "p.zip", files()), "python3", &out); err != nil || !strings.Contains(out.String(), "--selftest") {
+	if err := Selftest(t.Context(), Wrapper{Path: zipped(t, "p.zip", files()), Python: "python3", Scratch: t.TempDir(), Out: &out}); err != nil || !strings.Contains(out.String(), "--selftest") {
 		t.Errorf("%v: %s", err, out.String())
 	}
-	if err := Selftest(context.Background(), tree(t, failing), "python3", &out); err == nil || !strings.Contains(err.Error(), "exit status 1") {
+	if err := Selftest(t.Context(), Wrapper{Path: tree(t, failing), Python: "python3", Scratch: t.TempDir(), Out: &out}); err == nil || !strings.Contains(err.Error(), "exit status 1") {
 		t.Error(err)
 	}
-	if err := Selftest(context.Background(), tree(t, map[string][]byte{"metadata.json": nil}), "python3", &out); err == nil || !strings.Contains(err.Error(), "no Python wrapper") {
+	if err := Selftest(t.Context(), Wrapper{Path: tree(t, map[string][]byte{"metadata.json": nil}), Python: "python3", Scratch: t.TempDir(), Out: &out}); err == nil || !strings.Contains(err.Error(), "no Python wrapper") {
 		t.Error(err)
 	}
 }

@@ -146,7 +146,10 @@ func onnxOf(tree fs.FS, name string) (*ONNX, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpacking the model: %w", err)
 	}
-	defer func() { _ = scratch.Close(); _ = os.Remove(scratch.Name()) }()
+	defer func() { _ = scratch.Close() }()
+	if err := os.Remove(scratch.Name()); err != nil { // without a name it is nobody else's to change
+		return nil, fmt.Errorf("unpacking the model: %w", err)
+	}
 	if _, err := io.Copy(scratch, io.LimitReader(file, maxUnpacked)); err != nil {
 		return nil, fmt.Errorf("unpacking the model: %w", err)
 	}

@@ -10,8 +10,17 @@ import (
 	"path/filepath"
 )
 
-// Selftest runs the package's own Python wrapper on its golden image. What it prints goes to out.
-func Selftest(ctx context.Context, path, python string, out io.Writer) error {
+// Wrapper is a package whose own Python wrapper is run.
+type Wrapper struct {
+	Path    string // of the package: its folder, or a zip
+	Python  string // the interpreter
+	Scratch string // an empty folder in which nobody else writes: what is unpacked there is run
+	Out     io.Writer
+}
+
+// Selftest runs the wrapper on the package's golden image.
+func Selftest(ctx context.Context, w Wrapper) error {
+	path, python := w.Path, w.Python
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -23,10 +32,7 @@ func Selftest(ctx context.Context, path, python string, out io.Writer) error {
 			return fmt.Errorf("the selftest needs a package, not a model by itself: %w", err)
 		}
 		defer func() { _ = archive.Close() }()
-		if folder, err = os.MkdirTemp("", "package-*"); err != nil {
-			return fmt.Errorf("making a folder for the selftest: %w", err)
-		}
-		defer func() { _ = os.RemoveAll(folder) }()
+		folder = filepath.Join(w.Scratch, "package")
 		if err := os.CopyFS(folder, archive); err != nil {
 			return fmt.Errorf("unpacking %s: %w", path, err)
 		}
@@ -36,7 +42,7 @@ func Selftest(ctx context.Context, path, python string, out io.Writer) error {
 		return fmt.Errorf("%s has no Python wrapper (runtimes/python/example.py)", path)
 	}
 	run := exec.CommandContext(ctx, python, script, "--selftest", "--model", folder)
-	run.Stdout, run.Stderr = out, out
+	run.Stdout, run.Stderr, run.Env = w.Out, w.Out, append(os.Environ(), "TMPDIR="+w.Scratch)
 	if err := run.Run(); err != nil {
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			return fmt.Errorf("the selftest of %s ended with exit status %d", path, exit.ExitCode())

@@ -120,6 +120,24 @@ func TestWorkspacesAndStatesOfOtherJobsAreClosed(t *testing.T) {
 	}
 }
 
+// What validate unpacks is run outside of every confinement. The agent that it starts there
+// keeps its training from the others' folders, and not from the package.
+func TestTheScratchFolderOfTheCommandsIsClosed(t *testing.T) {
+	scratch := filepath.Join(t.TempDir(), "scratch")
+	j := Job{Workspace: job.Workspace{Root: t.TempDir()}, Scratch: scratch}
+	if p := j.policy(); !slices.Contains(p.Private, scratch) || !slices.Contains(p.ReadOnly, scratch) {
+		t.Errorf("%+v", p)
+	}
+	own := filepath.Join(scratch, "validate-1")
+	j.Workspace.Root = filepath.Join(own, "tests", "workspace")
+	if err := os.MkdirAll(j.Workspace.Root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if p := j.policy(); slices.Contains(p.Private, scratch) || !slices.Contains(p.ReadOnly, scratch) || !slices.Contains(p.Whole, own) {
+		t.Errorf("of a job in it: %+v", p)
+	}
+}
+
 // In HOME, /tmp or the working directory they stay open, also where the own state is elsewhere.
 func TestAnotherJobsWorkspaceInReachIsNoIsolation(t *testing.T) {
 	home := t.TempDir()

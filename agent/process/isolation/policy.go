@@ -19,6 +19,7 @@ type Job struct {
 	Cache       string          // of this machine's jobs: closed, but for what this job uses of it
 	Used        func() []string // nil: nothing
 	Home, Temp  string          // of the child; may be empty
+	Scratch     string          // of this user's commands, which run what they unpack there
 	Peers       bool            // it runs under several agents, some of them on this machine perhaps
 }
 
@@ -43,7 +44,33 @@ func (j Job) policy() confine.Policy {
 	if here, err := os.Getwd(); err == nil {
 		p.Whole = append(p.Whole, here)
 	}
+	if mine := j.inScratch(j.Scratch); mine != "" {
+		p.Whole = append(p.Whole, mine)
+	} else {
+		p.Private = append(p.Private, j.Scratch)
+	}
+	p.ReadOnly = append(p.ReadOnly, j.Scratch) // also where it is missing
 	return p
+}
+
+// inScratch is the entry of a scratch folder in which the job itself lies, as one of
+// "trainer-agent validate" does, or "".
+func (j Job) inScratch(scratch string) string {
+	root := followed(j.Workspace.Root)
+	for dir := root; scratch != "" && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if filepath.Dir(dir) == followed(scratch) {
+			return dir
+		}
+	}
+	return ""
+}
+
+// followed follows links, where the path is there.
+func followed(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
 }
 
 func (j Job) used() []string {

@@ -18,6 +18,8 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"github.com/vision-platform/trainer-agent/trainers/kit/scratch"
 )
 
 // Container runs each command in a container of its own, by podman or docker: without a
@@ -107,11 +109,12 @@ func (c *Container) Engine() string { return c.engine.name }
 // probe tries what an engine may quietly leave out: folders of this machine (an engine may
 // be on another one), and the limits (podman without root needs cgroups of version 2).
 func (c *Container) probe(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "trainer-isolation-*")
+	folder, err := scratch.Make("probe")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer func() { _ = folder.Close() }()
+	dir := folder.Dir
 	mark, written := rand.Text(), filepath.Join(dir, "written")
 	if err := errors.Join(os.Mkdir(written, 0o700), os.Chmod(dir, 0o755), os.WriteFile(filepath.Join(dir, "mark"), []byte(mark), 0o644)); err != nil { //nolint:gosec // read by another user
 		return err

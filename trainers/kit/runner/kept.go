@@ -7,43 +7,54 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+
+	"github.com/vision-platform/trainer-agent/trainers/kit/scratch"
 )
 
 // kept is a folder with what a level needs. It is made anew where it is gone: systems clear
-// /tmp of what is some days old, beneath a hub that runs for months.
+// /var/tmp of what is some weeks old, beneath a hub that runs for months.
 type kept struct {
 	fill  func(dir string) error
 	names []string // of what fill makes
 
-	mu  sync.Mutex
-	dir string
+	mu   sync.Mutex
+	made *scratch.Folder
 }
 
 // folder returns the folder, which is whole.
 func (k *kept) folder() (dir string, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	missing := func(name string) bool { _, err := os.Stat(filepath.Join(k.dir, name)); return err != nil }
-	if k.dir != "" && !slices.ContainsFunc(k.names, missing) {
-		return k.dir, nil
+	missing := func(name string) bool { _, err := os.Stat(filepath.Join(k.made.Dir, name)); return err != nil }
+	if k.made != nil && !slices.ContainsFunc(k.names, missing) {
+		return k.made.Dir, nil
 	}
-	if err = os.RemoveAll(k.dir); err == nil {
-		k.dir, err = os.MkdirTemp("", "trainer-isolation-*")
+	if err = k.remove(); err == nil {
+		k.made, err = scratch.Make("isolation")
 	}
 	if err == nil {
-		err = k.fill(k.dir)
+		err = k.fill(k.made.Dir)
 	}
 	if err != nil {
 		return "", fmt.Errorf("preparing the isolation: %w", err)
 	}
-	return k.dir, nil
+	return k.made.Dir, nil
 }
 
 // Close forgets what the level needed.
 func (k *kept) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return os.RemoveAll(k.dir) // "" is nothing
+	return k.remove()
+}
+
+func (k *kept) remove() error {
+	if k.made == nil {
+		return nil
+	}
+	err := k.made.Close()
+	k.made = nil
+	return err
 }
 
 // passwd is a file of accounts, with one.

@@ -80,21 +80,22 @@ func TestIsolationThatFailsIsNoEndOfTheCommand(t *testing.T) {
 	}
 }
 
-// What clears /tmp of old files takes nothing from a hub that runs on.
-func TestIsolationOutlivesAClearedTmp(t *testing.T) {
+// What clears /var/tmp of old files takes nothing from a hub that runs on.
+func TestIsolationOutlivesAClearedFolderOfTemporaryFiles(t *testing.T) {
 	n := namespaces(t)
 	for _, path := range []string{"passwd", "stage", "."} {
-		if err := os.RemoveAll(filepath.Join(n.dir, path)); err != nil {
+		if err := os.RemoveAll(filepath.Join(n.made.Dir, path)); err != nil {
 			t.Fatal(err)
 		}
 		if err := n.Run(t.Context(), Command{Program: "/bin/true", Dir: "/", Env: []string{"PATH=/usr/bin:/bin"}}, Limits{}); err != nil {
 			t.Errorf("without %s: %v", path, err)
 		}
 	}
+	dir := n.made.Dir
 	if err := n.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(n.dir); !os.IsNotExist(err) {
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("left behind: %v", err)
 	}
 }
