@@ -95,6 +95,18 @@ func TestDiagnose(t *testing.T) {
 		"weights that do not fit": {
 			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: unfit}, LogTail: log("[trainer] error: " + unfit)},
 			code: contract.CodeWeightsUnavailable, says: unfit + ". Check MODEL_NAME"},
+		"weights of another architecture": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "the weights /opt/weights/timm/test_resnet/r18.pt are not of test_resnet: 40 of its 78 tensors have other shapes, first bn1.bias. Give weights of the same model"}},
+			code: contract.CodeWeightsUnavailable, says: "first bn1.bias. Give weights of the same model."},
+		"weights in a zip": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "the weights /w/vit.zip are a zip of Hugging Face's save_pretrained; this trainer takes a state_dict as .pt"}},
+			code: contract.CodeWeightsUnavailable, says: "a zip of Hugging Face's save_pretrained"},
+		"weights in a folder": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "the weights /w/vit are a folder: give the file in it"}},
+			code: contract.CodeWeightsUnavailable, says: "are a folder"},
+		"a resume with another model": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "MODEL_NAME is test_vit, the checkpoint to resume is of test_resnet: use another JOB_ID, or AGENT_RESUME=off to begin anew"}},
+			code: contract.CodeConfigInvalid, says: "the checkpoint to resume is of test_resnet"},
 		"weights of a training that diverged, told by torchrun's process alone": {
 			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "the weights /w/my best.pt are NaN, first in fc.bias: the training that they come from has diverged"}},
 			code: contract.CodeWeightsUnavailable, says: "first in fc.bias"},

@@ -35,7 +35,7 @@ var (
 // model, and the store of the script's own.
 var weightsCauses = []cause{
 	{ // in the words of this project's own trainers
-		code: contract.CodeWeightsUnavailable, raised: true, like: pattern.Of(`^((?:cannot load the weights /\S|the weights (?:in )?/[^\n]{1,300}? (?:do not (?:fit|exist)\b|hold |are (?:of|not of|not a|an empty|a page|a pointer|cut short|NaN)\b))[^\n]*[^\n.])`),
+		code: contract.CodeWeightsUnavailable, raised: true, like: pattern.Of(`^((?:cannot load the weights /\S|the weights (?:in )?/[^\n]{1,300}? (?:do not (?:fit|exist)\b|hold |are (?:of|not of|not a|an empty|a page|a pointer|a folder|a zip|cut short|NaN)\b))[^\n]*[^\n.])`),
 		message: "${1}.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?:INVALID_PROTOBUF|NO_SUCHFILE) : Load model from (\S{1,300}) failed`),

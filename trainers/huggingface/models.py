@@ -6,11 +6,13 @@ tensors (.safetensors, .bin, .pt) for a model that is known by name.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,8 @@ import channels
 import torch
 from clip import ZeroShotCLIP, byte_tokenizer
 from trainer_sdk import JobError, Platform
-from trainer_vision.weight_files import check_file, check_numbers, read_tensors
-from trainer_vision.weights import beginning, report_weights
+from trainer_vision.weight_files import check_file, check_numbers, holds_config, read_tensors
+from trainer_vision.weights import beginning, check_shapes, other_classes, report_weights
 from transformers import (
     AutoConfig,
     AutoModelForImageClassification,
@@ -101,14 +103,15 @@ def build(task: str, name: str, names: Sequence[str], image_size: int, weights: 
             raise JobError(f"zero_shot_classification needs a CLIP model; {name or folder} is a {config.model_type}. Use clip-vit-base-patch32")
         tokenizer = _tokenizer(folder, config)  # first: it may set the token ids that the model is built with
         _name_classes(config, names)
-        model = _load(ZeroShotCLIP, config, folder, weights, platform)
+        model = _load(ZeroShotCLIP, config, Source(name, image_size, weights, folder), platform)
         model.set_classes(names, prompt, tokenizer)
         return model
+    reason = other_classes([str(name) for name in config.id2label.values()], names)
     _name_classes(config, names)
     cls, deed, example = _AUTO.get(task, _AUTO["image_classification"])
     if type(config) not in cls._model_mapping:
         raise JobError(f"{task} needs a model that {deed}; {name or folder} is a {config.model_type}. Use {example}")
-    return _load(cls, config, folder, weights, platform)
+    return _load(cls, config, Source(name, image_size, weights, folder, reason), platform)
 
 
 # Task → the class that builds its models, what these do, one of them.
@@ -211,7 +214,19 @@ def head_of(model: PreTrainedModel) -> list[str]:
     return sorted({name.split(".")[0] + "." for name in names if not name.startswith(backbone)})
 
 
-def _load(cls: Any, config: PretrainedConfig, folder: Path | None, weights: Path | None, platform: Platform | None) -> PreTrainedModel:
+@dataclass(frozen=True)
+class Source:
+    """Where a model's tensors are from, and for what they are loaded."""
+
+    name: str  # of the model
+    image_size: int
+    weights: Path | None
+    folder: Path | None  # of the weights, where they are no single file
+    reason: str = ""  # why their head is of no use; empty where it may be
+
+
+def _load(cls: Any, config: PretrainedConfig, source: Source, platform: Platform | None) -> PreTrainedModel:
+    weights, folder = source.weights, source.folder
     build_empty = cls._from_config if issubclass(cls, PreTrainedModel) else cls.from_config
     if weights is None:
         return build_empty(config)
@@ -228,9 +243,32 @@ def _load(cls: Any, config: PretrainedConfig, folder: Path | None, weights: Path
     check_numbers(weights, dict(model.named_parameters()))
     if folder is not None:
         channels.turn(model, folder)
-    fresh = {*report["missing_keys"], *(key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"])}
-    report_weights(model, weights, fresh & set(model.state_dict()), head_of(model), report["unexpected_keys"], platform)
+    head, own = head_of(model), model.state_dict().keys()
+    reshaped = {key[0] if isinstance(key, tuple) else key for key in report["mismatched_keys"]} & own
+    check_shapes(source.name or config.model_type, model, weights, reshaped, head)
+    replaced = _replace_head(model, build_empty) if source.reason else set()
+    fresh = (report["missing_keys"] & own) | reshaped | replaced
+    report_weights(model, weights, fresh, head, report["unexpected_keys"], platform, reason=source.reason, notes=_interpolated(model, source.image_size))
     return model
+
+
+def _replace_head(model: PreTrainedModel, build_empty: Callable[[PretrainedConfig], PreTrainedModel]) -> set[str]:
+    """Begin the tensors anew that depend on the number of classes: those that another number gives another shape."""
+    other = copy.deepcopy(model.config)
+    other.num_labels += 1
+    with torch.device("meta"):
+        shapes = {name: value.shape for name, value in build_empty(other).state_dict().items()}
+    own, fresh = model.state_dict(), build_empty(model.config).state_dict()
+    names = {name for name, value in own.items() if shapes[name] != value.shape}
+    with torch.no_grad():
+        for name in names:
+            own[name].copy_(fresh[name])
+    return names
+
+
+def _interpolated(model: PreTrainedModel, image_size: int) -> list[str]:
+    native = native_size(model.config)
+    return [f"position embedding: of {native} px, interpolated to {image_size}"] if native is not None and size_arguments(model, image_size) else []
 
 
 def _empty_class(cls: Any, config: PretrainedConfig) -> Any:
@@ -267,7 +305,7 @@ def model_folder(weights: Path) -> Path | None:
         raise JobError(f"the weights {weights} do not exist")
     if weights.is_dir():
         root = weights
-    elif zipfile.is_zipfile(weights) and _holds_config(weights):
+    elif holds_config(weights):
         root = Path(tempfile.mkdtemp(prefix="weights-"))
         with zipfile.ZipFile(weights) as archive:
             archive.extractall(root)
@@ -277,9 +315,3 @@ def model_folder(weights: Path) -> Path | None:
     if not found:
         raise JobError(f"{weights} has no config.json")
     return found[0].parent
-
-
-def _holds_config(path: Path) -> bool:
-    """A torch file is a zip too, but holds no config.json."""
-    with zipfile.ZipFile(path) as archive:
-        return any(Path(name).name == "config.json" for name in archive.namelist())

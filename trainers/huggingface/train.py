@@ -23,10 +23,11 @@ import torch
 from clip import ZeroShotCLIP, templates
 from config_schema import schema
 from reports import JobCallback
-from trainer_sdk import Job, JobError, Platform, check_options, run
+from trainer_sdk import Job, Platform, check_options, run
 from trainer_vision.choices import choose, refuse_frozen_noise, say_from_scratch, warn_of_rate
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.processes import PROCESSES, launch, torch_device
+from trainer_vision.resume import check_same, check_same_classes
 from transformers import Trainer, TrainingArguments, set_seed
 
 TASKS: dict[str, Any] = {"image_classification": classification, "zero_shot_classification": classification, "semantic_segmentation": segmentation, "object_detection": detection}
@@ -56,6 +57,7 @@ def main(job: Job, platform: Platform) -> None:
 def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
     """The job with an image size and a learning rate that suit the model, where nobody set them."""
     if saved := resumed(job):  # as they were when it was saved
+        check_same(job, saved.get("task"), saved.get("model"))
         job = job.choose(**{name: saved[name] for name in ("image_size", "learning_rate", "batch_size") if name in saved})
     weights = job.pretrained_weights
     refuse_frozen_noise(job, options)
@@ -75,17 +77,13 @@ def resumed(job: Job) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
 
 
-def check_resumed(job: Job, names: list[str]) -> None:
-    if (saved := resumed(job).get("class_names", names)) != names:
-        raise JobError(f"the checkpoint {job.resume_checkpoint} has the classes {saved}, the dataset {names}")
-
-
 def build_trainer(job: Job, platform: Platform, options: dict[str, Any]) -> tuple[Trainer, JobCallback]:
     task = TASKS[job.task]
     say_ignored(platform, options, task.IGNORED)
     train, val = task.splits(job, options)
     names = task.outputs([c.name for c in train.classes], options)
-    check_resumed(job, names)
+    if job.resume_checkpoint:
+        check_same_classes(job.resume_checkpoint, resumed(job).get("class_names", names), names)
     weights = job.pretrained_weights
     folder = models.model_folder(weights) if weights else None
     model = models.build(job.task, job.model, names, job.image_size, weights, options["prompt"], None if job.resume_checkpoint else platform)

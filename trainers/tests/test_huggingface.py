@@ -37,7 +37,9 @@ class ImageClassification(ClassifierTest):
         self.assert_resumes_exactly(step(self.root / "whole", 7), whole, completed=7)
         self.assert_nothing_left_to_train(step(self.root / "whole", 8), whole)
         two = fixtures.write_imagefolder(self.root / "two", classes=2)
-        self.fail_with("has the classes ['a circle', 'a square', 'a triangle'], the dataset ['a circle', 'a square']", "huggingface/train.py", **self.job("two-out", EPOCHS=9, DATASET_DIR=two, RESUME_CHECKPOINT=step(self.root / "whole", 7)))
+        self.fail_with("has the classes ['a circle', 'a square', 'a triangle'], the dataset ['a circle', 'a square']: use another JOB_ID, or AGENT_RESUME=off to begin anew", "huggingface/train.py", **self.job("two-out", EPOCHS=9, DATASET_DIR=two, RESUME_CHECKPOINT=step(self.root / "whole", 7)))
+        another = "MODEL_NAME is clip-vit-tiny-patch16, the checkpoint to resume is of vit-tiny-patch16-224: use another JOB_ID, or AGENT_RESUME=off to begin anew"
+        self.fail_with(another, "huggingface/train.py", **self.job("another", EPOCHS=9, MODEL_NAME="clip-vit-tiny-patch16", RESUME_CHECKPOINT=step(self.root / "whole", 7)))
         self.assert_predicts_and_exports(best, whole.done["final_metrics"]["accuracy"])
         self.assert_explains(best, "attention")
         weights = Path(shutil.make_archive(str(self.root / "weights"), "zip", best))
@@ -106,6 +108,27 @@ class ImageClassification(ClassifierTest):
         self.assertIn("they are of a resnet, not of a vit", foreign)
         self.assertIn("of a deeper model", deeper)
         self.assertIn("are cut short, or no file of PyTorch", text)
+
+    def test_a_head_of_other_classes_is_made_anew(self) -> None:
+        """Of each task: what depends on the number of classes, and no other tensor."""
+        code = (
+            "import sys, json, pathlib, offline, models, torch\n"
+            "out, answers = pathlib.Path(sys.argv[1]) / 'of other classes', []\n"
+            "for task, name in (('image_classification', 'vit-tiny-patch16-224'), ('semantic_segmentation', 'segformer-b0'), ('object_detection', 'rtdetr-tiny')):\n"
+            "    saved = models.build(task, name, ['red', 'blue', 'green'], 64, None); saved.save_pretrained(out / name)\n"
+            "    def taken(names): return [key for key, value in models.build(task, name, names, 64, out / name).state_dict().items() if not torch.equal(value, saved.state_dict()[key])]\n"
+            "    answers.append([taken(['red', 'blue', 'green']), taken(['blue', 'green', 'red'])])\n"
+            "config = json.loads((out / 'vit-tiny-patch16-224/config.json').read_text()); config['id2label'] = {i: f'LABEL_{i}' for i in range(3)}\n"
+            "(out / 'vit-tiny-patch16-224/config.json').write_text(json.dumps(config)); task, name, saved = 'image_classification', 'vit-tiny-patch16-224', models.build('image_classification', 'vit-tiny-patch16-224', 'abc', 64, out / 'vit-tiny-patch16-224')\n"
+            "print(json.dumps([*answers, taken(['x', 'y', 'z'])]))"
+        )
+        found = warm.run(["-c", code, str(self.root)], environment(None, package=TRAINERS / "huggingface"))
+        self.assertEqual(found.returncode, 0, found.stderr[-2000:])
+        self.assertEqual(found.stdout.count("(its head is of the classes red, blue, green)"), 3)
+        (vit, changed), (segformer, labels), (detr, boxes), unnamed = json.loads(found.stdout.splitlines()[-1])
+        self.assertEqual((vit, segformer, detr, unnamed), ([], [], [], []))
+        self.assertEqual((changed, labels), (["classifier.weight"], ["decode_head.classifier.weight"]))  # a bias begins with zeros, as it was saved here
+        self.assertEqual({name.split(".")[-2] if "decoder" not in name else "class_embed" for name in boxes}, {"class_embed", "denoising_class_embed", "enc_score_head"})
 
     def test_weights_that_want_blue_first_are_turned(self) -> None:
         """MobileViT's: what transformers says of an image with its own processor, the trainer says, and transformers says again of what the trainer has saved."""

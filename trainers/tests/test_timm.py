@@ -53,11 +53,23 @@ class Timm(ClassifierTest):
         best = self.root / "vit/checkpoints/best.pt"
         self.assert_explains(best, "gradcam")
         run = self.train("larger", **{**vit, "IMAGE_SIZE": 64, "PRETRAINED_WEIGHTS": best})
-        self.assertRegex(run.output, r"weights: (\d+) of \1 tensors from best.pt\n")
+        self.assertRegex(run.output, r"weights: (\d+) of \1 tensors from best.pt; interpolated for the image size: pos_embed\n")
         other = fixtures.write_imagefolder(self.root / "two", classes=2)
         run = self.train("two", **{**vit, "DATASET_DIR": other, "PRETRAINED_WEIGHTS": best})
-        self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from best.pt; fresh: head.bias, head.weight\n")
-        self.fail_with("tensors are not in them (", "timm/train.py", **self.job("other", PRETRAINED_WEIGHTS=best))
+        self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from best.pt; fresh: head.bias, head.weight \(its head is of the classes a circle, a square, a triangle\)\n")
+        self.fail_with("best.pt do not fit ", "timm/train.py", **self.job("other", PRETRAINED_WEIGHTS=best))
+
+    def test_a_resume_as_another_training_is_refused_before_the_model_is_built(self) -> None:
+        self.train("first", EPOCHS=1)
+        anew = ": use another JOB_ID, or AGENT_RESUME=off to begin anew"
+        two = fixtures.write_imagefolder(self.root / "resumed with two", classes=2)
+        self.assert_refused("timm", self.job("refused", EPOCHS=2, RESUME_CHECKPOINT=self.root / "first/checkpoints/last.pt"), {
+            "MODEL_NAME is test_vit, the checkpoint to resume is of test_resnet" + anew: {"MODEL_NAME": "test_vit", "IMAGE_SIZE": 32},
+            "TASK_TYPE is semantic_segmentation, the checkpoint to resume is of image_classification" + anew: {"TASK_TYPE": "semantic_segmentation", "MODEL_NAME": "unet-test_resnet"},
+            "has the classes ['a circle', 'a square', 'a triangle'], the dataset ['a circle', 'a square']" + anew: {"DATASET_DIR": two},
+        })
+        run = self.train("as another's weights", EPOCHS=2, MODEL_NAME="test_resnet.r160_in1k", RESUME_CHECKPOINT=self.root / "first/checkpoints/last.pt")
+        self.assertEqual(run.epochs(), [2])
 
     def test_best_holds_no_optimizer_and_last_does(self) -> None:
         self.train("kept", EPOCHS=1)

@@ -23,7 +23,7 @@ class Classification:
         self.train.check_several_classes("train")
         self.names = [c.name for c in self.train.classes]
         weights = None if job.resume_checkpoint else job.pretrained_weights
-        self.model = build_model(job.model, len(self.names), job.image_size, options, weights, platform)
+        self.model = build_model(job.model, self.names, job.image_size, options, weights, platform)
         config = augmentation.data_config(self.model, job.image_size)
         self.train.transform, self.val.transform = augmentation.train_transform(config, options), augmentation.eval_transform(config)
         self.mixup = augmentation.build_mixup(len(self.names), job.batch_size, options)

@@ -34,12 +34,12 @@ def load(_job: Job, path: Path, image_size: int | None) -> Classifier | Segmente
     names = state["class_names"]
     options = {**check_options({}, schema()), **state["options"]}  # of an older version an option may be missing
     if state.get("task") == "semantic_segmentation":
-        unet = build_unet(state["arch"], len(names), options, path)
+        unet = build_unet(state["arch"], names, options, path)
         config = augmentation.data_config(unet.encoder, size)
         transform = eval_transform(size, config["mean"], config["std"], str_to_interp_mode(config["interpolation"]))
         how = Preprocess(STRETCH, size, size, kernel=config["interpolation"], antialias=True, mean=config["mean"], std=config["std"])
         return Segmenter(unet.eval(), names, transform, how, state["arch"], options["ignore_background"])
-    model = build_model(state["arch"], len(names), size, options, path)
+    model = build_model(state["arch"], names, size, options, path)
     config = augmentation.data_config(model, size)
     return Classifier(model.eval(), names, augmentation.eval_transform(config), preprocess(config), state["arch"])
 

@@ -32,7 +32,7 @@ class Segmentation:
         self.classes = [c.name for c in self.train.classes]
         self.names = outputs(self.classes, options["ignore_background"])
         weights = None if job.resume_checkpoint else job.pretrained_weights
-        self.model = build_unet(job.model, len(self.names), options, weights, platform)
+        self.model = build_unet(job.model, self.names, options, weights, platform)
         config = data_config(self.model.encoder, job.image_size)
         look = (job.image_size, config["mean"], config["std"], str_to_interp_mode(config["interpolation"]))
         self.train.transform = train_transform(*look, **{key: options[key] for key in ("crop_scale_min", "hflip", "vflip", "color_jitter", "reprob")})

@@ -22,7 +22,7 @@ import torch
 from classification import Classification
 from config_schema import schema
 from loading import loader
-from model import keep_frozen_norms
+from model import keep_frozen_norms, same_architecture
 from segmentation import Segmentation
 from torch import nn
 from torch.utils.data import DistributedSampler
@@ -33,6 +33,7 @@ from trainer_vision.first_batch import check_first_batch
 from trainer_vision.mask_metrics import MaskResults
 from trainer_vision.metrics import ClassifierResults
 from trainer_vision.processes import PROCESSES, RANK, agree, launch, leave, torch_device
+from trainer_vision.resume import check_same, check_same_classes
 
 TASKS = {"image_classification": Classification, "semantic_segmentation": Segmentation}
 Results = ClassifierResults | MaskResults
@@ -56,6 +57,7 @@ def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
     """The job with an image size and a learning rate that suit the model, where nobody set them."""
     if job.resume_checkpoint:  # as they were when it was saved
         state = checkpoint.load(job.resume_checkpoint)
+        check_same(job, state.get("task"), None if same_architecture(state["arch"], job.model) else state["arch"])
         job = job.choose(**{name: state[name] for name in ("image_size", "learning_rate", "batch_size") if name in state})
     refuse_frozen_noise(job, options)
     rate = defaults.learning_rate(job, options)
@@ -228,8 +230,7 @@ class Training:
 
     def _resume(self, path: Path) -> None:
         state = checkpoint.load(path)
-        if state["class_names"] != self.names:
-            raise JobError(f"the checkpoint {path} has the classes {state['class_names']}, the dataset {self.names}")
+        check_same_classes(path, state["class_names"], self.names)
         checkpoint.restore(state, self.model, self.optimizer, self.schedule, self.average, self.scaler)
         self.epoch, self.history = state["epoch"], state["history"]
         self._check_measured(self.history[-1])

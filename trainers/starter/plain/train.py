@@ -50,7 +50,7 @@ def start(job: Job, names: list[str], options: dict[str, Any]) -> tuple[model.Ne
     if job.resume_checkpoint:
         network, state = model.load_state(job.resume_checkpoint)
         if network.class_names != names:
-            raise JobError(f"the checkpoint {job.resume_checkpoint} has the classes {network.class_names}, the dataset {names}")
+            raise JobError(f"the checkpoint {job.resume_checkpoint} has the classes {network.class_names}, the dataset {names}: use another JOB_ID, or AGENT_RESUME=off to begin anew")
         return network, state["epoch"], state["best"]
     network = model.build(job.model, names, job.image_size, options["seed"])
     if job.pretrained_weights:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +21,40 @@ from trainer_sdk import JobError
 # The average of the weights before the weights themselves: it is what is validated.
 KEYS = ("state_dict_ema", "model_ema", "ema", "state_dict", "model_state_dict", "model", "module")
 PREFIXES = ("module.", "_orig_mod.")
+TAKEN = "this trainer takes a state_dict as .pt, .pth or .safetensors"
 
 
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a file by their names; one that holds none, or numbers that are none, is refused."""
+@dataclass(frozen=True)
+class Weights:
+    """Tensors by their names, and the classes of their head where the file names them."""
+
+    tensors: dict[str, torch.Tensor]
+    class_names: list[str] | None = None
+
+
+def read_weights(path: Path) -> Weights:
+    """What a file holds; one without tensors, or with numbers that are none, is refused."""
     check_file(path)
-    found = _tensors(_load(path))
+    whole = _load(path)
+    found = _tensors(whole)
     if not found:
         raise JobError(f"the weights {path} hold other things than tensors; save model.state_dict(), as it is or under one of the keys {', '.join(KEYS)}")
     tensors = {str(name): value.float() if value.is_floating_point() else value for name, value in found.items()}
     while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in tensors)), None):
         tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     check_numbers(path, tensors)
-    return tensors
+    names = whole.get("class_names")  # of a checkpoint of the timm trainer
+    return Weights(tensors, [str(name) for name in names] if isinstance(names, list | tuple) else None)
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    return read_weights(path).tensors
 
 
 def check_file(path: Path) -> None:
     """Refuse what is no file of weights, by its first bytes: libraries say of it what helps nobody."""
+    if path.is_dir():
+        raise JobError(f"the weights {path} are a folder: give the file in it")
     if not path.is_file():
         raise JobError(f"the weights {path} do not exist")
     with path.open("rb") as file:
@@ -63,6 +82,14 @@ def _tensors(found: Any) -> Mapping[str, torch.Tensor]:
     return next((tensors for key in KEYS if (tensors := _tensors(found.get(key)))), {})
 
 
+def holds_config(path: Path) -> bool:
+    """Whether it is a zip of what save_pretrained writes. A torch file is a zip too, but has no config.json."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(Path(name).name == "config.json" for name in archive.namelist())
+
+
 def _load(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return _load_safetensors(path)
@@ -73,7 +100,9 @@ def _load(path: Path) -> Any:
         what = "Python objects" if "GLOBAL" in str(error) or "globals:" in str(error) else "no weights"
         raise JobError(f"the weights {path} hold {what}, which this trainer does not read; save model.state_dict()") from error
     except Exception as error:
-        raise JobError(f"the weights {path} are cut short, or no file of PyTorch ({type(error).__name__})") from error
+        if holds_config(path):
+            raise JobError(f"the weights {path} are a zip of Hugging Face's save_pretrained; {TAKEN}") from error
+        raise JobError(f"the weights {path} are cut short, or no file of PyTorch; {TAKEN}") from error
 
 
 def _load_safetensors(path: Path) -> dict[str, torch.Tensor]:

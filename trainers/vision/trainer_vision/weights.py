@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from torch import nn
 from trainer_sdk import JobError, Platform
 
 SHOWN = 10
+CURE = "Give weights of the same model, or PRETRAINED=false to start without"
+UNNAMED = re.compile(r"LABEL_\d+")  # transformers' name of a class that has none
 
 
-def report_weights(model: nn.Module, path: Path, fresh: Collection[str], head: Sequence[str], unused: Collection[str] = (), platform: Platform | None = None, *, in_layers: bool = True) -> str:
+def report_weights(
+    model: nn.Module, path: Path, fresh: Collection[str], head: Sequence[str], unused: Collection[str] = (), platform: Platform | None = None,
+    *, in_layers: bool = True, reason: str = "", notes: Sequence[str] = (),
+) -> str:
     """Say how many tensors came from the weights, and which did not, to the platform too; a fresh tensor outside of the head ends the job.
 
-    `head` are the prefixes of what turns features into classes. `unused` are tensors of the file that the model has no place for; `in_layers` says that of some
-    names layers are counted, so that a deeper model of the same kind can be told.
+    `head` are the prefixes of what turns features into classes, `reason` is why it is fresh. `unused` are tensors of the file that the model has no place for;
+    `in_layers` says that of some names layers are counted, so that a deeper model of the same kind can be told. `notes` are said after the numbers.
     """
-    names = list(model.state_dict())
-    outside = sorted(name for name in fresh if not name.startswith(tuple(head)))
+    names = counted(model.state_dict())
+    fresh = sorted(counted(fresh))
+    outside = [name for name in fresh if not name.startswith(tuple(head))]
     if outside:
         raise JobError(
             f"the weights {path} do not fit the model: {len(outside)} of its {len(names)} tensors are not in them ({listed(outside)})"
             + (f", and it has no place for {len(unused)} of theirs ({listed(sorted(unused))})" if unused else "")
-            + ". Give weights of the same model, or PRETRAINED=false to start without",
+            + f". {CURE}",
         )
     if in_layers and (more := deeper(unused, names)):
-        raise JobError(f"the weights {path} are of a deeper model, of which this one would take only a part: it has no place for {len(more)} of their tensors ({listed(more)}). Give weights of the same model, or PRETRAINED=false to start without")
+        raise JobError(f"the weights {path} are of a deeper model, of which this one would take only a part: it has no place for {len(more)} of their tensors ({listed(more)}). {CURE}")
     message = f"weights: {len(names) - len(fresh)} of {len(names)} tensors from {path.name}"
-    message += f"; fresh: {', '.join(sorted(fresh))}" if fresh else ""
+    message += f"; fresh: {', '.join(fresh)}" + (f" ({reason})" if reason else "") if fresh else ""
     message += f"; not used: {listed(sorted(unused))}" if unused else ""
+    message = "; ".join((message, *notes))
     print(f"[trainer] {message}", flush=True)
     if platform:
-        platform.event("weights_loaded", message[0].upper() + message[1:], {"fresh": sorted(fresh)[:SHOWN]})
+        platform.event("weights_loaded", message[0].upper() + message[1:], {"fresh": fresh[:SHOWN]})
     return message
+
+
+def check_shapes(name: str, model: nn.Module, path: Path, others: Collection[str], head: Sequence[str]) -> None:
+    """Weights of another model of the same family have the tensors of this one in other shapes: `others`. A head may have."""
+    if outside := sorted(other for other in others if not other.startswith(tuple(head))):
+        raise JobError(f"the weights {path} are not of {name}: {len(outside)} of its {len(counted(model.state_dict()))} tensors have other shapes, first {outside[0]}. {CURE}")
+
+
+def other_classes(theirs: Sequence[str] | None, ours: Sequence[str] | None) -> str:
+    """Why a head is of no use, although it may have as many outputs; empty where it is of these classes, or nothing names its classes."""
+    if not theirs or ours is None or list(theirs) == list(ours) or all(UNNAMED.fullmatch(name) for name in theirs):
+        return ""
+    return f"its head is of the classes {listed(theirs)}"
+
+
+def counted(names: Iterable[str]) -> list[str]:
+    """Without the batches that a batch norm has seen, a number that older files lack and that no answer depends on."""
+    return [name for name in names if not name.endswith("num_batches_tracked")]
 
 
 def deeper(unused: Collection[str], names: Collection[str]) -> list[str]:
