@@ -317,6 +317,9 @@ func TestDoubtsAreWarnings(t *testing.T) {
 	for name, c := range map[string]struct{ env, want map[string]string }{
 		"no word of torch's": {map[string]string{"DEVICE": "gpu"}, map[string]string{"DEVICE": "PyTorch calls cuda"}},
 		"the largest loss":   {map[string]string{"PRIMARY_METRIC": "val_loss"}, map[string]string{"PRIMARY_METRIC_MODE": "min is meant"}},
+		"no folder":          {map[string]string{"AGENT_WEIGHTS_DIR": "/nonexistent"}, map[string]string{"AGENT_WEIGHTS_DIR": "is /nonexistent, which cannot be read here (no such file or directory)"}},
+		"a folder":           {map[string]string{"AGENT_WEIGHTS_DIR": t.TempDir()}, nil},
+		"from scratch":       {map[string]string{"AGENT_WEIGHTS_DIR": "/nonexistent", "PRETRAINED": "false"}, nil},
 		"the smallest loss":  {map[string]string{"PRIMARY_METRIC": "val_loss", "PRIMARY_METRIC_MODE": "min", "DEVICE": "cpu"}, nil},
 	} {
 		_, problems := load(t, minimal, c.env)

@@ -37,8 +37,10 @@ class ImageClassification(ClassifierTest):
         self.assert_resumes_exactly(step(self.root / "whole", 7), whole, completed=7)
         self.assert_nothing_left_to_train(step(self.root / "whole", 8), whole)
         two = fixtures.write_imagefolder(self.root / "two", classes=2)
-        self.fail_with("has the classes ['a circle', 'a square', 'a triangle'], the dataset ['a circle', 'a square']: use another JOB_ID, or AGENT_RESUME=off to begin anew", "huggingface/train.py", **self.job("two-out", EPOCHS=9, DATASET_DIR=two, RESUME_CHECKPOINT=step(self.root / "whole", 7)))
-        another = "MODEL_NAME is clip-vit-tiny-patch16, the checkpoint to resume is of vit-tiny-patch16-224: use another JOB_ID, or AGENT_RESUME=off to begin anew"
+        anew = ": use another JOB_ID, or AGENT_RESUME=off to begin anew"
+        classes = "has the classes ['a circle', 'a square', 'a triangle'], the dataset ['a circle', 'a square']" + anew
+        self.fail_with(classes, "huggingface/train.py", **self.job("two-out", EPOCHS=9, DATASET_DIR=two, RESUME_CHECKPOINT=step(self.root / "whole", 7)))
+        another = "MODEL_NAME is clip-vit-tiny-patch16, the checkpoint to resume is of vit-tiny-patch16-224" + anew
         self.fail_with(another, "huggingface/train.py", **self.job("another", EPOCHS=9, MODEL_NAME="clip-vit-tiny-patch16", RESUME_CHECKPOINT=step(self.root / "whole", 7)))
         self.assert_predicts_and_exports(best, whole.done["final_metrics"]["accuracy"])
         self.assert_explains(best, "attention")
@@ -119,7 +121,8 @@ class ImageClassification(ClassifierTest):
             "    def taken(names): return [key for key, value in models.build(task, name, names, 64, out / name).state_dict().items() if not torch.equal(value, saved.state_dict()[key])]\n"
             "    answers.append([taken(['red', 'blue', 'green']), taken(['blue', 'green', 'red'])])\n"
             "config = json.loads((out / 'vit-tiny-patch16-224/config.json').read_text()); config['id2label'] = {i: f'LABEL_{i}' for i in range(3)}\n"
-            "(out / 'vit-tiny-patch16-224/config.json').write_text(json.dumps(config)); task, name, saved = 'image_classification', 'vit-tiny-patch16-224', models.build('image_classification', 'vit-tiny-patch16-224', 'abc', 64, out / 'vit-tiny-patch16-224')\n"
+            "(out / 'vit-tiny-patch16-224/config.json').write_text(json.dumps(config))\n"
+            "task, name, saved = 'image_classification', 'vit-tiny-patch16-224', models.build('image_classification', 'vit-tiny-patch16-224', 'abc', 64, out / 'vit-tiny-patch16-224')\n"
             "print(json.dumps([*answers, taken(['x', 'y', 'z'])]))"
         )
         found = warm.run(["-c", code, str(self.root)], environment(None, package=TRAINERS / "huggingface"))

@@ -112,7 +112,7 @@ class UNet(SegmentationTest):
         self.assertIn("options for whole images, not used for masks: auto_augment", run.output)
         self.assertEqual(np.array(run.relay.of("validation")[0]["confusion_matrix"]).shape, (3, 3))
         run = self.train("again", EPOCHS=1, PRETRAINED_WEIGHTS=self.root / "encoder/checkpoints/best.pt")
-        self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from best.pt; fresh: head.bias, head.weight\n")  # the background is new
+        self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from best.pt; fresh: head.bias, head.weight \(its head is of the classes ")  # the background is new
 
     def test_what_is_refused_says_what_to_do(self) -> None:
         self.assert_refused("timm", self.job("refused"), {

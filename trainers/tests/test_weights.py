@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import unittest
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from trainer_sdk import JobError
-from trainer_vision.weight_files import read_tensors
-from trainer_vision.weights import report_weights
+from trainer_vision.weight_files import read_tensors, read_weights
+from trainer_vision.weights import check_shapes, other_classes, report_weights
 
 
 def network(layers: int = 2) -> nn.Module:
@@ -76,8 +77,39 @@ class Weights(unittest.TestCase):
             with self.subTest(name), self.assertRaises(JobError) as refused:
                 read_tensors(self.write(name, content))
             self.assertIn(message, str(refused.exception))
+        for name in ("text.pt", "cut.pt"):  # KeyError and RuntimeError, which tell nobody anything
+            with self.assertRaisesRegex(JobError, "are cut short, or no file of PyTorch; this trainer takes a state_dict as .pt, .pth or .safetensors$"):
+                read_tensors(self.folder / name)
+        with zipfile.ZipFile(self.folder / "saved.zip", "w") as archive:
+            archive.writestr("vit/config.json", "{}")
+        with self.assertRaisesRegex(JobError, "saved.zip are a zip of Hugging Face's save_pretrained; this trainer takes a state_dict as .pt, .pth or .safetensors"):
+            read_tensors(self.folder / "saved.zip")
+        with self.assertRaisesRegex(JobError, "are a folder: give the file in it"):
+            read_tensors(self.folder)
         with self.assertRaisesRegex(JobError, "absent.pt do not exist"):
             read_tensors(self.folder / "absent.pt")
+
+    def test_a_head_is_of_the_classes_that_its_file_names(self) -> None:
+        path = self.write("named.pt", {"state_dict": self.tensors, "class_names": ["red", "blue"]})
+        self.assertEqual(read_weights(path).class_names, ["red", "blue"])
+        self.assertIsNone(read_weights(self.write("plain.pt", self.tensors)).class_names)
+        for theirs, ours, told in (
+            (["red", "blue"], ["red", "blue"], ""), (["red", "blue"], ["blue", "red"], "its head is of the classes red, blue"),
+            ([str(i) for i in range(12)], ["a"], "its head is of the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"),
+            (["LABEL_0", "LABEL_1"], ["a", "b"], ""), (None, ["a"], ""), (["red"], None, ""),
+        ):
+            self.assertEqual(other_classes(theirs, ours), told)
+
+    def test_tensors_in_other_shapes_are_of_another_model(self) -> None:
+        check_shapes("tiny", network(), Path("/w.pt"), ["head.weight"], ["head"])
+        with self.assertRaisesRegex(JobError, r"^the weights /w.pt are not of tiny: 1 of its 6 tensors have other shapes, first body.0.weight\. Give weights of the same model"):
+            check_shapes("tiny", network(), Path("/w.pt"), ["head.weight", "body.0.weight"], ["head"])
+
+    def test_a_norms_count_of_batches_is_no_tensor_that_is_missed(self) -> None:
+        norm = nn.BatchNorm1d(2)
+        self.assertEqual(report_weights(norm, Path("old.pt"), ["num_batches_tracked"], []), "weights: 4 of 4 tensors from old.pt")
+        with self.assertRaisesRegex(JobError, r"4 of its 4 tensors are not in them"):
+            report_weights(norm, Path("none.pt"), list(norm.state_dict()), [])
 
     def test_a_part_of_a_deeper_model_is_not_taken_for_the_model(self) -> None:
         """All tensors of a ResNet-18 are in a ResNet-34."""
