@@ -14,8 +14,8 @@ import (
 // maxMessage bounds one line, bytes: a failure with its evidence has some 20 KiB.
 const maxMessage = 256 << 10
 
-// message is one JSON line. A hello, a challenge, a proof and a welcome or a
-// refusal open the link; then each end sends its state and the member events.
+// message is one JSON line. A hello, a challenge, the member's proof, the leader's and a
+// welcome or a refusal open the link; then each end sends its state and the member events.
 type message struct {
 	// Handshake.
 	Job     string `json:"job,omitempty"`

@@ -65,13 +65,74 @@ func TestStrangersAreRefusedByBothEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = k.send(message{MAC: challenge.MAC}) // the leader's own proof sent back
+	if challenge.MAC != "" {
+		t.Error("the leader proves itself to a stranger, who can try tokens on that")
+	}
+	_ = k.send(message{MAC: challenge.Nonce})
 	if m, err := k.receive(); err == nil {
 		t.Errorf("the leader answers a stranger: %+v", m)
 	}
 	if list := l.Evidence(soon); !list[0].Absent {
 		t.Errorf("%+v", list)
 	}
+}
+
+// An impostor in the leader's place has nothing but what the member says.
+func TestAMemberIsNotDeceivedByItsOwnProof(t *testing.T) {
+	here, there := net.Pipe()
+	impostor, member := newLink(here, time.Minute), newLink(there, time.Minute)
+	defer impostor.close()
+	defer member.close()
+	var group sync.WaitGroup
+	group.Go(func() {
+		_, _ = impostor.receive()
+		_ = impostor.send(message{Nonce: newNonce()})
+		proof, _ := impostor.receive()
+		_ = impostor.send(message{MAC: proof.MAC})
+	})
+	if _, err := options(1, "").introduce(member, ""); !errors.Is(err, errStranger) {
+		t.Errorf("%v", err)
+	}
+	group.Wait()
+}
+
+func TestAProofHoldsForOneHelloAndOneChallenge(t *testing.T) {
+	o := options(1, "")
+	hello := message{Job: "job-1", Rank: 1, Host: "host-b", Run: "r", Nonce: "n"}
+	first, err := o.proof("member", hello, "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*message, *string, *string){
+		"another side": func(_ *message, side, _ *string) { *side = "leader" }, "another challenge": func(_ *message, _, c *string) { *c = "d" },
+		"another job": func(m *message, _, _ *string) { m.Job = "job-2" }, "another rank": func(m *message, _, _ *string) { m.Rank = 2 },
+		"another host": func(m *message, _, _ *string) { m.Host = "host-c" }, "another run": func(m *message, _, _ *string) { m.Run = "s" },
+		"another nonce": func(m *message, _, _ *string) { m.Nonce = "o" },
+	} {
+		m, side, challenge := hello, "member", "c"
+		change(&m, &side, &challenge)
+		if again, err := o.proof(side, m, challenge); err != nil || again == first {
+			t.Errorf("%s: the same proof, %v", name, err)
+		}
+	}
+}
+
+func TestTheLeaderSaysNothingToAnotherJob(t *testing.T) {
+	here, there := net.Pipe()
+	stranger, leader := newLink(here, time.Minute), newLink(there, time.Minute)
+	var group sync.WaitGroup
+	group.Go(func() {
+		defer leader.close()
+		if _, err := options(0, "").greet(leader); !errors.Is(err, errOtherJob) {
+			t.Errorf("%v", err)
+		}
+	})
+	_ = stranger.send(message{Job: "job-2", Rank: 1, Nonce: newNonce()})
+	if m, err := stranger.receive(); err == nil {
+		t.Errorf("it says %+v", m)
+	}
+	stranger.close()
+	group.Wait()
 }
 
 func TestNodeOfAnotherJobIsRefused(t *testing.T) {
