@@ -79,6 +79,7 @@ type NodeEvidence struct {
 	Rank    int      `json:"rank"`
 	Host    string   `json:"host,omitempty"`    // its own name for itself; empty when it never came
 	Absent  bool     `json:"absent,omitempty"`  // it never came
+	Crowded bool     `json:"crowded,omitempty"` // it never came, and strangers crowded node 0's port
 	Lost    bool     `json:"lost,omitempty"`    // it came, and gave no sign of life for too long
 	Failure *Failure `json:"failure,omitempty"` // what it said of its own end; nil while it runs, or when it ended well
 }

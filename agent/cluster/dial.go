@@ -62,6 +62,7 @@ func (m *Member) dial(ctx context.Context) (*link, error) {
 		_ = conn.Close()
 		return nil, err
 	}
+	k.trust()
 	k.timeout, m.run = m.opts.Timeout, run
 	return k, nil
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"github.com/vision-platform/trainer-agent/agent/internal/crowd"
 )
 
 // errRefused is the leader's no to a node that proved who it is.
@@ -16,6 +18,7 @@ var errRefused = errors.New("the leader refuses this node")
 var (
 	errStranger = errors.New("the other end does not know the job's token")
 	errOtherJob = errors.New("the other end is of another job")
+	errNoRoom   = errors.New("it made way for others, or more machines than the job has are connected")
 )
 
 func newNonce() string {
@@ -62,6 +65,9 @@ func (o Options) greet(l *link) (hello message, err error) {
 	}
 	if !hmac.Equal([]byte(answer.MAC), []byte(want)) {
 		return hello, errStranger
+	}
+	if c, ok := l.conn.(*crowd.Conn); ok && !c.LetIn() {
+		return hello, errNoRoom
 	}
 	mac, err := o.proof("leader", hello, challenge)
 	if err != nil {

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/converters/crew"
 )
@@ -25,6 +23,7 @@ type Leader struct {
 	opts     Options
 	members  *roster
 	listener net.Listener
+	strange  *strangers
 	done     chan struct{} // closed by Close
 	ending   sync.Once
 	work     sync.WaitGroup
@@ -57,9 +56,8 @@ func listen(ctx context.Context, opts Options, state leaderState) (*Leader, erro
 		return nil, contract.Failf(contract.CodeConfigInvalid, "the port for the job's other machines cannot be opened: %w.", err).
 			WithHint("Set AGENT_NODE_PORT to a free port, the same on every machine.")
 	}
-	l := &Leader{
-		opts: opts, members: newRoster(opts, state), listener: netutil.LimitListener(listener, 2*opts.Nodes+16), done: make(chan struct{}),
-	}
+	l := &Leader{opts: opts, members: newRoster(opts, state), strange: &strangers{log: opts.log()}, done: make(chan struct{})}
+	l.listener = l.strange.behind(listener, opts.Nodes)
 	l.work.Go(crew.Guarded(l.accept))
 	l.work.Go(crew.Guarded(l.tick))
 	return l, nil
@@ -110,7 +108,7 @@ func (l *Leader) Evidence(patience time.Duration) []contract.NodeEvidence {
 	for {
 		changed, list, open := l.members.evidence()
 		if open == 0 {
-			return list
+			return l.strange.excuse(list)
 		}
 		select {
 		case <-changed:
@@ -119,7 +117,7 @@ func (l *Leader) Evidence(patience time.Duration) []contract.NodeEvidence {
 		case <-timer.C:
 		}
 		_, list, _ = l.members.evidence()
-		return list
+		return l.strange.excuse(list)
 	}
 }
 
@@ -179,6 +177,7 @@ func (l *Leader) tick() {
 		case now := <-ticker.C:
 			l.broadcast()
 			l.members.look(now)
+			l.strange.tell(now)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -13,6 +15,9 @@ import (
 
 // maxMessage bounds one line, bytes: a failure with its evidence has some 20 KiB.
 const maxMessage = 256 << 10
+
+// maxHandshake bounds all that a stranger may say, bytes.
+const maxHandshake = 8 << 10
 
 // message is one JSON line. A hello, a challenge, the member's proof, the leader's and a
 // welcome or a refusal open the link; then each end sends its state and the member events.
@@ -50,15 +55,21 @@ type link struct {
 	conn    net.Conn
 	timeout time.Duration // changed by who reads, under mu
 	in      *bufio.Scanner
+	bound   *io.LimitedReader // below in
 
 	mu sync.Mutex // of writes
 }
 
 func newLink(conn net.Conn, timeout time.Duration) *link {
-	in := bufio.NewScanner(conn)
+	bound := &io.LimitedReader{R: conn, N: maxHandshake}
+	in := bufio.NewScanner(bound)
 	in.Buffer(make([]byte, 0, 4<<10), maxMessage)
-	return &link{conn: conn, timeout: timeout, in: in}
+	return &link{conn: conn, timeout: timeout, in: in, bound: bound}
 }
+
+// trust lets the other end, which has proved itself, say as much as it likes. It is for
+// who reads.
+func (l *link) trust() { l.bound.N = math.MaxInt64 }
 
 func (l *link) send(m message) error {
 	l.mu.Lock()

@@ -36,9 +36,10 @@ func (l *Leader) serve(conn net.Conn) {
 	hello, err := l.opts.greet(k)
 	stop()
 	if err != nil {
-		l.opts.log().Warn("a connection to the port of the job's machines came to nothing", "from", conn.RemoteAddr().String(), "error", err)
+		l.strange.note(time.Now(), conn.RemoteAddr(), err)
 		return
 	}
+	k.trust()
 	n, err := l.welcome(hello, k)
 	if n == nil {
 		return

@@ -233,6 +233,8 @@ func TestDiagnose(t *testing.T) {
 		"an own cause outranks the loss of its victims": {
 			e:    Evidence{ExitCode: 1, Stop: StopNode, Nodes: []contract.NodeEvidence{{Rank: 1, Failure: contract.Failf(contract.CodeNodeLost, "x")}}, LogTail: log(keyError)},
 			code: contract.CodeTrainingFailed, says: "KeyError: 'labels'"},
+		"another machine never came to a crowded port": {
+			e: Evidence{Stop: StopNode, Nodes: []contract.NodeEvidence{{Rank: 1, Absent: true, Crowded: true}}}, code: contract.CodeNodeLost, says: "crowded AGENT_NODE_PORT of node 0. Close AGENT_NODE_PORT", retries: true},
 		"another machine never came": {
 			e: Evidence{Stop: StopNode, Nodes: []contract.NodeEvidence{{Rank: 1, Absent: true}}}, code: contract.CodeNodeLost, says: "Node 1 never came. Check that as many machines run as NNODES says", retries: true},
 		"a child that left well when another machine was lost has not succeeded": {

@@ -26,6 +26,9 @@ func otherNodes(c findings) (*contract.Failure, bool) {
 			return found(contract.Failf(contract.CodeNodeLost, "%s was lost%s: it gave no more sign of life.", name(n), afterEpoch(c.Evidence)).
 				WithHint("%s If it is the same machine each time, suspect that machine or its network.", c.Again.hint()).
 				WithEvidence(quote(c)...))
+		case n.Crowded:
+			return found(contract.Failf(contract.CodeNodeLost, "%s never came while connections that do not prove the token crowded AGENT_NODE_PORT of node 0.", name(n)).
+				WithHint("Close AGENT_NODE_PORT to all but the job's machines (a NetworkPolicy or a firewall); the log of node 0 says where the connections come from. Check too that as many machines run as NNODES says."))
 		case n.Absent:
 			return found(contract.Failf(contract.CodeNodeLost, "%s never came.", name(n)).
 				WithHint("Check that as many machines run as NNODES says and that they reach node 0 at MASTER_ADDR, or raise AGENT_NODE_WAIT."))
