@@ -45,21 +45,26 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if o.fault != nil && o.fault(n, w, r) {
 		return
 	}
-	o.mu.Lock()
-	body, etag, at := o.body, o.etag, o.time
-	o.mu.Unlock()
+	body, etag, at := o.now()
 	w.Header().Set("ETag", etag)
 	http.ServeContent(countedWriter{w, &o.bytes}, r, "", at, bytes.NewReader(body))
 }
 
+func (o *origin) now() (body []byte, etag string, at time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.body, o.etag, o.time
+}
+
 // breakOff sends the head and n bytes of the file; after that the connection is gone.
 func (o *origin) breakOff(w http.ResponseWriter, n int) {
-	w.Header().Set("ETag", o.etag)
-	if !o.time.IsZero() {
-		w.Header().Set("Last-Modified", o.time.UTC().Format(http.TimeFormat))
+	body, etag, at := o.now()
+	w.Header().Set("ETag", etag)
+	if !at.IsZero() {
+		w.Header().Set("Last-Modified", at.UTC().Format(http.TimeFormat))
 	}
-	w.Header().Set("Content-Length", fmt.Sprint(len(o.body)))
-	_, _ = w.Write(o.body[:n])
+	w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+	_, _ = w.Write(body[:n])
 	_ = http.NewResponseController(w).Flush()
 }
 
