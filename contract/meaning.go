@@ -69,6 +69,7 @@ var trainerEventMeanings = []Named[EventType]{
 	{"setting_ignored", Meaning{"a setting has no effect with this model", "leave it out"}},
 	{"options_ignored", Meaning{"keys of CONFIG_JSON have no effect here", "the trainer's config-schema.json has those that it knows"}},
 	{"learning_rate_unusual", Meaning{"LEARNING_RATE is far from what is usual for this model", "leave it out: the trainer then takes the usual one"}},
+	{"training_begun_anew", Meaning{"the checkpoint of a finished training has no optimizer: its weights start a new training, with epochs counted from 1", "more epochs in one training: set EPOCHS before it ends"}},
 	{"zero_shot_evaluated", Meaning{"the accuracy before the training (zero_shot_classification)", ""}},
 	{"training_stopped", Meaning{"the training stopped after this epoch, because it was asked to", ""}},
 	{"images_failed", Meaning{"images of a test run or an inference job could not be used; the metrics are without them", "`images` in its data names them and says why"}},

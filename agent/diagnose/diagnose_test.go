@@ -86,6 +86,27 @@ func TestDiagnose(t *testing.T) {
 		"an option that the trainer does not know": {
 			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "unknown option 'momentun' (did you mean 'momentum'?)"}},
 			code: contract.CodeConfigInvalid, says: "unknown option 'momentun' (did you mean 'momentum'?)."},
+		"several options, of which one is the job's": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "option 'imgsz' is a setting of the job: set IMAGE_SIZE instead; option 'degrees' is 500, expected a value from 0.0 to 180.0. Valid options: amp"}},
+			code: contract.CodeConfigInvalid, says: "option 'degrees' is 500"},
+		"a setting that is wrong before there is anybody to report to": {
+			e:    Evidence{ExitCode: 1, LogTail: log("[trainer] error: EPOCHS is 'many', which is not a valid int")},
+			code: contract.CodeConfigInvalid, says: "EPOCHS is 'many', which is not a valid int."},
+		"another error of a trainer that did not report": {
+			e:    Evidence{ExitCode: 1, LogTail: log("[trainer] error: the moon is full")},
+			code: contract.CodeTrainingFailed, says: "ended with code 1"},
+		"a model that does another task": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "MODEL_NAME: object_detection needs a model that detects; vit-tiny-patch16-224 is a vit. Use rtdetr-r18"}},
+			code: contract.CodeConfigInvalid, says: "MODEL_NAME: object_detection needs a model that detects"},
+		"images of one class": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "train: all 24 images are of the class 'a circle'; a classifier needs images of two classes at least"}},
+			code: contract.CodeDatasetInvalid, says: "needs images of two classes at least."},
+		"a split without a labelled object": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "val: none of the 8 images has a labelled object: there is nothing to measure against"}},
+			code: contract.CodeDatasetInvalid, says: "val: none of the 8 images"},
+		"a split that is no dataset's": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "train: the loss did not fall"}},
+			code: contract.CodeTrainingFailed, says: "train: the loss did not fall."},
 		"an export's setting that the trainer refuses": {
 			e:    Evidence{JobType: contract.JobExport, ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "INPUT_SIZE [9, 8] is not square, which these models want"}},
 			code: contract.CodeConfigInvalid, says: "INPUT_SIZE [9, 8] is not square"},
@@ -94,7 +115,7 @@ func TestDiagnose(t *testing.T) {
 			code: contract.CodeConfigInvalid, says: "ENABLE_XAI: masks of classes are not explained."},
 		"weights that do not fit": {
 			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: unfit}, LogTail: log("[trainer] error: " + unfit)},
-			code: contract.CodeWeightsUnavailable, says: unfit + ". Check MODEL_NAME"},
+			code: contract.CodeWeightsUnavailable, says: unfit + "."},
 		"weights of another architecture": {
 			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "the weights /opt/weights/timm/test_resnet/r18.pt are not of test_resnet: 40 of its 78 tensors have other shapes, first bn1.bias. Give weights of the same model"}},
 			code: contract.CodeWeightsUnavailable, says: "first bn1.bias. Give weights of the same model."},
@@ -107,6 +128,9 @@ func TestDiagnose(t *testing.T) {
 		"a resume with another model": {
 			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "MODEL_NAME is test_vit, the checkpoint to resume is of test_resnet: use another JOB_ID, or AGENT_RESUME=off to begin anew"}},
 			code: contract.CodeConfigInvalid, says: "the checkpoint to resume is of test_resnet"},
+		"weights that hold nothing, wherever they are from": {
+			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "the weights /opt/weights/timm/resnet18/x.pt hold no tensors"}},
+			code: contract.CodeWeightsUnavailable, says: "hold no tensors. Check MODEL_NAME and where the weights are from: PRETRAINED_WEIGHT_URL, AGENT_WEIGHTS_DIR or weights/ in the bucket."},
 		"weights of a training that diverged, told by torchrun's process alone": {
 			e:    Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: "the weights /w/my best.pt are NaN, first in fc.bias: the training that they come from has diverged"}},
 			code: contract.CodeWeightsUnavailable, says: "first in fc.bias"},
@@ -382,5 +406,20 @@ func TestHostOOMQuotesTheKernelsPeak(t *testing.T) {
 	f := Diagnose(Evidence{ExitCode: 137, Signal: 9, System: contract.SystemEvidence{OOMKills: &kills, MemoryPeak: 1 << 30, KernelPeak: 4 << 30, MemoryLimit: 4 << 30}})
 	if f == nil || f.Code != contract.CodeHostOOM || !slices.Contains(f.Evidence, "memory peak 4.0 GiB by the kernel's count (1.0 GiB in the samples) of 4.0 GiB") {
 		t.Errorf("%+v", f)
+	}
+}
+
+func TestNoCureIsAddedToTheTrainersOwn(t *testing.T) {
+	for said, hint := range map[string]string{
+		"the weights /w/best.pt do not fit the model: 3 of its 122 tensors are not in them (fc.bias). Give weights of the same model, or PRETRAINED=false to start without": "",
+		"the weights /w/best.pt hold no model of Ultralytics: save them with Ultralytics itself, tensors alone (a state_dict) are not enough":                               "",
+		"the weights /w/best.pt are a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`":                                                                "",
+		"the weights /w/best.pt are cut short, or no file of PyTorch":                                                                                                       whereWeights + ".",
+		"the weights /w/best.pt do not exist": whereWeights + ".",
+	} {
+		f := Diagnose(Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: said}})
+		if f.Code != contract.CodeWeightsUnavailable || f.Hint != hint {
+			t.Errorf("%s: %s, hint %q", said, f.Code, f.Hint)
+		}
 	}
 }

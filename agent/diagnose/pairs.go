@@ -45,7 +45,7 @@ var pairs = []pair{
 		exception: pattern.Of(`^FileNotFoundError$`),
 		line:      pattern.Of(`No checkpoint found at '([^'\n]{1,200})'`),
 		cause: cause{
-			code: contract.CodeWeightsUnavailable, message: "The weights ${1} are not there.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
+			code: contract.CodeWeightsUnavailable, message: "The weights ${1} are not there.", hint: whereWeights + ".",
 		},
 	}, { // cv2.imread gives None for what it can't read, and warns
 		exception: pattern.Of(`'NoneType' object (?:has no attribute '(?:shape|size|ndim|copy|astype)'|is not subscriptable)`),

@@ -204,7 +204,10 @@ func deadWorker(c findings, fact string) *contract.Failure {
 // ownReport: the trainer itself said failed, and nothing above knows better.
 func ownReport(c findings) (*contract.Failure, bool) {
 	r := c.ChildDone
-	if r == nil || r.Status != contract.StatusFailed {
+	if r == nil {
+		return unreported(c)
+	}
+	if r.Status != contract.StatusFailed {
 		return nil, false
 	}
 	message := r.Error
@@ -217,12 +220,35 @@ func ownReport(c findings) (*contract.Failure, bool) {
 		}
 	}
 	code := contract.CodeTrainingFailed
-	if refusedSetting.Match(message) {
+	switch {
+	case refusedSetting.Match(message):
 		code = contract.CodeConfigInvalid
+	case refusedSplit.Match(message):
+		code = contract.CodeDatasetInvalid
 	}
 	return found(contract.Failf(code, "%s.", trimStop(message)).WithEvidence(c.log.Last(10)...))
 }
 
+// unreported: a trainer that could not read its job has nobody to report to, and prints
+// what it refuses.
+func unreported(c findings) (*contract.Failure, bool) {
+	l, ok := c.log.Says(ofTrainer, c.patience)
+	if !ok || c.signal != "" {
+		return nil, false
+	}
+	said := ofTrainer.Groups(l)[1]
+	if !refusedSetting.Match(said) {
+		return nil, false
+	}
+	return found(contract.Failf(contract.CodeConfigInvalid, "%s.", trimStop(clip(said))).WithEvidence(c.log.Last(10)...))
+}
+
+var ofTrainer = pattern.Of(`^\[trainer\] error: (.+)$`)
+
 // refusedSetting: a report that begins with a setting of the job, as the trainers' refusals
 // do, or with an option of CONFIG_JSON.
-var refusedSetting = pattern.Of(`^(?:(?:MODEL_NAME|TASK_TYPE|EPOCHS|BATCH_SIZE|LEARNING_RATE|IMAGE_SIZE|CONFIG_JSON|INPUT_SIZE|EXPORT_FORMAT|QUANTIZATION_TYPE|ENABLE_VALIDATION|CONFIDENCE_THRESHOLD|IOU_THRESHOLD|ENABLE_XAI|XAI_METHOD|XAI_TARGET_LAYERS|PRIMARY_METRIC|TEST_SPLIT)\b|(?:unknown )?option ')`)
+var refusedSetting = pattern.Of(`^(?:(?:MODEL_NAME|TASK_TYPE|EPOCHS|BATCH_SIZE|LEARNING_RATE|IMAGE_SIZE|CONFIG_JSON|INPUT_SIZE|EXPORT_FORMAT|QUANTIZATION_TYPE|DEVICE|NUM_WORKERS|CHECKPOINT_FREQUENCY|RESUME_EPOCH|PRIMARY_METRIC_MODE|ENABLE_VALIDATION|CONFIDENCE_THRESHOLD|IOU_THRESHOLD|ENABLE_XAI|XAI_METHOD|XAI_TARGET_LAYERS|PRIMARY_METRIC|TEST_SPLIT)\b|(?:unknown )?option ')`)
+
+// refusedSplit: a report that begins with a split of the dataset, as the trainers' refusals
+// of its images, labels and classes do.
+var refusedSplit = pattern.Of(`^(?:train|val|test): (?:(?:none of the |all )?\d+ (?:of (?:the )?\d+ )?(?:images|files)\b|there is no image\b|(?:the )?folders give the class order\b|the categories \[|Ultralytics dropped \d)`)

@@ -9,7 +9,10 @@ const (
 	otherWeights = "Use weights of the same model with the same number of classes, or let the head be replaced."
 	noInternet   = "The training has no way to that server, as is usual in a training container. "
 	bringWeights = "Put the weights into the job (PRETRAINED_WEIGHT_URL)."
-	checkWeights = "Check MODEL_NAME and PRETRAINED_WEIGHT_URL; a checkpoint of the training's own must have been saved there before."
+	whereWeights = "Check MODEL_NAME and where the weights are from: PRETRAINED_WEIGHT_URL, AGENT_WEIGHTS_DIR or weights/ in the bucket"
+	checkWeights = whereWeights + "; a checkpoint of the training's own must have been saved there before."
+
+	ofOwnTrainer = `(?:cannot load the weights /\S|the weights (?:in )?/[^\n]{1,300}? (?:do not (?:fit|exist)\b|hold |are (?:of|not of|not a|an empty|a page|a pointer|a folder|a zip|cut short|NaN)\b))`
 
 	// ofDataset are tensors of a dataset by their names, tensorsOfDataset by their folder,
 	// where nameOfWeights is what weights are called there.
@@ -34,9 +37,12 @@ var (
 // weightsCauses are weights that are not there, can't be fetched or read, or do not fit the
 // model, and the store of the script's own.
 var weightsCauses = []cause{
-	{ // in the words of this project's own trainers
-		code: contract.CodeWeightsUnavailable, raised: true, like: pattern.Of(`^((?:cannot load the weights /\S|the weights (?:in )?/[^\n]{1,300}? (?:do not (?:fit|exist)\b|hold |are (?:of|not of|not a|an empty|a page|a pointer|a folder|a zip|cut short|NaN)\b))[^\n]*[^\n.])`),
-		message: "${1}.", hint: "Check MODEL_NAME and PRETRAINED_WEIGHT_URL.",
+	{ // in the words of this project's own trainers, which often name the cure
+		code: contract.CodeWeightsUnavailable, raised: true, like: pattern.Of(`^(` + ofOwnTrainer + `[^\n]*[.;:] (?:[Gg]ive|[Ss]ave|[Ff]etch|[Uu]se) [^\n]*[^\n.])`),
+		message: "${1}.",
+	}, {
+		code: contract.CodeWeightsUnavailable, raised: true, like: pattern.Of(`^(` + ofOwnTrainer + `(?:[^\n]*[^\n.])?)`),
+		message: "${1}.", hint: whereWeights + ".",
 	}, {
 		code: contract.CodeWeightsUnavailable, like: pattern.Of(`(?:INVALID_PROTOBUF|NO_SUCHFILE) : Load model from (\S{1,300}) failed`),
 		message: "The model file ${1} is not there, or no ONNX model.", hint: "Upload it again; a truncated download and a Git LFS pointer look like this.",

@@ -136,14 +136,26 @@ func (s *localStore) put(ctx context.Context, temp, key string, body io.ReaderAt
 			return contract.ObjectInfo{}, err
 		}
 	}
-	name := filepath.FromSlash(key)
-	if err := s.root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return contract.ObjectInfo{}, s.explain(key, err)
-	}
-	if err := s.root.Rename(temp, name); err != nil {
+	if err := s.place(temp, filepath.FromSlash(key)); err != nil {
 		return contract.ObjectInfo{}, s.explain(key, err)
 	}
 	return s.Stat(ctx, key)
+}
+
+// attempts are how often a folder is made again that a Delete took away as empty before
+// the object was in it.
+const attempts = 10
+
+func (s *localStore) place(temp, name string) (err error) {
+	for range attempts {
+		if err = s.root.MkdirAll(filepath.Dir(name), 0o755); err == nil {
+			err = s.root.Rename(temp, name)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return err
 }
 
 func (s *localStore) write(ctx context.Context, name string, body io.Reader, size int64) error {
@@ -215,12 +227,18 @@ func (s *localStore) Copy(ctx context.Context, srcKey, dstKey string) (contract.
 	return s.Put(ctx, dstKey, f, fi.Size(), nil)
 }
 
+// Delete removes the object, and the folders of its key that are empty then: a bucket has none.
 func (s *localStore) Delete(_ context.Context, key string) error {
 	err := s.root.Remove(filepath.FromSlash(key))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return s.explain(key, err)
 	}
-	return s.explain(key, err)
+	for dir := path.Dir(key); dir != "."; dir = path.Dir(dir) {
+		if s.root.Remove(filepath.FromSlash(dir)) != nil {
+			break // it holds other objects
+		}
+	}
+	return nil
 }
 
 func isDiskFull(err error) bool {

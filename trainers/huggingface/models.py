@@ -100,7 +100,7 @@ def build(task: str, name: str, names: Sequence[str], image_size: int, weights: 
     config = read_config(name, image_size, folder, weights)
     if task == "zero_shot_classification":
         if config.model_type != "clip":
-            raise JobError(f"zero_shot_classification needs a CLIP model; {name or folder} is a {config.model_type}. Use clip-vit-base-patch32")
+            raise JobError(f"MODEL_NAME: zero_shot_classification needs a CLIP model; {name or folder} is a {config.model_type}. Use clip-vit-base-patch32")
         tokenizer = _tokenizer(folder, config)  # first: it may set the token ids that the model is built with
         _name_classes(config, names)
         model = _load(ZeroShotCLIP, config, Source(name, image_size, weights, folder), platform)
@@ -110,7 +110,7 @@ def build(task: str, name: str, names: Sequence[str], image_size: int, weights: 
     _name_classes(config, names)
     cls, deed, example = _AUTO.get(task, _AUTO["image_classification"])
     if type(config) not in cls._model_mapping:
-        raise JobError(f"{task} needs a model that {deed}; {name or folder} is a {config.model_type}. Use {example}")
+        raise JobError(f"MODEL_NAME: {task} needs a model that {deed}; {name or folder} is a {config.model_type}. Use {example}")
     return _load(cls, config, Source(name, image_size, weights, folder, reason), platform)
 
 

@@ -20,7 +20,7 @@ from ultralytics.cfg import get_cfg
 def refusal(env: dict[str, str]) -> str | None:
     try:
         job = Job.load((), env)
-        train.build_overrides(job, check_options(job.options, schema(), also=train.PASSED_ON))
+        train.build_overrides(job, check_options(job.options, schema(), also=train.PASSED_ON, refused=train.NOT_OFFERED))
     except JobError as error:
         return str(error)
     return None

@@ -208,7 +208,6 @@ class TheJob(unittest.TestCase):
         cases = [
             ({"CONFIG_JSON": "{"}, (), "CONFIG_JSON is not JSON"),
             ({"CONFIG_JSON": "[]"}, (), "is not a JSON object"),
-            ({"CONFIG_JSON": '{"config": {"batch": 3}}'}, (), "set BATCH_SIZE instead"),
             ({"EPOCHS": "many"}, (), "EPOCHS is 'many', which is not a valid int"),
             ({}, ("--dataset-s3-uri", "s3://b/k"), "run under trainer-agent"),
         ]
@@ -250,6 +249,15 @@ class TheJob(unittest.TestCase):
         ]:
             with self.subTest(options=options), self.assertRaisesRegex(JobError, re.escape(message)):
                 trainer_sdk.check_options(options, schema)
+
+    def test_every_mistake_in_the_options_is_told_at_once(self) -> None:
+        schema = {"fields": [{"name": "rate", "type": "float", "default": 0.1, "min": 0, "max": 1}]}
+        asked = {"rat": 1, "imgsz": 32, "epochs": 5, "conf": 0.5, "rate": 2}
+        options = job(CONFIG_JSON=json.dumps({"config": asked})).options
+        with self.assertRaises(JobError) as told:
+            trainer_sdk.check_options(options, schema, refused={"conf": "it measures"})
+        self.assertEqual(str(told.exception), "unknown option 'rat' (did you mean 'rate'?); option 'imgsz' is a setting of the job: set IMAGE_SIZE instead; "
+                         "option 'epochs' is a setting of the job: set EPOCHS instead; option 'conf' is not offered: it measures; option 'rate' is 2, expected a value from 0 to 1. Valid options: rate")
 
 
 class TheEnd(TrainerTest):

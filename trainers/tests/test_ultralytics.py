@@ -256,7 +256,17 @@ class Ultralytics(TrainerTest):
         weights_loaded, adjusted = run.relay.of("event")
         self.assertIn("tensors from yolo11n.pt; fresh: model.23.cv3.0.2.bias", weights_loaded["message"])
         self.assertEqual(adjusted["message"], "IMAGE_SIZE 70 is not a multiple of the model's stride of 32: trained with 96")
-        self.fail_with("do not fit the model: ", TRAIN, **self.job("image_classification", "not", EPOCHS=1, PRETRAINED_WEIGHTS=weights))
+        self.assertIn("its head names no classes", weights_loaded["message"])
+        both = r"do not fit the model: \d+ of its \d+ tensors are not in them \(.+\) and \d+ have another shape there \(model"
+        told = self.fail_with("do not fit the model: ", TRAIN, **self.job("image_classification", "not", EPOCHS=1, PRETRAINED_WEIGHTS=weights))
+        self.assertRegex(told.done["error_message"], both)
+
+    def test_a_head_of_other_classes_is_left_out(self) -> None:
+        """Also where their number is the same; with the same classes in the same order all of it is taken, and rows of common names."""
+        probe = str(PROBE.with_name("probe_heads.py"))
+        found = warm.run([probe, str(self.root)], environment(None, package=TRAINERS / "ultralytics"))
+        self.assertEqual(found.returncode, 0, found.stderr[-3000:])
+        self.assertEqual(json.loads(found.stdout.splitlines()[-1]), [])
 
     def weights(self, model: str) -> Path:
         """Fresh weights of a model as Ultralytics saves them, for its own 80 classes."""
@@ -314,10 +324,16 @@ class Ultralytics(TrainerTest):
                     self.assertEqual(end.done["final_metrics"]["best_epoch"], run.done["final_metrics"]["best_epoch"])
                     self.assertNotIn("Starting training", end.output)
 
-        self.fail_with("has the classes ['circle', 'square', 'triangle'], the dataset ['circle', 'square', 'star']", TRAIN, **{**self.job("object_detection", "renamed", EPOCHS=9, RESUME_CHECKPOINT=last), "DATASET_DIR": self.with_a_star()})
+        star = self.with_a_star()
+        for name, epochs in (("resumed", 9), ("stop", 9)):  # a finished checkpoint and one under way
+            renamed = {**self.job("object_detection", "renamed", EPOCHS=epochs, RESUME_EPOCH=completed, RESUME_CHECKPOINT=self.root / name / "checkpoints/last.pt"), "DATASET_DIR": star}
+            told = self.fail_with("has the classes ['circle', 'square', 'triangle'], the dataset ['circle', 'square', 'star']", TRAIN, **renamed)
+            self.assertIn("Use another JOB_ID, or AGENT_RESUME=off to begin anew", told.done["error_message"])
+            self.assertEqual(told.relay.of("event"), [])
 
         finished = self.succeed(TRAIN, **self.job("object_detection", "again", EPOCHS=1, RESUME_CHECKPOINT=self.root / "resumed/checkpoints/last.pt"))
         self.assertEqual(finished.epochs(), [1])  # a finished training has no optimizer: its weights start a new one
+        self.assertEqual(finished.relay.of("event")[0]["event_type"], "training_begun_anew")
 
     def with_a_star(self) -> Path:
         data = shutil.copytree(self.root / "object_detection", self.root / "star", ignore=shutil.ignore_patterns("*.cache"))
@@ -354,6 +370,10 @@ class Ultralytics(TrainerTest):
             "some.safetensors are not a .pt file": {"PRETRAINED_WEIGHTS": str(self.root / "some.safetensors")},
             "option 'mosaic' is 2, expected a value from 0.0 to 1.0": {"CONFIG_JSON": '{"mosaic": 2}'},
             "option 'single_cls' is not offered: the classes of a model are those of its dataset": {"CONFIG_JSON": '{"single_cls": true}'},
+            "option 'classes' is not offered: the classes of a model are those of its dataset": {"CONFIG_JSON": '{"classes": [0]}'},
+            "option 'conf' is not offered: it changes how validation measures": {"CONFIG_JSON": '{"conf": 0.5}'},
+            "unknown option 'opset'": {"CONFIG_JSON": '{"opset": 17}'},
+            "unknown option 'mosiac' (did you mean 'mosaic'?); option 'imgsz' is a setting of the job: set IMAGE_SIZE instead; option 'degrees' is 500, expected": {"CONFIG_JSON": '{"config": {"mosiac": 0.5, "imgsz": 32, "degrees": 500}}'},
         }
         probe = warm.run([str(PROBE), json.dumps([{**base, **case} for case in cases.values()])], environment(None, package=TRAINERS / "ultralytics"))
         self.assertEqual(probe.returncode, 0, probe.stderr)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from heads import Head, in_order
 from PIL import Image
 from trainer_sdk import ClassEntry, JobError
 from trainer_vision.split_labels import check_labelled
@@ -64,11 +65,13 @@ def _too_small(paths: Sequence[Path]) -> str:
 
 
 def check_resumed(names: Mapping[int, str], classes: Sequence[ClassEntry], checkpoint: Path) -> None:
-    """A checkpoint goes on with its own classes; the agent's word before what Ultralytics takes for an ImageNet code is no part of a name."""
-    expected = [c.name for c in classes]
-    found = [names[i] for i in sorted(names)]
-    if expected and (found[1:] != expected[1:] or found[0] not in {expected[0], f"class {expected[0]}"}):
-        raise JobError(f"the checkpoint {checkpoint} has the classes {found}, the dataset {expected}")
+    """A checkpoint goes on with its own classes."""
+    head = Head(in_order(names), [c.name for c in classes])
+    if head.ours and not head.same:
+        raise JobError(
+            f"the checkpoint {checkpoint} has the classes {head.theirs}, the dataset {head.ours}: a training goes on with the classes that it began with. "
+            "Use another JOB_ID, or AGENT_RESUME=off to begin anew"
+        )
 
 
 def check_names(names: Mapping[int, str], classes: Sequence[ClassEntry]) -> None:

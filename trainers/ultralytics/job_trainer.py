@@ -19,6 +19,7 @@ import torch
 from checkpoints import read_checkpoint
 from dataset_check import check_folders, check_labels, check_names, check_resumed
 from exact import ExactEpochs, rewrite
+from heads import Head, in_order, leave_out, scoring
 from results import BoxRecorder, ClassRecorder, NamedSamples, per_class_metrics, platform_metrics, pr_curves
 from trainer_sdk import Job, JobError, Platform
 from trainer_vision.choices import say_resumed
@@ -84,13 +85,23 @@ class JobTrainerMixin(ExactEpochs):
             self.model.names = {c.index: c.name for c in classes}  # not the folders' names
 
     def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
-        """Ultralytics takes from the weights what fits and says a number; here every tensor that stays fresh is named."""
+        """Ultralytics takes from the weights what fits in its shape and says a number; here the scores of other classes are not taken, and every tensor that stays fresh is named."""
+        if weights is None or self.resume or self.finished:
+            return super().get_model(cfg, weights, verbose)
+        head = Head(in_order(weights.names), [c.name for c in self.job.classes()] or in_order(self.data["names"]))
+        by_name = head.shared() if self.args.cls_remap and self.args.task != "classify" else []  # which Ultralytics does for detectors
+        theirs, others = weights.state_dict(), set() if head.same else set(scoring(weights))
+        if others and not by_name:
+            leave_out(weights, sorted(others))
         model = super().get_model(cfg, weights, verbose)
-        if weights is not None and not self.resume and not self.finished and RANK in {-1, 0}:
-            theirs = weights.state_dict()
-            fresh = [name for name, tensor in model.state_dict().items() if name not in theirs or theirs[name].shape != tensor.shape]
-            head = f"model.{len(model.model) - 1}."
-            report_weights(model, Path(self.args.pretrained), fresh, [head], set(theirs) - set(model.state_dict()), self.platform, in_layers=False)
+        if RANK in {-1, 0}:
+            ours = model.state_dict()
+            misfits = [name for name, tensor in ours.items() if name in theirs and theirs[name].shape != tensor.shape]
+            fresh = [name for name in ours if name not in theirs or name in others or name in misfits]
+            report_weights(
+                model, Path(self.args.pretrained), fresh, [f"model.{len(model.model) - 1}."], set(theirs) - set(ours), self.platform,
+                in_layers=False, misfits=misfits, reason=head.why(by_name) if others else "",
+            )
         return model
 
     # --- several processes on CPU, which Ultralytics does not do; on GPUs it does ----------------

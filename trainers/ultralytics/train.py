@@ -14,30 +14,42 @@ import offline  # noqa: F401  before ultralytics
 import torch
 from checkpoints import read_checkpoint
 from config_schema import schema
+from dataset_check import check_resumed
 from job_trainer import job_trainer
 from trainer_sdk import Job, JobError, Platform, check_options, run
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
 from trainer_vision.processes import launch, leave
 from trainer_vision.weight_files import check_numbers
 from ultralytics.nn.tasks import yaml_model_load
-from ultralytics.utils import DEFAULT_CFG_DICT, RANK
+from ultralytics.utils import RANK
 
 TASKS = {"object_detection": "detect", "instance_segmentation": "segment", "pose_estimation": "pose", "image_classification": "classify"}
 SUFFIXES = {"detect": "", "segment": "-seg", "pose": "-pose", "classify": "-cls", "obb": "-obb"}
 
-# Arguments of Ultralytics that the job decides, or that have no place in a job's training.
-RESERVED = {
-    "task", "mode", "model", "data", "epochs", "time", "batch", "imgsz", "lr0", "device", "workers", "project", "name", "exist_ok",
-    "pretrained", "resume", "save", "save_period", "val", "split", "fraction", "cfg", "save_json", "save_dir", "tracker", "profile",
-    "source", "show", "format", "distill_model", "verbose",
+# Arguments of Ultralytics' training beside the fields of the schema.
+PASSED_ON = (
+    "angle", "auto_augment", "bgr", "cache", "channels_last", "cls_pw", "cls_remap", "compile", "copy_paste_mode", "cutmix", "kobj", "mask_ratio", "multi_scale",
+    "overlap_mask", "pose", "rect", "rle", "warmup_momentum",
+)
+
+_CLASSES = "the classes of a model are those of its dataset"
+_MEASURED = "it changes how validation measures, and the platform compares the metrics of trainings"
+_FILES = "the platform has its own reports of a validation, and takes no other files"
+
+# Arguments that would do something in a training, and are not for a job to set: why.
+NOT_OFFERED = {
+    "single_cls": f"{_CLASSES}. Train on a dataset whose objects all have one class",  # every prediction would have a class that the platform does not know
+    "classes": f"{_CLASSES}. Train on a dataset that has only these",
+    **dict.fromkeys(("conf", "iou", "max_det", "agnostic_nms", "nms", "augment", "half", "int8", "quantize", "dnn"), _MEASURED),
+    **dict.fromkeys(("save_json", "save_txt", "save_conf", "save_crop", "save_frames", "visualize"), _FILES),
 }
-PASSED_ON = sorted(set(DEFAULT_CFG_DICT) - RESERVED)
 
 
 def main(job: Job, platform: Platform) -> None:
     job.check_task(list(TASKS))
     job.check_model(Path(__file__).with_name("capabilities.json"))
-    options = check_options(job.options, schema(), also=PASSED_ON)
+    options = check_options(job.options, schema(), also=PASSED_ON, refused=NOT_OFFERED)
+    check_beginning(job, platform)
     started = time.monotonic()
     job = with_defaults(job, platform, options)
     trainer = job_trainer(task_of(job))(job, platform, build_overrides(job, options))
@@ -51,6 +63,20 @@ def main(job: Job, platform: Platform) -> None:
         return
     if RANK in {-1, 0}:
         platform.done(final_metrics(job, trainer.history, time.monotonic() - started), checkpoint_path=relative_to_output(job, trainer.best))
+
+
+def check_beginning(job: Job, platform: Platform) -> None:
+    """A job's own checkpoint must be of its classes; one that a finished training left is the beginning of another training, which is said."""
+    path = job.resume_checkpoint
+    if path is None:
+        return
+    goes_on = resumable(path)
+    if goes_on or job.resume_epoch:
+        check_resumed(read_checkpoint(path)[0].names, job.classes(), path)
+    if not goes_on and not finished(job):
+        message = f"{path.name} is of a finished training, which keeps no optimizer: its weights start a new training of {job.epochs} epochs, with a new optimizer and epochs counted from 1"
+        print(f"[trainer] {message}", flush=True)
+        platform.event("training_begun_anew", message, {"epoch": job.resume_epoch, "epochs": job.epochs})
 
 
 # Usual rates of each optimizer; Ultralytics' own for SGD.
@@ -86,8 +112,6 @@ def build_overrides(job: Job, options: dict[str, Any]) -> dict[str, Any]:
     task = task_of(job)
     device = ultralytics_device(job.device)
     check_rate(job, options["optimizer"])
-    if options.get("single_cls"):  # the platform knows the dataset's classes and no other: every prediction would have a class that is none of them
-        raise JobError("option 'single_cls' is not offered: the classes of a model are those of its dataset. Train on a dataset whose objects all have one class")
     overrides = {
         **{key: value for key, value in options.items() if not (key == "freeze" and value == 0)},
         "task": task, "mode": "train", "model": model_config(job.model, task), "data": str(job.dataset_config),

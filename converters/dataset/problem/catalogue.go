@@ -352,7 +352,7 @@ var (
 		"")
 	NoPolygons = objects.kind("no_polygons", Error,
 		"annotations have no polygon or mask, and the task needs them",
-		"Add segmentation to the annotations, or train object_detection on the boxes.")
+		"Add segmentation to the annotations, or train object_detection on the boxes, with an upright detector (MODEL_NAME=yolo11n in place of yolo11n-obb).")
 	BoxAsPolygon = objects.kind("box_as_polygon", Warning,
 		"annotations have a box and no polygon among others that have one; their outline is the box",
 		"")

@@ -187,7 +187,8 @@ def parse_flags(argv: Sequence[str]) -> argparse.Namespace:
 def split_config(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split CONFIG_JSON into the job's own settings and the user's options for the framework.
 
-    Options stand in the key "config", or beside the settings.
+    Options stand in the key "config", or beside the settings. A setting that stands in "config" is no setting: it stays
+    among the options, where check_options refuses it together with every other mistake.
     """
     try:
         raw = json.loads(text)
@@ -201,12 +202,13 @@ def split_config(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     named = {_SETTING_ALIASES.get(key, key): value for key, value in raw.items()}
     settings = {key: value for key, value in named.items() if key in _SETTINGS}
     options = {key: value for key, value in named.items() if key not in _JOB_KEYS}
-    for key, value in nested.items():
-        setting = _SETTING_ALIASES.get(key, key)
-        if setting in _SETTINGS:
-            raise JobError(f"option {key!r} is a setting of the job: set {setting.upper()} instead")
-        options[key] = value
-    return settings, options
+    return settings, {**options, **nested}
+
+
+def setting_of(option: str) -> str | None:
+    """The job's setting of that name or alias."""
+    setting = _SETTING_ALIASES.get(option, option)
+    return setting if setting in _SETTINGS else None
 
 
 def _prepared(path: Path) -> bool:

@@ -6,19 +6,24 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .job import JobError
+from .job import JobError, setting_of
 
 
-def check_options(options: Mapping[str, Any], schema: Mapping[str, Any], also: Sequence[str] = ()) -> dict[str, Any]:
+def check_options(options: Mapping[str, Any], schema: Mapping[str, Any], also: Sequence[str] = (), refused: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Check the user's options against a config schema and return them with every default filled in.
 
-    A key of `also` is passed on unchecked; any other unknown key is a JobError that lists the valid ones.
+    A key of `also` is passed on unchecked; one of `refused` is told why; any other unknown key is a JobError that
+    lists the valid ones. All mistakes are told together.
     """
     fields = {f["name"]: f for f in schema["fields"]}
     valid = sorted({*fields, *also})
     problems = []
     for key, value in options.items():
-        if key not in valid:
+        if setting := setting_of(key):
+            problems.append(f"option {key!r} is a setting of the job: set {setting.upper()} instead")
+        elif refused and key in refused:
+            problems.append(f"option {key!r} is not offered: {refused[key]}")
+        elif key not in valid:
             near = difflib.get_close_matches(key, valid, 1)
             problems.append(f"unknown option {key!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
         elif key in fields and (expected := _mismatch(value, fields[key])):

@@ -16,19 +16,23 @@ UNNAMED = re.compile(r"LABEL_\d+")  # transformers' name of a class that has non
 
 def report_weights(
     model: nn.Module, path: Path, fresh: Collection[str], head: Sequence[str], unused: Collection[str] = (), platform: Platform | None = None,
-    *, in_layers: bool = True, reason: str = "", notes: Sequence[str] = (),
+    *, in_layers: bool = True, misfits: Collection[str] = (), reason: str = "", notes: Sequence[str] = (),
 ) -> str:
     """Say how many tensors came from the weights, and which did not, to the platform too; a fresh tensor outside of the head ends the job.
 
     `head` are the prefixes of what turns features into classes, `reason` is why it is fresh. `unused` are tensors of the file that the model has no place for;
-    `in_layers` says that of some names layers are counted, so that a deeper model of the same kind can be told. `notes` are said after the numbers.
+    `in_layers` says that of some names layers are counted, so that a deeper model of the same kind can be told. `misfits` are fresh tensors
+    that the file has in another shape, `notes` are said after the numbers.
     """
     names = counted(model.state_dict())
     fresh = sorted(counted(fresh))
     outside = [name for name in fresh if not name.startswith(tuple(head))]
     if outside:
+        missing = sorted(set(fresh) - set(misfits)) if misfits else outside
+        problems = [f"{len(missing)} of its {len(names)} tensors are not in them ({listed(missing)})"] if missing else []
+        problems += [f"{len(misfits)}{'' if missing else f' of its {len(names)} tensors'} have another shape there ({listed(sorted(misfits))})"] if misfits else []
         raise JobError(
-            f"the weights {path} do not fit the model: {len(outside)} of its {len(names)} tensors are not in them ({listed(outside)})"
+            f"the weights {path} do not fit the model: {' and '.join(problems)}"
             + (f", and it has no place for {len(unused)} of theirs ({listed(sorted(unused))})" if unused else "")
             + f". {CURE}",
         )
