@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import math
 import tempfile
 import zipfile
@@ -23,6 +24,7 @@ from trainer_sdk import JobError, Platform
 from trainer_vision.weight_files import check_file, check_numbers, holds_config, read_tensors
 from trainer_vision.weights import beginning, check_shapes, other_classes, report_weights
 from transformers import (
+    CONFIG_MAPPING,
     AutoConfig,
     AutoModelForImageClassification,
     AutoModelForObjectDetection,
@@ -97,9 +99,9 @@ CONFIGS: dict[str, Callable[[int], PretrainedConfig]] = {
 def build(task: str, name: str, names: Sequence[str], image_size: int, weights: Path | None, prompt: str = "{}", platform: Platform | None = None) -> PreTrainedModel:
     """The model for the classes, in index order; with weights their tensors, else fresh ones."""
     folder = model_folder(weights) if weights else None
-    config = read_config(name, image_size, folder, weights)
+    config = read_config(name, image_size, folder, weights, task)
     if task == "zero_shot_classification":
-        if config.model_type != "clip":
+        if not does(config, task):
             raise JobError(f"MODEL_NAME: zero_shot_classification needs a CLIP model; {name or folder} is a {config.model_type}. Use clip-vit-base-patch32")
         tokenizer = _tokenizer(folder, config)  # first: it may set the token ids that the model is built with
         _name_classes(config, names)
@@ -109,7 +111,7 @@ def build(task: str, name: str, names: Sequence[str], image_size: int, weights: 
     reason = other_classes([str(name) for name in config.id2label.values()], names)
     _name_classes(config, names)
     cls, deed, example = _AUTO.get(task, _AUTO["image_classification"])
-    if type(config) not in cls._model_mapping:
+    if not does(config, task):
         raise JobError(f"MODEL_NAME: {task} needs a model that {deed}; {name or folder} is a {config.model_type}. Use {example}")
     return _load(cls, config, Source(name, image_size, weights, folder, reason), platform)
 
@@ -127,13 +129,13 @@ def _name_classes(config: PretrainedConfig, names: Sequence[str]) -> None:
     config.id2label, config.label2id = dict(enumerate(names)), {n: i for i, n in enumerate(names)}
 
 
-def read_config(name: str, image_size: int, folder: Path | None = None, weights: Path | None = None) -> PretrainedConfig:
+def read_config(name: str, image_size: int, folder: Path | None = None, weights: Path | None = None, task: str = "image_classification") -> PretrainedConfig:
     """The configuration of the weights' folder, else of the model's name: for the image size, or for that of a file of tensors."""
     stem = name.rsplit("/", 1)[-1]
     if folder is not None:
         return _of_folder(folder, stem)
     if stem not in CONFIGS:
-        raise JobError(f"MODEL_NAME {name!r} is not known without weights: use one of {', '.join(CONFIGS)}, or give PRETRAINED_WEIGHT_URL of a zip with config.json")
+        raise JobError(_unknown(name, task))
     config = CONFIGS[stem](image_size)
     vision = getattr(config, "vision_config", config)
     patch = getattr(vision, "patch_size", None)
@@ -141,9 +143,33 @@ def read_config(name: str, image_size: int, folder: Path | None = None, weights:
         return config
     if weights is not None:
         vision.image_size = _side_of(read_tensors(weights), patch)
-    if image_size % patch:
-        raise JobError(f"IMAGE_SIZE {image_size} is not a multiple of the model's patch of {patch}; use {max(image_size // patch, 1) * patch}")
+    check_size(config, image_size)
     return config
+
+
+def check_size(config: PretrainedConfig, image_size: int) -> None:
+    """A vision transformer does not see what is left of an image beside its last patch."""
+    vision = getattr(config, "vision_config", config)
+    patch = getattr(vision, "patch_size", None)
+    whole = all(isinstance(getattr(vision, name, None), int) for name in ("patch_size", "hidden_size", "num_attention_heads"))  # a pyramid has several
+    if whole and image_size % patch:
+        raise JobError(f"IMAGE_SIZE {image_size} is not a multiple of the model's patch of {patch}; use {max(image_size // patch, 1) * patch}")
+
+
+def _unknown(name: str, task: str) -> str:
+    stem = name.rsplit("/", 1)[-1]
+    known = [known for known, make in CONFIGS.items() if does(make(NATIVE_SIZE), task)]
+    return (
+        f"MODEL_NAME {name!r} is not known without weights: use one of {', '.join(known)}, or give weights with their config.json: into AGENT_WEIGHTS_DIR"
+        f" (trainer-agent weights add), to weights/huggingface/{stem}/ in the bucket, or as a zip at PRETRAINED_WEIGHT_URL"
+    )
+
+
+def does(config: PretrainedConfig, task: str) -> bool:
+    """Whether a model of this configuration can be built for the task."""
+    if task == "zero_shot_classification":
+        return config.model_type == "clip"
+    return type(config) in _AUTO.get(task, _AUTO["image_classification"])[0]._model_mapping
 
 
 def _of_folder(folder: Path, stem: str) -> PretrainedConfig:
@@ -151,13 +177,24 @@ def _of_folder(folder: Path, stem: str) -> PretrainedConfig:
     tensors = [*folder.glob("*.safetensors")] or [*folder.glob("*.bin")]  # the latter are not read beside the former, and may be pointers
     for file in (*tensors, *folder.glob("*.json")):
         check_file(file)
+    refuse_code(folder)
     try:
-        config = AutoConfig.from_pretrained(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:
-        raise JobError(f"{folder / 'config.json'} describes no model of transformers: {error}") from error
+        raise JobError(f"the weights {folder} are not of a model of transformers: their config.json cannot be used: {beginning(error)}") from error
     if stem in CONFIGS and (wrong := _differences(config, CONFIGS[stem](NATIVE_SIZE))):
         raise JobError(f"the weights in {folder} are not of {stem}: {'; '.join(wrong)}. Give weights of {stem}, or set MODEL_NAME to what they are: with a name that is not listed any are taken")
     return config
+
+
+def refuse_code(folder: Path) -> None:
+    """A configuration may name Python files beside it: these are run for nobody. Where transformers knows the model itself, it takes its own code."""
+    try:
+        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError:
+        return  # transformers says what is wrong with it
+    if isinstance(told, dict) and told.get("auto_map") and told.get("model_type") not in CONFIG_MAPPING:
+        raise JobError(f"the weights {folder} are of a model with code of its own (auto_map in their config.json), which is not run; use a model of transformers' own")
 
 
 _SHAPE = ("hidden_size", "hidden_sizes", "num_hidden_layers", "depths", "patch_size", "d_model", "decoder_layers", "projection_dim")
@@ -279,7 +316,7 @@ def _empty_class(cls: Any, config: PretrainedConfig) -> Any:
 def _tokenizer(folder: Path | None, config: PretrainedConfig) -> Any:
     """CLIP's own tokenizer where the weights bring it; bytes where the text tower is fresh anyway."""
     if folder is not None and any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
-        return AutoTokenizer.from_pretrained(folder)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     if folder is not None:
         raise JobError(f"{folder} has no tokenizer.json: a pretrained CLIP needs its own tokenizer")
     return byte_tokenizer(config)

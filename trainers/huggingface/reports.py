@@ -39,7 +39,7 @@ class JobCallback(TrainerCallback):
         losses = {round(e["epoch"]): e for e in state.log_history if "loss" in e}
         for entry in (e for e in state.log_history if "eval_loss" in e):
             epoch = round(entry["epoch"])
-            self.history.append({"epoch": epoch, **_metrics(losses.get(epoch, {}), entry)})
+            self.history.append({"epoch": epoch, **metrics_of(losses.get(epoch, {}), entry)})
         if self.job.resume_checkpoint and state.is_world_process_zero:
             say_resumed(self.job, self.epoch)
 
@@ -67,7 +67,7 @@ class JobCallback(TrainerCallback):
             return
         self.epoch = round(state.epoch or 0)
         log = next((e for e in reversed(state.log_history) if "loss" in e), {})
-        values = _metrics(log, metrics)
+        values = metrics_of(log, metrics)
         if self.job.primary_metric not in values:
             raise JobError(f"PRIMARY_METRIC {self.job.primary_metric!r} is not measured here; there are {', '.join(sorted(values))}")
         self.history.append({"epoch": self.epoch, **values})
@@ -91,7 +91,7 @@ class JobCallback(TrainerCallback):
         return {**{k: v for k, v in best.items() if k != "epoch"}, "best_epoch": best["epoch"], "epochs": self.epoch}
 
 
-def _metrics(log: dict[str, float], evaluated: dict[str, float]) -> dict[str, float]:
+def metrics_of(log: dict[str, float], evaluated: dict[str, float]) -> dict[str, float]:
     """The metrics of an epoch from Trainer's two log entries. Its eval_loss, which is smoothed as the training's, and its timings go."""
     found = {key: value for key, value in log.items() if key in {"loss", "learning_rate", "grad_norm"}}
     own = ("eval_loss", "eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "eval_model_preparation_time")

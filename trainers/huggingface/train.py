@@ -22,7 +22,7 @@ import segmentation
 import torch
 from clip import ZeroShotCLIP, templates
 from config_schema import schema
-from reports import JobCallback
+from reports import JobCallback, metrics_of
 from trainer_sdk import Job, Platform, check_options, run
 from trainer_vision.choices import choose, refuse_frozen_noise, say_from_scratch, warn_of_rate
 from trainer_vision.first_batch import check_first_batch
@@ -62,10 +62,12 @@ def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:
     weights = job.pretrained_weights
     refuse_frozen_noise(job, options)
     folder = models.model_folder(weights) if weights else None
-    config = models.read_config(job.model, models.NATIVE_SIZE, folder)
+    config = models.read_config(job.model, models.NATIVE_SIZE, folder, task=job.task)
     rate = models.learning_rate(config, job.task, weights is not None, options)
     size = preprocessing.of_model(job.model, folder, models.native_size(config) or models.NATIVE_SIZE).size
     job = choose(job, platform, job.model or config.model_type, image_size=size, learning_rate=rate)
+    if weights and not job.resume_checkpoint and job.image_size != models.native_size(config):  # SigLIP's own is no multiple
+        models.check_size(config, job.image_size)
     say_from_scratch(job, platform)
     warn_of_rate(job, platform, rate)
     return job
@@ -155,7 +157,7 @@ def keep_statistics(norm: torch.nn.Module, _inputs: Any) -> None:
 def report_zero_shot(trainer: Trainer, callback: JobCallback, platform: Platform, prompt: str) -> None:
     """Tell how well the text alone classifies, before the image tower is tuned."""
     callback.quiet = True
-    metrics = {k.removeprefix("eval_"): v for k, v in trainer.evaluate().items() if k != "eval_loss"}
+    metrics = metrics_of({}, trainer.evaluate())
     callback.quiet = False
     platform.event("zero_shot_evaluated", f"Zero-shot accuracy before training: {metrics['accuracy']:.4f}", {"metrics": metrics, "prompts": templates(prompt)})
 

@@ -46,7 +46,7 @@ class ImageClassification(ClassifierTest):
         self.assert_explains(best, "attention")
         weights = Path(shutil.make_archive(str(self.root / "weights"), "zip", best))
         run = self.train("fine", EPOCHS=1, PRETRAINED_WEIGHTS=weights, IMAGE_SIZE=48, NUM_WORKERS=2)
-        self.assertRegex(run.output, r"weights: (\d+) of \1 tensors from weights.zip")
+        self.assertRegex(run.output, r"weights: (\d+) of \1 tensors from weights.zip; position embedding: of 32 px, interpolated to 48\n")
         run = self.train("single", EPOCHS=1, PRETRAINED_WEIGHTS=best / "model.safetensors")
         self.assertRegex(run.output, r"weights: (\d+) of \1 tensors from model.safetensors")
 
@@ -89,6 +89,15 @@ class ImageClassification(ClassifierTest):
         )
         warm.run(["-c", code, str(self.root / kind)], environment(None), check=True)
         return self.root / kind
+
+    def with_code(self) -> Path:
+        """Weights whose config.json names Python files beside it, which leave a mark when they are run."""
+        folder = self.root / "with code"
+        folder.mkdir()
+        code = {"AutoConfig": "own.Config", "AutoModelForImageClassification": "own.Model"}
+        (folder / "config.json").write_text(json.dumps({"model_type": "own", "auto_map": code}))
+        (folder / "own.py").write_text(f"open({str(self.root / 'run')!r}, 'w')\nfrom transformers import PretrainedConfig, PreTrainedModel\nclass Config(PretrainedConfig): pass\nclass Model(PreTrainedModel): pass\n")
+        return folder
 
     def test_weights_are_those_of_the_model_in_full_precision(self) -> None:
         code = (
@@ -210,10 +219,18 @@ class ImageClassification(ClassifierTest):
             "val: the folders give the class order ['1-square', '2-triangle', 'z-circle']": {"DATASET_DIR": renamed},
             "torch sees no GPU": {"DEVICE": "cuda"},
             "trains only the classifier on top of random features": {"CONFIG_JSON": '{"config": {"freeze_backbone": true}}'},
-            "MODEL_NAME 'vit-huge' is not known without weights": {"MODEL_NAME": "vit-huge"},
+            "MODEL_NAME 'vit-huge' is not known without weights: use one of vit-tiny-patch16-224, ": {"MODEL_NAME": "vit-huge"},
+            "use one of segformer-b0, segformer-b1, segformer-b2, or give weights with their config.json: into AGENT_WEIGHTS_DIR (trainer-agent weights add)": {"MODEL_NAME": "r50", "TASK_TYPE": "semantic_segmentation"},
+            "use one of clip-vit-base-patch32, clip-vit-base-patch16, clip-vit-tiny-patch16, or give": {"MODEL_NAME": "a/b", "TASK_TYPE": "zero_shot_classification"},
+            "to weights/huggingface/b/ in the bucket, or as a zip at PRETRAINED_WEIGHT_URL": {"MODEL_NAME": "a/b"},
+            "are of a model with code of its own (auto_map in their config.json), which is not run; use a model of transformers' own": {"MODEL_NAME": "", "PRETRAINED_WEIGHTS": self.with_code()},
             "IMAGE_SIZE 33 is not a multiple of the model's patch of 16; use 32": {"IMAGE_SIZE": 33},
             "zero_shot_classification needs a CLIP model": {"TASK_TYPE": "zero_shot_classification"},
         })
+        self.assertFalse((self.root / "run").exists(), "the code beside the weights was run")
+        self.train("native", EPOCHS=1)
+        change = {"PRETRAINED_WEIGHTS": newest(self.root / "native/checkpoints"), "IMAGE_SIZE": 36}
+        self.fail_with("IMAGE_SIZE 36 is not a multiple of the model's patch of 16; use 32", "huggingface/train.py", **self.job("refused", **change))
         diverged = "the training has diverged: after epoch 1 the weights of the model are NaN or infinite, first vit."
         run = self.fail_with(diverged, "huggingface/train.py", **self.job("refused", EPOCHS=1, LEARNING_RATE=1e30))
         self.assertIn(diverged, run.done["error_message"])
@@ -230,6 +247,7 @@ class ZeroShot(ClassifierTest):
     def test_clip_is_evaluated_by_text_and_tuned(self) -> None:
         whole: Any = self.train("whole")
         self.assertEqual(whole.relay.calls[0].body["event_type"], "zero_shot_evaluated")
+        self.assertEqual(whole.relay.calls[0].body["data"]["metrics"].keys() & {"epoch", "runtime", "samples_per_second", "steps_per_second", "model_preparation_time"}, set())
         self.assertLess(whole.relay.calls[0].body["data"]["metrics"]["accuracy"], whole.done["final_metrics"]["accuracy"])
         self.assert_learns(whole, "whole", epochs=3)
         self.assert_resumes_exactly(step(self.root / "whole", 2), whole, completed=2)
