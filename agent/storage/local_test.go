@@ -55,3 +55,43 @@ func TestLocalPutLeavesNothingWhenTheBodyShrinks(t *testing.T) {
 	}
 	wantKeys(t, s, "")
 }
+
+func TestLocalDeleteLeavesNoEmptyFolders(t *testing.T) {
+	s, dir := openFolder(t)
+	put := func(key string) {
+		if _, err := s.Put(t.Context(), key, bytes.NewReader([]byte("x")), 1, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("checkpoints/job/epoch-1/model.pt")
+	put("checkpoints/job/best.pt")
+	for key, gone := range map[string]string{"checkpoints/job/epoch-1/model.pt": "checkpoints/job/epoch-1", "checkpoints/job/none.pt": "none"} {
+		if err := s.Delete(t.Context(), key); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, gone)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", gone, err)
+		}
+	}
+	wantKeys(t, s, "", "checkpoints/job/best.pt")
+
+	// A folder may be taken away by a Delete while an object is put into it.
+	const times = 50
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for range times {
+			err = errors.Join(err, s.Delete(t.Context(), "a/b/other"))
+		}
+		done <- err
+	}()
+	for range times {
+		put("a/b/one")
+		if err := s.Delete(t.Context(), "a/b/one"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
