@@ -229,14 +229,11 @@ func (s *localStore) Copy(ctx context.Context, srcKey, dstKey string) (contract.
 
 // Delete removes the object, and the folders of its key that are empty then: a bucket has none.
 func (s *localStore) Delete(_ context.Context, key string) error {
-	err := s.root.Remove(filepath.FromSlash(key))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.root.Remove(filepath.FromSlash(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return s.explain(key, err)
 	}
-	for dir := path.Dir(key); dir != "."; dir = path.Dir(dir) {
-		if s.root.Remove(filepath.FromSlash(dir)) != nil {
-			break // it holds other objects
-		}
+	for dir := path.Dir(key); dir != "." && s.root.Remove(filepath.FromSlash(dir)) == nil; {
+		dir = path.Dir(dir) // until one holds other objects
 	}
 	return nil
 }

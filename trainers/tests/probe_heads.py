@@ -1,7 +1,6 @@
 """Asks the Ultralytics trainer which tensors of a head it takes from weights of other classes; prints what is wrong, as JSON."""
 
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -16,7 +16,7 @@ import torch
 import train
 from clip import ZeroShotCLIP
 from models import CONFIGS
-from reports import JobCallback, _metrics
+from reports import JobCallback, metrics_of
 from trainer_sdk import Job, Platform
 from transformers import EvalPrediction, ResNetConfig, ResNetForImageClassification, TrainingArguments
 
@@ -54,7 +54,7 @@ def losses() -> tuple[float, float]:
     """val_loss as it is reported, whatever loss the training has; and the cross-entropy by the images."""
     callback, logits = JobCallback(job, Platform(job, rank=1), 0), np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
     measured = classification.measuring(names, val, callback)(EvalPrediction(predictions=logits, label_ids=np.arange(3)))
-    told = _metrics({}, {"eval_loss": 99.0, **{f"eval_{key}": value for key, value in measured.items()}})
+    told = metrics_of({}, {"eval_loss": 99.0, **{f"eval_{key}": value for key, value in measured.items()}})
     confidences = [next(c["confidence"] for c in i["predictions"]["top5"] if c["class_id"] == i["ground_truth"]["class_id"]) for i in callback.results.images()]
     assert 99.0 not in told.values()
     return told["val_loss"], sum(-math.log(c) for c in confidences) / 3
