@@ -240,7 +240,7 @@ lint-light: ## the linters that need no build: gofmt, hadolint, ruff and mypy
 
 lint: lint-light ## and golangci-lint, and a build for macOS (five minutes, fifteen where the linter has to be built first; CI has no room for it)
 	@test -x .tools/golangci-lint || { echo "== building the linter (some minutes, once)"; GOBIN=$(abspath .tools) go install $(LINTER); }
-	.tools/golangci-lint run ./... ./testdata/need
+	.tools/golangci-lint run ./... ./testdata/need ./testdata/siege ./testdata/zips
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build ./...
 
 lock: ## write the locks that the images are installed from, after a change of a requirements.txt (UPGRADE=1 takes newer versions)

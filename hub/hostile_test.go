@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -21,6 +20,7 @@ import (
 	"github.com/vision-platform/trainer-agent/hub"
 	"github.com/vision-platform/trainer-agent/hub/submission"
 	"github.com/vision-platform/trainer-agent/testdata/need"
+	"github.com/vision-platform/trainer-agent/testdata/zips"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
 )
 
@@ -188,13 +188,15 @@ func TestHostileArchivesAreUploaded(t *testing.T) {
 	i, taken := startIntruders(t), 0
 	good := readable(t, func(*zip.Writer) error { return nil })
 	for name, c := range map[string]struct{ body, fix string }{
-		"no zip":                  {"hello", "zip the folder that has train.py"},
-		"nothing":                 {"", "zip the folder that has train.py"},
-		"torn":                    {good[:len(good)-5], "zip the folder that has train.py"},
-		"a directory of nothing":  {strings.Repeat("PK\x01\x02"+strings.Repeat("\x00", 42), 20_000), "zip the folder that has train.py"},
-		"no capabilities":         {pack(t, map[string]string{"train.py": ""}), "it must be at the top of the zip"},
-		"capabilities of a bomb":  {pack(t, map[string]string{"capabilities.json": strings.Repeat(" ", 8<<20)}), "more than 1048576 bytes"},
-		"capabilities are a link": {archived(t, func(w *zip.Writer) error { return entry(w, "capabilities.json", "/etc/passwd", fs.ModeSymlink|0o777) }), "it must be at the top of the zip"},
+		"no zip":                 {"hello", "zip the folder that has train.py"},
+		"nothing":                {"", "zip the folder that has train.py"},
+		"torn":                   {good[:len(good)-5], "zip the folder that has train.py"},
+		"a directory of nothing": {strings.Repeat("PK\x01\x02"+strings.Repeat("\x00", 42), 20_000), "zip the folder that has train.py"},
+		"no capabilities":        {pack(t, map[string]string{"train.py": ""}), "it must be at the top of the zip"},
+		"capabilities of a bomb": {pack(t, map[string]string{"capabilities.json": strings.Repeat(" ", 8<<20)}), "more than 1048576 bytes"},
+		"capabilities are a link": {archived(t, func(w *zip.Writer) error {
+			return zips.Add(w, "capabilities.json", "/etc/passwd", fs.ModeSymlink|0o777)
+		}), "it must be at the top of the zip"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, _ := i.send(t, c.body)
@@ -206,16 +208,16 @@ func TestHostileArchivesAreUploaded(t *testing.T) {
 	}
 	i.nothing(t, 0)
 	for rule, fill := range map[string]func(*zip.Writer) error{
-		"archive.path": func(w *zip.Writer) error { return entry(w, "../../tmp/x", "x", 0) },
-		"archive.link": func(w *zip.Writer) error { return entry(w, "train.py", "/etc/passwd", fs.ModeSymlink|0o777) },
-		"archive.name": func(w *zip.Writer) error { return entry(w, "caf\xe9.py", "", 0) },
+		"archive.path": func(w *zip.Writer) error { return zips.Add(w, "../../tmp/x", "x", 0) },
+		"archive.link": func(w *zip.Writer) error { return zips.Add(w, "train.py", "/etc/passwd", fs.ModeSymlink|0o777) },
+		"archive.name": func(w *zip.Writer) error { return zips.Add(w, "caf\xe9.py", "", 0) },
 		"archive.collision": func(w *zip.Writer) error {
-			return errors.Join(entry(w, "Train.py", "", 0), entry(w, "train.py", "", 0))
+			return errors.Join(zips.Add(w, "Train.py", "", 0), zips.Add(w, "train.py", "", 0))
 		},
-		"archive.bomb": func(w *zip.Writer) error { return entry(w, "zeros", strings.Repeat("\x00", 16<<20), 0) },
+		"archive.bomb": func(w *zip.Writer) error { return zips.Add(w, "zeros", strings.Repeat("\x00", 16<<20), 0) },
 		"archive.files": func(w *zip.Writer) (err error) {
 			for n := range 6_000 {
-				err = errors.Join(err, entry(w, strconv.Itoa(n), "", 0))
+				err = errors.Join(err, zips.Add(w, strconv.Itoa(n), "", 0))
 			}
 			return err
 		},
@@ -234,7 +236,7 @@ func TestHostileArchivesAreUploaded(t *testing.T) {
 func readable(t *testing.T, fill func(*zip.Writer) error) string {
 	t.Helper()
 	return archived(t, func(w *zip.Writer) error {
-		return errors.Join(entry(w, "capabilities.json", capabilities("cell-counter", "0.1.0")["capabilities.json"], 0), fill(w))
+		return errors.Join(zips.Add(w, "capabilities.json", capabilities("cell-counter", "0.1.0")["capabilities.json"], 0), fill(w))
 	})
 }
 
@@ -246,16 +248,4 @@ func archived(t *testing.T, fill func(*zip.Writer) error) string {
 		t.Fatal(err)
 	}
 	return out.String()
-}
-
-func entry(w *zip.Writer, name, body string, mode fs.FileMode) error {
-	h := &zip.FileHeader{Name: name, Method: zip.Deflate}
-	if mode != 0 {
-		h.SetMode(mode)
-	}
-	f, err := w.CreateHeader(h)
-	if err == nil {
-		_, err = io.WriteString(f, body)
-	}
-	return err
 }

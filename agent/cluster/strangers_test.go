@@ -1,57 +1,21 @@
 package cluster
 
 import (
-	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/testdata/siege"
 )
-
-// besiege keeps connections that begin a hello, and connects again where one is closed.
-func besiege(t *testing.T, address string) (lift func()) {
-	t.Helper()
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < 2400 {
-		t.Skipf("only %d sockets may be open, %v", limit.Cur, err)
-	}
-	const sockets = 600
-	ctx, cancel := context.WithCancel(t.Context())
-	var first, held sync.WaitGroup
-	first.Add(sockets)
-	for range sockets {
-		held.Go(func() {
-			for once := sync.OnceFunc(first.Done); ctx.Err() == nil; once() {
-				hold(ctx, address)
-			}
-		})
-	}
-	first.Wait()
-	return func() { cancel(); held.Wait() }
-}
-
-func hold(ctx context.Context, address string) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return
-	}
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	defer conn.Close() //nolint:errcheck // a stranger's
-	_, _ = io.WriteString(conn, "{")
-	_, _ = io.Copy(io.Discard, conn)
-}
 
 func TestWhoHasNoTokenKeepsNoMachineOut(t *testing.T) {
 	l := lead(t)
-	lift := besiege(t, l.Addr().String())
-	defer lift()
+	defer siege.Lay(t, l.Addr().String(), "{", 600)()
 	first, second := join(t, l.Addr().String(), 1), join(t, l.Addr().String(), 2)
 	var group sync.WaitGroup
 	for _, m := range []*Member{first, second} {

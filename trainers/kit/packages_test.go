@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/vision-platform/trainer-agent/contract"
 	"github.com/vision-platform/trainer-agent/testdata/need"
+	"github.com/vision-platform/trainer-agent/testdata/zips"
 	"github.com/vision-platform/trainer-agent/trainers/kit"
 	"github.com/vision-platform/trainer-agent/trainers/kit/runner"
 )
@@ -178,16 +178,16 @@ func TestHostileArchivesAreRefusedByTheAgent(t *testing.T) {
 	whole := filepath.Join(t.TempDir(), "whole.zip")
 	zipped(t, whole, func(w *zip.Writer) error { return w.AddFS(os.DirFS(filepath.Dir(starter))) })
 	for rule, fill := range map[string]func(*zip.Writer) error{
-		"archive.path": func(w *zip.Writer) error { return member(w, "../../tmp/x", "x", 0) },
-		"archive.link": func(w *zip.Writer) error { return member(w, "train.py", "/etc/passwd", fs.ModeSymlink|0o777) },
-		"archive.name": func(w *zip.Writer) error { return member(w, "caf\xe9.py", "", 0) },
+		"archive.path": func(w *zip.Writer) error { return zips.Add(w, "../../tmp/x", "x", 0) },
+		"archive.link": func(w *zip.Writer) error { return zips.Add(w, "train.py", "/etc/passwd", fs.ModeSymlink|0o777) },
+		"archive.name": func(w *zip.Writer) error { return zips.Add(w, "caf\xe9.py", "", 0) },
 		"archive.collision": func(w *zip.Writer) error {
-			return errors.Join(member(w, "Train.py", "", 0), member(w, "train.py", "", 0))
+			return errors.Join(zips.Add(w, "Train.py", "", 0), zips.Add(w, "train.py", "", 0))
 		},
-		"archive.bomb": func(w *zip.Writer) error { return member(w, "zeros", strings.Repeat("\x00", 16<<20), 0) },
+		"archive.bomb": func(w *zip.Writer) error { return zips.Add(w, "zeros", strings.Repeat("\x00", 16<<20), 0) },
 		"archive.files": func(w *zip.Writer) error {
 			for i := range 10_000 {
-				if err := member(w, strconv.Itoa(i), "", 0); err != nil {
+				if err := zips.Add(w, strconv.Itoa(i), "", 0); err != nil {
 					return err
 				}
 			}
@@ -218,16 +218,4 @@ func zipped(t *testing.T, path string, fill func(*zip.Writer) error) {
 	if err := errors.Join(fill(w), w.Close(), out.Close()); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func member(w *zip.Writer, name, body string, mode fs.FileMode) error {
-	h := &zip.FileHeader{Name: name, Method: zip.Deflate}
-	if mode != 0 {
-		h.SetMode(mode)
-	}
-	f, err := w.CreateHeader(h)
-	if err == nil {
-		_, err = io.WriteString(f, body)
-	}
-	return err
 }
