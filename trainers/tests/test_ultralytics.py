@@ -328,8 +328,10 @@ class Ultralytics(TrainerTest):
         for name, epochs in (("resumed", 9), ("stop", 9)):  # a finished checkpoint and one under way
             renamed = {**self.job("object_detection", "renamed", EPOCHS=epochs, RESUME_EPOCH=completed, RESUME_CHECKPOINT=self.root / name / "checkpoints/last.pt"), "DATASET_DIR": star}
             told = self.fail_with("has the classes ['circle', 'square', 'triangle'], the dataset ['circle', 'square', 'star']", TRAIN, **renamed)
-            self.assertIn("Use another JOB_ID, or AGENT_RESUME=off to begin anew", told.done["error_message"])
+            self.assertIn("use another JOB_ID, or AGENT_RESUME=off to begin anew", told.done["error_message"])
             self.assertEqual(told.relay.of("event"), [])
+            larger = {**renamed, "DATASET_DIR": self.job("object_detection", "x")["DATASET_DIR"], "MODEL_NAME": "yolo11s"}
+            self.fail_with("MODEL_NAME is yolo11s, the checkpoint to resume is of yolo11n: use another JOB_ID, or AGENT_RESUME=off", TRAIN, **larger)
 
         finished = self.succeed(TRAIN, **self.job("object_detection", "again", EPOCHS=1, RESUME_CHECKPOINT=self.root / "resumed/checkpoints/last.pt"))
         self.assertEqual(finished.epochs(), [1])  # a finished training has no optimizer: its weights start a new one

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ultralytics
+from heads import Head, in_order
 from torch import nn
-from trainer_sdk import JobError
+from trainer_sdk import Job, JobError
+from trainer_vision.resume import check_same, check_same_classes
 from trainer_vision.weight_files import check_file
 from ultralytics.nn.tasks import load_checkpoint
 
@@ -30,3 +33,13 @@ def why(error: Exception) -> str:
     if any(text in str(error) for text in ("Can't get attribute", "missing Ultralytics module")):
         return f"are of another version of Ultralytics than {ultralytics.__version__}, with parts that this one does not have"
     return "hold no model of Ultralytics: save them with Ultralytics itself, tensors alone (a state_dict) are not enough"
+
+
+def check_resumed(job: Job, checkpoint: Path) -> None:
+    """A training goes on as the model and with the classes that it began with."""
+    network = read_checkpoint(checkpoint)[0]
+    if made_of := network.yaml.get("yaml_file"):
+        check_same(replace(job, model=job.model.removesuffix(".pt").removesuffix(".yaml")), None, Path(made_of).stem)
+    head = Head(in_order(network.names), [c.name for c in job.classes()])
+    if head.ours and not head.same:
+        check_same_classes(checkpoint, head.theirs, head.ours)

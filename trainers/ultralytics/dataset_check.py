@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from heads import Head, in_order
 from PIL import Image
 from trainer_sdk import ClassEntry, JobError
 from trainer_vision.split_labels import check_labelled
@@ -62,16 +61,6 @@ def _too_small(paths: Sequence[Path]) -> str:
         except OSError:
             continue
     return f"; {small} of them have a side of less than {SMALLEST} pixels, which Ultralytics refuses: leave them out or use another trainer" if small else ""
-
-
-def check_resumed(names: Mapping[int, str], classes: Sequence[ClassEntry], checkpoint: Path) -> None:
-    """A checkpoint goes on with its own classes."""
-    head = Head(in_order(names), [c.name for c in classes])
-    if head.ours and not head.same:
-        raise JobError(
-            f"the checkpoint {checkpoint} has the classes {head.theirs}, the dataset {head.ours}: a training goes on with the classes that it began with. "
-            "Use another JOB_ID, or AGENT_RESUME=off to begin anew"
-        )
 
 
 def check_names(names: Mapping[int, str], classes: Sequence[ClassEntry]) -> None:

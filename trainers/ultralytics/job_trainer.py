@@ -17,7 +17,7 @@ from typing import Any
 import reading  # noqa: F401  Ultralytics reads images with it from here on
 import torch
 from checkpoints import read_checkpoint
-from dataset_check import check_folders, check_labels, check_names, check_resumed
+from dataset_check import check_folders, check_labels, check_names
 from exact import ExactEpochs, rewrite
 from heads import Head, in_order, leave_out, scoring
 from results import BoxRecorder, ClassRecorder, NamedSamples, per_class_metrics, platform_metrics, pr_curves
@@ -229,8 +229,7 @@ class JobTrainerMixin(ExactEpochs):
 
     def _restore_history(self, checkpoint: Path) -> None:
         """Write results.csv again as it was when the checkpoint was saved; a finished one holds every epoch."""
-        model, state = read_checkpoint(checkpoint)
-        check_resumed(model.names, self.job.classes(), checkpoint)
+        _, state = read_checkpoint(checkpoint)
         columns = state.get("train_results") or {}
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         rows = [row for row in rows if state["epoch"] < 0 or row["epoch"] <= state["epoch"] + 1]

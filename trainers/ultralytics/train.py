@@ -12,9 +12,8 @@ from typing import Any
 
 import offline  # noqa: F401  before ultralytics
 import torch
-from checkpoints import read_checkpoint
+from checkpoints import check_resumed, read_checkpoint
 from config_schema import schema
-from dataset_check import check_resumed
 from job_trainer import job_trainer
 from trainer_sdk import Job, JobError, Platform, check_options, run
 from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
@@ -66,13 +65,13 @@ def main(job: Job, platform: Platform) -> None:
 
 
 def check_beginning(job: Job, platform: Platform) -> None:
-    """A job's own checkpoint must be of its classes; one that a finished training left is the beginning of another training, which is said."""
+    """A job's own checkpoint must be of its model and classes; one that a finished training left is the beginning of another training, which is said."""
     path = job.resume_checkpoint
     if path is None:
         return
     goes_on = resumable(path)
     if goes_on or job.resume_epoch:
-        check_resumed(read_checkpoint(path)[0].names, job.classes(), path)
+        check_resumed(job, path)
     if not goes_on and not finished(job):
         message = f"{path.name} is of a finished training, which keeps no optimizer: its weights start a new training of {job.epochs} epochs, with a new optimizer and epochs counted from 1"
         print(f"[trainer] {message}", flush=True)
