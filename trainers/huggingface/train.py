@@ -26,7 +26,7 @@ from reports import JobCallback, metrics_of
 from trainer_sdk import Job, Platform, check_options, run
 from trainer_vision.choices import choose, refuse_frozen_noise, say_from_scratch, warn_of_rate
 from trainer_vision.first_batch import check_first_batch
-from trainer_vision.processes import PROCESSES, launch, torch_device
+from trainer_vision.processes import PROCESSES, launch, leave, torch_device
 from trainer_vision.resume import check_same, check_same_classes
 from transformers import Trainer, TrainingArguments, set_seed
 
@@ -34,6 +34,11 @@ TASKS: dict[str, Any] = {"image_classification": classification, "zero_shot_clas
 
 
 def main(job: Job, platform: Platform) -> None:
+    train(job, platform)
+    leave()
+
+
+def train(job: Job, platform: Platform) -> None:
     job.check_task(list(TASKS))
     job.check_model(Path(__file__).with_name("capabilities.json"))
     options = check_options(job.options, schema())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -26,6 +28,13 @@ from trainer_vision.inference.explain.target import Target
 from trainer_vision.metrics import ClassifierResults
 from trainer_vision.processes import cpus, keep_memory
 from trainer_vision.weights import report_weights
+
+
+class Processes(unittest.TestCase):
+    def test_a_training_of_two_ends_again_and_again(self) -> None:
+        script = str(Path(__file__).with_name("leaving.py"))
+        run = subprocess.run([sys.executable, script, "400"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+        self.assertEqual(run.returncode, 0, run.stdout[-5000:])
 
 
 class Processors(unittest.TestCase):

@@ -5,6 +5,7 @@ Every function is right for a single process too, so that a training loop has on
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import math
@@ -91,11 +92,24 @@ def joined() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
+LEFT: list[Any] = []  # groups that this process has left, until it ends
+
+
 def leave() -> None:
     """The end of the work together, called while the interpreter is whole: threads of the group that were
-    cut off by its end would end the process by a signal, after a training that succeeded."""
+    cut off by its end would end the process by a signal, after a training that succeeded.
+
+    The group outlives the model of DistributedDataParallel: who frees a group last waits for its threads, and the model
+    would wait with Python's lock in hand, which such a thread needs to let go of its last tensor (docs/decisions/0262).
+    Python's own object of the group frees it without the lock."""
     if joined():
+        LEFT.append(torch.distributed.group.WORLD)
         torch.distributed.destroy_process_group()
+
+
+@atexit.register
+def forget_groups() -> None:
+    LEFT.clear()
 
 
 def gather(value: Any) -> list[Any]:
