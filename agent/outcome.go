@@ -79,10 +79,19 @@ func evidenceOf(cfg *config.Config, o Outcome, s scene) diagnose.Evidence {
 		Nodes:    s.nodes, LastEpoch: s.view.Epoch, NaNEpochs: s.view.Broken, Checkpoints: s.uploads.Complete(), Torn: s.uploads.Torn(), Again: s.again(cfg), ChildDone: diagnose.ReportOf(s.final), Crowded: s.crowded,
 		LogTail: s.tail, TorchElasticError: s.torch, System: s.system, GPU: s.gpu,
 	}
+	e.Early, e.Zero = s.view.Early != "", neverAbove0(cfg, s.view.Best)
 	if o.Status != nil {
 		e.ExitCode, e.Signal = o.Status.ExitCode, int(o.Status.Signal)
 	}
 	return e
+}
+
+// neverAbove0 is the primary metric's name, if that is so after an epoch or more.
+func neverAbove0(cfg *config.Config, best job.Value) string {
+	if cfg.Job.Type != contract.JobTraining || best.Epoch == 0 || best.Value > 0 || contract.MetricMode(cfg.PrimaryMetricMode) == contract.MetricMin {
+		return ""
+	}
+	return cfg.PrimaryMetric
 }
 
 // again is what the job does when it is started again.

@@ -121,6 +121,27 @@ func TestAScriptThatWasCrowdedOutIsNotBlamedAlone(t *testing.T) {
 	}
 }
 
+func TestAMetricThatNeverRoseAbove0IsTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		mode contract.MetricMode
+		best job.Value
+		told bool
+	}{
+		"0":                 {contract.MetricMax, job.Value{Epoch: 1}, true},
+		"below 0":           {contract.MetricMax, job.Value{Epoch: 2, Value: -1}, true},
+		"above":             {contract.MetricMax, job.Value{Epoch: 1, Value: 0.01}, false},
+		"a loss of 0":       {contract.MetricMin, job.Value{Epoch: 1}, false},
+		"nothing was heard": {contract.MetricMax, job.Value{}, false},
+	} {
+		cfg := trainingOf(4)
+		cfg.PrimaryMetric, cfg.PrimaryMetricMode = "mAP50-95", string(c.mode)
+		said := strings.Join(diagnose.Warnings(evidenceOf(cfg, Outcome{Status: exited(0)}, scene{uploads: stored, view: job.View{Epoch: 4, Best: c.best}})), " ")
+		if told := strings.Contains(said, "mAP50-95, the primary metric, was never above 0"); told != c.told {
+			t.Errorf("%s: %q", name, said)
+		}
+	}
+}
+
 func TestAStageThatFailedMayBeTheSignOfSomethingElse(t *testing.T) {
 	deadline := time.Unix(1000, 0)
 	request := process.Request{Count: 1}

@@ -72,6 +72,7 @@ var trainerEventMeanings = []Named[EventType]{
 	{"training_begun_anew", Meaning{"the checkpoint of a finished training has no optimizer: its weights start a new training, with epochs counted from 1", "more epochs in one training: set EPOCHS before it ends"}},
 	{"zero_shot_evaluated", Meaning{"the accuracy before the training (zero_shot_classification)", ""}},
 	{"training_stopped", Meaning{"the training stopped after this epoch, because it was asked to", ""}},
+	{"early_stopped", Meaning{"the training ended before EPOCHS, because its primary metric had not become better for `patience` epochs", "a larger `patience`, or 0 to train all epochs"}},
 	{"images_failed", Meaning{"images of a test run or an inference job could not be used; the metrics are without them", "`images` in its data names them and says why"}},
 	{"explanation_without_words", Meaning{"an explanation has no words of a language model, but fixed sentences", "`reason` in its message: the key, the budget or OPENAI_BASE_URL"}},
 	{"export_toolbox", Meaning{"the converter of an export format is being installed", "images `export-*` have it inside"}},

@@ -46,14 +46,14 @@ func elsewhere(e Evidence) *contract.Failure {
 // all of them were heard of.
 func EndedEarly(e Evidence, failure *contract.Failure, epochs int) []string {
 	switch {
-	case failure != nil, e.JobType != contract.JobTraining, e.LastEpoch >= epochs:
+	case failure != nil, e.JobType != contract.JobTraining, e.LastEpoch >= epochs, e.Early && !e.Crowded:
 		return nil
 	case e.Crowded:
 		return []string{sprintf("The training script ended without an error, and %d of %d epochs were heard of. Connections without the token crowded the agent's relay on 127.0.0.1, so that reports may be lost and the metrics may be those of an earlier epoch. Look at the end of the script's log for reports that failed, and for the process of this machine that connects to the relay.", e.LastEpoch, epochs)}
 	case e.LastEpoch < 1:
 		return nil
 	}
-	return []string{sprintf("The training script ended without an error after %d of %d epochs. If it did not stop early on purpose, look at the end of its log.", e.LastEpoch, epochs)}
+	return []string{sprintf("The training script ended without an error after %d of %d epochs. If it did not stop early on purpose, look at the end of its log; if it did, it can say so with the event early_stopped.", e.LastEpoch, epochs)}
 }
 
 // ReportOf is what the child said of itself in its own final callback, nil when it

@@ -62,6 +62,14 @@ func TestAScriptThatLeavesBeforeItsEpochsIsTold(t *testing.T) {
 	}
 }
 
+func TestATrainerThatEndsEarlyOnPurposeIsBelieved(t *testing.T) {
+	for crowded, want := range map[bool]int{false: 0, true: 1} {
+		if texts := EndedEarly(Evidence{JobType: contract.JobTraining, LastEpoch: 3, Early: true, Crowded: crowded}, nil, 10); len(texts) != want {
+			t.Errorf("crowded %v: %q", crowded, texts)
+		}
+	}
+}
+
 func TestAScriptWhoseReportsMayBeLostIsNotBlamedAlone(t *testing.T) {
 	for epoch, told := range map[int]bool{0: true, 2: true, 4: false} {
 		texts := EndedEarly(Evidence{JobType: contract.JobTraining, LastEpoch: epoch, Crowded: true}, nil, 4)

@@ -70,6 +70,8 @@ type Evidence struct {
 	ChildDone         *Report  // what the trainer said of itself, nil when it said nothing
 	Crowded           bool     // strangers crowded the relay: what the child said may be lost
 
+	Early       bool   // the trainer said that it ends before EPOCHS on purpose
+	Zero        string // the primary metric, when it never rose above 0; "" otherwise
 	LastEpoch   int    // completed epochs, 0 before the first
 	NaNEpochs   []int  // epochs whose loss was NaN or infinite
 	Checkpoints int    // complete checkpoint files seen, of a job that trains nothing any files; -1 = not known

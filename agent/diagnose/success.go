@@ -57,6 +57,9 @@ func Warnings(e Evidence) []string {
 	if n := len(e.NaNEpochs); n > 0 {
 		w = append(w, sprintf("The loss was NaN or infinite in %d epochs, first in epoch %d.", n, e.NaNEpochs[0]))
 	}
+	if e.Zero != "" {
+		w = append(w, sprintf("%s, the primary metric, was never above 0, so the best epoch is only the first of equals: the model got nothing right on the validation images. Look at the labels that were read, train longer, or start from pretrained weights.", e.Zero))
+	}
 	if k := e.System.OOMKills; k != nil && *k > 0 {
 		w = append(w, sprintf("The kernel killed %s of the container for memory.", processes(*k)))
 	}

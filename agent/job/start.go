@@ -11,6 +11,9 @@ import (
 // with which settings that nobody set. A person wants them at the end too, in this order.
 var startEvents = []contract.EventType{"weights_loaded", "training_from_scratch", "settings_chosen"}
 
+// earlyStopped is what a trainer says when it ends before EPOCHS on purpose.
+const earlyStopped contract.EventType = "early_stopped"
+
 // maxStart bounds one of them, in bytes.
 const maxStart = 500
 
@@ -22,11 +25,14 @@ func (s *start) observe(e contract.Event) {
 	if i < 0 {
 		return
 	}
-	text := e.Message
+	s[i] = shortened(e.Message)
+}
+
+func shortened(text string) string {
 	if len(text) > maxStart {
 		text = strings.ToValidUTF8(text[:maxStart], "") + "…"
 	}
-	s[i] = text
+	return text
 }
 
 func (s *start) lines() []string {

@@ -42,6 +42,7 @@ type said struct {
 	activity time.Time // output, callback or checkpoint
 	final    *contract.Message
 	start    start
+	early    string // why it ends before EPOCHS
 }
 
 // TrackerOptions configure a Tracker.
@@ -121,6 +122,9 @@ func (t *Tracker) Observe(m contract.Message) {
 		t.report(p.Epoch, withPrimary(p), p.PrimaryMetricValue, now)
 	case contract.Event:
 		t.said.start.observe(p)
+		if p.EventType == earlyStopped {
+			t.said.early = shortened(p.Message)
+		}
 	case contract.InferenceProgress:
 		t.progress(p.ProgressPercent, now)
 	case contract.ExportProgress:
@@ -233,6 +237,7 @@ type View struct {
 	Activity    time.Time // of the child: output, callback or checkpoint; zero without any
 	Broken      []int     // epochs whose loss was NaN or infinite
 	Start       []string  // what the child said of its weights and of the settings that it chose
+	Early       string    // why the child ends before EPOCHS on purpose, "" when it said nothing of it
 }
 
 // View reads everything at once.
@@ -242,7 +247,7 @@ func (t *Tracker) View() View {
 	return View{
 		Phase: t.clock.read(t.now()), Transfer: t.moving.transfer, DatasetRead: t.moving.read,
 		Percent: t.said.percent, PercentAt: t.said.at, Last: t.said.last, Activity: t.said.activity,
-		Resumed: t.resumed, Epoch: t.reached, Newest: t.history.newest, Best: t.history.best, Broken: slices.Clone(t.broken), Start: t.said.start.lines(),
+		Resumed: t.resumed, Epoch: t.reached, Newest: t.history.newest, Best: t.history.best, Broken: slices.Clone(t.broken), Start: t.said.start.lines(), Early: t.said.early,
 	}
 }
 

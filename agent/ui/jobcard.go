@@ -40,8 +40,8 @@ func (j Job) Card(r contract.Result, replay string) Card {
 	for _, f := range r.NotUploaded {
 		c.Sections = append(c.Sections, Section{Name: "missing", Loud: true, Lines: []string{f.Name + ": " + f.Reason}})
 	}
-	if early := j.endedEarly(r); early != "" {
-		c.Sections = append(c.Sections, Section{Name: "epochs", Loud: true, Lines: []string{early}})
+	if text, meant := j.endedEarly(r); text != "" {
+		c.Sections = append(c.Sections, Section{Name: "epochs", Loud: !meant, Lines: []string{text}})
 	}
 	if r.NotDelivered > 0 || r.ExitCode == contract.ExitUndelivered {
 		lines := []string{"done was not delivered, the backend does not know how the job ended"}
@@ -56,13 +56,16 @@ func (j Job) Card(r contract.Result, replay string) Card {
 	return c
 }
 
-// endedEarly is what a success should still say of its epochs.
-func (j Job) endedEarly(r contract.Result) string {
+// endedEarly is what a success should still say of its epochs; meant: the trainer ended before the others on purpose.
+func (j Job) endedEarly(r contract.Result) (text string, meant bool) {
 	v := j.Tracker.View()
 	if r.Error != nil || j.Type != contract.JobTraining || v.Epoch < 1 || v.Epoch >= j.Epochs {
-		return ""
+		return "", false
 	}
-	return fmt.Sprintf("%d of %d: the script left with 0 before it had trained all of them", v.Epoch, j.Epochs)
+	if v.Early != "" {
+		return v.Early, true
+	}
+	return fmt.Sprintf("%d of %d: the script left with 0 before it had trained all of them", v.Epoch, j.Epochs), false
 }
 
 func exitText(r contract.Result) string {

@@ -62,6 +62,17 @@ func TestTheCardSaysWhereTheTrainingStarted(t *testing.T) {
 	}
 }
 
+func TestATrainingThatEndsEarlyOnPurposeSaysWhy(t *testing.T) {
+	now := func() time.Time { return time.Unix(1000, 0) }
+	j := Job{ID: "job-1", Type: contract.JobTraining, Epochs: 10, Now: now, Tracker: job.NewTracker(job.TrackerOptions{Now: now})}
+	j.Tracker.Observe(contract.Message{Kind: contract.KindHeartbeat, Body: []byte(`{"epoch":3,"metrics":{"accuracy":0.5}}`)})
+	why := "accuracy was not better than in epoch 1 for 2 epochs: the training ends early, after epoch 3 of 10"
+	j.Tracker.Observe(contract.Message{Kind: contract.KindEvent, Body: []byte(`{"event_type":"early_stopped","message":"` + why + `"}`)})
+	if text := read(j.Card(contract.Result{Status: contract.StatusSucceeded}, "")); !strings.Contains(text, why[:80]) || strings.Contains(text, "left with 0") {
+		t.Errorf("%s", text)
+	}
+}
+
 func TestASecretIsMaskedInEveryLineOfACard(t *testing.T) {
 	c := Card{Title: "failed", Sections: []Section{{Name: "why", Lines: []string{"the token hush is refused"}}}}
 	masked := c.Masked(func(text string) string { return strings.ReplaceAll(text, "hush", "***") })

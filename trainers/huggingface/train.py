@@ -24,7 +24,7 @@ from clip import ZeroShotCLIP, templates
 from config_schema import schema
 from reports import JobCallback, metrics_of
 from trainer_sdk import Job, Platform, check_options, run
-from trainer_vision.choices import choose, refuse_frozen_noise, say_from_scratch, warn_of_rate
+from trainer_vision.choices import choose, refuse_frozen_noise, say_from_scratch, say_stopped_early, warn_of_rate
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.processes import PROCESSES, launch, leave, torch_device
 from trainer_vision.resume import check_same, check_same_classes
@@ -54,6 +54,8 @@ def train(job: Job, platform: Platform) -> None:
     if callback.cut or (platform.stop_requested and callback.epoch < job.epochs):
         platform.event("training_stopped", f"Stopped after epoch {callback.epoch} of {job.epochs}", {"epoch": callback.epoch})
         return
+    if callback.epoch < job.epochs:
+        say_stopped_early(job, platform, callback.epoch, int(callback.best()["epoch"]), callback.patience)
     best = trainer.state.best_model_checkpoint
     best_path = str(Path(best).relative_to(job.output_dir)) if best and Path(best).is_relative_to(job.output_dir) else None
     platform.done({**callback.final_metrics(), "total_time_seconds": round(time.monotonic() - started, 3)}, checkpoint_path=best_path)

@@ -110,6 +110,11 @@ class ClassifierTest(TrainerTest):
         rest = self.train("rest", EPOCHS=3, CHECKPOINT_FREQUENCY=0, RESUME_CHECKPOINT=newest(self.root / "cut/checkpoints"))
         self.assertEqual([b["metrics"] for b in rest.relay.of("heartbeat")], [b["metrics"] for b in whole.relay.of("heartbeat")[1:]])
 
+    def assert_ends_early(self) -> None:
+        """Nine images are right or wrong: an accuracy cannot become better fifteen times."""
+        run = self.train("early", EPOCHS=15, CONFIG_JSON='{"patience": 1}')
+        self.assertTrue(run.ended_early(15), run.output[-3000:])
+
     def assert_two_processes_report_once(self) -> None:
         run = self.train("two", EPOCHS=2, PET_NPROC_PER_NODE=2, OMP_NUM_THREADS=1)
         self.assertEqual([c.kind for c in run.relay.calls if c.kind != "event"], ["heartbeat", "validation"] * 2 + ["done"])

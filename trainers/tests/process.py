@@ -34,6 +34,13 @@ class Run:
     def epochs(self) -> list[int]:
         return [body["epoch"] for body in self.relay.of("heartbeat")]
 
+    def ended_early(self, epochs: int) -> bool:
+        """It said so once, with the epoch where it ended, and then told its metrics."""
+        (event,) = [event for event in self.relay.of("event") if event["event_type"] == "early_stopped"]
+        last = self.epochs()[-1]
+        says = event["data"]["epoch"] == last and f"the training ends early, after epoch {last} of {epochs}" in event["message"]
+        return says and last < epochs and event["data"]["best_epoch"] == self.done["final_metrics"]["best_epoch"] == last - event["data"]["patience"]
+
     @property
     def done(self) -> dict[str, Any]:
         (body,) = self.relay.of("done")

@@ -203,6 +203,9 @@ class ImageClassification(ClassifierTest):
                 run = self.train(kind + "-out", EPOCHS=1, MODEL_NAME="", IMAGE_SIZE=64, PRETRAINED_WEIGHTS=self.foreign(kind), CONFIG_JSON='{"config": {"optim": "sgd"}}')
                 self.assertRegex(run.output, r"weights: \d+ of \d+ tensors from \w+; fresh: classifier[.a-z0-9]+bias, classifier[.a-z0-9]+weight")
 
+    def test_a_training_that_ends_early_says_so(self) -> None:
+        self.assert_ends_early()
+
     def test_two_processes_report_once(self) -> None:
         self.assert_two_processes_report_once()
 

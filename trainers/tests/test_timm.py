@@ -98,6 +98,9 @@ class Timm(ClassifierTest):
         completed = self.stop("stop")
         self.assertEqual(self.read(self.root / "stop/checkpoints/last.pt")["epoch"], completed)
 
+    def test_a_training_that_ends_early_says_so(self) -> None:
+        self.assert_ends_early()
+
     def test_two_processes_report_once(self) -> None:
         self.assert_two_processes_report_once()
 

@@ -343,6 +343,10 @@ class Ultralytics(TrainerTest):
             (data / name).write_text((data / name).read_text().replace("triangle", "star").replace(str(self.root / "object_detection"), str(data)))
         return data
 
+    def test_a_training_that_ends_early_says_so(self) -> None:
+        run = self.succeed(TRAIN, **self.job("image_classification", "early", EPOCHS=15, CONFIG_JSON='{"patience": 1}'))
+        self.assertTrue(run.ended_early(15), run.output[-3000:])
+
     def test_two_processes_report_once(self) -> None:
         run = self.succeed(TRAIN, **self.job("object_detection", "two", PET_NPROC_PER_NODE=2, OMP_NUM_THREADS=1))
         self.assertEqual([c.kind for c in run.relay.calls], ["heartbeat", "validation"] * 2 + ["done"])

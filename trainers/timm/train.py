@@ -27,7 +27,7 @@ from segmentation import Segmentation
 from torch import nn
 from torch.utils.data import DistributedSampler
 from trainer_sdk import Job, JobError, Platform, check_options, run
-from trainer_vision.choices import choose, refuse_frozen_noise, say_from_scratch, say_resumed, warn_of_rate
+from trainer_vision.choices import choose, refuse_frozen_noise, say_from_scratch, say_resumed, say_stopped_early, warn_of_rate
 from trainer_vision.divergence import check_weights
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.mask_metrics import MaskResults
@@ -48,6 +48,8 @@ def main(job: Job, platform: Platform) -> None:
     if training.interrupted:
         platform.event("training_stopped", f"Stopped after epoch {training.epoch} of {job.epochs}", {"epoch": training.epoch})
     else:
+        if training.epoch < job.epochs:
+            say_stopped_early(job, platform, training.epoch, int(training.best()["epoch"]), options["patience"])
         best = job.checkpoint_dir / "best.pt"
         platform.done(training.final_metrics(), checkpoint_path=str(best.relative_to(job.output_dir)) if best.is_relative_to(job.output_dir) else None)
     leave()
@@ -198,17 +200,17 @@ class Training:
         if self.job.primary_metric not in metrics:
             raise JobError(f"PRIMARY_METRIC {self.job.primary_metric!r} is not measured here; there are {', '.join(sorted(metrics.keys() - {'epoch'}))}")
 
-    def _best(self) -> dict[str, float]:
+    def best(self) -> dict[str, float]:
         """The best epoch so far; of equals the first. An epoch with NaN is never better."""
         sign = -1 if self.job.primary_metric_mode == "min" else 1
         measured = [row for row in self.history if math.isfinite(row[self.job.primary_metric])]
         return max(measured, key=lambda row: sign * row[self.job.primary_metric], default=self.history[0])
 
     def _patience_spent(self) -> bool:
-        return bool(self.options["patience"] and self.history and self.epoch - self._best()["epoch"] >= self.options["patience"])
+        return bool(self.options["patience"] and self.history and self.epoch - self.best()["epoch"] >= self.options["patience"])
 
     def final_metrics(self) -> dict[str, float]:
-        best = self._best() if self.history else {"epoch": 0}
+        best = self.best() if self.history else {"epoch": 0}
         return {**{k: v for k, v in best.items() if k != "epoch"}, "best_epoch": best["epoch"], "epochs": self.epoch, "total_time_seconds": round(time.monotonic() - self.started, 3)}
 
     def _save(self) -> None:
@@ -225,7 +227,7 @@ class Training:
         self._save_best(state)
 
     def _save_best(self, state: dict[str, Any]) -> None:
-        if RANK == 0 and self._best()["epoch"] == self.epoch:
+        if RANK == 0 and self.best()["epoch"] == self.epoch:
             checkpoint.save(checkpoint.weights_only(state), self.job.checkpoint_dir / "best.pt")
 
     def _resume(self, path: Path) -> None:

@@ -16,7 +16,7 @@ from checkpoints import check_resumed, read_checkpoint
 from config_schema import schema
 from job_trainer import job_trainer
 from trainer_sdk import Job, JobError, Platform, check_options, run
-from trainer_vision.choices import choose, say_from_scratch, warn_of_rate
+from trainer_vision.choices import choose, say_from_scratch, say_stopped_early, warn_of_rate
 from trainer_vision.processes import launch, leave
 from trainer_vision.weight_files import check_numbers
 from ultralytics.nn.tasks import yaml_model_load
@@ -61,6 +61,8 @@ def main(job: Job, platform: Platform) -> None:
         platform.event("training_stopped", f"Stopped after epoch {len(trainer.history)} of {job.epochs}", {"epoch": len(trainer.history)})
         return
     if RANK in {-1, 0}:
+        if not trainer.finished and trainer.epoch + 1 < trainer.epochs:
+            say_stopped_early(job, platform, trainer.epoch + 1, trainer.stopper.best_epoch, options["patience"])
         platform.done(final_metrics(job, trainer.history, time.monotonic() - started), checkpoint_path=relative_to_output(job, trainer.best))
 
 

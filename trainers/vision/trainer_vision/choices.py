@@ -30,6 +30,13 @@ def say_resumed(job: Job, epoch: int) -> None:
     print(f"[trainer] {f'resumed after epoch {epoch} of {job.epochs}' if epoch < job.epochs else finished}", flush=True)
 
 
+def say_stopped_early(job: Job, platform: Platform, epoch: int, best_epoch: int, patience: int) -> None:
+    """The agent warns of trainings that end before EPOCHS, unless they say that it is meant."""
+    message = f"{job.primary_metric} was not better than in epoch {best_epoch} for {patience} epochs: the training ends early, after epoch {epoch} of {job.epochs}"
+    print(f"[trainer] {message}", flush=True)
+    platform.event("early_stopped", message, {"epoch": epoch, "best_epoch": best_epoch, "patience": patience})
+
+
 def warn_of_rate(job: Job, platform: Platform, usual: float) -> None:
     """A LEARNING_RATE far from what suits the model is trained with as asked, and said."""
     if usual * ABSURD < job.learning_rate or job.learning_rate < usual / ABSURD:
