@@ -411,10 +411,12 @@ func TestHostOOMQuotesTheKernelsPeak(t *testing.T) {
 
 func TestNoCureIsAddedToTheTrainersOwn(t *testing.T) {
 	for said, hint := range map[string]string{
-		"the weights /w/best.pt do not fit the model: 3 of its 122 tensors are not in them (fc.bias). Give weights of the same model, or PRETRAINED=false to start without": "",
-		"the weights /w/best.pt hold no model of Ultralytics: save them with Ultralytics itself, tensors alone (a state_dict) are not enough":                               "",
-		"the weights /w/best.pt are a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`":                                                                "",
-		"the weights /w/best.pt are cut short, or no file of PyTorch":                                                                                                       whereWeights + ".",
+		"the weights /w/best.pt do not fit the model: 3 of its 122 tensors are not in them (fc.bias). Give weights of the same model, or PRETRAINED=false to start without":                                                                  "",
+		"the weights /w/best.pt hold no model of Ultralytics: save them with Ultralytics itself, tensors alone (a state_dict) are not enough":                                                                                                "",
+		"the weights /w/best.pt are a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`":                                                                                                                                 "",
+		"the weights /w/best.pt are cut short, or no file of PyTorch":                                                                                                                                                                        whereWeights + ".",
+		"the weights /w/best.pt name posix.system, which is no part of a model of Ultralytics 8.4.1 and would run while they are loaded: use weights that Ultralytics saved, or set ULTRALYTICS_SAFE_LOAD=false if you trust who made these": "",
+		"the weights /w/best.pt are of another version than Ultralytics 8.4.1, which does not load torch.nn.Newer":                                                                                                                           whereWeights + ".",
 		"the weights /w/best.pt do not exist": whereWeights + ".",
 	} {
 		f := Diagnose(Evidence{ExitCode: 1, ChildDone: &Report{Status: contract.StatusFailed, Error: said}})

@@ -12,7 +12,7 @@ const (
 	whereWeights = "Check MODEL_NAME and where the weights are from: PRETRAINED_WEIGHT_URL, AGENT_WEIGHTS_DIR or weights/ in the bucket"
 	checkWeights = whereWeights + "; a checkpoint of the training's own must have been saved there before."
 
-	ofOwnTrainer = `(?:cannot load the weights /\S|the weights (?:in )?/[^\n]{1,300}? (?:do not (?:fit|exist)\b|hold |are (?:of|not of|not a|an empty|a page|a pointer|a folder|a zip|cut short|NaN)\b))`
+	ofOwnTrainer = `(?:cannot load the weights /\S|the weights (?:in )?/[^\n]{1,300}? (?:do not (?:fit|exist)\b|hold |name |are (?:of|not of|not a|an empty|a page|a pointer|a folder|a zip|cut short|NaN)\b))`
 
 	// ofDataset are tensors of a dataset by their names, tensorsOfDataset by their folder,
 	// where nameOfWeights is what weights are called there.

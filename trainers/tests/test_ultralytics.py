@@ -12,7 +12,9 @@ import sys
 import tempfile
 import unittest
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import fixtures
@@ -26,6 +28,16 @@ from relay import Relay
 TRAIN = "ultralytics/train.py"
 PROBE = Path(__file__).with_name("probe_ultralytics.py")
 MODELS = {"object_detection": "yolo11n", "instance_segmentation": "yolo11n-seg", "pose_estimation": "yolo11n-pose", "image_classification": "yolo11n-cls"}
+
+
+@dataclass
+class Planted:
+    """It makes a file when it is unpickled."""
+
+    path: Path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.path}",)
 
 
 class Ultralytics(TrainerTest):
@@ -362,7 +374,10 @@ class Ultralytics(TrainerTest):
         for name, content in files.items():
             torch.save({"state_dict": {"a": torch.zeros(2)}}, self.root / name) if content is None else (self.root / name).write_bytes(content)
         with mock.patch.object(json, "Newer", type("Newer", (), {"__module__": "json"}), create=True):
-            torch.save({"model": json.Newer()}, self.root / "newer.pt")
+            torch.save({"model": json.Newer()}, self.root / "own.pt")
+        with mock.patch.object(torch.nn, "Newer", type("Newer", (), {"__module__": "torch.nn"}), create=True):
+            torch.save({"model": torch.nn.Newer()}, self.root / "newer.pt")
+        torch.save({"model": Planted(self.root / "planted")}, self.root / "planted.pt")
         cases = {
             "MODEL_NAME 'yolo11q' is not a model of Ultralytics": {"MODEL_NAME": "yolo11q"},
             "does not fit the task detect; use yolo11n": {"MODEL_NAME": "yolo11n-seg"},
@@ -370,7 +385,9 @@ class Ultralytics(TrainerTest):
             "LEARNING_RATE 10 is more than 1, the largest that Ultralytics takes; 0.001 suits AdamW": {"LEARNING_RATE": "10"},
             "/absent.pt do not exist": {"PRETRAINED_WEIGHTS": "/absent.pt"},
             "tensors.pt hold no model of Ultralytics": {"PRETRAINED_WEIGHTS": str(self.root / "tensors.pt")},
-            "newer.pt are of another version of Ultralytics": {"PRETRAINED_WEIGHTS": str(self.root / "newer.pt")},
+            "newer.pt are of another version than Ultralytics": {"PRETRAINED_WEIGHTS": str(self.root / "newer.pt")},
+            "own.pt name json.Newer, which is no part of a model of Ultralytics": {"PRETRAINED_WEIGHTS": str(self.root / "own.pt")},
+            "planted.pt name posix.system, which is no part of a model of Ultralytics": {"PRETRAINED_WEIGHTS": str(self.root / "planted.pt")},
             "text.pt are cut short, or no file of PyTorch": {"PRETRAINED_WEIGHTS": str(self.root / "text.pt")},
             "pointer.pt are a pointer of Git LFS": {"PRETRAINED_WEIGHTS": str(self.root / "pointer.pt")},
             "some.safetensors are not a .pt file": {"PRETRAINED_WEIGHTS": str(self.root / "some.safetensors")},
@@ -385,6 +402,7 @@ class Ultralytics(TrainerTest):
         self.assertEqual(probe.returncode, 0, probe.stderr)
         for message, told in zip(cases, json.loads(probe.stdout.splitlines()[-1]), strict=True):
             self.assertIn(message, told)
+        self.assertFalse((self.root / "planted").exists())
 
     def test_a_refusal_reaches_the_platform(self) -> None:
         for message, change in (

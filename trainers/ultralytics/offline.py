@@ -11,6 +11,8 @@ import tempfile
 
 os.environ["YOLO_OFFLINE"] = "true"
 os.environ["YOLO_AUTOINSTALL"] = "false"
+# A checkpoint is a pickle, which calls what it names: only Ultralytics' and torch's own parts of models are loaded (docs/decisions/0269).
+os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "true")
 # Settings and fonts go to a folder of this process: the home folder may be read-only.
 os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp(prefix="ultralytics-"))
 os.environ.setdefault("MPLBACKEND", "Agg")
