@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/format"
 	"github.com/vision-platform/trainer-agent/agent/dataset"
+	"github.com/vision-platform/trainer-agent/contract"
+	"github.com/vision-platform/trainer-agent/trainers/kit/pickles"
 )
 
 // WeightsCmd keeps the library of pretrained weights.
@@ -61,9 +64,56 @@ func whole(path string) error {
 	return nil
 }
 
+// loaders are what the trainers of these frameworks load, and the cure for what they refuse.
+var loaders = map[string]struct {
+	names pickles.Names
+	cure  string
+}{
+	"ultralytics": {pickles.Ultralytics, "use weights that Ultralytics saved"},
+	"timm":        {nil, "save model.state_dict()"},
+	"huggingface": {nil, "save them with save_pretrained, as safetensors"},
+}
+
+// harmless refuses weights that would run code when they are loaded, as the loaders do. A
+// trainer of one's own has a loader of its own, so there it is a warning. Of a folder only
+// what save_pretrained calls weights is loaded.
+func harmless(path, framework string) error {
+	loader, known := loaders[framework]
+	return filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || name != path && !strings.HasPrefix(entry.Name(), "pytorch_model") {
+			return nil // an error is the copy's to tell
+		}
+		found := scanned(name, loader.names)
+		if len(found) == 0 {
+			return nil
+		}
+		if !known {
+			fmt.Fprintf(os.Stderr, "warning: %s: %s\n", name, found[0].Text)
+			return nil
+		}
+		return fmt.Errorf("%s: %s, and the %s trainer refuses it: %s", name, found[0].Text, framework, loader.cure)
+	})
+}
+
+func scanned(name string, also pickles.Names) []contract.Finding {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return nil
+	}
+	return pickles.Scan(file, info.Size(), name, also)
+}
+
 // Run adds them and says where.
 func (c WeightsAddCmd) Run() error {
 	if err := whole(c.File); err != nil {
+		return err
+	}
+	if err := harmless(c.File, c.Framework); err != nil {
 		return err
 	}
 	dir, err := dataset.Library{Framework: c.Framework, Model: c.Model, Dir: c.Dir}.Add(c.File, dataset.Card{License: c.License, Source: c.Source})

@@ -1,6 +1,9 @@
 package pickles
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // allowed are the names that weights, arrays and plain containers are made of. None of
 // them runs what it is given. torch.load(weights_only=True) has a list of the same kind.
@@ -42,6 +45,24 @@ type Global struct{ Module, Name string }
 
 // String is the name as Python writes it.
 func (g Global) String() string { return g.Module + "." + g.Name }
+
+// Names are those that a framework's own loader takes.
+type Names func(Global) bool
+
+// Ultralytics saves whole models. These are the modules whose classes its restricted
+// loader makes (_SafeLoad of ultralytics/nn/tasks.py), without its aliases of old versions.
+func Ultralytics(g Global) bool {
+	switch g.String() {
+	case "builtins.getattr", "ultralytics.utils.IterableSimpleNamespace", "ultralytics.yolo.utils.IterableSimpleNamespace":
+		return true // getattr of parts of models alone, when it is loaded
+	}
+	return class.MatchString(g.Name) && module.MatchString(g.Module)
+}
+
+var (
+	class  = regexp.MustCompile(`^[A-Z]\w*$`)
+	module = regexp.MustCompile(`^(?:torch\.nn\.modules(?:\.\w+)?|ultralytics\.(?:yolo\.)?nn\.(?:modules(?:\.\w+)?|tasks|text_model|distill_model)|ultralytics\.utils\.(?:loss|tal)|torchvision\.transforms(?:\.\w+)?|pathlib\._local)$`)
+)
 
 // Allowed says whether weights may load it.
 func (g Global) Allowed() bool { return allowed[g] }

@@ -39,7 +39,8 @@ var packed = map[string]string{
 
 // Scan says what a file would do to those who load it. The name decides what an
 // unreadable file is: refused where it is loaded as a pickle, else another kind of file.
-func Scan(in io.ReaderAt, size int64, name string) []contract.Finding {
+// also are names that it may load beside those of plain weights; nil for none.
+func Scan(in io.ReaderAt, size int64, name string, also Names) []contract.Finding {
 	start := make([]byte, min(size, head))
 	if _, err := in.ReadAt(start, 0); err != nil && !errors.Is(err, io.EOF) {
 		return []contract.Finding{unreadable(name, "reading it: "+err.Error())}
@@ -49,9 +50,9 @@ func Scan(in io.ReaderAt, size int64, name string) []contract.Finding {
 		return []contract.Finding{unreadable(name, "it is compressed ("+kind+")")}
 	}
 	if bytes.HasPrefix(start, []byte("PK\x03\x04")) {
-		return scanZip(in, size, name)
+		return scanZip(in, size, name, also)
 	}
-	return scanStream(io.NewSectionReader(in, 0, size), start, name, slices.Contains(suffixes, suffix))
+	return scanStream(io.NewSectionReader(in, 0, size), start, name, slices.Contains(suffixes, suffix), also)
 }
 
 func compression(start []byte) string {
@@ -64,7 +65,7 @@ func compression(start []byte) string {
 }
 
 // scanZip looks into weights of torch and NumPy: every member, whatever its name.
-func scanZip(in io.ReaderAt, size int64, name string) (found []contract.Finding) {
+func scanZip(in io.ReaderAt, size int64, name string, also Names) (found []contract.Finding) {
 	files, err := archive.NewReader(in, size)
 	if err != nil || len(files.File) > maxMembers {
 		return []contract.Finding{unreadable(name, fmt.Sprintf("it begins as a zip and cannot be read as one of at most %d files", maxMembers))}
@@ -93,7 +94,7 @@ func scanZip(in io.ReaderAt, size int64, name string) (found []contract.Finding)
 		} else if bytes.HasPrefix(start, []byte("PK\x03\x04")) {
 			found = append(found, unreadable(inside, "it is a zip within a zip"))
 		} else {
-			found = append(found, scanStream(buffered, bytes.Clone(start), inside, isPickle(f.Name))...)
+			found = append(found, scanStream(buffered, bytes.Clone(start), inside, isPickle(f.Name), also)...)
 		}
 		_ = member.Close()
 		if left -= most - limited.N; left <= 0 {
@@ -112,7 +113,7 @@ func isPickle(name string) bool {
 
 // scanStream reads the pickles of a file one after the other; torch's oldest format
 // has five, and the bytes of the weights behind them.
-func scanStream(in io.Reader, start []byte, name string, mustBe bool) (found []contract.Finding) {
+func scanStream(in io.Reader, start []byte, name string, mustBe bool, also Names) (found []contract.Finding) {
 	buffered := bufio.NewReader(in)
 	if bytes.HasPrefix(start, []byte("\x93NUMPY")) {
 		objects, err := skipNumPyHeader(buffered)
@@ -133,7 +134,7 @@ func scanStream(in io.Reader, start []byte, name string, mustBe bool) (found []c
 			return found
 		}
 		declared := len(first) == 2 && first[0] == 0x80 && first[1] >= 2 && first[1] <= 5
-		report, err := Walk(buffered)
+		report, err := Walk(buffered, also)
 		if declared || mustBe && i == 0 || report.Calls {
 			found = append(found, judge(report, err, name)...)
 		}

@@ -35,7 +35,7 @@ var attacks = map[string]string{
 
 func scan(name, body string) []string {
 	var rules []string
-	for _, f := range Scan(strings.NewReader(body), int64(len(body)), name) {
+	for _, f := range Scan(strings.NewReader(body), int64(len(body)), name, nil) {
 		rules = append(rules, f.Rule)
 	}
 	return rules
@@ -51,6 +51,19 @@ func TestEveryPickleWithCodeIsRefused(t *testing.T) {
 		}
 		if got := scan("notes.txt", body); len(got) == 0 && !strings.HasPrefix(name, "computed") && !strings.HasPrefix(name, "extension") {
 			t.Errorf("%s: nothing is said under another name", name)
+		}
+	}
+}
+
+func TestOfUltralyticsOnlyPartsOfModelsAreTaken(t *testing.T) {
+	for name, taken := range map[string]bool{
+		"ultralytics.nn.tasks\nDetectionModel": true, "torch.nn.modules.conv\nConv2d": true, "ultralytics.nn.modules.block\nC3k2": true, "builtins\ngetattr": true,
+		"torchvision.transforms.transforms\nCompose": true, "ultralytics.nn.tasks\ntorch_safe_load": false, "ultralytics.utils.checks\nCheck": false, "os\nSystem": false,
+		"ultralytics.nn.tasks\nPath.unlink": false, "models.yolo\nModel": false,
+	} {
+		body := "\x80\x02c" + name + "\n)R."
+		if found := Scan(strings.NewReader(body), int64(len(body)), "a.pt", Ultralytics); len(found) == 0 != taken {
+			t.Errorf("%q: %v", name, found)
 		}
 	}
 }
@@ -112,7 +125,7 @@ func TestAZipIsReadInProportionToItsSize(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	found := Scan(bytes.NewReader(out.Bytes()), int64(out.Len()), "w.npz")
+	found := Scan(bytes.NewReader(out.Bytes()), int64(out.Len()), "w.npz", nil)
 	if len(found) != 1 || !strings.Contains(found[0].Text, "far more than its size") {
 		t.Errorf("%+v", found)
 	}
@@ -125,7 +138,7 @@ func FuzzWalk(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		report, err := Walk(bufio.NewReader(bytes.NewReader(body)))
+		report, err := Walk(bufio.NewReader(bytes.NewReader(body)), nil)
 		if err != nil && len(body) == 0 != errors.Is(err, io.EOF) {
 			t.Errorf("%v", err)
 		}
@@ -133,10 +146,10 @@ func FuzzWalk(f *testing.F) {
 			t.Error("a call without a name")
 		}
 		name := []byte("\x80\x02cos\nsystem\n)R0")
-		if found := Scan(bytes.NewReader(append(name, body...)), int64(len(name)+len(body)), "x.pkl"); len(found) == 0 {
+		if found := Scan(bytes.NewReader(append(name, body...)), int64(len(name)+len(body)), "x.pkl", nil); len(found) == 0 {
 			t.Error("a call is called harmless")
 		}
 		frame := binary.LittleEndian.AppendUint64([]byte{0x80, 4, 0x95}, uint64(len(body)))
-		_ = Scan(bytes.NewReader(append(frame, body...)), int64(len(frame)+len(body)), "y.pt")
+		_ = Scan(bytes.NewReader(append(frame, body...)), int64(len(frame)+len(body)), "y.pt", nil)
 	})
 }

@@ -36,8 +36,8 @@ func (r *Report) refused(g Global) {
 
 // Walk reads one pickle as far as its STOP. An error means that it was not understood;
 // what the report says until there is true. io.EOF: there is no pickle.
-func Walk(in *bufio.Reader) (Report, error) {
-	m := &machine{in: in, memo: map[uint64]value{}}
+func Walk(in *bufio.Reader, also Names) (Report, error) {
+	m := &machine{in: in, also: also, memo: map[uint64]value{}}
 	for i := range maxOpcodes {
 		code, err := in.ReadByte()
 		if err != nil && i > 0 {
@@ -85,6 +85,7 @@ type argument struct {
 // machine is Python's unpickler without its effects.
 type machine struct {
 	in     *bufio.Reader
+	also   Names
 	stack  []value
 	marks  []int // heights of the stack
 	memo   map[uint64]value
@@ -127,7 +128,7 @@ func (m *machine) toMark() ([]value, error) {
 
 // load is a name that is looked up.
 func (m *machine) load(g Global) value {
-	if g.Allowed() {
+	if g.Allowed() || m.also != nil && m.also(g) {
 		return value{global: true}
 	}
 	m.report.refused(g)

@@ -87,7 +87,7 @@ func file(root *os.Root, name string) ([]contract.Finding, error) {
 	if strings.HasPrefix(path.Base(name), "sitecustomize.") || strings.HasPrefix(path.Base(name), "usercustomize.") {
 		found = append(found, refuse("install.startup", name, "Python runs it at every start, before train.py", "put its code into train.py"))
 	}
-	return append(found, pickles.Scan(in, info.Size(), name)...), nil
+	return append(found, pickles.Scan(in, info.Size(), name, nil)...), nil
 }
 
 // binary recognises native programs and archives by their first bytes.
