@@ -81,7 +81,7 @@ func harmless(path, framework string) error {
 	loader, known := loaders[framework]
 	return filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() || name != path && !strings.HasPrefix(entry.Name(), "pytorch_model") {
-			return nil // an error is the copy's to tell
+			return err
 		}
 		found := scanned(name, loader.names)
 		if len(found) == 0 {
