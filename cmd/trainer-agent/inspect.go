@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -29,8 +28,8 @@ is from. Reads the metadata inside of .onnx, .torchscript, .tflite and OpenVINO'
   trainer-agent inspect model.onnx --json
   trainer-agent inspect package.zip --selftest --python .venv/bin/python
 
-Exits with 1 where the model is not the one that the metadata describe, or the selftest fails. The selftest runs code of
-the package: take one from a stranger into a container first.`
+Exits with 1 where the model is not the one that the metadata describe, where metadata.json says otherwise than the model
+itself, or the selftest fails. The selftest runs code of the package: take one from a stranger into a container first.`
 }
 
 // Run inspects.
@@ -50,8 +49,8 @@ func (c InspectCmd) Run() error {
 	} else {
 		found.Print(os.Stdout)
 	}
-	if found.Checksum == "differs" {
-		return fmt.Errorf("%s is not the file that metadata.json describes: its sha256 differs. Export it again", found.Metadata.Model.File)
+	if err := found.Fault(); err != nil {
+		return err
 	}
 	if !c.Selftest {
 		return nil

@@ -5,26 +5,27 @@ import (
 	"encoding/hex"
 	"io"
 	"io/fs"
+	"strings"
 )
 
 // checksum compares a package's model with the sum that its metadata names.
-// Of a folder it is that of its files' names and bytes, in order.
-func checksum(tree fs.FS, model Model) string {
-	if model.SHA256 == "" || !fs.ValidPath(model.File) {
-		return "unknown"
-	}
+// Of a folder it is that of its files' names and bytes, in order. The second answer
+// is the number of bytes.
+func checksum(tree fs.FS, model Model) (string, int64) {
 	total := sha256.New()
 	info, err := fs.Stat(tree, model.File)
 	if err != nil {
-		return "differs"
+		return "differs", 0
 	}
+	size := int64(0)
 	add := func(name string) error {
 		file, err := tree.Open(name)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = file.Close() }()
-		_, err = io.Copy(total, file)
+		n, err := io.Copy(total, file)
+		size += n
 		return err
 	}
 	if !info.IsDir() {
@@ -38,8 +39,11 @@ func checksum(tree fs.FS, model Model) string {
 			return add(name)
 		})
 	}
-	if err != nil || hex.EncodeToString(total.Sum(nil)) != model.SHA256 {
-		return "differs"
+	switch {
+	case err == nil && model.SHA256 == "":
+		return "unknown", size
+	case err != nil || !strings.EqualFold(hex.EncodeToString(total.Sum(nil)), model.SHA256):
+		return "differs", size
 	}
-	return "matches"
+	return "matches", size
 }

@@ -165,15 +165,121 @@ func TestWhatIsNoPackageIsRefused(t *testing.T) {
 		zipped(t, "b.zip", map[string][]byte{"../x": nil, "metadata.json": nil}):    "must stay inside",
 		filepath.Join(tree(t, map[string][]byte{"c.zip": []byte("text")}), "c.zip"): "no package of an exported model",
 		tree(t, newer): "use a newer agent",
-		filepath.Join(tree(t, map[string][]byte{"model.tflite": []byte("TFL3")}), "model.tflite"): "holds no metadata",
-		filepath.Join(tree(t, map[string][]byte{"model.xml": []byte("<net><")}), "model.xml"):     "not an OpenVINO model",
-		filepath.Join(tree(t, map[string][]byte{"model.onnx": []byte("text")}), "model.onnx"):     "not an ONNX model",
-		filepath.Join(t.TempDir(), "none"): "no such file",
+		filepath.Join(tree(t, map[string][]byte{"model.tflite": []byte("\x1c\x00\x00\x00TFL3")}), "model.tflite"): "holds no metadata",
+		filepath.Join(tree(t, map[string][]byte{"model.tflite": []byte("text")}), "model.tflite"):                 "not a TensorFlow Lite model",
+		filepath.Join(tree(t, map[string][]byte{"m.torchscript": []byte("text")}), "m.torchscript"):               "not a TorchScript model",
+		tree(t, renamed("onnx", "torchscript")):                                                                   "not a TorchScript model",
+		encryptedZip(t):                                                                                           "is encrypted",
+		zipped(t, "d.zip", map[string][]byte{`..\x`: nil}):                                                        "must stay inside",
+		filepath.Join(tree(t, map[string][]byte{"model.xml": []byte("<net><")}), "model.xml"):                     "not an OpenVINO model",
+		filepath.Join(tree(t, map[string][]byte{"model.onnx": []byte("text")}), "model.onnx"):                     "not an ONNX model",
+		filepath.Join(t.TempDir(), "none"):                                                                        "no such file",
 	}
 	for path, want := range cases {
 		if _, err := Inspect(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
+	}
+}
+
+// renamed is a package whose metadata and file names have another word.
+func renamed(word, other string) map[string][]byte {
+	changed := map[string][]byte{}
+	for name, content := range files() {
+		if name == "metadata.json" {
+			content = bytes.ReplaceAll(content, []byte(word), []byte(other))
+		}
+		changed[strings.ReplaceAll(name, word, other)] = content
+	}
+	return changed
+}
+
+func encryptedZip(t *testing.T) string {
+	path := zipped(t, "secret.zip", files())
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range content { // the flags of every entry of the directory at the end
+		if bytes.HasPrefix(content[at:], []byte("PK\x01\x02")) {
+			content[at+8] |= encrypted
+		}
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A model and a metadata.json that belong together have the same classes, sizes and thresholds: the checksum of the
+// model does not tell when somebody changed the other one.
+func TestMetadataThatSayOtherwiseThanTheModelAreNamed(t *testing.T) {
+	for name, c := range map[string]struct{ was, is, want string }{
+		"a class":       {`"name": "cat"`, `"name": "dog"`, `classes[0].name is "dog", in the model "cat"`},
+		"a class fewer": {`[{"index": 0, "id": 7, "name": "cat"}]`, `[]`, "classes has 0 entries, in the model 1"},
+		"a threshold":   {`"conf_threshold": 0.25`, `"conf_threshold": 0.5`, "postprocess.conf_threshold is 0.5, in the model 0.25"},
+		"a field":       {`"kernel": "bilinear"`, `"x": 1`, `preprocess.resize.kernel is null, in the model "bilinear"`},
+		"the size":      {`"size_bytes": SIZE`, `"size_bytes": 5`, "model.size_bytes is 5, the model has"},
+	} {
+		path := speaking(t, func(text string) string { return strings.Replace(text, c.was, c.is, 1) })
+		found, err := Inspect(path)
+		if err != nil || found.Checksum != "matches" || len(found.Differences) != 1 || !strings.Contains(found.Differences[0], c.want) {
+			t.Errorf("%s: %+v, %v", name, found, err)
+			continue
+		}
+		if err := found.Fault(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	found, err := Inspect(speaking(t, func(text string) string { return text }))
+	if err != nil || found.Fault() != nil {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// speaking is the folder of a TorchScript model that has metadata inside, and a metadata.json that `changed` made of it and of what
+// is known only when the file is there.
+func speaking(t *testing.T, changed func(string) string) string {
+	inside := strings.NewReplacer(`"format": "onnx"`, `"format": "torchscript"`, "model.onnx", "model.torchscript", `"sha256": %q, "size_bytes": 2097152, `, "").Replace(described)
+	model, err := os.ReadFile(zipped(t, "model.torchscript", map[string][]byte{"model/extra/metadata.json": []byte(inside)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := strings.Replace(inside, `"precision"`, fmt.Sprintf(`"sha256": "%x", "size_bytes": SIZE, "precision"`, sha256.Sum256(model)), 1)
+	beside = strings.Replace(changed(beside), "SIZE", fmt.Sprint(len(model)), 1)
+	return tree(t, map[string][]byte{"model.torchscript": model, "metadata.json": []byte(beside)})
+}
+
+// Of an ONNX file without metadata the graph tells what goes in and comes out.
+func TestAGraphOtherThanTheMetadataIsNamed(t *testing.T) {
+	graph := ONNX{Inputs: []Value{{"image", "uint8", []string{"h", "w", "3"}}}, Outputs: []Value{{"boxes", "float32", []string{"300", "4"}}}}
+	told := func() Metadata {
+		return Metadata{Input: Input{Name: "image", DType: "uint8", Shape: []int64{-1, -1, 3}}, Outputs: []Output{{"boxes", "boxes", "float32", []int64{300, 4}}}}
+	}
+	if m := told(); graph.otherwise(&m) != nil {
+		t.Error(graph.otherwise(&m))
+	}
+	for want, change := range map[string]func(*Metadata){
+		`no output "found"`:                func(m *Metadata) { m.Outputs[0].Name = "found" },
+		"image is float32, in the graph":   func(m *Metadata) { m.Input.DType = "float32" },
+		"shape [100 4], in the graph [300": func(m *Metadata) { m.Outputs[0].Shape[0] = 100 },
+		"shape [4], in the graph":          func(m *Metadata) { m.Outputs[0].Shape = []int64{4} },
+	} {
+		m := told()
+		change(&m)
+		if found := graph.otherwise(&m); len(found) != 1 || !strings.Contains(found[0], want) {
+			t.Errorf("%v, want %s", found, want)
+		}
+	}
+}
+
+// A terminal obeys nothing that metadata say, and a class cannot write a row of its own.
+func TestMetadataDoNotSteerTheTerminal(t *testing.T) {
+	hostile := "x\x1b[2J\x1b]0;title\a\n  file  sha256 matches\u202e"
+	var out strings.Builder
+	(&Found{Metadata: &Metadata{Model: Model{Name: hostile, Format: hostile, File: hostile}, Classes: []Class{{Name: hostile}}}, ONNX: &ONNX{Producer: hostile}, Contents: []string{hostile}}).Print(&out)
+	if strings.ContainsAny(out.String(), "\x1b\a\u202e") || strings.Contains(out.String(), "\n  file  sha256") {
+		t.Errorf("%q", out.String())
 	}
 }
 

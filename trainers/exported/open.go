@@ -19,6 +19,9 @@ const (
 	maxXML      = 64 << 20 // of an OpenVINO model, up to its metadata
 )
 
+// encrypted is the bit of a zip entry's flags; archive/zip passes over it.
+const encrypted = 1
+
 // Found is what a path is.
 type Found struct {
 	Path     string    `json:"path"`
@@ -27,7 +30,9 @@ type Found struct {
 	Metadata *Metadata `json:"metadata"`
 	ONNX     *ONNX     `json:"onnx,omitempty"`
 	Checksum string    `json:"checksum"` // matches, differs, unknown
-	Contents []string  `json:"contents,omitempty"`
+	// Differences are what metadata.json says otherwise than the model itself.
+	Differences []string `json:"differences,omitempty"`
+	Contents    []string `json:"contents,omitempty"`
 }
 
 // Inspect reads a model's file, a package's folder or a package.zip.
@@ -62,8 +67,11 @@ func openZip(path string) (*zip.ReadCloser, error) {
 	total := uint64(0)
 	for _, file := range archive.File {
 		total += min(file.UncompressedSize64, maxUnpacked+1) // no sum of wrong sizes wraps around
-		if !fs.ValidPath(strings.TrimSuffix(file.Name, "/")) || file.Mode()&fs.ModeSymlink != 0 {
+		if !fs.ValidPath(strings.TrimSuffix(file.Name, "/")) || strings.Contains(file.Name, `\`) || file.Mode()&fs.ModeSymlink != 0 {
 			err = fmt.Errorf("%s holds %q: names must stay inside and be no links", path, file.Name)
+		}
+		if file.Flags&encrypted != 0 {
+			err = fmt.Errorf("%s is encrypted: unpack it with its password and inspect the folder", path)
 		}
 	}
 	if len(archive.File) > maxEntries || total > maxUnpacked {
@@ -82,7 +90,7 @@ func inspectTree(path string, tree fs.FS, kind string) (*Found, error) {
 		return nil, fmt.Errorf("%s holds no metadata.json: it is no package of an exported model", path)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: reading metadata.json: %w", path, err)
 	}
 	metadata, err := ParseMetadata(text)
 	if err != nil {
@@ -91,11 +99,9 @@ func inspectTree(path string, tree fs.FS, kind string) (*Found, error) {
 	if _, err := fs.Stat(tree, metadata.Model.File); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s holds no %s, which its metadata.json describes: take the whole package", path, metadata.Model.File)
 	}
-	found := &Found{Path: path, Kind: kind, Source: "metadata.json", Metadata: metadata, Checksum: checksum(tree, metadata.Model)}
-	if metadata.Model.Format == "onnx" {
-		if found.ONNX, err = onnxOf(tree, metadata.Model.File); err != nil {
-			return nil, fmt.Errorf("%s in %s: %w", metadata.Model.File, path, err)
-		}
+	found := &Found{Path: path, Kind: kind, Source: "metadata.json", Metadata: metadata}
+	if err := found.compare(tree, text); err != nil {
+		return nil, fmt.Errorf("%s in %s: %w", metadata.Model.File, path, err)
 	}
 	found.Contents, err = listing(tree)
 	return found, err
@@ -127,33 +133,6 @@ func readLimited(tree fs.FS, name string) ([]byte, error) {
 		err = fmt.Errorf("%s is larger than %d MB", name, maxText>>20)
 	}
 	return text, err
-}
-
-// onnxOf reads an ONNX file of a tree; one inside a zip is unpacked beside first, for it is read with jumps.
-func onnxOf(tree fs.FS, name string) (*ONNX, error) {
-	if !fs.ValidPath(name) {
-		return nil, fmt.Errorf("the name %q leads outside", name)
-	}
-	file, err := tree.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	if seeker, ok := file.(io.ReadSeeker); ok {
-		return ReadONNX(seeker)
-	}
-	scratch, err := os.CreateTemp("", "model-*.onnx")
-	if err != nil {
-		return nil, fmt.Errorf("unpacking the model: %w", err)
-	}
-	defer func() { _ = scratch.Close() }()
-	if err := os.Remove(scratch.Name()); err != nil { // without a name it is nobody else's to change
-		return nil, fmt.Errorf("unpacking the model: %w", err)
-	}
-	if _, err := io.Copy(scratch, io.LimitReader(file, maxUnpacked)); err != nil {
-		return nil, fmt.Errorf("unpacking the model: %w", err)
-	}
-	return ReadONNX(scratch)
 }
 
 // inspectModel reads a model by itself: its package's metadata.json around it, which also knows sums and parity, or what the file says of itself.
@@ -204,33 +183,7 @@ func (f *Found) within(path string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = file.Close() }()
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".onnx":
-		if f.ONNX, err = ReadONNX(file); err != nil {
-			return "", err
-		}
-		return f.ONNX.Props["metadata"], nil
-	case ".xml":
-		return openvinoMetadata(file)
-	case ".torchscript", ".tflite":
-		return zippedMetadata(file, info.Size())
-	}
-	return "", nil
-}
-
-// zippedMetadata is the extra file of TorchScript, or what is appended to a TFLite model, as TensorFlow's metadata are.
-func zippedMetadata(file *os.File, size int64) (string, error) {
-	archive, err := zip.NewReader(file, size)
-	if err != nil {
-		return "", nil //nolint:nilerr // a model without an archive carries no metadata
-	}
-	for _, entry := range archive.File {
-		if entry.Name == "metadata.json" || strings.HasSuffix(entry.Name, "/extra/metadata.json") {
-			text, err := readLimited(archive, entry.Name)
-			return string(text), err
-		}
-	}
-	return "", nil
+	return f.says(file, path)
 }
 
 // openvinoMetadata is the value of rt_info's element "metadata".

@@ -8,22 +8,24 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/vision-platform/trainer-agent/agent/ui"
 )
 
 // shownClasses is how many class names a terminal gets.
 const shownClasses = 12
 
-// Print tells a person what was found.
+// Print tells a person what was found. What a stranger's metadata say never steers the terminal, and stays in its own row.
 func (f *Found) Print(w io.Writer) {
 	if f.Metadata == nil {
 		fmt.Fprintf(w, "%s: ONNX model without metadata of an export\n", f.Path)
 	} else {
 		m := f.Metadata.Model
-		fmt.Fprintf(w, "%s: %s of %s (%s), %s in %s, %d classes\n", f.Path, f.Kind, orUnknown(m.Name), orUnknown(m.Framework), orUnknown(m.Task), m.Format, len(f.Metadata.Classes))
+		fmt.Fprintln(w, ui.Clean(fmt.Sprintf("%s: %s of %s (%s), %s in %s, %d classes", f.Path, f.Kind, orUnknown(m.Name), orUnknown(m.Framework), orUnknown(m.Task), m.Format, len(f.Metadata.Classes))))
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, values ...any) {
-		fmt.Fprintf(table, "  %s\t%s\n", name, fmt.Sprintf(format, values...))
+		fmt.Fprintf(table, "  %s\t%s\n", name, ui.Clean(fmt.Sprintf(format, values...)))
 	}
 	if f.Metadata != nil {
 		f.Metadata.rows(row, f.Checksum)
@@ -36,6 +38,9 @@ func (f *Found) Print(w io.Writer) {
 		for _, v := range f.ONNX.Outputs {
 			row("graph output", "%s %s [%s]", v.Name, v.DType, strings.Join(v.Shape, " "))
 		}
+	}
+	for _, difference := range f.Differences {
+		row("differs", "%s", difference)
 	}
 	if len(f.Contents) > 0 {
 		row("contents", "%s", strings.Join(summary(f.Contents), ", "))
