@@ -27,6 +27,7 @@ from trainer_sdk.inference import InferenceRequest
 from trainer_vision import classifier_predict
 from trainer_vision.deploy import exported, matrix, metadata, package, triton, worker
 from trainer_vision.deploy.classifiers import subjects
+from trainer_vision.deploy.formats.choice import converter
 from trainer_vision.deploy.golden import runs
 from trainer_vision.deploy.program import program
 from trainer_vision.deploy.subject import CLASSIFY, DETECT, LETTERBOX, OBB, STRETCH, Objects, Preprocess
@@ -194,6 +195,26 @@ class Metadata(unittest.TestCase):
         self.assertIn('name: "ViT_tiny.v2"', str(triton.config(named)))
         self.assertIn("`ViT_tiny.v2/config.pbtxt`", package.readme(named, True, True))  # else Triton does not load it
         self.assertEqual(schema_faults({**said, "input": {**said["input"], "dtype": "float64"}}), [".input.dtype: 'float64' is not among ['uint8', 'float32']"])
+
+    def test_a_size_that_no_image_has_is_refused(self) -> None:
+        for size in ("[-32, 32]", "[0, 0]", "[32.5, 32]", "[true, 32]", "[32]", "32", "x"):
+            with self.assertRaisesRegex(JobError, "expected height and width in pixels"):
+                ExportRequest.load(Job.load((), {}), [], ["onnx"], {"CHECKPOINT_FILE": __file__, "INPUT_SIZE": size})
+
+    def test_versions_are_those_of_what_the_model_is_made_of(self) -> None:
+        """A trainer's environment holds other frameworks too, of which the file has nothing."""
+        import timm
+
+        request = ExportRequest(Path(__file__), "onnx", Path("/nowhere"), None, 0, True, True, "none", "int8", False, 0.02)
+        plain = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+        for model, parts in ((plain, {"torch"}), (timm.create_model("resnet18", num_classes=2), {"torch", "timm"})):
+            one = subject(CLASSIFY, Preprocess(STRETCH, 32, 32, antialias=True), model=model.eval())
+            made = program(one, whole=True, pixels=False, post=True, batch=False)
+            for name, writers in (("onnx", {"onnx", "onnxscript", "onnxruntime"}), ("torchscript", set())):
+                with self.subTest(parts=parts, format=name), tempfile.TemporaryDirectory() as work:
+                    more = converter(name, made, Path(work), 0, print).versions()
+                    said = metadata.describe(Job.load((), {}), request, one, made, [], more, "float32")
+                    self.assertEqual(set(said["versions"]), parts | writers)
 
     def test_a_package_has_the_files_of_the_contract_and_the_same_bytes_twice(self) -> None:
         one = subject(CLASSIFY, Preprocess(STRETCH, 32, 32, antialias=True), model=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)).eval())

@@ -84,7 +84,9 @@ def _fraction(env: Mapping[str, str], name: str) -> float | None:
 
 def _size(text: str) -> tuple[int, int]:
     try:
-        height, width = (int(v) for v in json.loads(text))
+        height, width = json.loads(text)
     except (ValueError, TypeError):
-        raise JobError(f"INPUT_SIZE is {text}, expected height and width, for example [640, 640]") from None
+        height = width = 0
+    if any(type(side) is not int or side < 1 for side in (height, width)):
+        raise JobError(f"INPUT_SIZE is {text}, expected height and width in pixels, for example [640, 640]")
     return height, width

@@ -7,28 +7,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+from torch import nn
 from trainer_sdk import Job, clean, now
 from trainer_sdk.export import RUNTIMES, ExportRequest
 from trainer_sdk.package import digest
 
 from ..inference.running import class_ids
+from .formats import installed
 from .package import languages
 from .program import Program
 from .subject import OBJECTS, SEGMENT, Subject
 
 SCHEMA = 1
 MASK_THRESHOLD = 0.5
-PACKAGES = ("torch", "ultralytics", "timm", "transformers", "onnx", "onnxruntime", "onnxscript")
+FRAMEWORKS = ("ultralytics", "timm", "transformers")  # that models are made of
 RAW = ("raw", "logits")
 UNCHANGED = {"method": "none", "mean": [0.0] * 3, "std": [1.0] * 3, "scale": 1.0}  # for a graph that takes the pixels of a resized image
 
 
 def describe(job: Job, request: ExportRequest, subject: Subject, program: Program, outputs: Sequence[Mapping[str, Any]], more: Mapping[str, str], precision: str) -> dict[str, Any]:
-    """What holds of the file whatever it weighs; `more` are versions of a converter."""
+    """What holds of the file whatever it weighs; `more` are the versions of what converts it."""
     return clean({
         "schema_version": SCHEMA,
         "model": {
@@ -41,7 +42,7 @@ def describe(job: Job, request: ExportRequest, subject: Subject, program: Progra
         "preprocess": preprocess(subject, program),
         "outputs": list(outputs),
         "postprocess": postprocess(subject, program),
-        "versions": {**versions(), **more},
+        "versions": {**installed("torch", *made_of(subject.model)), **more},
         "provenance": {"job_id": job.id, "checkpoint_sha256": digest(request.checkpoint), "created_at": now()},
         **seed_fields(job, request, subject, program),
     })
@@ -121,14 +122,10 @@ def outputs(program: Program, answers: Sequence[np.ndarray]) -> list[dict[str, A
     ]
 
 
-def versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def made_of(model: nn.Module) -> list[str]:
+    """The frameworks that the model's parts are from: a trainer's environment may hold others."""
+    parts = {kind.__module__.partition(".")[0] for module in model.modules() for kind in type(module).__mro__}
+    return [name for name in FRAMEWORKS if name in parts]
 
 
 def text(metadata: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ def converter(name: str, program: Program, work: Path, level: int, say: Callable
         from .tensorrt import TensorRT
 
         return TensorRT(program, work, level)
+    from .onnx import PACKAGES
     from .remote import Remote
 
     sources: dict[str, Callable[[], Path]] = {
@@ -34,4 +35,4 @@ def converter(name: str, program: Program, work: Path, level: int, say: Callable
         "tflite": partial(program.save, work / "program.pt2"),
         "coreml": partial(TorchScript(program, work).traced, work / "program.torchscript"),
     }
-    return Remote(name, program, work, sources[name], say)
+    return Remote(name, program, work, sources[name], say, PACKAGES if name == "openvino" else ())

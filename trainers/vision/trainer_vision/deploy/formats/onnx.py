@@ -15,9 +15,10 @@ from onnx import GraphProto, ModelProto
 from torch import nn
 
 from ..program import Program
-from . import Precision, Run
+from . import Precision, Run, installed
 
 OPSET = 18  # the first that the exporter writes; every runtime of the last three years reads it
+PACKAGES = ("onnx", "onnxscript")  # that write the file
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 DISTANCES = ".dfl"  # the module of a detector that makes distances of its answers
 SCOPES = "pkg.torch.onnx.name_scopes"
@@ -57,7 +58,7 @@ class Onnx:
         return [name for name in dict.fromkeys(names) if name.startswith("model")]
 
     def versions(self) -> dict[str, str]:
-        return {}
+        return installed(*PACKAGES, "onnxruntime")
 
 
 def convert(program: Program, target: Path) -> Path:

@@ -15,7 +15,7 @@ from trainer_sdk import JobError
 
 from .. import toolbox, worker
 from ..program import Program
-from . import Precision, Run
+from . import Precision, Run, installed
 
 START = "import sys; sys.path.extend(sys.argv[3:]); from trainer_vision.deploy.worker import main; main(*sys.argv[1:3])"
 LAST_LINES = 5  # of what the converter wrote before it died
@@ -23,10 +23,10 @@ MISSING = re.compile(r"ModuleNotFoundError|ImportError|PackageNotFoundError").se
 
 
 class Remote:
-    """`source` gives the file that the converter starts from: what it reads best."""
+    """`source` gives the file that the converter starts from: what it reads best; `writers` are the packages beside the trainer that write it."""
 
-    def __init__(self, name: str, program: Program, work: Path, source: Callable[[], Path], say: Callable[[str], None]) -> None:
-        self.name, self.source, self.log = name, source, work / f"{name}.log"
+    def __init__(self, name: str, program: Program, work: Path, source: Callable[[], Path], say: Callable[[str], None], writers: Sequence[str] = ()) -> None:
+        self.name, self.source, self.writers, self.log = name, source, writers, work / f"{name}.log"
         self.start: Path | None = None
         signature = json.dumps({"shape": program.input_shape, "outputs": program.graph.outputs})
         python = toolbox.python(name, say)
@@ -75,7 +75,7 @@ class Remote:
         return self.call("unfit", source=str(self.read()), kind=precision.kind)[0]["layers"] if self.name == "openvino" else []
 
     def versions(self) -> dict[str, str]:
-        return self.call("versions")[0]["versions"]
+        return {**installed(*self.writers), **self.call("versions")[0]["versions"]}
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

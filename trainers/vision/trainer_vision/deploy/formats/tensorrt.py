@@ -70,7 +70,7 @@ class TensorRT:
         return self.source.layers()
 
     def versions(self) -> dict[str, str]:
-        return {"tensorrt": self.trt.__version__, "gpu": torch.cuda.get_device_name()}
+        return {**self.source.versions(), "tensorrt": self.trt.__version__, "gpu": torch.cuda.get_device_name()}
 
 
 def dtype_of(engine: Any, trt: Any, name: str) -> torch.dtype:
