@@ -135,6 +135,15 @@ class Explanations(InferenceTest):
             self.assertEqual(found["explanation"]["model"], "none")
             self.assertIn("고양이", found["explanation"]["summary"])
 
+    def test_words_are_text_and_nothing_that_is_obeyed(self) -> None:
+        evil = "<b>\x1b[31m고\x00양이\u202e\nok\ud800" + "x" * 9000
+        content = json.dumps({"summary": evil, "key_factors": [evil, 1, None], "confidence_reasoning": evil, "alternative_considerations": ""})
+        (found,), _ = self.explain(json.dumps({"choices": [{"message": {"content": content}}]}).encode())
+        words = found["explanation"]
+        self.assertTrue(words["summary"].startswith("<b>[31m고양이\nok" + "x"))  # whoever shows it escapes it, as any text
+        self.assertEqual(words["key_factors"], [words["summary"]])
+        self.assertEqual(len(words["confidence_reasoning"]), 2000)
+
     def test_words_alone_explain_nothing_and_that_is_said(self) -> None:
         with mock.patch.dict(os.environ, {"ENABLE_LLM_EXPLANATION": "true"}):
             self.run_job(self.lines(self.images(1)))

@@ -269,11 +269,11 @@ run(at_once(main), argv=[], fail="export_done")
 
 class Stopping(unittest.TestCase):
     def test_a_signal_ends_the_export_where_it_is_and_is_no_failure(self) -> None:
-        for what in ("export", "converter"):
-            with self.subTest(what=what), subprocess.Popen([sys.executable, "-c", STOPPING % what], stdout=subprocess.PIPE, text=True) as process:
+        for what, asked in (("export", signal.SIGTERM), ("converter", signal.SIGTERM), ("export", signal.SIGINT)):
+            with self.subTest(what=what, asked=asked.name), subprocess.Popen([sys.executable, "-c", STOPPING % what], stdout=subprocess.PIPE, text=True) as process:
                 assert process.stdout
                 self.assertEqual(process.stdout.readline(), "ready\n")
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(asked)
                 self.assertEqual(process.stdout.read(), "interrupted\n")  # and no final callback, which it would print here
                 self.assertEqual(process.wait(), 143)
 

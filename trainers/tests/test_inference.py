@@ -95,11 +95,11 @@ class Jobs(InferenceTest):
 
     def test_odd_names_have_drawings_that_the_report_finds(self) -> None:
         (path,) = self.images(1)
-        names = ["고" * 80, "100% #1?", "a\x85b"]
+        names = ["고" * 80, "100% #1", "a\x85b\\c\u202e", '<q?">', "\ufffd"]  # as the agent would have them in keys, and Windows on its disk
         self.run_job([{"uri": f"s3://b/in/{name}.png", "file": str(path)} for name in names])
         page = (self.root / "out/report.html").read_text()
         sources = [unquote(source) for source in re.findall(r'src="([^"]+)"', page)]
-        self.assertEqual(sources, [f"visualizations/000000-{'고' * 60}.jpg", "visualizations/000001-100% #1?.jpg", "visualizations/000002-a\x85b.jpg"])
+        self.assertEqual(sources, [f"visualizations/{i:06}-{name}.jpg" for i, name in enumerate(["고" * 60, "100% #1", "a_b_c_", "_q___", "_"])])
         self.assertTrue(all((self.root / "out" / source).is_file() for source in sources))
 
     def test_a_broken_and_a_missing_image_are_records(self) -> None:
@@ -321,9 +321,10 @@ class Jobs(InferenceTest):
     def test_a_spreadsheet_calculates_nothing(self) -> None:
         boxes = [{"class_id": -1, "class_name": '=HYPERLINK("http://x","y")', "class_index": 0, "confidence": 0.5, "bbox": [-1.5, 0, 9, 9]}]
         record = {"image_path": "=cmd|x.png", "image_id": "@1", "error": "+1\n", "predictions": {"boxes": boxes}}
-        write_csv(self.root / "results.csv", [record])
+        write_csv(self.root / "results.csv", [record, *({**record, "image_path": f"{first}1"} for first in "\n＝＋－＠")])
         with (self.root / "results.csv").open(newline="") as file:
-            (row,) = csv.DictReader(file)
+            row, *more = csv.DictReader(file)
+        self.assertTrue(all(other["image_path"].startswith("'") for other in more))
         self.assertEqual([row[k] for k in ("image_path", "image_id", "class_name", "error", "x1")], ["'=cmd|x.png", "'@1", "'=HYPERLINK(\"http://x\",\"y\")", "'+1\n", "-1.5"])
 
     def test_coco_is_read_by_pycocotools(self) -> None:

@@ -277,29 +277,31 @@ class TheEnd(TrainerTest):
         run = self.fail_with("ZeroDivisionError", self.script("trainer_sdk.run(lambda job, platform: 1 / 0)"))
         self.assertEqual((run.done["status"], run.done["error_message"]), ("failed", "ZeroDivisionError: division by zero"))
 
-    def test_sigterm_lets_the_step_finish_and_is_143(self) -> None:
+    def test_a_stop_lets_the_step_finish_and_is_143(self) -> None:
         body = SIGNAL_PIPE + (
             "def train(job, platform):\n    wait = signals()\n    platform.heartbeat(1, {})\n    wait()\n"
             "    assert platform.stop_requested\n    platform.event('saved', 'the step was finished')\ntrainer_sdk.run(train)"
         )
-        with Relay() as relay, freshly_started(self.script(body), relay) as process:
-            relay.wait_for("heartbeat", 1, lambda: process.poll() is None)
-            process.terminate()
-            process.communicate(timeout=TIMEOUT)
-        self.assertEqual(process.returncode, 143)
-        self.assertEqual([c.kind for c in relay.calls], ["heartbeat", "event"])
+        for asked in (signal.SIGTERM, signal.SIGINT):  # the agent passes Ctrl-C on as it came
+            with self.subTest(asked.name), Relay() as relay, freshly_started(self.script(body), relay) as process:
+                relay.wait_for("heartbeat", 1, lambda process=process: process.poll() is None)
+                process.send_signal(asked)
+                process.communicate(timeout=TIMEOUT)
+                self.assertEqual(process.returncode, 143)
+                self.assertEqual([c.kind for c in relay.calls], ["heartbeat", "event"])
 
-    def test_a_worker_outlives_the_groups_sigterm(self) -> None:
+    def test_a_worker_outlives_the_groups_signal(self) -> None:
         body = SIGNAL_PIPE + (
             "def train(job, platform):\n    wait = signals()\n    read, write = os.pipe()\n    child = os.fork()\n"
             "    if child == 0:\n        wait = signals()\n        platform.heartbeat(1, {})\n        wait()\n        os.write(write, b'served')\n        os._exit(0)\n"
             "    wait()\n    platform.event('worker', os.read(read, 6).decode())\ntrainer_sdk.run(train)"
         )
-        with Relay() as relay, freshly_started(self.script(body), relay) as process:
-            relay.wait_for("heartbeat", 1, lambda: process.poll() is None)
-            os.killpg(process.pid, signal.SIGTERM)
-            process.communicate(timeout=TIMEOUT)
-        self.assertEqual(relay.of("event")[0]["message"], "served")
+        for asked in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(asked.name), Relay() as relay, freshly_started(self.script(body), relay) as process:
+                relay.wait_for("heartbeat", 1, lambda process=process: process.poll() is None)
+                os.killpg(process.pid, asked)
+                process.communicate(timeout=TIMEOUT)
+                self.assertEqual(relay.of("event")[0]["message"], "served")
 
     def test_sigusr1_prints_the_stacks_and_training_goes_on(self) -> None:
         body = "import time\ndef wait_for_the_gradient(platform):\n    platform.heartbeat(1, {})\n    import signal; signal.sigwait([signal.SIGINT])\ntrainer_sdk.run(lambda job, platform: wait_for_the_gradient(platform))"

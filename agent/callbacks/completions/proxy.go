@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/backoff"
+	"github.com/vision-platform/trainer-agent/agent/internal/redact"
 )
 
 // Bounds of one question and its answer.
@@ -28,9 +29,9 @@ const (
 
 	tries      = 4
 	atOnce     = 4
-	maxCached  = 4096 // answers
-	longest    = time.Minute
-	bytesToken = 2 // at least so many bytes of a question make a token: an estimate from above
+	maxCached  = 4096           // answers
+	longest    = 24 * time.Hour // that is believed of a Retry-After
+	bytesToken = 2              // at least so many bytes of a question make a token: an estimate from above
 )
 
 var policy = backoff.Policy{Min: time.Second, Max: 20 * time.Second}
@@ -49,8 +50,9 @@ type Options struct {
 // Proxy asks for the child.
 type Proxy struct {
 	Options
-	budget budget
-	places *semaphore.Weighted
+	budget  budget
+	places  *semaphore.Weighted
+	secrets *redact.Redactor
 
 	mu     sync.Mutex
 	cached map[[sha256.Size]byte][]byte
@@ -58,7 +60,10 @@ type Proxy struct {
 
 // New makes a Proxy.
 func New(o Options) *Proxy {
-	return &Proxy{Options: o, budget: budget{Limits: o.Limits}, places: semaphore.NewWeighted(atOnce), cached: map[[sha256.Size]byte][]byte{}}
+	return &Proxy{
+		Options: o, budget: budget{Limits: o.Limits}, places: semaphore.NewWeighted(atOnce), secrets: redact.New([]string{o.Key}),
+		cached: map[[sha256.Size]byte][]byte{},
+	}
 }
 
 // Spent is what the job has spent.
@@ -167,6 +172,9 @@ func (p *Proxy) ask(ctx context.Context, question []byte, most usage) (answer []
 		if wait == 0 {
 			wait = policy.Delay(try)
 		}
+		if until, ok := ctx.Deadline(); ok && p.Now().Add(wait).After(until) {
+			return nil, &problem{http.StatusBadGateway, "busy", fmt.Sprintf("%v; it wants to be left alone for %s, which is longer than a question waits", err, wait.Round(time.Second))}
+		}
 		if try == tries-1 || backoff.Wait(ctx, wait) != nil {
 			break
 		}
@@ -224,10 +232,13 @@ func (p *Proxy) read(res *http.Response) (answer []byte, took usage, wait time.D
 		switch {
 		case err != nil:
 			return nil, usage{}, -1, &problem{http.StatusBadGateway, lost, "the language model's answer broke off: " + err.Error()}
-		case json.Unmarshal(answer, &said) != nil:
+		case !json.Valid(answer):
 			return nil, usage{}, -1, &problem{http.StatusBadGateway, lost, "the language model's answer is no JSON"}
+		case json.Unmarshal(answer, &said) != nil:
+			said.Usage = usage{} // counted in another way than OpenAI's, so not at all
 		}
-		return answer, said.Usage.believed(), 0, nil
+		// A server, or a model behind it, may repeat what it was sent: the results and the child are not to have the key.
+		return p.secrets.JSON(answer), said.Usage.believed(), 0, nil
 	}
 	code := "refused"
 	if res.StatusCode >= http.StatusInternalServerError { // maybe after the work

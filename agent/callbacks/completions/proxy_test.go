@@ -217,6 +217,47 @@ func TestAServerThatIsNotThereCostsNothing(t *testing.T) {
 	})
 }
 
+// Whoever repeats the question's header in an answer would have the key in the results.
+func TestAKeyThatTheServerRepeatsStaysWithTheAgent(t *testing.T) {
+	for _, answer := range []string{`{"choices": [{"message": {"content": "{\"summary\": \"Bearer sk-real\"}"}}]}`, `{"a": "\u0073k-real", "sk-real": 1}`, `{"a": "c2stcmVhbA=="}`} {
+		s := &server{answer: answer}
+		w := ask(s.proxy(ample), hello)
+		var read map[string]any
+		if err := json.Unmarshal(w.Body.Bytes(), &read); err != nil || w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "***") || strings.Contains(fmt.Sprint(read), "sk-real") {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	}
+}
+
+// A question that cannot be answered in time is given up at once: a job would wait two minutes for each of three.
+func TestAServerThatWantsToBeLeftAloneForLongIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := (&server{}).proxy(ample)
+		asked := 0
+		p.Client = &http.Client{Transport: roundTrip(func() *http.Response {
+			asked++
+			return &http.Response{StatusCode: http.StatusTooManyRequests, Status: "429 Too Many Requests", Header: http.Header{"Retry-After": {"3600"}}, Body: http.NoBody}
+		})}
+		began := time.Now()
+		if w := ask(p, hello); w.Code != http.StatusBadGateway || asked != 1 || time.Since(began) != 0 || !strings.Contains(w.Body.String(), "1h0m0s") {
+			t.Errorf("%d %s after %d tries and %s", w.Code, w.Body, asked, time.Since(began))
+		}
+	})
+}
+
+type roundTrip func() *http.Response
+
+func (f roundTrip) RoundTrip(*http.Request) (*http.Response, error) { return f(), nil }
+
+// Some servers count in fractions, or in words: that is no reason to throw the answer away.
+func TestAnAnswerThatCountsOtherwiseIsOneAndCostsTheMost(t *testing.T) {
+	s := &server{answer: `{"choices": [], "usage": {"prompt_tokens": 0.5, "completion_tokens": "few"}}`}
+	p := s.proxy(ample)
+	if w := ask(p, hello); w.Code != http.StatusOK || p.Spent().Calls != 1 || p.Spent().Tokens < MaxOutput {
+		t.Errorf("%d %s, spent %+v", w.Code, w.Body, p.Spent())
+	}
+}
+
 func TestWhatIsNoQuestionIsRefused(t *testing.T) {
 	for _, body := range []string{"", "[]", `{"messages": null, "stream": true}`, `{"messages": [], "stream": true}`, `{"messages": "` + strings.Repeat("x", MaxBody) + `"}`} {
 		s := &server{}

@@ -22,25 +22,32 @@ EXIT_FAILED = 1
 EXIT_STOPPED = 128 + signal.SIGTERM
 
 
-def watch_signals(platform: Platform) -> None:
-    """SIGTERM asks the platform object to stop; SIGUSR1 prints every thread's stack to stderr."""
+def watch_signals(platform: Platform, *also: signal.Signals) -> None:
+    """SIGTERM, and those of `also` that this process does not ignore, ask the platform object to stop; SIGUSR1 prints every thread's stack to stderr."""
+    asking = (signal.SIGTERM, *(s for s in also if signal.getsignal(s) is not signal.SIG_IGN))
     faulthandler.enable()
     if hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        if platform.stop_requested:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # asked twice: the next one ends the process
+        if platform.stop_requested:  # asked twice: the next one ends the process
+            for asked in asking:
+                signal.signal(asked, signal.SIG_DFL)
         platform.stop_requested = True
 
     def outlive(_number: int, _frame: FrameType | None) -> None:
-        # A data loader's worker gets the group's SIGTERM too. It must serve the step that the
+        # A data loader's worker gets the group's signal too. It must serve the step that the
         # trainer finishes, and must not stay for ever: the alarm ends it.
         signal.alarm(60)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for asked in asking:
+            signal.signal(asked, signal.SIG_DFL)
 
-    signal.signal(signal.SIGTERM, stop)
-    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, outlive))
+    def watch(answer: Callable[[int, FrameType | None], None]) -> None:
+        for asked in asking:
+            signal.signal(asked, answer)
+
+    watch(stop)
+    os.register_at_fork(after_in_child=lambda: watch(outlive))
 
 
 _lock = threading.Lock()
@@ -103,7 +110,7 @@ def run(train: Callable[[Job, Platform], None], argv: Sequence[str] | None = Non
         unknown += ["--log-level", flags.log_level]
     if unknown:
         print(f"[trainer] warning: these arguments are not known and do nothing: {' '.join(unknown)}", file=sys.stderr, flush=True)
-    watch_signals(platform)
+    watch_signals(platform, signal.SIGINT)  # Ctrl-C in a terminal: what is tried at a desk is what happens on the platform
     if fail == "done" and "BACKEND_BASE_URL" not in os.environ:  # without the agent nobody has made it
         with contextlib.suppress(OSError):
             job.checkpoint_dir.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""SIGTERM in an export: it has nothing to save, so it ends where it is. Standard library only."""
+"""SIGTERM, or Ctrl-C, in an export: it has nothing to save, so it ends where it is. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from types import FrameType
 from trainer_sdk import Job, Platform
 from trainer_sdk.process import EXIT_STOPPED
 
+ASKING = (signal.SIGTERM, signal.SIGINT)
 Main = Callable[[Job, Platform], None]
 
 
@@ -19,7 +20,7 @@ class Stopped(BaseException):
 
 
 def at_once(main: Main) -> Main:
-    """`main` until SIGTERM. What the signal has ended besides, an installation or a converter, is no failure of the export."""
+    """`main` until a signal asks to stop. What the signal has ended besides, an installation or a converter, is no failure of the export."""
 
     def until(job: Job, platform: Platform) -> None:
         def stop(_number: int, _frame: FrameType | None) -> None:
@@ -27,11 +28,13 @@ def at_once(main: Main) -> Main:
             if not platform.finished:
                 raise Stopped
 
-        signal.signal(signal.SIGTERM, stop)
+        for asked in ASKING:
+            signal.signal(asked, stop)
         try:
             main(job, platform)
         except (Exception, Stopped):
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for asked in ASKING:
+                signal.signal(asked, signal.SIG_DFL)
             if not platform.stop_requested or platform.finished:
                 raise
             sys.stdout.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import functools
 import importlib.util
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from .samples import Sample
 
 QUALITY = 90
 LONGEST_STEM = 60  # letters: of four bytes each they fit a file name
+# What no name of a file may have: what the agent replaces in keys of objects (control characters, those that turn the direction of
+# writing, what was no Unicode, the backslash), and what Windows refuses.
+UNFIT = re.compile(r'[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffd\ud800-\udfff\\/:*?"<>|]')
 TILE, COLUMNS = 256, 6  # of the contact sheet
 WIDEST = 1600  # pixels that a name may widen a small picture to
 LABELLED = (255, 255, 255)
@@ -27,7 +31,8 @@ SYSTEM = ("NotoSansCJK-Regular.ttc", "NanumGothic.ttf", "AppleSDGothicNeo.ttc", 
 
 
 def drawing_name(at: int, sample: Sample) -> str:
-    return f"{at:06}-{Path(sample.name).stem[:LONGEST_STEM]}.jpg"
+    """A name that is the same in the bucket and on every disk: results.json and report.html lead to the file by it."""
+    return f"{at:06}-{UNFIT.sub('_', Path(sample.name).stem[:LONGEST_STEM])}.jpg"
 
 
 def draw(item: Loaded, answer: Answer, truth: Truth, names: Sequence[str], target: Path) -> None:

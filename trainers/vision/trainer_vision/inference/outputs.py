@@ -15,6 +15,7 @@ from .coco import area
 from .records import Classes
 
 COLUMNS = ("image_path", "image_id", "class_id", "class_name", "confidence", "x1", "y1", "x2", "y2", "share", "error")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the wide ones too, which some spreadsheets read as the narrow ones
 Records = Iterable[Mapping[str, Any]]
 
 
@@ -42,7 +43,7 @@ def write_csv(target: Path, records: Records) -> None:
 
 def plain_text(value: Any) -> Any:
     """A spreadsheet calculates what begins like a formula: an apostrophe before it makes it text (OWASP, CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _found(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ TIMEOUT = 150  # seconds; the agent answers within two minutes
 LARGEST = 1 << 20  # bytes of an answer
 MOST_FACTORS, LONGEST = 8, 2000  # of what is taken from an answer
 FAILURES = 3  # in a row, after which nobody is asked any more
+OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 TEXTS = ("summary", "confidence_reasoning", "alternative_considerations")
 SCHEMA = {
     "name": "explanation", "strict": True,
@@ -83,18 +85,23 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
+def plain(text: str) -> str:
+    """Without what a terminal obeys, a page shows otherwise or a database refuses: control characters, and those that turn the direction of writing."""
+    return OBEYED.sub("", text)[:LONGEST]
+
+
 def read_answer(raw: bytes) -> dict[str, Any]:
     """The fields of an answer; ValueError for a refusal and for what has another shape."""
     try:
         message = json.loads(raw)["choices"][0]["message"]
         found = json.loads(message["content"] or "")
-        factors = [str(f)[:LONGEST] for f in found["key_factors"] if isinstance(f, str)][:MOST_FACTORS]
+        factors = [plain(f) for f in found["key_factors"] if isinstance(f, str)][:MOST_FACTORS]
         texts = {name: found[name] for name in TEXTS}
     except (LookupError, TypeError, ValueError, RecursionError) as error:  # the last of brackets by the thousand
         raise ValueError(f"its answer is no explanation ({type(error).__name__})") from error
-    if not all(isinstance(text, str) for text in texts.values()) or not texts["summary"]:
+    if not all(isinstance(text, str) for text in texts.values()) or not plain(texts["summary"]).strip():
         raise ValueError("its answer is no explanation (a field is no text)")
-    return {"summary": texts["summary"][:LONGEST], "key_factors": factors, "confidence_reasoning": texts["confidence_reasoning"][:LONGEST], "alternative_considerations": texts["alternative_considerations"][:LONGEST]}
+    return {"key_factors": factors, **{name: plain(text) for name, text in texts.items()}}
 
 
 def template(facts: Mapping[str, Any]) -> dict[str, Any]:
