@@ -7,13 +7,14 @@ import (
 )
 
 // kinds are the jobs whose script trains nothing: the code of a failure that has no
-// better one, and what the script and its work are called.
+// better one, what the script and its work are called, and what helps on a full disk.
 var kinds = map[contract.JobType]struct {
 	code         contract.Code
 	script, work string
+	disk         string
 }{
-	contract.JobInference: {contract.CodeInferenceFailed, "The prediction script", "The inference"},
-	contract.JobExport:    {contract.CodeExportFailed, "The export script", "The export"},
+	contract.JobInference: {contract.CodeInferenceFailed, "The prediction script", "The inference", "Ask for a larger disk, or save no drawings (SAVE_VISUALIZATIONS=false)."},
+	contract.JobExport:    {contract.CodeExportFailed, "The export script", "The export", "Ask for a larger disk."},
 }
 
 // ofKind says of a failure what it is a failure of: the rules know one script.
@@ -30,5 +31,6 @@ func ofKind(t contract.JobType, f *contract.Failure) *contract.Failure {
 	} else if rest, ours := strings.CutPrefix(f.Message, "The training "); ours {
 		f.Message = kind.work + " " + rest
 	}
+	f.Hint = strings.Replace(f.Hint, diskHint, kind.disk, 1)
 	return f
 }

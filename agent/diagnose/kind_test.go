@@ -19,6 +19,18 @@ func TestAFailureIsOneOfTheJobsKind(t *testing.T) {
 	}
 }
 
+// Fewer checkpoints are no help where none are written.
+func TestWhatHelpsOnAFullDiskIsOfTheJobsKind(t *testing.T) {
+	for kind, want := range map[contract.JobType]string{
+		contract.JobTraining: "(CHECKPOINT_FREQUENCY).", contract.JobInference: "(SAVE_VISUALIZATIONS=false).", contract.JobExport: "Ask for a larger disk.",
+	} {
+		f := Diagnose(Evidence{JobType: kind, Started: time.Unix(1, 0), Ended: time.Unix(2, 0), ExitCode: 1, LogTail: []string{"OSError: [Errno 28] No space left on device"}})
+		if f == nil || f.Code != contract.CodeDiskFull || !strings.HasSuffix(f.Hint, want) {
+			t.Errorf("%s: %+v", kind, f)
+		}
+	}
+}
+
 func TestATestRunWithoutMetricsIsNoSuccess(t *testing.T) {
 	for name, c := range map[string]struct {
 		said *Report

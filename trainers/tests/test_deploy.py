@@ -75,6 +75,28 @@ class Asking(unittest.TestCase):
             for task in ("zero_shot_classification", "image_classification"):
                 self.assertEqual(load(Job.load((), {"TASK_TYPE": task}), request).task, task)
 
+    def test_what_else_an_export_leaves_is_no_checkpoint(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "metadata.json").write_text("{}")
+            with zipfile.ZipFile(folder / "package.zip", "w") as archive:
+                archive.write(folder / "metadata.json", "metadata.json")
+            torch.save({"state_dict": {}}, folder / "best.pt")
+            (folder / "cut.onnx").write_bytes(b"cut")
+            for checkpoint in (folder, folder / "metadata.json", folder / "package.zip", folder / "model.tflite", folder / "model.openvino"):
+                with self.subTest(checkpoint.name), self.assertRaisesRegex(JobError, f"^{checkpoint.name} is of an export .* or to the model.onnx or model.torchscript"):
+                    exported.refuse_others(checkpoint)
+            with self.assertRaisesRegex(JobError, "cut.onnx has no metadata in it: it is broken, or"):
+                exported.refuse_others(folder / "cut.onnx", classifier_predict.EXPORTED)
+            for checkpoint in (folder / "best.pt", folder / "cut.onnx", folder / "none.pt"):  # the trainer's own reader knows them
+                exported.refuse_others(checkpoint)
+
+    def test_metadata_of_somebody_else_is_refused(self) -> None:
+        for written in ('{"a": 1}', "[]", "null", "no JSON", '{"model": {"task": "detect"}, "postprocess": 3}'):
+            request = InferenceRequest(Path("model.onnx"), (), Path(), False, "val", 1, None, None, None, False)
+            with self.subTest(written), mock.patch.dict(exported.READERS, {".onnx": lambda _path, written=written: written}), self.assertRaisesRegex(JobError, "the metadata in model.onnx is not what"):
+                exported.read(request)
+
     def test_what_has_no_effect_is_said(self) -> None:
         with contextlib.redirect_stderr(io.StringIO()) as said:
             self.ask(True, size=96, iou=0.5)

@@ -65,6 +65,11 @@ class Explanations(InferenceTest):
         self.assertEqual([r.get("xai_error") for r in found], ["s3://b/in/000.png cannot be explained: ValueError: singular", None, None])
         self.assertEqual([len(r["predictions"]["boxes"]) for r in found], [1, 1, 1])
 
+    def test_a_full_disk_fails_a_job_that_explains(self) -> None:
+        full = mock.patch.object(Explainer, "explain", side_effect=OSError(28, "No space left on device"))
+        with mock.patch.dict(os.environ, {"ENABLE_XAI": "true", "XAI_METHOD": "lime"}), full, self.assertRaisesRegex(OSError, "No space left"):
+            self.run_job(self.lines(self.images(1)))
+
     def test_every_explained_image_is_told_of_where_it_takes_seconds(self) -> None:
         now = 0.0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import offline  # noqa: F401  before ultralytics
 from trainer_sdk import Job
 from trainer_sdk.inference import InferenceRequest
-from trainer_vision.deploy.exported import is_exported, read
+from trainer_vision.deploy.exported import is_exported, read, refuse_others
 from trainer_vision.inference import Predictor, predict
 from yolo import Labels, classifier, detector, device, load_model
 
@@ -16,6 +16,7 @@ from yolo import Labels, classifier, detector, device, load_model
 def load(job: Job, request: InferenceRequest) -> Predictor:
     if is_exported(request.checkpoint):
         return read(request, lambda task: None if task == "classify" else Labels(job, task).read)
+    refuse_others(request.checkpoint)
     model = load_model(request.checkpoint, job.task)
     return (classifier if model.task == "classify" else detector)(model, job, request, device(job))
 

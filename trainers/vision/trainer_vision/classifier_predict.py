@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from trainer_sdk import Job, JobError
+from trainer_sdk import Job
 from trainer_sdk.inference import InferenceRequest
 
 from .classifier import Classifier, Load
 from .classifier_explain import differentiable
-from .deploy.exported import is_exported, read
+from .deploy.exported import OTHERS, READERS, is_exported, read, refuse_others
 from .inference import Predictor
 from .inference import predict as predict_with
 from .processes import ready_to_predict, torch_device
 from .segmenter import with_labels
 
-EXPORTED = {".onnx", ".torchscript", ".pt2", ".engine", ".tflite", ".mlpackage", ".xml"}
+EXPORTED = OTHERS | set(READERS)  # one of these without our metadata is none of ours
 ZERO_SHOT = "zero_shot_classification"  # the same to whoever uses it: an image, and the probability of every class
 
 
@@ -31,8 +31,7 @@ def predict(load: Load) -> None:
         return as_named(found, job)
 
     def trained(job: Job, request: InferenceRequest) -> Predictor:
-        if request.checkpoint.suffix in EXPORTED:
-            raise JobError(f"{request.checkpoint.name} is an exported model, which this trainer's predict.py does not run: set CHECKPOINT_PATH to the checkpoint that it was exported from, or to the model.onnx of its package")
+        refuse_others(request.checkpoint, EXPORTED)
         return of_classifier(load(job, request.checkpoint, request.image_size), torch_device(job.device))
 
     predict_with(predictor)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ PLATFORM_TASKS = {
     "semantic": "semantic_segmentation",
 }
 LARGEST_METADATA = 16 << 20  # bytes
+METADATA = "metadata.json"
+OWN = "the checkpoint that it was exported from, or to the model.onnx or model.torchscript of its export"
+OTHERS = frozenset({".pt2", ".engine", ".tflite", ".mlpackage", ".mlmodel", ".openvino", ".xml"})  # models that predict.py does not run
 
 
 def predictor(metadata: Mapping[str, Any], run: Run, truth: Any = None, confidence: float | None = None) -> Predictor:
@@ -53,14 +57,36 @@ def is_exported(path: Path) -> bool:
     return path.is_file() and path.suffix in READERS and READERS[path.suffix](path) is not None
 
 
+def refuse_others(path: Path, kinds: Container[str] = OTHERS) -> None:
+    """What else an export leaves, given as a checkpoint: frameworks say of it what they say of any broken file. `kinds` are suffixes of models."""
+    name = path.name
+    if path.suffix in READERS and path.suffix in kinds:
+        raise JobError(f"{name} has no metadata in it: it is broken, or no trainer of this platform exported it. Set CHECKPOINT_PATH to {OWN}")
+    if path.suffix in kinds or name == METADATA or _is_package(path):
+        raise JobError(f"{name} is of an export and nothing that this trainer's predict.py runs: set CHECKPOINT_PATH to {OWN}")
+
+
+def _is_package(path: Path) -> bool:
+    """package.zip, or the folder of an export."""
+    if path.is_dir():
+        return (path / METADATA).is_file()
+    with contextlib.suppress(OSError, zipfile.BadZipFile, NotImplementedError, ValueError), zipfile.ZipFile(path) as archive:
+        return METADATA in archive.namelist()
+    return False
+
+
 def read(request: InferenceRequest, truth_of: Callable[[str], Any] = lambda _task: None) -> Predictor:
     """A file that this package exported; its metadata is in it. `truth_of` gives the reader of a task's labels."""
     path = request.checkpoint
-    described, confidence = asked(json.loads(READERS[path.suffix](path) or "null"), request)
     if path.suffix == ".onnx":
         from .formats import onnx as kind
     else:
         from .formats import torchscript as kind
+    try:
+        described, confidence = asked(json.loads(READERS[path.suffix](path) or "null"), request)
+        Reader(described)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise JobError(f"the metadata in {path.name} is not what the trainers of this platform write ({type(error).__name__}: {error}). Set CHECKPOINT_PATH to {OWN}") from error
     return predictor(described, kind.load(path), truth_of(described["model"]["task"]), confidence)
 
 

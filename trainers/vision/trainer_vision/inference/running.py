@@ -229,7 +229,7 @@ class Run:
         assert self.explainer
         try:
             found = self.explainer.explain(item, answer, truth, stem)
-        except (JobError, MemoryError):
+        except (JobError, MemoryError, OSError):  # the last of a full disk: pictures that are missing are no success
             raise
         except Exception as error:
             if "OutOfMemory" in type(error).__name__:
