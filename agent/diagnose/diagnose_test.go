@@ -157,6 +157,11 @@ func TestDiagnose(t *testing.T) {
 			e: Evidence{Stop: StopRequested, Checkpoints: 1, ChildDone: &Report{Status: contract.StatusSucceeded}}},
 		"time limit": {
 			e: Evidence{Stop: StopTimeLimit, ExitCode: 143, Signal: 15, Settings: Settings{MaxTrainingTime: time.Hour}}, code: contract.CodeTrainingTimeout, says: "Training exceeded maximum time limit (1h0m0s)"},
+		"time limit of an export": {
+			e: Evidence{JobType: contract.JobExport, Stop: StopTimeLimit, Settings: Settings{MaxTrainingTime: time.Hour}}, code: contract.CodeTrainingTimeout,
+			says: "The export exceeded maximum time limit (1h0m0s). Raise MAX_TRAINING_TIME_SECONDS, or set a smaller INPUT_SIZE"},
+		"a prediction that hangs": {
+			e: Evidence{JobType: contract.JobInference, Stop: StopHang, Settings: Settings{HangTimeout: time.Minute}}, code: contract.CodeHung, says: "The inference made no progress for 1m0s"},
 		"hang": {
 			e: Evidence{Stop: StopHang, ExitCode: 137, Settings: Settings{HangTimeout: 10 * time.Minute, NumWorkers: 8}}, code: contract.CodeHung, says: "no progress for 10m0s"},
 		"a hang with a lost GPU is the GPU's": {

@@ -21,7 +21,7 @@ func ownStop(c findings) (*contract.Failure, bool) {
 	case StopTimeLimit:
 		return found(contract.Failf(contract.CodeTrainingTimeout, "Training exceeded maximum time limit%s%s.",
 			within(c.Settings.MaxTrainingTime), afterEpoch(c.Evidence)).
-			WithHint("Raise MAX_TRAINING_TIME_SECONDS, or train fewer epochs, smaller images or a smaller model."))
+			WithHint("Raise MAX_TRAINING_TIME_SECONDS, or %s.", shorter(c.JobType)))
 	case StopHang:
 		return found(hang(c))
 	case StopGPU:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import signal
 import subprocess
@@ -135,6 +136,18 @@ class Jobs(unittest.TestCase):
             with mock.patch.dict("os.environ", TASK_TYPE=task):
                 made = subjects(lambda *_: one, "huggingface")(job, ExportRequest.load(job, [], ["onnx"], env))
                 self.assertEqual(task_of(made.predictor, job, Path("checkpoint")), task)
+
+    def test_a_damaged_checkpoint_is_refused_before_it_is_loaded(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            whole = Path(folder) / "best.pt"
+            torch.save({"a": torch.ones(5000), "b": torch.ones(5000)}, whole)
+            content = bytearray(whole.read_bytes())
+            content[len(content) // 2] ^= 1
+            whole.write_bytes(content)
+            env = {"TASK_TYPE": "image_classification", "EXPORT_FORMAT": "onnx", "CHECKPOINT_FILE": str(whole), "OUTPUT_DIR": folder, "PYTHONPATH": os.pathsep.join(sys.path)}
+            done = subprocess.run([sys.executable, "-c", "from trainer_vision.deploy.job import export; export(lambda *_: 1 / 0)"], capture_output=True, text=True, env={**os.environ, **env})
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, "the checkpoint best.pt is damaged: .*/data/. in it is not what was saved. Upload it again")
 
     def test_weights_that_are_no_numbers_are_named(self) -> None:
         """A detector of such finds nothing, and so does its export."""

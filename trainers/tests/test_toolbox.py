@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -14,6 +15,7 @@ from unittest import mock
 
 from trainer_sdk import JobError
 from trainer_vision.deploy import toolbox
+from trainer_vision.deploy.formats import remote
 
 
 class Toolbox(unittest.TestCase):
@@ -73,6 +75,32 @@ class Toolbox(unittest.TestCase):
                 fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.close(write)
             fcntl.flock(mine, fcntl.LOCK_EX)
+
+
+class Converter(unittest.TestCase):
+    """How the end of a converter's process is told."""
+
+    def ended(self, script: str, sent: signal.Signals | None = None) -> str:
+        program = mock.Mock(input_shape=[1], graph=mock.Mock(outputs=["found"]))
+        with tempfile.TemporaryDirectory() as work, mock.patch.object(toolbox, "python", return_value=Path(sys.executable)), mock.patch.object(remote, "START", script):
+            one = remote.Remote("tflite", program, Path(work), Path, print)
+            if sent:
+                one.process.send_signal(sent)
+            with self.assertRaises(JobError) as raised:
+                one.versions()
+            for pipe in (one.process.stdin, one.process.stdout):
+                assert pipe
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        return str(raised.exception)
+
+    def test_one_that_the_kernel_kills_is_said_to_need_memory(self) -> None:
+        self.assertRegex(self.ended("import time; time.sleep(60)", signal.SIGKILL), "the converter to tflite was killed .* Give the job more memory, or set a smaller INPUT_SIZE")
+
+    def test_what_its_libraries_always_write_is_no_reason(self) -> None:
+        said = self.ended("import sys; sys.exit('WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\\nI0000 00:00:1 21522 port.cc:153] oneDNN\\nno such operator')")
+        self.assertEqual(said, "the converter to tflite ended with 1: no such operator")
+        self.assertIn("was ended by SIGABRT: ", self.ended("import os; os.abort()"))
 
 
 if __name__ == "__main__":

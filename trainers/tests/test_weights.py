@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from trainer_sdk import JobError
-from trainer_vision.weight_files import read_tensors, read_weights
+from trainer_vision.weight_files import damaged, read_tensors, read_weights
 from trainer_vision.weights import check_shapes, other_classes, report_weights
 
 
@@ -37,6 +37,22 @@ class Weights(unittest.TestCase):
         else:
             torch.save(content, path)
         return path
+
+    def test_a_record_that_is_not_what_was_saved_is_named(self) -> None:
+        """torch.load reads it without a word, and the numbers are others."""
+        path = self.write("whole.pt", {"a": torch.ones(5000), "b": torch.ones(5000)})
+        self.assertIsNone(damaged(path))
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 0x55
+        path = self.write("damaged.pt", bytes(content))
+        torch.load(path, weights_only=True)
+        self.assertIn("/data/", damaged(path) or "")
+        self.assertIsNone(damaged(self.write("none.pt", b"text")))
+        torch.serialization.set_crc32_options(False)
+        try:
+            self.assertIsNone(damaged(self.write("unsummed.pt", {"a": torch.ones(5000)})))
+        finally:
+            torch.serialization.set_crc32_options(True)
 
     def test_tensors_are_found_however_they_were_saved(self) -> None:
         other = {name: torch.zeros_like(value) for name, value in self.tensors.items()}

@@ -157,6 +157,19 @@ class Python(WrapperTest):
             self.assertEqual(found.returncode, 1)
             self.assertIn(said, found.stderr)
             (folder / name).write_bytes(whole)
+        said = json.loads((folder / "golden/answer.json").read_text())
+        (folder / "golden/answer.json").write_text(json.dumps({k: v for k, v in said.items() if k != "objects"}))
+        other = {**metadata, "outputs": [{**metadata["outputs"][0], "name": "nothing"}, *metadata["outputs"][1:]]}
+        for arguments, described, text in ((["--selftest"], metadata, "answer.json is damaged"), ([self.images[0]], other, "does not take or give what metadata.json says")):
+            (folder / "metadata.json").write_text(json.dumps(described))
+            found = run(RUNTIMES, EXAMPLE, *arguments, "--model", folder)
+            self.assertEqual((found.returncode, "Traceback" in found.stderr), (1, False))
+            self.assertIn(text, found.stderr)
+        (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:1000])
+        for model in (folder, folder / "model.onnx"):
+            found = run(RUNTIMES, EXAMPLE, self.images[0], "--model", model)
+            self.assertEqual((found.returncode, "Traceback" in found.stderr), (1, False))
+            self.assertIn("onnxruntime cannot open model.onnx", found.stderr)
 
     def test_runs_of_masks(self) -> None:
         import numpy as np

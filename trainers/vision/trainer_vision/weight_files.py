@@ -67,6 +67,27 @@ def check_file(path: Path) -> None:
         raise JobError(f"the weights {path} are a page (HTML or XML), not a file of weights: the address that they came from answers with something else")
 
 
+def damaged(path: Path) -> str | None:
+    """The first record of a torch file whose bytes are not those that were saved, if any: torch.load does not look, and a model of such numbers is silently a worse one.
+
+    A file in which no record has its sum was saved without sums (torch.serialization.set_crc32_options).
+    """
+    if not zipfile.is_zipfile(path):
+        return None
+    wrong, right = [], 0
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            try:
+                with archive.open(entry) as record:
+                    while record.read(1 << 20):
+                        pass
+            except (zipfile.BadZipFile, EOFError):
+                wrong.append(entry.filename)
+            else:
+                right += entry.file_size > 0
+    return wrong[0] if wrong and right else None
+
+
 def check_numbers(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """A training that starts from NaN stays there. (Infinity has its place, in masks of attention.)"""
     if broken := next((name for name, value in tensors.items() if value.is_floating_point() and value.isnan().any()), None):

@@ -19,6 +19,7 @@ from trainer_sdk.package import digest
 
 from ..inference import Predictor
 from ..inference.samples import task_of
+from ..weight_files import damaged
 from . import calibrate, evaluate, exported, golden, matrix, metadata, package, parity, timing
 from .formats import Converter, Precision, Run
 from .formats.choice import converter
@@ -39,6 +40,8 @@ def export(subject_of: Callable[[Job, ExportRequest], Subject]) -> None:
         request = ExportRequest.load(job, sys.argv[1:], list(matrix.formats()))
         matrix.check(request.format, request.quantization, request.dtype, job.task, job.device)
         platform.export_progress(5, "downloading", f"The checkpoint is here: {request.checkpoint.name}")
+        if record := damaged(request.checkpoint):
+            raise JobError(f"the checkpoint {request.checkpoint.name} is damaged: {record} in it is not what was saved. Upload it again, or export another one")
         subject = subject_of(job, request)
         if reason := broken(subject.model) or refusal(subject.head, request.postprocessing):
             raise JobError(reason)

@@ -68,7 +68,7 @@ def python(name: str, say: Say) -> Path:
                 if not (home / "complete").is_file():
                     make(name, home, lock, say)
         except OSError as error:
-            raise JobError(f"the packages for {name} cannot be installed below {home.parent}: {error}. Set EXPORT_TOOLBOX_DIR to a folder that can be written, or use an image export-*") from error
+            raise JobError(f"the packages for {name} cannot be installed below {home.parent}: {error}. Set EXPORT_TOOLBOX_DIR to a folder that is there and can be written, or use an image export-*") from error
     return home / "bin" / "python"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import weakref
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from . import Precision, Run, installed
 
 START = "import sys; sys.path.extend(sys.argv[3:]); from trainer_vision.deploy.worker import main; main(*sys.argv[1:3])"
 LAST_LINES = 5  # of what the converter wrote before it died
+CHATTER = re.compile(r"^(WARNING: All log messages before absl|[IW]\d{4} |INFO:|\s*$)").match  # of its libraries, whatever happens
 MISSING = re.compile(r"ModuleNotFoundError|ImportError|PackageNotFoundError").search
 
 
@@ -56,9 +58,12 @@ class Remote:
 
     def died(self) -> JobError:
         code = self.process.wait()
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
+        lines = [line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if not CHATTER(line)][-LAST_LINES:]
+        if -code == signal.SIGKILL:
+            return JobError(f"the converter to {self.name} was killed (SIGKILL), as the kernel does where memory is short. Give the job more memory, or set a smaller INPUT_SIZE")
         cure = f". Its packages are damaged: remove {self.home}, and they are installed again" if any(map(MISSING, lines)) else ""
-        return JobError(f"the converter to {self.name} ended with {code}: {' '.join(lines)[-600:]}{cure}")
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        return JobError(f"the converter to {self.name} {how}: {' '.join(lines)[-600:]}{cure}")
 
     def write(self, target: Path, metadata: str, precision: Precision) -> None:
         more = {"kind": precision.kind, "dtype": precision.dtype, "keep": list(precision.keep)}

@@ -281,6 +281,12 @@ def start_engine(path: Path, metadata: Mapping[str, Any]) -> Engine:
         return engine(path, metadata)
     except ImportError as error:
         raise WrapperError(f"{path.name} needs the package {package} (pip install {package}): {error}") from error
+    except Exception as error:  # engines raise whatever they like of a file that is damaged or another one
+        raise WrapperError(f"{package} cannot open {path.name}: {_first_line(error)}. Unpack the package again") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0][:300]
 
 
 # --- detections ---------------------------------------------------------------------------------
@@ -481,7 +487,13 @@ class ModelWrapper:
         pixels = image if isinstance(image, np.ndarray) else read_image(image)
         height, width = pixels.shape[:2]
         tensor, placement = self.prepare(pixels)
-        return self.decoder.decode(self.engine.run(tensor), placement, self.resize.place(width, height)[0], width, height)
+        return self.decoder.decode(self.ask(tensor), placement, self.resize.place(width, height)[0], width, height)
+
+    def ask(self, tensor: np.ndarray) -> Sequence[np.ndarray]:
+        try:
+            return self.engine.run(tensor)
+        except Exception as error:  # of an input or an output that the file does not have
+            raise WrapperError(f"{self.path.name} does not take or give what metadata.json says: {_first_line(error)}. Use both of the same package") from error
 
     def prepare(self, pixels: np.ndarray) -> tuple[np.ndarray, Placement]:
         spec, rules = self.metadata["input"], self.metadata["preprocess"]
@@ -506,7 +518,11 @@ class ModelWrapper:
         except (ValueError, KeyError, TypeError) as error:
             raise WrapperError(f"{folder / 'answer.json'} is damaged: {error!r}. Unpack the package again") from error
         wrong = [] if self.intact() else [f"{self.path.name} is not the file that metadata.json describes: its sha256 differs"]
-        return wrong + compare(expected, self.predict(image).to_json())
+        found = self.predict(image).to_json()
+        try:
+            return wrong + compare(expected, found)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise WrapperError(f"{folder / 'answer.json'} is damaged: {error!r}. Unpack the package again") from error
 
     def intact(self) -> bool:
         """Whether the model has the checksum of metadata.json; metadata inside a model cannot hold one."""
@@ -567,7 +583,10 @@ def _within(model: Path) -> dict[str, Any]:
         import onnxruntime
     except ImportError as error:
         raise WrapperError(f"{model.name} needs the package onnxruntime (pip install onnxruntime): {error}") from error
-    inside = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"]).get_modelmeta().custom_metadata_map
+    try:
+        inside = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"]).get_modelmeta().custom_metadata_map
+    except Exception as error:
+        raise WrapperError(f"onnxruntime cannot open {model.name}: {_first_line(error)}. Unpack the package again") from error
     if "metadata" not in inside:
         raise WrapperError(f"there is no metadata.json that describes {model}, and none in it: unpack the whole package, or pass metadata_path")
     return _checked(inside["metadata"], str(model))
