@@ -100,7 +100,7 @@ func newLife(o *Options) *life {
 		return resume.Options{JobID: cfg.JobID, Store: b.store.Store, Dir: b.ws.Inputs()}
 	}}
 	pictures := &dataset.PictureList{Supply: need, From: fetched, Request: config.NeededFormat(cfg, b.ws.Prepared()), Dir: b.ws.Inputs()}
-	given := &dataset.InputsFetching{Supply: need, Dir: b.ws.Inputs(), CheckpointURI: cfg.CheckpointPath, ImageURIs: config.NeededImages(cfg),
+	given := &dataset.InputsFetching{Supply: need, JobID: cfg.JobID, Dir: b.ws.Inputs(), CheckpointURI: cfg.CheckpointPath, ImageURIs: config.NeededImages(cfg),
 		Parts: dataset.EarlierParts{Prefix: config.NeededParts(cfg), Dir: b.ws.Output(), Fresh: cfg.Resume == "off"},
 		Open:  func(ctx context.Context, bucket string) (dataset.Bucket, error) { return b.store.Open(ctx, bucket) }}
 	converted.Suit = func(r *converters.Request) {

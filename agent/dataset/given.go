@@ -3,6 +3,7 @@ package dataset
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/vision-platform/trainer-agent/agent/checkpoints/format"
 	"github.com/vision-platform/trainer-agent/agent/internal/regular"
@@ -38,6 +40,7 @@ type givenImage struct {
 // says so, and the results will.
 type InputsFetching struct {
 	Supply
+	JobID         string // whose inputs they are: the folder may hold those of another job
 	Dir           string
 	CheckpointURI string
 	ImageURIs     []string
@@ -58,7 +61,14 @@ func (f *InputsFetching) Start(ctx context.Context) error {
 	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
 		return unwritableInput(err)
 	}
-	f.Checkpoint = filepath.Join(f.Dir, path.Base(f.CheckpointURI))
+	name := path.Base(f.CheckpointURI)
+	if name == ".." || !filepath.IsLocal(name) || filepath.Clean(name) == "." {
+		return contract.Failf(contract.CodeConfigInvalid, "CHECKPOINT_PATH %s names no object.", f.CheckpointURI)
+	}
+	f.Checkpoint = filepath.Join(f.Dir, name)
+	if err := os.RemoveAll(f.Checkpoint); err != nil { // files of another checkpoint, in a folder of this name, would be read as this one's
+		return unwritableInput(err)
+	}
 	if err := f.fetch(ctx, f.CheckpointURI, f.Checkpoint); errors.Is(err, fs.ErrNotExist) {
 		return contract.Failf(contract.CodeWeightsUnavailable, "The checkpoint %s does not exist.", f.CheckpointURI).WithHint("Check CHECKPOINT_PATH: that of a folder ends with a slash.")
 	} else if err != nil {
@@ -113,9 +123,9 @@ func (f *InputsFetching) images(ctx context.Context) error {
 	list := make([]givenImage, len(f.ImageURIs))
 	group, ctx := crew.WithContext(ctx)
 	group.SetLimit(imagesAtOnce)
+	f.forget()
 	for i, uri := range f.ImageURIs {
-		// The number keeps equal names of different folders apart, and the order.
-		list[i] = givenImage{URI: uri, File: filepath.Join(f.Dir, "images", fmt.Sprintf("%06d-%s", i, ending(path.Base(uri))))}
+		list[i] = givenImage{URI: uri, File: f.file(i)}
 		group.Go(func() (err error) {
 			list[i].Error, err = f.image(ctx, list[i])
 			return err
@@ -134,13 +144,43 @@ func (f *InputsFetching) images(ctx context.Context) error {
 	return writeLines(f.List, list)
 }
 
-// maxName keeps a number and a name below the 255 bytes of a file system; an object's
+// file is where an image lies. The number keeps the order. The sum keeps equal names of
+// different folders apart, and the images of another job in the same workspace: what is
+// there is not fetched again.
+func (f *InputsFetching) file(i int) string {
+	uri := f.ImageURIs[i]
+	sum := sha256.Sum256([]byte(f.JobID + "\n" + uri))
+	return filepath.Join(f.Dir, "images", fmt.Sprintf("%06d-%x-%s", i, sum[:4], ending(path.Base(uri))))
+}
+
+// forget removes the images of another job, or of another list. What cannot be removed
+// is in nobody's way.
+func (f *InputsFetching) forget() {
+	mine := make(map[string]bool, len(f.ImageURIs))
+	for i := range f.ImageURIs {
+		mine[filepath.Base(f.file(i))] = true
+	}
+	left, _ := os.ReadDir(filepath.Join(f.Dir, "images"))
+	for _, entry := range left {
+		if number, _, ok := strings.Cut(entry.Name(), "-"); ok && len(number) >= 6 && strings.Trim(number, "0123456789") == "" && !mine[entry.Name()] {
+			_ = os.Remove(filepath.Join(f.Dir, "images", entry.Name()))
+		}
+	}
+}
+
+// maxName keeps a number, a sum and a name below the 255 bytes of a file system; an object's
 // name has up to 1,024.
 const maxName = 200
 
-// ending is the last part of a name, with its suffix.
+// ending is the last part of a name, with its suffix, as a file system takes it.
 func ending(name string) string {
-	return strings.ToValidUTF8(name[max(0, len(name)-maxName):], "")
+	plain := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '_'
+		}
+		return r
+	}, name)
+	return strings.ToValidUTF8(plain[max(0, len(plain)-maxName):], "")
 }
 
 // image fetches one, unless an earlier run has. The text is why it will never be there;
@@ -171,11 +211,18 @@ func (f *InputsFetching) fetch(ctx context.Context, uri, file string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errAddress, contract.Failf(contract.CodeConfigInvalid, "%w.", err))
 	}
-	store, err := f.Open(ctx, bucket)
-	if err != nil {
-		return err
+	if strings.ContainsRune(key, 0) { // stores answer that anyhow, some with an error that is worth another try
+		return fmt.Errorf("%w: %w", errAddress, contract.Failf(contract.CodeConfigInvalid, "%q leads to no object.", uri))
 	}
-	return FetchObject(ctx, store, key, file)
+	store, err := f.Open(ctx, bucket)
+	if err == nil {
+		err = FetchObject(ctx, store, key, file)
+	}
+	failure, known := errors.AsType[*contract.Failure](err)
+	if _, disk := errors.AsType[*fs.PathError](err); known && !disk && failure.Code == contract.CodeConfigInvalid {
+		return fmt.Errorf("%w: %w", errAddress, err) // there is no such bucket
+	}
+	return err
 }
 
 // Stop leaves them for the next run.

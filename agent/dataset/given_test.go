@@ -61,6 +61,82 @@ func TestAnImageThatWillNeverBeThereIsNoFailure(t *testing.T) {
 }
 
 // TestAFolderMayHaveAMark: consoles of stores make an empty object for a folder.
+// A workspace may hold the inputs of another job, or of the same one with another list:
+// every training calls its best checkpoint best, and every camera its first image 1.png.
+func TestInputsOfAnotherJobAreNotTakenForThisOnes(t *testing.T) {
+	b := &bucket{objects: map[string][]byte{
+		"checkpoints/job-7/best.pt": []byte("w"), "a/1.png": []byte("a"), "b/1.png": []byte("b"), "x/best/model.bin": []byte("x"), "y/best/model.safetensors": []byte("y"),
+	}}
+	dir := t.TempDir()
+	start := func(job, checkpoint, image string) *InputsFetching {
+		f := fetching(t, b, image)
+		f.Dir, f.JobID, f.CheckpointURI = dir, job, checkpoint
+		if err := f.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	start("one", "s3://b/x/best/", "s3://b/a/1.png")
+	f := start("one", "s3://b/y/best/", "s3://b/b/1.png")
+	if got, err := os.ReadFile(f.Images[0]); err != nil || string(got) != "b" {
+		t.Errorf("%v: the image is %q", err, got)
+	}
+	if left, err := os.ReadDir(f.Checkpoint); err != nil || len(left) != 1 || left[0].Name() != "model.safetensors" {
+		t.Errorf("%v: the checkpoint is %v", err, left)
+	}
+	b.objects["b/1.png"] = []byte("changed")
+	f = start("two", "s3://b/checkpoints/job-7/best.pt", "s3://b/b/1.png")
+	if got, err := os.ReadFile(f.Images[0]); err != nil || string(got) != "changed" {
+		t.Errorf("%v: the image is %q", err, got)
+	}
+	if left, err := os.ReadDir(filepath.Join(dir, "images")); err != nil || len(left) != 1 {
+		t.Errorf("%v: %v is left", err, left)
+	}
+}
+
+// As with an object that is missing: the other images are predicted.
+func TestAnImageInABucketThatIsNotThereIsNoFailure(t *testing.T) {
+	b := &bucket{objects: map[string][]byte{"checkpoints/job-7/best.pt": []byte("w"), "in/a.png": []byte("a")}}
+	f := fetching(t, b, "s3://b/in/a.png", "s3://other/in/a.png")
+	f.Open = func(_ context.Context, name string) (Bucket, error) {
+		if name == "other" {
+			return nil, contract.Failf(contract.CodeConfigInvalid, "the bucket %q does not exist.", name)
+		}
+		return b, nil
+	}
+	if err := f.Start(t.Context()); err != nil || len(f.Images) != 1 {
+		t.Fatalf("%v: %q", err, f.Images)
+	}
+	if list, err := os.ReadFile(f.List); err != nil || !strings.Contains(string(list), `"error":"s3://other/in/a.png: the bucket \"other\" does not exist."`) {
+		t.Errorf("%v: %s", err, list)
+	}
+	f.CheckpointURI = "s3://other/best.pt"
+	if failure, ok := errors.AsType[*contract.Failure](f.Start(t.Context())); !ok || failure.Code != contract.CodeConfigInvalid {
+		t.Errorf("a checkpoint there: %v", failure)
+	}
+}
+
+func TestOddNamesOfInputs(t *testing.T) {
+	b := &bucket{objects: map[string][]byte{"checkpoints/job-7/best.pt": []byte("w"), "in/a\x1bb.png": []byte("a")}}
+	f := fetching(t, b, "s3://b/in/a\x1bb.png", "s3://b/in/a\x00b.png")
+	if err := f.Start(t.Context()); err != nil || len(f.Images) != 1 || slices.Contains(b.gets, "in/a\x00b.png") {
+		t.Errorf("%v: %q", err, f.Images)
+	}
+	kept := filepath.Join(f.Dir, "kept")
+	if err := os.WriteFile(kept, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, uri := range []string{"s3://b/..", "s3://b/x/.", "s3://b/x/../"} {
+		f.CheckpointURI = uri
+		if failure, ok := errors.AsType[*contract.Failure](f.Start(t.Context())); !ok || failure.Code != contract.CodeConfigInvalid {
+			t.Errorf("%s: %v", uri, failure)
+		}
+	}
+	if _, err := os.Stat(kept); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAFolderMayHaveAMark(t *testing.T) {
 	const folder = "checkpoints/job-7/best/"
 	b := &bucket{objects: map[string][]byte{folder: nil, folder + "sub/": nil, folder + "sub/a": []byte("a"), folder + "config.json": []byte("{}"), "weights/timm/m/": nil}}
