@@ -77,7 +77,7 @@ var trainerEventMeanings = []Named[EventType]{
 	{"explanation_without_words", Meaning{"an explanation has no words of a language model, but fixed sentences", "`reason` in its message: the key, the budget or OPENAI_BASE_URL"}},
 	{"export_toolbox", Meaning{"the converter of an export format is being installed", "images `export-*` have it inside"}},
 	{"export_unmeasured", Meaning{"how much accuracy an int8 or int16 model loses is not measured, because ENABLE_VALIDATION is not set", "ENABLE_VALIDATION=true with VALIDATION_DATASET_ID"}},
-	{"export_unproven", Meaning{"no object was found on the images of an export's comparison: boxes below the threshold were compared, where they could be, and nothing was shown of which of them are chosen", "VALIDATION_DATASET_ID with images that show objects, or a lower CONFIDENCE_THRESHOLD"}},
+	{"export_unproven", Meaning{"no object was found on the images of an export's comparison: boxes below the threshold were compared, where they could be, and nothing was shown of which of them are chosen. Or a semantic segmentation gave every pixel of these images the same class", "VALIDATION_DATASET_ID with images that show objects or several classes, or a lower CONFIDENCE_THRESHOLD"}},
 }
 
 var exitMeanings = []Named[int]{

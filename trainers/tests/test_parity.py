@@ -20,8 +20,8 @@ from trainer_vision.deploy import golden, graph, parity
 from trainer_vision.deploy.evaluate import Validation, compare, measured
 from trainer_vision.deploy.reader import Reader
 from trainer_vision.deploy.subject import DETECT, LETTERBOX, SEGMENT, Preprocess
+from trainer_vision.inference import Mask, Predictor, coco
 from trainer_vision.inference import Objects as Found
-from trainer_vision.inference import Predictor, coco
 from trainer_vision.inference.predictor import finite
 
 sys.path.insert(0, str(Path(graph.__file__).parent / "runtimes" / "python"))
@@ -52,6 +52,16 @@ class Comparing(unittest.TestCase):
         self.assertIn("of a score", str(parity.compare([found], [other], [Image.new("RGB", (220, 220))], 220, 0.25, 0.01).fault(parity.HALF)))
         few = found.take(np.arange(9))  # less than ten: none may
         self.assertIn("they differ by 2 pixels", str(parity.compare([few], [replace(few, boxes=few.boxes + 2)], [Image.new("RGB", (220, 220))], 220, 0.25, 0.01).fault(parity.HALF)))
+
+    def test_maps_of_one_class_prove_nothing(self) -> None:
+        """An untrained segmenter answers so, and any file agrees with it that does the same."""
+        one, two = Mask(np.zeros((4, 4), np.int32)), Mask(np.eye(4, dtype=np.int32))
+        image = [Image.new("RGB", (4, 4))]
+        for maps, said in (([one], "proves nothing about the other classes"), ([one, two], None)):
+            compared = parity.compare(maps, maps, image * len(maps), 4, 0.0, 0.0)
+            told = compared.describe(True)
+            self.assertEqual((compared.fault(parity.EXACT), told["pixel_agreement"], json.dumps(told)[:1]), (None, 1.0, "{"))
+            self.assertIn(said or "None", str(told["note"]))
 
     def test_what_nobody_believes_is_not_compared(self) -> None:
         """With a threshold of 0 every anchor is an object."""

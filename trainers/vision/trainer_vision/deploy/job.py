@@ -28,7 +28,7 @@ from .output import REPORT, clear, hand, part, size_of
 from .program import Program, program
 from .reader import Reader
 from .stopping import Stopped, at_once
-from .subject import OBB, OBJECTS, Subject, broken
+from .subject import OBB, OBJECTS, SEMANTIC, Subject, broken
 
 PARTS = 5  # of a validation, of each of which is told
 
@@ -77,7 +77,7 @@ class Export:
         self.job, self.platform, self.request, self.subject, self.work = job, platform, request, subject, work
         self.pictures = golden.images(job, max(subject.preprocess.height, subject.preprocess.width))
         self.original: tuple[float, int] | None = None
-        self.finds = subject.head in OBJECTS or subject.head == OBB
+        self.finds = subject.head in (*OBJECTS, OBB, SEMANTIC)
         self.percent = 0.0
 
     def all(self) -> None:
@@ -92,7 +92,8 @@ class Export:
                 self.beside(self.request.output_dir)
             raise
         if self.finds and (note := made.parity.note()):
-            self.say("export_unproven", f"{note[0].upper()}{note[1:]}. Set VALIDATION_DATASET_ID to a dataset that shows some, or a lower CONFIDENCE_THRESHOLD")
+            shows = "several" if self.subject.head == SEMANTIC else "some, or a lower CONFIDENCE_THRESHOLD"
+            self.say("export_unproven", f"{note[0].upper()}{note[1:]}. Set VALIDATION_DATASET_ID to a dataset that shows {shows}")
         shown = self.shown(made)
         if self.request.format != "onnx":
             self.beside(folder)

@@ -52,6 +52,7 @@ class Parity:
     pixel_agreement: float | None = None  # of masks of classes: the smallest share of pixels of one class in both
     places: list[float] = field(default_factory=list)  # how far apart each object's two boxes are, with their keypoints, in pixels
     outlines: list[float] = field(default_factory=list)  # the overlap (IoU) of each object's two masks
+    seen: set[int] = field(default_factory=set)  # classes of the original's maps
 
     @property
     def mask_overlap(self) -> float | None:
@@ -59,13 +60,15 @@ class Parity:
         return float(np.median(self.outlines)) if self.outlines else None
 
     def describe(self, finds: bool) -> dict[str, Any]:
-        """`finds`: whether the model finds objects."""
+        """`finds`: whether the model finds objects or classes of pixels."""
         numbers = asdict(self)
-        del numbers["places"], numbers["outlines"]
+        del numbers["places"], numbers["outlines"], numbers["seen"]
         return {**numbers, "mask_overlap": self.mask_overlap, "note": self.note() if finds else None}
 
     def note(self) -> str | None:
         """What the numbers do not show, in words."""
+        if self.pixel_agreement is not None:
+            return None if len(self.seen) > 1 else f"every pixel of {self.images} images has one and the same class: that both models say so proves nothing about the other classes"
         if self.objects:
             return None
         nothing = f"no object was found by both models on {self.images} images"
@@ -127,6 +130,7 @@ def compare(original: Sequence[Any], exported: Sequence[Any], images: Sequence[I
             objects(parity, truth, found, scale, threshold + edge)
             parity.outlines += masks(truth, found, scale, image.size)
         elif isinstance(truth, Mask):
+            parity.seen.update(np.unique(truth.classes).tolist())
             agreement = float((truth.classes == found.classes).mean())
             parity.pixel_agreement = agreement if parity.pixel_agreement is None else min(parity.pixel_agreement, agreement)
             parity.score = parity.score if found.finite else math.inf
