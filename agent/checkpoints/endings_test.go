@@ -105,11 +105,12 @@ func TestAResumeIsPromisedOnlyWhenSomethingIsStored(t *testing.T) {
 		fresh bool
 		want  Next
 	}{
-		"nothing":                    {nil, false, NextStartsOver},
-		"a last checkpoint":          {[]string{"last.pt"}, false, NextResumes},
-		"an epoch":                   {[]string{"epoch-2.pt"}, false, NextResumes},
-		"only an export":             {[]string{"best.onnx"}, false, NextStartsOver},
-		"a job that does not resume": {[]string{"last.pt"}, true, NextUnknown},
+		"nothing":                        {nil, false, NextStartsOver},
+		"a last checkpoint":              {[]string{"last.pt"}, false, NextResumes},
+		"an epoch":                       {[]string{"epoch-2.pt"}, false, NextResumes},
+		"only an export":                 {[]string{"best.onnx"}, false, NextStartsOver},
+		"a job that resumed nothing":     {[]string{"last.pt"}, true, NextResumes},
+		"nothing where nothing is to be": {nil, true, NextStartsOver},
 	} {
 		r := newRig(t, newBucket(), func(o *Options) { o.Fresh = tc.fresh })
 		for i, file := range tc.files {

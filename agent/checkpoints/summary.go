@@ -104,7 +104,7 @@ func (l closing) describe(s *Summary) {
 	if s.Best == "" && s.Last == "" {
 		s.takeModel(ledger, uri)
 	}
-	if l.keeper.loaded && !l.opt.Fresh {
+	if l.keeper.loaded {
 		s.Next = NextStartsOver
 		if len(ledger.Resumable()) > 0 {
 			s.Next = NextResumes

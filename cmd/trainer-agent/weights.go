@@ -57,7 +57,7 @@ func whole(path string) error {
 	case format.Cut:
 		return fmt.Errorf("%s is empty, cut short, or no file of weights: get it again", path)
 	case format.Endless:
-		if named {
+		if named && !format.OldTorch(file) {
 			return fmt.Errorf("%s is not what its name says: no framework loads it", path)
 		}
 	}
@@ -70,8 +70,8 @@ var loaders = map[string]struct {
 	cure  string
 }{
 	"ultralytics": {pickles.Ultralytics, "use weights that Ultralytics saved"},
-	"timm":        {nil, "save model.state_dict()"},
-	"huggingface": {nil, "save them with save_pretrained, as safetensors"},
+	"timm":        {pickles.Arguments, "save model.state_dict()"},
+	"huggingface": {pickles.Arguments, "save them with save_pretrained, as safetensors"},
 }
 
 // harmless refuses weights that would run code when they are loaded, as the loaders do. A

@@ -33,13 +33,17 @@ class JobCallback(TrainerCallback):
         self.cut = False  # stopped in the middle of an epoch
         self.quiet = False  # an evaluation that is not an epoch's
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """After a resume the history of earlier epochs is in the state."""
+    def restore(self, state: TrainerState) -> None:
+        """Take over the history of the epochs before a resume."""
         self.epoch = int(state.epoch or 0)
         losses = {round(e["epoch"]): e for e in state.log_history if "loss" in e}
         for entry in (e for e in state.log_history if "eval_loss" in e):
             epoch = round(entry["epoch"])
-            self.history.append({"epoch": epoch, **metrics_of(losses.get(epoch, {}), entry)})
+            values = metrics_of(losses.get(epoch, {}), entry)
+            self._check_measured(values)
+            self.history.append({"epoch": epoch, **values})
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self.job.resume_checkpoint and state.is_world_process_zero:
             say_resumed(self.job, self.epoch)
 
@@ -68,17 +72,23 @@ class JobCallback(TrainerCallback):
         self.epoch = round(state.epoch or 0)
         log = next((e for e in reversed(state.log_history) if "loss" in e), {})
         values = metrics_of(log, metrics)
-        if self.job.primary_metric not in values:
-            raise JobError(f"PRIMARY_METRIC {self.job.primary_metric!r} is not measured here; there are {', '.join(sorted(values))}")
+        self._check_measured(values)
         self.history.append({"epoch": self.epoch, **values})
         self.platform.heartbeat(self.epoch, values)
         path = self.platform.write_image_results(self.epoch, self.results.images())
         own = {k: v for k, v in values.items() if k not in {"loss", "learning_rate", "grad_norm"}}
         self.platform.validation(self.epoch, own, seconds=time.monotonic() - self._evaluation_started, image_results_path=path, **self.results.validation())
-        if self.patience and self.epoch - self.best()["epoch"] >= self.patience:
+        if self.patience_spent():
             control.should_training_stop = True
         if agree(self.platform.stop_requested, args.device):
             control.should_training_stop = True
+
+    def _check_measured(self, values: dict[str, float]) -> None:
+        if self.job.primary_metric not in values:
+            raise JobError(f"PRIMARY_METRIC {self.job.primary_metric!r} is not measured here; there are {', '.join(sorted(values))}")
+
+    def patience_spent(self) -> bool:
+        return bool(self.patience and self.history and self.epoch - self.best()["epoch"] >= self.patience)
 
     def best(self) -> dict[str, float]:
         """The best epoch so far; of equals the first. An epoch with NaN is never better."""

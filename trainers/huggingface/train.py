@@ -28,7 +28,7 @@ from trainer_vision.choices import choose, refuse_frozen_noise, say_from_scratch
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.processes import PROCESSES, launch, leave, torch_device
 from trainer_vision.resume import check_same, check_same_classes
-from transformers import Trainer, TrainingArguments, set_seed
+from transformers import Trainer, TrainerState, TrainingArguments, set_seed
 
 TASKS: dict[str, Any] = {"image_classification": classification, "zero_shot_classification": classification, "semantic_segmentation": segmentation, "object_detection": detection}
 
@@ -50,6 +50,7 @@ def train(job: Job, platform: Platform) -> None:
     trainer, callback = build_trainer(job, platform, options)
     if job.task == "zero_shot_classification" and not job.resume_checkpoint:
         report_zero_shot(trainer, callback, platform, options["prompt"])
+    restore(trainer, callback)
     trainer.train(resume_from_checkpoint=str(job.resume_checkpoint) if job.resume_checkpoint else None)
     if callback.cut or (platform.stop_requested and callback.epoch < job.epochs):
         platform.event("training_stopped", f"Stopped after epoch {callback.epoch} of {job.epochs}", {"epoch": callback.epoch})
@@ -59,6 +60,16 @@ def train(job: Job, platform: Platform) -> None:
     best = trainer.state.best_model_checkpoint
     best_path = str(Path(best).relative_to(job.output_dir)) if best and Path(best).is_relative_to(job.output_dir) else None
     platform.done({**callback.final_metrics(), "total_time_seconds": round(time.monotonic() - started, 3)}, checkpoint_path=best_path)
+
+
+def restore(trainer: Trainer, callback: JobCallback) -> None:
+    """What the checkpoint to resume tells of its epochs. One whose patience was spent has nothing left to train, which Trainer asks after an epoch only."""
+    checkpoint = callback.job.resume_checkpoint
+    if checkpoint is None or not (state := checkpoint / "trainer_state.json").is_file():
+        return
+    callback.restore(TrainerState.load_from_json(str(state)))
+    if callback.patience_spent():
+        trainer.args.num_train_epochs = callback.epoch
 
 
 def with_defaults(job: Job, platform: Platform, options: dict[str, Any]) -> Job:

@@ -114,6 +114,10 @@ class ClassifierTest(TrainerTest):
         """Nine images are right or wrong: an accuracy cannot become better fifteen times."""
         run = self.train("early", EPOCHS=15, CONFIG_JSON='{"patience": 1}')
         self.assertTrue(run.ended_early(15), run.output[-3000:])
+        newest = max((self.root / "early/checkpoints").glob("last.pt"), default=None) or max((self.root / "early/checkpoints").glob("checkpoint-*"), key=lambda folder: int(folder.name.split("-")[1]))
+        lost = self.train("early-again", EPOCHS=15, CONFIG_JSON='{"patience": 1}', RESUME_CHECKPOINT=newest)  # the machine was, before `done`
+        self.assertTrue(lost.ends_as(run), lost.output[-3000:])
+        self.assertEqual(lost.epochs(), [])
 
     def assert_two_processes_report_once(self) -> None:
         run = self.train("two", EPOCHS=2, PET_NPROC_PER_NODE=2, OMP_NUM_THREADS=1)

@@ -34,6 +34,14 @@ class Run:
     def epochs(self) -> list[int]:
         return [body["epoch"] for body in self.relay.of("heartbeat")]
 
+    def ends_as(self, early: Run) -> bool:
+        """It resumed a training that patience had ended, and says and tells the same of it."""
+        return self.ending() == early.ending()
+
+    def ending(self) -> list[Any]:
+        events = [(e["message"], e["data"]) for e in self.relay.of("event") if e["event_type"] == "early_stopped"]
+        return [*events, *(self.done["final_metrics"][name] for name in ("best_epoch", "epochs"))]
+
     def ended_early(self, epochs: int) -> bool:
         """It said so once, with the epoch where it ended, and then told its metrics."""
         (event,) = [event for event in self.relay.of("event") if event["event_type"] == "early_stopped"]

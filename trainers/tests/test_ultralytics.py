@@ -356,8 +356,14 @@ class Ultralytics(TrainerTest):
         return data
 
     def test_a_training_that_ends_early_says_so(self) -> None:
-        run = self.succeed(TRAIN, **self.job("image_classification", "early", EPOCHS=15, CONFIG_JSON='{"patience": 1}'))
+        early = {"EPOCHS": 15, "CONFIG_JSON": '{"patience": 1}', "CHECKPOINT_FREQUENCY": 1}
+        run = self.succeed(TRAIN, **self.job("image_classification", "early", **early))
         self.assertTrue(run.ended_early(15), run.output[-3000:])
+        completed = run.epochs()[-1]
+        for name in ("last.pt", f"epoch-{completed}.pt"):  # without an optimizer and with it: the machine was lost before `done`
+            lost = self.succeed(TRAIN, **self.job("image_classification", f"early-{name}", RESUME_CHECKPOINT=self.root / "early/checkpoints" / name, RESUME_EPOCH=completed, **early))
+            self.assertTrue(lost.ends_as(run), lost.output[-3000:])
+            self.assertEqual(lost.epochs(), [completed])
 
     def test_two_processes_report_once(self) -> None:
         run = self.succeed(TRAIN, **self.job("object_detection", "two", PET_NPROC_PER_NODE=2, OMP_NUM_THREADS=1))

@@ -6,9 +6,12 @@ import argparse
 import tempfile
 import unittest
 import zipfile
+from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -68,6 +71,17 @@ class Weights(unittest.TestCase):
             with self.subTest(name):
                 read = read_tensors(self.write(name, content))
                 self.assertTrue(read.keys() == self.tensors.keys() and all(torch.equal(read[key], self.tensors[key]) for key in read))
+
+    def test_what_trainings_keep_beside_the_tensors_does_no_harm(self) -> None:
+        tensors, arguments = {"a": torch.zeros(2)}, argparse.Namespace(lr=0.1, output=Path("runs"))
+        beside = {"scalar": np.float64(0.5), "count": np.int64(3), "array": np.zeros(2), "dtype": np.dtype("float32"), "args": arguments, "when": datetime.now(UTC), "found": defaultdict(list), "ids": frozenset({1}), "kind": int}
+        for name, value in beside.items():
+            for zipped in (True, False):
+                torch.save({"state_dict": tensors, "beside": value}, self.folder / "beside.pt", _use_new_zipfile_serialization=zipped)
+                self.assertEqual(list(read_tensors(self.folder / "beside.pt")), ["a"], name)
+        torch.save({"state_dict": tensors, "beside": print}, self.folder / "beside.pt")
+        with self.assertRaisesRegex(JobError, "hold Python objects"):
+            read_tensors(self.folder / "beside.pt")
 
     def test_half_precision_starts_as_full_precision(self) -> None:
         for kind in (torch.float16, torch.bfloat16):

@@ -221,6 +221,7 @@ class JobTrainerMixin(ExactEpochs):
         self._true_loss(self.metrics)
         self.validation_seconds = time.monotonic() - started
         epoch = max(self.job.resume_epoch, int(self.history[-1]["epoch"]) if self.history else 0)
+        self.epoch = epoch - 1
         say_resumed(self.job, epoch)
         values = platform_metrics(self.metrics)
         known = {key: value for key, value in (self.history[-1] if self.history else {}).items() if key != "epoch"}

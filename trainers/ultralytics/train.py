@@ -61,9 +61,11 @@ def main(job: Job, platform: Platform) -> None:
         platform.event("training_stopped", f"Stopped after epoch {len(trainer.history)} of {job.epochs}", {"epoch": len(trainer.history)})
         return
     if RANK in {-1, 0}:
-        if not trainer.finished and trainer.epoch + 1 < trainer.epochs:
-            say_stopped_early(job, platform, trainer.epoch + 1, trainer.stopper.best_epoch, options["patience"])
-        platform.done(final_metrics(job, trainer.history, time.monotonic() - started), checkpoint_path=relative_to_output(job, trainer.best))
+        metrics = final_metrics(job, trainer.history, time.monotonic() - started)
+        if trainer.epoch + 1 < job.epochs:
+            best = int(metrics["best_epoch"])
+            say_stopped_early(job, platform, trainer.epoch + 1, best, trainer.epoch + 1 - best)
+        platform.done(metrics, checkpoint_path=relative_to_output(job, trainer.best))
 
 
 def check_beginning(job: Job, platform: Platform) -> None:
@@ -79,6 +81,8 @@ def check_beginning(job: Job, platform: Platform) -> None:
         print(f"[trainer] {message}", flush=True)
         platform.event("training_begun_anew", message, {"epoch": job.resume_epoch, "epochs": job.epochs})
 
+
+DEFAULTS = {field["name"]: field["default"] for field in schema()["fields"]}
 
 # Usual rates of each optimizer; Ultralytics' own for SGD.
 RATES = {"SGD": 0.01, "MuSGD": 0.01, "AdamW": 0.001, "Adam": 0.001, "NAdam": 0.001, "RAdam": 0.001, "RMSProp": 0.001}
@@ -166,7 +170,7 @@ def resumable(checkpoint: Path) -> bool:
 
 
 def finished(job: Job) -> bool:
-    """Whether RESUME_CHECKPOINT is the end of the job's training: the machine was lost between its last epoch and `done`.
+    """Whether RESUME_CHECKPOINT is the end of the job's training: the machine was lost between its last epoch, or the one after which patience ended it, and `done`.
 
     Ultralytics takes the optimizer out of a finished run's checkpoints. Without RESUME_EPOCH such a file is
     somebody's weights; with it, it is this job's own, and the epochs that were asked for then are in it.
@@ -176,9 +180,15 @@ def finished(job: Job) -> bool:
         return False
     _, state = read_checkpoint(path)
     if state.get("optimizer") is not None:
-        return state["epoch"] + 1 >= job.epochs
+        return state["epoch"] + 1 >= job.epochs or patience_spent(job, state)
     asked = state.get("train_args", {}).get("epochs", 0)
     return job.resume_epoch >= job.epochs or (job.resume_epoch > 0 and asked >= job.epochs)
+
+
+def patience_spent(job: Job, state: dict[str, Any]) -> bool:
+    """Whether the epoch in a checkpoint was the last for its patience; Ultralytics asks only behind another epoch."""
+    patience, best = job.options.get("patience", DEFAULTS["patience"]), (state.get("stopper") or {}).get("best_epoch", 0)
+    return isinstance(patience, int) and 0 < patience <= state["epoch"] + 1 - best and best > 0
 
 
 def check_weights(path: Path) -> str:

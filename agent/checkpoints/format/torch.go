@@ -140,3 +140,14 @@ func firstInt(data []byte, key string) (int, bool) {
 	}
 	return 0, false
 }
+
+// oldTorch is how a file of torch.save before 1.6 begins: a pickle of a number that is
+// there to be recognised. Many weights that are still in use are such files.
+var oldTorch = []byte("\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")
+
+// OldTorch says whether it is such a file. It has no end mark.
+func OldTorch(r io.ReaderAt) bool {
+	head := make([]byte, len(oldTorch))
+	_, err := r.ReadAt(head, 0)
+	return (err == nil || errors.Is(err, io.EOF)) && bytes.Equal(head, oldTorch)
+}

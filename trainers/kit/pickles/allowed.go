@@ -24,8 +24,9 @@ var allowed = func() map[Global]bool {
 		"numpy.core.numeric":     "_frombuffer",
 		"numpy._core.numeric":    "_frombuffer",
 		"torch": "Size Tensor device dtype FloatStorage HalfStorage DoubleStorage LongStorage IntStorage ShortStorage CharStorage ByteStorage BoolStorage BFloat16Storage " +
-			"ComplexFloatStorage ComplexDoubleStorage float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 bool",
-		"torch._utils":        "_rebuild_tensor _rebuild_tensor_v2 _rebuild_parameter _rebuild_parameter_with_state _rebuild_qtensor _rebuild_meta_tensor_no_storage",
+			"ComplexFloatStorage ComplexDoubleStorage QUInt8Storage QInt8Storage QInt32Storage QUInt4x2Storage QUInt2x4Storage " +
+			"per_tensor_affine per_channel_affine float16 float32 float64 bfloat16 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz complex64 complex128 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool",
+		"torch._utils":        "_rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3 _rebuild_sparse_tensor _rebuild_parameter _rebuild_parameter_with_state _rebuild_qtensor _rebuild_meta_tensor_no_storage",
 		"torch.storage":       "UntypedStorage TypedStorage",
 		"torch.nn.parameter":  "Parameter Buffer",
 		"torch._tensor":       "_rebuild_from_type_v2",
@@ -48,6 +49,10 @@ func (g Global) String() string { return g.Module + "." + g.Name }
 
 // Names are those that a framework's own loader takes.
 type Names func(Global) bool
+
+// Arguments are a training's, as argparse parsed them: an object without code that timm,
+// DETR and others keep beside the tensors.
+func Arguments(g Global) bool { return g == Global{"argparse", "Namespace"} }
 
 // Ultralytics saves whole models. These are the modules whose classes its restricted
 // loader makes (_SafeLoad of ultralytics/nn/tasks.py), without its aliases of old versions.

@@ -68,12 +68,22 @@ func TestOfUltralyticsOnlyPartsOfModelsAreTaken(t *testing.T) {
 	}
 }
 
+func TestATrainingsArgumentsAreTakenWhereTheLoaderTakesThem(t *testing.T) {
+	body := "\x80\x02cargparse\nNamespace\n)\x81."
+	for name, also := range map[string]Names{"pickle.code": nil, "": Arguments} {
+		found := Scan(strings.NewReader(body), int64(len(body)), "a.pt", also)
+		if len(found) == 0 && name != "" || len(found) > 0 && found[0].Rule != name {
+			t.Errorf("%q: %v", name, found)
+		}
+	}
+}
+
 func TestWeightsAreNotRefused(t *testing.T) {
 	tensor := "\x80\x02ccollections\nOrderedDict\nq\x00)Rq\x01X\x01\x00\x00\x00wq\x02ctorch._utils\n_rebuild_tensor_v2\nq\x03((X\x07\x00\x00\x00storageq\x04" +
 		"ctorch\nFloatStorage\nq\x05X\x01\x00\x00\x000q\x06X\x03\x00\x00\x00cpuq\x07K\x06tq\x08QK\x00K\x02K\x03\x86q\tK\x03K\x01\x86q\n\x89h\x00)Rq\x0btq\x0cRq\rs."
 	for name, body := range map[string]string{
 		"a.pkl": "\x80\x04\x95\x0c\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x01a\x94K\x01s.", "empty.pkl": "", "b.pt": zipped(t, "b/data.pkl", tensor),
-		"train.py": "import os\nos.system('x')\n", "c.txt": "cos\nsystem\nnot a pickle\n", "i.txt": "import numpy\n.\n", "x.bin": "\x00\x01\x02", "old.pth": tensor + tensor + "\x80\x00\x00\x00raw floats",
+		"train.py": "import os\nos.system('x')\n", "c.txt": "cos\nsystem\nnot a pickle\n", "i.txt": "import numpy\n.\n", "x.bin": "\x00\x01\x02", "fp8.pt": zipped(t, "b/data.pkl", strings.ReplaceAll(tensor, "_v2", "_v3")), "quantized.pt": zipped(t, "b/data.pkl", strings.ReplaceAll(tensor, "FloatStorage", "QUInt8Storage")), "old.pth": tensor + tensor + "\x80\x00\x00\x00raw floats",
 		"n.npy": "\x93NUMPY\x01\x00\x10\x00{'descr':'<f4' }cos\nsystem\n)R.",
 	} {
 		if got := scan(name, body); len(got) > 0 {

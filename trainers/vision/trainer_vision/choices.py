@@ -32,7 +32,7 @@ def say_resumed(job: Job, epoch: int) -> None:
 
 def say_stopped_early(job: Job, platform: Platform, epoch: int, best_epoch: int, patience: int) -> None:
     """The agent warns of trainings that end before EPOCHS, unless they say that it is meant."""
-    message = f"{job.primary_metric} was not better than in epoch {best_epoch} for {patience} epochs: the training ends early, after epoch {epoch} of {job.epochs}"
+    message = f"{job.primary_metric} was not better than in epoch {best_epoch} for {patience} epoch{'s' if patience > 1 else ''}: the training ends early, after epoch {epoch} of {job.epochs}"
     print(f"[trainer] {message}", flush=True)
     platform.event("early_stopped", message, {"epoch": epoch, "best_epoch": best_epoch, "patience": patience})
 

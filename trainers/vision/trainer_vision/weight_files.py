@@ -1,5 +1,5 @@
-"""Files of tensors, as whoever trained them saved them: read without running any code in them. Needs torch, and safetensors for
-files of it.
+"""Files of tensors, as whoever trained them saved them: read without running any code in them. Needs torch and NumPy, and
+safetensors for files of it.
 
 A checkpoint may hold the tensors under a key beside an optimizer, and their names may carry what DistributedDataParallel and
 torch.compile put before them. Both are taken away; numbers become 32 bits, in which trainings start.
@@ -10,11 +10,14 @@ from __future__ import annotations
 import argparse
 import pickle
 import zipfile
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import date, datetime, time, timedelta, timezone
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+import numpy as np
 import torch
 from trainer_sdk import JobError
 
@@ -111,11 +114,23 @@ def holds_config(path: Path) -> bool:
         return any(Path(name).name == "config.json" for name in archive.namelist())
 
 
+def beside_tensors() -> list[Any]:
+    """What trainings keep beside the tensors, of which torch loads none by itself: arguments, metrics in NumPy's numbers, paths, times. Nothing of it runs what it is given."""
+    array, scalar, numeric = np.array(0).__reduce__()[0], np.float32(0).__reduce__()[0], np.array(0).__reduce_ex__(5)[0]
+    return [
+        argparse.Namespace, defaultdict, frozenset, range, slice, date, datetime, time, timedelta, timezone, int, float, bool, str, bytes, list, dict, tuple,
+        np.ndarray, np.dtype, *(kind for kind in vars(np.dtypes).values() if isinstance(kind, type)),
+        *((function, f"{package}.{module}.{function.__name__}") for package in ("numpy.core", "numpy._core") for function, module in ((array, "multiarray"), (scalar, "multiarray"), (numeric, "numeric"))),
+        *((PurePosixPath, f"pathlib.{name}") for name in ("Path", "PosixPath", "PurePath", "PurePosixPath")),
+        *((PureWindowsPath, f"pathlib.{name}") for name in ("WindowsPath", "PureWindowsPath")),
+    ]
+
+
 def _load(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return _load_safetensors(path)
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # a training's arguments, beside the tensors of timm, DETR and others
+        with torch.serialization.safe_globals(beside_tensors()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # torch's advice is to load it without care
         what = "Python objects" if "GLOBAL" in str(error) or "globals:" in str(error) else "no weights"
