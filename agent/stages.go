@@ -84,7 +84,7 @@ func newLife(o *Options) *life {
 
 	traces, tracker := b.traces(id), b.metricsTracker(id)
 	termination := &telemetry.Termination{Path: o.Termination, Secrets: b.secrets}
-	claim, log := &job.Claim{Workspace: b.ws}, &telemetry.Recording{Workspace: b.ws}
+	claim, log := &job.Claim{Workspace: b.ws, JobID: cfg.JobID, Events: b.events}, &telemetry.Recording{Workspace: b.ws}
 	queue := b.queue()
 	marker := &job.Marking{Path: b.ws.MarkerFile(), Node: cfg.NodeName, Events: b.events, Now: o.Now, Memory: memory.Read}
 	remembered := &job.Remembering{Key: contract.RunMarkerKey(cfg.JobID, cfg.NodeRank), Bucket: func() job.Bucket { return b.store.Store },

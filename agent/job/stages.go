@@ -7,9 +7,12 @@ import (
 	"github.com/vision-platform/trainer-agent/agent/internal/host"
 )
 
-// Claim makes the workspace and keeps every other agent out of it.
+// Claim makes the workspace and keeps every other agent out of it, and what another job
+// has left there out of this one's results.
 type Claim struct {
 	Workspace Workspace
+	JobID     string
+	Events    *Events
 
 	unlock func()
 }
@@ -19,7 +22,13 @@ func (c *Claim) Start(context.Context) (err error) {
 	if err := c.Workspace.Open(); err != nil {
 		return err
 	}
-	c.unlock, err = c.Workspace.Lock()
+	if c.unlock, err = c.Workspace.Lock(); err != nil {
+		return err
+	}
+	aside, err := c.Workspace.MakeRoom(c.JobID)
+	if aside != "" {
+		c.Events.Warn("The workspace holds what another job has left, each job needs a WORKSPACE_DIR of its own: that job's output is in " + aside + " now.")
+	}
 	return err
 }
 

@@ -31,6 +31,56 @@ func TestWhatTheAgentNeverMakesInItsFolderIsRemoved(t *testing.T) {
 	}
 }
 
+// What a job finds in OUTPUT_DIR is uploaded as its own.
+func TestTheOutputOfAnotherJobIsSetAside(t *testing.T) {
+	w := Workspace{Root: t.TempDir()}
+	claim := func(id string) string {
+		if err := w.Open(); err != nil {
+			t.Fatal(err)
+		}
+		aside, err := w.MakeRoom(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return aside
+	}
+	results := filepath.Join(w.Output(), "results.json")
+	leave := func() {
+		if err := os.WriteFile(results, []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if claim("a") != "" || claim("b") != "" {
+		t.Error("nothing was there")
+	}
+	leave()
+	if claim("b") != "" || !exists(results) {
+		t.Error("a job that is started again has lost its output")
+	}
+	if aside := claim("c"); aside != w.Output()+"-of-b" || exists(results) || !exists(filepath.Join(aside, "results.json")) || !exists(w.Checkpoints()) {
+		t.Errorf("aside in %q", aside)
+	}
+	claim("b")
+	leave()
+	if aside := claim("c"); aside != w.Output()+"-of-b+" {
+		t.Errorf("aside in %q", aside)
+	}
+	leave()
+	volume := filepath.Join(w.Root, "volume")
+	if err := errors.Join(os.Rename(w.Output(), volume), os.Symlink(volume, w.Output())); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.MakeRoom("d"); err == nil || !strings.Contains(err.Error(), "holds what the job c has left") {
+		t.Errorf("a link: %v", err)
+	}
+	if err := errors.Join(os.Remove(w.Output()), os.Rename(volume, w.Output()), os.WriteFile(w.ownerFile(), []byte("../../etc"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if aside := claim("c"); aside != w.Output()+"-of-another-job" {
+		t.Errorf("aside in %q", aside)
+	}
+}
+
 func TestTheStateMayLieElsewhere(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
 	w, err := NewWorkspace(t.TempDir(), state)
