@@ -20,6 +20,7 @@ from torchvision import tv_tensors
 from torchvision.ops import box_convert
 from torchvision.transforms import v2
 from trainer_sdk import Job, JobError
+from trainer_vision.choices import say
 from trainer_vision.coco_folder import check_categories, read_document
 from trainer_vision.images import read_image
 from trainer_vision.inference import Objects
@@ -63,7 +64,7 @@ class SplitBoxes(Dataset[tuple[torch.Tensor, Target, str]]):
             else:
                 self.boxes[row["image_id"]].append(box)
                 self.labels[row["image_id"]].append(label)
-        print(f"[trainer] {split}: {len(self.images)} images with {sum(map(len, self.labels.values()))} objects of {len(self.classes)} classes", flush=True)
+        say(f"[trainer] {split}: {len(self.images)} images with {sum(map(len, self.labels.values()))} objects of {len(self.classes)} classes")
 
     def __len__(self) -> int:
         return len(self.images)

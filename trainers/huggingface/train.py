@@ -24,7 +24,7 @@ from clip import ZeroShotCLIP, templates
 from config_schema import schema
 from reports import JobCallback, metrics_of
 from trainer_sdk import Job, Platform, check_options, run
-from trainer_vision.choices import choose, refuse_frozen_noise, say_from_scratch, say_stopped_early, warn_of_rate
+from trainer_vision.choices import choose, refuse_frozen_noise, say, say_from_scratch, say_stopped_early, warn_of_rate
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.processes import PROCESSES, launch, leave, torch_device
 from trainer_vision.resume import check_same, check_same_classes
@@ -132,7 +132,7 @@ def say_ignored(platform: Platform, options: Mapping[str, Any], off: Mapping[str
     """A preset is for every task: what means nothing for this one is left out, and said."""
     if ignored := [key for key, value in off.items() if options[key] != value]:
         message = f"options for whole images, not used: {', '.join(ignored)}"
-        print(f"[trainer] {message}", flush=True)
+        say(f"[trainer] {message}")
         platform.event("options_ignored", message[0].upper() + message[1:], {"options": ignored})
 
 

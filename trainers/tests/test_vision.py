@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from PIL import Image
 from torch import nn
 from trainer_sdk import Job, JobError, Platform, clean
 from trainer_vision.attention import attention_of
-from trainer_vision.choices import choose, say_from_scratch, say_resumed, warn_of_rate
+from trainer_vision.choices import choose, say_from_scratch, say_resumed, say_stopped_early, warn_of_rate
 from trainer_vision.classifier_explain import telling_layers
 from trainer_vision.first_batch import check_first_batch
 from trainer_vision.images import read_image
@@ -240,6 +241,13 @@ class Choices(unittest.TestCase):
                 say_resumed(job, epoch)
         finished = "[trainer] the run is finished already with {} epochs: EPOCHS=3 leaves nothing to train\n"
         self.assertEqual(out.getvalue(), "[trainer] resumed after epoch 2 of 3\n" + finished.format(3) + finished.format(5))
+
+    def test_of_several_processes_one_says_it(self) -> None:
+        job = Job.load((), {"EPOCHS": "3"})
+        for rank, lines in (("", 1), ("0", 1), ("1", 0)):
+            with mock.patch.dict(os.environ, {"RANK": rank}), contextlib.redirect_stdout(io.StringIO()) as out:
+                say_stopped_early(job, Platform(job, rank=1), 2, 1, 1)
+            self.assertEqual(out.getvalue().count("the training ends early, after epoch 2 of 3"), lines)
 
     def test_an_absurd_rate_is_said(self) -> None:
         with contextlib.redirect_stdout(io.StringIO()) as out:

@@ -11,6 +11,7 @@ from timm.data.transforms import str_to_interp_mode
 from torch import nn
 from torch.nn import functional
 from trainer_sdk import Job, Platform
+from trainer_vision.choices import say
 from trainer_vision.mask_metrics import MaskResults
 from trainer_vision.masks import IGNORE, SplitMasks, eval_transform, outputs, train_transform
 from trainer_vision.processes import gather
@@ -47,7 +48,7 @@ def say_ignored(platform: Platform, options: Mapping[str, Any]) -> None:
     """A preset is for every task: what means nothing for masks is left out, and said."""
     if ignored := [key for key, off in ONLY_CLASSIFICATION.items() if options[key] != off]:
         message = f"options for whole images, not used for masks: {', '.join(ignored)}"
-        print(f"[trainer] {message}", flush=True)
+        say(f"[trainer] {message}")
         platform.event("options_ignored", message[0].upper() + message[1:], {"options": ignored})
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 from trainer_sdk import ClassEntry, JobError
+from trainer_vision.choices import say
 from trainer_vision.split_labels import check_labelled
 from ultralytics.data.utils import img2label_paths
 
@@ -32,7 +33,7 @@ def check_labels(dataset: Any, folder: str, split: str) -> None:
     if found != expected:
         raise JobError(f"{split}: {expected} images have labels on disk, but Ultralytics read objects in {found}")
     check_labelled(split, len(on_disk), found > 0)
-    print(f"[trainer] {split}: {found} images, {len(on_disk) - found} backgrounds, 0 corrupt", flush=True)
+    say(f"[trainer] {split}: {found} images, {len(on_disk) - found} backgrounds, 0 corrupt")
 
 
 def check_folders(dataset: Any, folder: str, split: str, classes: Sequence[ClassEntry]) -> None:
@@ -48,7 +49,7 @@ def check_folders(dataset: Any, folder: str, split: str, classes: Sequence[Class
     if split == "train" and len(present) == 1:
         name = next(c.name for c in classes if c.index in present) if classes else dataset.base.classes[present.pop()]
         raise JobError(f"train: all {len(on_disk)} images are of the class {name!r}; a classifier needs images of two classes at least")
-    print(f"[trainer] {split}: {len(on_disk)} images in {len(expected)} classes, 0 corrupt", flush=True)
+    say(f"[trainer] {split}: {len(on_disk)} images in {len(expected)} classes, 0 corrupt")
 
 
 def _too_small(paths: Sequence[Path]) -> str:

@@ -16,7 +16,7 @@ from checkpoints import check_resumed, read_checkpoint
 from config_schema import schema
 from job_trainer import job_trainer
 from trainer_sdk import Job, JobError, Platform, check_options, run
-from trainer_vision.choices import choose, say_from_scratch, say_stopped_early, warn_of_rate
+from trainer_vision.choices import choose, say, say_from_scratch, say_stopped_early, warn_of_rate
 from trainer_vision.processes import launch, leave
 from trainer_vision.weight_files import check_numbers
 from ultralytics.nn.tasks import yaml_model_load
@@ -78,7 +78,7 @@ def check_beginning(job: Job, platform: Platform) -> None:
         check_resumed(job, path)
     if not goes_on and not finished(job):
         message = f"{path.name} is of a finished training, which keeps no optimizer: its weights start a new training of {job.epochs} epochs, with a new optimizer and epochs counted from 1"
-        print(f"[trainer] {message}", flush=True)
+        say(f"[trainer] {message}")
         platform.event("training_begun_anew", message, {"epoch": job.resume_epoch, "epochs": job.epochs})
 
 

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from torchvision.datasets import ImageFolder
 from trainer_sdk import ClassEntry, Job, JobError
 
+from .choices import say
 from .images import read_image
 
 SPLITS = ("train", "val", "test")
@@ -61,7 +62,7 @@ class SplitImages(Dataset[tuple[Any, int, str]]):
             raise JobError(f"{split}: {len(ignored)} of {len(on_disk)} files are no image that torchvision reads, first {ignored[0]}")
         if not self.samples:
             raise JobError(f"{split}: there is no image in {self.root}")
-        print(f"[trainer] {split}: {len(self.samples)} images in {len(self.classes)} classes", flush=True)
+        say(f"[trainer] {split}: {len(self.samples)} images in {len(self.classes)} classes")
 
 
 def check_classes(found: dict[str, int], classes: Sequence[ClassEntry], split: str) -> list[ClassEntry]:

@@ -18,6 +18,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 from trainer_sdk import Job, JobError
 
+from .choices import say
 from .coco_folder import check_categories, read_document
 from .images import read_image
 from .split_labels import check_labelled
@@ -46,7 +47,7 @@ class SplitMasks(Dataset[tuple[torch.Tensor, torch.Tensor, str]]):
         check_categories(document["categories"], self.classes, split)
         if not self.images:
             raise JobError(f"{split}: there is no image in annotations/instances_{split}.json")
-        print(f"[trainer] {split}: {len(self.images)} images with masks of {len(self.classes)} classes", flush=True)
+        say(f"[trainer] {split}: {len(self.images)} images with masks of {len(self.classes)} classes")
 
     def __len__(self) -> int:
         return len(self.images)

@@ -9,6 +9,8 @@ from pathlib import Path
 from torch import nn
 from trainer_sdk import JobError, Platform
 
+from .choices import say
+
 SHOWN = 10
 CURE = "Give weights of the same model, or PRETRAINED=false to start without"
 UNNAMED = re.compile(r"LABEL_\d+")  # transformers' name of a class that has none
@@ -42,7 +44,7 @@ def report_weights(
     message += f"; fresh: {', '.join(fresh)}" + (f" ({reason})" if reason else "") if fresh else ""
     message += f"; not used: {listed(sorted(unused))}" if unused else ""
     message = "; ".join((message, *notes))
-    print(f"[trainer] {message}", flush=True)
+    say(f"[trainer] {message}")
     if platform:
         platform.event("weights_loaded", message[0].upper() + message[1:], {"fresh": fresh[:SHOWN]})
     return message
