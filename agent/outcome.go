@@ -86,9 +86,10 @@ func evidenceOf(cfg *config.Config, o Outcome, s scene) diagnose.Evidence {
 	return e
 }
 
-// neverAbove0 is the primary metric's name, if that is so after an epoch or more.
+// neverAbove0 is the primary metric's name, if that is so after an epoch or more. A metric
+// whose best is below 0 (R², a log-likelihood) measures otherwise, and says something.
 func neverAbove0(cfg *config.Config, best job.Value) string {
-	if cfg.Job.Type != contract.JobTraining || best.Epoch == 0 || best.Value > 0 || contract.MetricMode(cfg.PrimaryMetricMode) == contract.MetricMin {
+	if cfg.Job.Type != contract.JobTraining || best.Epoch == 0 || best.Value != 0 || contract.MetricMode(cfg.PrimaryMetricMode) == contract.MetricMin {
 		return ""
 	}
 	return cfg.PrimaryMetric

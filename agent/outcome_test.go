@@ -128,7 +128,7 @@ func TestAMetricThatNeverRoseAbove0IsTold(t *testing.T) {
 		told bool
 	}{
 		"0":                 {contract.MetricMax, job.Value{Epoch: 1}, true},
-		"below 0":           {contract.MetricMax, job.Value{Epoch: 2, Value: -1}, true},
+		"below 0":           {contract.MetricMax, job.Value{Epoch: 2, Value: -1}, false},
 		"above":             {contract.MetricMax, job.Value{Epoch: 1, Value: 0.01}, false},
 		"a loss of 0":       {contract.MetricMin, job.Value{Epoch: 1}, false},
 		"nothing was heard": {contract.MetricMax, job.Value{}, false},
