@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -148,11 +149,34 @@ func (v variable) allows(field reflect.Value, raw string) bool {
 	if v.pattern != nil && !v.pattern().MatchString(raw) {
 		return false
 	}
+	if !decimal(v.field.Type, raw) {
+		return false
+	}
 	if v.min == "" && v.max == "" {
 		return true
 	}
 	n, ok := number(field)
 	return ok && (v.min == "" || aboveMin(n, v.min)) && (v.max == "" || n <= bound(v.max))
+}
+
+var (
+	wholeNumber = regexp.MustCompile(`^[+-]?(?:0|[1-9][0-9]*)$`)
+	anyNumber   = regexp.MustCompile(`^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$`)
+)
+
+// decimal refuses 010, 0x10 and 1_000, which Go reads as 8, 16 and 1000, and a trainer
+// otherwise or not at all.
+func decimal(kind reflect.Type, raw string) bool {
+	text := strings.TrimSpace(raw)
+	switch {
+	case kind.PkgPath() != "": // a type of its own, with words of its own
+		return true
+	case kind.Kind() == reflect.Float64:
+		return anyNumber.MatchString(text)
+	case kind.Kind() == reflect.Int, kind.Kind() == reflect.Int64:
+		return wholeNumber.MatchString(text)
+	}
+	return true
 }
 
 func number(field reflect.Value) (float64, bool) {

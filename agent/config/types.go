@@ -99,8 +99,16 @@ type List []string
 
 // Decode implements envconfig.Decoder.
 func (l *List) Decode(v string) error {
-	if err := json.Unmarshal([]byte(v), (*[]string)(l)); err != nil {
+	var items []*string
+	if err := json.Unmarshal([]byte(v), &items); err != nil {
 		return fmt.Errorf("expected a JSON list of strings")
+	}
+	*l = make(List, 0, len(items))
+	for _, item := range items {
+		if item == nil || *item == "" {
+			return fmt.Errorf("expected a JSON list of strings, none of them empty or null")
+		}
+		*l = append(*l, *item)
 	}
 	return nil
 }
