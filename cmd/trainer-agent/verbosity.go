@@ -128,9 +128,9 @@ func heed(s *process.Supervisor, grace time.Duration, d display) {
 			os.Exit(contract.ExitStopped)
 		case request.Signal != syscall.SIGINT || d.screen == nil:
 		case request.Count == 1:
-			d.log.Warn("Ctrl-C: stopping within " + grace.String() + ", with a last checkpoint if the training saves one. Press it again for " + process.DefaultHurry.String() + ".")
+			d.log.Warn("Ctrl-C: stopping within " + grace.String() + ", time to save what there is. Press it again for " + process.DefaultHurry.String() + ".")
 		default:
-			d.log.Warn("Ctrl-C again: the training has " + process.DefaultHurry.String() + " left. A third one ends everything at once.")
+			d.log.Warn("Ctrl-C again: the script has " + process.DefaultHurry.String() + " left. A third one ends everything at once.")
 		}
 	}
 }
