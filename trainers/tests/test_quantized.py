@@ -17,6 +17,7 @@ import torch
 from deploy_parts import picture, subject
 from process import TrainerTest
 from torch import nn
+from trainer_sdk.package import digest
 from trainer_vision.deploy import toolbox
 from trainer_vision.deploy.calibrate import raised
 from trainer_vision.deploy.formats import Precision as FileIn
@@ -157,6 +158,8 @@ class Quantized(TrainerTest):
                 np.testing.assert_allclose(kind.load(Path(folder) / "model.mlpackage")(pixels)[0], made.graph(torch.from_numpy(pixels))[0].detach().numpy(), atol=0.05)
                 sizes.append(sum(file.stat().st_size for file in (Path(folder) / "model.mlpackage").rglob("weight.bin")))
             self.assertLess(sizes[1], sizes[0] - 32 * 3 * 64 * 2)  # the weights did become smaller
+            kind.write(Path(folder) / "again.mlpackage", "{}", FileIn("dynamic", "int8"))
+            self.assertEqual(digest(Path(folder) / "model.mlpackage"), digest(Path(folder) / "again.mlpackage"))  # the converter alone takes other names and another order each time
 
     def test_openvino(self) -> None:
         with self.toolbox("openvino"):

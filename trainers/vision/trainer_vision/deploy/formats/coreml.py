@@ -5,7 +5,9 @@ Its outputs are checked by an interpreter of the written program (`mil`): that p
 
 from __future__ import annotations
 
+import json
 import shutil
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import coremltools as ct
 import coremltools.optimize.coreml as smaller
 import numpy as np
 import torch
+from coremltools.proto import Model_pb2
 
 from . import Precision, Run, Signature, mil
 
@@ -35,6 +38,20 @@ def write(source: Path, target: Path, metadata: str, precision: Precision, signa
     model.user_defined_metadata["metadata"] = metadata
     shutil.rmtree(target, ignore_errors=True)
     model.save(str(target))
+    settle(target)
+
+
+def settle(target: Path) -> None:
+    """The same model in the same bytes: the program's maps in one order, and each part called after its path where its name is a random one."""
+    program = target / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    spec = Model_pb2.Model()
+    spec.ParseFromString(program.read_bytes())
+    program.write_bytes(spec.SerializeToString(deterministic=True))
+    manifest = target / "Manifest.json"
+    text = manifest.read_text(encoding="utf-8")
+    for name, part in json.loads(text)["itemInfoEntries"].items():
+        text = text.replace(name, str(uuid.uuid5(uuid.NAMESPACE_URL, part["path"])))
+    manifest.write_text(json.dumps(json.loads(text), indent=4, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def halves() -> Any:
