@@ -122,7 +122,7 @@ func TestRangesAreChecked(t *testing.T) {
 	for name, values := range map[string][]string{
 		"EPOCHS": {"0", "-1", "010", "0x10", "1_000", "3.0"}, "BATCH_SIZE": {"0"}, "LEARNING_RATE": {"0", "0x1p-4", "-0.1", "NaN", "Inf"}, "IMAGE_SIZE": {"31"},
 		"CHECKPOINT_FREQUENCY": {"-1"}, "MAX_TRAINING_TIME_SECONDS": {"0"}, "OPTIMIZATION_LEVEL": {"4"},
-		"CONFIDENCE_THRESHOLD": {"1.5", "-0.1"}, "INPUT_SIZE": {"[640]", "[0, 640]", "[640, 16385]", "640"}, "AGENT_STOP_GRACE": {"0s", "2h"},
+		"CONFIDENCE_THRESHOLD": {"1.5", "-0.1"}, "INPUT_SIZE": {"[640]", "[0, 640]", "640"}, "AGENT_STOP_GRACE": {"0s", "2h"},
 		"JOB_ID": {"a/b", "..", "a b", strings.Repeat("x", 129)}, "BACKEND_BASE_URL": {"api.example.com", "ftp://x", "http://u:p@x", "http://x?a=1"},
 		"AGENT_RUN_AS": {"root", "1000", "-1:0", ":", "1000:", ":1000", "1:2:3", "1 :1", "4294967295:0", "0:4294967295"}, "AGENT_UPLOAD_BANDWIDTH": {"-1", "fast", "1e300"}, "AGENT_XID_FATAL": {"a,b"},
 		"SPLIT_STRATEGY": {"{}x", `{"method":"weekly"}`}, "IMAGE_PATHS": {"a.jpg", "[1]", `[null, ""]`, `[""]`}, "CONFIG_JSON": {"[]", "null", "{", `{"lr": 1, "lr": 2}`, `{"a": [{"b": {}, "c": 1, "b": 2}]}`},

@@ -113,16 +113,14 @@ func (l *List) Decode(v string) error {
 	return nil
 }
 
-const maxSide = 16384 // pixels, as IMAGE_SIZE
-
 // Size is a model's input size, height and width in pixels.
 type Size [2]int
 
 // Decode implements envconfig.Decoder.
 func (s *Size) Decode(v string) error {
 	var list []int
-	if err := json.Unmarshal([]byte(v), &list); err != nil || len(list) != 2 || min(list[0], list[1]) < 1 || max(list[0], list[1]) > maxSide {
-		return fmt.Errorf("expected a JSON list of height and width in pixels, both from 1 to %d", maxSide)
+	if err := json.Unmarshal([]byte(v), &list); err != nil || len(list) != 2 || min(list[0], list[1]) < 1 {
+		return fmt.Errorf("expected a JSON list of height and width in pixels, both at least 1")
 	}
 	*s = Size{list[0], list[1]}
 	return nil
