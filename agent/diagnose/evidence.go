@@ -71,7 +71,7 @@ type Evidence struct {
 	Crowded           bool     // strangers crowded the relay: what the child said may be lost
 
 	Early       bool   // the trainer said that it ends before EPOCHS on purpose
-	Zero        string // the primary metric, when it never rose above 0; "" otherwise
+	Zero        string // the primary metric, when its best was 0; "" otherwise
 	LastEpoch   int    // completed epochs, 0 before the first
 	NaNEpochs   []int  // epochs whose loss was NaN or infinite
 	Checkpoints int    // complete checkpoint files seen, of a job that trains nothing any files; -1 = not known
