@@ -266,7 +266,7 @@ func (f *finish) keep(ctx context.Context, r *contract.Result, replay string) {
 	r.Finished = contract.At(f.o.Now())
 	r.PhaseSeconds = f.tracker.View().Phase.Seconds
 	r.Warnings = f.events.Warnings()
-	body, err := telemetry.WriteResult(f.ws.ResultFile(), *r, f.secrets)
+	body, err := telemetry.WriteResult(f.ws.Private().ResultFile(), *r, f.secrets)
 	err = errors.Join(err, f.termination.Final(*r))
 	if f.store.Store != nil { // after the disk, because a network may take its time
 		err = errors.Join(err, f.stored(ctx, r.JobID, body))

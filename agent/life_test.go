@@ -173,7 +173,7 @@ func assertOver(t *testing.T, o Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(b.ws.MarkerFile()); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(b.ws.Private().MarkerFile()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the run marker is left: %v", err)
 	}
 	unlock, err := b.ws.Lock()

@@ -86,7 +86,7 @@ func newLife(o *Options) *life {
 	termination := &telemetry.Termination{Path: o.Termination, Secrets: b.secrets}
 	claim, log := &job.Claim{Workspace: b.ws, JobID: cfg.JobID, Events: b.events}, &telemetry.Recording{Workspace: b.ws}
 	queue := b.queue()
-	marker := &job.Marking{Path: b.ws.MarkerFile(), Node: cfg.NodeName, Events: b.events, Now: o.Now, Memory: memory.Read}
+	marker := &job.Marking{Path: b.ws.Private().MarkerFile(), Node: cfg.NodeName, Events: b.events, Now: o.Now, Memory: memory.Read}
 	remembered := &job.Remembering{Key: contract.RunMarkerKey(cfg.JobID, cfg.NodeRank), Bucket: func() job.Bucket { return b.store.Store },
 		Marking: marker, Tracker: b.tracker, Events: b.events, Wake: make(chan struct{}, 1)}
 	limit := telemetry.AtTheLimit{Run: contract.Result{JobID: id.job, TraceID: id.trace, Started: contract.At(id.started)}, Message: termination, Marking: marker, Bucket: remembered, Events: b.events}
@@ -218,7 +218,7 @@ func does(f func() error) stage.Once { return func(context.Context) error { retu
 func (b base) metricsTracker(id identity) *trackers.Tracking {
 	cfg, events := b.cfg, ""
 	if cfg.TensorBoard {
-		events = b.ws.EventFile(id.started)
+		events = b.ws.Private().EventFile(id.started)
 	}
 	return &trackers.Tracking{
 		Events: events,
@@ -260,7 +260,7 @@ func (b base) metrics(queue *callbacks.Queue, up *checkpoints.Uploading, machine
 func (b base) queue() *callbacks.Queue {
 	backend, secrets := settings.Backend(b.cfg)
 	return &callbacks.Queue{
-		Dir: b.ws.Outbox(), Log: b.o.Log, Final: contract.FinalKind(b.cfg.Job.Type, contract.InferenceType(b.cfg.InferenceType)),
+		Dir: b.ws.Private().Outbox(), Log: b.o.Log, Final: contract.FinalKind(b.cfg.Job.Type, contract.InferenceType(b.cfg.InferenceType)),
 		Mute: !settings.Tellable(b.cfg) || !b.group.Leads(),
 		Options: outbox.Options{
 			JobID: b.cfg.JobID, TraceID: b.cfg.TraceID, Logger: b.o.Log, Now: b.o.Now, Backend: backend, Secrets: secrets, Redact: b.secrets,
@@ -296,7 +296,7 @@ func (b base) uploads(earlier *dataset.EarlierParts) *checkpoints.Uploading {
 
 func (b base) resultFiles(queue *callbacks.Queue, found *resume.Stage, marker *job.Marking, machine monitor.Machine) *callbacks.ResultFiles {
 	return &callbacks.ResultFiles{Queue: queue, Bus: b.bus, Fresh: func() bool { return marker.Previous == nil }, Options: func() autoreport.Options {
-		return autoreport.Options{Dir: b.ws.Output(), Epochs: b.cfg.Epochs, After: found.Epoch(), StateFile: b.ws.ReportedFile(),
+		return autoreport.Options{Dir: b.ws.Output(), Epochs: b.cfg.Epochs, After: found.Epoch(), StateFile: b.ws.Private().ReportedFile(),
 			System: machine.Now, Now: b.o.Now, Logger: b.o.Log}
 	}}
 }

@@ -13,17 +13,19 @@ import (
 	"github.com/vision-platform/trainer-agent/contract"
 )
 
-// ownerFile names the job whose output is in the workspace. It lies beside the output,
-// because the agent's state may be elsewhere, in a folder for each job.
-func (w Workspace) ownerFile() string { return filepath.Join(w.Root, ".job") }
-
-const longestOwner = 128 // characters of a JOB_ID
+const (
+	// ownerFile names the job whose output is in the workspace. It lies beside the output,
+	// because the agent's state may be elsewhere, in a folder for each job.
+	ownerFile    = ".job"
+	longestOwner = 128 // characters of a JOB_ID
+)
 
 // MakeRoom sets aside what another job has left in OUTPUT_DIR: all of that would be
 // uploaded as this job's, and told as its results even if it fails. It is the person's, so
 // it is not removed. aside is where it is now, "" where there was none.
 func (w Workspace) MakeRoom(id string) (aside string, err error) {
-	before, err := w.owner()
+	named := filepath.Join(w.Root, ownerFile)
+	before, err := readOwner(named)
 	if err != nil {
 		return "", w.Unwritable(err)
 	}
@@ -42,15 +44,15 @@ func (w Workspace) MakeRoom(id string) (aside string, err error) {
 	if before == id {
 		return "", nil
 	}
-	if err := atomicfile.Write(w.ownerFile(), []byte(id+"\n"), 0o644); err != nil {
+	if err := atomicfile.Write(named, []byte(id+"\n"), 0o644); err != nil {
 		return aside, w.Unwritable(err)
 	}
 	return aside, nil
 }
 
-// owner is the job that the file names, "" where there is none.
-func (w Workspace) owner() (string, error) {
-	file, err := regular.Open(w.ownerFile())
+// readOwner is the job that a file names, "" where there is none.
+func readOwner(path string) (string, error) {
+	file, err := regular.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

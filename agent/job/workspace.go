@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/vision-platform/trainer-agent/agent/internal/filelock"
 	"github.com/vision-platform/trainer-agent/contract"
@@ -45,40 +43,13 @@ func (w Workspace) Given() []string {
 	return []string{w.Dataset(), w.Prepared(), w.Weights(), w.Inputs(), w.Lists()}
 }
 
-// Private is the agent's own, closed to the child.
-func (w Workspace) Private() string {
+// Private is the agent's own folder.
+func (w Workspace) Private() Private {
 	if w.State != "" {
-		return w.State
+		return Private{w.State}
 	}
-	return filepath.Join(w.Root, ".agent")
+	return Private{filepath.Join(w.Root, ".agent")}
 }
-
-// Scratch is for private snapshots of checkpoints.
-func (w Workspace) Scratch() string { return filepath.Join(w.Private(), "scratch") }
-
-// ReportedFile remembers which epochs were read from result files.
-func (w Workspace) ReportedFile() string { return filepath.Join(w.Private(), "reported.json") }
-
-// Outbox holds the callbacks that are not delivered.
-func (w Workspace) Outbox() string { return filepath.Join(w.Private(), "outbox") }
-
-// TrainingLog is a copy of the child's output.
-func (w Workspace) TrainingLog() string { return filepath.Join(w.Private(), "training.log") }
-
-// EventFile is TensorBoard's of the life that started then; its name is as TensorBoard
-// wants it, and sorts by time.
-func (w Workspace) EventFile(started time.Time) string {
-	return filepath.Join(w.Private(), "tensorboard", fmt.Sprintf("events.out.tfevents.%d.trainer-agent", started.UnixMilli()))
-}
-
-// ResultFile is result.json.
-func (w Workspace) ResultFile() string { return filepath.Join(w.Private(), "result.json") }
-
-// MarkerFile is the run marker.
-func (w Workspace) MarkerFile() string { return filepath.Join(w.Private(), "life.json") }
-
-// LockFile is there, and read by nobody, as long as the workspace is.
-func (w Workspace) LockFile() string { return filepath.Join(w.Private(), "lock") }
 
 type folder struct {
 	path string
@@ -86,7 +57,7 @@ type folder struct {
 }
 
 func (w Workspace) folders() []folder {
-	return []folder{{w.Root, 0o755}, {w.Private(), 0o700}, {w.Output(), 0o755}, {w.Checkpoints(), 0o755}, {w.Home(), 0o755}}
+	return []folder{{w.Root, 0o755}, {w.Private().Dir, 0o700}, {w.Output(), 0o755}, {w.Checkpoints(), 0o755}, {w.Home(), 0o755}}
 }
 
 // Try opens the workspace and takes away again what that made below its root.
@@ -110,10 +81,10 @@ func (w Workspace) Open() error {
 			return w.Unwritable(err)
 		}
 	}
-	if err := w.sweep(); err != nil {
+	if err := w.Private().sweep(); err != nil {
 		return w.Unwritable(err)
 	}
-	probe, err := os.CreateTemp(w.Private(), "probe-*")
+	probe, err := os.CreateTemp(w.Private().Dir, "probe-*")
 	if err != nil {
 		return w.Unwritable(err)
 	}
@@ -128,19 +99,13 @@ func (w Workspace) Open() error {
 	return nil
 }
 
-// own are the names of what the agent makes in its folder, and whether it is a folder.
-var own = map[string]bool{
-	"lock": false, "life.json": false, "outbox": true, "reported.json": false, "result.json": false, "scratch": true, "tensorboard": true,
-	"training.log": false, "training.log.tail0": false, "training.log.tail1": false,
-}
-
 // taken refuses a workspace where something else has the name of what the agent makes. A
 // link to a folder may stand for it. What sweep removes is no obstacle.
 func (w Workspace) taken() error {
 	wanted := map[string]bool{}
 	for name, folder := range own {
-		if info, err := os.Lstat(filepath.Join(w.Private(), name)); err == nil && (info.IsDir() || info.Mode().IsRegular()) {
-			wanted[filepath.Join(w.Private(), name)] = folder
+		if info, err := os.Lstat(w.Private().path(name)); err == nil && (info.IsDir() || info.Mode().IsRegular()) {
+			wanted[w.Private().path(name)] = folder
 		}
 	}
 	for _, dir := range w.folders() {
@@ -169,32 +134,6 @@ func (w Workspace) taken() error {
 	return nil
 }
 
-func isOwn(name string) bool { _, ok := own[name]; return ok }
-
-// sweep removes pipes and links in the place of what the agent makes in its own folder: a
-// pipe would hold it, and a link lead it elsewhere. Where the child is the same user, and
-// the kernel has no Landlock, an earlier one may have left them. What has another name is
-// somebody else's: AGENT_STATE_DIR may name any folder.
-func (w Workspace) sweep() error {
-	root, err := os.OpenRoot(w.Private())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = root.Close() }()
-	return fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
-		if name, _, _ := strings.Cut(path, "/"); path != "." && !isOwn(name) {
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if err != nil || d.IsDir() || d.Type().IsRegular() {
-			return err
-		}
-		return root.Remove(path)
-	})
-}
-
 // Unwritable is the failure of a job whose workspace takes nothing.
 func (w Workspace) Unwritable(err error) error {
 	return contract.Failf(contract.CodeConfigInvalid, "the workspace %s cannot be written to: %w.", w.Root, err).
@@ -215,7 +154,7 @@ func NewWorkspace(root, state string) (w Workspace, err error) {
 
 // Lock makes this agent the only one in the workspace until unlock.
 func (w Workspace) Lock() (unlock func(), err error) {
-	held, err := filelock.Try(w.LockFile())
+	held, err := filelock.Try(w.Private().LockFile())
 	if errors.Is(err, filelock.ErrHeld) {
 		return nil, contract.Failf(contract.CodeConfigInvalid, "another agent is at work in the workspace %s.", w.Root).
 			WithHint("Give each job a WORKSPACE_DIR of its own.")

@@ -16,9 +16,9 @@ func TestWhatTheAgentNeverMakesInItsFolderIsRemoved(t *testing.T) {
 	if err := w.Open(); err != nil {
 		t.Fatal(err)
 	}
-	pipe, link, kept := w.ResultFile(), filepath.Join(w.Private(), "outbox", "link"), filepath.Join(w.Private(), "outbox", "1.log")
+	pipe, link, kept := w.Private().ResultFile(), filepath.Join(w.Private().Dir, "outbox", "link"), filepath.Join(w.Private().Dir, "outbox", "1.log")
 	for _, err := range []error{
-		os.Mkdir(w.Outbox(), 0o700), os.WriteFile(kept, nil, 0o600), os.Symlink("/etc/passwd", link), syscall.Mkfifo(pipe, 0o600), w.Open(),
+		os.Mkdir(w.Private().Outbox(), 0o700), os.WriteFile(kept, nil, 0o600), os.Symlink("/etc/passwd", link), syscall.Mkfifo(pipe, 0o600), w.Open(),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -73,7 +73,7 @@ func TestTheOutputOfAnotherJobIsSetAside(t *testing.T) {
 	if _, err := w.MakeRoom("d"); err == nil || !strings.Contains(err.Error(), "holds what the job c has left") {
 		t.Errorf("a link: %v", err)
 	}
-	if err := errors.Join(os.Remove(w.Output()), os.Rename(volume, w.Output()), os.WriteFile(w.ownerFile(), []byte("../../etc"), 0o600)); err != nil {
+	if err := errors.Join(os.Remove(w.Output()), os.Rename(volume, w.Output()), os.WriteFile(filepath.Join(w.Root, ownerFile), []byte("../../etc"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	if aside := claim("c"); aside != w.Output()+"-of-another-job" {
@@ -84,7 +84,7 @@ func TestTheOutputOfAnotherJobIsSetAside(t *testing.T) {
 func TestTheStateMayLieElsewhere(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
 	w, err := NewWorkspace(t.TempDir(), state)
-	if err != nil || w.Open() != nil || w.Private() != state {
+	if err != nil || w.Open() != nil || w.Private().Dir != state {
 		t.Errorf("%+v %v", w, err)
 	}
 	if _, err := os.Stat(filepath.Join(w.Root, ".agent")); err == nil {

@@ -59,7 +59,7 @@ func Tellable(cfg *config.Config) bool {
 // Checkpoints says which files go up, and which stay there.
 func Checkpoints(cfg *config.Config, ws job.Workspace) checkpoints.Options {
 	return checkpoints.Options{
-		Dir: ws.Output(), ScratchDir: ws.Scratch(), JobID: cfg.JobID, OutputPrefix: contract.OutputPrefix(cfg.Job), Whole: cfg.Job.Type == contract.JobExport,
+		Dir: ws.Output(), ScratchDir: ws.Private().Scratch(), JobID: cfg.JobID, OutputPrefix: contract.OutputPrefix(cfg.Job), Whole: cfg.Job.Type == contract.JobExport,
 		Retention: checkpoints.Retention{Epochs: cfg.Epochs, Frequency: cfg.CheckpointFrequency, Keep: cfg.KeepCheckpoints, Fresh: cfg.Resume == "off"},
 		Pace:      checkpoints.Pace{Concurrency: cfg.UploadConcurrency, FlushTimeout: cfg.FlushTimeout},
 	}

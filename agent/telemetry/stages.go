@@ -23,8 +23,8 @@ type Recording struct {
 
 // Start creates the log.
 func (r *Recording) Start(context.Context) (err error) {
-	_, err = os.Stat(r.Workspace.MarkerFile())
-	r.Log, err = CreateTrainingLog(r.Workspace.TrainingLog(), DefaultTrainingLogBytes, err == nil)
+	_, err = os.Stat(r.Workspace.Private().MarkerFile())
+	r.Log, err = CreateTrainingLog(r.Workspace.Private().TrainingLog(), DefaultTrainingLogBytes, err == nil)
 	return err
 }
 

@@ -43,11 +43,11 @@ func TestOnlyTheLogOfARunThatWasKilledIsContinued(t *testing.T) {
 	}
 	record(t, r, "first\n")
 	record(t, r, "second\n")
-	if err := os.WriteFile(r.Workspace.MarkerFile(), nil, 0o600); err != nil {
+	if err := os.WriteFile(r.Workspace.Private().MarkerFile(), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	record(t, r, "third\n")
-	if got, err := os.ReadFile(r.Workspace.TrainingLog()); err != nil || string(got) != "second\nthird\n" {
+	if got, err := os.ReadFile(r.Workspace.Private().TrainingLog()); err != nil || string(got) != "second\nthird\n" {
 		t.Errorf("%q %v", got, err)
 	}
 }
@@ -115,7 +115,7 @@ func TestAPipeInThePlaceOfTheLogHoldsNobody(t *testing.T) {
 	if _, err := io.WriteString(r.Log, "epoch 1\n"); err != nil {
 		t.Fatal(err)
 	}
-	path := r.Workspace.TrainingLog()
+	path := r.Workspace.Private().TrainingLog()
 	if err := errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
 		t.Fatal(err)
 	}

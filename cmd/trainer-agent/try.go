@@ -155,7 +155,7 @@ func free(dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(ws.Private()); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(ws.Private().Dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	unlock, err := ws.Lock()
@@ -172,7 +172,7 @@ func forgetDesk(ws job.Workspace) error {
 	if os.Getenv("BACKEND_BASE_URL") != "" {
 		return nil
 	}
-	if err := os.RemoveAll(ws.Outbox()); err != nil {
+	if err := os.RemoveAll(ws.Private().Outbox()); err != nil {
 		return fmt.Errorf("removing the callbacks of an earlier try: %w", err)
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 func (j Job) neighbours() []string {
 	w := j.Workspace
 	return append(beside(w.Root, filepath.Base(w.Output()), filepath.Base(w.Home())),
-		beside(w.Private(), filepath.Base(w.Outbox()), filepath.Base(w.LockFile()))...)
+		beside(w.Private().Dir, filepath.Base(w.Private().Outbox()), filepath.Base(w.Private().LockFile()))...)
 }
 
 // beside are the folders next to dir that have both entries.

@@ -27,7 +27,7 @@ type Job struct {
 // frameworks keep what they found in them there.
 func (j Job) policy() confine.Policy {
 	p := confine.Policy{
-		Private:  slices.Concat([]string{j.Workspace.Private(), j.Cache}, j.Secrets, j.neighbours()),
+		Private:  slices.Concat([]string{j.Workspace.Private().Dir, j.Cache}, j.Secrets, j.neighbours()),
 		ReadOnly: slices.Concat(j.Workspace.Given(), j.Shared, j.used()),
 		Writable: []string{filepath.Join(j.Workspace.Prepared(), "labels")},
 		Whole:    []string{j.Workspace.Output(), j.Workspace.Home(), "/dev/shm"},

@@ -69,7 +69,7 @@ func (s *Stage) placed() error {
 	if !s.other() || s.abi() > 0 {
 		return nil
 	}
-	for _, dir := range []string{s.Job.Workspace.Root, s.Job.Workspace.Private()} {
+	for _, dir := range []string{s.Job.Workspace.Root, s.Job.Workspace.Private().Dir} {
 		if above := identity.Above(dir, *s.RunAs); above != "" && above != s.Job.Workspace.Root {
 			return contract.Failf(contract.CodeConfigInvalid, "AGENT_RUN_AS=%s can put another folder in the place of %s, because it can write to %s.", s.RunAs, dir, above).
 				WithHint("Take that right away (chmod go-w %s, or chown it), or set WORKSPACE_DIR or AGENT_STATE_DIR to another folder.", above)
@@ -132,7 +132,7 @@ type unstarted struct{ error }
 
 // reach runs the helper as the child will be run, and returns what it could open.
 func (s *Stage) reach(ctx context.Context, plan *confine.Plan) ([]string, error) {
-	paths := slices.Concat([]string{s.Job.Workspace.LockFile()}, s.Job.secretFiles(), s.sockets())
+	paths := slices.Concat([]string{s.Job.Workspace.Private().LockFile()}, s.Job.secretFiles(), s.sockets())
 	var out bytes.Buffer
 	child, err := s.Supervisor.Start(process.Spec{
 		Args: append(slices.Clone(s.Helper), paths...), Dir: "/", Stdout: &out, NoNewPrivs: true, RunAs: s.RunAs, Confine: plan,
@@ -165,7 +165,7 @@ func (s *Stage) findings(open []string, plan *confine.Plan) (list []string) {
 			continue
 		}
 		cure := s.cure(path, plan)
-		if path == s.Job.Workspace.LockFile() {
+		if path == s.Job.Workspace.Private().LockFile() {
 			list = append(list, s.aboutState(cure)...)
 			continue
 		}
@@ -268,7 +268,7 @@ func openDisk(blocks, devices string) string {
 // aboutState: what is in the state is authenticated, so it is no reason to warn, but one
 // to refuse a job that must be kept apart.
 func (s *Stage) aboutState(cure string) []string {
-	text := "The training process can reach the agent's own state in " + s.Job.Workspace.Private()
+	text := "The training process can reach the agent's own state in " + s.Job.Workspace.Private().Dir
 	if s.Required {
 		return []string{text + ": " + cure}
 	}
@@ -299,7 +299,7 @@ func (s *Stage) cure(path string, plan *confine.Plan) string {
 		at := slices.IndexFunc(plan.Open, func(c confine.Conflict) bool { return within(real, c.Path) })
 		if at >= 0 {
 			where := "the process makes files in " + plan.Open[at].Whole + ". "
-			if path == s.Job.Workspace.LockFile() {
+			if path == s.Job.Workspace.Private().LockFile() {
 				return where + "Set AGENT_STATE_DIR to a folder elsewhere."
 			}
 			return where + "Keep them elsewhere, or give the values as environment variables."

@@ -64,12 +64,12 @@ func (c Command) keep() error {
 	if c.RunAs.Current() {
 		return nil
 	}
-	for _, dir := range []string{c.Workspace.Root, c.Workspace.Private()} {
+	for _, dir := range []string{c.Workspace.Root, c.Workspace.Private().Dir} {
 		if err := identity.Keep(dir, *c.RunAs); err != nil {
 			return err
 		}
 	}
-	return identity.Close(c.Workspace.Private())
+	return identity.Close(c.Workspace.Private().Dir)
 }
 
 // complete refuses a command that asks for a setting which is not there: the script
