@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import nn
+from trainer_vision.deploy import toolbox as toolboxes
 from trainer_vision.deploy.subject import Objects, Preprocess, Subject
 from trainer_vision.inference import Predictor
+
+TOOLBOXES = Path(__file__).resolve().parent.parent.parent / ".tools" / "toolboxes"
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -50,3 +59,12 @@ class Corners(nn.Module):
         points = [left, top, 0.9 * sure, left + wide, top + high, 0.8 * sure] if self.extra == "points" else [sure] if self.extra == "mask" else []
         raw = torch.stack([*box, *points], 1).unsqueeze(2)
         return (raw, 10 * nn.functional.avg_pool2d(inside.unsqueeze(1), 4) - 5) if self.extra == "mask" else raw
+
+
+@contextlib.contextmanager
+def toolbox(test: unittest.TestCase, name: str) -> Iterator[None]:
+    """The one that the agent's tests make."""
+    with mock.patch.dict(os.environ, {"EXPORT_TOOLBOX_DIR": str(TOOLBOXES)}):
+        if not (toolboxes.place(name) / "complete").is_file() and not os.environ.get("CI"):
+            test.skipTest(f"there is no toolbox for {name} below {TOOLBOXES}: the exports of go test ./cmd/trainer-agent make it")
+        yield

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 import re
 import tempfile
 import unittest
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import torch
-from deploy_parts import picture, subject
+from deploy_parts import picture, subject, toolbox
 from process import TrainerTest
 from torch import nn
 from trainer_sdk.package import digest
-from trainer_vision.deploy import toolbox
 from trainer_vision.deploy.calibrate import raised
 from trainer_vision.deploy.formats import Precision as FileIn
 from trainer_vision.deploy.formats.choice import converter
 from trainer_vision.deploy.program import program
 from trainer_vision.deploy.subject import CLASSIFY, STRETCH, Preprocess
-
-TOOLBOXES = Path(__file__).resolve().parent.parent.parent / ".tools" / "toolboxes"
 
 
 class Precision(unittest.TestCase):
@@ -93,29 +87,6 @@ class Quantized(TrainerTest):
         self.assertEqual({(tensor.data_type, int(np.abs(onnx.numpy_helper.to_array(tensor)).max())) for tensor in zeros}, {(onnx.TensorProto.INT8, 0)})
         np.testing.assert_allclose(answer, made.graph(torch.from_numpy(inputs[0]))[0].detach().numpy(), atol=0.05)
 
-    @contextlib.contextmanager
-    def toolbox(self, name: str) -> Iterator[None]:
-        """The one that the agent's tests make."""
-        with mock.patch.dict(os.environ, {"EXPORT_TOOLBOX_DIR": str(TOOLBOXES)}):
-            if not (toolbox.place(name) / "complete").is_file() and not os.environ.get("CI"):
-                self.skipTest(f"there is no toolbox for {name} below {TOOLBOXES}: the exports of go test ./cmd/trainer-agent make it")
-            yield
-
-    def test_what_classifiers_compute_is_known_to_the_interpreter_of_core_ml(self) -> None:
-        """Poolings of ResNet-D, activations of MobileNet and their like."""
-        with self.toolbox("coreml"), tempfile.TemporaryDirectory() as folder:
-            torch.manual_seed(0)
-            model = nn.Sequential(
-                nn.Conv2d(3, 8, 3, 2), nn.Hardswish(), nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False), nn.LeakyReLU(0.1), nn.ZeroPad2d((1, 2, 0, 1)), nn.AvgPool2d(3, 2, 1),
-                nn.ReLU6(), nn.Hardsigmoid(), nn.GELU(), nn.Softplus(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-                nn.LayerNorm(8, elementwise_affine=False), nn.Linear(8, 2),
-            ).eval()
-            made = program(subject(CLASSIFY, Preprocess(STRETCH, 31, 31, antialias=True), model=model), whole=True, pixels=False, post=True, batch=False, dtype="float32")
-            kind = converter("coreml", made, Path(folder), 0, lambda text: None)
-            kind.write(Path(folder) / "model.mlpackage", "{}", FileIn())
-            pixels = picture(50, 40).astype(np.float32)
-            np.testing.assert_allclose(kind.load(Path(folder) / "model.mlpackage")(pixels)[0], made.graph(torch.from_numpy(pixels))[0].detach().numpy(), atol=1e-5)
-
     def test_openvinos_weights_behind_a_split_stay_float_and_are_named(self) -> None:
         """YOLO's attention begins with a convolution of 1 × 1 on one output of a split."""
         class Attention(nn.Module):
@@ -128,7 +99,7 @@ class Quantized(TrainerTest):
                 q, k, v = self.qkv(other).flatten(2).split((16, 16, 32), 1)
                 return (one + (v @ (k.transpose(1, 2) @ q).softmax(1)).reshape(one.shape)).mean((2, 3))[:, :3]
 
-        with self.toolbox("openvino"), tempfile.TemporaryDirectory() as folder:
+        with toolbox(self, "openvino"), tempfile.TemporaryDirectory() as folder:
             torch.manual_seed(0)
             made = program(subject(CLASSIFY, Preprocess(STRETCH, 32, 32, antialias=True), model=Attention().eval()), whole=False, pixels=True, post=True, batch=False, dtype="float32")
             kind, asked = converter("openvino", made, Path(folder), 0, lambda text: None), FileIn("dynamic", "int8")
@@ -148,7 +119,7 @@ class Quantized(TrainerTest):
             def forward(self, images: torch.Tensor) -> torch.Tensor:
                 return (self.cells + self.weigh(images).mean((1, 2, 3))[:, None])[:, :1600:200]
 
-        with self.toolbox("coreml"), tempfile.TemporaryDirectory() as folder:
+        with toolbox(self, "coreml"), tempfile.TemporaryDirectory() as folder:
             torch.manual_seed(0)
             made = program(subject(CLASSIFY, Preprocess(STRETCH, 32, 32, antialias=True), model=Cells().eval()), whole=True, pixels=False, post=False, batch=False, dtype="float32")
             kind, pixels = converter("coreml", made, Path(folder), 0, lambda text: None), picture(50, 40).astype(np.float32)
@@ -162,7 +133,7 @@ class Quantized(TrainerTest):
             self.assertEqual(digest(Path(folder) / "model.mlpackage"), digest(Path(folder) / "again.mlpackage"))  # the converter alone takes other names and another order each time
 
     def test_openvino(self) -> None:
-        with self.toolbox("openvino"):
+        with toolbox(self, "openvino"):
             for keep, count in (((), 2), (("model.flat",), 1)):  # NNCF leaves so small a convolution alone
                 with self.subTest(keep=keep), tempfile.TemporaryDirectory() as folder:
                     text = (self.written("openvino", keep, Path(folder)) / "model.xml").read_text()

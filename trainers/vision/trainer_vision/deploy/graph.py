@@ -140,10 +140,10 @@ class Suppress(nn.Module):
             score, found = raw[:, :, 4], raw[:, :, 5]
             return raw[:, :, :4], score * (score > self.how.confidence).float(), found, raw[:, :, 6:]
         rows = raw.transpose(1, 2)
-        best, index = rows[:, :, 4 : 4 + self.classes].max(2)
+        best, index = self.surest(rows[:, :, 4 : 4 + self.classes])
         score, at = best.topk(min(CANDIDATES * self.how.most, best.shape[1]), dim=1)
         chosen = torch.gather(rows, 1, at.unsqueeze(2).expand(-1, -1, rows.shape[2]))
-        found = torch.gather(index, 1, at).float()
+        found = torch.gather(index, 1, at)
         centre, half = chosen[:, :, :2], chosen[:, :, 2:4] / 2
         boxes = torch.cat([centre - half, centre + half], 2)
         score = score * self.kept(boxes, score, found)
@@ -151,6 +151,13 @@ class Suppress(nn.Module):
         every = torch.cat([boxes, found.unsqueeze(2), chosen[:, :, 4 + self.classes :]], 2)
         every = torch.gather(every, 1, order.unsqueeze(2).expand(-1, -1, every.shape[2]))
         return every[:, :, :4], score, every[:, :, 4], every[:, :, 5:]
+
+    def surest(self, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The best score of each row, and its class. tflite's converter cannot look for the best of one."""
+        if self.classes == 1:
+            return scores[:, :, 0], torch.zeros_like(scores[:, :, 0])
+        best, index = scores.max(2)
+        return best, index.float()
 
     def kept(self, boxes: torch.Tensor, score: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
         valid = (score > self.how.confidence).float()

@@ -190,7 +190,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "reshape": lambda x, shape: tensor(x).reshape(numbers(shape)), "transpose": lambda x, perm: tensor(x).permute(numbers(perm)), "shape": lambda x: torch.tensor(list(x.shape), dtype=torch.int32),
     "concat": lambda values, axis, interleave=False: torch.cat([tensor(v) for v in values], int(axis)), "stack": lambda values, axis: torch.stack([tensor(v) for v in values], int(axis)),
     "split": split, "slice_by_index": sliced, "tile": lambda x, reps: tensor(x).repeat(numbers(reps)), "gather": gather, "cumsum": cumsum, "topk": topk,
-    "gather_along_axis": lambda x, indices, axis=0, **_: torch.gather(x, int(axis), tensor(indices).long()),
+    "gather_along_axis": lambda x, indices, axis=0, **_: torch.gather(tensor(x), int(axis), tensor(indices).long()),
     "cast": lambda x, dtype: tensor(x).to(DTYPES[str(dtype)]), "fill_like": lambda ref_tensor, value: torch.full_like(ref_tensor, float(value)), "fill": lambda shape, value: torch.full(numbers(shape), float(value)),
     "inverse": lambda x, epsilon=1e-4: 1 / (tensor(x) + float(epsilon)), "rsqrt": lambda x, epsilon=1e-12: torch.rsqrt(tensor(x) + float(epsilon)), "select": lambda cond, a, b: torch.where(tensor(cond).bool(), tensor(a), tensor(b)),
     "upsample_nearest_neighbor": lambda x, scale_factor_height=1, scale_factor_width=1: functional.interpolate(x, scale_factor=(float(scale_factor_height), float(scale_factor_width)), mode="nearest"),
