@@ -59,7 +59,8 @@ class Cells(TrainerTest):
 
     def probe(self, root: Path, cells: list[str], trainer: str, **job: object) -> list[dict[str, Any]]:
         settings = {"FRAMEWORK": trainer, "ENABLE_VALIDATION": "true", "ACCURACY_DROP_MAX": MOST, "CONFIDENCE_THRESHOLD": 0.01, "EXPORT_TOOLBOX_DIR": TOOLBOXES}
-        run = warm.run([str(PROBE), str(root / "out"), *cells], environment(None, package=TRAINERS / trainer, **job, **settings))
+        lasting = {**environment(None, package=TRAINERS / trainer, **job, **settings), "TEST_HANGS_AFTER": "3600"}  # all cells of a kind, one after the other
+        run = warm.run([str(PROBE), str(root / "out"), *cells], lasting)
         self.assertEqual(run.returncode, 0, run.stderr[-3000:])
         found = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]  # Ultralytics greets a new machine
         self.assertEqual([one["cell"] for one in found], cells)
