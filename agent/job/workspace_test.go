@@ -16,7 +16,7 @@ func TestWhatTheAgentNeverMakesInItsFolderIsRemoved(t *testing.T) {
 	if err := w.Open(); err != nil {
 		t.Fatal(err)
 	}
-	pipe, link, kept := w.Private().ResultFile(), filepath.Join(w.Private().Dir, "outbox", "link"), filepath.Join(w.Private().Dir, "outbox", "1.log")
+	pipe, link, kept := w.Private().ResultFile(), filepath.Join(w.Private().Outbox(), "link"), filepath.Join(w.Private().Outbox(), "1.log")
 	for _, err := range []error{
 		os.Mkdir(w.Private().Outbox(), 0o700), os.WriteFile(kept, nil, 0o600), os.Symlink("/etc/passwd", link), syscall.Mkfifo(pipe, 0o600), w.Open(),
 	} {

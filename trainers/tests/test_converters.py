@@ -28,6 +28,9 @@ class Grid(nn.Module):
 
 
 class Converters(TrainerTest):
+    def setUp(self) -> None:
+        self.needs("onnx", "onnxruntime", "onnxscript")
+
     def test_what_classifiers_compute_is_known_to_the_interpreter_of_core_ml(self) -> None:
         """Poolings of ResNet-D, activations of MobileNet and their like."""
         with toolbox(self, "coreml"), tempfile.TemporaryDirectory() as folder:
@@ -51,7 +54,8 @@ class Converters(TrainerTest):
                 made = program(one, whole=whole, pixels=not whole, post=True, batch=False, dtype="float32")
                 kind, target = converter(name, made, Path(folder), 0, lambda text: None), Path(folder) / f"model{suffix}"
                 kind.write(target, "{}", Precision())
-                pixels = picture(32, 32).astype(np.float32)[None][0 if whole else slice(None)]
+                image = picture(32, 32).astype(np.float32)
+                pixels = image if whole else image[None]
                 boxes, scores, classes = (np.asarray(a) for a in kind.load(target)(pixels))
                 for found, true in zip((boxes, scores, classes), made.graph(torch.from_numpy(pixels)), strict=True):
                     np.testing.assert_allclose(found, true.detach().numpy(), atol=1e-3)
